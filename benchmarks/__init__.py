@@ -1,0 +1,1 @@
+"""Speed, measured as a ratio to what a user would do otherwise."""

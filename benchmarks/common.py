@@ -1,0 +1,51 @@
+"""What benchmarks share: interleaved rounds, medians, and a result file that names the hardware."""
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stripe.versions import library_versions
+
+
+def hardware() -> str:
+    """Return the name of the GPU, or of the processor and how many cores this process may use."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{names[0] if names else platform.processor()}, {cores} cores"
+
+
+def interleaved(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each way in each round; a first round warms up and is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            started = time.perf_counter()
+            way()
+            if number:
+                seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def median_rates(seconds: Mapping[str, list[float]], images: int) -> dict[str, float]:
+    """Return images per second of each way, from the median of its rounds."""
+    return {name: images / statistics.median(times) for name, times in seconds.items()}
+
+
+def save(name: str, result: dict[str, Any]) -> None:
+    """Write `benchmarks/results/NAME.json` and print it."""
+    text = json.dumps({"hardware": hardware(), "versions": library_versions(), **result}, indent=1)
+    path = Path(__file__).parent / "results" / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text + "\n")
+    print(text)

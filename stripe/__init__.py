@@ -1,0 +1,57 @@
+"""Is channel attention really input-dependent? Record gates, see the stripes, train them away.
+
+The public names below are imported when they are first used, so that `import stripe` takes no
+time and does not import torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from stripe.errors import StripeError as StripeError
+
+if TYPE_CHECKING:
+    from stripe import plots as plots
+    from stripe import stats as stats
+    from stripe.asr import Gated as Gated
+    from stripe.asr import insert as insert
+    from stripe.attention import list_attentions as list_attentions
+    from stripe.backbones import build as build
+    from stripe.backbones import list_backbones as list_backbones
+    from stripe.gates import find_gates as find_gates
+    from stripe.hooks import Recorder as Recorder
+    from stripe.hooks import record as record
+    from stripe.recording import Gate as Gate
+    from stripe.recording import Recording as Recording
+    from stripe.recording import open_recording as open_recording
+
+#: Where each public name lives; a module that lives in itself is public as a whole.
+_HOME = {
+    "Gate": "stripe.recording",
+    "Gated": "stripe.asr",
+    "Recorder": "stripe.hooks",
+    "Recording": "stripe.recording",
+    "build": "stripe.backbones",
+    "find_gates": "stripe.gates",
+    "insert": "stripe.asr",
+    "list_attentions": "stripe.attention",
+    "list_backbones": "stripe.backbones",
+    "open_recording": "stripe.recording",
+    "plots": "stripe.plots",
+    "record": "stripe.hooks",
+    "stats": "stripe.stats",
+}
+
+__all__ = ["StripeError", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'stripe' has no attribute {name!r}")
+    home = import_module(_HOME[name])
+    value = home if home.__name__ == f"stripe.{name}" else getattr(home, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,15 @@
+"""The attention modules by name."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from stripe.registry import Registry
+
+#: From a name to a builder `builder(channels) -> nn.Module`.
+ATTENTIONS: Registry[Callable[..., nn.Module]] = Registry("stripe.attention", "attention module")
+
+
+def list_attentions() -> list[str]:
+    """Return the names that `attention=` and `asr=` take, sorted."""
+    return ATTENTIONS.names()

@@ -1,0 +1,52 @@
+"""Squeeze-and-Excitation."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stripe.attention.pool import global_average
+from stripe.attention.registry import ATTENTIONS
+
+
+@ATTENTIONS.register("se")
+class SE(nn.Module):
+    """Compute the Squeeze-and-Excitation gate.
+
+    `v = activation(W2 relu(W1 u + b1) + b2)` with the squeeze `u = GAP(x)` of shape (B, C), `W1`
+    of shape (C / reduction, C) and `W2` of shape (C, C / reduction).
+
+    Parameters
+    ----------
+    channels
+        C, the number of channels of x.
+    reduction
+        How many times narrower the hidden layer is; it never gets narrower than one unit.
+    activation
+        The last non-linearity; `torch.sigmoid` keeps the gate in (0, 1).
+
+    References
+    ----------
+    Hu, Shen and Sun, "Squeeze-and-Excitation Networks", CVPR 2018, equations 2 and 3; Equation 4
+    of the ASR paper.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 16,
+        activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+    ) -> None:
+        super().__init__()
+        hidden = max(1, channels // reduction)
+        self.reduce = nn.Conv2d(channels, hidden, kernel_size=1)
+        self.relu = nn.ReLU(inplace=True)
+        self.expand = nn.Conv2d(hidden, channels, kernel_size=1)
+        self.activation = activation
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 1 1"]:
+        """Return the gate of features `x`."""
+        u = global_average(x)  # (B, C, 1, 1)
+        return self.activation(self.expand(self.relu(self.reduce(u))))

@@ -1,0 +1,15 @@
+"""The backbones by name."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from stripe.registry import Registry
+
+#: From a name to a builder `builder(num_classes=, in_channels=) -> nn.Module`.
+BACKBONES: Registry[Callable[..., nn.Module]] = Registry("stripe.backbones", "backbone")
+
+
+def list_backbones() -> list[str]:
+    """Return the names that `stripe.build` takes, sorted; other depths of a family build too."""
+    return BACKBONES.names()

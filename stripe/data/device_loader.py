@@ -1,0 +1,92 @@
+"""A loader for data that fits on the device, where it shuffles, crops, flips and normalises."""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn import functional as F
+
+from stripe.data.image_set import ImageSet
+
+Batch = tuple[Float[Tensor, "b c h w"], Int64[Tensor, " b"]]
+
+
+class DeviceLoader:
+    """Iterate over batches of normalised images and labels, all of it on the device.
+
+    The images stay on the device as bytes, in N x H x W x C order and zero-padded; one gather per
+    batch takes the shuffled, cropped and flipped window of each image, already in the
+    channels_last layout that fast convolutions want. Iterating never waits for the device.
+
+    Parameters
+    ----------
+    dataset
+        The images.
+    batch_size
+        Images per batch; the last batch may be smaller.
+    device
+        Where the data lives.
+    shuffle
+        Draw a new order for every pass.
+    augment
+        Crop each image at random out of its zero-padded version, and mirror every other one.
+    padding
+        Pixels of padding on each side for the random crop.
+    seed
+        Of the generator that draws orders, crops and flips.
+    """
+
+    def __init__(
+        self,
+        dataset: ImageSet,
+        batch_size: int,
+        *,
+        device: torch.device | str = "cpu",
+        shuffle: bool = False,
+        augment: bool = False,
+        padding: int = 4,
+        seed: int = 0,
+    ) -> None:
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.device = torch.device(device)
+        self.shuffle = shuffle
+        self.augment = augment
+        self.padding = padding if augment else 0
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        padded = F.pad(dataset.images, (self.padding,) * 4)
+        self._pixels = padded.permute(0, 2, 3, 1).contiguous().to(self.device)  # (N, H, W, C)
+        self._labels = dataset.labels.to(self.device)
+        mean, std = torch.tensor(dataset.mean), torch.tensor(dataset.std)
+        self._scale = (1 / (255 * std)).view(1, -1, 1, 1).to(self.device)
+        self._shift = (-mean / std).view(1, -1, 1, 1).to(self.device)
+
+    def __len__(self) -> int:
+        """Return the number of batches in a pass."""
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield each batch of a pass."""
+        count = len(self.dataset)
+        order = torch.arange(count, device=self.device)
+        if self.shuffle:
+            order = torch.randperm(count, generator=self.generator, device=self.device)
+        for chosen in order.split(self.batch_size):
+            yield self._images(chosen), self._labels[chosen]
+
+    def _images(self, chosen: Int64[Tensor, " b"]) -> Float[Tensor, "b c h w"]:
+        height, width = self.dataset.images.shape[-2:]
+        rows = torch.arange(height, device=self.device)
+        columns = torch.arange(width, device=self.device)
+        if self.augment:
+            rows = rows + self._draw(2 * self.padding + 1, len(chosen))  # (B, H)
+            mirrored = self._draw(2, len(chosen)).bool()  # (B, 1)
+            columns = torch.where(mirrored, columns.flip(0), columns)
+            columns = columns + self._draw(2 * self.padding + 1, len(chosen))  # (B, W)
+        windows = self._pixels[chosen[:, None, None], rows[..., :, None], columns[..., None, :]]
+        images = windows.permute(0, 3, 1, 2).float()  # (B, C, H, W), channels_last
+        return images.mul_(self._scale).add_(self._shift)
+
+    def _draw(self, high: int, count: int) -> Int64[Tensor, "b 1"]:
+        return torch.randint(high, (count, 1), generator=self.generator, device=self.device)

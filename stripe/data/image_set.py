@@ -1,0 +1,40 @@
+"""Labelled images in memory."""
+
+from dataclasses import dataclass, replace
+
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images with their labels, as bytes, and what is needed to normalise them.
+
+    Parameters
+    ----------
+    name
+        Which data set and split: "fashion-mini/test".
+    images
+        Shape (N, C, H, W), 0 to 255.
+    labels
+        Shape (N,).
+    classes
+        The names of the labels.
+    mean, std
+        Per channel, of the training images scaled to [0, 1].
+    """
+
+    name: str
+    images: UInt8[Tensor, "n c h w"]
+    labels: Int64[Tensor, " n"]
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.labels)
+
+    def head(self, count: int) -> "ImageSet":
+        """Return the first `count` images, or all if there are fewer."""
+        return replace(self, images=self.images[:count], labels=self.labels[:count])

@@ -1,0 +1,40 @@
+"""The data sets by name."""
+
+from collections.abc import Callable
+
+from stripe.data.image_set import ImageSet
+from stripe.errors import DataError
+from stripe.registry import Registry
+
+SPLITS = ("train", "test")
+
+#: From a name to a loader `loader(split) -> ImageSet`.
+DATASETS: Registry[Callable[[str], ImageSet]] = Registry("stripe.data", "data set")
+
+
+def list_datasets() -> list[str]:
+    """Return the names of the data sets, sorted."""
+    return DATASETS.names()
+
+
+def load_dataset(name: str, split: str) -> ImageSet:
+    """Load one split of a data set.
+
+    Parameters
+    ----------
+    name
+        One of `list_datasets()`.
+    split
+        "train" or "test".
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such data set.
+    DataError
+        If there is no such split, or the files are missing or damaged.
+    """
+    if split not in SPLITS:
+        raise DataError(f"a split is one of {', '.join(SPLITS)}, got {split!r}")
+    images: ImageSet = DATASETS[name](split)
+    return images

@@ -1,0 +1,21 @@
+"""The errors that `stripe` raises on purpose: what must hold, what came, what to do."""
+
+
+class StripeError(Exception):
+    """Any error that the user can mend; the command line prints it as one line."""
+
+
+class UnknownNameError(StripeError):
+    """A name that no registry, model or recording holds; the message lists those that do."""
+
+
+class ModelError(StripeError):
+    """A model, a site in it or a size that cannot do what was asked."""
+
+
+class DataError(StripeError):
+    """A data set that is missing, damaged or not what it should be."""
+
+
+class RecordingError(StripeError):
+    """A recording that cannot be written or read; the message names the file."""

@@ -1,0 +1,4 @@
+"""From a running model to a recording."""
+
+from stripe.hooks.recorder import Recorder as Recorder
+from stripe.hooks.recorder import record as record

@@ -1,0 +1,7 @@
+"""The paper's figures: each takes a recording and returns Axes; none shows or saves."""
+
+from stripe.plots.channel_std import channel_std as channel_std
+from stripe.plots.epoch_difference import epoch_difference as epoch_difference
+from stripe.plots.paper import paper_style as paper_style
+from stripe.plots.paper import save_figure as save_figure
+from stripe.plots.stripes import stripes as stripes

@@ -1,0 +1,62 @@
+"""Axes to draw on: a new figure of a column's width, and panels inside given axes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+
+#: Inches: a column of a two-column paper, and both.
+COLUMN_WIDTH, PAGE_WIDTH = 3.4, 7.0
+
+#: Between two panels, as a share of the width of all.
+_GAP = 0.05
+
+
+def axes_or_new(ax: Axes | None, *, height: float = 1.9) -> Axes:
+    """Return `ax`, or axes in a new figure of a column's width and `height` inches."""
+    if ax is not None:
+        return ax
+    return plt.subplots(figsize=(COLUMN_WIDTH, height), layout="constrained")[1]
+
+
+def panels(ax: Axes, count: int) -> list[Axes]:
+    """Split `ax` into `count` panels side by side, its children; one panel is `ax` itself."""
+    if count == 1:
+        return [ax]
+    ax.set_axis_off()
+    width = (1 - _GAP * (count - 1)) / count
+    return [ax.inset_axes((i * (width + _GAP), 0, width, 1)) for i in range(count)]
+
+
+def heat_maps(
+    ax: Axes,
+    maps: Sequence[Float[np.ndarray, "rows columns"]],
+    *,
+    titles: Sequence[str],
+    xlabel: str,
+    ylabel: str,
+    colour_label: str,
+    **kwargs: Any,
+) -> list[AxesImage]:
+    """Draw matrices side by side on one colour scale, with one colour bar.
+
+    `kwargs` go to `Axes.imshow`; `vmin` and `vmax` default to the range of all maps together.
+    """
+    limits = {"vmin": min(m.min() for m in maps), "vmax": max(m.max() for m in maps)}
+    style = {"aspect": "auto", "interpolation": "nearest", **limits, **kwargs}
+    drawn = []
+    for panel, matrix, title in zip(panels(ax, len(maps)), maps, titles, strict=True):
+        drawn.append(panel.imshow(matrix, **style))
+        panel.set(title=title, xlabel=xlabel)
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+        panel.tick_params(labelleft=not drawn[1:])
+        if not drawn[1:]:
+            panel.set_ylabel(ylabel)
+    ax.figure.colorbar(drawn[0], ax=ax, label=colour_label, fraction=0.05, pad=0.02)
+    return drawn

@@ -1,0 +1,73 @@
+"""How widely each channel spreads over images, before and after attention."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+
+from stripe.plots.axes import axes_or_new
+from stripe.plots.choose import chosen_epoch, chosen_gate
+from stripe.recording import Recording
+
+BEFORE, AFTER = "before attention", "after attention"
+
+
+def channel_std(
+    data: Recording,
+    *,
+    gate: str | None = None,
+    epoch: int | None = None,
+    ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:
+    """Draw the distribution over channels of the standard deviation over images.
+
+    Parameters
+    ----------
+    data
+        A recording with pooled inputs.
+    gate
+        Which gate; by default the deepest.
+    epoch
+        Which epoch; by default the last.
+    ax
+        Axes to draw on; by default new ones.
+    **kwargs
+        For `seaborn.histplot`: `bins`, `palette` and so on.
+
+    Returns
+    -------
+    Axes
+        `ax`: two histograms on common bins, each of height 1 in all.
+
+    Raises
+    ------
+    RecordingError
+        If the epoch or the pooled inputs were not recorded.
+    UnknownNameError
+        If there is no such gate.
+
+    Notes
+    -----
+    The two distributions are in different units, features and gate values, so "after lies nearer
+    to zero" follows in part from the range of a sigmoid. Common bins over the wider of the two
+    make a narrow distribution look like one bar; give `log_scale=True` to see into it.
+
+    References
+    ----------
+    Figure 2b.
+    """
+    name, number = chosen_gate(data, gate), chosen_epoch(data, epoch)
+    sides = {BEFORE: data.inputs(name, number), AFTER: data.values(name, number)}
+    spread = pd.DataFrame(
+        {side: values.astype(np.float64).std(axis=0) for side, values in sides.items()}
+    )
+    ax = axes_or_new(ax)
+    options = {"bins": 40, "stat": "proportion", "common_norm": False, "element": "step"}
+    sns.histplot(spread, ax=ax, **{"palette": "colorblind", **options, **kwargs})
+    ax.set(xlabel="standard deviation over images", ylabel="share of channels")
+    if not kwargs.get("log_scale"):
+        ax.set_xlim(left=0)
+    return ax

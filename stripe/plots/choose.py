@@ -1,0 +1,30 @@
+"""Which gate, epoch, images and channels a plot shows."""
+
+import numpy as np
+
+from stripe.errors import RecordingError
+from stripe.recording import Recording
+
+
+def chosen_gate(recording: Recording, gate: str | None) -> str:
+    """Return `gate`, or the deepest gate of the recording."""
+    return recording.header.gates[-1].name if gate is None else recording.gate(gate).name
+
+
+def chosen_epoch(recording: Recording, epoch: int | None) -> int:
+    """Return `epoch`, or the last one recorded."""
+    if epoch is not None:
+        return epoch
+    if not recording.epochs:
+        raise RecordingError(f"{recording.path} holds no epoch yet; record one first")
+    return recording.epochs[-1]
+
+
+def sample(total: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return up to `count` of `total` positions in random order, without repeats."""
+    return rng.choice(total, min(count, total), replace=False)
+
+
+def of(count: int, total: int, what: str) -> str:
+    """Write how many are shown: "channel (60 of 256)", or just "channel" if all are."""
+    return what if count >= total else f"{what} ({count} of {total})"

@@ -1,0 +1,50 @@
+"""Figures as a paper prints them, and as files."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from stripe.errors import StripeError
+
+#: Sizes that stay readable when printed at column width.
+_STYLE: Any = {
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 6,
+    "ytick.labelsize": 6,
+    "legend.fontsize": 6,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "savefig.dpi": 300,
+}
+
+
+def paper_style() -> AbstractContextManager[None]:
+    """Return a context in which figures are drawn in the sizes of a two-column paper."""
+    return mpl.rc_context(_STYLE)
+
+
+def save_figure(ax: Axes, path: Path) -> None:
+    """Write the figure of `ax` to `path`, whose suffix is the format, and close it.
+
+    Raises
+    ------
+    StripeError
+        If the file cannot be written or the format is unknown.
+    """
+    figure: Any = ax.get_figure(root=True)
+    # Without a date in it, the same picture is the same file.
+    metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, metadata=metadata)
+    except (OSError, ValueError) as error:
+        raise StripeError(f"cannot write the picture {path}: {error}") from error
+    finally:
+        plt.close(figure)

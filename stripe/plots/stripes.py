@@ -1,0 +1,90 @@
+"""The Stripe Observation as a picture: images x channels, before and after attention."""
+
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from stripe.plots.axes import axes_or_new, heat_maps
+from stripe.plots.choose import chosen_epoch, chosen_gate, of, sample
+from stripe.recording import Recording
+
+
+def stripes(
+    data: Recording,
+    *,
+    gate: str | None = None,
+    epoch: int | None = None,
+    images: int = 20,
+    channels: int = 60,
+    seed: int = 0,
+    side: Literal["both", "before", "after"] = "both",
+    ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:
+    """Draw the features before, and the gate after, an attention module as heat maps.
+
+    Parameters
+    ----------
+    data
+        A recording.
+    gate
+        Which gate; by default the deepest.
+    epoch
+        Which epoch; by default the last.
+    images, channels
+        How many of each, drawn at random.
+    seed
+        Of that choice.
+    side
+        "before": the global average of what the gate multiplies; "after": the gate; or both on
+        one colour scale.
+    ax
+        Axes to draw on; by default new ones. With both sides, the two panels are its
+        `child_axes`.
+    **kwargs
+        For `Axes.imshow`: `cmap`, `vmin`, `vmax` and so on.
+
+    Returns
+    -------
+    Axes
+        `ax`. Every panel shows an array (images, channels).
+
+    Raises
+    ------
+    RecordingError
+        If the epoch or, for "before", the pooled inputs were not recorded.
+    UnknownNameError
+        If there is no such gate.
+
+    Notes
+    -----
+    The two sides have different ranges by nature: a gate that ends in a sigmoid lies in (0, 1)
+    and looks flatter than features that do not, whether it depends on the image or not. The
+    stripe index compares like with like.
+
+    References
+    ----------
+    Figure 2a; Figures 22 to 28.
+    """
+    name, number = chosen_gate(data, gate), chosen_epoch(data, epoch)
+    sides = {}
+    if side != "after":
+        sides["before attention"] = data.inputs(name, number)
+    if side != "before":
+        sides["after attention"] = data.values(name, number)
+    total_images, total_channels = next(iter(sides.values())).shape
+    rng = np.random.default_rng(seed)
+    rows = sample(total_images, images, rng)
+    columns = sample(total_channels, channels, rng)
+    ax = axes_or_new(ax)
+    heat_maps(
+        ax,
+        [values[np.ix_(rows, columns)] for values in sides.values()],
+        titles=list(sides),
+        xlabel=of(len(columns), total_channels, "channel"),
+        ylabel=of(len(rows), total_images, "image"),
+        colour_label="value",
+        **{"cmap": "viridis", **kwargs},
+    )
+    return ax

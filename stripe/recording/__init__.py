@@ -1,0 +1,7 @@
+"""The Parquet format of gates over images and epochs: one writer, any number of readers."""
+
+from stripe.recording.reader import Recording as Recording
+from stripe.recording.reader import open_recording as open_recording
+from stripe.recording.schema import Gate as Gate
+from stripe.recording.schema import Header as Header
+from stripe.recording.writer import RecordingWriter as RecordingWriter

@@ -1,0 +1,63 @@
+"""Where everything lies in the directory of a recording."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of a recording under `root`."""
+
+    root: Path
+
+    @property
+    def header(self) -> Path:
+        """Return the path of the header."""
+        return self.root / "recording.json"
+
+    @property
+    def lock(self) -> Path:
+        """Return the path of the file that the one writer holds."""
+        return self.root / "LOCK"
+
+    @property
+    def data(self) -> Path:
+        """Return the directory of the finished epochs."""
+        return self.root / "data"
+
+    @property
+    def logs(self) -> Path:
+        """Return the directory of the log records."""
+        return self.root / "log"
+
+    @property
+    def staging(self) -> Path:
+        """Return the directory of the work in progress."""
+        return self.root / "staging"
+
+    def epoch(self, epoch: int) -> Path:
+        """Return the directory of a finished epoch."""
+        return self.data / f"epoch={epoch}"
+
+    def log(self, epoch: int) -> Path:
+        """Return the path of an epoch's log record."""
+        return self.logs / f"{epoch}.json"
+
+    def staged(self, epoch: int) -> Path:
+        """Return the directory in which an epoch is written."""
+        return self.staging / f"epoch={epoch}"
+
+    def epochs(self) -> list[int]:
+        """Return the finished epochs, in order."""
+        names = [path.name.removeprefix("epoch=") for path in self.data.glob("epoch=*")]
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def logged(self) -> list[int]:
+        """Return the epochs that have a log record, in order."""
+        names = [path.stem for path in self.logs.glob("*.json")]
+        return sorted(int(name) for name in names if name.isdecimal())
+
+
+def part_name(rank: int) -> str:
+    """Return the name of the part that process `rank` writes."""
+    return f"part-{rank}.parquet"

@@ -1,0 +1,136 @@
+"""One process's share of an epoch, as one Parquet file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Float32, Int
+
+from stripe.errors import RecordingError
+from stripe.recording.durable import footer_sha256, sha256, sync, write_json
+from stripe.recording.layout import part_name
+
+#: Rows are gathered up to this many bytes before they are encoded, and read back in these pieces.
+ROW_GROUP_BYTES = 32 << 20
+
+Indices = Int[np.ndarray, " rows"]
+Vectors = Float32[np.ndarray, "rows length"]
+
+
+class PartWriter:
+    """Write rows to `directory/part-RANK.parquet`; a context manager that finishes the file.
+
+    float32 columns are BYTE_STREAM_SPLIT and zstd level 1, without dictionaries, and every page
+    carries a checksum.
+    """
+
+    def __init__(self, directory: Path, rank: int, schema: pa.Schema) -> None:
+        self.path = directory / part_name(rank)
+        self.rows = 0
+        self._record = self.record_path(directory, rank)
+        self._schema = schema
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_bytes = 0
+        vectors = [f.name for f in schema if pa.types.is_fixed_size_list(f.type)]
+        self._parquet = pq.ParquetWriter(
+            self.path,
+            schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=False,
+            use_byte_stream_split=[f"{name}.list.element" for name in vectors],
+            write_statistics=["image"],
+            write_page_checksum=True,
+        )
+
+    @staticmethod
+    def record_path(directory: Path, rank: int) -> Path:
+        """Return where the finished part's rows, size and SHA-256 wait for the commit."""
+        return directory / f"part-{rank}.json"
+
+    def write(
+        self,
+        image: Indices,
+        vectors: Mapping[str, Vectors],
+        *,
+        label: Indices | None = None,
+        prediction: Indices | None = None,
+    ) -> None:
+        """Append one row per image.
+
+        Parameters
+        ----------
+        image
+            Index of each image in its data set, shape (rows,).
+        vectors
+            By column name, as in `schema`: shape (rows, channels), C-contiguous for speed.
+        label, prediction
+            Shape (rows,), or nothing where unknown.
+
+        Raises
+        ------
+        RecordingError
+            If a column is missing or has another shape than the header says.
+        """
+        columns = [
+            pa.array(image, pa.int64()),
+            _optional(label, len(image)),
+            _optional(prediction, len(image)),
+        ]
+        columns += [_list_array(field, vectors, len(image)) for field in list(self._schema)[3:]]
+        batch = pa.record_batch(columns, schema=self._schema)
+        self._waiting.append(batch)
+        self._waiting_bytes += batch.nbytes
+        if self._waiting_bytes >= ROW_GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            table = pa.Table.from_batches(self._waiting)
+            self._parquet.write_table(table, row_group_size=max(1, table.num_rows))
+            self.rows += table.num_rows
+        self._waiting, self._waiting_bytes = [], 0
+
+    def __enter__(self) -> "PartWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._parquet.close()
+            return
+        self._flush()
+        self._parquet.close()
+        sync(self.path)
+        record = {
+            "name": self.path.name,
+            "rows": self.rows,
+            "bytes": self.path.stat().st_size,
+            "sha256": sha256(self.path),
+            "footer_sha256": footer_sha256(self.path),
+        }
+        write_json(self._record, record)
+
+
+def _optional(values: Indices | None, rows: int) -> pa.Array:
+    return pa.nulls(rows, pa.int32()) if values is None else pa.array(values, pa.int32())
+
+
+def _list_array(field: pa.Field, vectors: Mapping[str, Vectors], rows: int) -> pa.Array:
+    values = vectors.get(field.name)
+    expected = (rows, field.type.list_size)
+    if values is None or values.shape != expected:
+        came = "nothing" if values is None else f"shape {values.shape}"
+        raise RecordingError(
+            f"column {field.name!r} must have shape {expected}, got {came}; the model's gates "
+            "changed after the recording was opened"
+        )
+    flat = pa.array(np.ascontiguousarray(values).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, type=field.type)

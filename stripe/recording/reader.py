@@ -1,0 +1,234 @@
+"""Read a recording."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Float32
+
+from stripe.errors import RecordingError, UnknownNameError
+from stripe.recording.durable import footer_sha256
+from stripe.recording.layout import Layout
+from stripe.recording.schema import (
+    Gate,
+    Header,
+    gate_column,
+    input_column,
+    spatial_column,
+)
+from stripe.recording.verify import read_log, verify
+from stripe.registry import listed
+
+Vectors = Float32[np.ndarray, "images channels"]
+
+
+def open_recording(path: str | Path) -> "Recording":
+    """Open the recording in directory `path`; several readers and the writer may have it open.
+
+    Raises
+    ------
+    RecordingError
+        If there is no recording, or one of another format version.
+    """
+    return Recording(path)
+
+
+class Recording:
+    """Gates over images and epochs, read from a directory that `Recorder` wrote.
+
+    Every method reads what it needs and keeps nothing. Rows come in ascending order of image,
+    whatever the order in which they were recorded, so that epochs line up.
+
+    Parameters
+    ----------
+    path
+        The directory.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._layout = Layout(Path(path))
+        self.header = read_header(self._layout)
+
+    def __repr__(self) -> str:
+        return (
+            f"Recording({str(self.path)!r}: {len(self.header.gates)} gates, epochs {self.epochs})"
+        )
+
+    @property
+    def path(self) -> Path:
+        """The directory of the recording."""
+        return self._layout.root
+
+    @property
+    def gates(self) -> pd.DataFrame:
+        """One row per gate, in forward order: name, owner, owner_class, channels, kind, layout."""
+        columns = ["name", "owner", "owner_class", "channels", "kind", "layout", "dtype"]
+        return pd.DataFrame([vars(gate) for gate in self.header.gates], columns=columns)
+
+    @property
+    def epochs(self) -> list[int]:
+        """The recorded epochs, ascending."""
+        return self._layout.epochs()
+
+    @property
+    def images(self) -> pd.DataFrame:
+        """One row per image of the last epoch: image, label, prediction (nullable Int32)."""
+        if not self.epochs:
+            raise RecordingError(f"{self.path} holds no epoch yet; record one first")
+        return self.rows(self.epochs[-1])
+
+    def rows(self, epoch: int) -> pd.DataFrame:
+        """Return image, label and prediction of each row of `values(gate, epoch)`."""
+        table = self._read(epoch, ["image", "label", "prediction"])
+        frame = pd.DataFrame({
+            "image": table["image"].to_numpy(),
+            "label": pd.array(table["label"].to_pandas(), dtype="Int32"),
+            "prediction": pd.array(table["prediction"].to_pandas(), dtype="Int32"),
+        })  # fmt: skip
+        return frame.sort_values("image", ignore_index=True)
+
+    def values(self, gate: str, epoch: int) -> Vectors:
+        """Return the gate of every image, shape (images, channels), float32, read-only.
+
+        It is a view of Arrow's memory where one process recorded the images in ascending order,
+        as an unshuffled loader gives them, and a sorted copy otherwise.
+
+        Raises
+        ------
+        UnknownNameError
+            If the gate is not in the recording.
+        RecordingError
+            If the epoch was not recorded, or a file is damaged; the message names it.
+        """
+        return self._vectors(gate_column(self.gate(gate).name), epoch)
+
+    def inputs(self, gate: str, epoch: int) -> Vectors:
+        """Return the global average of what the gate multiplied: the "before" of Figure 2.
+
+        Shape, errors and order as for `values`; `RecordingError` where it was not recorded.
+        """
+        if not self.gate(gate).pooled:
+            raise RecordingError(
+                f"{self.path} holds no pooled inputs of {gate!r}; record with inputs=True"
+            )
+        return self._vectors(input_column(gate), epoch)
+
+    def spatial(self, gate: str, epoch: int) -> Float32[np.ndarray, "images height width"]:
+        """Return the spatial attention map of every image, shape (images, H, W)."""
+        size = self.gate(gate).spatial
+        if size is None:
+            raise RecordingError(f"{self.path} holds no spatial map of {gate!r}")
+        return self._vectors(spatial_column(gate), epoch).reshape(-1, *size)
+
+    def gate(self, name: str) -> Gate:
+        """Return what the header says of the gate called `name`."""
+        for gate in self.header.gates:
+            if gate.name == name:
+                return gate
+        names = [gate.name for gate in self.header.gates]
+        raise UnknownNameError(f"{self.path} records no gate {name!r}; it has: {listed(names)}")
+
+    def scan(self, epoch: int) -> Iterator[dict[str, Vectors]]:
+        """Yield the values of all gates, by name, a piece of the epoch at a time.
+
+        The pieces are the row groups on disk, of about 32 MiB and in the order in which they were
+        recorded, so the memory does not grow with the number of images.
+        """
+        names = {gate.name: gate_column(gate.name) for gate in self.header.gates}
+        for part in self._parts(epoch):
+            with part.opened() as file:
+                for group in range(file.num_row_groups):
+                    table = file.read_row_group(group, columns=list(names.values()))
+                    yield {name: _matrix(table[column]) for name, column in names.items()}
+
+    def verify(self) -> pd.DataFrame:
+        """Check every file against its log record.
+
+        Returns
+        -------
+        DataFrame
+            epoch, part, rows and bytes of each file, all of them whole.
+
+        Raises
+        ------
+        RecordingError
+            At the first file that is missing, foreign, truncated or changed; the message names it.
+        """
+        return verify(self._layout)
+
+    def _vectors(self, column: str, epoch: int) -> Vectors:
+        table = self._read(epoch, ["image", column])
+        images, values = table["image"].to_numpy(), _matrix(table[column])
+        if np.all(images[1:] > images[:-1]):
+            return values
+        values = values[np.argsort(images)]
+        values.flags.writeable = False
+        return values
+
+    def _read(self, epoch: int, columns: list[str]) -> pa.Table:
+        tables = []
+        for part in self._parts(epoch):
+            with part.opened() as file:
+                tables.append(file.read(columns=columns).select(columns))
+        return pa.concat_tables(tables)
+
+    def _parts(self, epoch: int) -> list["_Part"]:
+        if epoch not in self.epochs:
+            recorded = listed([str(number) for number in self.epochs]) or "none"
+            raise RecordingError(f"{self.path} holds no epoch {epoch}; recorded: {recorded}")
+        directory, log = self._layout.epoch(epoch), read_log(self._layout.log(epoch))
+        return [_Part(directory / part["name"], part["footer_sha256"]) for part in log["parts"]]
+
+
+def read_header(layout: Layout) -> Header:
+    """Read `recording.json`."""
+    if not layout.header.is_file():
+        raise RecordingError(
+            f"no recording at {layout.root}: {layout.header.name} is missing; give the directory "
+            "that a Recorder wrote"
+        )
+    try:
+        values: dict[str, Any] = json.loads(layout.header.read_text())
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"{layout.header} cannot be read: {error}") from error
+    return Header.from_json(values, layout.header)
+
+
+@dataclass(frozen=True)
+class _Part:
+    path: Path
+    footer_sha256: str
+
+    @contextmanager
+    def opened(self) -> Iterator[pq.ParquetFile]:
+        """Open the file for a read; whatever a damaged one raises becomes an error that names it.
+
+        Checksums cover the pages; the footer, which says where they are, is compared with the log.
+        """
+        try:
+            if footer_sha256(self.path) != self.footer_sha256:
+                raise ValueError("its footer changed")
+            with pq.ParquetFile(self.path, page_checksum_verification=True) as file:
+                yield file
+        except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+            raise RecordingError(
+                f"{self.path} is damaged or missing ({str(error).partition(chr(10))[0]}); restore "
+                "it from a copy"
+            ) from error
+
+
+def _matrix(column: pa.ChunkedArray) -> Vectors:
+    """View a column of fixed-size lists as (rows, length); copies only to join several chunks."""
+    length = column.type.list_size
+    chunks = [chunk.flatten().to_numpy(zero_copy_only=True) for chunk in column.chunks]
+    flat = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+    matrix: Vectors = flat.reshape(-1, length)
+    matrix.flags.writeable = False
+    return matrix

@@ -1,0 +1,133 @@
+"""What a recording holds: its header in JSON, its rows in Arrow."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from stripe.errors import RecordingError
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """A place in a model where a channel gate multiplies a feature map.
+
+    Parameters
+    ----------
+    name
+        Dotted name of the module that puts the gate out; names the column.
+    owner
+        Dotted name of the module that multiplies by it.
+    owner_class
+        The owner's class.
+    channels
+        C, the number of values per image.
+    kind
+        "gate"; "constant" for one that depends on no input (ASR).
+    layout
+        "NC11": the gate comes as (B, C, 1, 1).
+    dtype
+        Of the values in the model; on disk they are float32.
+    pooled
+        Whether the global average of what the gate multiplies is recorded too.
+    spatial
+        Height and width of the recorded spatial map, if there is one.
+    """
+
+    name: str
+    owner: str
+    owner_class: str
+    channels: int
+    kind: str = "gate"
+    layout: str = "NC11"
+    dtype: str = "float32"
+    pooled: bool = True
+    spatial: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What `recording.json` says of a whole recording.
+
+    Parameters
+    ----------
+    gates
+        The recorded gates, in forward order.
+    model, dataset
+        What ran on what, in words.
+    seed
+        The seed of the run, if it had one.
+    versions
+        Versions of the libraries, by name.
+    """
+
+    gates: tuple[Gate, ...]
+    model: str = ""
+    dataset: str = ""
+    seed: int | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the header as JSON values."""
+        return {"format_version": FORMAT_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], path: Path) -> "Header":
+        """Read the header back; `path` is for messages."""
+        version = values.pop("format_version", None)
+        if version != FORMAT_VERSION:
+            raise RecordingError(
+                f"{path} must have format version {FORMAT_VERSION}, got {version}; read it with "
+                "the version of stripe that wrote it"
+            )
+        try:
+            gates = tuple(_gate(gate) for gate in values.pop("gates"))
+            return cls(gates=gates, **values)
+        except (KeyError, TypeError) as error:
+            raise RecordingError(f"{path} is not the header of a recording: {error}") from error
+
+
+def _gate(values: dict[str, Any]) -> Gate:
+    spatial = values.pop("spatial", None)
+    return Gate(spatial=tuple(spatial) if spatial else None, **values)
+
+
+def gate_column(name: str) -> str:
+    """Return the column of a gate's values."""
+    return f"gate/{name}"
+
+
+def input_column(name: str) -> str:
+    """Return the column of the pooled features that a gate multiplies."""
+    return f"input/{name}"
+
+
+def spatial_column(name: str) -> str:
+    """Return the column of a spatial attention map."""
+    return f"spatial/{name}"
+
+
+def arrow_schema(gates: tuple[Gate, ...]) -> pa.Schema:
+    """Return the columns of a part: the image, its label and prediction, one column per gate."""
+    fields = [
+        pa.field("image", pa.int64(), nullable=False),
+        pa.field("label", pa.int32()),
+        pa.field("prediction", pa.int32()),
+    ]
+    for gate in gates:
+        fields.append(_vector(gate_column(gate.name), gate.channels))
+        if gate.pooled:
+            fields.append(_vector(input_column(gate.name), gate.channels))
+        if gate.spatial:
+            height, width = gate.spatial
+            size = {"height": str(height), "width": str(width)}
+            fields.append(_vector(spatial_column(gate.name), height * width, size))
+    return pa.schema(fields)
+
+
+def _vector(name: str, length: int, metadata: dict[str, str] | None = None) -> pa.Field:
+    element = pa.field("element", pa.float32(), nullable=False)
+    return pa.field(name, pa.list_(element, length), nullable=False, metadata=metadata)

@@ -1,0 +1,218 @@
+"""Append epochs to a recording, each whole or not at all."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from stripe.errors import RecordingError
+from stripe.recording.durable import sync, write_json
+from stripe.recording.layout import Layout
+from stripe.recording.lock import WriterLock
+from stripe.recording.part import PartWriter
+from stripe.recording.reader import read_header
+from stripe.recording.schema import Header, arrow_schema
+
+
+def alone() -> None:
+    """Return at once: the barrier of a single process."""
+
+
+class RecordingWriter:
+    """The one writer of a recording; a context manager.
+
+    Opening it takes the lock and discards what a killed writer left in `staging/`. An existing
+    recording is continued if its gates are the same.
+
+    Parameters
+    ----------
+    path
+        A new or empty directory, or a recording.
+    header
+        What is recorded.
+    rank, processes
+        Which of how many processes this is; each writes a part of every epoch, and rank 0 commits.
+    barrier
+        Waits, with a time limit, until all processes have called it.
+
+    Raises
+    ------
+    RecordingError
+        If the directory holds something else, cannot be written, is locked, or records other gates.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        header: Header,
+        *,
+        rank: int = 0,
+        processes: int = 1,
+        barrier: Callable[[], None] = alone,
+    ) -> None:
+        self.layout = Layout(Path(path))
+        self.header = header
+        self.rank = rank
+        self.processes = processes
+        self._barrier = barrier
+        self._lock: WriterLock | None = None
+        self._schema = arrow_schema(header.gates)
+        if rank == 0:
+            self._open()
+        barrier()
+
+    @property
+    def epochs(self) -> list[int]:
+        """The committed epochs, in order."""
+        return self.layout.epochs()
+
+    @contextmanager
+    def epoch(self, epoch: int) -> Iterator[PartWriter]:
+        """Give a `PartWriter` for one epoch; commit on leaving, discard on any exception.
+
+        Raises
+        ------
+        RecordingError
+            If the epoch is negative, is recorded already, or ends without images or with an image
+            twice.
+        """
+        self._check_new(epoch)
+        staged = self.layout.staged(epoch)
+        try:
+            staged.mkdir(parents=True, exist_ok=True)
+            with PartWriter(staged, self.rank, self._schema) as part:
+                yield part
+            self._barrier()
+            if self.rank == 0:
+                self._commit(epoch)
+            self._barrier()
+        except BaseException:
+            if self.rank == 0 and epoch not in self.epochs:
+                self._discard(epoch)
+            raise
+
+    def close(self) -> None:
+        """Release the lock; what was committed stays."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> "RecordingWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        root = self.layout.root
+        try:
+            _check_root(root)
+            root.mkdir(parents=True, exist_ok=True)
+            self._lock = WriterLock(self.layout.lock)
+        except OSError as error:
+            raise RecordingError(
+                f"cannot write a recording to {root}: {error.strerror}; choose a directory that "
+                "can be written"
+            ) from error
+        try:
+            self._recover()
+            if self.layout.header.exists():
+                _check_same(read_header(self.layout), self.header, root)
+            else:
+                write_json(self.layout.header, self.header.to_json())
+        except BaseException:
+            self.close()
+            raise
+
+    def _recover(self) -> None:
+        """Discard what a killed writer left in staging."""
+        for directory in (self.layout.data, self.layout.logs, self.layout.staging):
+            directory.mkdir(exist_ok=True)
+        for epoch in set(self.layout.logged()) - set(self.layout.epochs()):
+            if self.layout.staged(epoch).exists():
+                self._discard(epoch)
+        shutil.rmtree(self.layout.staging)
+        self.layout.staging.mkdir()
+        sync(self.layout.root)
+
+    def _discard(self, epoch: int) -> None:
+        """Drop an uncommitted epoch; its log first, so that no log outlives what it logs."""
+        self.layout.log(epoch).unlink(missing_ok=True)
+        shutil.rmtree(self.layout.staged(epoch), ignore_errors=True)
+
+    def _check_new(self, epoch: int) -> None:
+        if self.rank == 0 and self._lock is None:
+            raise RecordingError(f"the writer of {self.layout.root} is closed; open a new one")
+        if epoch < 0:
+            raise RecordingError(f"an epoch is 0 or more, got {epoch}")
+        if epoch in self.epochs:
+            raise RecordingError(
+                f"{self.layout.root} holds epoch {epoch} already and is append-only; record "
+                "another epoch, or into another directory"
+            )
+
+    def _commit(self, epoch: int) -> None:
+        """Log the epoch, then make it appear by one rename."""
+        staged = self.layout.staged(epoch)
+        records = []
+        for rank in range(self.processes):
+            record = PartWriter.record_path(staged, rank)
+            records.append(json.loads(record.read_text()))
+            record.unlink()
+        _check_images(staged, [record["name"] for record in records])
+        sync(staged)
+        columns = {field.name: str(field.type) for field in self._schema}
+        rows = sum(record["rows"] for record in records)
+        log = {"epoch": epoch, "rows": rows, "schema": columns, "parts": records}
+        write_json(self.layout.log(epoch), log)
+        staged.rename(self.layout.epoch(epoch))
+        sync(self.layout.data)
+        sync(self.layout.staging)
+
+
+def _check_root(root: Path) -> None:
+    if not root.exists():
+        return
+    if not root.is_dir():
+        raise RecordingError(f"a recording is a directory, and {root} is a file; choose another")
+    # A writer killed before its header was in place leaves no more than these.
+    ours = {"LOCK", "data", "log", "staging", "recording.json", "recording.json.draft"}
+    if foreign := sorted(path.name for path in root.iterdir() if path.name not in ours):
+        raise RecordingError(
+            f"{root} must be a new or empty directory, or a recording, and holds {foreign[0]}; "
+            "choose another directory"
+        )
+
+
+def _check_same(there: Header, here: Header, root: Path) -> None:
+    if there.gates != here.gates:
+        known, new = ({gate.name for gate in header.gates} for header in (there, here))
+        differing = sorted(known ^ new) or ["the same names with other shapes or kinds"]
+        raise RecordingError(
+            f"{root} records other gates ({differing[0]}); record this model into another directory"
+        )
+
+
+def _check_images(staged: Path, parts: list[str]) -> None:
+    images = np.concatenate([
+        pq.read_table(staged / part, columns=["image"], partitioning=None)["image"].to_numpy()
+        for part in parts
+    ])  # fmt: skip
+    if not len(images):
+        raise RecordingError("an epoch must hold at least one image, got none; check the loader")
+    unique, counts = np.unique(images, return_counts=True)
+    if counts.max() > 1:
+        raise RecordingError(
+            f"an image must come once in an epoch, and image {unique[counts.argmax()]} came "
+            f"{counts.max()} times; record with a loader that neither repeats nor pads"
+        )

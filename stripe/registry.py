@@ -1,0 +1,87 @@
+"""A dictionary from name to builder, filled by the files of one package.
+
+A module, network or data set is added by adding a file that registers itself; no list
+elsewhere has to change.
+"""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from stripe.errors import UnknownNameError
+
+Builder = TypeVar("Builder", bound=Callable[..., Any])
+
+
+def listed(names: Sequence[str], limit: int = 40) -> str:
+    """Write names as a list for an error message, cut after `limit`."""
+    more = f" ... and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+class Registry(Generic[Builder]):
+    """Builders by name, found in the modules of `package` at the first look-up.
+
+    Parameters
+    ----------
+    package
+        Dotted name of the package whose modules register themselves on import.
+    kind
+        What is registered, for messages: "attention module".
+    """
+
+    def __init__(self, package: str, kind: str) -> None:
+        self.package = package
+        self.kind = kind
+        self._builders: dict[str, Callable[..., Any]] = {}
+        self._patterns: dict[re.Pattern[str], Builder] = {}
+        self._discovered = False
+
+    def register(self, *names: str, pattern: str | None = None) -> Callable[[Builder], Builder]:
+        r"""Return a decorator that registers a builder under `names`.
+
+        With `pattern`, a regular expression, every other name that matches it builds too: its
+        named groups are given to the builder as integers, `r"resnet(?P<depth>\d+)"` as `depth=`.
+        """
+
+        def add(builder: Builder) -> Builder:
+            self._builders.update(dict.fromkeys(names, builder))
+            if pattern is not None:
+                self._patterns[re.compile(pattern)] = builder
+                self._builders.update({name: self._matched(name) or builder for name in names})
+            return builder
+
+        return add
+
+    def names(self) -> list[str]:
+        """Return the registered names, sorted."""
+        self._discover()
+        return sorted(self._builders)
+
+    def __getitem__(self, name: str) -> Callable[..., Any]:
+        """Return the builder called `name`, or raise `UnknownNameError` with the valid names."""
+        self._discover()
+        builder = self._builders.get(name) or self._matched(name)
+        if builder is None:
+            raise UnknownNameError(
+                f"unknown {self.kind} {name!r}; choose one of: {listed(self.names())}"
+            )
+        return builder
+
+    def _matched(self, name: str) -> Callable[..., Any] | None:
+        for pattern, builder in self._patterns.items():
+            if match := pattern.fullmatch(name):
+                sizes = {key: int(value) for key, value in match.groupdict().items()}
+                return partial(builder, **sizes)
+        return None
+
+    def _discover(self) -> None:
+        if self._discovered:
+            return
+        package = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{self.package}.{module.name}")
+        self._discovered = True

@@ -1,0 +1,131 @@
+"""How fast a gate settles over epochs."""
+
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from stripe.errors import RecordingError
+from stripe.recording import Recording
+
+
+def epoch_difference(
+    recording: Recording, gate: str, *, images: Sequence[int] | None = None
+) -> Float[np.ndarray, "image epoch channel"]:
+    """Compute the first-order difference `|v(t + 1) - v(t)|` of a gate over recorded epochs.
+
+    Parameters
+    ----------
+    recording
+        With at least two epochs.
+    gate
+        Name of the gate.
+    images
+        Which images, by index; by default those recorded in every epoch, ascending.
+
+    Returns
+    -------
+    ndarray
+        float32, shape (images, epochs - 1, channels); entry [i, t, c] is between
+        `recording.epochs[t]` and `recording.epochs[t + 1]`.
+
+    Raises
+    ------
+    RecordingError
+        If there are fewer than two epochs, or an image is not in all of them.
+    UnknownNameError
+        If the gate is not in the recording.
+
+    Notes
+    -----
+    A difference near zero says that the gate changed little in that epoch; under a decayed
+    learning rate everything changes little.
+
+    References
+    ----------
+    Section 1; Figures 2c and 11 to 18.
+    """
+    return np.stack(list(_steps(recording, gate, images)), axis=1)
+
+
+def convergence_epoch(recording: Recording, tol: float) -> pd.DataFrame:
+    """Find the first epoch after which a channel stays still.
+
+    Parameters
+    ----------
+    recording
+        With at least two epochs.
+    tol
+        A step `|v(t + 1) - v(t)|` under it counts as still; gates from a sigmoid lie in (0, 1), so
+        0.01 is a hundredth of their range.
+
+    Returns
+    -------
+    DataFrame
+        gate, channel, epoch (nullable Int64): the smallest recorded epoch t such that in every
+        later step all images stay under `tol`; missing where the last step is not under it.
+
+    Raises
+    ------
+    RecordingError
+        As for `epoch_difference`, or if `tol` is not positive.
+
+    References
+    ----------
+    Section 1: most values converge by the first decay of the learning rate; Figure 2c.
+    """
+    if not tol > 0:
+        raise RecordingError(f"tol must be positive, got {tol}")
+    tables = []
+    for gate in recording.header.gates:
+        largest = np.stack([step.max(axis=0) for step in _steps(recording, gate.name, None)])
+        last_moving = _last_true(largest >= tol)  # (channel,), -1 where it never moves
+        epoch = pd.array(np.array(recording.epochs)[last_moving + 1], dtype="Int64")
+        epoch[last_moving == len(largest) - 1] = pd.NA
+        channel = np.arange(gate.channels)
+        tables.append(pd.DataFrame({"gate": gate.name, "channel": channel, "epoch": epoch}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _steps(
+    recording: Recording, gate: str, images: Sequence[int] | None
+) -> Iterator[Float[np.ndarray, "image channel"]]:
+    """Yield the absolute difference of each pair of successive epochs, two epochs in memory."""
+    recording.gate(gate)
+    epochs = recording.epochs
+    if len(epochs) < 2:
+        raise RecordingError(
+            f"a difference needs two recorded epochs, {recording.path} has {len(epochs)}; record "
+            "the model at several epochs"
+        )
+    recorded = {epoch: recording.rows(epoch)["image"].to_numpy() for epoch in epochs}
+    chosen = _common(recorded, images, recording)
+    aligned = (
+        recording.values(gate, epoch)[np.searchsorted(recorded[epoch], chosen)] for epoch in epochs
+    )
+    for before, after in pairwise(aligned):
+        yield np.abs(after - before)
+
+
+def _common(
+    recorded: dict[int, np.ndarray], images: Sequence[int] | None, recording: Recording
+) -> np.ndarray:
+    common = reduce(np.intersect1d, recorded.values())
+    chosen = common if images is None else np.asarray(images, dtype=np.int64)
+    missing = np.setdiff1d(chosen, common)
+    if len(missing) or not len(chosen):
+        what = f"image {missing[0]} was not" if len(missing) else "no image was"
+        raise RecordingError(
+            f"{what} recorded in every epoch of {recording.path}; choose among the {len(common)} "
+            "that were"
+        )
+    return chosen
+
+
+def _last_true(moving: np.ndarray) -> np.ndarray:
+    """Return the last true row of each column of (epoch, channel), or -1."""
+    last = len(moving) - 1 - np.argmax(moving[::-1], axis=0)
+    return np.where(moving.any(axis=0), last, -1)

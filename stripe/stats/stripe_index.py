@@ -1,0 +1,60 @@
+"""How much of a gate is stripe: the share of its variance that lies between channels."""
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from stripe.recording import Recording
+from stripe.stats.moments import channel_moments
+
+
+def variance_shares(
+    mean: Float[np.ndarray, " channels"], std: Float[np.ndarray, " channels"]
+) -> tuple[float, float, float]:
+    """Return eta2, the variance between and the variance within channels.
+
+    By the law of total variance over all images and channels, with population moments:
+    `total = var_c(mean_c) + mean_c(std_c ** 2)`, and `eta2 = between / total`.
+    """
+    between, within = float(np.var(mean)), float(np.mean(np.square(std)))
+    total = between + within
+    return (between / total if total > 0 else float("nan")), between, within
+
+
+def stripe_index(data: Recording | pd.DataFrame) -> pd.DataFrame:
+    """Compute the stripe index of every gate in every epoch.
+
+    `eta2 = var_c(m_c) / (var_c(m_c) + mean_c(s_c^2))`, with `m_c` and `s_c` the mean and the
+    standard deviation of channel c over images.
+
+    Parameters
+    ----------
+    data
+        A recording, or the table that `channel_moments` made of one.
+
+    Returns
+    -------
+    DataFrame
+        epoch, gate, eta2, between_var, within_var, median_std (over channels). `eta2` is 1 for a
+        perfect stripe and 0 where the image decides everything; it is NaN for a gate whose every
+        value is the same, since then there is no variance to share.
+
+    Notes
+    -----
+    `eta2` answers "do channels differ more than images?", not "does the gate ignore the image?":
+    a gate with large spread within channels still scores high if its channels lie far apart, and
+    a gate with one channel scores 0 whatever it does. Look at `median_std` as well, and at what
+    freezing the gate costs.
+
+    References
+    ----------
+    The correlation ratio (Fisher, 1925); the Stripe Observation, Figure 2a and b.
+    """
+    moments = channel_moments(data) if isinstance(data, Recording) else data
+    rows = []
+    for (epoch, gate), channels in moments.groupby(["epoch", "gate"], sort=False):
+        std = channels["std"].to_numpy()
+        eta2, between, within = variance_shares(channels["mean"].to_numpy(), std)
+        rows.append((epoch, gate, eta2, between, within, float(np.median(std))))
+    columns = ["epoch", "gate", "eta2", "between_var", "within_var", "median_std"]
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,47 @@
+import pytest
+import torch
+
+from stripe import build, list_attentions, list_backbones
+from stripe.errors import ModelError, UnknownNameError
+
+#: Design section 3; they round to the paper's Table 1.
+COUNTS = {
+    (None, 100): 1_727_284,
+    (None, 10): 1_704_154,
+    ("se", 100): 1_929_388,
+    ("se", 10): 1_906_258,
+}
+
+
+@pytest.mark.parametrize(("attention", "classes"), COUNTS)
+def test_parameter_counts_of_resnet164(attention: str | None, classes: int) -> None:
+    model = build("resnet164", attention=attention, num_classes=classes)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert count == COUNTS[attention, classes]
+
+
+def test_names_are_listed() -> None:
+    assert "resnet164" in list_backbones()
+    assert "se" in list_attentions()
+
+
+def test_any_depth_of_the_family_builds_and_runs() -> None:
+    model = build("resnet29", num_classes=7, in_channels=1).eval()
+    assert len(list(model.get_submodule("layer1").children())) == 3
+    assert model(torch.randn(2, 1, 28, 28)).shape == (2, 7)
+
+
+def test_a_seed_draws_the_weights_and_leaves_the_generator() -> None:
+    before = torch.get_rng_state()
+    models = [build("resnet20", attention="se", seed=seed) for seed in (3, 3, 4)]
+    assert torch.equal(torch.get_rng_state(), before)
+    first, again, other = (model.get_parameter("fc.weight") for model in models)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_errors_say_what_to_do() -> None:
+    with pytest.raises(ModelError, match=r"depth 9n \+ 2 .* got 21"):
+        build("resnet21")
+    with pytest.raises(UnknownNameError, match="unknown backbone 'resnext'; choose one of"):
+        build("resnext")

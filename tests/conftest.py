@@ -1,0 +1,69 @@
+"""Models, data and recordings that many tests share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from stripe.asr import Gated
+from stripe.attention import SE
+from stripe.recording import Gate, Header, RecordingWriter
+from stripe.recording.schema import gate_column, input_column
+
+mpl.use("Agg")
+torch.set_num_threads(2)
+
+#: Gates by epoch and name, shape (images, channels).
+Values = dict[int, dict[str, np.ndarray]]
+
+
+@pytest.fixture
+def small_model() -> nn.Sequential:
+    """Return two gated convolutions with norms, on grey images."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1),
+        Gated(nn.BatchNorm2d(8), SE(8, reduction=2)),
+        nn.ReLU(),
+        nn.Conv2d(8, 4, 3, padding=1, stride=2),
+        Gated(nn.BatchNorm2d(4), SE(4, reduction=2)),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 3),
+    )
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    """Return ten grey images of 12 x 12."""
+    return torch.randn(10, 1, 12, 12, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def write_recording(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes gates, given by epoch and name, as a recording."""
+
+    def write(values: Values, *, path: Path | None = None, images: object = None) -> Path:
+        target = path or tmp_path / "recording"
+        first = next(iter(values.values()))
+        gates = tuple(
+            Gate(name=name, owner=name, owner_class="Gated", channels=array.shape[1])
+            for name, array in first.items()
+        )
+        with RecordingWriter(target, Header(gates=gates)) as writer:
+            for epoch, by_gate in values.items():
+                count = len(next(iter(by_gate.values())))
+                index = np.arange(count) if images is None else np.asarray(images)
+                vectors = {}
+                for name, array in by_gate.items():
+                    vectors[gate_column(name)] = array.astype(np.float32)
+                    vectors[input_column(name)] = -array.astype(np.float32)
+                with writer.epoch(epoch) as part:
+                    part.write(index, vectors, label=index % 3, prediction=index % 2)
+        return target
+
+    return write

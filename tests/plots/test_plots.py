@@ -1,0 +1,120 @@
+"""What the artists hold, not their pixels."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
+
+from stripe import plots
+from stripe.errors import RecordingError, UnknownNameError
+from stripe.recording import Recording, open_recording
+from stripe.stats import epoch_difference
+
+
+@pytest.fixture(autouse=True)
+def closed_figures() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def recording(write_recording: Callable[..., Path]) -> Recording:
+    rng = np.random.default_rng(0)
+    values = {
+        epoch: {"a": rng.random((30, 12)), "b": rng.random((30, 70))} for epoch in (0, 1, 2, 5)
+    }
+    return open_recording(write_recording(values))
+
+
+def shown(ax: Axes) -> np.ndarray:
+    (image,) = ax.images
+    return np.asarray(image.get_array())
+
+
+def panels(ax: Axes) -> list[Axes]:
+    return [child for child in ax.child_axes if isinstance(child, Axes)]
+
+
+def test_stripes_shows_the_same_images_and_channels_on_both_sides(recording: Recording) -> None:
+    ax = plots.stripes(recording, epoch=1, images=5, channels=60, seed=3)
+    before, after = panels(ax)
+    assert shown(after).shape == (5, 60)
+    np.testing.assert_array_equal(shown(before), -shown(after))  # the fixture's inputs
+    values = recording.values("b", 1)
+    assert all(value in values for value in shown(after)[0])
+    assert before.images[0].get_clim() == after.images[0].get_clim()
+    assert (before.get_title(), after.get_title()) == ("before attention", "after attention")
+    assert before.get_xlabel() == "channel (60 of 70)"
+    assert before.get_ylabel() == "image (5 of 30)"
+    assert ax.figure.axes[-1].get_ylabel() == "value"  # the one colour bar
+
+
+def test_stripes_of_one_side_draws_on_the_axes_itself(recording: Recording) -> None:
+    _, mine = plt.subplots()
+    ax = plots.stripes(recording, gate="a", side="after", channels=99, images=99, ax=mine)
+    assert ax is mine
+    assert shown(ax).shape == (30, 12)
+    assert ax.get_xlabel() == "channel"
+    np.testing.assert_allclose(np.sort(shown(ax), None), np.sort(recording.values("a", 5), None))
+
+
+def test_a_seed_repeats_the_choice(recording: Recording) -> None:
+    first, again, other = (
+        shown(plots.stripes(recording, side="after", seed=seed)) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_channel_std_shows_both_distributions(recording: Recording) -> None:
+    ax = plots.channel_std(recording, gate="b", bins=7)
+    assert ax.get_xlabel() == "standard deviation over images"
+    legend = ax.get_legend()
+    assert legend is not None
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts == ["before attention", "after attention"]
+    assert ax.get_xlim()[0] == 0
+    assert len(ax.collections) == 2
+
+
+def test_epoch_difference_shows_channels_by_epochs(recording: Recording) -> None:
+    ax = plots.epoch_difference(recording, gate="a", images=[4, 7], channels=12, seed=0)
+    first, second = panels(ax)
+    assert (first.get_title(), second.get_title()) == ("image 4", "image 7")
+    expected = epoch_difference(recording, "a", images=[4, 7])
+    order = np.random.default_rng(0).choice(12, 12, replace=False)
+    np.testing.assert_array_equal(shown(first), expected[0][:, order].T)
+    assert first.images[0].get_clim() == (0, expected.max())
+
+
+def test_epoch_difference_shows_zero_as_black(recording: Recording) -> None:
+    ax = plots.epoch_difference(recording, images=[4])
+    colours = ax.images[0].get_cmap()
+    assert isinstance(colours, Colormap)
+    assert max(colours(0.0)[:3]) < 0.02
+
+
+def test_epochs_stand_at_their_numbers(write_recording: Callable[..., Path]) -> None:
+    values = {epoch: {"g": np.random.default_rng(epoch).random((3, 4))} for epoch in (0, 5, 10)}
+    ax = plots.epoch_difference(open_recording(write_recording(values)), images=[0])
+    label = ax.xaxis.get_major_formatter()
+    assert [label(0), label(1), label(0.5), label(2)] == ["5", "10", "", ""]
+
+
+def test_one_channel_is_fine(write_recording: Callable[..., Path]) -> None:
+    values = {epoch: {"g": np.random.default_rng(epoch).random((3, 1))} for epoch in range(2)}
+    recording = open_recording(write_recording(values))
+    assert shown(plots.stripes(recording, side="after")).shape == (3, 1)
+    assert shown(plots.epoch_difference(recording, images=[0])).shape == (1, 1)
+    plots.channel_std(recording)
+
+
+def test_errors_say_what_to_do(recording: Recording) -> None:
+    with pytest.raises(RecordingError, match="holds no epoch 9"):
+        plots.stripes(recording, epoch=9)
+    with pytest.raises(UnknownNameError, match=r"no gate .zzz.; it has: a, b"):
+        plots.stripes(recording, gate="zzz")

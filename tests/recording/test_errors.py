@@ -1,0 +1,189 @@
+"""Bad input gets an error that names the file, and loses nothing."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stripe.errors import RecordingError, UnknownNameError
+from stripe.recording import Gate, Header, RecordingWriter, open_recording
+
+HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=2, pooled=False),))
+ARRAY = np.random.default_rng(0).random((300, 2)).astype(np.float32)
+
+
+@pytest.fixture
+def path(write_recording: Callable[..., Path]) -> Path:
+    return write_recording({0: {"g": ARRAY}, 1: {"g": ARRAY}})
+
+
+def test_unknown_gate_and_epoch(path: Path) -> None:
+    recording = open_recording(path)
+    with pytest.raises(UnknownNameError, match="records no gate 'h'; it has: g"):
+        recording.values("h", 0)
+    with pytest.raises(RecordingError, match="holds no epoch 7; recorded: 0, 1"):
+        recording.values("g", 7)
+
+
+def test_no_recording_or_another_version(tmp_path: Path, path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"no recording at .*recording\.json is missing"):
+        open_recording(tmp_path / "nothing")
+    header = path / "recording.json"
+    header.write_text(header.read_text().replace('"format_version": 1', '"format_version": 9'))
+    with pytest.raises(RecordingError, match="must have format version 1, got 9"):
+        open_recording(path)
+    header.write_text("{")
+    with pytest.raises(RecordingError, match=r"recording\.json cannot be read"):
+        open_recording(path)
+
+
+def test_what_was_not_recorded(tmp_path: Path) -> None:
+    with RecordingWriter(tmp_path / "r", HEADER) as writer, writer.epoch(0) as part:
+        part.write(np.arange(300), {"gate/g": ARRAY})
+    recording = open_recording(tmp_path / "r")
+    assert recording.images["label"].isna().all()
+    with pytest.raises(RecordingError, match="holds no pooled inputs of 'g'"):
+        recording.inputs("g", 0)
+    with pytest.raises(RecordingError, match="holds no spatial map of 'g'"):
+        recording.spatial("g", 0)
+
+
+def test_every_flipped_byte_is_noticed_or_harmless(path: Path) -> None:
+    part = path / "data/epoch=1/part-0.parquet"
+    content = part.read_bytes()
+    rng = np.random.default_rng(0)
+    for position in rng.choice(len(content), 400, replace=False):
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << rng.integers(8)
+        part.write_bytes(damaged)
+        with pytest.raises(RecordingError, match=r"epoch=1/part-0\.parquet changed"):
+            open_recording(path).verify()
+        try:
+            values = open_recording(path).values("g", 1)
+        except RecordingError as error:
+            assert "epoch=1/part-0.parquet" in str(error)  # noqa: PT017 - either is right
+        else:
+            np.testing.assert_array_equal(values, ARRAY)
+
+
+def test_truncated_missing_and_foreign_files_are_named(path: Path) -> None:
+    part = path / "data/epoch=1/part-0.parquet"
+    content = part.read_bytes()
+    part.write_bytes(content[:-100])
+    with pytest.raises(RecordingError, match=r"epoch=1/part-0\.parquet is damaged or missing"):
+        open_recording(path).values("g", 1)
+    with pytest.raises(RecordingError, match=r"part-0\.parquet must have .* bytes, has"):
+        open_recording(path).verify()
+    part.unlink()
+    with pytest.raises(RecordingError, match=r"epoch=1/part-0\.parquet is missing"):
+        open_recording(path).verify()
+    part.write_bytes(content)
+    assert len(open_recording(path).verify()) == 2
+    part.with_name("part-9.parquet").write_bytes(content)
+    with pytest.raises(RecordingError, match=r"part-9\.parquet is not in the log"):
+        open_recording(path).verify()
+
+
+def test_missing_epochs_and_logs_are_named(path: Path) -> None:
+    log = path / "log/0.json"
+    text = log.read_text()
+    log.unlink()
+    with pytest.raises(RecordingError, match=r"log/0\.json is missing"):
+        open_recording(path).verify()
+    log.write_text("[]")
+    with pytest.raises(RecordingError, match=r"log/0\.json is damaged"):
+        open_recording(path).verify()
+    log.write_text(text)
+    (path / "data/epoch=0").rename(path / "elsewhere")
+    with pytest.raises(RecordingError, match="data/epoch=0 is missing"):
+        open_recording(path).verify()
+
+
+def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("dear")
+    with pytest.raises(RecordingError, match=r"new or empty directory.*holds thesis\.tex"):
+        RecordingWriter(tmp_path, HEADER)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+    with pytest.raises(RecordingError, match="is a file"):
+        RecordingWriter(tmp_path / "thesis.tex", HEADER)
+
+
+def test_other_gates_are_refused(path: Path) -> None:
+    with pytest.raises(RecordingError, match="records other gates"):
+        RecordingWriter(path, HEADER)
+
+
+def test_an_epoch_is_not_recorded_twice(path: Path) -> None:
+    with (
+        RecordingWriter(path, open_recording(path).header) as writer,
+        pytest.raises(RecordingError, match="holds epoch 1 already and is append-only"),
+        writer.epoch(1),
+    ):
+        pass
+    assert open_recording(path).epochs == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [([3, 4, 3], "image 3 came 2 times"), ([], "at least one image")],
+)
+def test_an_epoch_has_every_image_once(tmp_path: Path, images: list[int], message: str) -> None:
+    with RecordingWriter(tmp_path / "r", HEADER) as writer:
+        with pytest.raises(RecordingError, match=message), writer.epoch(0) as part:
+            part.write(np.array(images, np.int64), {"gate/g": ARRAY[: len(images)]})
+        assert writer.epochs == []
+        with writer.epoch(0) as part:
+            part.write(np.arange(3), {"gate/g": ARRAY[:3]})
+    assert len(open_recording(tmp_path / "r").verify()) == 1
+
+
+def test_wrong_shapes_are_refused(tmp_path: Path) -> None:
+    with (
+        RecordingWriter(tmp_path / "r", HEADER) as writer,
+        pytest.raises(RecordingError, match=r"'gate/g' must have shape \(2, 2\), got shape \(2, 1"),
+        writer.epoch(0) as part,
+    ):
+        part.write(np.arange(2), {"gate/g": ARRAY[:2, :1]})
+
+
+def test_one_writer_at_a_time(tmp_path: Path) -> None:
+    with (
+        RecordingWriter(tmp_path / "r", HEADER),
+        pytest.raises(RecordingError, match=f"process {os.getpid()} is writing"),
+    ):
+        RecordingWriter(tmp_path / "r", HEADER)
+    RecordingWriter(tmp_path / "r", HEADER).close()
+
+
+def test_a_closed_writer_does_not_write(tmp_path: Path) -> None:
+    writer = RecordingWriter(tmp_path / "r", HEADER)
+    writer.close()
+    with pytest.raises(RecordingError, match="is closed"), writer.epoch(0):
+        pass
+
+
+READ_ONLY = """
+import os, sys
+from stripe.recording import Gate, Header, RecordingWriter
+if os.getuid() == 0:
+    os.setgid(65534); os.setuid(65534)
+gate = Gate(name="g", owner="", owner_class="Gated", channels=2)
+try:
+    RecordingWriter(sys.argv[1], Header(gates=(gate,)))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_read_only_directory() -> None:
+    """As a user without rights: root may write anywhere."""
+    target = "/etc/stripe-test/recording"
+    command = [sys.executable, "-c", READ_ONLY, target]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.stdout.startswith(f"RecordingError cannot write a recording to {target}: "), (
+        done.stdout + done.stderr
+    )

@@ -1,0 +1,48 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stripe.recording import open_recording
+from stripe.stats import channel_moments, stripe_index
+
+STRIPE = np.array([[0.1, 0.9], [0.1, 0.9], [0.1, 0.9]])
+IMAGES_DECIDE = np.array([[0.1, 0.1], [0.5, 0.5], [0.9, 0.9]])
+
+
+def test_the_two_ends_of_the_scale(write_recording: Callable[..., Path]) -> None:
+    table = stripe_index(
+        open_recording(write_recording({0: {"stripe": STRIPE, "images": IMAGES_DECIDE}}))
+    )
+    assert table.columns.tolist() == (
+        ["epoch", "gate", "eta2", "between_var", "within_var", "median_std"]
+    )
+    assert table["gate"].tolist() == ["stripe", "images"]
+    assert table["eta2"].tolist() == pytest.approx([1, 0], abs=1e-12)
+    assert table["median_std"].tolist() == pytest.approx([0, IMAGES_DECIDE[:, 0].std()])
+
+
+def test_by_hand(write_recording: Callable[..., Path]) -> None:
+    """Channel means 1 and 5: between 4. Channel variances 1 and 0: within 0.5."""
+    path = write_recording({0: {"g": np.array([[0.0, 5], [2, 5]])}})
+    row = stripe_index(open_recording(path)).iloc[0]
+    assert (row["between_var"], row["within_var"]) == (4, 0.5)
+    assert row["eta2"] == pytest.approx(4 / 4.5)
+
+
+def test_shares_the_total_variance(write_recording: Callable[..., Path]) -> None:
+    values = np.random.default_rng(0).random((40, 7)).astype(np.float32)
+    row = stripe_index(open_recording(write_recording({0: {"g": values}}))).iloc[0]
+    total = values.astype(np.float64).var()
+    assert row["between_var"] + row["within_var"] == pytest.approx(total, rel=1e-12)
+
+
+def test_no_variance_has_no_shares(write_recording: Callable[..., Path]) -> None:
+    table = stripe_index(open_recording(write_recording({0: {"g": np.full((3, 2), 0.5)}})))
+    assert np.isnan(table["eta2"]).all()
+
+
+def test_takes_moments_too(write_recording: Callable[..., Path]) -> None:
+    recording = open_recording(write_recording({0: {"g": STRIPE}, 4: {"g": IMAGES_DECIDE}}))
+    assert stripe_index(recording).equals(stripe_index(channel_moments(recording)))

@@ -1,0 +1,114 @@
+"""The command as a user types it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stripe.recording import open_recording
+
+STRIPE = Path(sys.executable).with_name("stripe")
+
+
+def stripe(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [str(STRIPE), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=280)
+
+
+@pytest.fixture
+def path(write_recording: Callable[..., Path]) -> Path:
+    rng = np.random.default_rng(0)
+    return write_recording({epoch: {"g": rng.random((9, 4))} for epoch in (0, 1)})
+
+
+def test_the_demo_from_an_empty_folder(tmp_path: Path) -> None:
+    done = stripe("demo", "--epochs", 1, "--json", "--seed", 2, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert 0.2 < told["test_accuracy"]["last"] < 1
+    assert len(told["gates"]) == 6
+    assert 0 < told["mean_eta2"] < 1
+    figures = {file.name for file in (tmp_path / "figures/demo").iterdir()}
+    stems = ("stripes", "channel_std", "epoch_difference")
+    assert figures == {f"{s}.{e}" for s in stems for e in ("png", "pdf")} | {"demo.json"}
+    sidecar = json.loads((tmp_path / "figures/demo/demo.json").read_text())
+    assert sidecar["command"] == "stripe demo --epochs 1 --json --seed 2"
+    recording = open_recording(tmp_path / "runs/demo/recording")
+    assert recording.epochs == [0, 1]
+    frame = pd.read_parquet(tmp_path / "runs/demo/recording/data")
+    gate = "layer3.1.bn3.gate"
+    last = np.stack(frame.loc[frame["epoch"] == 1, f"gate/{gate}"].tolist())
+    np.testing.assert_array_equal(last, recording.values(gate, 1))
+
+
+def test_ctrl_c_is_clean(tmp_path: Path) -> None:
+    command = [str(STRIPE), "demo", "--out", str(tmp_path / "d")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    started = time.monotonic()
+    while not (tmp_path / "d/recording/data/epoch=0").exists():
+        assert time.monotonic() < started + 120
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert process.stderr is not None
+    said = process.stderr.read()
+    process.stderr.close()
+    assert f"interrupted; the epochs that were finished are in {tmp_path / 'd'}" in said
+    assert "Traceback" not in said
+    assert len(open_recording(tmp_path / "d/recording").verify()) >= 1
+
+
+def test_numbers_as_tables_and_json(path: Path) -> None:
+    assert "eta2" in stripe("stats", "index", path).stdout
+    rows = json.loads(stripe("stats", "moments", path, "--epoch", 1, "--json").stdout)
+    assert [row["channel"] for row in rows] == [0, 1, 2, 3]
+    assert len(json.loads(stripe("stats", "convergence", path, "--json").stdout)) == 4
+    assert "2 epochs, 2 files, 18 rows" in stripe("verify", path).stdout
+
+
+@pytest.mark.parametrize("name", ["stripes", "channel-std", "epoch-difference"])
+def test_pictures(path: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "new" / f"{name}.png"
+    done = stripe("plot", name, "--recording", path, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert out.stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["stats", "index", "nowhere"], "error: no recording at nowhere"),
+        (["plot", "stripes", "--recording", "{r}", "--out", "a.png", "--gate", "h"], "no gate 'h'"),
+        (["plot", "stripes", "--recording", "{r}", "--out", "a.png", "--epoch", "8"], "no epoch 8"),
+        (["plot", "stripes", "--recording", "{r}", "--out", "a.abc"], "cannot write the picture"),
+        (["demo", "--out", "{r}"], "must be a new or empty directory"),
+        (["demo", "--epochs", "0"], "needs at least one epoch"),
+    ],
+)
+def test_bad_input_is_one_line(
+    path: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    before = sorted(os.listdir(path))
+    done = stripe(*[a.format(r=path) for a in arguments], cwd=tmp_path)
+    assert done.returncode == 1
+    *_, last = done.stderr.splitlines()
+    assert last.startswith("error: ")
+    assert message in last
+    assert "Traceback" not in done.stderr
+    assert sorted(os.listdir(path)) == before
+
+
+def test_a_damaged_part_is_named(path: Path) -> None:
+    part = path / "data/epoch=1/part-0.parquet"
+    part.write_bytes(part.read_bytes()[:-1])
+    done = stripe("verify", path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {part} must have")

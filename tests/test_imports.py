@@ -1,0 +1,98 @@
+"""The arrows of the design: an import only ever points to the left."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import stripe
+
+PACKAGE = Path(stripe.__file__).parent
+#: Files without a part of their own, which every part may import.
+BASE = ["errors", "registry", "versions"]
+NO_TORCH = ["recording", "stats", "plots"]
+TORCH = [
+    "attention",
+    "asr",
+    "backbones",
+    "gates",
+    "hooks",
+    "gradcam",
+    "robustness",
+    "data",
+    "train",
+    "style",
+    "experiments",
+    "explore",
+    "cli",
+]
+ORDER = BASE + NO_TORCH + TORCH
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Return the modules that a file imports, at the top or within functions."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
+
+
+def test_every_part_has_its_place() -> None:
+    assert {part_of(path) for path in FILES} <= set(ORDER)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_to_the_left(path: Path) -> None:
+    here = part_of(path)
+    for name in imported(path):
+        if name.startswith("stripe."):
+            there = name.split(".")[1]
+            # `from stripe import stats` names a part; `from stripe import build` a public name.
+            if there in ORDER:
+                assert ORDER.index(there) <= ORDER.index(here), f"{path} imports {name}"
+            else:
+                assert here in ("cli", "explore"), f"{path} imports a public name, {name}"
+
+
+@pytest.mark.parametrize("part", NO_TORCH + BASE)
+def test_first_line_is_free_of_torch(part: str) -> None:
+    files = [path for path in FILES if part_of(path) == part]
+    assert files
+    for path in files:
+        assert not {
+            n for n in imported(path) if n.split(".")[0] in ("torch", "torchvision", "timm")
+        }
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import stripe",
+        "import stripe; stripe.open_recording; stripe.stats.stripe_index; stripe.plots.stripes",
+        "import stripe.cli",
+    ],
+)
+def test_torch_is_not_imported_until_needed(code: str) -> None:
+    check = f"{code}; import sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check]).returncode == 0
+
+
+def test_every_public_name_is_there() -> None:
+    for name in stripe.__all__:
+        assert getattr(stripe, name) is not None
+    assert set(stripe.__all__) <= set(dir(stripe))
+    with pytest.raises(AttributeError, match="nonsense"):
+        stripe.nonsense  # noqa: B018
