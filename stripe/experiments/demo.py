@@ -76,6 +76,8 @@ def run_demo(config: TrainConfig, figures: Path) -> DemoResult:
     sidecar = {
         "command": " ".join(["stripe", *sys.argv[1:]]),
         "gate": recording.header.gates[-1].name,
+        "test_accuracy": result.last,
+        "stripe_index": index.to_dict("records"),
         "config": asdict(config),
         "versions": library_versions(),
     }
