@@ -14,10 +14,10 @@ import torch
 from stripe.versions import library_versions
 
 
-def hardware() -> str:
+def hardware(device: str = "cpu") -> str:
     """Return the name of the GPU, or of the processor and how many cores this process may use."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
+    if device != "cpu":
+        return torch.cuda.get_device_name(device)
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -42,9 +42,11 @@ def median_rates(seconds: Mapping[str, list[float]], images: int) -> dict[str, f
     return {name: images / statistics.median(times) for name, times in seconds.items()}
 
 
-def save(name: str, result: dict[str, Any]) -> None:
+def save(name: str, result: dict[str, Any], device: str = "cpu") -> None:
     """Write `benchmarks/results/NAME.json` and print it."""
-    text = json.dumps({"hardware": hardware(), "versions": library_versions(), **result}, indent=1)
+    text = json.dumps(
+        {"hardware": hardware(device), "versions": library_versions(), **result}, indent=1
+    )
     path = Path(__file__).parent / "results" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(text + "\n")

@@ -1,8 +1,10 @@
 """The `stripe` command. Libraries are imported inside the commands, so that help comes at once."""
 
 import json as jsonlib
+import os
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 app = App(
     name="stripe",
     help="Is channel attention really input-dependent? Record gates, look, train them away.",
-    version=lambda: __import__("importlib.metadata").metadata.version("stripe-attention"),
+    version=lambda: version("stripe-attention"),
 )
 plot_app = App(name="plot", help="Draw a figure of the paper from a recording.")
 stats_app = App(name="stats", help="Print numbers from a recording.")
@@ -39,7 +41,7 @@ Picture = Annotated[Path, Parameter(help="The picture to write: .png, .pdf or .s
 def demo(
     *,
     out: Path | None = None,
-    epochs: int = 7,
+    epochs: int | None = None,
     seed: Seed = 0,
     device: str = "auto",
     json: Json = False,
@@ -49,24 +51,24 @@ def demo(
     Parameters
     ----------
     out
-        A new or empty directory for the run and its figures. By default the run goes to a new
-        runs/demo and the figures to figures/demo.
+        A new or empty directory for the run and its figures. By default the run goes to runs/demo
+        and the figures to figures/demo, or to demo-2 and so on where the run is there already.
     epochs
-        Passes over the 7,000 training images.
+        Passes over the 7,000 training images; by default 7.
     device
         auto, cpu, cuda or cuda:N.
     """
-    from stripe.experiments.demo import demo_config, run_demo
+    from stripe.experiments.demo import EPOCHS, demo_config, run_demo
 
-    if epochs < 1:
-        raise StripeError(f"the demo needs at least one epoch, got {epochs}")
+    epochs = EPOCHS if epochs is None else epochs
     run = _next_free(Path("runs/demo")) if out is None else out
-    figures = Path("figures/demo") if out is None else out / "figures"
-    print(f"training for {epochs} epochs, about 15 s each on two CPU cores ...", file=sys.stderr)
+    figures = Path("figures") / run.name if out is None else out / "figures"
+    config = demo_config(out=run, seed=seed, device=device, epochs=epochs)
+    print(f"training for {epochs} epochs, 10 to 15 s each on two CPU cores ...", file=sys.stderr)
     try:
-        result = run_demo(demo_config(out=run, seed=seed, device=device, epochs=epochs), figures)
+        result = run_demo(config, figures)
     except KeyboardInterrupt:
-        print(f"\ninterrupted; the epochs that were finished are in {run}", file=sys.stderr)
+        print(f"\ninterrupted; finished epochs, if any, are in {run}/recording", file=sys.stderr)
         sys.exit(130)
     _tell(result, run, json)
 
@@ -85,13 +87,13 @@ def _tell(found: "DemoResult", run: Path, json: bool) -> None:
     print(f"\nmean eta2 over gates   {eta2:.4f}")
     print(
         f"test accuracy          last {result.last:.4f}, best {result.best:.4f}, "
-        f"mean of the last ten epochs {result.last_ten:.4f}"
+        f"mean of the last {min(10, len(result.history))} epochs {result.last_ten:.4f}"
     )
     print(f"\nfigures                {', '.join(str(file) for file in found.figures)}")
     print(f"run, log and gates     {run}\n\nOpen the gates in Python:\n")
     print("    import stripe")
     print(f"    recording = stripe.open_recording({str(found.recording)!r})")
-    print("    stripe.plots.stripes(recording)")
+    print('    stripe.plots.stripes(recording).figure.savefig("stripes.png")')
 
 
 @app.command
@@ -142,8 +144,8 @@ def convergence(recording: Recorded, *, tol: float = 0.01, json: Json = False) -
 
 @plot_app.command(name="stripes")
 def plot_stripes(
-    *,
     recording: Recorded,
+    *,
     out: Picture,
     gate: Gate = None,
     epoch: Epoch = None,
@@ -167,7 +169,7 @@ def plot_stripes(
 
 @plot_app.command(name="channel-std")
 def plot_channel_std(
-    *, recording: Recorded, out: Picture, gate: Gate = None, epoch: Epoch = None
+    recording: Recorded, *, out: Picture, gate: Gate = None, epoch: Epoch = None
 ) -> None:
     """Draw the distribution of the spread of channels, before and after attention (Figure 2b)."""
     _draw("channel_std", recording, out, gate=gate, epoch=epoch)
@@ -175,8 +177,8 @@ def plot_channel_std(
 
 @plot_app.command(name="epoch-difference")
 def plot_epoch_difference(
-    *,
     recording: Recorded,
+    *,
     out: Picture,
     gate: Gate = None,
     images: int = 3,
@@ -227,6 +229,9 @@ def main() -> None:
         app()
     except StripeError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:  # the reader of a pipe, as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
 

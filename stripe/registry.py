@@ -48,10 +48,12 @@ class Registry(Generic[Builder]):
         """
 
         def add(builder: Builder) -> Builder:
-            self._builders.update(dict.fromkeys(names, builder))
-            if pattern is not None:
-                self._patterns[re.compile(pattern)] = builder
-                self._builders.update({name: self._matched(name) or builder for name in names})
+            compiled = re.compile(pattern) if pattern else None
+            if compiled is not None:
+                self._patterns[compiled] = builder
+            for name in names:
+                match = compiled.fullmatch(name) if compiled else None
+                self._builders[name] = _sized(builder, match) if match else builder
             return builder
 
         return add
@@ -74,8 +76,7 @@ class Registry(Generic[Builder]):
     def _matched(self, name: str) -> Callable[..., Any] | None:
         for pattern, builder in self._patterns.items():
             if match := pattern.fullmatch(name):
-                sizes = {key: int(value) for key, value in match.groupdict().items()}
-                return partial(builder, **sizes)
+                return _sized(builder, match)
         return None
 
     def _discover(self) -> None:
@@ -85,3 +86,7 @@ class Registry(Generic[Builder]):
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self.package}.{module.name}")
         self._discovered = True
+
+
+def _sized(builder: Callable[..., Any], match: re.Match[str]) -> Callable[..., Any]:
+    return partial(builder, **{key: int(value) for key, value in match.groupdict().items()})

@@ -1,7 +1,9 @@
-"""Which libraries made a result."""
+"""Which libraries and which command made a result."""
 
 import platform
+import sys
 from importlib.metadata import version
+from pathlib import Path
 
 LIBRARIES = ("stripe-attention", "torch", "torchvision", "numpy", "pandas", "pyarrow")
 
@@ -9,3 +11,8 @@ LIBRARIES = ("stripe-attention", "torch", "torchvision", "numpy", "pandas", "pya
 def library_versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that results depend on."""
     return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def command_line() -> str:
+    """Return the command of this process, without the folder of its program."""
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])

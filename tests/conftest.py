@@ -1,8 +1,9 @@
 """Models, data and recordings that many tests share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import jaxtyping
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -35,6 +36,14 @@ def small_model() -> nn.Sequential:
         nn.Flatten(),
         nn.Linear(4, 3),
     )
+
+
+@pytest.fixture
+def as_a_user() -> Iterator[None]:
+    """Leave types unchecked, as they are outside of tests, to see what our own checks say."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

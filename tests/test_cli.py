@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from stripe.recording import open_recording
@@ -29,26 +28,6 @@ def path(write_recording: Callable[..., Path]) -> Path:
     return write_recording({epoch: {"g": rng.random((9, 4))} for epoch in (0, 1)})
 
 
-def test_the_demo_from_an_empty_folder(tmp_path: Path) -> None:
-    done = stripe("demo", "--epochs", 1, "--json", "--seed", 2, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert 0.2 < told["test_accuracy"]["last"] < 1
-    assert len(told["gates"]) == 6
-    assert 0 < told["mean_eta2"] < 1
-    figures = {file.name for file in (tmp_path / "figures/demo").iterdir()}
-    stems = ("stripes", "channel_std", "epoch_difference")
-    assert figures == {f"{s}.{e}" for s in stems for e in ("png", "pdf")} | {"demo.json"}
-    sidecar = json.loads((tmp_path / "figures/demo/demo.json").read_text())
-    assert sidecar["command"] == "stripe demo --epochs 1 --json --seed 2"
-    recording = open_recording(tmp_path / "runs/demo/recording")
-    assert recording.epochs == [0, 1]
-    frame = pd.read_parquet(tmp_path / "runs/demo/recording/data")
-    gate = "layer3.1.bn3.gate"
-    last = np.stack(frame.loc[frame["epoch"] == 1, f"gate/{gate}"].tolist())
-    np.testing.assert_array_equal(last, recording.values(gate, 1))
-
-
 def test_ctrl_c_is_clean(tmp_path: Path) -> None:
     command = [str(STRIPE), "demo", "--out", str(tmp_path / "d")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -61,7 +40,7 @@ def test_ctrl_c_is_clean(tmp_path: Path) -> None:
     assert process.stderr is not None
     said = process.stderr.read()
     process.stderr.close()
-    assert f"interrupted; the epochs that were finished are in {tmp_path / 'd'}" in said
+    assert f"interrupted; finished epochs, if any, are in {tmp_path / 'd'}/recording" in said
     assert "Traceback" not in said
     assert len(open_recording(tmp_path / "d/recording").verify()) >= 1
 
@@ -77,7 +56,7 @@ def test_numbers_as_tables_and_json(path: Path) -> None:
 @pytest.mark.parametrize("name", ["stripes", "channel-std", "epoch-difference"])
 def test_pictures(path: Path, tmp_path: Path, name: str) -> None:
     out = tmp_path / "new" / f"{name}.png"
-    done = stripe("plot", name, "--recording", path, "--out", out)
+    done = stripe("plot", name, path, "--out", out)
     assert done.returncode == 0, done.stderr
     assert out.stat().st_size > 1000
 
@@ -88,9 +67,12 @@ def test_pictures(path: Path, tmp_path: Path, name: str) -> None:
         (["stats", "index", "nowhere"], "error: no recording at nowhere"),
         (["plot", "stripes", "--recording", "{r}", "--out", "a.png", "--gate", "h"], "no gate 'h'"),
         (["plot", "stripes", "--recording", "{r}", "--out", "a.png", "--epoch", "8"], "no epoch 8"),
-        (["plot", "stripes", "--recording", "{r}", "--out", "a.abc"], "cannot write the picture"),
+        (
+            ["plot", "stripes", "--recording", "{r}", "--out", "a.abc"],
+            "a picture ends in .png, .pdf",
+        ),
         (["demo", "--out", "{r}"], "must be a new or empty directory"),
-        (["demo", "--epochs", "0"], "needs at least one epoch"),
+        (["demo", "--epochs", "0"], "epochs must be at least 1"),
     ],
 )
 def test_bad_input_is_one_line(

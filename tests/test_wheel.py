@@ -1,11 +1,18 @@
 """What `pip install` of a built wheel gives, in an empty folder and without the checkout."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+
+from stripe.recording import open_recording
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,3 +53,41 @@ def test_the_wheel_brings_code_data_and_command(site: Path, tmp_path: Path) -> N
     assert (site / "bin/stripe").exists()
     assert (site / "stripe/py.typed").exists()
     assert not (site / "tests").exists()
+
+
+def test_the_demo_of_the_wheel_from_an_empty_folder(site: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "stripe.cli", "demo", "--epochs", "1", "--json", "--seed", "2"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert 0.2 < told["test_accuracy"]["last"] < 1
+    assert len(told["gates"]) == 6
+    assert 0 < told["mean_eta2"] < 1
+    figures = {file.name for file in (tmp_path / "figures/demo").iterdir()}
+    stems = ("stripes", "channel_std", "epoch_difference")
+    assert figures == {f"{s}.{e}" for s in stems for e in ("png", "pdf")} | {"demo.json"}
+    sidecar = json.loads((tmp_path / "figures/demo/demo.json").read_text())
+    assert sidecar["command"].endswith("demo --epochs 1 --json --seed 2")
+    _check_plain_readers(tmp_path / "runs/demo/recording")
+
+
+def _check_plain_readers(path: Path) -> None:
+    """Read the demo's recording with pandas, polars and DuckDB, and compare."""
+    recording = open_recording(path)
+    assert recording.epochs == [0, 1]
+    gate = "layer3.1.bn3.gate"
+    ours = recording.values(gate, 1)
+    frame = pd.read_parquet(path / "data")
+    rows = frame[frame["epoch"] == 1].sort_values("image")
+    np.testing.assert_array_equal(np.stack(rows[f"gate/{gate}"].tolist()), ours)
+    lazy = pl.scan_parquet(path / "data").filter(pl.col("epoch") == 1).sort("image")
+    np.testing.assert_array_equal(lazy.collect()[f"gate/{gate}"].to_numpy(), ours)
+    query = f"""select "gate/{gate}" from read_parquet('{path}/data/**/*.parquet')
+                where epoch = 1 order by image"""
+    fetched = duckdb.connect().execute(query).fetchall()
+    np.testing.assert_array_equal([row[0] for row in fetched], ours)

@@ -1,4 +1,8 @@
 """Attention and ASR as transforms of any `nn.Module`."""
 
+from stripe.asr.asr import ASR as ASR
+from stripe.asr.asr import Psi as Psi
+from stripe.asr.folding import scale_output as scale_output
 from stripe.asr.gated import Gated as Gated
 from stripe.asr.insert import insert as insert
+from stripe.asr.reparameterize import reparameterize as reparameterize

@@ -1,5 +1,8 @@
 """A layer and the gate that multiplies its output."""
 
+from typing import Any
+
+from jaxtyping import Float
 from torch import Tensor, nn
 
 
@@ -12,22 +15,49 @@ class Gated(nn.Module):
     Parameters
     ----------
     host
-        The layer whose output is gated, as a rule the last norm of a residual branch.
+        The layer whose output is gated, as a rule the last norm of a residual branch. Of a tuple,
+        as multi-head attention gives, the first entry is gated.
     gate
         Maps y of shape (B, C, H, W) to a gate of shape (B, C, 1, 1), or one that broadcasts to y.
+    channel_dim
+        Where y has its channels: 1, or -1 for tokens (B, N, C). The gate sees y as (B, C, H, W)
+        in any case; tokens come as (B, C, N, 1).
 
     References
     ----------
-    Equation 4 of the ASR paper.
+    Equation 4 of the ASR paper; Appendix C for tokens.
     """
 
-    def __init__(self, host: nn.Module, gate: nn.Module) -> None:
+    def __init__(self, host: nn.Module, gate: nn.Module, *, channel_dim: int = 1) -> None:
         super().__init__()
         self.host = host
         self.gate = gate
+        self.channel_dim = channel_dim
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Return the gated output of the host."""
-        y: Tensor = self.host(x)
-        v: Tensor = self.gate(y)
+        y = self.host(*args, **kwargs)
+        if isinstance(y, tuple):
+            return (self._gated(y[0]), *y[1:])
+        return self._gated(y)
+
+    def _gated(self, y: Tensor) -> Tensor:
+        if y.ndim == 4 and self.channel_dim == 1:
+            v: Tensor = self.gate(y)
+        else:
+            v = _like(self.gate(_planes(y, self.channel_dim)), y, self.channel_dim)
         return y * v
+
+
+def _planes(y: Tensor, channel_dim: int) -> Float[Tensor, "b c h w"]:
+    """View features of any number of dimensions as planes."""
+    y = y.movedim(channel_dim, 1)
+    height = y.shape[2] if y.ndim > 2 else 1
+    return y.reshape(*y.shape[:2], height, -1)
+
+
+def _like(v: Tensor, y: Tensor, channel_dim: int) -> Tensor:
+    """Bring a gate of planes to the shape of `y`, where it broadcasts."""
+    whole = v.shape[2] * v.shape[3] > 1  # a spatial map too, as CBAM's
+    spread = y.movedim(channel_dim, 1).shape[2:] if whole else (1,) * (y.ndim - 2)
+    return v.reshape(*v.shape[:2], *spread).movedim(1, channel_dim)

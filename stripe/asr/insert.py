@@ -1,60 +1,191 @@
-"""Put attention into a model."""
+"""Put attention or ASR into a model."""
 
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from typing import Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from stripe.asr.channels import channels_of
+from stripe.asr.asr import ASR, Psi
+from stripe.asr.channels import channel_dim_of, channels_of, ungated
 from stripe.asr.gated import Gated
-from stripe.asr.sites import default_sites
+from stripe.asr.sites import Placement, default_placement
 from stripe.attention import ATTENTIONS
-from stripe.errors import UnknownNameError
+from stripe.errors import ModelError, UnknownNameError
 from stripe.registry import listed
 
 #: A registered name, or any callable from a number of channels to a module.
 Attention = str | Callable[[int], nn.Module]
+#: Names of layers, a pattern as for file names, or a predicate of name and module.
+Sites = Sequence[str] | str | Callable[[str, nn.Module], bool]
+Activation = Literal["sigmoid", "tanh"]
+
+#: The `asr=` that has no attention module: the gate is psi itself (Table 9).
+BARE_PSI = "psi"
 
 
 def insert(
-    model: nn.Module, *, attention: Attention, sites: Sequence[str] | None = None
+    model: nn.Module,
+    *,
+    attention: Attention | None = None,
+    asr: Attention | None = None,
+    sites: Sites | None = None,
+    copies: int = 1,
+    psi: float | Psi | None = None,
+    activation: Activation | None = None,
 ) -> nn.Module:
-    """Wrap layers of `model`, in place, so that a gate multiplies what they put out.
+    """Wrap layers of `model`, in place, so that gates multiply what they put out.
 
     Parameters
     ----------
     model
-        Any network; it is changed and returned.
+        Any network; it is changed and returned, in training mode or not as it was.
     attention
-        A name from `stripe.list_attentions()`, or a callable from a number of channels to a
-        module that maps (B, C, H, W) to (B, C, 1, 1).
+        Input-dependent attention: a name from `stripe.list_attentions()`, or a callable from a
+        number of channels to a module that maps (B, C, H, W) to (B, C, 1, 1).
+    asr
+        The attention module of an ASR, named in the same way, or "psi" for none.
     sites
-        Names of the layers to gate, as in `model.named_modules()`; by default the rule of the
-        model's family.
+        Which layers: names as in `model.named_modules()`, one pattern such as "layer*.bn3", or
+        `predicate(name, module)`; by default the rule of the model's family (Appendix C).
+    copies
+        delta, how many ASRs multiply at every site (Tables 6 and 14).
+    psi
+        What psi is filled with, or a `Psi`; by default 0.1, for a ViT 1e-3.
+    activation
+        The last non-linearity of the gates; by default sigmoid, for a ViT tanh.
 
     Returns
     -------
     nn.Module
-        `model`, its layer `name` now a `Gated` with children `name.host` and `name.gate`.
+        `model`, its layer `name` now a `Gated` with children `name.host` and `name.gate`. ASR
+        goes inside attention, next to the host into which it folds.
 
     Raises
     ------
     UnknownNameError
-        If the attention module or a site does not exist.
+        If an attention module or a site does not exist.
     ModelError
-        If a site has no channels, or no rule covers the model.
+        If neither attention nor asr is given, a site has no channels, a module returns a gate of
+        another shape, or no rule covers the model.
 
     References
     ----------
-    Figure 1 and Appendix C of the ASR paper.
+    Figure 1 and Appendix C of the ASR paper; Table 4 for both together.
     """
-    build = ATTENTIONS[attention] if isinstance(attention, str) else attention
-    modules = dict(model.named_modules())
-    names = default_sites(model) if sites is None else list(sites)
-    if missing := [name for name in names if name not in modules or not name]:
-        raise UnknownNameError(
-            f"the model has no layer {missing[0]!r}; it has: {listed(list(modules)[1:])}"
-        )
-    for name in names:
-        host = modules[name]
-        model.set_submodule(name, Gated(host, build(channels_of(host, name))))
+    if attention is None and asr is None:
+        raise ModelError("insert needs attention= or asr=, got neither; name a module")
+    if copies < 1:
+        raise ModelError(f"copies is 1 or more, got {copies}")
+    placement = _placement(model, sites)
+    last = activation or placement.activation
+    names = placement.sites
+    channels = [channels_of(model, name) for name in names]
+    if asr is not None:
+        start = psi if isinstance(psi, Psi) else Psi(value=placement.psi if psi is None else psi)
+        for _ in range(copies):
+            modules = _asrs(asr, channels, last, start, placement.weight)
+            for name, gate in zip(names, modules, strict=True):
+                _wrap_innermost(model, name, gate)
+    if attention is not None:
+        _check_without_attention(model, names)
+        for name, gate in zip(names, _modules(attention, channels, last), strict=True):
+            _wrap(model, name, gate)
     return model
+
+
+def _placement(model: nn.Module, sites: Sites | None) -> Placement:
+    if sites is None:
+        return default_placement(model)
+    modules = {name: module for name, module in model.named_modules() if name}
+    if callable(sites):
+        names = [name for name, module in modules.items() if sites(name, module)]
+    elif isinstance(sites, str):
+        names = [name for name in modules if fnmatchcase(name, sites)]
+    else:
+        names = list(sites)
+    if missing := [name for name in names if name not in modules]:
+        raise UnknownNameError(
+            f"the model has no layer {missing[0]!r}; it has: {listed(list(modules))}"
+        )
+    if len(set(names)) < len(names):
+        raise ModelError(f"each site is named once, got {listed(names)}; give copies= for several")
+    if not names:
+        raise UnknownNameError(f"no layer matches {sites!r}; it has: {listed(list(modules))}")
+    return Placement(sites=tuple(names))
+
+
+def _modules(
+    attention: Attention, channels: Sequence[int], activation: Activation
+) -> list[nn.Module]:
+    """Build one attention module for each site."""
+    if not isinstance(attention, str):
+        return [_checked(attention(count), count) for count in channels]
+    build = ATTENTIONS[attention]
+    last: Callable[[Tensor], Tensor] = getattr(torch, activation)
+    if hasattr(build, "along"):
+        return list(build.along(channels, activation=last))
+    return [build(count, activation=last) for count in channels]
+
+
+def _asrs(
+    attention: Attention,
+    channels: Sequence[int],
+    activation: Activation,
+    psi: Psi,
+    weight: float | None,
+) -> list[nn.Module]:
+    inner: list[nn.Module | None] = [None] * len(channels)
+    if attention != BARE_PSI:
+        inner = [*_modules(attention, channels, activation)]
+    for module in inner:
+        for parameter in module.parameters() if module and weight is not None else ():
+            nn.init.constant_(parameter, weight or 0.0)
+    return [
+        ASR(module, psi.tensor(count), learnable=psi.learnable)
+        for module, count in zip(inner, channels, strict=True)
+    ]
+
+
+def _checked(gate: nn.Module, channels: int) -> nn.Module:
+    """Try a module of the user's own on zeros."""
+    training = gate.training
+    with torch.no_grad():
+        shape = tuple(gate.eval()(torch.zeros(2, channels, 8, 8)).shape)
+    gate.train(training)
+    if len(shape) != 4 or shape[:2] not in ((2, channels), (1, channels)):
+        raise ModelError(
+            f"an attention module for {channels} channels must return a gate (B, {channels}, 1, "
+            f"1), got shape {shape} from {type(gate).__name__}"
+        )
+    return gate
+
+
+def _check_without_attention(model: nn.Module, names: Sequence[str]) -> None:
+    for name in names:
+        layer = model.get_submodule(name)
+        if isinstance(layer, Gated) and not isinstance(layer.gate, ASR):
+            raise ModelError(f"site {name!r} has attention already; insert it once")
+
+
+def _wrap(model: nn.Module, name: str, gate: nn.Module) -> None:
+    host = model.get_submodule(name)
+    _like_host(host, gate)
+    model.set_submodule(name, Gated(host, gate, channel_dim=channel_dim_of(host)))
+
+
+def _wrap_innermost(model: nn.Module, name: str, gate: nn.Module) -> None:
+    while isinstance(model.get_submodule(name), Gated) and not isinstance(
+        model.get_submodule(f"{name}.gate"), ASR
+    ):
+        name = f"{name}.host"
+    _wrap(model, name, gate)
+
+
+def _like_host(host: nn.Module, gate: nn.Module) -> None:
+    """Bring the gate to the host's device, number format and mode."""
+    tensor = next(iter([*ungated(host).parameters()]), None)
+    if tensor is not None:
+        gate.to(device=tensor.device, dtype=tensor.dtype)
+    gate.train(host.training)

@@ -1,11 +1,18 @@
 """One line from a name to a network."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import nn
 
-from stripe.asr import insert
+from stripe.asr import Psi, insert
 from stripe.asr.insert import Attention
+from stripe.backbones.external import timm_network, torchvision_network
 from stripe.backbones.registry import BACKBONES
+
+#: The libraries that "tv:NAME" and "timm:NAME" take networks from.
+_LIBRARIES = {"tv": torchvision_network, "timm": timm_network}
 
 
 def build(
@@ -13,22 +20,29 @@ def build(
     *,
     num_classes: int = 1000,
     in_channels: int = 3,
+    image_size: int | None = None,
     attention: Attention | None = None,
+    asr: Attention | None = None,
+    copies: int = 1,
+    psi: float | Psi | None = None,
     seed: int | None = None,
 ) -> nn.Module:
-    """Build a network of the paper, with attention where the paper puts it.
+    """Build a network of the paper, with attention or ASR where the paper puts it.
 
     Parameters
     ----------
     backbone
-        A name from `stripe.list_backbones()`, or another depth of a listed family: "resnet83".
+        A name from `stripe.list_backbones()`, another depth of a listed family ("resnet29"), or
+        any network of torchvision ("tv:NAME") or timm ("timm:NAME").
     num_classes
         Number of outputs of the last layer.
     in_channels
         Channels of the images: 3, or 1 for grey ones.
-    attention
-        A name from `stripe.list_attentions()` or a callable from channels to a module; none by
-        default.
+    image_size
+        Side of the images, by default what the paper uses the network with. Up to 128 the stem
+        keeps the resolution: no stride and no max-pool.
+    attention, asr, copies, psi
+        As for `stripe.insert`.
     seed
         Draws the weights from this seed and leaves the global generator as it was; by default the
         weights come from the global generator.
@@ -51,9 +65,19 @@ def build(
     >>> sum(parameter.numel() for parameter in model.parameters())
     1929388
     """
-    builder = BACKBONES[backbone]
+    builder = _builder(backbone)
+    size = {} if image_size is None else {"image_size": image_size}
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
-            torch.manual_seed(seed)
-        model: nn.Module = builder(num_classes=num_classes, in_channels=in_channels)
-        return model if attention is None else insert(model, attention=attention)
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would touch GPUs too
+        model: nn.Module = builder(num_classes=num_classes, in_channels=in_channels, **size)
+        if attention is not None or asr is not None:
+            insert(model, attention=attention, asr=asr, copies=copies, psi=psi)
+        return model
+
+
+def _builder(backbone: str) -> Callable[..., nn.Module]:
+    library, colon, name = backbone.partition(":")
+    if colon and library in _LIBRARIES:
+        return partial(_LIBRARIES[library], name)
+    return BACKBONES[backbone]

@@ -30,7 +30,7 @@ class DeviceLoader:
     shuffle
         Draw a new order for every pass.
     augment
-        Crop each image at random out of its zero-padded version, and mirror every other one.
+        Crop each image at random out of its zero-padded version, and mirror half of them.
     padding
         Pixels of padding on each side for the random crop.
     seed

@@ -21,7 +21,8 @@ class ImageSet:
     classes
         The names of the labels.
     mean, std
-        Per channel, of the training images scaled to [0, 1].
+        Per channel, by which images scaled to [0, 1] are normalised; as a rule those of the
+        training images.
     """
 
     name: str

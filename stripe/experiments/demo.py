@@ -1,19 +1,16 @@
 """The Stripe Observation from nothing, in two minutes on two CPU cores."""
 
 import json
-import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.axes import Axes
 
 from stripe import plots
 from stripe.recording import open_recording
 from stripe.stats import stripe_index
 from stripe.train import TrainConfig, TrainResult, train
-from stripe.versions import library_versions
+from stripe.versions import command_line, library_versions
 
 #: Chosen for test accuracy in the time that a newcomer waits, with no look at the gates.
 EPOCHS = 7
@@ -65,16 +62,18 @@ def run_demo(config: TrainConfig, figures: Path) -> DemoResult:
     index = stripe_index(recording)
     index = index[index["epoch"] == recording.epochs[-1]].reset_index(drop=True)
     with plots.paper_style():
-        files = [
-            *_drawn(lambda: plots.stripes(recording, seed=config.seed), figures / "stripes"),
-            *_drawn(lambda: plots.channel_std(recording), figures / "channel_std"),
-            *_drawn(
-                lambda: plots.epoch_difference(recording, seed=config.seed),
-                figures / "epoch_difference",
-            ),
-        ]
+        drawn = {
+            "stripes": plots.stripes(recording, seed=config.seed),
+            "channel_std": plots.channel_std(recording),
+            "epoch_difference": plots.epoch_difference(recording, seed=config.seed),
+        }
+    files = []
+    for name, ax in drawn.items():
+        pair = [figures / f"{name}.png", figures / f"{name}.pdf"]
+        plots.save_figure(ax, *pair)
+        files += pair
     sidecar = {
-        "command": " ".join(["stripe", *sys.argv[1:]]),
+        "command": command_line(),
         "gate": recording.header.gates[-1].name,
         "test_accuracy": result.last,
         "stripe_index": index.to_dict("records"),
@@ -83,11 +82,3 @@ def run_demo(config: TrainConfig, figures: Path) -> DemoResult:
     }
     (figures / "demo.json").write_text(json.dumps(sidecar, indent=1, default=str) + "\n")
     return DemoResult(result, index, recording.path, files)
-
-
-def _drawn(draw: Callable[[], Axes], stem: Path) -> list[Path]:
-    """Draw a figure for the screen and one for print; each draw is a figure of its own."""
-    files = [stem.with_suffix(suffix) for suffix in (".png", ".pdf")]
-    for file in files:
-        plots.save_figure(draw(), file)
-    return files

@@ -1,12 +1,19 @@
 """Batches of images with their indices, from any loader."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, SequentialSampler
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    SequentialSampler,
+)
 
 from stripe.errors import ModelError
 
@@ -16,68 +23,106 @@ Numbered = tuple[Int64[np.ndarray, " b"], Tensor, Tensor | None]
 def numbered_batches(loader: Iterable[Any]) -> Iterator[Numbered]:
     """Yield image indices, images and labels (or None) of every batch.
 
-    The index is the position in `loader.dataset` where the loader is a `DataLoader`, also a
-    shuffled one; the third entry of a batch where there is one; else the place in the order of
-    arrival.
+    The indices are the third entry of a batch where there is one; else the positions in
+    `loader.dataset` of a `DataLoader`, shuffled or not; else the order of arrival.
     """
-    if isinstance(loader, DataLoader) and _shuffles(loader):
-        yield from (_split(batch, index) for index, batch in _with_indices(loader))
+    if isinstance(loader, DataLoader) and not _counts_up(loader):
+        with _same_draws(loader):
+            for index, batch in _with_indices(loader):
+                yield _split(batch, index)
         return
     start = 0
     for batch in loader:
-        index, images, labels = _split(batch, None, start)
-        start += len(images)
-        yield index, images, labels
+        numbered = _split(batch, range(start, start + len(tensors_of(batch)[0])))
+        start += len(numbered[0])
+        yield numbered
 
 
-def _split(batch: Any, index: Sequence[int] | None, start: int = 0) -> Numbered:
-    parts = [batch] if isinstance(batch, Tensor) else list(batch)
-    if not parts or not all(isinstance(part, Tensor) for part in parts[:3]):
+def tensors_of(batch: Any) -> list[Tensor]:
+    """Return images, labels and indices of a batch, as many of them as it has."""
+    parts = [batch] if isinstance(batch, Tensor) else list(batch)[:3]
+    if not parts or not all(isinstance(part, Tensor) for part in parts):
         raise ModelError(
             "a batch must be images, (images, labels) or (images, labels, indices) as tensors, "
             f"got {type(batch).__name__}; wrap the loader so that it yields these"
         )
-    images: Tensor = parts[0]
-    labels = parts[1] if len(parts) > 1 else None
-    if index is None:
-        index = parts[2].tolist() if len(parts) > 2 else range(start, start + len(images))
-    return np.asarray(index, dtype=np.int64), images, labels
+    if parts[0].ndim != 4:
+        raise ModelError(
+            f"images must come in batches (B, C, H, W), got {tuple(parts[0].shape)}; give a "
+            "DataLoader rather than a data set"
+        )
+    return parts
 
 
-def _shuffles(loader: DataLoader[Any]) -> bool:
-    return not isinstance(loader.dataset, IterableDataset) and not isinstance(
-        loader.sampler, SequentialSampler
+def _split(batch: Any, index: int | Sequence[int]) -> Numbered:
+    images, *others = tensors_of(batch)
+    labels = others[0] if others else None
+    if len(others) > 1:
+        given = others[1]
+        if given.shape != (len(images),) or given.is_floating_point():
+            raise ModelError(
+                f"the third entry of a batch must be {len(images)} whole numbers, the indices of "
+                f"its images, got {tuple(given.shape)} of {given.dtype}; leave others out"
+            )
+        index = given.tolist()
+    return np.atleast_1d(np.asarray(index, dtype=np.int64)), images, labels
+
+
+def _counts_up(loader: DataLoader[Any]) -> bool:
+    """Tell whether the images come in the order of the data set, so that counting numbers them."""
+    return isinstance(loader.dataset, IterableDataset) or (
+        type(loader.sampler) is SequentialSampler and type(loader.batch_sampler) is BatchSampler
     )
 
 
-class _WithIndex(Dataset[tuple[int, Any]]):
+@contextmanager
+def _same_draws(loader: DataLoader[Any]) -> Iterator[None]:
+    """Put back the generators that the loader and its sampler draw from."""
+    sources = (loader, loader.sampler, getattr(loader.batch_sampler, "sampler", None))
+    generators = {id(g): g for s in sources if (g := getattr(s, "generator", None)) is not None}
+    states = [(generator, generator.get_state()) for generator in generators.values()]
+    try:
+        yield
+    finally:
+        for generator, state in states:
+            generator.set_state(state)
+
+
+class _WithIndex(Dataset[tuple[Any, Any]]):
     def __init__(self, dataset: Any) -> None:
         self.dataset = dataset
 
-    def __getitem__(self, index: int) -> tuple[int, Any]:
+    def __getitem__(self, index: Any) -> tuple[Any, Any]:
         return index, self.dataset[index]
 
 
 class _CollateWithIndex:
-    def __init__(self, collate: Any) -> None:
-        self.collate = collate
+    """Collate as the loader does and keep the indices; of single items where it does not batch."""
 
-    def __call__(self, items: list[tuple[int, Any]]) -> tuple[list[int], Any]:
+    def __init__(self, collate: Any, batches: bool) -> None:
+        self.collate = collate
+        self.batches = batches
+
+    def __call__(self, items: Any) -> tuple[Any, Any]:
+        if not self.batches:
+            index, item = items
+            return index, self.collate(item)
         return [index for index, _ in items], self.collate([item for _, item in items])
 
 
 def _with_indices(loader: DataLoader[Any]) -> DataLoader[Any]:
     """Return a loader of the same batches, each with the indices that its sampler drew."""
+    batches = loader.batch_sampler is not None
     batching: dict[str, Any] = (
         {"batch_sampler": loader.batch_sampler}
-        if loader.batch_sampler is not None
+        if batches
         else {"batch_size": None, "sampler": loader.sampler}
     )
     return DataLoader(
         _WithIndex(loader.dataset),
         **batching,
         num_workers=loader.num_workers,
-        collate_fn=_CollateWithIndex(loader.collate_fn),
+        collate_fn=_CollateWithIndex(loader.collate_fn, batches),
         pin_memory=loader.pin_memory,
         timeout=loader.timeout,
         worker_init_fn=loader.worker_init_fn,

@@ -14,21 +14,27 @@ from stripe.errors import ModelError
 from stripe.recording import Gate
 from stripe.recording.schema import gate_column, input_column
 
+#: Columns of the buffer that hold whole numbers, by their bits.
+LABEL, PREDICTION = "label", "prediction"
+
 
 class Capture:
     """The vectors of one batch: `length[column]` numbers per image, column after column.
 
     Each column is a contiguous (images, length) block of one flat float32 buffer, so that a batch
-    costs one copy to the host and none on the way to Arrow.
+    costs one copy to the host and none on the way to Arrow. Labels and predictions travel in it
+    too, as int32.
     """
 
-    def __init__(self, gates: Sequence[Gate]) -> None:
+    def __init__(self, gates: Sequence[Gate], device: torch.device | None) -> None:
         self.gates = gates
-        self.lengths: dict[str, int] = {}
+        self.device = device
+        self.lengths = {LABEL: 1, PREDICTION: 1}
         for gate in gates:
             self.lengths[gate_column(gate.name)] = gate.channels
             if gate.pooled:
                 self.lengths[input_column(gate.name)] = gate.channels
+        self._total = sum(self.lengths.values())
         self._ends = dict(zip(self.lengths, accumulate(self.lengths.values()), strict=True))
         self._buffer = torch.empty(0)
         self._filled: set[str] = set()
@@ -46,29 +52,40 @@ class Capture:
             for handle in handles:
                 handle.remove()
 
-    def start(self, images: int, device: torch.device | None) -> None:
+    def start(self, images: int) -> None:
         """Make room for a batch of `images`."""
-        self._buffer = torch.empty(images * sum(self.lengths.values()), device=device)
+        size = images * self._total
+        self._buffer = torch.empty(size, dtype=torch.float32, device=self.device)
         self._filled = set()
 
-    def take(self) -> dict[str, Float32[np.ndarray, "images length"]]:
-        """Copy the batch to the host and return it by column.
+    def note(self, column: str, numbers: Tensor) -> None:
+        """Keep one whole number per image: its label or its prediction."""
+        self._block(self._buffer, column).view(torch.int32).copy_(numbers.view(-1, 1))
+        self._filled.add(column)
+
+    def take(self) -> dict[str, np.ndarray]:
+        """Copy the batch to the host and return it by column: vectors, and what was noted.
 
         Raises
         ------
         ModelError
             If a hook did not fire, so that there is nothing to record.
         """
-        if silent := [column for column in self.lengths if column not in self._filled]:
+        silent = [c for c in self.lengths if c not in (*self._filled, LABEL, PREDICTION)]
+        if silent:
             raise ModelError(
                 f"{silent[0]!r} did not appear in this forward pass; every recorded gate must be "
                 "called for every batch, or leave it out with gates=[...]"
             )
         host = self._buffer.cpu()
-        return {column: self._block(host, column).numpy() for column in self.lengths}
+        columns = {c: self._block(host, c).numpy() for c in self.lengths if c in self._filled}
+        for column in (LABEL, PREDICTION):
+            if column in columns:
+                columns[column] = columns[column].view(np.int32).reshape(-1)
+        return columns
 
     def _block(self, flat: Tensor, column: str) -> Float32[Tensor, "images length"]:
-        images = len(flat) // sum(self.lengths.values())
+        images = len(flat) // self._total
         end, length = self._ends[column], self.lengths[column]
         return flat[images * (end - length) : images * end].view(images, length)
 
@@ -86,6 +103,11 @@ class Capture:
             raise ModelError(
                 f"{column!r} must have shape {tuple(block.shape)}, got {tuple(values.shape)}; the "
                 "model changed after its gates were found"
+            )
+        if column in self._filled:
+            raise ModelError(
+                f"{column!r} appeared twice in one forward pass, so its module gates two places; "
+                "give each place a module of its own, or leave it out with gates=[...]"
             )
         block.copy_(values)  # one row, from a constant gate, is repeated for every image
         self._filled.add(column)

@@ -11,11 +11,12 @@ import numpy as np
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from stripe.errors import ModelError, StripeError, UnknownNameError
+from stripe.errors import ModelError, UnknownNameError
 from stripe.gates import find_gates, undisturbed
 from stripe.gates.find import device_of
-from stripe.hooks.batches import numbered_batches
-from stripe.hooks.capture import Capture
+from stripe.hooks.batches import numbered_batches, tensors_of
+from stripe.hooks.capture import LABEL, PREDICTION, Capture
+from stripe.hooks.processes import current_processes
 from stripe.recording import Gate, Header, RecordingWriter
 from stripe.recording.background import Background
 from stripe.recording.part import PartWriter
@@ -27,16 +28,15 @@ class _Rows(NamedTuple):
     """What one batch adds to an epoch, on the host."""
 
     image: np.ndarray
-    label: np.ndarray | None
-    prediction: np.ndarray | None
-    vectors: dict[str, np.ndarray]
+    columns: dict[str, np.ndarray]
 
 
 class Recorder:
     """Record gates, epoch by epoch, into a directory; a context manager.
 
     Hooks are on the model only while `record` runs. Batches are encoded on a thread of their own;
-    an epoch appears in the directory whole, or not at all.
+    an epoch appears in the directory whole, or not at all. Under torch.distributed every process
+    makes a Recorder of the same path and records its share of the images; they commit together.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class Recorder:
             seed=seed,
             versions=library_versions(),
         )
-        self._writer = RecordingWriter(path, header)
+        self._writer = RecordingWriter(path, header, **current_processes()._asdict())
 
     def record(self, loader: Iterable[Any], epoch: int, *, progress: bool = True) -> None:
         """Run the model over `loader` and commit what its gates were as one epoch.
@@ -116,7 +116,7 @@ class Recorder:
         ModelError
             If a gate is not called, or a batch is not made of tensors.
         """
-        capture = Capture(self.gates)
+        capture = Capture(self.gates, device_of(self.model))
         total = len(loader) if isinstance(loader, Sized) else None
         bar = tqdm(
             total=total,
@@ -142,16 +142,13 @@ class Recorder:
     def _forward(
         self, capture: Capture, index: np.ndarray, images: Tensor, labels: Tensor | None
     ) -> _Rows:
-        device = device_of(self.model)
-        capture.start(len(images), device)
-        output = self.model(images.to(device, non_blocking=True))
-        classifies = isinstance(output, Tensor) and output.ndim == 2
-        return _Rows(
-            image=index,
-            label=None if labels is None else labels.cpu().numpy(),
-            prediction=output.argmax(1).cpu().numpy() if classifies else None,
-            vectors=capture.take(),
-        )
+        capture.start(len(images))
+        output = self.model(images.to(capture.device, non_blocking=True))
+        if isinstance(output, Tensor) and output.ndim == 2:
+            capture.note(PREDICTION, output.argmax(1))
+        if labels is not None:
+            capture.note(LABEL, labels)
+        return _Rows(index, capture.take())
 
     def close(self) -> None:
         """Let another writer have the directory."""
@@ -182,21 +179,24 @@ def record(
     The first batch is the example with which the gates are found; `options` are those of
     `Recorder`, which says what is raised.
     """
-    batches = iter(loader)
-    first = next(batches, None)
+    with undisturbed(model):  # a DataLoader draws from torch's generator when it starts
+        batches = iter(loader)
+        first = next(batches, None)
     if first is None:
-        raise StripeError("a loader must give at least one batch to record, got none")
-    example = first if isinstance(first, Tensor) else first[0]
-    again = loader if batches is not loader else chain([first], batches)
+        raise ModelError("a loader must give at least one batch to record, got none")
+    example = tensors_of(first)[0]
+    if batches is loader:  # it cannot start again
+        loader = chain([first], batches)
+    del batches
     with Recorder(model, path, example, **options) as recorder:
-        recorder.record(again, epoch=0, progress=progress)
+        recorder.record(loader, epoch=0, progress=progress)
 
 
 def _chosen(found: list[Gate], names: Sequence[str] | None, model: nn.Module) -> list[Gate]:
     if not found:
         raise ModelError(
-            f"a {type(model).__name__} without gates has nothing to record; give it attention "
-            "with stripe.insert(model, attention='se'), or check that it has any"
+            f"a {type(model).__name__} has no gates that stripe put there, so there is nothing to "
+            "record; give it attention with stripe.insert(model, attention='se')"
         )
     if names is None:
         return found
@@ -205,8 +205,10 @@ def _chosen(found: list[Gate], names: Sequence[str] | None, model: nn.Module) ->
         raise UnknownNameError(
             f"the model has no gate {unknown[0]!r}; it has: {listed(list(known))}"
         )
-    return [known[name] for name in names]
+    return [gate for gate in found if gate.name in names]
 
 
 def _write(part: PartWriter, rows: _Rows) -> None:
-    part.write(rows.image, rows.vectors, label=rows.label, prediction=rows.prediction)
+    vectors = dict(rows.columns)
+    label, prediction = vectors.pop(LABEL, None), vectors.pop(PREDICTION, None)
+    part.write(rows.image, vectors, label=label, prediction=prediction)

@@ -10,18 +10,25 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-#: Inches: a column of a two-column paper, and both.
-COLUMN_WIDTH, PAGE_WIDTH = 3.4, 7.0
+#: Inches: a column of a two-column paper.
+COLUMN_WIDTH = 3.4
+#: Points: the letters of figures in it.
+PAPER_FONT_SIZE = 7
 
-#: Between two panels, as a share of the width of all.
-_GAP = 0.05
+#: Shares of the width: between two panels, and of all panels where a colour bar stands beside.
+_GAP, _PANELS = 0.04, 0.88
 
 
 def axes_or_new(ax: Axes | None, *, height: float = 1.9) -> Axes:
-    """Return `ax`, or axes in a new figure of a column's width and `height` inches."""
+    """Return `ax`, or axes in a new figure, a column wide and `height` inches high in paper style.
+
+    With larger letters the figure grows in proportion, so that nothing collides.
+    """
     if ax is not None:
         return ax
-    return plt.subplots(figsize=(COLUMN_WIDTH, height), layout="constrained")[1]
+    growth = plt.rcParams["font.size"] / PAPER_FONT_SIZE
+    size = (growth * COLUMN_WIDTH, growth * height)
+    return plt.subplots(figsize=size, layout="constrained")[1]
 
 
 def panels(ax: Axes, count: int) -> list[Axes]:
@@ -29,7 +36,7 @@ def panels(ax: Axes, count: int) -> list[Axes]:
     if count == 1:
         return [ax]
     ax.set_axis_off()
-    width = (1 - _GAP * (count - 1)) / count
+    width = (_PANELS - _GAP * (count - 1)) / count
     return [ax.inset_axes((i * (width + _GAP), 0, width, 1)) for i in range(count)]
 
 
@@ -52,11 +59,16 @@ def heat_maps(
     drawn = []
     for panel, matrix, title in zip(panels(ax, len(maps)), maps, titles, strict=True):
         drawn.append(panel.imshow(matrix, **style))
-        panel.set(title=title, xlabel=xlabel)
+        panel.set_title(title, fontsize=plt.rcParams["axes.labelsize"])
+        panel.set_xlabel(xlabel)
         for axis in (panel.xaxis, panel.yaxis):
             axis.set_major_locator(MaxNLocator(nbins=5, integer=True))
         panel.tick_params(labelleft=not drawn[1:])
         if not drawn[1:]:
             panel.set_ylabel(ylabel)
-    ax.figure.colorbar(drawn[0], ax=ax, label=colour_label, fraction=0.05, pad=0.02)
+    if len(maps) == 1:
+        ax.figure.colorbar(drawn[0], ax=ax, label=colour_label, fraction=0.05, pad=0.02)
+    else:  # inside the axes, so that neighbours in a larger figure stay free
+        bar = ax.inset_axes((_PANELS + 0.02, 0, 0.03, 1))
+        ax.figure.colorbar(drawn[0], cax=bar, label=colour_label)
     return drawn

@@ -11,7 +11,7 @@ from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import chosen_epoch, chosen_gate
 from stripe.recording import Recording
 
-BEFORE, AFTER = "before attention", "after attention"
+BEFORE, AFTER = "before: features", "after: gate"
 
 
 def channel_std(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stripe.errors import RecordingError
+from stripe.errors import RecordingError, StripeError
 from stripe.recording import Recording
 
 
@@ -20,8 +20,17 @@ def chosen_epoch(recording: Recording, epoch: int | None) -> int:
     return recording.epochs[-1]
 
 
+def generator(seed: int) -> np.random.Generator:
+    """Return the generator that `seed`, 0 or more, starts."""
+    if seed < 0:
+        raise StripeError(f"a seed is 0 or more, got {seed}")
+    return np.random.default_rng(seed)
+
+
 def sample(total: int, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return up to `count` of `total` positions in random order, without repeats."""
+    if count < 1:
+        raise StripeError(f"a plot shows at least one image and one channel, got {count}")
     return rng.choice(total, min(count, total), replace=False)
 
 

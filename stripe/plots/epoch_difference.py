@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from stripe.plots.axes import axes_or_new, heat_maps
-from stripe.plots.choose import chosen_gate, of, sample
+from stripe.plots.choose import chosen_gate, generator, of, sample
 from stripe.recording import Recording
+from stripe.stats import common_images
 from stripe.stats import epoch_difference as difference
 
 
@@ -22,7 +23,7 @@ def epoch_difference(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw `|v(t + 1) - v(t)|` of a gate over epochs; zero is black.
+    """Draw `|v(t) - v(t - 1)|` of a gate over epochs t; zero is black.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ def epoch_difference(
     Figure 2c; Figures 11 to 18.
     """
     name = chosen_gate(data, gate)
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     chosen = _chosen_images(data, images, rng)
     steps = difference(data, name, images=chosen)  # (image, epoch, channel)
     columns = sample(steps.shape[2], channels, rng)
@@ -76,7 +77,7 @@ def epoch_difference(
         titles=[f"image {index}" for index in chosen],
         xlabel="epoch",
         ylabel=of(len(columns), steps.shape[2], "channel"),
-        colour_label=r"$|v^{t+1} - v^{t}|$",
+        colour_label=r"$|v^{t} - v^{t-1}|$",
         **{"cmap": "magma", "vmin": 0, **kwargs},
     )
     labels = {float(place): str(epoch) for place, epoch in enumerate(data.epochs[1:])}
@@ -88,7 +89,7 @@ def epoch_difference(
 def _chosen_images(
     data: Recording, images: int | Sequence[int], rng: np.random.Generator
 ) -> list[int]:
-    if not isinstance(images, int):
-        return list(images)
-    recorded = data.images["image"].to_numpy()
-    return [int(index) for index in recorded[sample(len(recorded), images, rng)]]
+    if isinstance(images, int | np.integer):
+        recorded = common_images(data)
+        return [int(index) for index in recorded[sample(len(recorded), int(images), rng)]]
+    return list(images)

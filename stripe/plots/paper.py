@@ -9,12 +9,15 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from stripe.errors import StripeError
+from stripe.plots.axes import PAPER_FONT_SIZE
+
+FORMATS = (".png", ".pdf", ".svg")
 
 #: Sizes that stay readable when printed at column width.
 _STYLE: Any = {
-    "font.size": 7,
-    "axes.titlesize": 7,
-    "axes.labelsize": 7,
+    "font.size": PAPER_FONT_SIZE,
+    "axes.titlesize": PAPER_FONT_SIZE,
+    "axes.labelsize": PAPER_FONT_SIZE,
     "xtick.labelsize": 6,
     "ytick.labelsize": 6,
     "legend.fontsize": 6,
@@ -30,8 +33,8 @@ def paper_style() -> AbstractContextManager[None]:
     return mpl.rc_context(_STYLE)
 
 
-def save_figure(ax: Axes, path: Path) -> None:
-    """Write the figure of `ax` to `path`, whose suffix is the format, and close it.
+def save_figure(ax: Axes, *paths: Path) -> None:
+    """Write the figure of `ax` to each of `paths`, whose suffix is the format, and close it.
 
     Raises
     ------
@@ -39,12 +42,16 @@ def save_figure(ax: Axes, path: Path) -> None:
         If the file cannot be written or the format is unknown.
     """
     figure: Any = ax.get_figure(root=True)
-    # Without a date in it, the same picture is the same file.
-    metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata=metadata)
-    except (OSError, ValueError) as error:
-        raise StripeError(f"cannot write the picture {path}: {error}") from error
+        for path in paths:
+            if path.suffix not in FORMATS:
+                raise StripeError(f"a picture ends in {', '.join(FORMATS)}, got {path}")
+            # Without a date in it, the same picture is the same file.
+            metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                figure.savefig(path, metadata=metadata)
+            except (OSError, ValueError) as error:
+                raise StripeError(f"cannot write the picture {path}: {error}") from error
     finally:
         plt.close(figure)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from stripe.plots.axes import axes_or_new, heat_maps
-from stripe.plots.choose import chosen_epoch, chosen_gate, of, sample
+from stripe.plots.choose import chosen_epoch, chosen_gate, generator, of, sample
 from stripe.recording import Recording
 
 
@@ -70,11 +70,11 @@ def stripes(
     name, number = chosen_gate(data, gate), chosen_epoch(data, epoch)
     sides = {}
     if side != "after":
-        sides["before attention"] = data.inputs(name, number)
+        sides["before: features"] = data.inputs(name, number)
     if side != "before":
-        sides["after attention"] = data.values(name, number)
+        sides["after: gate"] = data.values(name, number)
     total_images, total_channels = next(iter(sides.values())).shape
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     rows = sample(total_images, images, rng)
     columns = sample(total_channels, channels, rng)
     ax = axes_or_new(ax)

@@ -3,8 +3,24 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from stripe.errors import RecordingError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into an error that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise RecordingError(
+            f"cannot write {path}: {error.strerror or error}; make room or choose a directory that "
+            "can be written"
+        ) from error
 
 
 def sync(path: Path) -> None:

@@ -33,5 +33,6 @@ class WriterLock:
         self._file.flush()
 
     def release(self) -> None:
-        """Let the next writer in."""
+        """Let the next writer in, even if a forked process still holds the file open."""
+        fcntl.flock(self._file, fcntl.LOCK_UN)
         self._file.close()

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float32, Int
 
 from stripe.errors import RecordingError
-from stripe.recording.durable import footer_sha256, sha256, sync, write_json
+from stripe.recording.durable import footer_sha256, sha256, sync, write_json, writing
 from stripe.recording.layout import part_name
 
 #: Rows are gathered up to this many bytes before they are encoded, and read back in these pieces.
@@ -90,7 +90,8 @@ class PartWriter:
     def _flush(self) -> None:
         if self._waiting:
             table = pa.Table.from_batches(self._waiting)
-            self._parquet.write_table(table, row_group_size=max(1, table.num_rows))
+            with writing(self.path):
+                self._parquet.write_table(table, row_group_size=max(1, table.num_rows))
             self.rows += table.num_rows
         self._waiting, self._waiting_bytes = [], 0
 
@@ -107,16 +108,17 @@ class PartWriter:
             self._parquet.close()
             return
         self._flush()
-        self._parquet.close()
-        sync(self.path)
-        record = {
-            "name": self.path.name,
-            "rows": self.rows,
-            "bytes": self.path.stat().st_size,
-            "sha256": sha256(self.path),
-            "footer_sha256": footer_sha256(self.path),
-        }
-        write_json(self._record, record)
+        with writing(self.path):
+            self._parquet.close()
+            sync(self.path)
+            record = {
+                "name": self.path.name,
+                "rows": self.rows,
+                "bytes": self.path.stat().st_size,
+                "sha256": sha256(self.path),
+                "footer_sha256": footer_sha256(self.path),
+            }
+            write_json(self._record, record)
 
 
 def _optional(values: Indices | None, rows: int) -> pa.Array:

@@ -23,7 +23,7 @@ from stripe.recording.schema import (
     input_column,
     spatial_column,
 )
-from stripe.recording.verify import read_log, verify
+from stripe.recording.verify import check_complete, read_log, verify
 from stripe.registry import listed
 
 Vectors = Float32[np.ndarray, "images channels"]
@@ -53,7 +53,7 @@ class Recording:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._layout = Layout(Path(path))
+        self._layout = Layout(Path(path).expanduser())
         self.header = read_header(self._layout)
 
     def __repr__(self) -> str:
@@ -74,7 +74,8 @@ class Recording:
 
     @property
     def epochs(self) -> list[int]:
-        """The recorded epochs, ascending."""
+        """The recorded epochs, ascending; an error if one that was logged is gone."""
+        check_complete(self._layout)
         return self._layout.epochs()
 
     @property
@@ -190,9 +191,10 @@ class Recording:
 def read_header(layout: Layout) -> Header:
     """Read `recording.json`."""
     if not layout.header.is_file():
+        inside = layout.root / "recording"
+        hint = f"did you mean {inside}?" if inside.is_dir() else "give what a Recorder wrote"
         raise RecordingError(
-            f"no recording at {layout.root}: {layout.header.name} is missing; give the directory "
-            "that a Recorder wrote"
+            f"no recording at {layout.root}: {layout.header.name} is missing; {hint}"
         )
     try:
         values: dict[str, Any] = json.loads(layout.header.read_text())

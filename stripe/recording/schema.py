@@ -77,7 +77,7 @@ class Header:
     @classmethod
     def from_json(cls, values: dict[str, Any], path: Path) -> "Header":
         """Read the header back; `path` is for messages."""
-        version = values.pop("format_version", None)
+        version = values.pop("format_version", None) if isinstance(values, dict) else None
         if version != FORMAT_VERSION:
             raise RecordingError(
                 f"{path} must have format version {FORMAT_VERSION}, got {version}; read it with "
@@ -86,7 +86,7 @@ class Header:
         try:
             gates = tuple(_gate(gate) for gate in values.pop("gates"))
             return cls(gates=gates, **values)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise RecordingError(f"{path} is not the header of a recording: {error}") from error
 
 

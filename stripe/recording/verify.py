@@ -15,7 +15,10 @@ from stripe.recording.layout import Layout
 
 def verify(layout: Layout) -> pd.DataFrame:
     """Return epoch, part, rows and bytes of every file; raise at the first that is not whole."""
-    _check_complete(layout)
+    check_complete(layout)
+    known = {layout.epoch(epoch) for epoch in layout.epochs()}
+    if foreign := sorted(path for path in layout.data.iterdir() if path not in known):
+        raise RecordingError(f"{foreign[0]} is not an epoch; remove it")
     rows = [
         {"epoch": epoch, "part": part["name"], "rows": part["rows"], "bytes": part["bytes"]}
         for epoch in layout.epochs()
@@ -24,10 +27,13 @@ def verify(layout: Layout) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["epoch", "part", "rows", "bytes"])
 
 
-def _check_complete(layout: Layout) -> None:
+def check_complete(layout: Layout) -> None:
+    """Raise if an epoch that was logged is gone, or one is there that was not logged."""
     for epoch in set(layout.logged()) - set(layout.epochs()):
         # An epoch that is logged and still staged was being committed when its writer died.
-        if not layout.staged(epoch).exists():
+        # One that appeared meanwhile was being committed by a writer that lives.
+        staged = layout.staged(epoch).exists()
+        if not staged and epoch not in layout.epochs() and layout.log(epoch).exists():
             raise RecordingError(f"{layout.epoch(epoch)} is missing, though {layout.log(epoch)} "
                                  "says that it was recorded; restore it from a copy")  # fmt: skip
     for epoch in set(layout.epochs()) - set(layout.logged()):

@@ -1,17 +1,19 @@
 """Append epochs to a recording, each whole or not at all."""
 
 import json
+import operator
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import SupportsIndex
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from stripe.errors import RecordingError
-from stripe.recording.durable import sync, write_json
+from stripe.recording.durable import sync, write_json, writing
 from stripe.recording.layout import Layout
 from stripe.recording.lock import WriterLock
 from stripe.recording.part import PartWriter
@@ -55,10 +57,12 @@ class RecordingWriter:
         processes: int = 1,
         barrier: Callable[[], None] = alone,
     ) -> None:
-        self.layout = Layout(Path(path))
+        self.layout = Layout(Path(path).expanduser())
         self.header = header
         self.rank = rank
         self.processes = processes
+        if processes > 1 and barrier is alone:
+            raise RecordingError(f"{processes} processes need a barrier=, got none")
         self._barrier = barrier
         self._lock: WriterLock | None = None
         self._schema = arrow_schema(header.gates)
@@ -72,7 +76,7 @@ class RecordingWriter:
         return self.layout.epochs()
 
     @contextmanager
-    def epoch(self, epoch: int) -> Iterator[PartWriter]:
+    def epoch(self, epoch: SupportsIndex) -> Iterator[PartWriter]:
         """Give a `PartWriter` for one epoch; commit on leaving, discard on any exception.
 
         Raises
@@ -81,6 +85,7 @@ class RecordingWriter:
             If the epoch is negative, is recorded already, or ends without images or with an image
             twice.
         """
+        epoch = _whole(epoch)
         self._check_new(epoch)
         staged = self.layout.staged(epoch)
         try:
@@ -89,7 +94,8 @@ class RecordingWriter:
                 yield part
             self._barrier()
             if self.rank == 0:
-                self._commit(epoch)
+                with writing(staged):
+                    self._commit(epoch)
             self._barrier()
         except BaseException:
             if self.rank == 0 and epoch not in self.epochs:
@@ -115,32 +121,31 @@ class RecordingWriter:
 
     def _open(self) -> None:
         root = self.layout.root
-        try:
-            _check_root(root)
+        with writing(root):
+            _check_root(self.layout)
             root.mkdir(parents=True, exist_ok=True)
+            sync(root.absolute().parent)
             self._lock = WriterLock(self.layout.lock)
-        except OSError as error:
-            raise RecordingError(
-                f"cannot write a recording to {root}: {error.strerror}; choose a directory that "
-                "can be written"
-            ) from error
         try:
-            self._recover()
-            if self.layout.header.exists():
-                _check_same(read_header(self.layout), self.header, root)
-            else:
-                write_json(self.layout.header, self.header.to_json())
+            with writing(root):
+                self._recover()
+                if self.layout.header.exists():
+                    _check_same(read_header(self.layout), self.header, root)
+                else:
+                    write_json(self.layout.header, self.header.to_json())
         except BaseException:
             self.close()
             raise
 
     def _recover(self) -> None:
-        """Discard what a killed writer left in staging."""
+        """Discard what a killed writer left in staging, and drafts."""
         for directory in (self.layout.data, self.layout.logs, self.layout.staging):
             directory.mkdir(exist_ok=True)
         for epoch in set(self.layout.logged()) - set(self.layout.epochs()):
             if self.layout.staged(epoch).exists():
                 self._discard(epoch)
+        for draft in [*self.layout.root.glob("*.draft"), *self.layout.logs.glob("*.draft")]:
+            draft.unlink()
         shutil.rmtree(self.layout.staging)
         self.layout.staging.mkdir()
         sync(self.layout.root)
@@ -148,6 +153,7 @@ class RecordingWriter:
     def _discard(self, epoch: int) -> None:
         """Drop an uncommitted epoch; its log first, so that no log outlives what it logs."""
         self.layout.log(epoch).unlink(missing_ok=True)
+        sync(self.layout.logs)
         shutil.rmtree(self.layout.staged(epoch), ignore_errors=True)
 
     def _check_new(self, epoch: int) -> None:
@@ -171,6 +177,7 @@ class RecordingWriter:
             record.unlink()
         _check_images(staged, [record["name"] for record in records])
         sync(staged)
+        sync(self.layout.staging)
         columns = {field.name: str(field.type) for field in self._schema}
         rows = sum(record["rows"] for record in records)
         log = {"epoch": epoch, "rows": rows, "schema": columns, "parts": records}
@@ -180,14 +187,24 @@ class RecordingWriter:
         sync(self.layout.staging)
 
 
-def _check_root(root: Path) -> None:
-    if not root.exists():
+def _whole(epoch: SupportsIndex) -> int:
+    try:
+        return operator.index(epoch)
+    except TypeError:
+        raise RecordingError(f"an epoch is a whole number, got {epoch!r}") from None
+
+
+def _check_root(layout: Layout) -> None:
+    root = layout.root
+    if not root.exists() or layout.header.exists():
         return
     if not root.is_dir():
         raise RecordingError(f"a recording is a directory, and {root} is a file; choose another")
-    # A writer killed before its header was in place leaves no more than these.
-    ours = {"LOCK", "data", "log", "staging", "recording.json", "recording.json.draft"}
-    if foreign := sorted(path.name for path in root.iterdir() if path.name not in ours):
+    # A writer killed before its header was in place leaves no more than these, all empty.
+    folders = (layout.data, layout.logs, layout.staging)
+    ours = {path for path in folders if path.is_dir() and not any(path.iterdir())}
+    ours |= {layout.lock, root / "recording.json.draft"}
+    if foreign := sorted(path.name for path in root.iterdir() if path not in ours):
         raise RecordingError(
             f"{root} must be a new or empty directory, or a recording, and holds {foreign[0]}; "
             "choose another directory"

@@ -1,5 +1,6 @@
 """Numbers from recordings: tables of moments, stripe index and convergence."""
 
+from stripe.stats.difference import common_images as common_images
 from stripe.stats.difference import convergence_epoch as convergence_epoch
 from stripe.stats.difference import epoch_difference as epoch_difference
 from stripe.stats.moments import Moments as Moments

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from stripe.errors import RecordingError
 from stripe.recording import Recording
@@ -48,7 +48,8 @@ def epoch_difference(
     ----------
     Section 1; Figures 2c and 11 to 18.
     """
-    return np.stack(list(_steps(recording, gate, images)), axis=1)
+    recording.gate(gate)
+    return np.stack(list(_steps(recording, gate, common_images(recording, images))), axis=1)
 
 
 def convergence_epoch(recording: Recording, tol: float) -> pd.DataFrame:
@@ -79,10 +80,11 @@ def convergence_epoch(recording: Recording, tol: float) -> pd.DataFrame:
     """
     if not tol > 0:
         raise RecordingError(f"tol must be positive, got {tol}")
+    images = common_images(recording)
     tables = []
     for gate in recording.header.gates:
-        largest = np.stack([step.max(axis=0) for step in _steps(recording, gate.name, None)])
-        last_moving = _last_true(largest >= tol)  # (channel,), -1 where it never moves
+        largest = np.stack([step.max(axis=0) for step in _steps(recording, gate.name, images)])
+        last_moving = _last_true(~(largest < tol))  # (channel,), -1 where it never moves
         epoch = pd.array(np.array(recording.epochs)[last_moving + 1], dtype="Int64")
         epoch[last_moving == len(largest) - 1] = pd.NA
         channel = np.arange(gate.channels)
@@ -90,30 +92,24 @@ def convergence_epoch(recording: Recording, tol: float) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _steps(
-    recording: Recording, gate: str, images: Sequence[int] | None
-) -> Iterator[Float[np.ndarray, "image channel"]]:
-    """Yield the absolute difference of each pair of successive epochs, two epochs in memory."""
-    recording.gate(gate)
+def common_images(
+    recording: Recording, images: Sequence[int] | None = None
+) -> Int64[np.ndarray, " image"]:
+    """Return the images that were recorded in every epoch, ascending, or check that `images` were.
+
+    Raises
+    ------
+    RecordingError
+        If there are fewer than two epochs, no such image, or one of `images` is none.
+    """
     epochs = recording.epochs
     if len(epochs) < 2:
         raise RecordingError(
             f"a difference needs two recorded epochs, {recording.path} has {len(epochs)}; record "
             "the model at several epochs"
         )
-    recorded = {epoch: recording.rows(epoch)["image"].to_numpy() for epoch in epochs}
-    chosen = _common(recorded, images, recording)
-    aligned = (
-        recording.values(gate, epoch)[np.searchsorted(recorded[epoch], chosen)] for epoch in epochs
-    )
-    for before, after in pairwise(aligned):
-        yield np.abs(after - before)
-
-
-def _common(
-    recorded: dict[int, np.ndarray], images: Sequence[int] | None, recording: Recording
-) -> np.ndarray:
-    common = reduce(np.intersect1d, recorded.values())
+    recorded = [recording.rows(epoch)["image"].to_numpy() for epoch in epochs]
+    common: np.ndarray = reduce(lambda some, more: np.intersect1d(some, more), recorded)
     chosen = common if images is None else np.asarray(images, dtype=np.int64)
     missing = np.setdiff1d(chosen, common)
     if len(missing) or not len(chosen):
@@ -123,6 +119,18 @@ def _common(
             "that were"
         )
     return chosen
+
+
+def _steps(
+    recording: Recording, gate: str, images: Int64[np.ndarray, " image"]
+) -> Iterator[Float[np.ndarray, "image channel"]]:
+    """Yield the absolute difference of each pair of successive epochs, two epochs in memory."""
+    aligned = (
+        recording.values(gate, epoch)[np.searchsorted(recording.rows(epoch)["image"], images)]
+        for epoch in recording.epochs
+    )
+    for before, after in pairwise(aligned):
+        yield np.abs(after - before)
 
 
 def _last_true(moving: np.ndarray) -> np.ndarray:

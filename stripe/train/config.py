@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args, get_origin, get_type_hints
+
+from stripe.errors import StripeError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,11 @@ class TrainConfig:
         How many.
     out
         A new or empty directory for everything that the run leaves.
+
+    Raises
+    ------
+    StripeError
+        If a value is out of range; the message says what is allowed.
     """
 
     backbone: str = "resnet20"
@@ -73,3 +80,14 @@ class TrainConfig:
     record: bool = False
     record_images: int = 500
     out: Path = Path("runs/train")
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "record_images"):
+            if getattr(self, name) < 1:
+                raise StripeError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise StripeError(f"seed must be 0 or more, got {self.seed}")
+        for name, hint in get_type_hints(type(self)).items():
+            if get_origin(hint) is Literal and getattr(self, name) not in get_args(hint):
+                allowed, came = ", ".join(get_args(hint)), getattr(self, name)
+                raise StripeError(f"{name} is one of {allowed}, got {came!r}")

@@ -1,14 +1,16 @@
 """The training loop, from top to bottom."""
 
 import json
+import sys
 import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
@@ -20,7 +22,7 @@ from stripe.gates import undisturbed
 from stripe.hooks import Recorder
 from stripe.train.config import TrainConfig
 from stripe.train.schedule import learning_rate
-from stripe.versions import library_versions
+from stripe.versions import command_line, library_versions
 
 EVALUATION_BATCH = 500
 
@@ -117,7 +119,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainResult:
     )
 
     open_run(config)
-    history: list[dict[str, float]] = []
+    history: list[dict[str, Any]] = []
     with ExitStack() as stack:
         recorder = None
         if config.record:
@@ -136,8 +138,10 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainResult:
 
         steps = config.epochs * len(train_loader)
         total = config.epochs * len(train_set)
-        hidden = None if progress else True  # None: hidden unless there is a terminal
-        bar = stack.enter_context(tqdm(total=total, desc="train", unit=" images", disable=hidden))
+        often = 0.1 if sys.stderr.isatty() else 10.0  # seconds; a log file wants fewer lines
+        bar = stack.enter_context(
+            tqdm(total=total, desc="train", unit=" images", disable=not progress, mininterval=often)
+        )
         step = 0
         for epoch in range(1, config.epochs + 1):
             started = time.perf_counter()
@@ -148,11 +152,8 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainResult:
                 for group in optimizer.param_groups:
                     group["lr"] = lr
                 with _autocast(config, device):
-                    loss = F.cross_entropy(model(images), labels)
-                loss.backward()
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                loss_sum += loss.detach() * len(labels)
+                    loss = train_step(model, optimizer, images, labels)
+                loss_sum += loss * len(labels)
                 step += 1
                 bar.update(len(labels))
             train_loss = loss_sum.item() / len(train_set)
@@ -169,11 +170,25 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainResult:
                 "test_accuracy": test_accuracy,
                 "seconds": seconds,
             })  # fmt: skip
-            pd.DataFrame(history).to_csv(config.out / "history.csv", index=False)
+            _write_history(config.out / "history.csv", history)
             bar.set_postfix(loss=f"{train_loss:.3f}", test=f"{test_accuracy:.3f}")
 
     recording = config.out / "recording" if config.record else None
     return TrainResult(model, pd.DataFrame(history), recording)
+
+
+def train_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: Float[Tensor, "b c h w"],
+    labels: Int64[Tensor, " b"],
+) -> Float[Tensor, ""]:
+    """Take one step and return the loss, without waiting for the device."""
+    loss = F.cross_entropy(model(images), labels)
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return loss.detach()
 
 
 def resolve_device(device: str) -> torch.device:
@@ -183,9 +198,14 @@ def resolve_device(device: str) -> torch.device:
     try:
         resolved = torch.device(device)
     except RuntimeError:
-        raise StripeError(f"a device is auto, cpu, cuda or cuda:N, got {device!r}") from None
-    if resolved.type == "cuda" and not torch.cuda.is_available():
-        raise StripeError(f"{device} was asked for and no GPU is there; use --device cpu or auto")
+        resolved = torch.device("meta")
+    if resolved.type not in ("cpu", "cuda"):
+        raise StripeError(f"a device is auto, cpu, cuda or cuda:N, got {device!r}")
+    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
+        raise StripeError(
+            f"{device} was asked for and there are {torch.cuda.device_count()} GPUs; use --device "
+            "cpu or auto"
+        )
     return resolved
 
 
@@ -197,7 +217,11 @@ def open_run(config: TrainConfig) -> None:
         )
     try:
         config.out.mkdir(parents=True, exist_ok=True)
-        resolved = {**asdict(config), "versions": library_versions()}
+        resolved = {
+            **asdict(config),
+            "command": command_line(),
+            "versions": library_versions(),
+        }
         (config.out / "config.json").write_text(json.dumps(resolved, indent=1, default=str) + "\n")
     except OSError as error:
         raise StripeError(
@@ -213,6 +237,13 @@ def accuracy(model: nn.Module, loader: DeviceLoader) -> float:
             logits: Float[Tensor, "b classes"] = model(images)
             correct += (logits.argmax(1) == labels).sum()
     return correct.item() / len(loader.dataset)
+
+
+def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
+    """Replace the log as a whole, so that a kill loses no finished epoch."""
+    draft = path.with_suffix(".draft")
+    pd.DataFrame(history).to_csv(draft, index=False)
+    draft.replace(path)
 
 
 def _autocast(config: TrainConfig, device: torch.device) -> torch.autocast:

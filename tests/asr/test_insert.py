@@ -35,12 +35,6 @@ def test_sites_and_modules_of_ones_own() -> None:
     torch.testing.assert_close(model[0](x), host * host)
 
 
-def test_gates_can_be_stacked() -> None:
-    model = nn.Sequential(nn.BatchNorm2d(4))
-    insert(insert(model, attention="se", sites=["0"]), attention="se", sites=["0"])
-    assert gated_names(model) == ["0", "0.host"]
-
-
 def test_errors_say_what_to_do() -> None:
     with pytest.raises(UnknownNameError, match="no layer 'layer9'; it has: conv1, bn1"):
         insert(torchvision.models.resnet18(), attention="se", sites=["layer9"])

@@ -1,4 +1,7 @@
 import copy
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import stripe
+import stripe.attention
 from stripe import Recorder, open_recording
 from stripe.errors import ModelError, RecordingError, UnknownNameError
 
@@ -73,6 +77,38 @@ def test_a_shuffled_loader_names_its_images(
     recording = open_recording(tmp_path / "r")
     assert recording.images["label"].tolist() == list(range(10))
     np.testing.assert_allclose(recording.values("1.gate", 0), expected["1.gate"], atol=1e-6)
+
+
+def test_a_batch_sampler_of_ones_own_names_its_images(
+    small_model: nn.Sequential, images: torch.Tensor, tmp_path: Path
+) -> None:
+    dataset = TensorDataset(images, torch.arange(10))
+    sampler = [[3, 1, 4], [9, 0, 2], [8, 5, 7, 6]]
+    stripe.record(small_model, DataLoader(dataset, batch_sampler=sampler), tmp_path / "r")
+    assert open_recording(tmp_path / "r").images["label"].tolist() == list(range(10))
+
+
+def test_generators_of_the_loader_come_back(
+    small_model: nn.Sequential, images: torch.Tensor, tmp_path: Path
+) -> None:
+    generator = torch.Generator().manual_seed(3)
+    dataset = TensorDataset(images, torch.arange(10))
+    loader = DataLoader(dataset, batch_size=4, shuffle=True, generator=generator)
+    own, all_others = generator.get_state(), torch.get_rng_state()
+    with Recorder(small_model, tmp_path / "r", images) as recorder:
+        recorder.record(loader, epoch=0)
+    stripe.record(small_model, DataLoader(dataset, batch_size=4), tmp_path / "s")
+    assert torch.equal(generator.get_state(), own)
+    assert torch.equal(torch.get_rng_state(), all_others)
+
+
+def test_a_module_that_gates_two_places_is_an_error(images: torch.Tensor, tmp_path: Path) -> None:
+    gate = stripe.attention.SE(2)
+    model = nn.Sequential(
+        stripe.Gated(nn.Conv2d(1, 2, 3), gate), stripe.Gated(nn.Conv2d(2, 2, 3), gate)
+    )
+    with pytest.raises(ModelError, match="appeared twice in one forward pass"):
+        stripe.record(model, [images], tmp_path / "r")
 
 
 def test_batches_of_other_kinds(
@@ -162,10 +198,11 @@ def test_a_failing_disk_stops_the_model(
     def fail(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("stripe.recording.part.PartWriter.write", fail)
+    monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", fail)
+    monkeypatch.setattr("stripe.recording.part.ROW_GROUP_BYTES", 1)
     with (
         Recorder(small_model, tmp_path / "r", images) as recorder,
-        pytest.raises(OSError, match="No space left"),
+        pytest.raises(RecordingError, match=r"cannot write .*part-0\.parquet: No space left"),
     ):
         recorder.record([images] * 50, epoch=0)
     assert hooks_of(small_model) == 0
@@ -174,7 +211,7 @@ def test_a_failing_disk_stops_the_model(
 def test_errors_say_what_to_do(
     small_model: nn.Sequential, images: torch.Tensor, tmp_path: Path
 ) -> None:
-    with pytest.raises(ModelError, match="a Sequential without gates has nothing to record"):
+    with pytest.raises(ModelError, match="a Sequential has no gates that stripe put there"):
         stripe.record(nn.Sequential(nn.Conv2d(1, 2, 3)), [images], tmp_path / "none")
     assert not (tmp_path / "none").exists()
     with pytest.raises(UnknownNameError, match=r"no gate '2\.gate'; it has: 1\.gate, 4\.gate"):
@@ -208,3 +245,37 @@ def test_a_gate_that_is_not_called_is_an_error(images: torch.Tensor, tmp_path: P
         model.on = False
         with pytest.raises(ModelError, match=r"'gate/gated\.gate' did not appear"):
             recorder.record([images], epoch=0)
+
+
+RANK = """
+import sys
+import torch
+from torch import distributed, nn
+from stripe import Recorder
+from stripe.asr import Gated
+from stripe.attention import SE
+rank, path, port = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+torch.manual_seed(0)
+model = nn.Sequential(Gated(nn.Conv2d(1, 4, 3), SE(4)))
+images = torch.arange(7.0).view(7, 1, 1, 1) * torch.ones(7, 1, 6, 6)
+index = torch.arange(rank, 7, 2)
+with Recorder(model, path, images[:2]) as recorder:
+    recorder.record([(images[index], index, index)], epoch=0)
+distributed.destroy_process_group()
+"""
+
+
+def test_two_real_processes_record_one_epoch(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    path = tmp_path / "r"
+    ranks = [
+        subprocess.Popen([sys.executable, "-c", RANK, str(rank), str(path), str(port)])
+        for rank in range(2)
+    ]
+    assert [rank.wait(120) for rank in ranks] == [0, 0]
+    recording = open_recording(path)
+    assert recording.verify()["rows"].tolist() == [4, 3]
+    assert recording.images["label"].tolist() == list(range(7))

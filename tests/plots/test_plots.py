@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,8 +36,9 @@ def shown(ax: Axes) -> np.ndarray:
     return np.asarray(image.get_array())
 
 
-def panels(ax: Axes) -> list[Axes]:
-    return [child for child in ax.child_axes if isinstance(child, Axes)]
+def panels(ax: Axes) -> list[Any]:
+    """Return the children with a picture each, without the colour bar."""
+    return [child for child in ax.child_axes if len(child.images) == 1]
 
 
 def test_stripes_shows_the_same_images_and_channels_on_both_sides(recording: Recording) -> None:
@@ -47,10 +49,10 @@ def test_stripes_shows_the_same_images_and_channels_on_both_sides(recording: Rec
     values = recording.values("b", 1)
     assert all(value in values for value in shown(after)[0])
     assert before.images[0].get_clim() == after.images[0].get_clim()
-    assert (before.get_title(), after.get_title()) == ("before attention", "after attention")
+    assert (before.get_title(), after.get_title()) == ("before: features", "after: gate")
     assert before.get_xlabel() == "channel (60 of 70)"
     assert before.get_ylabel() == "image (5 of 30)"
-    assert ax.figure.axes[-1].get_ylabel() == "value"  # the one colour bar
+    assert ax.child_axes[-1].get_ylabel() == "value"  # the one colour bar
 
 
 def test_stripes_of_one_side_draws_on_the_axes_itself(recording: Recording) -> None:
@@ -76,9 +78,12 @@ def test_channel_std_shows_both_distributions(recording: Recording) -> None:
     legend = ax.get_legend()
     assert legend is not None
     texts = [text.get_text() for text in legend.get_texts()]
-    assert texts == ["before attention", "after attention"]
+    assert texts == ["before: features", "after: gate"]
     assert ax.get_xlim()[0] == 0
-    assert len(ax.collections) == 2
+    spread = recording.values("b", 5).astype(float).std(0)  # of the inputs too, up to their sign
+    share = np.histogram(spread, bins=7)[0] / len(spread)
+    outlines = [np.asarray(step.get_paths()[0].vertices) for step in ax.collections]
+    assert [outline[:, 1].max() for outline in outlines] == pytest.approx([share.max()] * 2)
 
 
 def test_epoch_difference_shows_channels_by_epochs(recording: Recording) -> None:

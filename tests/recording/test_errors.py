@@ -1,10 +1,14 @@
 """Bad input gets an error that names the file, and loses nothing."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,7 +104,41 @@ def test_missing_epochs_and_logs_are_named(path: Path) -> None:
     log.write_text(text)
     (path / "data/epoch=0").rename(path / "elsewhere")
     with pytest.raises(RecordingError, match="data/epoch=0 is missing"):
+        _ = open_recording(path).epochs
+    with pytest.raises(RecordingError, match="data/epoch=0 is missing"):
         open_recording(path).verify()
+
+
+def test_a_folder_that_only_looks_like_a_recording_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "staging").mkdir()
+    (tmp_path / "staging/thesis.tex").write_text("dear")
+    with pytest.raises(RecordingError, match="holds staging"):
+        RecordingWriter(tmp_path, HEADER)
+    assert (tmp_path / "staging/thesis.tex").read_text() == "dear"
+
+
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize("epoch", [1.5, "x", -1])
+def test_an_epoch_is_a_whole_number(tmp_path: Path, epoch: Any) -> None:
+    with (
+        RecordingWriter(tmp_path / "r", HEADER) as writer,
+        pytest.raises(RecordingError, match="an epoch is"),
+    ):
+        writer.epoch(epoch).__enter__()
+    with RecordingWriter(tmp_path / "r", HEADER) as writer, writer.epoch(np.int64(3)) as part:
+        part.write(np.arange(300), {"gate/g": ARRAY})
+    assert open_recording(tmp_path / "r").epochs == [3]
+
+
+def test_the_lock_is_free_even_if_a_fork_holds_the_file(tmp_path: Path) -> None:
+    writer = RecordingWriter(tmp_path / "r", HEADER)
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(20,))
+    child.start()
+    writer.close()
+    RecordingWriter(tmp_path / "r", HEADER).close()
+    child.kill()
+    child.join()
 
 
 def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
@@ -166,6 +204,8 @@ def test_a_closed_writer_does_not_write(tmp_path: Path) -> None:
         pass
 
 
+ROOT = Path(__file__).parents[2]
+
 READ_ONLY = """
 import os, sys
 from stripe.recording import Gate, Header, RecordingWriter
@@ -181,9 +221,11 @@ except Exception as error:
 
 def test_a_read_only_directory() -> None:
     """As a user without rights: root may write anywhere."""
-    target = "/etc/stripe-test/recording"
-    command = [sys.executable, "-c", READ_ONLY, target]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    assert done.stdout.startswith(f"RecordingError cannot write a recording to {target}: "), (
-        done.stdout + done.stderr
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        for target in (folder, f"{folder}/new"):
+            command = [sys.executable, "-c", READ_ONLY, target]
+            done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+            said = f"RecordingError cannot write {target}: Permission denied"
+            assert done.stdout.startswith(said), done.stdout + done.stderr
+        assert not list(Path(folder).iterdir())

@@ -62,3 +62,9 @@ def test_errors_say_what_to_do(
     write_recording({1: {"g": np.ones((2, 2))}}, path=single, images=[8, 9])
     with pytest.raises(RecordingError, match="no image was recorded in every epoch"):
         convergence_epoch(open_recording(single), 0.1)
+
+
+def test_a_gate_that_diverged_never_converges(write_recording: Callable[..., Path]) -> None:
+    values = {epoch: {"g": np.array([[1.0, np.nan]])} for epoch in (0, 1)}
+    table = convergence_epoch(open_recording(write_recording(values)), tol=0.1)
+    assert table["epoch"].tolist() == [0, pd.NA]

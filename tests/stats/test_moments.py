@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -70,9 +70,3 @@ def test_row_groups_and_epochs_are_streamed(
             np.testing.assert_allclose(rows["mean"], exact.mean(0), rtol=1e-14)
             np.testing.assert_allclose(rows["std"], exact.std(0), rtol=1e-12)
     assert channel_moments(recording, epochs=[1])["epoch"].unique().tolist() == [1]
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(count=st.integers(1, 5))
-def test_one_image_has_no_spread(count: int) -> None:
-    assert Moments.of(np.ones((1, count), np.float32)).std.tolist() == [0] * count

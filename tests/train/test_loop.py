@@ -96,5 +96,20 @@ def test_errors_say_what_to_do(config: TrainConfig) -> None:
     with pytest.raises(StripeError, match="auto, cpu, cuda or cuda:N, got 'abacus'"):
         train(replace(config, device="abacus"))
     if not torch.cuda.is_available():
-        with pytest.raises(StripeError, match="no GPU is there"):
+        with pytest.raises(StripeError, match="there are 0 GPUs"):
             train(replace(config, device="cuda"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("epochs", 0, "epochs must be at least 1, got 0"),
+        ("seed", -1, "seed must be 0 or more, got -1"),
+        ("schedule", "cosin", "schedule is one of steps, cosine, got 'cosin'"),
+        ("precision", "fp16", "precision is one of bf16, fp32, got 'fp16'"),
+    ],
+)
+@pytest.mark.usefixtures("as_a_user")
+def test_a_configuration_is_checked(field: str, value: object, message: str) -> None:
+    with pytest.raises(StripeError, match=message):
+        TrainConfig(**{field: value})  # type: ignore[arg-type]

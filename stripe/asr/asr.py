@@ -1,0 +1,72 @@
+"""ASR: attention on a learnable vector, a gate that ignores the image."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Psi:
+    """How the vector psi begins, and whether it learns.
+
+    Parameters
+    ----------
+    value
+        i: what every element is filled with, or the standard deviation.
+    kind
+        "constant", C_i of Table 7, or "normal", N_i: drawn from N(0, i^2).
+    learnable
+        Whether psi is a parameter, or a buffer that stays as it began.
+    """
+
+    value: float = 0.1
+    kind: Literal["constant", "normal"] = "constant"
+    learnable: bool = True
+
+    def tensor(self, channels: int) -> Float[Tensor, "1 c 1 1"]:
+        """Return a new psi, from the global generator if it is random."""
+        if self.kind == "normal":
+            return torch.randn(1, channels, 1, 1) * self.value
+        return torch.full((1, channels, 1, 1), float(self.value))
+
+
+class ASR(nn.Module):
+    """Compute a gate from a vector instead of the features: `v = attention(psi)`, whatever y is.
+
+    After training v is a constant, which `reparameterize` folds into the host.
+
+    Parameters
+    ----------
+    attention
+        Any attention module; with none the gate is psi itself (Table 9).
+    psi
+        Shape (1, C, 1, 1).
+    learnable
+        Whether psi is a parameter or a buffer.
+
+    References
+    ----------
+    Section 3, "Training phase", and Figure 1b; Tables 7, 9 and 13.
+    """
+
+    def __init__(
+        self, attention: nn.Module | None, psi: Float[Tensor, "1 c 1 1"], *, learnable: bool = True
+    ) -> None:
+        super().__init__()
+        self.attention = nn.Identity() if attention is None else attention
+        if learnable:
+            self.psi = nn.Parameter(psi)
+        else:
+            self.register_buffer("psi", psi)
+
+    def forward(self, y: Tensor) -> Float[Tensor, "1 c 1 1"]:
+        """Return the gate, in the number format of `y`."""
+        return self.value().to(y.dtype)
+
+    def value(self) -> Float[Tensor, "1 c 1 1"]:
+        """Return the gate in psi's own number format."""
+        v: Tensor = self.attention(self.psi)
+        return v

@@ -1,0 +1,148 @@
+"""Multiply what a layer puts out by a constant, within its own parameters.
+
+A kind of layer is added with `@scale_output.register`; for a layer that only passes on what its
+parent computed, with `@scale_passage.register` for the class of the parent.
+"""
+
+from functools import singledispatch
+from typing import Any
+
+import torch
+from jaxtyping import Float64
+from timm.layers.norm_act import BatchNormAct2d
+from timm.models.byobnet import RepVggBlock
+from torch import Tensor, nn
+
+from stripe.errors import ModelError
+
+Scale = Float64[Tensor, " c"]
+
+
+@singledispatch
+def scale_output(layer: nn.Module, v: Scale) -> None:
+    """Change `layer`, in place, so that it puts out `v`, shape (C,), times what it did.
+
+    Raises
+    ------
+    ModelError
+        If nothing is known of this kind of layer.
+
+    References
+    ----------
+    Equations 6 and 7; Appendix B.
+    """
+    raise ModelError(
+        f"a {type(layer).__name__} cannot take a constant scale; gate a convolution, a norm, a "
+        "linear layer or multi-head attention instead"
+    )
+
+
+@singledispatch
+def scale_passage(parent: nn.Module, child: str, v: Scale) -> None:
+    """Change `parent`, in place, so that what it hands to `child` is `v` times what it was."""
+    raise ModelError(
+        f"{child!r} passes on what a {type(parent).__name__} computes, and that cannot take a "
+        "constant scale; gate the layer before it instead"
+    )
+
+
+def folds(layer: nn.Module) -> bool:
+    """Tell whether a rule of `scale_output` knows this kind of layer."""
+    return scale_output.dispatch(type(layer)) is not scale_output.dispatch(object)
+
+
+@scale_output.register
+def _convolution(layer: nn.modules.conv._ConvNd, v: Scale) -> None:
+    """Scale the kernels and the bias: C(x; K, b) v = C(x; K v, b v)."""
+    gain: Any = getattr(layer, "gain", None)
+    if gain is not None:  # weight-standardised: the kernels' own scale is divided out
+        _multiply(gain, v)
+    elif layer.transposed:  # (C_in, C_out / groups, ...), the groups side by side in C_in
+        grouped = v.view(layer.groups, 1, -1).expand(-1, layer.in_channels // layer.groups, -1)
+        _multiply(layer.weight, grouped.reshape(layer.weight.shape[:2]))
+    else:
+        _multiply(layer.weight, v)
+    _multiply(layer.bias, v)
+
+
+@scale_output.register
+def _linear(layer: nn.Linear, v: Scale) -> None:
+    _multiply(layer.weight, v)
+    _multiply(layer.bias, v)
+
+
+@scale_output.register
+def _batch_or_instance_norm(layer: nn.modules.batchnorm._NormBase, v: Scale) -> None:
+    """Scale gamma and beta: BN(x; gamma, beta) v = BN(x; gamma v, beta v)."""
+    act = getattr(layer, "act", None)  # timm's norms that end in an activation
+    if act is not None and not isinstance(act, nn.Identity):
+        raise ModelError(
+            f"a gate after the {type(act).__name__} inside a {type(layer).__name__} does not fold; "
+            "gate its 'drop', which comes before the activation"
+        )
+    _affine(layer, v)
+
+
+@scale_output.register
+def _group_norm(layer: nn.GroupNorm, v: Scale) -> None:
+    _affine(layer, v)
+
+
+@scale_output.register(nn.LayerNorm)
+@scale_output.register(nn.RMSNorm)
+def _layer_norm(layer: nn.LayerNorm | nn.RMSNorm, v: Scale) -> None:
+    if len(layer.normalized_shape) != 1:
+        raise ModelError(
+            f"a {type(layer).__name__} must normalise the channels alone to take a scale, got "
+            f"normalized_shape {tuple(layer.normalized_shape)}"
+        )
+    layer.elementwise_affine = True
+    _affine(layer, v)
+
+
+@scale_output.register
+def _attention(layer: nn.MultiheadAttention, v: Scale) -> None:
+    """Scale the output projection, the last linear map (Appendix B, equation 18)."""
+    _linear(layer.out_proj, v)
+
+
+@scale_passage.register
+def _norm_before_activation(parent: BatchNormAct2d, child: str, v: Scale) -> None:
+    if child != "drop":
+        raise ModelError(f"only 'drop' of a {type(parent).__name__} can be gated, got {child!r}")
+    _affine(parent, v)
+
+
+@scale_passage.register
+def _sum_of_branches(parent: RepVggBlock, child: str, v: Scale) -> None:
+    """Scale every branch, or the one convolution after RepVGG's own fusion."""
+    if child != "attn":
+        raise ModelError(f"only 'attn' of a RepVggBlock can be gated, got {child!r}")
+    block: Any = parent
+    if block.reparam_conv is not None:
+        scale_output(block.reparam_conv, v)
+        return
+    for norm in (block.conv_kxk.bn, block.conv_1x1.bn, block.identity):
+        if norm is not None:
+            scale_output(norm, v)
+
+
+def _affine(layer: Any, v: Scale) -> None:
+    """Scale weight and bias of a norm, and give it the two if it has none."""
+    if layer.weight is not None:
+        _multiply(layer.weight, v)
+        _multiply(getattr(layer, "bias", None), v)
+        return
+    statistics = getattr(layer, "running_mean", None)
+    dtype = torch.get_default_dtype() if statistics is None else statistics.dtype
+    layer.weight = nn.Parameter(v.to(dtype))
+    if "bias" in layer._parameters:  # an RMS norm has none
+        layer.affine = True
+        layer.bias = nn.Parameter(torch.zeros_like(layer.weight))
+
+
+def _multiply(parameter: Tensor | None, v: Tensor) -> None:
+    """Multiply along the leading dimensions, in float64, in place."""
+    if parameter is not None:
+        spread = v.view(*v.shape, *[1] * (parameter.ndim - v.ndim))
+        parameter.data = (parameter.data.double() * spread).to(parameter.dtype)

@@ -1,0 +1,17 @@
+"""MobileNet: between norm and ReLU of the depthwise and the pointwise layer (Figure 9)."""
+
+from timm.models._efficientnet_blocks import DepthwiseSeparableConv
+from torch import nn
+
+from stripe.asr.sites.rule import RULES, Placement
+
+NORMS = ("bn1", "bn2")
+
+
+@RULES.register("mobilenet")
+def mobilenet_placement(model: nn.Module) -> Placement:
+    """Place at `bn1.drop` and `bn2.drop`, which timm's fused norms call before their ReLU."""
+    blocks = [
+        name for name, module in model.named_modules() if isinstance(module, DepthwiseSeparableConv)
+    ]
+    return Placement(sites=tuple(f"{block}.{norm}.drop" for block in blocks for norm in NORMS))

@@ -1,0 +1,90 @@
+"""The Convolutional Block Attention Module."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stripe.attention.pool import global_average
+from stripe.attention.registry import ATTENTIONS
+
+
+class ChannelGate(nn.Module):
+    """Compute CBAM's channel gate: `activation(mlp(GAP(x)) + mlp(GMP(x)))`, mlp without biases."""
+
+    def __init__(
+        self, channels: int, reduction: int, activation: Callable[[Tensor], Tensor]
+    ) -> None:
+        super().__init__()
+        hidden = max(1, channels // reduction)
+        self.reduce = nn.Conv2d(channels, hidden, kernel_size=1, bias=False)
+        self.relu = nn.ReLU(inplace=True)
+        self.expand = nn.Conv2d(hidden, channels, kernel_size=1, bias=False)
+        self.activation = activation
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 1 1"]:
+        """Return the channel gate of features `x`."""
+        average, largest = global_average(x), x.amax((2, 3), keepdim=True)
+        logits = sum(self.expand(self.relu(self.reduce(u))) for u in (average, largest))
+        return self.activation(logits)
+
+
+class SpatialGate(nn.Module):
+    """Compute CBAM's spatial map: `activation(conv7x7([mean_c(x), max_c(x)]))`, no bias."""
+
+    def __init__(self, kernel_size: int, activation: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
+        self.activation = activation
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 1 h w"]:
+        """Return the spatial map of features `x`."""
+        planes = torch.cat((x.mean(1, keepdim=True), x.amax(1, keepdim=True)), dim=1)
+        return self.activation(self.conv(planes))
+
+
+@ATTENTIONS.register("cbam")
+class CBAM(nn.Module):
+    """Compute CBAM's gate, the product of a channel gate and a spatial map.
+
+    `v = channel(x) * spatial(x * channel(x))` of shape (B, C, H, W). Both factors come from
+    submodules, `channel` and `spatial`, so that either can be recorded.
+
+    Parameters
+    ----------
+    channels
+        C, the number of channels of x.
+    reduction
+        How many times narrower the hidden layer of the channel gate is.
+    kernel_size
+        Of the spatial convolution.
+    activation
+        The last non-linearity of both.
+
+    References
+    ----------
+    Woo et al., "CBAM: Convolutional Block Attention Module", ECCV 2018, equations 1 to 3.
+
+    Notes
+    -----
+    Without the batch norm that some versions put after the spatial convolution.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 16,
+        kernel_size: int = 7,
+        activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+    ) -> None:
+        super().__init__()
+        self.channel = ChannelGate(channels, reduction, activation)
+        self.spatial = SpatialGate(kernel_size, activation)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Return the gate of features `x`."""
+        channel: Tensor = self.channel(x)
+        spatial: Tensor = self.spatial(x * channel)
+        return channel * spatial

@@ -1,0 +1,147 @@
+"""Dense-and-Implicit Attention: one recurrent cell for a whole stage."""
+
+import threading
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from weakref import WeakKeyDictionary
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stripe.attention.pool import global_average
+from stripe.attention.registry import ATTENTIONS
+
+State = tuple[Tensor, Tensor]
+
+
+class DIACell(nn.Module):
+    """The LSTM cell of DIA, with bottlenecks of width C / reduction in place of its two matrices.
+
+    `[i, f, g, o] = W2 relu(W1 u + b1) + b2 + U2 relu(U1 h + d1) + d2`,
+    `c' = sigmoid(f) c + sigmoid(i) tanh(g)`, `h' = sigmoid(o) activation(c')`.
+    """
+
+    def __init__(
+        self, channels: int, reduction: int, activation: Callable[[Tensor], Tensor]
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self.of_input = _bottleneck(channels, reduction)
+        self.of_hidden = _bottleneck(channels, reduction)
+        self.activation = activation
+
+    def forward(self, u: Float[Tensor, "b c"], state: State | None) -> State:
+        """Return hidden and cell state, each (B, C), after the input `u`."""
+        if state is None:
+            state = (torch.zeros_like(u), torch.zeros_like(u))
+        hidden, cell = state
+        gates: Tensor = self.of_input(u) + self.of_hidden(hidden)
+        enter, forget, candidate, out = gates.chunk(4, dim=1)
+        cell = torch.sigmoid(forget) * cell + torch.sigmoid(enter) * torch.tanh(candidate)
+        return torch.sigmoid(out) * self.activation(cell), cell
+
+
+def _bottleneck(channels: int, reduction: int) -> nn.Sequential:
+    hidden = max(1, channels // reduction)
+    return nn.Sequential(
+        nn.Linear(channels, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, 4 * channels)
+    )
+
+
+class _Carried(threading.local):
+    """What each cell hands from block to block, for each thread by itself."""
+
+    def __init__(self) -> None:
+        self.states: WeakKeyDictionary[DIACell, State] = WeakKeyDictionary()
+
+
+_CARRIED = _Carried()
+
+
+@ATTENTIONS.register("dia")
+class DIA(nn.Module):
+    """Compute the gate of one block from its features and from the gates of the blocks before.
+
+    `(v, c) = cell(GAP(x), (v', c'))` with the state of the block before in the same stage and the
+    same forward pass; zeros in the first block. `DIA.along` makes the gates of a whole network,
+    with one cell for each stage.
+
+    Parameters
+    ----------
+    channels
+        C, the number of channels of x.
+    reduction
+        How many times narrower the bottlenecks of the cell are.
+    activation
+        The non-linearity of the cell's output.
+    cell
+        The cell to share; by default one of its own.
+    first, last
+        Whether this is the first block of its stage, where the state begins, and the last, where
+        it is dropped.
+
+    References
+    ----------
+    Huang, Liang, Liang and Yang, "DIANet: Dense-and-Implicit Attention Network", AAAI 2020,
+    section 3, with its reduction of 4 and its sigmoid, in place of the tanh, at the output.
+
+    Notes
+    -----
+    The state is kept per thread between blocks and dropped after the last one, so calls may be
+    repeated and threads may share the model. A block must not be run by itself, out of its
+    forward pass, as gradient checkpointing does.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 4,
+        activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+        cell: DIACell | None = None,
+        first: bool = True,
+        last: bool = True,
+    ) -> None:
+        super().__init__()
+        self.cell = DIACell(channels, reduction, activation) if cell is None else cell
+        self.first = first
+        self.last = last
+
+    @classmethod
+    def along(
+        cls,
+        channels: Sequence[int],
+        *,
+        reduction: int = 4,
+        activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+    ) -> list["DIA"]:
+        """Return a gate for each site of a network; sites in a row of equal width are a stage."""
+        gates = []
+        for width, stage in groupby(channels):
+            cell, blocks = DIACell(width, reduction, activation), len(list(stage))
+            gates += [
+                cls(width, cell=cell, first=block == 0, last=block == blocks - 1)
+                for block in range(blocks)
+            ]
+        return gates
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 1 1"]:
+        """Return the gate of features `x`."""
+        u = global_average(x).flatten(1)  # (B, C)
+        state: State = self.cell(u, None if self.first else self._received())
+        self._hand_on(None if self.last else state)
+        return state[0][:, :, None, None]
+
+    def _received(self) -> State | None:
+        if torch.compiler.is_compiling():  # a traced pass is one thread; an attribute traces
+            return getattr(self.cell, "carried", None)
+        return _CARRIED.states.get(self.cell)
+
+    def _hand_on(self, state: State | None) -> None:
+        if torch.compiler.is_compiling():
+            self.cell.carried = state  # type: ignore[assignment]
+        elif state is None:
+            _CARRIED.states.pop(self.cell, None)
+        else:
+            _CARRIED.states[self.cell] = state

@@ -1,0 +1,47 @@
+"""Efficient Channel Attention."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stripe.attention.pool import global_average
+from stripe.attention.registry import ATTENTIONS
+
+
+@ATTENTIONS.register("eca")
+class ECA(nn.Module):
+    """Compute the Efficient Channel Attention gate, a convolution along the channels.
+
+    `v = activation(conv1d(u))` with the squeeze `u = GAP(x)` of shape (B, C), one kernel for all
+    channels, no bias, and its size the odd number nearest above `(log2(C) + 1) / 2`.
+
+    Parameters
+    ----------
+    channels
+        C, the number of channels of x; it decides the size of the kernel.
+    activation
+        The last non-linearity.
+
+    References
+    ----------
+    Wang et al., "ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks",
+    CVPR 2020, equations 5 to 12, with gamma = 2 and b = 1.
+    """
+
+    def __init__(
+        self, channels: int, *, activation: Callable[[Tensor], Tensor] = torch.sigmoid
+    ) -> None:
+        super().__init__()
+        size = int((math.log2(channels) + 1) / 2)
+        size += 1 - size % 2
+        self.conv = nn.Conv1d(1, 1, kernel_size=size, padding=size // 2, bias=False)
+        self.activation = activation
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 1 1"]:
+        """Return the gate of features `x`."""
+        u = global_average(x).flatten(1)  # (B, C)
+        gate: Tensor = self.activation(self.conv(u[:, None, :])).squeeze(1)
+        return gate[:, :, None, None]

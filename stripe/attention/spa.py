@@ -1,0 +1,61 @@
+"""Spatial Pyramid Attention."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stripe.attention.registry import ATTENTIONS
+
+LEVELS = (1, 2, 4)
+
+
+@ATTENTIONS.register("spa")
+class SPA(nn.Module):
+    """Compute the Spatial Pyramid Attention gate.
+
+    `v = activation(W2 relu(W1 s))` with s the averages over 1, 4 and 16 cells of the plane, of
+    shape (B, 21 C), `W1` of shape (C / reduction, 21 C) and `W2` of shape (C, C / reduction), no
+    biases.
+
+    Parameters
+    ----------
+    channels
+        C, the number of channels of x.
+    reduction
+        How many times narrower the hidden layer is.
+    activation
+        The last non-linearity.
+
+    References
+    ----------
+    Guo et al., "SPANet: Spatial Pyramid Attention Network for Enhanced Image Recognition", ICME
+    2020, equations 1 to 3.
+
+    Notes
+    -----
+    Of a 1 x 1 plane, as an ASR's psi, all 21 averages are its one value.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 16,
+        activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+    ) -> None:
+        super().__init__()
+        hidden = max(1, channels // reduction)
+        cells = sum(level**2 for level in LEVELS)
+        self.reduce = nn.Linear(cells * channels, hidden, bias=False)
+        self.relu = nn.ReLU(inplace=True)
+        self.expand = nn.Linear(hidden, channels, bias=False)
+        self.activation = activation
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 1 1"]:
+        """Return the gate of features `x`."""
+        pyramid = [F.adaptive_avg_pool2d(x, level).flatten(1) for level in LEVELS]
+        hidden = self.relu(self.reduce(torch.cat(pyramid, dim=1)))
+        return self.activation(self.expand(hidden))[:, :, None, None]

@@ -1,0 +1,62 @@
+"""Style-based Recalibration."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stripe.attention.norm import VectorBatchNorm
+from stripe.attention.pool import global_average
+from stripe.attention.registry import ATTENTIONS
+
+
+@ATTENTIONS.register("srm")
+class SRM(nn.Module):
+    """Compute the Style-based Recalibration gate.
+
+    `v = activation(BN(w_mu * mean(x) + w_sigma * std(x)))`, with mean and standard deviation of
+    each plane, of shape (B, C), and the weights of each channel by itself: four parameters a
+    channel with those of the norm.
+
+    Parameters
+    ----------
+    channels
+        C, the number of channels of x.
+    activation
+        The last non-linearity.
+    eps
+        Added to the variance before its root.
+
+    References
+    ----------
+    Lee, Kim and Nam, "SRM: A Style-based Recalibration Module for Convolutional Neural Networks",
+    ICCV 2019, equations 2 to 5.
+
+    Notes
+    -----
+    The standard deviation divides by H W, and is `sqrt(0 + eps)` for a 1 x 1 plane, where the
+    original's division by H W - 1 gives NaN. A batch of one is normalised by running statistics.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        self.style = nn.Parameter(torch.empty(channels, 2))
+        nn.init.kaiming_uniform_(self.style, a=5**0.5)
+        self.norm = VectorBatchNorm(channels)
+        self.activation = activation
+        self.eps = eps
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 1 1"]:
+        """Return the gate of features `x`."""
+        mean = global_average(x)  # (B, C, 1, 1)
+        variance = global_average(torch.square(x - mean))
+        style = torch.cat((mean, torch.sqrt(variance + self.eps)), dim=2).squeeze(3)  # (B, C, 2)
+        gate: Tensor = self.activation(self.norm((style * self.style).sum(2)))
+        return gate[:, :, None, None]

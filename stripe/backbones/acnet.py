@@ -1,0 +1,90 @@
+"""Asymmetric convolution blocks, as in ACNet."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from stripe.asr.folding import Scale, scale_output
+from stripe.asr.sites import RULES, Placement
+from stripe.asr.sites.rule import named
+
+
+class ACBlock(nn.Module):
+    """A 3 x 3, a 1 x 3 and a 3 x 1 convolution, each with its batch norm, summed.
+
+    Parameters
+    ----------
+    in_channels, out_channels, stride
+        Of all three.
+
+    References
+    ----------
+    Ding, Guo, Ding and Han, "ACNet: Strengthening the Kernel Skeletons for Powerful CNN via
+    Asymmetric Convolution Blocks", ICCV 2019, Figure 1; Table 5 of the ASR paper.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.square = _branch(in_channels, out_channels, stride, (3, 3))
+        self.row = _branch(in_channels, out_channels, stride, (1, 3))
+        self.column = _branch(in_channels, out_channels, stride, (3, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sum of the branches."""
+        total: Tensor = self.square(x) + self.row(x) + self.column(x)
+        return total
+
+    def fuse(self) -> nn.Conv2d:
+        """Return the one 3 x 3 convolution that computes the same; the block is in evaluation."""
+        fused: list[Any] = [
+            fuse_conv_bn_eval(*branch) for branch in (self.square, self.row, self.column)
+        ]
+        square, row, column = fused
+        with torch.no_grad():
+            square.weight[:, :, 1:2, :] += row.weight
+            square.weight[:, :, :, 1:2] += column.weight
+            square.bias += row.bias + column.bias
+        convolution: nn.Conv2d = square
+        return convolution
+
+
+def _branch(inputs: int, outputs: int, stride: int, kernel: tuple[int, int]) -> nn.Sequential:
+    padding = (kernel[0] // 2, kernel[1] // 2)
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs))
+
+
+class ACBasicBlock(nn.Module):
+    """A basic residual block whose two convolutions, with their norms, are `ACBlock`s."""
+
+    expansion = 1
+
+    def __init__(
+        self, inputs: int, planes: int, stride: int = 1, downsample: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        self.conv1 = ACBlock(inputs, planes, stride)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = ACBlock(planes, planes)
+        self.downsample = downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features after the block."""
+        identity = x if self.downsample is None else self.downsample(x)
+        y: Tensor = self.relu(self.conv2(self.relu(self.conv1(x))) + identity)
+        return y
+
+
+@scale_output.register
+def _scale_every_branch(layer: ACBlock, v: Scale) -> None:
+    for branch in (layer.square, layer.row, layer.column):
+        scale_output(branch[1], v)
+
+
+@RULES.register("acnet")
+def acnet_placement(model: nn.Module) -> Placement:
+    """Place after the last norms of a block, before the addition (Appendix C, Figure 6)."""
+    return named(model, {ACBasicBlock: "conv2"})

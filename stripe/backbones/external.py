@@ -1,0 +1,42 @@
+"""Any network of torchvision or timm."""
+
+from typing import Any
+
+import timm
+import torchvision
+from torch import nn
+
+from stripe.errors import ModelError, UnknownNameError
+from stripe.registry import listed
+
+
+def torchvision_network(
+    name: str, *, num_classes: int, in_channels: int, image_size: int | None = None
+) -> nn.Module:
+    """Build torchvision's classifier `name`, without weights."""
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        raise UnknownNameError(f"torchvision has no network {name!r}; it has: {listed(known)}")
+    if in_channels != 3:
+        raise ModelError(f"torchvision's networks take 3 channels, got {in_channels}; use timm's")
+    options = {"image_size": image_size} if image_size and name.startswith("vit") else {}
+    if name in ("googlenet", "inception_v3"):
+        options["init_weights"] = True
+    model: nn.Module = torchvision.models.get_model(
+        name, weights=None, num_classes=num_classes, **options
+    )
+    return model
+
+
+def timm_network(
+    name: str, *, num_classes: int, in_channels: int, image_size: int | None = None
+) -> nn.Module:
+    """Build timm's network `name`, without weights."""
+    if not timm.is_model(name.partition(".")[0]):
+        close = timm.list_models(f"*{name[:4]}*") or timm.list_models()
+        raise UnknownNameError(f"timm has no network {name!r}; it has: {listed(close)}")
+    options: dict[str, Any] = {} if image_size is None else {"img_size": image_size}
+    model: nn.Module = timm.create_model(
+        name, pretrained=False, num_classes=num_classes, in_chans=in_channels, **options
+    )
+    return model

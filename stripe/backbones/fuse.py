@@ -1,0 +1,36 @@
+"""The branch fusion that RepVGG and ACNet bring themselves."""
+
+import copy
+
+from timm.models.byobnet import RepVggBlock
+from torch import nn
+
+from stripe.backbones.acnet import ACBlock
+from stripe.errors import ModelError
+
+
+def fuse_branches(model: nn.Module) -> nn.Module:
+    """Return a copy of `model` with each RepVGG and ACNet block fused to one convolution.
+
+    It computes the same in evaluation, with an ASR at the blocks or without. Blocks of other
+    kinds stay as they are.
+
+    Raises
+    ------
+    ModelError
+        If the model is in training mode.
+
+    References
+    ----------
+    Ding et al., "RepVGG: Making VGG-style ConvNets Great Again", CVPR 2021, section 3.3; ACNet,
+    section 3.3.
+    """
+    if model.training:
+        raise ModelError("fuse_branches needs a model in evaluation mode; call model.eval() first")
+    fused = copy.deepcopy(model)
+    for name, module in list(fused.named_modules()):
+        if isinstance(module, RepVggBlock):
+            module.reparameterize()
+        elif isinstance(module, ACBlock):
+            fused.set_submodule(name, module.fuse())
+    return fused

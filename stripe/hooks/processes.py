@@ -1,0 +1,43 @@
+"""Several processes that record one epoch together, under torch.distributed."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from torch import distributed
+
+from stripe.errors import RecordingError
+from stripe.recording.writer import alone
+
+#: How long one process waits for the others at the end of an epoch.
+TIMEOUT = timedelta(minutes=30)
+
+
+class Processes(NamedTuple):
+    """Which of how many processes this is, and how to wait for the others."""
+
+    rank: int
+    processes: int
+    barrier: Callable[[], None]
+
+
+def current_processes(timeout: timedelta = TIMEOUT) -> Processes:
+    """Return this process's place in the default group; alone where there is none.
+
+    Every process must call it, since it makes a group of its own: over gloo, because a timed
+    barrier that names the process that did not come is gloo's.
+    """
+    if not distributed.is_available() or not distributed.is_initialized():
+        return Processes(0, 1, alone)
+    group: Any = distributed.new_group(backend="gloo", timeout=timeout)
+
+    def wait() -> None:
+        try:
+            distributed.monitored_barrier(group, timeout)
+        except RuntimeError as error:
+            raise RecordingError(
+                f"the processes must all finish an epoch within {timeout} and one did not: "
+                f"{str(error).splitlines()[0]}; the epoch is discarded"
+            ) from error
+
+    return Processes(distributed.get_rank(), distributed.get_world_size(), wait)
