@@ -82,8 +82,7 @@ def our_loop(images: ImageSet, side: int, batch: int) -> Callable[[], None]:
 
     def steps() -> None:
         for x, y in islice(batches, STEPS):
-            with torch.autocast("cpu", torch.bfloat16):
-                train_step(model, optimizer, x, y)
+            train_step(model, optimizer, x, y, torch.autocast("cpu", torch.bfloat16))
 
     return steps
 

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from stripe import plots as plots
     from stripe import stats as stats
     from stripe.asr import Gated as Gated
+    from stripe.asr import Psi as Psi
     from stripe.asr import insert as insert
+    from stripe.asr import reparameterize as reparameterize
     from stripe.attention import list_attentions as list_attentions
     from stripe.backbones import build as build
     from stripe.backbones import list_backbones as list_backbones
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Gate": "stripe.recording",
     "Gated": "stripe.asr",
+    "Psi": "stripe.asr",
     "Recorder": "stripe.hooks",
     "Recording": "stripe.recording",
     "build": "stripe.backbones",
@@ -38,6 +41,7 @@ _HOME = {
     "open_recording": "stripe.recording",
     "plots": "stripe.plots",
     "record": "stripe.hooks",
+    "reparameterize": "stripe.asr",
     "stats": "stripe.stats",
 }
 

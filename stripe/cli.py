@@ -28,6 +28,8 @@ plot_app = App(name="plot", help="Draw a figure of the paper from a recording.")
 stats_app = App(name="stats", help="Print numbers from a recording.")
 app.command(plot_app)
 app.command(stats_app)
+bench_app = App(name="bench", help="Measure speed, side by side in one run.")
+app.command(bench_app)
 
 Json = Annotated[bool, Parameter(negative=(), help="Print JSON instead of a table.")]
 Recorded = Annotated[Path, Parameter(help="Directory of the recording.")]
@@ -140,6 +142,56 @@ def convergence(recording: Recorded, *, tol: float = 0.01, json: Json = False) -
     from stripe import open_recording, stats
 
     _print_table(stats.convergence_epoch(open_recording(recording), tol), json)
+
+
+@bench_app.command
+def fps(
+    *,
+    backbone: str = "resnet164",
+    attention: tuple[str, ...] = ("ie", "srm", "cbam", "se", "dia", "spa"),
+    image_size: int = 32,
+    num_classes: int = 100,
+    batch_size: int = 32,
+    rounds: int = 15,
+    device: str = "auto",
+    seed: Seed = 0,
+    out: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Measure a network bare, with attention, and with ASR folded (Table 1, Figure 3).
+
+    Parameters
+    ----------
+    backbone, attention
+        The network, and the attention modules: --attention se --attention eca.
+    image_size, num_classes, batch_size
+        Side of the images, outputs of the network, images per forward pass.
+    rounds
+        How often each network runs, in turns; medians count.
+    device
+        auto, cpu, cuda or cuda:N.
+    out
+        A CSV file for the table.
+    """
+    from stripe.experiments.fps import fps_table
+    from stripe.train.device import resolve_device
+
+    if out is not None and out.exists():
+        raise StripeError(f"{out} is there already; choose another --out")
+    table = fps_table(
+        backbone,
+        attentions=attention,
+        num_classes=num_classes,
+        image_size=image_size,
+        batch_size=batch_size,
+        rounds=rounds,
+        device=resolve_device(device),
+        seed=seed,
+    )
+    _print_table(table, json)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(out, index=False)
 
 
 @plot_app.command(name="stripes")

@@ -8,14 +8,15 @@ from functools import singledispatch
 from typing import Any
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float
 from timm.layers.norm_act import BatchNormAct2d
 from timm.models.byobnet import RepVggBlock
 from torch import Tensor, nn
 
 from stripe.errors import ModelError
 
-Scale = Float64[Tensor, " c"]
+#: One factor per channel, in the model's number format.
+Scale = Float[Tensor, " c"]
 
 
 @singledispatch
@@ -40,15 +41,12 @@ def scale_output(layer: nn.Module, v: Scale) -> None:
 @singledispatch
 def scale_passage(parent: nn.Module, child: str, v: Scale) -> None:
     """Change `parent`, in place, so that what it hands to `child` is `v` times what it was."""
-    raise ModelError(
-        f"{child!r} passes on what a {type(parent).__name__} computes, and that cannot take a "
-        "constant scale; gate the layer before it instead"
-    )
+    raise NotImplementedError(f"ask passes_on first: {type(parent).__name__}")
 
 
-def folds(layer: nn.Module) -> bool:
-    """Tell whether a rule of `scale_output` knows this kind of layer."""
-    return scale_output.dispatch(type(layer)) is not scale_output.dispatch(object)
+def passes_on(parent: nn.Module) -> bool:
+    """Tell whether a rule of `scale_passage` knows this kind of parent."""
+    return scale_passage.dispatch(type(parent)) is not scale_passage.dispatch(object)
 
 
 @scale_output.register
@@ -133,9 +131,7 @@ def _affine(layer: Any, v: Scale) -> None:
         _multiply(layer.weight, v)
         _multiply(getattr(layer, "bias", None), v)
         return
-    statistics = getattr(layer, "running_mean", None)
-    dtype = torch.get_default_dtype() if statistics is None else statistics.dtype
-    layer.weight = nn.Parameter(v.to(dtype))
+    layer.weight = nn.Parameter(v.clone())
     if "bias" in layer._parameters:  # an RMS norm has none
         layer.affine = True
         layer.bias = nn.Parameter(torch.zeros_like(layer.weight))
@@ -144,5 +140,5 @@ def _affine(layer: Any, v: Scale) -> None:
 def _multiply(parameter: Tensor | None, v: Tensor) -> None:
     """Multiply along the leading dimensions, in float64, in place."""
     if parameter is not None:
-        spread = v.view(*v.shape, *[1] * (parameter.ndim - v.ndim))
+        spread = v.double().view(*v.shape, *[1] * (parameter.ndim - v.ndim))
         parameter.data = (parameter.data.double() * spread).to(parameter.dtype)

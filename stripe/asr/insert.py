@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import Literal
 
 import torch
@@ -171,7 +172,7 @@ def _check_without_attention(model: nn.Module, names: Sequence[str]) -> None:
 
 def _wrap(model: nn.Module, name: str, gate: nn.Module) -> None:
     host = model.get_submodule(name)
-    _like_host(host, gate)
+    _like_host(host, gate, model)
     model.set_submodule(name, Gated(host, gate, channel_dim=channel_dim_of(host)))
 
 
@@ -183,9 +184,9 @@ def _wrap_innermost(model: nn.Module, name: str, gate: nn.Module) -> None:
     _wrap(model, name, gate)
 
 
-def _like_host(host: nn.Module, gate: nn.Module) -> None:
-    """Bring the gate to the host's device, number format and mode."""
-    tensor = next(iter([*ungated(host).parameters()]), None)
+def _like_host(host: nn.Module, gate: nn.Module, model: nn.Module) -> None:
+    """Bring the gate to the device and number format of the host, or the model, and to its mode."""
+    tensor = next(chain(ungated(host).parameters(), model.parameters()), None)
     if tensor is not None:
         gate.to(device=tensor.device, dtype=tensor.dtype)
     gate.train(host.training)

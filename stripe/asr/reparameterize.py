@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from stripe.asr.asr import ASR
 from stripe.asr.channels import ungated
-from stripe.asr.folding import folds, scale_output, scale_passage
+from stripe.asr.folding import passes_on, scale_output, scale_passage
 from stripe.asr.gated import Gated
 from stripe.errors import ModelError
 
@@ -69,7 +69,7 @@ def _folded(model: nn.Module) -> nn.Module:
     _check_unshared(model, gated)
     with torch.no_grad():
         # All values first, in forward order: a DIA cell hands its state from block to block.
-        values = {name: _value(module).double().flatten() for name, module in gated.items()}
+        values = {name: _value(module).flatten() for name, module in gated.items()}
     for name in sorted(gated, key=lambda name: -name.count(".")):  # the innermost first
         model = _fold(model, name, values[name])
     return model
@@ -86,7 +86,7 @@ def _fold(model: nn.Module, name: str, v: Tensor) -> nn.Module:
         if isinstance(host, Gated):
             raise ModelError("an ASR around attention does not fold; insert puts it inside")
         parent, child = _parent(model, name)
-        if not folds(host) and parent is not None:
+        if parent is not None and passes_on(parent):
             scale_passage(parent, child, v)
         else:
             scale_output(host, v)

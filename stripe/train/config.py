@@ -15,8 +15,8 @@ class TrainConfig:
     ----------
     backbone
         Network, as in `stripe.list_backbones()`.
-    attention
-        Attention module after the last norm of every residual branch, or none.
+    attention, asr
+        Attention module, and attention module of an ASR, where the paper puts them, or none.
     dataset
         Data set, as in `stripe.data.list_datasets()`.
     epochs
@@ -63,6 +63,7 @@ class TrainConfig:
 
     backbone: str = "resnet20"
     attention: str | None = "se"
+    asr: str | None = None
     dataset: str = "fashion-mini"
     epochs: int = 10
     batch_size: int = 128

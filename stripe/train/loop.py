@@ -1,10 +1,9 @@
 """The training loop, from top to bottom."""
 
-import json
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,12 @@ from tqdm.auto import tqdm
 
 from stripe.backbones import build
 from stripe.data import DeviceLoader, load_dataset
-from stripe.errors import StripeError
 from stripe.gates import undisturbed
 from stripe.hooks import Recorder
 from stripe.train.config import TrainConfig
+from stripe.train.device import resolve_device
+from stripe.train.run import open_run, write_history
 from stripe.train.schedule import learning_rate
-from stripe.versions import command_line, library_versions
 
 EVALUATION_BATCH = 500
 
@@ -106,6 +105,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainResult:
         num_classes=len(train_set.classes),
         in_channels=train_set.images.shape[1],
         attention=config.attention,
+        asr=config.asr,
         seed=config.seed,
     ).to(device)
     model = model.to(memory_format=torch.channels_last)
@@ -121,6 +121,10 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainResult:
     open_run(config)
     history: list[dict[str, Any]] = []
     with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng())
+        torch.manual_seed(
+            config.seed
+        )  # of dropout; weights and images have generators of their own
         recorder = None
         if config.record:
             example = next(iter(probe_loader))[0][:2]
@@ -129,7 +133,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainResult:
                     model,
                     config.out / "recording",
                     example,
-                    name=f"{config.backbone} with {config.attention}",
+                    name=f"{config.backbone}, attention {config.attention}, asr {config.asr}",
                     dataset=probe_loader.dataset.name,
                     seed=config.seed,
                 )
@@ -151,8 +155,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainResult:
                 lr = learning_rate(config, step / steps)
                 for group in optimizer.param_groups:
                     group["lr"] = lr
-                with _autocast(config, device):
-                    loss = train_step(model, optimizer, images, labels)
+                loss = train_step(model, optimizer, images, labels, _autocast(config, device))
                 loss_sum += loss * len(labels)
                 step += 1
                 bar.update(len(labels))
@@ -170,7 +173,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainResult:
                 "test_accuracy": test_accuracy,
                 "seconds": seconds,
             })  # fmt: skip
-            _write_history(config.out / "history.csv", history)
+            write_history(config.out / "history.csv", history)
             bar.set_postfix(loss=f"{train_loss:.3f}", test=f"{test_accuracy:.3f}")
 
     recording = config.out / "recording" if config.record else None
@@ -182,51 +185,15 @@ def train_step(
     optimizer: torch.optim.Optimizer,
     images: Float[Tensor, "b c h w"],
     labels: Int64[Tensor, " b"],
+    autocast: torch.autocast,
 ) -> Float[Tensor, ""]:
-    """Take one step and return the loss, without waiting for the device."""
-    loss = F.cross_entropy(model(images), labels)
+    """Take one step, the forward pass under `autocast`, without waiting for the device."""
+    with autocast:
+        loss = F.cross_entropy(model(images), labels)
     loss.backward()
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return loss.detach()
-
-
-def resolve_device(device: str) -> torch.device:
-    """Return the device that "auto", "cpu" or "cuda:1" means here."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        resolved = torch.device(device)
-    except RuntimeError:
-        resolved = torch.device("meta")
-    if resolved.type not in ("cpu", "cuda"):
-        raise StripeError(f"a device is auto, cpu, cuda or cuda:N, got {device!r}")
-    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
-        raise StripeError(
-            f"{device} was asked for and there are {torch.cuda.device_count()} GPUs; use --device "
-            "cpu or auto"
-        )
-    return resolved
-
-
-def open_run(config: TrainConfig) -> None:
-    """Make the directory of a run and write down what it is."""
-    if config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir())):
-        raise StripeError(
-            f"{config.out} must be a new or empty directory; choose another with --out"
-        )
-    try:
-        config.out.mkdir(parents=True, exist_ok=True)
-        resolved = {
-            **asdict(config),
-            "command": command_line(),
-            "versions": library_versions(),
-        }
-        (config.out / "config.json").write_text(json.dumps(resolved, indent=1, default=str) + "\n")
-    except OSError as error:
-        raise StripeError(
-            f"cannot write to {config.out}: {error.strerror}; choose another with --out"
-        ) from error
 
 
 def accuracy(model: nn.Module, loader: DeviceLoader) -> float:
@@ -237,13 +204,6 @@ def accuracy(model: nn.Module, loader: DeviceLoader) -> float:
             logits: Float[Tensor, "b classes"] = model(images)
             correct += (logits.argmax(1) == labels).sum()
     return correct.item() / len(loader.dataset)
-
-
-def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
-    """Replace the log as a whole, so that a kill loses no finished epoch."""
-    draft = path.with_suffix(".draft")
-    pd.DataFrame(history).to_csv(draft, index=False)
-    draft.replace(path)
 
 
 def _autocast(config: TrainConfig, device: torch.device) -> torch.autocast:

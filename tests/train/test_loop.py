@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
+import stripe
 from stripe import StripeError, open_recording
 from stripe.data import ImageSet
 from stripe.train import TrainConfig, TrainResult, loop, train
@@ -41,6 +42,17 @@ def test_learns_and_leaves_everything(config: TrainConfig) -> None:
     assert recording.epochs == [0, 1, 2, 3]
     assert len(recording.images) == 12
     assert recording.verify()["rows"].tolist() == [12] * 4
+
+
+def test_asr_trains_and_folds(config: TrainConfig) -> None:
+    """From the configuration to the plain network; the constant gates can be recorded too."""
+    asr = replace(config, attention=None, asr="srm", epochs=1)
+    model = train(asr, progress=False).model.eval()
+    recording = open_recording(config.out / "recording")
+    assert set(recording.gates["kind"]) == {"constant"}
+    values = recording.values("layer1.0.bn3.gate", epoch=1)
+    assert (values == values[0]).all()
+    assert vars(stripe.reparameterize(model))["fold_error"] < 1e-5
 
 
 def test_a_seed_repeats_a_run_to_the_bit(config: TrainConfig, tmp_path: Path) -> None:

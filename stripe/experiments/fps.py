@@ -1,0 +1,138 @@
+"""What attention costs at inference, and what is left of it after folding (Table 1, Figure 3)."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm.auto import tqdm
+
+from stripe.asr import reparameterize
+from stripe.backbones import build
+from stripe.errors import StripeError
+
+#: The attention modules of Table 1, in its order.
+TABLE_1 = ("ie", "srm", "cbam", "se", "dia", "spa")
+
+
+def fps_table(
+    backbone: str = "resnet164",
+    *,
+    attentions: Sequence[str] = TABLE_1,
+    num_classes: int = 100,
+    image_size: int = 32,
+    batch_size: int = 32,
+    rounds: int = 15,
+    device: torch.device | str = "cpu",
+    seed: int = 0,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Measure the bare network, the network with each attention module, and each ASR folded.
+
+    Parameters
+    ----------
+    backbone
+        A name for `stripe.build`.
+    attentions
+        Names from `stripe.list_attentions()`.
+    num_classes, image_size
+        As for `stripe.build`.
+    batch_size
+        Images per forward pass.
+    rounds
+        In every round each network runs next to the bare one, now before it and now after, so
+        that a busy machine slows both alike. One more round warms up and is not counted.
+    device
+        Where to run; on a GPU times come from CUDA events.
+    seed
+        Of weights and images.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    DataFrame
+        network, parameters, flops (of one image; multiplications and additions both count),
+        images_per_s (median over rounds), ratio (of the speed to the bare network's next to it,
+        median over rounds; that of the bare network to itself shows the noise).
+
+    Notes
+    -----
+    FLOPs are those of torch's own counter: convolutions and matrix products. They miss what makes
+    attention slow, its many small operations. Weights are random: the speed does not depend on
+    them.
+
+    References
+    ----------
+    Table 1 and Figure 3.
+    """
+    if rounds < 1 or batch_size < 1:
+        raise StripeError(f"rounds and batch_size are 1 or more, got {rounds} and {batch_size}")
+    options = {"num_classes": num_classes, "image_size": image_size, "seed": seed}
+    networks = {"bare": build(backbone, **options)}  # type: ignore[arg-type]
+    for name in attentions:
+        networks[name] = build(backbone, attention=name, **options)  # type: ignore[arg-type]
+    for name in attentions:
+        gated = build(backbone, asr=name, **options).eval()  # type: ignore[arg-type]
+        networks[f"asr({name}) folded"] = reparameterize(gated)
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(batch_size, 3, image_size, image_size, generator=generator).to(device)
+    own: dict[str, list[float]] = {name: [] for name in networks}
+    beside: dict[str, list[float]] = {name: [] for name in networks}  # the bare network's
+    timed = _cuda_seconds if images.is_cuda else _seconds
+    for network in networks.values():
+        network.eval().to(device)
+    for number in tqdm(range(rounds + 1), desc="rounds", disable=None if progress else True):
+        for name, network in networks.items():
+            pair = [(own[name], network), (beside[name], networks["bare"])]
+            for times, each in pair if number % 2 else reversed(pair):
+                passed = timed(partial(_forward, each, images))
+                if number:
+                    times.append(passed)
+    rows = [
+        _row(name, network, images[:1], own[name], beside[name])
+        for name, network in networks.items()
+    ]
+    table = pd.DataFrame(rows)
+    table["images_per_s"] *= batch_size
+    return table
+
+
+def _row(
+    name: str, network: nn.Module, image: Tensor, own: list[float], beside: list[float]
+) -> dict[str, object]:
+    with FlopCounterMode(display=False) as counter:
+        _forward(network, image)
+    ratios = [bare / network for bare, network in zip(beside, own, strict=True)]
+    return {
+        "network": name,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "flops": counter.get_total_flops(),
+        "images_per_s": 1 / statistics.median(own),
+        "ratio": statistics.median(ratios),
+    }
+
+
+def _forward(network: nn.Module, images: Tensor) -> None:
+    with torch.no_grad():
+        network(images)
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _cuda_seconds(work: Callable[[], None]) -> float:
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    work()
+    end.record()
+    end.synchronize()
+    milliseconds: float = start.elapsed_time(end)
+    return milliseconds / 1000
