@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from stripe.errors import ModelError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Psi:
@@ -25,6 +27,10 @@ class Psi:
     value: float = 0.1
     kind: Literal["constant", "normal"] = "constant"
     learnable: bool = True
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("constant", "normal"):
+            raise ModelError(f"psi is constant or normal, got {self.kind!r}")
 
     def tensor(self, channels: int) -> Float[Tensor, "1 c 1 1"]:
         """Return a new psi, from the global generator if it is random."""
@@ -61,6 +67,22 @@ class ASR(nn.Module):
             self.psi = nn.Parameter(psi)
         else:
             self.register_buffer("psi", psi)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "ASR":
+        """Set the mode; batch norms inside stay in evaluation, for psi is a batch of one."""
+        super().train(mode)
+        for module in self.attention.modules():
+            if isinstance(module, nn.modules.batchnorm._NormBase):
+                module.eval()
+        return self
+
+    def moves(self) -> bool:
+        """Tell whether a change of psi would change the gate at all."""
+        psi = self.psi.detach().requires_grad_()
+        with torch.enable_grad():
+            (gradient,) = torch.autograd.grad(self.attention(psi).sum(), psi)
+        return bool(gradient.abs().sum() > 0)
 
     def forward(self, y: Tensor) -> Float[Tensor, "1 c 1 1"]:
         """Return the gate, in the number format of `y`."""

@@ -9,11 +9,25 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
+from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.norm_act import BatchNormAct2d
 from timm.models.byobnet import RepVggBlock
 from torch import Tensor, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+from torch.nn.utils.parametrize import is_parametrized
 
+from stripe.asr.channels import ungated
 from stripe.errors import ModelError
+
+#: How layers compute that use their weight as it is.
+_PLAIN_FORWARDS = {
+    kind.forward
+    for kind in (
+        *(nn.Conv1d, nn.Conv2d, nn.Conv3d, Conv2dSame),
+        *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+        *(nn.Linear, NonDynamicallyQuantizableLinear),
+    )
+}
 
 #: One factor per channel, in the model's number format.
 Scale = Float[Tensor, " c"]
@@ -52,6 +66,7 @@ def passes_on(parent: nn.Module) -> bool:
 @scale_output.register
 def _convolution(layer: nn.modules.conv._ConvNd, v: Scale) -> None:
     """Scale the kernels and the bias: C(x; K, b) v = C(x; K v, b v)."""
+    _check_plain_weight(layer)
     gain: Any = getattr(layer, "gain", None)
     if gain is not None:  # weight-standardised: the kernels' own scale is divided out
         _multiply(gain, v)
@@ -65,6 +80,7 @@ def _convolution(layer: nn.modules.conv._ConvNd, v: Scale) -> None:
 
 @scale_output.register
 def _linear(layer: nn.Linear, v: Scale) -> None:
+    _check_plain_weight(layer)
     _multiply(layer.weight, v)
     _multiply(layer.bias, v)
 
@@ -72,17 +88,13 @@ def _linear(layer: nn.Linear, v: Scale) -> None:
 @scale_output.register
 def _batch_or_instance_norm(layer: nn.modules.batchnorm._NormBase, v: Scale) -> None:
     """Scale gamma and beta: BN(x; gamma, beta) v = BN(x; gamma v, beta v)."""
-    act = getattr(layer, "act", None)  # timm's norms that end in an activation
-    if act is not None and not isinstance(act, nn.Identity):
-        raise ModelError(
-            f"a gate after the {type(act).__name__} inside a {type(layer).__name__} does not fold; "
-            "gate its 'drop', which comes before the activation"
-        )
+    _check_no_activation(layer)
     _affine(layer, v)
 
 
 @scale_output.register
 def _group_norm(layer: nn.GroupNorm, v: Scale) -> None:
+    _check_no_activation(layer)
     _affine(layer, v)
 
 
@@ -94,6 +106,7 @@ def _layer_norm(layer: nn.LayerNorm | nn.RMSNorm, v: Scale) -> None:
             f"a {type(layer).__name__} must normalise the channels alone to take a scale, got "
             f"normalized_shape {tuple(layer.normalized_shape)}"
         )
+    _check_no_activation(layer)
     layer.elementwise_affine = True
     _affine(layer, v)
 
@@ -117,6 +130,8 @@ def _sum_of_branches(parent: RepVggBlock, child: str, v: Scale) -> None:
     if child != "attn":
         raise ModelError(f"only 'attn' of a RepVggBlock can be gated, got {child!r}")
     block: Any = parent
+    if not isinstance(ungated(block.attn), nn.Identity):
+        raise ModelError("its block has attention of its own there; gate another layer")
     if block.reparam_conv is not None:
         scale_output(block.reparam_conv, v)
         return
@@ -125,13 +140,34 @@ def _sum_of_branches(parent: RepVggBlock, child: str, v: Scale) -> None:
             scale_output(norm, v)
 
 
+def _check_plain_weight(layer: nn.Module) -> None:
+    """Refuse weights that are computed anew in every pass, where a scale would be lost."""
+    computed = is_parametrized(layer) or "weight" not in layer._parameters
+    own = type(layer).forward not in _PLAIN_FORWARDS and not hasattr(layer, "gain")
+    if computed or own:
+        raise ModelError(
+            f"the weight of this {type(layer).__name__} may be computed anew in every pass, so a "
+            "scale would be lost; gate a norm instead, or remove the parametrization"
+        )
+
+
+def _check_no_activation(layer: nn.Module) -> None:
+    act = getattr(layer, "act", None)  # timm's norms that end in an activation
+    if act is not None and not isinstance(act, nn.Identity):
+        raise ModelError(
+            f"a gate after the {type(act).__name__} inside a {type(layer).__name__} does not fold; "
+            "gate its 'drop', which comes before the activation, or the layer before"
+        )
+
+
 def _affine(layer: Any, v: Scale) -> None:
     """Scale weight and bias of a norm, and give it the two if it has none."""
     if layer.weight is not None:
         _multiply(layer.weight, v)
         _multiply(getattr(layer, "bias", None), v)
         return
-    layer.weight = nn.Parameter(v.clone())
+    statistics = getattr(layer, "running_mean", None)
+    layer.weight = nn.Parameter(v.to(v.dtype if statistics is None else statistics.dtype).clone())
     if "bias" in layer._parameters:  # an RMS norm has none
         layer.affine = True
         layer.bias = nn.Parameter(torch.zeros_like(layer.weight))

@@ -1,9 +1,10 @@
 """Put attention or ASR into a model."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import chain
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from stripe.asr.asr import ASR, Psi
 from stripe.asr.channels import channel_dim_of, channels_of, ungated
 from stripe.asr.gated import Gated
-from stripe.asr.sites import Placement, default_placement
+from stripe.asr.sites import Placement, check_sites, default_placement, family_placement
 from stripe.attention import ATTENTIONS
 from stripe.errors import ModelError, UnknownNameError
 from stripe.registry import listed
@@ -24,6 +25,8 @@ Activation = Literal["sigmoid", "tanh"]
 
 #: The `asr=` that has no attention module: the gate is psi itself (Table 9).
 BARE_PSI = "psi"
+#: How often a module that psi cannot move is drawn again.
+REDRAWS = 50
 
 
 def insert(
@@ -68,8 +71,13 @@ def insert(
     UnknownNameError
         If an attention module or a site does not exist.
     ModelError
-        If neither attention nor asr is given, a site has no channels, a module returns a gate of
-        another shape, or no rule covers the model.
+        If neither attention nor asr is given, a site has no channels or cannot be gated, a module
+        returns a gate of another shape, or no rule covers the model. The model is then unchanged.
+
+    Notes
+    -----
+    On a constant psi the one or two hidden units of a narrow SE or SPA may all be cut off by their
+    ReLU, so that psi never learns; such a module is drawn again.
 
     References
     ----------
@@ -79,20 +87,21 @@ def insert(
         raise ModelError("insert needs attention= or asr=, got neither; name a module")
     if copies < 1:
         raise ModelError(f"copies is 1 or more, got {copies}")
+    if activation not in (None, *get_args(Activation)):
+        raise ModelError(f"an activation is sigmoid or tanh, got {activation!r}")
     placement = _placement(model, sites)
-    last = activation or placement.activation
+    placement = replace(placement, activation=activation or placement.activation)
     names = placement.sites
+    check_sites(model, names, attends=attention is not None)
     channels = [channels_of(model, name) for name in names]
-    if asr is not None:
-        start = psi if isinstance(psi, Psi) else Psi(value=placement.psi if psi is None else psi)
-        for _ in range(copies):
-            modules = _asrs(asr, channels, last, start, placement.weight)
-            for name, gate in zip(names, modules, strict=True):
-                _wrap_innermost(model, name, gate)
-    if attention is not None:
-        _check_without_attention(model, names)
-        for name, gate in zip(names, _modules(attention, channels, last), strict=True):
-            _wrap(model, name, gate)
+    # Everything is built before the first layer is wrapped: an error leaves the model as it was.
+    outer = [] if attention is None else _modules(attention, channels, placement)
+    inner = [] if asr is None else [_asrs(asr, channels, placement, psi) for _ in range(copies)]
+    for gates in inner:
+        for name, gate in zip(names, gates, strict=True):
+            _wrap(model, _innermost(model, name), gate)
+    for name, attended in zip(names, outer, strict=False):
+        _wrap(model, name, attended)
     return model
 
 
@@ -110,21 +119,22 @@ def _placement(model: nn.Module, sites: Sites | None) -> Placement:
         raise UnknownNameError(
             f"the model has no layer {missing[0]!r}; it has: {listed(list(modules))}"
         )
-    if len(set(names)) < len(names):
-        raise ModelError(f"each site is named once, got {listed(names)}; give copies= for several")
     if not names:
         raise UnknownNameError(f"no layer matches {sites!r}; it has: {listed(list(modules))}")
-    return Placement(sites=tuple(names))
+    if len(set(names)) < len(names):
+        raise ModelError(f"each site is named once, got {listed(names)}; give copies= for several")
+    in_order = tuple(name for name in modules if name in set(names))
+    return replace(family_placement(model), sites=in_order)
 
 
 def _modules(
-    attention: Attention, channels: Sequence[int], activation: Activation
+    attention: Attention, channels: Sequence[int], placement: Placement
 ) -> list[nn.Module]:
     """Build one attention module for each site."""
     if not isinstance(attention, str):
         return [_checked(attention(count), count) for count in channels]
     build = ATTENTIONS[attention]
-    last: Callable[[Tensor], Tensor] = getattr(torch, activation)
+    last: Callable[[Tensor], Tensor] = getattr(torch, placement.activation)
     if hasattr(build, "along"):
         return list(build.along(channels, activation=last))
     return [build(count, activation=last) for count in channels]
@@ -133,20 +143,25 @@ def _modules(
 def _asrs(
     attention: Attention,
     channels: Sequence[int],
-    activation: Activation,
-    psi: Psi,
-    weight: float | None,
-) -> list[nn.Module]:
-    inner: list[nn.Module | None] = [None] * len(channels)
+    placement: Placement,
+    psi: float | Psi | None,
+) -> list[ASR]:
+    start = psi if isinstance(psi, Psi) else Psi(value=placement.psi if psi is None else psi)
+    inner: Sequence[nn.Module | None] = [None] * len(channels)
     if attention != BARE_PSI:
-        inner = [*_modules(attention, channels, activation)]
-    for module in inner:
-        for parameter in module.parameters() if module and weight is not None else ():
-            nn.init.constant_(parameter, weight or 0.0)
-    return [
-        ASR(module, psi.tensor(count), learnable=psi.learnable)
-        for module, count in zip(inner, channels, strict=True)
-    ]
+        inner = _modules(attention, channels, placement)
+    asrs = []
+    for module, count in zip(inner, channels, strict=True):
+        asr = ASR(module, start.tensor(count), learnable=start.learnable)
+        if module is not None and placement.weight is not None:
+            for parameter in module.parameters():
+                nn.init.constant_(parameter, placement.weight)
+        for _ in range(REDRAWS):
+            if not isinstance(attention, str) or module is None or asr.moves():
+                break
+            asr.attention = _modules(attention, [count], placement)[0]
+        asrs.append(asr)
+    return asrs
 
 
 def _checked(gate: nn.Module, channels: int) -> nn.Module:
@@ -163,30 +178,20 @@ def _checked(gate: nn.Module, channels: int) -> nn.Module:
     return gate
 
 
-def _check_without_attention(model: nn.Module, names: Sequence[str]) -> None:
-    for name in names:
-        layer = model.get_submodule(name)
-        if isinstance(layer, Gated) and not isinstance(layer.gate, ASR):
-            raise ModelError(f"site {name!r} has attention already; insert it once")
-
-
 def _wrap(model: nn.Module, name: str, gate: nn.Module) -> None:
+    """Gate layer `name`; the gate takes its device, number format and mode."""
     host = model.get_submodule(name)
-    _like_host(host, gate, model)
-    model.set_submodule(name, Gated(host, gate, channel_dim=channel_dim_of(host)))
-
-
-def _wrap_innermost(model: nn.Module, name: str, gate: nn.Module) -> None:
-    while isinstance(model.get_submodule(name), Gated) and not isinstance(
-        model.get_submodule(f"{name}.gate"), ASR
-    ):
-        name = f"{name}.host"
-    _wrap(model, name, gate)
-
-
-def _like_host(host: nn.Module, gate: nn.Module, model: nn.Module) -> None:
-    """Bring the gate to the device and number format of the host, or the model, and to its mode."""
     tensor = next(chain(ungated(host).parameters(), model.parameters()), None)
     if tensor is not None:
         gate.to(device=tensor.device, dtype=tensor.dtype)
     gate.train(host.training)
+    gated = Gated(host, gate, channel_dim=channel_dim_of(host))
+    gated.training = host.training
+    model.set_submodule(name, gated)
+
+
+def _innermost(model: nn.Module, name: str) -> str:
+    """Return where an ASR goes at `name`: inside attention."""
+    while isinstance(layer := model.get_submodule(name), Gated) and not isinstance(layer.gate, ASR):
+        name = f"{name}.host"
+    return name

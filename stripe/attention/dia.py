@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from stripe.attention.pool import global_average
 from stripe.attention.registry import ATTENTIONS
+from stripe.errors import ModelError
 
 State = tuple[Tensor, Tensor]
 
@@ -133,10 +134,18 @@ class DIA(nn.Module):
         self._hand_on(None if self.last else state)
         return state[0][:, :, None, None]
 
-    def _received(self) -> State | None:
+    def _received(self) -> State:
+        state: State | None
         if torch.compiler.is_compiling():  # a traced pass is one thread; an attribute traces
-            return getattr(self.cell, "carried", None)
-        return _CARRIED.states.get(self.cell)
+            state = getattr(self.cell, "carried", None)
+        else:
+            state = _CARRIED.states.get(self.cell)
+        if state is None:
+            raise ModelError(
+                "a DIA gate must follow the one before it in the same pass, and none came; run, "
+                "compile and checkpoint the network as a whole"
+            )
+        return state
 
     def _hand_on(self, state: State | None) -> None:
         if torch.compiler.is_compiling():

@@ -39,8 +39,9 @@ def build(
     in_channels
         Channels of the images: 3, or 1 for grey ones.
     image_size
-        Side of the images, by default what the paper uses the network with. Up to 128 the stem
-        keeps the resolution: no stride and no max-pool.
+        Side of the images, by default what the paper uses the network with. Up to 128 the stem of
+        a listed network keeps the resolution: no stride and no max-pool. Of the others only those
+        that are built for one size, as ViTs, look at it.
     attention, asr, copies, psi
         As for `stripe.insert`.
     seed

@@ -35,8 +35,15 @@ def timm_network(
     if not timm.is_model(name.partition(".")[0]):
         close = timm.list_models(f"*{name[:4]}*") or timm.list_models()
         raise UnknownNameError(f"timm has no network {name!r}; it has: {listed(close)}")
-    options: dict[str, Any] = {} if image_size is None else {"img_size": image_size}
-    model: nn.Module = timm.create_model(
-        name, pretrained=False, num_classes=num_classes, in_chans=in_channels, **options
-    )
+    options = {"pretrained": False, "num_classes": num_classes, "in_chans": in_channels}
+    if image_size is not None:
+        try:
+            return _created(name, {**options, "img_size": image_size})
+        except TypeError:  # a network that takes images of any size
+            pass
+    return _created(name, options)
+
+
+def _created(name: str, options: dict[str, Any]) -> nn.Module:
+    model: nn.Module = timm.create_model(name, **options)
     return model

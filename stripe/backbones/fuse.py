@@ -33,4 +33,4 @@ def fuse_branches(model: nn.Module) -> nn.Module:
             module.reparameterize()
         elif isinstance(module, ACBlock):
             fused.set_submodule(name, module.fuse())
-    return fused
+    return fused.eval()  # timm's new convolutions come in training mode

@@ -107,7 +107,7 @@ def _row(
 ) -> dict[str, object]:
     with FlopCounterMode(display=False) as counter:
         _forward(network, image)
-    ratios = [bare / network for bare, network in zip(beside, own, strict=True)]
+    ratios = [bare / gated for bare, gated in zip(beside, own, strict=True)]
     return {
         "network": name,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),

@@ -56,6 +56,42 @@ def test_gradients_reach_psi_and_every_parameter(name: str, batch: int) -> None:
         assert asr.psi.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize("name", ["se", "spa"])
+def test_psi_moves_also_where_the_hidden_layer_has_one_unit(name: str) -> None:
+    """With 16 channels half of the modules would begin behind a closed ReLU."""
+    for seed in range(3):
+        model = stripe.build("resnet20_basic", asr=name, num_classes=10, seed=seed)
+        model(torch.randn(4, 3, 16, 16)).square().mean().backward()
+        for asr in asrs(model):
+            assert isinstance(asr.psi, nn.Parameter)
+            assert asr.psi.grad is not None
+            assert asr.psi.grad.abs().sum() > 0
+            assert all(p.grad is not None and p.grad.any() for p in asr.attention.parameters())
+
+
+def test_a_batch_norm_in_a_module_of_ones_own() -> None:
+    """Psi is a batch of one, which a batch norm refuses in training."""
+
+    def attention(channels: int) -> nn.Module:
+        layers = [nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, 4, 1), nn.BatchNorm2d(4)]
+        return nn.Sequential(*layers, nn.ReLU(), nn.Conv2d(4, channels, 1), nn.Sigmoid())
+
+    model = stripe.build("resnet20", asr=attention, num_classes=10).train()
+    loss = model(torch.randn(4, 3, 16, 16)).sum()
+    loss.backward()
+    assert torch.isfinite(loss)
+    plain = stripe.reparameterize(model.eval())
+    assert list(plain.state_dict()) == list(stripe.build("resnet20", num_classes=10).state_dict())
+
+
+def test_named_sites_of_a_vit_begin_as_the_paper_says_too() -> None:
+    model = stripe.build("vit_s_16", num_classes=10, image_size=32)
+    stripe.insert(model, asr="se", sites="blocks.*.attn.proj")
+    assert len(asrs(model)) == 12
+    assert all((asr.psi == 1e-3).all() for asr in asrs(model))
+    assert all(asr.attention.activation is torch.tanh for asr in asrs(model))
+
+
 def test_how_psi_begins() -> None:
     """Table 7: C_i and N_i, learnable or not; Table 13: any value."""
     model = stripe.build("resnet20", asr="ie", num_classes=10)

@@ -7,12 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from timm.layers.std_conv import ScaledStdConv2d
+from timm.layers.norm_act import GroupNormAct
+from timm.layers.std_conv import ScaledStdConv2d, StdConv2d
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 from torchvision.ops.misc import Conv2dNormActivation
 
 import stripe
-from stripe.asr import Gated
+from stripe.asr import ASR, Gated
 from stripe.asr.channels import ungated
 from stripe.errors import ModelError
 
@@ -21,6 +23,10 @@ CONVOLUTIONS: list[tuple[Callable[..., nn.Module], int]] = [
     (nn.Conv1d, 1), (nn.Conv2d, 2), (nn.Conv3d, 3),
     (nn.ConvTranspose1d, 1), (nn.ConvTranspose2d, 2), (nn.ConvTranspose3d, 3),
 ]  # fmt: skip
+
+
+#: The hosts here take vectors, tokens and volumes, for which no images can be tried.
+pytestmark = pytest.mark.filterwarnings("ignore:no input was found")
 
 
 def check(host: nn.Module, *inputs: Tensor, asr: str, copies: int = 1, **kwargs: Any) -> None:
@@ -32,7 +38,10 @@ def check(host: nn.Module, *inputs: Tensor, asr: str, copies: int = 1, **kwargs:
     keys = list(host.state_dict())
     for dtype, tolerance in ((torch.double, 1e-10), (torch.float, 1e-5)):
         model = nn.Sequential(Wrapped(host)).eval()
-        stripe.insert(model, asr=asr, sites=["0.host_"], copies=copies, psi=0.7).to(dtype)
+        stripe.insert(model, asr=asr, sites=["0.host_"], copies=copies).to(dtype)
+        for module in model.modules():
+            if isinstance(module, ASR):  # another factor for each channel
+                module.psi.data = torch.randn_like(module.psi)
         given_inputs = [x.to(dtype) for x in inputs]
         plain = stripe.reparameterize(model)
         before, after = (
@@ -172,6 +181,39 @@ def test_a_layer_in_two_places_does_not_fold() -> None:
     model = nn.ModuleDict({"a": norm, "b": nn.Sequential(norm)}).eval()
     stripe.insert(model, asr="psi", sites=["a"])
     with pytest.raises(ModelError, match=r"the layer at 'a' is used in 2 places"):
+        stripe.reparameterize(model)
+    tied = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)).eval()
+    tied[1].weight = tied[0].weight
+    stripe.insert(tied, asr="psi", sites=["0"])
+    with pytest.raises(ModelError, match=r"used in 2 places of the model \(0\.host\.weight, 1\.w"):
+        stripe.reparameterize(tied)
+
+
+@pytest.mark.parametrize(
+    ("host", "message"),
+    [
+        (StdConv2d(4, 8, 3), "weight of this StdConv2d may be computed anew"),
+        (weight_norm(nn.Conv2d(4, 8, 3)), "may be computed anew"),
+        (spectral_norm(nn.Linear(8, 8)), "may be computed anew"),
+        (GroupNormAct(8, 4), "a gate after the ReLU inside a GroupNormAct does not fold"),
+    ],
+)
+def test_hosts_that_would_fold_wrongly_are_refused(host: nn.Module, message: str) -> None:
+    model = stripe.insert(nn.Sequential(host), asr="se", sites=["0"]).eval()
+    with pytest.raises(ModelError, match=message):
+        stripe.reparameterize(model)
+
+
+def test_a_wrong_rule_is_caught_by_the_measured_error() -> None:
+    """A layer that squares cannot be scaled through its weight, whatever its class says."""
+
+    class Squares(nn.BatchNorm2d):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) ** 2
+
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), Squares(4)).eval()
+    stripe.insert(model, asr="psi", sites=["1"])
+    with pytest.raises(ModelError, match="must compute the same and differs by"):
         stripe.reparameterize(model)
 
 

@@ -1,4 +1,5 @@
 import pytest
+import timm
 import torch
 import torchvision
 from torch import nn
@@ -44,3 +45,52 @@ def test_errors_say_what_to_do() -> None:
         insert(torchvision.models.resnet18(), attention="se", sites=["relu"])
     with pytest.raises(ModelError, match="no rule says where attention goes in a Sequential"):
         insert(nn.Sequential(nn.Conv2d(3, 6, 1)), attention="se")
+
+
+def test_an_error_leaves_the_model_as_it_was() -> None:
+    model = torchvision.models.resnet18()
+    keys = list(model.state_dict())
+    with pytest.raises(UnknownNameError, match="unknown attention module 'nope'"):
+        insert(model, asr="se", attention="nope")
+    with pytest.raises(ModelError, match=r"'layer1\.0\.bn2' is inside 'layer1\.0'"):
+        insert(model, asr="se", sites=["layer1.0", "layer1.0.bn2"])
+    assert list(model.state_dict()) == keys
+    insert(model, attention="se")
+    keys = list(model.state_dict())
+    with pytest.raises(ModelError, match=r"site 'layer1\.0\.bn2' has attention already"):
+        insert(model, attention="se", asr="se")
+    assert list(model.state_dict()) == keys
+
+
+@pytest.mark.parametrize(
+    ("model", "site"),
+    [
+        (nn.TransformerEncoderLayer(16, 2), "linear2"),
+        (nn.Sequential(nn.MultiheadAttention(16, 2)), "0.out_proj"),
+    ],
+)
+def test_layers_that_are_never_called_are_refused(model: nn.Module, site: str) -> None:
+    with pytest.raises(ModelError, match="reads its weights and never calls it"):
+        insert(model, asr="se", sites=[site])
+
+
+def test_tokens_first_would_mix_images() -> None:
+    with pytest.raises(ModelError, match="build it with batch_first=True"):
+        insert(nn.Sequential(nn.MultiheadAttention(16, 2)), attention="se", sites=["0"])
+
+
+def test_sites_are_taken_in_forward_order() -> None:
+    """DIA hands its state on in this order."""
+    model = nn.Sequential(nn.BatchNorm2d(8), nn.BatchNorm2d(8))
+    insert(model, attention="dia", sites=["1", "0"])
+    assert [model.get_submodule(f"{i}.gate").first for i in (0, 1)] == [True, False]
+    x = torch.randn(2, 8, 4, 4)
+    torch.testing.assert_close(model.eval()(x), model(x))
+
+
+def test_candidates_are_layers_that_fold() -> None:
+    with pytest.raises(ModelError, match=r"candidates: bn1\.drop, "):
+        insert(timm.create_model("efficientnet_b0"), asr="se")
+    with pytest.raises(ModelError, match="candidates: 0, 1"):
+        insert(nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)), asr="se")
+    assert len(gated_names(insert(timm.create_model("vgg11_bn"), asr="se"))) == 8

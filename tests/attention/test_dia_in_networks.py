@@ -11,6 +11,7 @@ from torch import nn
 
 import stripe
 from stripe.attention.dia import _CARRIED
+from stripe.errors import ModelError
 
 
 @pytest.fixture
@@ -81,3 +82,9 @@ with torch.no_grad():
 def test_compiled_in_one_graph() -> None:
     """In a process of its own, where no shapes are checked: the checks do not trace."""
     subprocess.run([sys.executable, "-c", COMPILED], check=True)
+
+
+def test_a_gate_without_its_predecessor_is_an_error(network: nn.Module) -> None:
+    block = network.get_submodule("layer1.1")
+    with pytest.raises(ModelError, match="must follow the one before it in the same pass"):
+        block(torch.randn(2, 64, 8, 8))

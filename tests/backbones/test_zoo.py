@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import stripe
-from stripe.asr import Gated
+from stripe.asr import ASR, Gated
 from stripe.backbones.fuse import fuse_branches
 from stripe.errors import ModelError, UnknownNameError
 
@@ -26,6 +26,9 @@ def randomised(model: nn.Module) -> nn.Module:
         return torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype) - 0.5
 
     for module in model.modules():
+        if isinstance(module, ASR):
+            for parameter in module.parameters():
+                parameter.data = parameter.data + noise(parameter)
         if isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
             for tensor in (*module.parameters(), *module.buffers()):
                 if tensor.is_floating_point():
@@ -35,8 +38,7 @@ def randomised(model: nn.Module) -> nn.Module:
 
 def build(name: str, **options: str | int | None) -> nn.Module:
     side, _ = ZOO[name]
-    size = {} if name in ("tv:resnet18", "timm:resnet18") else {"image_size": side}
-    model: nn.Module = stripe.build(name, num_classes=7, seed=0, **size, **options)  # type: ignore[arg-type]
+    model: nn.Module = stripe.build(name, num_classes=7, seed=0, image_size=side, **options)  # type: ignore[arg-type]
     return model
 
 

@@ -1,6 +1,6 @@
 """The rules by family, and the one that holds for a model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,6 +37,12 @@ class Placement:
 RULES: Registry[Callable[[nn.Module], Placement]] = Registry("stripe.asr.sites", "family")
 
 
+def family_placement(model: nn.Module) -> Placement:
+    """Return what the rule of the model's family says; without sites where no rule knows it."""
+    placements = (RULES[family](model) for family in RULES.names())
+    return next((placement for placement in placements if placement.sites), Placement(sites=()))
+
+
 def default_placement(model: nn.Module) -> Placement:
     """Return the placement that the rule of the model's family gives.
 
@@ -49,28 +55,38 @@ def default_placement(model: nn.Module) -> Placement:
     ----------
     Appendix C, "Application details", Figures 6 to 10.
     """
-    for family in RULES.names():
-        placement: Placement = RULES[family](model)
-        if placement.sites:
-            return placement
-    norms = [name for name, module in model.named_modules() if _is_norm(module) and name]
-    candidates = f"candidates: {listed(norms, 12)}" if norms else "it has no norms"
+    placement = family_placement(model)
+    if placement.sites:
+        return placement
     raise ModelError(
         f"no rule says where attention goes in a {type(model).__name__}; name the layers with "
-        f"sites=[...], or a pattern; {candidates}"
+        f"sites=[...], or a pattern; candidates: {listed(_candidates(model), 12)}"
     )
 
 
-def _is_norm(module: nn.Module) -> bool:
-    return isinstance(module, nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm)
-
-
-def named(model: nn.Module, classes: dict[type[nn.Module], str]) -> Placement:
-    """Return a placement at child `classes[C]` of every module of class C."""
+def named(model: nn.Module, classes: Mapping[type[nn.Module], str | Sequence[str]]) -> Placement:
+    """Return a placement at the children `classes[C]` of every module of class C."""
     sites = tuple(
         f"{name}.{child}".lstrip(".")
         for name, module in model.named_modules()
-        for block, child in classes.items()
+        for block, children in classes.items()
         if type(module) is block
+        for child in ([children] if isinstance(children, str) else children)
     )
     return Placement(sites=sites)
+
+
+def _candidates(model: nn.Module) -> list[str]:
+    """Return layers that can be gated: norms, or where there are none convolutions and such."""
+    norms = nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm
+    layers = nn.modules.conv._ConvNd | nn.Linear
+    for kind in (norms, layers):
+        found = [
+            # A norm that ends in its activation is gated before that.
+            f"{name}.drop" if isinstance(getattr(module, "drop", None), nn.Module) else name
+            for name, module in model.named_modules()
+            if isinstance(module, kind) and name
+        ]
+        if found:
+            return found
+    return ["none: it has no norm, convolution or linear layer"]

@@ -1,5 +1,6 @@
 """VGG: between the norm and the ReLU of each layer (Appendix C, Figure 7)."""
 
+from timm.models.vgg import VGG as TimmVGG  # noqa: N811 - an acronym twice
 from torch import nn
 from torchvision.models import VGG
 
@@ -8,8 +9,8 @@ from stripe.asr.sites.rule import RULES, Placement
 
 @RULES.register("vgg")
 def vgg_placement(model: nn.Module) -> Placement:
-    """Place after every batch norm of a torchvision VGG."""
-    if not isinstance(model, VGG):
+    """Place after every batch norm of a VGG of torchvision or timm."""
+    if not isinstance(model, VGG | TimmVGG):
         return Placement(sites=())
     layers = model.features.named_children()
     return Placement(

@@ -1,10 +1,12 @@
 """ViT: after attention and after the MLP, on the feature dimension (Appendix C, Figure 10)."""
 
+from dataclasses import replace
+
 from timm.models import vision_transformer as timm_vit
 from torch import nn
 from torchvision.models import vision_transformer
 
-from stripe.asr.sites.rule import RULES, Placement
+from stripe.asr.sites.rule import RULES, Placement, named
 
 #: The layers that put out what is added to the tokens, by class of block.
 LAST_LAYERS: dict[type[nn.Module], tuple[str, str]] = {
@@ -16,11 +18,4 @@ LAST_LAYERS: dict[type[nn.Module], tuple[str, str]] = {
 @RULES.register("vit")
 def vit_placement(model: nn.Module) -> Placement:
     """Place after both branches of every encoder block, with Tanh and everything at 1e-3."""
-    sites = tuple(
-        f"{name}.{layer}"
-        for name, module in model.named_modules()
-        for block, layers in LAST_LAYERS.items()
-        if type(module) is block
-        for layer in layers
-    )
-    return Placement(sites=sites, activation="tanh", psi=1e-3, weight=1e-3)
+    return replace(named(model, LAST_LAYERS), activation="tanh", psi=1e-3, weight=1e-3)
