@@ -65,14 +65,18 @@ def _stage(block: Any, inputs: int, planes: int, blocks: int, stride: int) -> nn
     return nn.Sequential(first, *(block(outputs, planes) for _ in range(blocks - 1)))
 
 
-def _blocks(depth: int, per_block: int, kind: str) -> int:
-    blocks, rest = divmod(depth - 2, per_block)
+def _build(
+    block: Any, layers: int, kind: str, depth: int, num_classes: int, in_channels: int
+) -> CifarResNet:
+    """Build three stages of blocks with `layers` layers each, in a network of `depth` layers."""
+    per_n = 3 * layers
+    blocks, rest = divmod(depth - 2, per_n)
     if rest or blocks < 1:
-        some = ", ".join(str(per_block * n + 2) for n in (2, 3, 9, 18))
+        some = ", ".join(str(per_n * n + 2) for n in (2, 3, 9, 18))
         raise ModelError(
-            f"a {kind} for small images has depth {per_block}n + 2 ({some} ...), got {depth}"
+            f"a {kind} for small images has depth {per_n}n + 2 ({some} ...), got {depth}"
         )
-    return blocks
+    return CifarResNet(block, blocks, num_classes=num_classes, in_channels=in_channels)
 
 
 @BACKBONES.register("resnet20", "resnet83", "resnet164", pattern=r"resnet(?P<depth>\d+)")
@@ -80,8 +84,7 @@ def bottleneck_resnet(
     depth: int, *, num_classes: int, in_channels: int, image_size: int = 32
 ) -> CifarResNet:
     """Build the bottleneck ResNet of `depth` 9n + 2; it takes small images of any size."""
-    blocks = _blocks(depth, 9, "bottleneck ResNet")
-    return CifarResNet(Bottleneck, blocks, num_classes=num_classes, in_channels=in_channels)
+    return _build(Bottleneck, 3, "bottleneck ResNet", depth, num_classes, in_channels)
 
 
 @BACKBONES.register(
@@ -91,8 +94,7 @@ def basic_resnet(
     depth: int, *, num_classes: int, in_channels: int, image_size: int = 32
 ) -> CifarResNet:
     """Build the basic-block ResNet of `depth` 6n + 2 (Table 5)."""
-    blocks = _blocks(depth, 6, "basic-block ResNet")
-    return CifarResNet(BasicBlock, blocks, num_classes=num_classes, in_channels=in_channels)
+    return _build(BasicBlock, 2, "basic-block ResNet", depth, num_classes, in_channels)
 
 
 @BACKBONES.register(
@@ -102,5 +104,4 @@ def acnet_resnet(
     depth: int, *, num_classes: int, in_channels: int, image_size: int = 32
 ) -> CifarResNet:
     """Build the basic-block ResNet of `depth` 6n + 2 with ACNet's blocks (Table 5)."""
-    blocks = _blocks(depth, 6, "ACNet")
-    return CifarResNet(ACBasicBlock, blocks, num_classes=num_classes, in_channels=in_channels)
+    return _build(ACBasicBlock, 2, "ACNet", depth, num_classes, in_channels)

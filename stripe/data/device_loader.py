@@ -17,7 +17,8 @@ class DeviceLoader:
 
     The images stay on the device as bytes, in N x H x W x C order and zero-padded; one gather per
     batch takes the shuffled, cropped and flipped window of each image, already in the
-    channels_last layout that fast convolutions want. Iterating never waits for the device.
+    channels_last layout that fast convolutions want. Iterating never waits for the device. The
+    batches carry no indices, so that gates are to be recorded with an unshuffled one.
 
     Parameters
     ----------

@@ -76,7 +76,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainResult:
     config
         The run.
     progress
-        Show a progress bar where there is a terminal or a notebook.
+        Show a progress bar; a log file gets a line every ten seconds.
 
     Raises
     ------
