@@ -78,7 +78,9 @@ class ASR(nn.Module):
         return self
 
     def moves(self) -> bool:
-        """Tell whether a change of psi would change the gate at all."""
+        """Tell whether a change of psi would change the gate at all; on the meta device, yes."""
+        if self.psi.is_meta:
+            return True
         psi = self.psi.detach().requires_grad_()
         with torch.enable_grad():
             (gradient,) = torch.autograd.grad(self.attention(psi).sum(), psi)

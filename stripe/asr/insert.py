@@ -156,12 +156,23 @@ def _asrs(
         if module is not None and placement.weight is not None:
             for parameter in module.parameters():
                 nn.init.constant_(parameter, placement.weight)
+        asrs.append(asr)
+    if isinstance(attention, str) and attention != BARE_PSI:
+        _redraw(asrs, attention, channels, placement)
+    return asrs
+
+
+def _redraw(
+    asrs: Sequence[ASR], attention: str, channels: Sequence[int], placement: Placement
+) -> None:
+    """Draw modules again that psi cannot move; not those that share something, as DIA its cell."""
+    if hasattr(ATTENTIONS[attention], "along"):
+        return
+    for asr, count in zip(asrs, channels, strict=True):
         for _ in range(REDRAWS):
-            if not isinstance(attention, str) or module is None or asr.moves():
+            if asr.moves():
                 break
             asr.attention = _modules(attention, [count], placement)[0]
-        asrs.append(asr)
-    return asrs
 
 
 def _checked(gate: nn.Module, channels: int) -> nn.Module:

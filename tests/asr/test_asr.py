@@ -69,6 +69,22 @@ def test_psi_moves_also_where_the_hidden_layer_has_one_unit(name: str) -> None:
             assert all(p.grad is not None and p.grad.any() for p in asr.attention.parameters())
 
 
+def test_dia_keeps_its_one_cell_per_stage() -> None:
+    """Also where the cell is so narrow that psi may not move it: it is never drawn again."""
+    for seed in range(5):
+        torch.manual_seed(seed)
+        model = nn.Sequential(*(nn.BatchNorm2d(4) for _ in range(3)))
+        stripe.insert(model, asr="dia", sites=["0", "1", "2"])
+        cells = {id(model.get_submodule(f"{i}.gate.attention.cell")) for i in range(3)}
+        assert len(cells) == 1
+
+
+def test_builds_on_the_meta_device() -> None:
+    with torch.device("meta"):
+        model = stripe.build("resnet20_basic", asr="se", num_classes=10)
+    assert len(asrs(model)) == 9
+
+
 def test_a_batch_norm_in_a_module_of_ones_own() -> None:
     """Psi is a batch of one, which a batch norm refuses in training."""
 
