@@ -12,6 +12,8 @@ from stripe.errors import StripeError
 from stripe.plots.axes import PAPER_FONT_SIZE
 
 FORMATS = (".png", ".pdf", ".svg")
+#: Dots per inch of a picture in a paper.
+DPI = 300
 
 #: Sizes that stay readable when printed at column width.
 _STYLE: Any = {
@@ -24,7 +26,6 @@ _STYLE: Any = {
     "axes.linewidth": 0.6,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
-    "savefig.dpi": 300,
 }
 
 
@@ -50,7 +51,7 @@ def save_figure(ax: Axes, *paths: Path) -> None:
             metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                figure.savefig(path, metadata=metadata)
+                figure.savefig(path, dpi=DPI, metadata=metadata)
             except (OSError, ValueError) as error:
                 raise StripeError(f"cannot write the picture {path}: {error}") from error
     finally:
