@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stripe.backbones import build as build
     from stripe.backbones import list_backbones as list_backbones
     from stripe.gates import find_gates as find_gates
+    from stripe.gates import freeze as freeze
     from stripe.hooks import Recorder as Recorder
     from stripe.hooks import record as record
     from stripe.recording import Gate as Gate
@@ -35,6 +36,7 @@ _HOME = {
     "Recording": "stripe.recording",
     "build": "stripe.backbones",
     "find_gates": "stripe.gates",
+    "freeze": "stripe.gates",
     "insert": "stripe.asr",
     "list_attentions": "stripe.attention",
     "list_backbones": "stripe.backbones",

@@ -52,6 +52,49 @@ def scale_output(layer: nn.Module, v: Scale) -> None:
     )
 
 
+def scale_linear_map(layer: nn.Module, v: Scale) -> None:
+    """Scale what a layer computes before any activation inside it, in place.
+
+    As `scale_output`, except for norms that end in an activation, as timm's.
+    """
+    if isinstance(layer, nn.modules.batchnorm._NormBase | nn.GroupNorm):
+        _affine(layer, v)
+    elif isinstance(layer, nn.LayerNorm | nn.RMSNorm):
+        _affine_of_channels(layer, v)
+    else:
+        scale_output(layer, v)
+
+
+@singledispatch
+def scale_input(layer: nn.Module, v: Scale) -> None:
+    """Change `layer`, in place, so that it puts out for x what it did for v x, v of shape (C,).
+
+    Raises
+    ------
+    ModelError
+        If nothing is known of this kind of layer, or its weight is computed anew in every pass.
+    """
+    raise ModelError(f"a {type(layer).__name__} cannot take a scale of its input channels")
+
+
+@scale_input.register
+def _convolution_input(layer: nn.modules.conv._ConvNd, v: Scale) -> None:
+    _check_plain_weight(layer)
+    if getattr(layer, "gain", None) is not None:
+        raise ModelError("the weights of a standardised convolution cannot take a scale")
+    if layer.transposed:  # (C_in, C_out / groups, ...)
+        _multiply(layer.weight, v)
+        return
+    grouped = v.view(layer.groups, 1, -1).expand(-1, layer.out_channels // layer.groups, -1)
+    _multiply(layer.weight, grouped.reshape(layer.weight.shape[:2]))
+
+
+@scale_input.register
+def _linear_input(layer: nn.Linear, v: Scale) -> None:
+    _check_plain_weight(layer)
+    _multiply(layer.weight, v.expand(layer.weight.shape))
+
+
 @singledispatch
 def scale_passage(parent: nn.Module, child: str, v: Scale) -> None:
     """Change `parent`, in place, so that what it hands to `child` is `v` times what it was."""
@@ -101,12 +144,16 @@ def _group_norm(layer: nn.GroupNorm, v: Scale) -> None:
 @scale_output.register(nn.LayerNorm)
 @scale_output.register(nn.RMSNorm)
 def _layer_norm(layer: nn.LayerNorm | nn.RMSNorm, v: Scale) -> None:
+    _check_no_activation(layer)
+    _affine_of_channels(layer, v)
+
+
+def _affine_of_channels(layer: nn.LayerNorm | nn.RMSNorm, v: Scale) -> None:
     if len(layer.normalized_shape) != 1:
         raise ModelError(
             f"a {type(layer).__name__} must normalise the channels alone to take a scale, got "
             f"normalized_shape {tuple(layer.normalized_shape)}"
         )
-    _check_no_activation(layer)
     layer.elementwise_affine = True
     _affine(layer, v)
 

@@ -1,20 +1,16 @@
 """Fold every ASR into its host and return the plain network."""
 
 import copy
-import warnings
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from stripe.asr.asr import ASR
 from stripe.asr.channels import ungated
+from stripe.asr.difference import check_difference, largest_difference
 from stripe.asr.folding import passes_on, scale_output, scale_passage
 from stripe.asr.gated import Gated
 from stripe.errors import ModelError
-
-#: Sizes of square images to try where neither an example nor the network says what it takes.
-_SIDES = (32, 64, 96, 128, 224, 256, 299, 384)
 
 
 def reparameterize(
@@ -55,8 +51,8 @@ def reparameterize(
     if any(module.training for module in model.modules()):
         raise ModelError("reparameterize needs a model in evaluation mode; call model.eval() first")
     folded = _folded(copy.deepcopy(model))
-    error = _largest_difference(model, folded, example)
-    _check_error(model, error)
+    error = largest_difference(model, folded, example)
+    check_difference(model, error)
     if inplace:
         folded = _folded(model)
     vars(folded)["fold_error"] = error
@@ -121,51 +117,3 @@ def _check_unshared(model: nn.Module, gated: dict[str, Gated]) -> None:
                     f"the layer at {name!r} is used in {len(found)} places of the model "
                     f"({', '.join(found[:2])}) and cannot be folded in one; give each its own"
                 )
-
-
-def _check_error(model: nn.Module, error: float) -> None:
-    """Raise where the outputs differ by more than rounding; the last guard against a wrong rule."""
-    number_format = next((p.dtype for p in model.parameters()), torch.float32)
-    bound = torch.finfo(number_format).eps ** 0.5
-    if error > bound:
-        raise ModelError(
-            f"the folded network must compute the same and differs by {error:.2g} of its largest "
-            f"output, more than {bound:.2g}; a host of it computes in a way that is not known here"
-        )
-
-
-def _largest_difference(before: nn.Module, after: nn.Module, example: Tensor | None) -> float:
-    for images in _random_images(before, example):
-        try:
-            with torch.no_grad():
-                expected, came = _first_tensor(before(images)), _first_tensor(after(images))
-        except Exception:
-            if example is not None:
-                raise
-            continue
-        difference = (expected - came).abs().max() / expected.abs().max().clamp_min(1e-30)
-        return float(difference)
-    warnings.warn("no input was found to measure the error with; give example=", stacklevel=3)
-    return float("nan")
-
-
-def _first_tensor(output: Any) -> Tensor:
-    while not isinstance(output, Tensor):
-        output = next(iter(output.values())) if isinstance(output, dict) else output[0]
-    return output
-
-
-def _random_images(model: nn.Module, example: Tensor | None) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    if example is not None:
-        return [torch.randn(example.shape, generator=generator).to(example)]
-    gates = [module.gate for module in model.modules() if isinstance(module, Gated)]
-    inside = {id(module) for gate in gates for module in gate.modules()}
-    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d) and id(m) not in inside]
-    if not convolutions:
-        return []
-    weight, channels = convolutions[0].weight, convolutions[0].in_channels
-    said = getattr(getattr(model, "patch_embed", model), "img_size", None)  # timm's transformers
-    sizes = [tuple(said)] if said else [(side, side) for side in _SIDES]
-    shapes = [(2, channels, *size) for size in sizes]
-    return [torch.randn(shape, generator=generator).to(weight) for shape in shapes]

@@ -74,7 +74,7 @@ def run_demo(config: TrainConfig, figures: Path) -> DemoResult:
         files += pair
     sidecar = {
         "command": command_line(),
-        "gate": recording.header.gates[-1].name,
+        "gate": recording.header.channel_gates[-1].name,
         "test_accuracy": result.last,
         "stripe_index": index.to_dict("records"),
         "config": asdict(config),

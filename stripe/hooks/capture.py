@@ -1,113 +1,142 @@
-"""Hooks that copy every gate of a batch into one buffer on the device."""
+"""Hooks that take gates, and what they multiply, from a running model."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import accumulate
 
-import numpy as np
 import torch
-from jaxtyping import Float32
 from torch import Tensor, nn
 
 from stripe.errors import ModelError
+from stripe.gates.find import Place
+from stripe.gates.layout import pooled
+from stripe.hooks.buffer import Buffer
+from stripe.hooks.operands import Operands, unrepeated
 from stripe.recording import Gate
-from stripe.recording.schema import gate_column, input_column
+from stripe.recording.schema import gate_column, input_column, spatial_column
 
-#: Columns of the buffer that hold whole numbers, by their bits.
-LABEL, PREDICTION = "label", "prediction"
+
+def value_column(gate: Gate) -> str:
+    """Return the column that holds what a gate puts out."""
+    return spatial_column(gate.name) if gate.kind == "spatial" else gate_column(gate.name)
+
+
+def column_lengths(gates: Sequence[Gate]) -> dict[str, int]:
+    """Return the numbers per image of every column of `gates`."""
+    lengths = {}
+    for gate in gates:
+        height, width = gate.spatial or (1, 1)
+        lengths[value_column(gate)] = gate.channels * height * width
+        if gate.pooled:
+            lengths[input_column(gate.name)] = gate.channels
+    return lengths
 
 
 class Capture:
-    """The vectors of one batch: `length[column]` numbers per image, column after column.
+    """Fill a buffer with the gates of every batch.
 
-    Each column is a contiguous (images, length) block of one flat float32 buffer, so that a batch
-    costs one copy to the host and none on the way to Arrow. Labels and predictions travel in it
-    too, as int32.
+    A gate is the output of a module, and what it multiplies the output of another, or the first
+    argument of its owner: plain forward hooks. Where no module puts one out, the operands of the
+    owner's multiplication are taken. In the first batch the operands are looked at in any case, and
+    compared with what the hooks gave.
     """
 
-    def __init__(self, gates: Sequence[Gate], device: torch.device | None) -> None:
-        self.gates = gates
-        self.device = device
-        self.lengths = {LABEL: 1, PREDICTION: 1}
-        for gate in gates:
-            self.lengths[gate_column(gate.name)] = gate.channels
-            if gate.pooled:
-                self.lengths[input_column(gate.name)] = gate.channels
-        self._total = sum(self.lengths.values())
-        self._ends = dict(zip(self.lengths, accumulate(self.lengths.values()), strict=True))
-        self._buffer = torch.empty(0)
-        self._filled: set[str] = set()
+    def __init__(
+        self, places: Sequence[Place], modules: Mapping[str, nn.Module], buffer: Buffer
+    ) -> None:
+        self._places = places
+        self._modules = modules
+        self._buffer = buffer
+        self._checked = False
+        self._expected: dict[str, Tensor] = {}
+        self._operands = Operands({})
+        self._watching = ExitStack()
 
     @contextmanager
-    def hooked(self, model: nn.Module) -> Iterator[None]:
-        """Keep hooks on the gates of `model`; they are gone afterwards, whatever happens."""
-        handles = []
-        try:
-            for gate in self.gates:
-                module = model.get_submodule(gate.name)
-                handles.append(module.register_forward_hook(partial(self._keep, gate)))
+    def hooked(self) -> Iterator[None]:
+        """Keep hooks on the model; they are gone afterwards, whatever happens."""
+        with ExitStack() as hooks, self._watching:
+            for place in self._places:
+                self._hook(place, hooks)
+            self._watch_operands()
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
-    def start(self, images: int) -> None:
-        """Make room for a batch of `images`."""
-        size = images * self._total
-        self._buffer = torch.empty(size, dtype=torch.float32, device=self.device)
-        self._filled = set()
+    @contextmanager
+    def batch(self, images: int) -> Iterator[None]:
+        """Capture one forward pass over `images` images."""
+        self._buffer.start(images)
+        self._operands.start()
+        yield
+        if not self._checked:
+            self._check()
+            self._watching.close()
+            self._watch_operands()
 
-    def note(self, column: str, numbers: Tensor) -> None:
-        """Keep one whole number per image: its label or its prediction."""
-        self._block(self._buffer, column).view(torch.int32).copy_(numbers.view(-1, 1))
-        self._filled.add(column)
+    def _hook(self, place: Place, hooks: ExitStack) -> None:
+        modules = self._modules
+        if place.hook is not None:
+            keep = partial(_output, partial(self._keep_gate, place))
+            hooks.callback(modules[place.hook].register_forward_hook(keep).remove)
+        if not place.gate.pooled:
+            return
+        take = partial(self._keep_features, place)
+        if place.input_hook is not None:
+            producer = modules[place.input_hook]
+            hooks.callback(producer.register_forward_hook(partial(_output, take)).remove)
+        elif place.first_argument:
+            owner = modules[place.gate.owner]
+            hooks.callback(owner.register_forward_pre_hook(partial(_argument, take)).remove)
 
-    def take(self) -> dict[str, np.ndarray]:
-        """Copy the batch to the host and return it by column: vectors, and what was noted.
+    def _watch_operands(self) -> None:
+        """Watch the multiplications that hooks miss, and in the first batch all."""
+        self._operands = Operands({
+            (place.gate.owner, place.count): partial(self._see, place)
+            for place in self._places
+            if place.count is not None and (not self._checked or self._needs_operands(place))
+        })  # fmt: skip
+        self._watching.enter_context(self._operands.hooked(self._modules))
 
-        Raises
-        ------
-        ModelError
-            If a hook did not fire, so that there is nothing to record.
-        """
-        silent = [c for c in self.lengths if c not in (*self._filled, LABEL, PREDICTION)]
-        if silent:
-            raise ModelError(
-                f"{silent[0]!r} did not appear in this forward pass; every recorded gate must be "
-                "called for every batch, or leave it out with gates=[...]"
-            )
-        host = self._buffer.cpu()
-        columns = {c: self._block(host, c).numpy() for c in self.lengths if c in self._filled}
-        for column in (LABEL, PREDICTION):
-            if column in columns:
-                columns[column] = columns[column].view(np.int32).reshape(-1)
-        return columns
+    @staticmethod
+    def _needs_operands(place: Place) -> bool:
+        no_features = place.input_hook is None and not place.first_argument
+        return place.hook is None or (place.gate.pooled and no_features)
 
-    def _block(self, flat: Tensor, column: str) -> Float32[Tensor, "images length"]:
-        images = len(flat) // self._total
-        end, length = self._ends[column], self.lengths[column]
-        return flat[images * (end - length) : images * end].view(images, length)
+    def _see(self, place: Place, features: Tensor, operand: Tensor) -> None:
+        if place.hook is None:
+            self._keep_gate(place, operand)
+        else:
+            self._expected[place.gate.name] = operand.detach().flatten(1)
+        if place.gate.pooled and place.input_hook is None and not place.first_argument:
+            self._keep_features(place, features)
 
-    def _keep(
-        self, gate: Gate, module: nn.Module, args: tuple[Tensor, ...], output: Tensor
-    ) -> None:
-        self._fill(gate_column(gate.name), output.detach().flatten(1))
-        if gate.pooled:
-            features = args[0].detach()
-            self._fill(input_column(gate.name), features.mean((2, 3), dtype=torch.float32))
+    def _keep_gate(self, place: Place, output: Tensor) -> None:
+        self._buffer.fill(value_column(place.gate), unrepeated(output.detach()).flatten(1))
 
-    def _fill(self, column: str, values: Tensor) -> None:
-        block = self._block(self._buffer, column)
-        if values.shape[1] != block.shape[1] or values.shape[0] not in (1, block.shape[0]):
-            raise ModelError(
-                f"{column!r} must have shape {tuple(block.shape)}, got {tuple(values.shape)}; the "
-                "model changed after its gates were found"
-            )
-        if column in self._filled:
-            raise ModelError(
-                f"{column!r} appeared twice in one forward pass, so its module gates two places; "
-                "give each place a module of its own, or leave it out with gates=[...]"
-            )
-        block.copy_(values)  # one row, from a constant gate, is repeated for every image
-        self._filled.add(column)
+    def _keep_features(self, place: Place, features: Tensor) -> None:
+        self._buffer.fill(input_column(place.gate.name), pooled(features.detach(), place.shape))
+
+    def _check(self) -> None:
+        """Compare what the hooks gave with what was multiplied, once."""
+        for place in self._places:
+            expected = self._expected.get(place.gate.name)
+            if expected is None:
+                continue
+            came = self._buffer.block(value_column(place.gate))
+            same = torch.isclose(came, expected.to(came.dtype), rtol=0, atol=0, equal_nan=True)
+            if not same.all():
+                raise ModelError(
+                    f"the gate {place.gate.name!r} must be what {place.gate.owner!r} multiplies "
+                    "by, and differs; leave it out with gates=[...]"
+                )
+        self._checked = True
+        self._expected = {}
+
+
+def _output(
+    keep: Callable[[Tensor], None], module: nn.Module, args: object, output: Tensor
+) -> None:
+    keep(output)
+
+
+def _argument(keep: Callable[[Tensor], None], module: nn.Module, args: tuple[Tensor, ...]) -> None:
+    keep(args[0])

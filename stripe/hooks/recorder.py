@@ -1,6 +1,6 @@
 """Record the gates of a model over the images of a loader."""
 
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -8,19 +8,23 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from stripe.errors import ModelError, UnknownNameError
-from stripe.gates import find_gates, undisturbed
-from stripe.gates.find import device_of
+from stripe.errors import ModelError, StripeError
+from stripe.gates import undisturbed
+from stripe.gates.choose import Choice, chosen_gates
+from stripe.gates.find import DEFAULT_KINDS, Place, find_places
+from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
 from stripe.hooks.batches import numbered_batches, tensors_of
-from stripe.hooks.capture import LABEL, PREDICTION, Capture
+from stripe.hooks.buffer import LABEL, PREDICTION, Buffer
+from stripe.hooks.capture import Capture, column_lengths
+from stripe.hooks.online import OnlineMoments
 from stripe.hooks.processes import current_processes
-from stripe.recording import Gate, Header, RecordingWriter
+from stripe.recording import Header, RecordingWriter
 from stripe.recording.background import Background
 from stripe.recording.part import PartWriter
-from stripe.registry import listed
 from stripe.versions import library_versions
 
 
@@ -41,15 +45,24 @@ class Recorder:
     Parameters
     ----------
     model
-        The network.
+        Any network; a compiled one runs uncompiled while it is recorded.
     path
         A new or empty directory, or a recording of the same gates, which is continued.
     example
         A batch of images, (B, C, H, W), with which the gates are found.
     gates
-        Names of the gates to record; by default all that `stripe.find_gates` finds.
+        Which gates: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`. A
+        predicate chooses among all kinds, responses too; otherwise those that `stripe.find_gates`
+        finds by default are meant.
     inputs
         Also record the global average of what each gate multiplies, the "before" of Figure 2.
+    spatial
+        Also record spatial attention maps, as CBAM's, each under a name of its own.
+    values
+        Record every value. If not, moments over images only: mean, spread and range of every
+        channel, kept on the device in float64, for runs too large to store.
+    every
+        Record only the epochs that are multiples of it; `record` passes over the others.
     name, dataset, seed
         What the recording says of where it comes from.
 
@@ -74,22 +87,32 @@ class Recorder:
         path: str | Path,
         example: Tensor,
         *,
-        gates: Sequence[str] | None = None,
+        gates: Choice | None = None,
         inputs: bool = True,
+        spatial: bool = False,
+        values: bool = True,
+        every: int = 1,
         name: str | None = None,
         dataset: str = "",
         seed: int | None = None,
     ) -> None:
-        self.model = model
-        found = [replace(gate, pooled=inputs) for gate in find_gates(model, example)]
-        self.gates = _chosen(found, gates, model)
+        if every < 1:
+            raise StripeError(f"every is 1 or more, got {every}")
+        self.model = unwrapped(model)
+        self.every = every
+        places = _chosen(find_places(model, example), gates, self.model, spatial)
+        self._places = [_pooled(place, inputs) for place in places]
+        self.gates = [place.gate for place in self._places]
         header = Header(
             gates=tuple(self.gates),
-            model=name or type(model).__name__,
+            model=name or type(self.model).__name__,
             dataset=dataset,
             seed=seed,
+            per_image=values,
+            input_shape=tuple(example.shape[1:]),
             versions=library_versions(),
         )
+        self._header = header
         self._writer = RecordingWriter(path, header, **current_processes()._asdict())
 
     def record(self, loader: Iterable[Any], epoch: int, *, progress: bool = True) -> None:
@@ -116,7 +139,11 @@ class Recorder:
         ModelError
             If a gate is not called, or a batch is not made of tensors.
         """
-        capture = Capture(self.gates, device_of(self.model))
+        if epoch % self.every:
+            return
+        lengths = column_lengths(self.gates)
+        buffer = Buffer(lengths, device_of(self.model), rows=not self._header.per_image)
+        capture = Capture(self._places, modules_by_name(self.model), buffer)
         total = len(loader) if isinstance(loader, Sized) else None
         bar = tqdm(
             total=total,
@@ -127,28 +154,45 @@ class Recorder:
         with (
             self._writer.epoch(epoch) as part,
             undisturbed(self.model),
-            capture.hooked(self.model),
+            torch.compiler.set_stance("force_eager"),
+            capture.hooked(),
             bar,
         ):
-            writing = Background[_Rows](lambda rows: _write(part, rows))
-            try:
-                for index, images, labels in numbered_batches(loader):
-                    writing.put(self._forward(capture, index, images, labels))
-                    bar.update()
-                writing.finish()
-            finally:
-                writing.stop()
+            write = self._write_values if self._header.per_image else self._write_moments
+            write(part, self._batches(loader, capture, buffer, bar))
 
-    def _forward(
-        self, capture: Capture, index: np.ndarray, images: Tensor, labels: Tensor | None
-    ) -> _Rows:
-        capture.start(len(images))
-        output = self.model(images.to(capture.device, non_blocking=True))
-        if isinstance(output, Tensor) and output.ndim == 2:
-            capture.note(PREDICTION, output.argmax(1))
-        if labels is not None:
-            capture.note(LABEL, labels)
-        return _Rows(index, capture.take())
+    def _batches(
+        self, loader: Iterable[Any], capture: Capture, buffer: Buffer, bar: Any
+    ) -> Iterator[tuple[np.ndarray, Buffer]]:
+        """Yield the images of each batch, with the buffer that holds what it gave."""
+        for index, images, labels in numbered_batches(loader):
+            with capture.batch(len(images)):
+                output = self.model(images.to(buffer.device, non_blocking=True))
+            if isinstance(output, Tensor) and output.ndim == 2:
+                buffer.note(PREDICTION, output.argmax(1))
+            if labels is not None:
+                buffer.note(LABEL, labels)
+            yield index, buffer
+            bar.update()
+
+    @staticmethod
+    def _write_values(part: PartWriter, batches: Iterator[tuple[np.ndarray, Buffer]]) -> None:
+        writing = Background[_Rows](lambda rows: _write(part, rows))
+        try:
+            for index, buffer in batches:
+                writing.put(_Rows(index, buffer.to_host()))
+            writing.finish()
+        finally:
+            writing.stop()
+
+    @staticmethod
+    def _write_moments(part: PartWriter, batches: Iterator[tuple[np.ndarray, Buffer]]) -> None:
+        moments = OnlineMoments()
+        for _, buffer in batches:
+            moments.add(buffer.matrix())
+            lengths = buffer.lengths
+        if moments.n:
+            part.write_moments(moments.n, moments.by_column(lengths))
 
     def close(self) -> None:
         """Let another writer have the directory."""
@@ -185,6 +229,8 @@ def record(
     if first is None:
         raise ModelError("a loader must give at least one batch to record, got none")
     example = tensors_of(first)[0]
+    if len(example) == 1:  # gates are found with two images
+        example = example.expand(2, *example.shape[1:])
     if batches is loader:  # it cannot start again
         loader = chain([first], batches)
     del batches
@@ -192,20 +238,27 @@ def record(
         recorder.record(loader, epoch=0, progress=progress)
 
 
-def _chosen(found: list[Gate], names: Sequence[str] | None, model: nn.Module) -> list[Gate]:
-    if not found:
+def _chosen(
+    places: list[Place], gates: Choice | None, model: nn.Module, spatial: bool
+) -> list[Place]:
+    """Return the places of the chosen gates, and of spatial maps if they are asked for."""
+    kinds = {place.gate.kind for place in places} if callable(gates) else {*DEFAULT_KINDS}
+    channel = [place.gate for place in places if place.gate.kind in kinds - {"spatial"}]
+    maps = {place.gate.name for place in places if place.gate.kind == "spatial"}
+    if not channel and not (spatial and maps):
         raise ModelError(
-            f"a {type(model).__name__} has no gates that stripe put there, so there is nothing to "
-            "record; give it attention with stripe.insert(model, attention='se')"
+            f"no gates were found in this {type(model).__name__}, so there is nothing to record; "
+            "stripe.find_gates says what counts as one, and stripe.insert(model, attention='se') "
+            "adds some"
         )
-    if names is None:
-        return found
-    known = {gate.name: gate for gate in found}
-    if unknown := [name for name in names if name not in known]:
-        raise UnknownNameError(
-            f"the model has no gate {unknown[0]!r}; it has: {listed(list(known))}"
-        )
-    return [gate for gate in found if gate.name in names]
+    chosen = {gate.name for gate in chosen_gates(channel, gates)} if channel else set()
+    chosen |= maps if spatial else set()
+    return [place for place in places if place.gate.name in chosen]
+
+
+def _pooled(place: Place, inputs: bool) -> Place:
+    pooled = inputs and place.gate.kind != "spatial"
+    return replace(place, gate=replace(place.gate, pooled=pooled))
 
 
 def _write(part: PartWriter, rows: _Rows) -> None:

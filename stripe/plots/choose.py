@@ -8,7 +8,11 @@ from stripe.recording import Recording
 
 def chosen_gate(recording: Recording, gate: str | None) -> str:
     """Return `gate`, or the deepest gate of the recording."""
-    return recording.header.gates[-1].name if gate is None else recording.gate(gate).name
+    if gate is not None:
+        return recording.gate(gate).name
+    if not recording.header.channel_gates:
+        raise RecordingError(f"{recording.path} holds no channel gates")
+    return recording.header.channel_gates[-1].name
 
 
 def chosen_epoch(recording: Recording, epoch: int | None) -> int:

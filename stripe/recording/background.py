@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 #: Batches that may wait: enough to ride out a slow write, few enough to bound the memory.
-DEPTH = 4
+DEPTH = 2
 
 
 class Background(Generic[Item]):

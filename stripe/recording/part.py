@@ -7,17 +7,18 @@ from types import TracebackType
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float32, Int
+from jaxtyping import Float32, Float64, Int
 
 from stripe.errors import RecordingError
 from stripe.recording.durable import footer_sha256, sha256, sync, write_json, writing
 from stripe.recording.layout import part_name
 
 #: Rows are gathered up to this many bytes before they are encoded, and read back in these pieces.
-ROW_GROUP_BYTES = 32 << 20
+ROW_GROUP_BYTES = 16 << 20
 
 Indices = Int[np.ndarray, " rows"]
 Vectors = Float32[np.ndarray, "rows length"]
+Moments = Float64[np.ndarray, "4 channels"]
 
 
 class PartWriter:
@@ -41,8 +42,8 @@ class PartWriter:
             compression="zstd",
             compression_level=1,
             use_dictionary=False,
-            use_byte_stream_split=[f"{name}.list.element" for name in vectors],
-            write_statistics=["image"],
+            use_byte_stream_split=[f"{name}.list.element" for name in vectors] or False,
+            write_statistics=["image"] if vectors else True,
             write_page_checksum=True,
         )
 
@@ -81,7 +82,27 @@ class PartWriter:
             _optional(prediction, len(image)),
         ]
         columns += [_list_array(field, vectors, len(image)) for field in list(self._schema)[3:]]
-        batch = pa.record_batch(columns, schema=self._schema)
+        self._append(pa.record_batch(columns, schema=self._schema))
+
+    def write_moments(self, images: int, moments: Mapping[str, Moments]) -> None:
+        """Append the moments of every column over `images` images.
+
+        Parameters
+        ----------
+        moments
+            By column name: mean, m2, min and max of each channel, shape (4, channels).
+        """
+        for column, (mean, m2, low, high) in moments.items():
+            channels = len(mean)
+            columns = {
+                "column": [column] * channels,
+                "channel": np.arange(channels, dtype=np.int32),
+                "n": np.full(channels, images),
+                **{"mean": mean, "m2": m2, "min": low, "max": high},
+            }
+            self._append(pa.record_batch(columns, schema=self._schema))
+
+    def _append(self, batch: pa.RecordBatch) -> None:
         self._waiting.append(batch)
         self._waiting_bytes += batch.nbytes
         if self._waiting_bytes >= ROW_GROUP_BYTES:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +68,8 @@ class Recording:
 
     @property
     def gates(self) -> pd.DataFrame:
-        """One row per gate, in forward order: name, owner, owner_class, channels, kind, layout."""
-        columns = ["name", "owner", "owner_class", "channels", "kind", "layout", "dtype"]
+        """One row per gate, in forward order, with the attributes of `Gate` as columns."""
+        columns = [field.name for field in fields(Gate)]
         return pd.DataFrame([vars(gate) for gate in self.header.gates], columns=columns)
 
     @property
@@ -87,6 +87,7 @@ class Recording:
 
     def rows(self, epoch: int) -> pd.DataFrame:
         """Return image, label and prediction of each row of `values(gate, epoch)`."""
+        self._check_values()
         table = self._read(epoch, ["image", "label", "prediction"])
         frame = pd.DataFrame({
             "image": table["image"].to_numpy(),
@@ -108,7 +109,9 @@ class Recording:
         RecordingError
             If the epoch was not recorded, or a file is damaged; the message names it.
         """
-        return self._vectors(gate_column(self.gate(gate).name), epoch)
+        if self.gate(gate).kind == "spatial":
+            raise RecordingError(f"{gate!r} is a spatial map; read it with spatial()")
+        return self._vectors(gate_column(gate), epoch)
 
     def inputs(self, gate: str, epoch: int) -> Vectors:
         """Return the global average of what the gate multiplied: the "before" of Figure 2.
@@ -125,7 +128,10 @@ class Recording:
         """Return the spatial attention map of every image, shape (images, H, W)."""
         size = self.gate(gate).spatial
         if size is None:
-            raise RecordingError(f"{self.path} holds no spatial map of {gate!r}")
+            raise RecordingError(
+                f"{gate!r} is no spatial map; record(..., spatial=True) records those that a model "
+                "has under names of their own"
+            )
         return self._vectors(spatial_column(gate), epoch).reshape(-1, *size)
 
     def gate(self, name: str) -> Gate:
@@ -139,15 +145,35 @@ class Recording:
     def scan(self, epoch: int) -> Iterator[dict[str, Vectors]]:
         """Yield the values of all gates, by name, a piece of the epoch at a time.
 
-        The pieces are the row groups on disk, of about 32 MiB and in the order in which they were
+        The pieces are the row groups on disk, of about 16 MiB and in the order in which they were
         recorded, so the memory does not grow with the number of images.
         """
-        names = {gate.name: gate_column(gate.name) for gate in self.header.gates}
+        self._check_values()
+        names = {gate.name: gate_column(gate.name) for gate in self.header.channel_gates}
         for part in self._parts(epoch):
             with part.opened() as file:
                 for group in range(file.num_row_groups):
                     table = file.read_row_group(group, columns=list(names.values()))
                     yield {name: _matrix(table[column]) for name, column in names.items()}
+
+    def moments(self, epoch: int) -> Iterator[pd.DataFrame]:
+        """Yield the moments that each process kept, of a recording without values.
+
+        Columns: column ("gate/NAME" or "input/NAME"), channel, n, mean, m2 (sum of squared
+        deviations), min, max. `stripe.stats.channel_moments` merges them.
+        """
+        if self.header.per_image:
+            raise RecordingError(f"{self.path} holds values; see stripe.stats.channel_moments")
+        for part in self._parts(epoch):
+            with part.opened() as file:
+                yield file.read().to_pandas()
+
+    def _check_values(self) -> None:
+        if not self.header.per_image:
+            raise RecordingError(
+                f"{self.path} holds moments only, recorded with values=False; "
+                "stripe.stats.channel_moments and stripe_index read them"
+            )
 
     def verify(self) -> pd.DataFrame:
         """Check every file against its log record.
@@ -165,6 +191,7 @@ class Recording:
         return verify(self._layout)
 
     def _vectors(self, column: str, epoch: int) -> Vectors:
+        self._check_values()
         table = self._read(epoch, ["image", column])
         images, values = table["image"].to_numpy(), _matrix(table[column])
         if np.all(images[1:] > images[:-1]):

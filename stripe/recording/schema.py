@@ -18,17 +18,27 @@ class Gate:
     Parameters
     ----------
     name
-        Dotted name of the module that puts the gate out; names the column.
+        Dotted name of the module that puts the gate out; names the column. Where no module does,
+        the owner's name.
     owner
-        Dotted name of the module that multiplies by it.
+        Dotted name of the innermost module that multiplies by it.
     owner_class
         The owner's class.
     channels
-        C, the number of values per image.
+        C, the number of values per image; of a split, those of all its branches.
+    groups
+        R, the number of branches that a split weighs against each other; 1 otherwise.
     kind
-        "gate"; "constant" for one that depends on no input (ASR).
+        "gate", which is squashed (sigmoid and the like) and multiplies; "split", which weighs
+        branches of shape (B, R, C); "response", which multiplies unsquashed, as GRN's; "spatial", a
+        map that multiplies every channel; "constant", which depends on no input (ASR).
     layout
-        "NC11": the gate comes as (B, C, 1, 1).
+        How the gate lies against the features: "NC11" for (B, C, 1, 1), "N11C" for channels last,
+        "N1C" for tokens (B, N, C), "NRC11" for a split, "N1HW" or "NHW1" for a spatial map.
+    producer
+        Dotted name of the innermost module that computed the features.
+    consumers
+        Dotted names of the innermost modules that read the product.
     dtype
         Of the values in the model; on disk they are float32.
     pooled
@@ -41,8 +51,11 @@ class Gate:
     owner: str
     owner_class: str
     channels: int
+    groups: int = 1
     kind: str = "gate"
     layout: str = "NC11"
+    producer: str = ""
+    consumers: tuple[str, ...] = ()
     dtype: str = "float32"
     pooled: bool = True
     spatial: tuple[int, int] | None = None
@@ -60,6 +73,10 @@ class Header:
         What ran on what, in words.
     seed
         The seed of the run, if it had one.
+    per_image
+        Whether every image has a row; if not, the recording holds moments over images only.
+    input_shape
+        (C, H, W) of the images.
     versions
         Versions of the libraries, by name.
     """
@@ -68,7 +85,14 @@ class Header:
     model: str = ""
     dataset: str = ""
     seed: int | None = None
+    per_image: bool = True
+    input_shape: tuple[int, ...] | None = None
     versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def channel_gates(self) -> tuple[Gate, ...]:
+        """The gates with values per channel: all but spatial maps."""
+        return tuple(gate for gate in self.gates if gate.kind != "spatial")
 
     def to_json(self) -> dict[str, Any]:
         """Return the header as JSON values."""
@@ -85,14 +109,15 @@ class Header:
             )
         try:
             gates = tuple(_gate(gate) for gate in values.pop("gates"))
-            return cls(gates=gates, **values)
+            shape = values.pop("input_shape", None)
+            return cls(gates=gates, input_shape=shape and tuple(shape), **values)
         except (KeyError, TypeError, AttributeError) as error:
             raise RecordingError(f"{path} is not the header of a recording: {error}") from error
 
 
 def _gate(values: dict[str, Any]) -> Gate:
-    spatial = values.pop("spatial", None)
-    return Gate(spatial=tuple(spatial) if spatial else None, **values)
+    spatial, consumers = values.pop("spatial", None), values.pop("consumers", ())
+    return Gate(spatial=tuple(spatial) if spatial else None, consumers=tuple(consumers), **values)
 
 
 def gate_column(name: str) -> str:
@@ -118,14 +143,30 @@ def arrow_schema(gates: tuple[Gate, ...]) -> pa.Schema:
         pa.field("prediction", pa.int32()),
     ]
     for gate in gates:
-        fields.append(_vector(gate_column(gate.name), gate.channels))
-        if gate.pooled:
-            fields.append(_vector(input_column(gate.name), gate.channels))
         if gate.spatial:
             height, width = gate.spatial
             size = {"height": str(height), "width": str(width)}
             fields.append(_vector(spatial_column(gate.name), height * width, size))
+            continue
+        fields.append(_vector(gate_column(gate.name), gate.channels))
+        if gate.pooled:
+            fields.append(_vector(input_column(gate.name), gate.channels))
     return pa.schema(fields)
+
+
+def moments_schema() -> pa.Schema:
+    """Return the columns of a part that holds moments: one row per channel of every column.
+
+    `column` is the name that it would have among values, `channel` counts from 0, `m2` is the sum
+    of squared deviations from the mean over n images.
+    """
+    names = ("mean", "m2", "min", "max")
+    return pa.schema([
+        pa.field("column", pa.string(), nullable=False),
+        pa.field("channel", pa.int32(), nullable=False),
+        pa.field("n", pa.int64(), nullable=False),
+        *(pa.field(name, pa.float64(), nullable=False) for name in names),
+    ])  # fmt: skip
 
 
 def _vector(name: str, length: int, metadata: dict[str, str] | None = None) -> pa.Field:

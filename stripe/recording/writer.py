@@ -18,7 +18,7 @@ from stripe.recording.layout import Layout
 from stripe.recording.lock import WriterLock
 from stripe.recording.part import PartWriter
 from stripe.recording.reader import read_header
-from stripe.recording.schema import Header, arrow_schema
+from stripe.recording.schema import Gate, Header, arrow_schema, moments_schema
 
 
 def alone() -> None:
@@ -65,7 +65,7 @@ class RecordingWriter:
             raise RecordingError(f"{processes} processes need a barrier=, got none")
         self._barrier = barrier
         self._lock: WriterLock | None = None
-        self._schema = arrow_schema(header.gates)
+        self._schema = arrow_schema(header.gates) if header.per_image else moments_schema()
         if rank == 0:
             self._open()
         barrier()
@@ -175,7 +175,8 @@ class RecordingWriter:
             record = PartWriter.record_path(staged, rank)
             records.append(json.loads(record.read_text()))
             record.unlink()
-        _check_images(staged, [record["name"] for record in records])
+        if self.header.per_image:
+            _check_images(staged, [record["name"] for record in records])
         sync(staged)
         sync(self.layout.staging)
         columns = {field.name: str(field.type) for field in self._schema}
@@ -212,12 +213,20 @@ def _check_root(layout: Layout) -> None:
 
 
 def _check_same(there: Header, here: Header, root: Path) -> None:
-    if there.gates != here.gates:
+    if there.per_image != here.per_image:
+        kept = "values" if there.per_image else "moments only"
+        raise RecordingError(f"{root} holds {kept}; record the other into another directory")
+    if [_form(gate) for gate in there.gates] != [_form(gate) for gate in here.gates]:
         known, new = ({gate.name for gate in header.gates} for header in (there, here))
         differing = sorted(known ^ new) or ["the same names with other shapes or kinds"]
         raise RecordingError(
             f"{root} records other gates ({differing[0]}); record this model into another directory"
         )
+
+
+def _form(gate: Gate) -> tuple[object, ...]:
+    """Return what must stay the same for a recording to be continued."""
+    return (gate.name, gate.channels, gate.groups, gate.kind, gate.pooled, gate.spatial)
 
 
 def _check_images(staged: Path, parts: list[str]) -> None:

@@ -82,7 +82,7 @@ def convergence_epoch(recording: Recording, tol: float) -> pd.DataFrame:
         raise RecordingError(f"tol must be positive, got {tol}")
     images = common_images(recording)
     tables = []
-    for gate in recording.header.gates:
+    for gate in recording.header.channel_gates:
         largest = np.stack([step.max(axis=0) for step in _steps(recording, gate.name, images)])
         last_moving = _last_true(~(largest < tol))  # (channel,), -1 where it never moves
         epoch = pd.array(np.array(recording.epochs)[last_moving + 1], dtype="Int64")

@@ -1,6 +1,6 @@
 """Mean, spread and range of every channel, in one pass and constant memory."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from stripe.recording import Recording
+from stripe.recording.schema import gate_column
 
 COLUMNS = ["epoch", "gate", "channel", "n", "mean", "std", "min", "max"]
 
@@ -34,6 +35,12 @@ class Moments:
         mean = exact.mean(0)
         m2 = np.square(exact - mean).sum(0)
         return cls(len(exact), mean, m2, exact.min(0), exact.max(0))
+
+    @classmethod
+    def kept(cls, table: pd.DataFrame) -> "Moments":
+        """Return the moments of one gate from a table as `Recording.moments` gives it."""
+        mean, m2, low, high = (table[name].to_numpy() for name in ("mean", "m2", "min", "max"))
+        return cls(int(table["n"].iloc[0]), mean, m2, low, high)
 
     def merge(self, other: "Moments") -> "Moments":
         """Return the moments of both pieces together.
@@ -62,11 +69,25 @@ class Moments:
 def epoch_moments(recording: Recording, epoch: int) -> dict[str, Moments]:
     """Return the moments of every gate in one epoch, by name, from one pass over the file."""
     moments: dict[str, Moments] = {}
-    for piece in recording.scan(epoch):
-        for gate, values in piece.items():
-            new = Moments.of(values)
+    for piece in _pieces(recording, epoch):
+        for gate, new in piece.items():
             moments[gate] = moments[gate].merge(new) if gate in moments else new
     return moments
+
+
+def _pieces(recording: Recording, epoch: int) -> Iterator[dict[str, Moments]]:
+    """Yield moments by gate of pieces of an epoch: of row groups, or what each process kept."""
+    if recording.header.per_image:
+        for values in recording.scan(epoch):
+            yield {gate: Moments.of(array) for gate, array in values.items()}
+        return
+    for table in recording.moments(epoch):
+        by_column = dict(iter(table.groupby("column", sort=False)))
+        yield {
+            gate.name: Moments.kept(by_column[gate_column(gate.name)])
+            for gate in recording.header.channel_gates
+            if gate_column(gate.name) in by_column
+        }
 
 
 def channel_moments(recording: Recording, epochs: Iterable[int] | None = None) -> pd.DataFrame:
@@ -101,7 +122,9 @@ def channel_moments(recording: Recording, epochs: Iterable[int] | None = None) -
         for epoch in chosen
         for gate, moments in epoch_moments(recording, epoch).items()
     ]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
+    table.attrs["input_shape"] = recording.header.input_shape
+    return table
 
 
 def _table(epoch: int, gate: str, moments: Moments) -> pd.DataFrame:

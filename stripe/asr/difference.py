@@ -1,0 +1,71 @@
+"""Compare a network with what it was folded into."""
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stripe.asr.gated import Gated
+from stripe.errors import ModelError
+
+#: Sizes of square images to try where neither an example nor the network says what it takes.
+_SIDES = (32, 64, 96, 128, 224, 256, 299, 384)
+
+
+def check_difference(model: nn.Module, error: float) -> None:
+    """Raise where the outputs differ by more than rounding; the last guard against a wrong rule."""
+    number_format = next((p.dtype for p in model.parameters()), torch.float32)
+    bound = torch.finfo(number_format).eps ** 0.5
+    if error > bound:
+        raise ModelError(
+            f"the folded network must compute the same and differs by {error:.2g} of its largest "
+            f"output, more than {bound:.2g}; a host of it computes in a way that is not known here"
+        )
+
+
+def largest_difference(before: nn.Module, after: nn.Module, example: Tensor | None) -> float:
+    """Return the largest difference of two networks' outputs, relative to the largest output.
+
+    The input is random, of the form of `example`, or else of the first usual size that both take;
+    nan, with a warning, if there is none.
+    """
+    for images in _random_images(before, example):
+        try:
+            with torch.no_grad():
+                expected, came = _first_tensor(before(images)), _first_tensor(after(images))
+        except Exception:
+            if example is not None:
+                raise
+            continue
+        difference = (expected - came).abs().max() / expected.abs().max().clamp_min(1e-30)
+        return float(difference)
+    warnings.warn("no input was found to measure the error with; give example=", stacklevel=3)
+    return float("nan")
+
+
+def _first_tensor(output: Any) -> Tensor:
+    while not isinstance(output, Tensor):
+        output = next(iter(output.values())) if isinstance(output, dict) else output[0]
+    return output
+
+
+def _random_images(model: nn.Module, example: Tensor | None) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    if example is not None:
+        return [torch.randn(example.shape, generator=generator).to(example)]
+    weight = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
+    shapes = likely_shapes(model)
+    return [torch.randn((2, *shape), generator=generator).to(weight) for shape in shapes]
+
+
+def likely_shapes(model: nn.Module) -> list[tuple[int, ...]]:
+    """Return shapes (C, H, W) of images that a network may take, the likeliest first."""
+    gates = [module.gate for module in model.modules() if isinstance(module, Gated)]
+    inside = {id(module) for gate in gates for module in gate.modules()}
+    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d) and id(m) not in inside]
+    if not convolutions:
+        return []
+    said: Any = getattr(getattr(model, "patch_embed", model), "img_size", None)  # transformers
+    sizes = [tuple(said)] if said else [(side, side) for side in _SIDES]
+    return [(convolutions[0].in_channels, *size) for size in sizes]

@@ -1,0 +1,100 @@
+"""Which shapes are a feature map and a gate that multiplies it."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+#: By the number of dimensions and the dimensions in which a gate is not 1: its layout. A gate of
+#: (B, C, 1) over (B, C, N) is no layout, for an RMS norm over the last of three looks the same.
+_LAYOUTS: dict[tuple[int, tuple[int, ...]], str] = {
+    (4, (1,)): "NC11",
+    (5, (1,)): "NC111",
+    (4, (3,)): "N11C",
+    (5, (4,)): "N111C",
+    (3, (2,)): "N1C",
+    (5, (1, 2)): "NRC11",
+}
+
+#: The same for a spatial map, one number per place.
+_SPATIAL: dict[tuple[int, tuple[int, ...]], str] = {(4, (2, 3)): "N1HW", (4, (1, 2)): "NHW1"}
+
+
+class Shape(NamedTuple):
+    """What the shapes of a feature map and of what multiplies it say."""
+
+    layout: str
+    #: Values per image.
+    channels: int
+    #: How many branches the channels belong to.
+    groups: int = 1
+    #: Height and width of a spatial map.
+    spatial: tuple[int, int] | None = None
+
+
+def gate_shape(features: Sequence[int], gate: Sequence[int]) -> Shape | None:
+    """Return how a gate multiplies features, or None where shapes say that it is none.
+
+    Parameters
+    ----------
+    features
+        Shape of the features, (B, ...).
+    gate
+        Shape of the gate, with the same number of dimensions, 1 wherever it is only repeated; in
+        the first, B, or 1 for a gate that is the same for all images.
+    """
+    layout = _LAYOUTS.get((len(gate), _wide(gate)))
+    if layout is None or not _fits(features, gate) or features == gate:
+        return None
+    if prod(features[1:]) == prod(gate[1:]):
+        return None  # every value has a gate of its own
+    groups = gate[1] if layout == "NRC11" else 1
+    return Shape(layout, prod(gate[1:]), groups)
+
+
+def spatial_shape(features: Sequence[int], gate: Sequence[int]) -> Shape | None:
+    """Return how a map (B, 1, H, W) or (B, H, W, 1) multiplies features, or None."""
+    layout = _SPATIAL.get((len(gate), _wide(gate)))
+    if layout is None or not _fits(features, gate) or prod(features[1:]) == prod(gate[1:]):
+        return None
+    height, width = gate[2:] if layout == "N1HW" else gate[1:3]
+    return Shape(layout, 1, spatial=(height, width))
+
+
+def gated_side(operands: Sequence[tuple[Sequence[int], Sequence[int]]]) -> int | None:
+    """Return which of two operands, given by shape and compact shape, gates the other."""
+    if len(operands) == 2:
+        for gate in (1, 0):
+            features, compact = operands[1 - gate][0], operands[gate][1]
+            if gate_shape(features, compact) or spatial_shape(features, compact):
+                return gate
+    return None
+
+
+def compact(shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
+    """Return a shape with 1 for every dimension that only repeats, as after `expand`."""
+    return tuple(1 if s == 0 else n for n, s in zip(shape, strides, strict=True))
+
+
+def pooled(features: Tensor, shape: Shape) -> Float[Tensor, "b c"]:
+    """Average features over everything but images and the channels that a gate has."""
+    if features.ndim == 4 and shape.layout == "NC11":
+        return features.mean((2, 3), dtype=torch.float32)
+    if shape.layout.endswith("C"):
+        return features.reshape(len(features), -1, shape.channels).mean(1, dtype=torch.float32)
+    return features.reshape(len(features), shape.channels, -1).mean(2, dtype=torch.float32)
+
+
+def _wide(gate: Sequence[int]) -> tuple[int, ...]:
+    """Return the dimensions, after the images', in which a gate is wider than 1."""
+    return tuple(dim for dim in range(1, len(gate)) if gate[dim] > 1)
+
+
+def _fits(features: Sequence[int], gate: Sequence[int]) -> bool:
+    """Tell whether a gate broadcasts to features without widening them."""
+    return len(features) == len(gate) and all(
+        wide in (1, size) for size, wide in zip(features, gate, strict=True)
+    )

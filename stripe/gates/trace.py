@@ -1,0 +1,308 @@
+"""One forward pass, written down: which operation made which tensor, inside which module."""
+
+import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
+
+from stripe.errors import ModelError
+from stripe.gates.layout import compact
+from stripe.gates.undisturbed import undisturbed
+from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
+
+#: Operations whose result lies between two bounds whatever comes in: how a gate is made.
+_BOUNDED = {"sigmoid", "hardsigmoid", "tanh", "hardtanh", "clamp", "_softmax", "softmax", "erf"}
+
+#: Operations after which a bounded tensor is still bounded, if all that depend on the input are.
+_STAY_BOUNDED = {
+    *("view", "_unsafe_view", "reshape", "expand", "unsqueeze", "squeeze", "permute", "transpose"),
+    *("t", "clone", "contiguous", "_to_copy", "detach", "alias", "lift_fresh", "_reshape_alias"),
+    *("select", "slice", "split", "split_with_sizes", "chunk", "unbind", "cat", "stack", "repeat"),
+    *("mul", "div", "add", "sub", "rsub", "neg", "upsample_nearest2d", "upsample_bilinear2d"),
+}
+
+#: Operations that put out the values that come in, in the same order.
+ALIASES = {
+    *("view", "_unsafe_view", "reshape", "expand", "unsqueeze", "squeeze", "clone", "contiguous"),
+    *("_to_copy", "detach", "alias", "lift_fresh", "_reshape_alias", "dropout", "native_dropout"),
+}
+
+#: Operations that take the form of a tensor and not its values.
+_FORM_ONLY = ("new_", "empty", "zeros", "ones", "full", "rand", "arange")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A tensor: its shape, what it depends on, and the step that made it.
+
+    `compact` is the shape with 1 wherever a dimension only repeats (a stride of 0). `bounded`
+    tells whether it was squashed, as a gate is, and only moved and shifted since.
+    """
+
+    shape: tuple[int, ...]
+    compact: tuple[int, ...]
+    dtype: torch.dtype
+    depends: bool = False
+    bounded: bool = False
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An operation: the nodes that it read and made, and the module call that it ran in."""
+
+    op: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    scalars: tuple[Any, ...]
+    call: int
+
+
+@dataclass(slots=True)
+class Call:
+    """A module's forward pass: between which steps it ran, what it took and what it gave."""
+
+    module: str
+    kind: type[nn.Module]
+    parent: int
+    inputs: tuple[int, ...]
+    first: int
+    #: Whether the first argument is a tensor.
+    positional: bool = False
+    outputs: tuple[int, ...] = ()
+    last: int = -1
+    #: How many calls ended before this one.
+    ended: int = -1
+    one_tensor: bool = False
+
+
+@dataclass
+class Trace:
+    """A forward pass as lists of nodes, steps and calls, in the order in which they came."""
+
+    nodes: list[Node] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    outputs: tuple[int, ...] = ()
+    input_shape: tuple[int, ...] = ()
+    #: Names of the parameters and buffers among the nodes.
+    names: dict[int, str] = field(default_factory=dict)
+
+    def root(self, node: int) -> int:
+        """Return the first node that holds the same values in the same order."""
+        while (made := self.nodes[node].step) is not None:
+            step = self.steps[made]
+            if step.op not in ALIASES and not self._only_moves_ones(step, node):
+                break
+            node = step.inputs[0]
+        return node
+
+    def _only_moves_ones(self, step: Step, node: int) -> bool:
+        """Tell whether a permutation leaves the order of all dimensions but those of size 1."""
+        if step.op not in ("permute", "transpose", "t"):
+            return False
+        sides = (self.nodes[step.inputs[0]].compact, self.nodes[node].compact)
+        before, after = ([size for size in side if size > 1] for side in sides)
+        return before == after and len(set(before)) == len(before)
+
+    def module_of(self, step: int) -> str:
+        """Return the name of the innermost module that a step ran in."""
+        return self.calls[self.steps[step].call].module
+
+    def maker(self, root: int, before: int) -> str | None:
+        """Return the outermost module that put out `root` before a step, and is called but once."""
+        found = [
+            call
+            for call in self.calls
+            if call.one_tensor
+            and 0 <= call.last <= before
+            and self.root(call.outputs[0]) == root
+            and self.times(call.module) == 1
+        ]
+        return max(found, key=lambda call: call.ended).module if found else None
+
+    def first_argument(self, call: Call) -> int | None:
+        """Return the root of what a module takes first, None if that is no tensor."""
+        return self.root(call.inputs[0]) if call.inputs and call.positional else None
+
+    def times(self, module: str) -> int:
+        """Return how often a module was called."""
+        return sum(call.module == module for call in self.calls)
+
+
+def trace(model: nn.Module, example: Tensor) -> Trace:
+    """Watch one forward pass of `model` in evaluation.
+
+    It runs on the meta device, where nothing is computed, on a copy without weights; where the
+    model does not run there, or under autocast, which that device does not know, the model itself
+    runs. Either way it is left as it was.
+    """
+    model = unwrapped(model)
+    device = device_of(model)
+    kind = "cpu" if device is None else device.type
+    if kind != "meta" and not torch.is_autocast_enabled(kind):
+        # Whatever goes wrong without values and without warning is seen again with them.
+        with warnings.catch_warnings(action="ignore"):
+            try:
+                return _run(_weightless(model), example.to("meta"))
+            except Exception:
+                pass
+    return _run(model, example.to(device))
+
+
+def _weightless(model: nn.Module) -> nn.Module:
+    """Copy everything of a model but its numbers."""
+    memo: dict[int, Any] = {}
+    for parameter in model.parameters():
+        memo[id(parameter)] = nn.Parameter(torch.empty_like(parameter, device="meta"), False)
+    for buffer in model.buffers():
+        memo[id(buffer)] = torch.empty_like(buffer, device="meta")
+    return copy.deepcopy(model, memo)
+
+
+def _run(model: nn.Module, example: Tensor) -> Trace:
+    watch = _Watch()
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        watch.trace.names[watch.node(tensor)] = name
+    watch.mark_input(example)
+    with undisturbed(model), watch.calls_of(model), watch:
+        output = model(example)
+    watch.trace.outputs = watch.nodes_in(output)
+    return watch.trace
+
+
+class _Watch(TorchDispatchMode):
+    """Write down every operation that is dispatched while this mode is on."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.trace = Trace()
+        self._node_of = WeakIdKeyDictionary()
+        #: Steps that wrote what depends on the input into a storage that was there before.
+        self._written = WeakIdKeyDictionary()
+        self._stack: list[int] = []
+        self._ended = 0
+
+    def node(self, tensor: Tensor) -> int:
+        """Return the node of a tensor, a new one if it was made out of sight."""
+        if tensor not in self._node_of:
+            self._add(tensor)
+        number = int(self._node_of[tensor])
+        if not self.trace.nodes[number].depends and self._written:
+            # Written through a view of it, as when images are copied into a padded batch.
+            step = self._written.get(tensor.untyped_storage())
+            number = number if step is None else self._add(tensor, depends=True, step=step)
+        return number
+
+    def nodes_in(self, value: Any) -> tuple[int, ...]:
+        """Return the nodes of all tensors in nested tuples, lists and dictionaries."""
+        return tuple(self.node(leaf) for leaf in tree_leaves(value) if isinstance(leaf, Tensor))
+
+    def mark_input(self, example: Tensor) -> None:
+        """Let everything that is computed from `example` depend on the input."""
+        self._add(example, depends=True)
+        self.trace.input_shape = tuple(example.shape)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        flat = tree_leaves((args, kwargs))
+        inputs = tuple(self.node(leaf) for leaf in flat if isinstance(leaf, Tensor))
+        result = func(*args, **kwargs)
+        self._write(func, inputs, flat, result)
+        return result
+
+    def _write(self, func: Any, inputs: tuple[int, ...], flat: list[Any], result: Any) -> None:
+        op = func._schema.name.removeprefix("aten::").removesuffix("_")
+        nodes = [self.trace.nodes[number] for number in inputs]
+        scalars = tuple(leaf for leaf in flat if not isinstance(leaf, Tensor))
+        form_only = op.startswith(_FORM_ONLY) or op.endswith("_like")
+        depending = [] if form_only else [node for node in nodes if node.depends]
+        stays = op in _STAY_BOUNDED and all(node.bounded for node in depending)
+        bounded = bool(depending) and (stays or _bounds(op, scalars))
+        outputs = tuple(
+            self._add(leaf, bool(depending), bounded, len(self.trace.steps))
+            for leaf in tree_leaves(result)
+            if isinstance(leaf, Tensor)
+        )
+        if depending and func._schema.is_mutable and isinstance(result, Tensor):
+            self._written[result.untyped_storage()] = len(self.trace.steps)
+        self.trace.steps.append(Step(op, inputs, outputs, scalars, self._stack[-1]))
+
+    def _add(
+        self, tensor: Tensor, depends: bool = False, bounded: bool = False, step: int | None = None
+    ) -> int:
+        shape = tuple(tensor.shape)
+        strides = tensor.stride() if tensor.layout == torch.strided else (1,) * len(shape)
+        self.trace.nodes.append(
+            Node(shape, compact(shape, strides), tensor.dtype, depends, bounded, step)
+        )
+        self._node_of[tensor] = len(self.trace.nodes) - 1
+        return len(self.trace.nodes) - 1
+
+    @contextmanager
+    def calls_of(self, model: nn.Module) -> Iterator[None]:
+        """Note when each module begins and ends; the hooks are gone afterwards."""
+        with ExitStack() as hooks:
+            for name, module in modules_by_name(model).items():
+                before = module.register_forward_pre_hook(
+                    partial(self._enter, name), with_kwargs=True, prepend=True
+                )
+                hooks.callback(before.remove)
+                hooks.callback(module.register_forward_hook(self._leave).remove)
+            with torch.compiler.set_stance("force_eager"):
+                yield
+
+    def _enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
+        parent = self._stack[-1] if self._stack else -1
+        self._stack.append(len(self.trace.calls))
+        self.trace.calls.append(
+            Call(
+                module=name,
+                kind=type(module),
+                parent=parent,
+                inputs=self.nodes_in((args, kwargs)),
+                first=len(self.trace.steps),
+                positional=bool(args) and isinstance(args[0], Tensor),
+            )
+        )
+
+    def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        call = self.trace.calls[self._stack.pop()]
+        call.outputs = self.nodes_in(output)
+        call.one_tensor = isinstance(output, Tensor)
+        call.last = len(self.trace.steps)
+        call.ended = self._ended = self._ended + 1
+
+
+def _bounds(op: str, scalars: tuple[Any, ...]) -> bool:
+    """Tell whether an operation squashes; a clamp does if it is given both bounds."""
+    return op in _BOUNDED and (op != "clamp" or (len(scalars) > 1 and None not in scalars))
+
+
+def checked_example(example: Any) -> Tensor:
+    """Return an example of two images, and say what is wrong with another one."""
+    if not isinstance(example, Tensor):
+        raise ModelError(f"an example is a batch of images as a tensor, got {type(example)}")
+    if example.ndim < 3 or not len(example):
+        raise ModelError(
+            f"an example is a batch of images (B, C, H, W), got shape {tuple(example.shape)}"
+        )
+    if len(example) > 1:
+        return example[:2]
+    warnings.warn(
+        "an example should hold at least 2 images, so that what differs between images can be told "
+        "from what does not; got 1, which is used twice",
+        stacklevel=4,
+    )
+    return example.expand(2, *example.shape[1:]).contiguous()

@@ -1,0 +1,110 @@
+"""All vectors of one batch in one buffer on the device."""
+
+from collections.abc import Mapping
+from itertools import accumulate
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from stripe.errors import ModelError
+
+#: Columns that hold whole numbers, by their bits.
+LABEL, PREDICTION = "label", "prediction"
+
+
+class Buffer:
+    """The vectors of one batch: `lengths[column]` numbers per image, column after column.
+
+    Each column is a contiguous (images, length) block of one flat float32 buffer, so that a batch
+    costs one copy to the host and none on the way to Arrow. Labels and predictions travel in it
+    too, as int32. With `rows`, the buffer is (images, length of all) instead, without the two, so
+    that moments of all columns are taken at once.
+    """
+
+    def __init__(
+        self, lengths: Mapping[str, int], device: torch.device | None, *, rows: bool = False
+    ) -> None:
+        self.lengths = dict(lengths) if rows else {LABEL: 1, PREDICTION: 1, **lengths}
+        self.device = device
+        self._rows = rows
+        self._total = sum(self.lengths.values())
+        self._ends = dict(zip(self.lengths, accumulate(self.lengths.values()), strict=True))
+        self._flat = torch.empty(0)
+        self._filled: set[str] = set()
+
+    def start(self, images: int) -> None:
+        """Make room for a batch of `images`."""
+        size = images * self._total
+        self._flat = torch.empty(size, dtype=torch.float32, device=self.device)
+        self._filled = set()
+
+    def fill(self, column: str, values: Tensor) -> None:
+        """Keep the vectors of one column, shape (images, length), or (1, length) for all images.
+
+        Raises
+        ------
+        ModelError
+            If the shape is another, or the column is filled already.
+        """
+        block = self.block(column)
+        if values.shape[1] != block.shape[1] or values.shape[0] not in (1, block.shape[0]):
+            raise ModelError(
+                f"{column!r} must have shape {tuple(block.shape)}, got {tuple(values.shape)}; the "
+                "model changed after its gates were found"
+            )
+        if column in self._filled:
+            raise ModelError(
+                f"{column!r} appeared twice in one forward pass and once when its gates were "
+                "found; record it with a model that runs the same way every time, or leave it out "
+                "with gates=[...]"
+            )
+        block.copy_(values)
+        self._filled.add(column)
+
+    def note(self, column: str, numbers: Tensor) -> None:
+        """Keep one whole number per image, its label or its prediction; not with `rows`."""
+        if not self._rows:
+            self.block(column).view(torch.int32).copy_(numbers.view(-1, 1))
+            self._filled.add(column)
+
+    def block(self, column: str) -> Float32[Tensor, "images length"]:
+        """Return the part of the buffer that holds a column."""
+        return self._block(self._flat, column)
+
+    def matrix(self) -> Float32[Tensor, "images total"]:
+        """Return all columns side by side; with `rows` only."""
+        self._check_filled()
+        return self._flat.view(-1, self._total)
+
+    def to_host(self) -> dict[str, np.ndarray]:
+        """Copy the batch to the host and return it by column: vectors, and what was noted.
+
+        Raises
+        ------
+        ModelError
+            If a column was not filled, so that there is nothing to record.
+        """
+        self._check_filled()
+        host = self._flat.cpu()
+        columns = {c: self._block(host, c).numpy() for c in self.lengths if c in self._filled}
+        for column in (LABEL, PREDICTION):
+            if column in columns:
+                columns[column] = columns[column].view(np.int32).reshape(-1)
+        return columns
+
+    def _check_filled(self) -> None:
+        silent = [c for c in self.lengths if c not in (*self._filled, LABEL, PREDICTION)]
+        if silent:
+            raise ModelError(
+                f"{silent[0]!r} did not appear in this forward pass; every recorded gate must be "
+                "called for every batch, or leave it out with gates=[...]"
+            )
+
+    def _block(self, flat: Tensor, column: str) -> Float32[Tensor, "images length"]:
+        end, length = self._ends[column], self.lengths[column]
+        if self._rows:
+            return flat.view(-1, self._total)[:, end - length : end]
+        images = len(flat) // self._total
+        return flat[images * (end - length) : images * end].view(images, length)

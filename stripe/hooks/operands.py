@@ -1,0 +1,93 @@
+"""See what a module multiplies, where no other module puts it out."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from stripe.gates.layout import compact, gated_side
+
+#: Called with the features and the gate of one multiplication.
+Seen = Callable[[Tensor, Tensor], None]
+
+
+class Operands(TorchDispatchMode):
+    """Hand over the operands of chosen multiplications, while modules that own them run.
+
+    Parameters
+    ----------
+    wanted
+        By the name of the owner and the count of the multiplication within it, as `Place` has
+        them: whom to tell.
+    """
+
+    def __init__(self, wanted: Mapping[tuple[str, int], Seen]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._on = ExitStack()
+        self._wanted = wanted
+        self._counts: dict[str, int] = {}
+        self._running: list[str] = []
+
+    def start(self) -> None:
+        """Count from 0 again, for a new forward pass."""
+        self._counts = {}
+
+    @contextmanager
+    def hooked(self, modules: Mapping[str, nn.Module]) -> Iterator[None]:
+        """Watch the owners among `modules`, given by name; nothing is left behind afterwards."""
+        with ExitStack() as hooks:
+            for name in {owner for owner, _ in self._wanted}:
+                enter = modules[name].register_forward_pre_hook(partial(self._enter, name))
+                hooks.callback(enter.remove)
+                hooks.callback(modules[name].register_forward_hook(self._leave).remove)
+            hooks.callback(self._leave_all)  # after an exception, owners miss their last hook
+            yield
+
+    def _enter(self, name: str, module: nn.Module, args: Any) -> None:
+        if not self._running:
+            self._on.enter_context(self)
+        self._running.append(name)
+
+    def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        self._running.pop()
+        if not self._running:
+            self._on.close()
+
+    def _leave_all(self) -> None:
+        self._running = []
+        self._on.close()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func._schema.name in ("aten::mul", "aten::mul_"):
+            self._look(args)
+        return func(*args, **(kwargs or {}))
+
+    def _look(self, operands: tuple[Any, ...]) -> None:
+        if not all(isinstance(operand, Tensor) for operand in operands):
+            return
+        shapes = [tuple(operand.shape) for operand in operands]
+        compacts = [
+            compact(shape, operand.stride())
+            for shape, operand in zip(shapes, operands, strict=True)
+        ]
+        side = gated_side(list(zip(shapes, compacts, strict=True)))
+        if side is None:
+            return
+        for owner in dict.fromkeys(self._running):
+            count = self._counts.get(owner, 0)
+            self._counts[owner] = count + 1
+            if seen := self._wanted.get((owner, count)):
+                seen(operands[1 - side], unrepeated(operands[side]))
+
+
+def unrepeated(tensor: Tensor) -> Tensor:
+    """Return a view of size 1 in every dimension, but the first, that only repeats."""
+    for dim in range(1, tensor.ndim):
+        if tensor.stride(dim) == 0:
+            tensor = tensor.narrow(dim, 0, 1)
+    return tensor

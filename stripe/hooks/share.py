@@ -1,0 +1,43 @@
+"""Share the images of a data set among processes, each image once."""
+
+from collections.abc import Iterator, Sized
+
+from torch import distributed
+from torch.utils.data import Sampler
+
+from stripe.errors import StripeError
+
+
+class EachOnce(Sampler[int]):
+    """Give process r of P the images r, r + P, r + 2 P and so on, without repeating any.
+
+    `DistributedSampler` pads, so that all processes get as many; an image would then be recorded
+    twice.
+
+    Parameters
+    ----------
+    dataset
+        Anything with a length.
+    rank, processes
+        Which of how many processes this is; by default those of torch.distributed, or one alone.
+    """
+
+    def __init__(
+        self, dataset: Sized, rank: int | None = None, processes: int | None = None
+    ) -> None:
+        together = distributed.is_available() and distributed.is_initialized()
+        self.rank = (distributed.get_rank() if together else 0) if rank is None else rank
+        world = distributed.get_world_size() if together else 1
+        self.processes = world if processes is None else processes
+        if not 0 <= self.rank < self.processes:
+            raise StripeError(
+                f"a rank lies between 0 and {self.processes - 1}, got {self.rank} of "
+                f"{self.processes} processes"
+            )
+        self._images = range(self.rank, len(dataset), self.processes)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._images)
+
+    def __len__(self) -> int:
+        return len(self._images)

@@ -1,0 +1,330 @@
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import timm
+import torch
+from timm.layers.cbam import LightCbamModule
+from timm.layers.norm import LayerNorm2d
+from timm.layers.norm_act import BatchNormAct2d
+from timm.layers.squeeze_excite import SqueezeExcite
+from timm.layers.std_conv import ScaledStdConv2d
+from torch import Tensor, nn
+
+import stripe
+from stripe import find_gates, open_recording, stats
+from stripe.errors import ModelError, UnknownNameError
+from stripe.gates.constant import ConstantGate, ConstantScale
+from stripe.gates.trace import trace
+
+#: Where everything folds.
+FOLDING = [
+    "tv:mobilenet_v3_small",
+    "tv:efficientnet_b0",
+    "tv:regnet_y_400mf",
+    "timm:seresnet18",
+    "timm:ecaresnet26t",
+    "timm:rexnet_100",
+    "timm:nf_seresnet26",
+    "timm:mixnet_s",  # the product is split among convolutions
+    "timm:mobileone_s4",  # x is a sum of branches
+    "resnet164",
+]
+
+
+def freeze(*args: Any, **options: Any) -> Any:
+    """Freeze; the result has attributes that a plain module is not known to have."""
+    return stripe.freeze(*args, **options)
+
+
+def randomized(model: nn.Module) -> Any:
+    """Draw every weight that starts at 0 or 1, so that no error can hide behind one."""
+    generator = torch.Generator().manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._NormBase) and module.running_mean is not None:
+            module.running_mean.normal_(0, 0.1, generator=generator)
+            module.running_var.uniform_(0.5, 1.5, generator=generator)  # type: ignore[union-attr]
+    for parameter in model.parameters():
+        if (parameter == parameter.flatten()[0]).all():
+            with torch.no_grad():
+                parameter.uniform_(0.5, 1.5, generator=generator)
+    return model.eval()
+
+
+def means_of(gates: list[stripe.Gate], low: float = 0.0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {gate.name: rng.uniform(low, 1, gate.channels) for gate in gates}
+
+
+@pytest.mark.parametrize("name", FOLDING)
+def test_all_gates_of_real_networks_fold(name: str) -> None:
+    options: dict[str, Any] = {"attention": "se", "num_classes": 10} if name == "resnet164" else {}
+    model = randomized(stripe.build(name, seed=0, **options))
+    example = torch.zeros(2, 3, *(32, 32) if options else (224, 224))
+    means = means_of(find_gates(model, example))
+    state = copy.deepcopy(model.state_dict())
+    frozen = freeze(model, means, example=example)
+    report = frozen.fold_report
+    assert isinstance(report, pd.DataFrame)
+    assert report["gate"].tolist() == list(means)
+    assert report["folded"].all(), report[~report["folded"]].to_string()
+    assert 0 < frozen.fold_error < 1e-5
+    assert not any(isinstance(m, ConstantGate | ConstantScale) for m in frozen.modules())
+    assert find_gates(frozen, example) == []
+    assert all(torch.equal(tensor, state[key]) for key, tensor in model.state_dict().items())
+
+
+class Net(nn.Module):
+    """Two layers with a squeeze-and-excitation between them, whose gate is computed by hand."""
+
+    def __init__(self, before: nn.Module, after: nn.Module, channels: int = 8) -> None:
+        super().__init__()
+        self.before = before
+        self.se = SqueezeExcite(channels)
+        self.after = after
+
+    def forward(self, x: Tensor) -> Any:
+        return self.after(self.se(self.before(x)))
+
+
+def by_hand(net: Any, x: Tensor, v: Tensor) -> Any:
+    with torch.no_grad():
+        return net.after(net.before(x) * v.to(x.dtype).view(1, -1, 1, 1))
+
+
+SIGNED = torch.linspace(-1, 1, 8)
+POSITIVE = SIGNED.abs()
+CONV = nn.Conv2d(3, 8, 3)
+
+#: Layers before and after a gate, the gate, and which side takes it.
+CASES: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module], Tensor, str]] = {
+    "convolution": (lambda: nn.Conv2d(3, 8, 3), nn.SiLU, SIGNED, "before"),
+    "no bias": (lambda: nn.Conv2d(3, 8, 3, bias=False), nn.SiLU, SIGNED, "before"),
+    "grouped": (lambda: nn.Conv2d(6, 8, 3, groups=2), nn.SiLU, SIGNED, "before"),
+    "transposed": (lambda: nn.ConvTranspose2d(6, 8, 3, groups=2), nn.SiLU, SIGNED, "before"),
+    "norm": (lambda: nn.Sequential(CONV, nn.BatchNorm2d(8)), nn.SiLU, SIGNED, "before.1"),
+    "plain norm": (
+        lambda: nn.Sequential(CONV, nn.BatchNorm2d(8, affine=False)),
+        nn.SiLU,
+        SIGNED,
+        "before.1",
+    ),
+    "group norm": (lambda: nn.Sequential(CONV, nn.GroupNorm(2, 8)), nn.SiLU, SIGNED, "before.1"),
+    "layer norm": (lambda: nn.Sequential(CONV, LayerNorm2d(8)), nn.SiLU, SIGNED, "before.1"),
+    "through ReLU": (
+        lambda: nn.Sequential(CONV, nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.MaxPool2d(2)),
+        nn.SiLU,
+        POSITIVE,
+        "before.1",
+    ),
+    "norm that ends in ReLU": (
+        lambda: nn.Sequential(CONV, BatchNormAct2d(8)),
+        nn.SiLU,
+        POSITIVE,
+        "before.1",
+    ),
+    "standardised": (lambda: ScaledStdConv2d(3, 8, 3), nn.SiLU, SIGNED, "before"),
+    "negative, past ReLU": (
+        lambda: nn.Sequential(CONV, nn.ReLU()),
+        lambda: nn.Conv2d(8, 4, 3, padding=1),
+        SIGNED,
+        "after",
+    ),
+    "grouped after": (
+        lambda: nn.Sequential(CONV, nn.SiLU()),
+        lambda: nn.Conv2d(8, 4, 3, groups=2),
+        SIGNED,
+        "after",
+    ),
+    "transposed after": (
+        lambda: nn.Sequential(CONV, nn.SiLU()),
+        lambda: nn.ConvTranspose2d(8, 4, 3, groups=2),
+        SIGNED,
+        "after",
+    ),
+    "linear after pooling": (
+        lambda: nn.Sequential(CONV, nn.SiLU()),
+        lambda: nn.Sequential(
+            nn.ReLU(), nn.Dropout(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5)
+        ),
+        POSITIVE,
+        "after.4",
+    ),
+    "weight normalised": (
+        lambda: nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 8, 3)),
+        lambda: nn.Conv2d(8, 4, 1),
+        SIGNED,
+        "after",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_layers_by_hand(case: str) -> None:
+    before, after, v, side = CASES[case]
+    torch.manual_seed(0)
+    net = randomized(Net(copy.deepcopy(before()), after()))
+    channels = 6 if case in ("grouped", "transposed") else 3
+    x = torch.randn(2, channels, 12, 12)
+    frozen = freeze(net, {"se.gate": v}, example=x)
+    (row,) = frozen.fold_report.to_dict("records")
+    assert (row["into"], row["folded"]) == (side, True)
+    assert isinstance(frozen.se, nn.Identity)
+    with torch.no_grad():
+        torch.testing.assert_close(frozen(x), by_hand(net, x, v), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        (
+            nn.SiLU(),
+            nn.SiLU(),
+            "silu in before.1 does not pass a scale on; after it, silu",
+        ),
+        (nn.ReLU(), nn.SiLU(), "there is a relu, and the gate is negative in places"),
+        (nn.SiLU(), ScaledStdConv2d(8, 4, 1), "standardised convolution cannot take a scale"),
+        (nn.SiLU(), nn.Sequential(nn.Flatten(), nn.Linear(800, 2)), "mixed with places by a view"),
+    ],
+)
+def test_what_cannot_fold_stays_a_scale(before: nn.Module, after: nn.Module, reason: str) -> None:
+    net = Net(nn.Sequential(nn.Conv2d(3, 8, 3), before), after).eval()
+    x = torch.randn(2, 3, 12, 12)
+    frozen = freeze(net, {"se.gate": SIGNED}, example=x)
+    (row,) = frozen.fold_report.to_dict("records")
+    assert not row["folded"]
+    assert reason in row["reason"]
+    assert isinstance(frozen.se, ConstantScale)
+    torch.testing.assert_close(frozen(x), by_hand(net, x, SIGNED))
+
+
+def test_a_layer_that_others_read_too_is_left_alone() -> None:
+    class Shared(Net):
+        def forward(self, x: Tensor) -> Any:
+            y = self.before(x)
+            return self.after(self.se(y)) + y
+
+    net = Shared(nn.Conv2d(3, 8, 3), nn.SiLU()).eval()
+    frozen = freeze(net, {"se.gate": POSITIVE}, example=torch.zeros(2, 3, 12, 12))
+    assert "the model reads what it multiplies too" in frozen.fold_report["reason"][0]
+    twice: Any = Net(nn.Conv2d(3, 3, 1), nn.SiLU(), channels=3)
+    twice.before = nn.Sequential(twice.before, twice.before)
+    frozen = freeze(twice.eval(), {"se.gate": np.ones(3)}, example=torch.zeros(2, 3, 12, 12))
+    assert "is called 2 times" in frozen.fold_report["reason"][0]
+
+
+def test_without_folding_it_computes_the_same() -> None:
+    model = randomized(timm.create_model("seresnet18"))
+    x = torch.randn(2, 3, 64, 64)
+    means = means_of(find_gates(model, x))
+    constant, folded = (freeze(model, means, example=x, fold=fold) for fold in (False, True))
+    assert not constant.fold_report["folded"].any()
+    assert sum(isinstance(m, ConstantScale) for m in constant.modules()) == 8
+    with torch.no_grad():
+        torch.testing.assert_close(constant(x), folded(x), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(freeze(model, means, gates=["layer1.*"], example=x)(x).shape,
+                                   model(x).shape)  # fmt: skip
+
+
+def test_folded_gates_of_ours_leave_the_plain_network() -> None:
+    model = stripe.build("resnet20", attention="se", num_classes=10, seed=0).eval()
+    x = torch.zeros(2, 3, 32, 32)
+    frozen = freeze(model, means_of(find_gates(model, x)), example=x)
+    plain = stripe.build("resnet20", num_classes=10)
+    assert list(frozen.state_dict()) == list(plain.state_dict())
+    assert frozen.fold_report["into"][0] == "layer1.0.bn3"
+
+
+def test_splits_and_products_with_a_map_stay_constants() -> None:
+    x = torch.zeros(2, 3, 64, 64)
+    model = timm.create_model("skresnet18").eval()
+    gates = find_gates(model, x)
+    frozen = freeze(model, {gate.name: np.full(gate.channels, 0.5) for gate in gates}, example=x)
+    assert set(frozen.fold_report["reason"]) == {"a split weighs branches that are summed"}
+    assert sum(isinstance(m, ConstantGate) for m in frozen.modules()) == 8
+    cbam = stripe.build("resnet20", attention="cbam", seed=0).eval()
+    frozen = freeze(cbam, means_of(find_gates(cbam, x)), example=x)
+    assert set(frozen.fold_report["reason"]) == {"it multiplies together with a spatial map"}
+    assert len(find_gates(frozen, x, kinds=("spatial",))) == 6
+
+
+def test_a_gate_without_a_module_folds_with_its_owner() -> None:
+    class Light(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Conv2d(3, 16, 3)
+            self.attention = LightCbamModule(16)
+
+        def forward(self, x: Tensor) -> Any:
+            return self.attention(self.stem(x))
+
+    model: Any = Light().eval()
+    x = torch.randn(2, 3, 12, 12)
+    v = torch.linspace(0, 1, 16)
+    frozen = freeze(model, {"attention.channel": v}, example=x)
+    assert frozen.fold_report["into"].tolist() == ["stem"]
+    with torch.no_grad():
+        expected = model.attention.spatial(model.stem(x) * v.view(1, -1, 1, 1))
+    torch.testing.assert_close(frozen(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_means_from_recordings_moments_and_the_last_epoch(tmp_path: Path) -> None:
+    model = randomized(timm.create_model("seresnet18"))
+    x = torch.randn(6, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with stripe.Recorder(model, tmp_path / "r", x) as recorder:
+        recorder.record([torch.zeros(1, 3, 64, 64)], 0)
+        recorder.record([x], 1)
+    recording = open_recording(tmp_path / "r")
+    name = "layer3.0.se.gate"
+    whole = {n: recording.values(n, 1).astype(float).mean(0) for n in recording.gates["name"]}
+    expected = freeze(model, whole, example=x)
+    moments = stats.channel_moments(recording)
+    for data in (recording, moments, moments[moments["epoch"] == 1]):
+        frozen = freeze(model, data)
+        with torch.no_grad():
+            torch.testing.assert_close(frozen(x), expected(x), rtol=1e-4, atol=1e-4)
+    first = freeze(model, recording, epoch=0, gates=[name])
+    second = freeze(model, recording, epoch=1, gates=[name])
+    assert len(first.fold_report) == 1
+    assert not torch.equal(first.state_dict()["layer3.0.bn2.weight"],
+                           second.state_dict()["layer3.0.bn2.weight"])  # fmt: skip
+
+
+def test_modes_and_device_are_kept() -> None:
+    model = timm.create_model("seresnet18").double().train()
+    x = torch.zeros(2, 3, 64, 64).double()
+    frozen = freeze(model, means_of(find_gates(model, x)), example=x)
+    assert model.training
+    assert all(module.training for module in frozen.modules())
+    assert {tensor.dtype for tensor in frozen.parameters()} == {torch.float64}
+
+
+def test_errors_say_what_to_do() -> None:
+    model, x = timm.create_model("seresnet18"), torch.zeros(2, 3, 64, 64)
+    means = means_of(find_gates(model, x))
+    with pytest.raises(ModelError, match=r"'layer1\.0\.se\.gate' must be 64 finite numbers"):
+        freeze(model, {"layer1.0.se.gate": np.ones(3)}, example=x)
+    with pytest.raises(ModelError, match="with some that are not finite"):
+        freeze(model, {"layer1.0.se.gate": np.full(64, np.nan)}, example=x)
+    with pytest.raises(UnknownNameError, match="no gate 'x'; it has: layer1"):
+        freeze(model, means, gates=["x"], example=x)
+    with pytest.raises(UnknownNameError, match=r"and has those of: elsewhere"):
+        freeze(model, {"elsewhere": np.ones(3)}, example=x)
+    with pytest.raises(ModelError, match="no gates were found in the model"):
+        freeze(timm.create_model("resnet18"), means, example=x)
+
+
+def test_a_trace_knows_what_made_a_tensor() -> None:
+    net = Net(nn.Conv2d(3, 8, 3), nn.SiLU())
+    watched = trace(net, torch.zeros(2, 3, 12, 12))
+    product = next(step for step in watched.steps if step.op == "mul")
+    assert watched.nodes[product.outputs[0]].shape == (2, 8, 10, 10)
+    assert watched.maker(watched.root(product.inputs[0]), len(watched.steps)) == "before"
+    assert {watched.names[n] for n in watched.steps[0].inputs if n in watched.names} == {
+        "before.weight",
+        "before.bias",
+    }
