@@ -26,10 +26,13 @@ def hardware(device: str = "cpu") -> str:
 
 
 def interleaved(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each way in each round; a first round warms up and is not counted."""
+    """Return the seconds of each way in each round; a first round warms up and is not counted.
+
+    Every other round goes backwards, so that no way always follows the same one.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
-        for name, way in ways.items():
+        for name, way in ways.items() if number % 2 else reversed(ways.items()):
             started = time.perf_counter()
             way()
             if number:

@@ -86,6 +86,19 @@ def ours(recorder: stripe.Recorder, batches: list[Tensor], epoch: int) -> None:
     recorder.record(batches, epoch, progress=False)
 
 
+def make_lively(model: nn.Module, images: Tensor) -> None:
+    """Let gates spread over (0, 1), as in a trained network, where they compress least."""
+    for name, parameter in model.named_parameters():
+        if ".gate." in name and parameter.ndim > 1:
+            nn.init.normal_(parameter, std=2 * parameter[0].numel() ** -0.5)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # take the statistics of this batch
+    with torch.no_grad():
+        model.train()(images)
+    model.eval()
+
+
 def size_of(path: Path) -> int:
     """Return the bytes of all files under a directory."""
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
@@ -135,11 +148,9 @@ def main() -> None:
 
     torch.manual_seed(0)
     model = stripe.build(args.backbone, attention="se", num_classes=100).eval().to(args.device)
-    for name, parameter in model.named_parameters():
-        if ".gate." in name:  # gates all over (0, 1), which compress least
-            nn.init.normal_(parameter)
     shape = (args.batch_size, 3, 32, 32)
     batches = [torch.randn(shape).to(args.device) for _ in range(args.batches)]
+    make_lively(model, batches[0])
     gates = [gate.name for gate in stripe.find_gates(model, batches[0])]
     images = args.batches * args.batch_size
     root = Path(tempfile.mkdtemp(prefix="record-"))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from stripe.attention import list_attentions as list_attentions
     from stripe.backbones import build as build
     from stripe.backbones import list_backbones as list_backbones
+    from stripe.experiments.audit import Audit as Audit
+    from stripe.experiments.audit import audit as audit
     from stripe.gates import find_gates as find_gates
     from stripe.gates import freeze as freeze
     from stripe.hooks import Recorder as Recorder
@@ -29,11 +31,13 @@ if TYPE_CHECKING:
 
 #: Where each public name lives; a module that lives in itself is public as a whole.
 _HOME = {
+    "Audit": "stripe.experiments.audit",
     "Gate": "stripe.recording",
     "Gated": "stripe.asr",
     "Psi": "stripe.asr",
     "Recorder": "stripe.hooks",
     "Recording": "stripe.recording",
+    "audit": "stripe.experiments.audit",
     "build": "stripe.backbones",
     "find_gates": "stripe.gates",
     "freeze": "stripe.gates",

@@ -3,7 +3,8 @@
 import json as jsonlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
@@ -16,6 +17,7 @@ from stripe.errors import StripeError
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from torch import nn
 
     from stripe.experiments.demo import DemoResult
 
@@ -34,9 +36,90 @@ app.command(bench_app)
 Json = Annotated[bool, Parameter(negative=(), help="Print JSON instead of a table.")]
 Recorded = Annotated[Path, Parameter(help="Directory of the recording.")]
 Gate = Annotated[str | None, Parameter(help="Name of the gate; by default the deepest.")]
+Gates = Annotated[str, Parameter(help='"all", a name, or a pattern such as "layer3.*".')]
 Epoch = Annotated[int | None, Parameter(help="Epoch; by default the last.")]
 Seed = Annotated[int, Parameter(help="Seed of everything random.")]
 Picture = Annotated[Path, Parameter(help="The picture to write: .png, .pdf or .svg.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """The network and the images that a command is about.
+
+    Parameters
+    ----------
+    model
+        timm:NAME, tv:NAME, module:function, the directory of a training run, or a name for
+        stripe.build.
+    weights
+        A state_dict, as .safetensors or of tensors saved by torch; without it, and without
+        --pretrained, the weights are random.
+    pretrained
+        Fetch the weights that timm or torchvision publish.
+    attention
+        Attention module, for a name for stripe.build.
+    num_classes
+        Outputs of the network.
+    images
+        A folder of images or of class folders, or a data set; by default that of a training run.
+    image_size
+        Side of the images; by default what timm says of the network, or 224.
+    batch_size
+        Images per forward pass.
+    limit
+        Use at most so many images.
+    device
+        auto, cpu, cuda or cuda:N.
+    seed
+        Of random weights, and of which images are drawn.
+    """
+
+    model: str
+    weights: Path | None = None
+    pretrained: Annotated[bool, Parameter(negative=())] = False
+    attention: str | None = None
+    num_classes: int = 1000
+    images: str | None = None
+    image_size: int | None = None
+    batch_size: int = 64
+    limit: int = 1000
+    device: str = "auto"
+    seed: int = 0
+
+    def load(self) -> "tuple[nn.Module, Iterable[Any], str]":
+        """Return the network on its device, a loader of images, and what they are called."""
+        from stripe.experiments.subject import dataset_of, load_images
+        from stripe.train.device import resolve_device
+
+        images = self.images or dataset_of(self.model)
+        if images is None:
+            raise StripeError("--images must name a folder of images or a data set, got nothing")
+        network = self.load_network()
+        loader = load_images(
+            images,
+            network,
+            image_size=self.image_size,
+            batch_size=self.batch_size,
+            limit=self.limit,
+            seed=self.seed,
+        )
+        return network.to(resolve_device(self.device)), loader, images
+
+    def load_network(self) -> "nn.Module":
+        """Return the network, on the CPU."""
+        from stripe.experiments.subject import has_weights, load_network
+
+        if not (self.weights or self.pretrained or has_weights(self.model)):
+            print("the weights are random: give --weights or --pretrained", file=sys.stderr)
+        return load_network(
+            self.model,
+            weights=self.weights,
+            pretrained=self.pretrained,
+            num_classes=self.num_classes,
+            attention=self.attention,
+            seed=self.seed,
+        )
 
 
 @app.command
@@ -110,6 +193,131 @@ def verify(recording: Recorded, *, json: Json = False) -> None:
         f"{recording}: {table['epoch'].nunique()} epochs, {len(table)} files, "
         f"{table['rows'].sum()} rows, {table['bytes'].sum():,} bytes, all whole"
     )
+    return None
+
+
+@app.command
+def record(
+    subject: Subject,
+    *,
+    out: Path,
+    epoch: int = 0,
+    gates: Gates = "all",
+    spatial: Annotated[bool, Parameter(negative=())] = False,
+    moments_only: Annotated[bool, Parameter(negative=())] = False,
+    json: Json = False,
+) -> None:
+    """Record the gates of a network over images, one epoch.
+
+    Parameters
+    ----------
+    out
+        A new directory, or a recording of the same gates.
+    epoch
+        The number of the epoch.
+    spatial
+        Also record spatial attention maps.
+    moments_only
+        Keep mean, spread and range of every channel, and no values.
+    """
+    from stripe import Recorder
+    from stripe.hooks.batches import tensors_of
+
+    network, loader, images = subject.load()
+    example = tensors_of(next(iter(loader)))[0]
+    options = {"spatial": spatial, "values": not moments_only, "gates": gates}
+    about = {"name": subject.model, "dataset": images, "seed": subject.seed}
+    with Recorder(network, out, example, **options, **about) as recorder:  # type: ignore[arg-type]
+        recorder.record(loader, epoch)
+    if json:
+        _print_json({"recording": str(out), "epoch": epoch, "gates": len(recorder.gates)})
+    else:
+        print(f"{out}: epoch {epoch}, {len(recorder.gates)} gates")
+
+
+@app.command
+def audit(
+    subject: Subject,
+    *,
+    out: Path = Path("report.html"),
+    threshold: float = 0.99,
+    rounds: int = 11,
+    json: Json = False,
+) -> None:
+    """Measure whether a network's attention is a constant, and write an HTML report.
+
+    Parameters
+    ----------
+    out
+        The report.
+    threshold
+        The least share of predictions that must stay, 0 to 1.
+    rounds
+        Timed passes with gates and without.
+    """
+    import stripe
+
+    network, loader, images = subject.load()
+    found = stripe.audit(
+        network,
+        loader,
+        out,
+        threshold=threshold,
+        limit=subject.limit,
+        rounds=rounds,
+        name=subject.model,
+        dataset=images,
+    )
+    if json:
+        return _print_json(found.to_json())
+    columns = ["gate", "channels", "eta2", "median_std", "relative_spread", "folded"]
+    print(found.gates[columns].to_string(index=False, float_format="%.4f"))
+    last = found.greedy.iloc[-1]
+    print(
+        f"\n{len(found.recommended)} of {len(found.gates)} gates freeze with at least "
+        f"{100 * threshold:g} % of predictions kept; all of them keep {100 * last.agreement:.1f} %"
+    )
+    print(f"attention is {100 * found.attention_share:.0f} % of the time of a forward pass")
+    print(f"report  {out}")
+    return None
+
+
+@app.command
+def freeze(
+    subject: Subject,
+    *,
+    recording: Path,
+    out: Path,
+    gates: Gates = "all",
+    epoch: Epoch = None,
+    fold: bool = True,
+    json: Json = False,
+) -> None:
+    """Replace gates by their recorded means, fold them, and write the weights.
+
+    Parameters
+    ----------
+    recording
+        Where the means come from.
+    out
+        The weights of the frozen network, .safetensors.
+    fold
+        Fold constants into the layers beside them.
+    """
+    from safetensors.torch import save_model
+
+    import stripe
+
+    network = subject.load_network()
+    data = stripe.open_recording(recording)
+    frozen = stripe.freeze(network, data, gates=gates, epoch=epoch, fold=fold)
+    report, error = vars(frozen)["fold_report"], vars(frozen)["fold_error"]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_model(frozen, str(out))
+    if json:
+        return _print_json({"fold_error": error, "gates": report.to_dict("records")})
+    print(report.to_string(index=False))
+    print(f"\n{report['folded'].sum()} of {len(report)} gates folded, error {error:.1e}: {out}")
     return None
 
 
@@ -275,10 +483,13 @@ def _print_json(value: Any) -> None:
     print(jsonlib.dumps(value, indent=1))
 
 
-def main() -> None:
-    """Run the command; an error that the user can mend is one line, and exit code 1."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; an error that the user can mend is one line, and exit code 1.
+
+    `arguments` default to those of the process.
+    """
     try:
-        app()
+        app(arguments)
     except StripeError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

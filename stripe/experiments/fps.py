@@ -1,9 +1,7 @@
 """What attention costs at inference, and what is left of it after folding (Table 1, Figure 3)."""
 
 import statistics
-import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import pandas as pd
 import torch
@@ -14,6 +12,7 @@ from tqdm.auto import tqdm
 from stripe.asr import reparameterize
 from stripe.backbones import build
 from stripe.errors import StripeError
+from stripe.experiments.timing import forward_seconds
 
 #: The attention modules of Table 1, in its order.
 TABLE_1 = ("ie", "srm", "cbam", "se", "dia", "spa")
@@ -83,14 +82,13 @@ def fps_table(
     images = torch.randn(batch_size, 3, image_size, image_size, generator=generator).to(device)
     own: dict[str, list[float]] = {name: [] for name in networks}
     beside: dict[str, list[float]] = {name: [] for name in networks}  # the bare network's
-    timed = _cuda_seconds if images.is_cuda else _seconds
     for network in networks.values():
         network.eval().to(device)
     for number in tqdm(range(rounds + 1), desc="rounds", disable=None if progress else True):
         for name, network in networks.items():
             pair = [(own[name], network), (beside[name], networks["bare"])]
             for times, each in pair if number % 2 else reversed(pair):
-                passed = timed(partial(_forward, each, images))
+                passed = forward_seconds(each, images)
                 if number:
                     times.append(passed)
     rows = [
@@ -106,7 +104,7 @@ def _row(
     name: str, network: nn.Module, image: Tensor, own: list[float], beside: list[float]
 ) -> dict[str, object]:
     with FlopCounterMode(display=False) as counter:
-        _forward(network, image)
+        forward_seconds(network, image)
     ratios = [bare / gated for bare, gated in zip(beside, own, strict=True)]
     return {
         "network": name,
@@ -115,24 +113,3 @@ def _row(
         "images_per_s": 1 / statistics.median(own),
         "ratio": statistics.median(ratios),
     }
-
-
-def _forward(network: nn.Module, images: Tensor) -> None:
-    with torch.no_grad():
-        network(images)
-
-
-def _seconds(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def _cuda_seconds(work: Callable[[], None]) -> float:
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    start.record()
-    work()
-    end.record()
-    end.synchronize()
-    milliseconds: float = start.elapsed_time(end)
-    return milliseconds / 1000

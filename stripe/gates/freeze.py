@@ -230,7 +230,7 @@ def _replace(model: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:
         new.to(device=tensor.device, dtype=tensor.dtype)
     new.training = old.training
     for parent in model.modules():
-        for name, child in parent.named_children():
+        for name, child in list(parent._modules.items()):
             if child is old:
                 setattr(parent, name, new)
     return new if model is old else model

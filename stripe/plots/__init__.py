@@ -1,7 +1,9 @@
-"""The paper's figures: each takes a recording and returns Axes; none shows or saves."""
+"""The paper's figures: each takes a recording or a table and returns Axes; none shows or saves."""
 
 from stripe.plots.channel_std import channel_std as channel_std
 from stripe.plots.epoch_difference import epoch_difference as epoch_difference
+from stripe.plots.freezing import freezing as freezing
+from stripe.plots.gate_spread import gate_spread as gate_spread
 from stripe.plots.paper import paper_style as paper_style
 from stripe.plots.paper import save_figure as save_figure
 from stripe.plots.stripes import stripes as stripes

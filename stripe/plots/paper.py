@@ -1,6 +1,7 @@
 """Figures as a paper prints them, and as files."""
 
 from contextlib import AbstractContextManager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,10 @@ def paper_style() -> AbstractContextManager[None]:
     return mpl.rc_context(_STYLE)
 
 
-def save_figure(ax: Axes, *paths: Path) -> None:
+def save_figure(ax: Axes, *paths: Path | BytesIO) -> None:
     """Write the figure of `ax` to each of `paths`, whose suffix is the format, and close it.
+
+    A buffer gets a PNG.
 
     Raises
     ------
@@ -45,6 +48,9 @@ def save_figure(ax: Axes, *paths: Path) -> None:
     figure: Any = ax.get_figure(root=True)
     try:
         for path in paths:
+            if isinstance(path, BytesIO):
+                figure.savefig(path, dpi=DPI, format="png")
+                continue
             if path.suffix not in FORMATS:
                 raise StripeError(f"a picture ends in {', '.join(FORMATS)}, got {path}")
             # Without a date in it, the same picture is the same file.

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import torch
 from jaxtyping import Float, Int64
+from safetensors.torch import save_model
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
@@ -68,8 +69,9 @@ class TrainResult:
 def train(config: TrainConfig, *, progress: bool = True) -> TrainResult:
     """Train a network as `config` says.
 
-    The run leaves `config.json` (with versions), `history.csv` and, on request, `recording/` in
-    `config.out`. Ctrl-C leaves the epochs that were finished.
+    The run leaves `config.json` (with versions), `history.csv`, the last weights in
+    `model.safetensors` and, on request, `recording/` in `config.out`. Ctrl-C leaves the epochs that
+    were finished.
 
     Parameters
     ----------
@@ -176,6 +178,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainResult:
             write_history(config.out / "history.csv", history)
             bar.set_postfix(loss=f"{train_loss:.3f}", test=f"{test_accuracy:.3f}")
 
+    save_model(model, str(config.out / "model.safetensors"))
     recording = config.out / "recording" if config.record else None
     return TrainResult(model, pd.DataFrame(history), recording)
 

@@ -1,0 +1,104 @@
+"""Images in a folder, of any size and format, brought to the size that a network takes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Subset
+from torchvision.datasets import ImageFolder
+from torchvision.datasets.folder import IMG_EXTENSIONS, default_loader
+from torchvision.transforms import v2
+
+from stripe.errors import DataError
+
+#: Of ImageNet, in RGB.
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def image_folder(
+    path: str | Path,
+    size: tuple[int, int] = (224, 224),
+    *,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+    crop: float = 0.875,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Dataset[Any]:
+    """Open a folder of images: resized, cropped in the centre and normalised.
+
+    Parameters
+    ----------
+    path
+        A folder of class folders, whose names in alphabetical order are the labels; or a folder of
+        images without labels.
+    size
+        Height and width that the network takes.
+    mean, std
+        Per channel, by which images scaled to [0, 1] are normalised; one number for grey images.
+    crop
+        Share of the resized image's shorter side that the crop keeps.
+    limit
+        Draw at most so many images; they keep their order.
+    seed
+        Of that draw.
+
+    Returns
+    -------
+    Dataset
+        Of (image, label), or of images; an image is (C, H, W) in float32.
+
+    Raises
+    ------
+    DataError
+        If there is no such folder, or no image in it.
+    """
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        raise DataError(f"images must be a folder, and {root} is none; give one of image files")
+    side = round(min(size) / crop)
+    transform = v2.Compose([
+        v2.PILToTensor(),
+        *([v2.Grayscale()] if len(mean) == 1 else []),
+        v2.Resize(side, interpolation=v2.InterpolationMode.BICUBIC, antialias=True),
+        v2.CenterCrop(size),
+        v2.ToDtype(torch.float32, scale=True),
+        v2.Normalize(list(mean), list(std)),
+    ])  # fmt: skip
+    data: Any = _open(root, transform)
+    if limit is None or len(data) <= limit:
+        whole: Dataset[Any] = data
+        return whole
+    generator = torch.Generator().manual_seed(seed)
+    return Subset(data, sorted(torch.randperm(len(data), generator=generator)[:limit].tolist()))
+
+
+def _open(root: Path, transform: v2.Compose) -> Any:
+    if any(path.is_dir() and not path.name.startswith(".") for path in root.iterdir()):
+        try:
+            return ImageFolder(str(root), transform)
+        except FileNotFoundError as error:
+            raise DataError(f"each class folder must hold images: {error}") from None
+    return _Flat(root, transform)
+
+
+class _Flat(Dataset[Tensor]):
+    """Images side by side in one folder, in the order of their names."""
+
+    def __init__(self, root: Path, transform: v2.Compose) -> None:
+        self.files = sorted(p for p in root.iterdir() if p.suffix.lower() in IMG_EXTENSIONS)
+        self.transform = transform
+        if not self.files:
+            raise DataError(
+                f"{root} holds no images; give a folder of {', '.join(IMG_EXTENSIONS)} files, or "
+                "of one folder per class"
+            )
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Tensor:
+        image: Tensor = self.transform(default_loader(str(self.files[index])))
+        return image

@@ -1,0 +1,261 @@
+"""Measure whether the attention that a network pays for at inference is a constant."""
+
+import json
+import statistics
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from stripe.errors import ModelError, StripeError
+from stripe.experiments.audit_report import write_report
+from stripe.experiments.timing import forward_seconds
+from stripe.gates import find_gates, freeze, undisturbed
+from stripe.gates.unwrap import device_of, unwrapped
+from stripe.hooks import Recorder
+from stripe.hooks.batches import numbered_batches
+from stripe.recording import Recording, open_recording
+from stripe.stats import channel_moments, stripe_index
+from stripe.versions import command_line, library_versions
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found.
+
+    Parameters
+    ----------
+    model, dataset
+        What was looked at, in words.
+    images
+        How many images the means come from, and how many others agreement is measured on.
+    gates
+        One row per gate, in forward order: gate, owner_class, channels, eta2, median_std (over
+        channels), relative_spread (root mean square spread over images, relative to the mean), and
+        as in `stripe.freeze` frozen, folded, into, reason.
+    greedy
+        One row per number of frozen gates, from none to all, the most constant (smallest
+        relative_spread) first: frozen, gate (the last one frozen), agreement (share of images with
+        the prediction of the untouched network), accuracy (NaN without labels).
+    recommended
+        The largest of these sets whose agreement is at least `threshold`.
+    threshold
+        The least agreement.
+    milliseconds
+        Of a forward pass: "gates" in place, "frozen" all of them, medians; "batch_size" images.
+    attention_share
+        Share of the time with gates that is gone when all are frozen and folded.
+    fold_error
+        Of `stripe.freeze` with all gates.
+    out
+        The report.
+    """
+
+    model: str
+    dataset: str
+    images: tuple[int, int]
+    gates: pd.DataFrame
+    greedy: pd.DataFrame
+    recommended: list[str]
+    threshold: float
+    milliseconds: dict[str, float]
+    attention_share: float
+    fold_error: float
+    out: Path | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        values = asdict(self) | {"out": None if self.out is None else str(self.out)}
+        for name in ("gates", "greedy"):
+            values[name] = json.loads(getattr(self, name).to_json(orient="records"))
+        return values
+
+
+def audit(
+    model: nn.Module,
+    loader: Iterable[Any],
+    out: str | Path | None = "report.html",
+    *,
+    threshold: float = 0.99,
+    limit: int = 1000,
+    rounds: int = 11,
+    name: str | None = None,
+    dataset: str = "",
+    progress: bool = True,
+) -> Audit:
+    """Measure whether a network's attention is a constant, and what it would cost to freeze it.
+
+    The gates' means are taken from every other image, and the frozen network is compared with the
+    untouched one on the rest, so that no image is judged by a mean that it is part of.
+
+    Parameters
+    ----------
+    model
+        Any network with gates that puts out class scores (B, classes); it is left as it was.
+    loader
+        Batches of images, or (images, labels), as for `stripe.record`.
+    out
+        A self-contained HTML report; None for none.
+    threshold
+        The least agreement that the recommended set of gates keeps, 0 to 1.
+    limit
+        Use at most so many images, the first of the loader; they are kept in memory.
+    rounds
+        Timed passes with gates and without, in turns.
+    name, dataset
+        What the report calls the network and the images.
+    progress
+        Show progress bars.
+
+    Returns
+    -------
+    Audit
+        Tables and numbers; the report holds the same with pictures.
+
+    Raises
+    ------
+    ModelError
+        If the network has no gates, or does not put out class scores.
+    StripeError
+        If there are fewer than 4 images, or the report cannot be written.
+
+    Notes
+    -----
+    Agreement is with the network's own predictions, so it asks what changes and not what is right;
+    accuracy asks that, where there are labels. An agreement p on n images is known to about
+    2 sqrt(p (1 - p) / n). The share of latency depends on the machine and the batch size.
+    """
+    if not 0 <= threshold <= 1:
+        raise StripeError(f"a threshold lies between 0 and 1, got {threshold}")
+    model = unwrapped(model)
+    device = device_of(model)
+    images, labels = _gather(loader, limit)
+    images = images.to(device)
+    known, held_out = images[::2], images[1::2]
+    truth = None if labels is None else labels[1::2].to(device)
+    if not find_gates(model, images[:2]):
+        raise ModelError(
+            f"no gates were found in this {type(model).__name__}, so there is nothing to audit"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        with Recorder(model, Path(folder) / "gates", known[:2], gates="all") as recorder:
+            recorder.record(known.split(BATCH), 0, progress=progress)
+        recording = open_recording(Path(folder) / "gates")
+        gates, greedy, folded = _measure(model, recording, held_out, truth, progress)
+        milliseconds = _latency(model, folded, held_out[:BATCH], rounds)
+        enough = greedy[greedy["agreement"] >= threshold]
+        count = int(enough["frozen"].max()) if len(enough) else 0
+        found = Audit(
+            model=name or type(model).__name__,
+            dataset=dataset,
+            images=(len(known), len(held_out)),
+            gates=gates,
+            greedy=greedy,
+            recommended=greedy["gate"].iloc[1 : count + 1].tolist(),
+            threshold=threshold,
+            milliseconds=milliseconds,
+            attention_share=1 - milliseconds["frozen"] / milliseconds["gates"],
+            fold_error=float(vars(folded)["fold_error"]),
+            out=None if out is None else Path(out).expanduser(),
+        )
+        if found.out is not None:
+            about = {"command": command_line(), "versions": library_versions(), "device": device}
+            write_report(found.out, found, recording, about)
+    return found
+
+
+def _gather(loader: Iterable[Any], limit: int) -> tuple[Tensor, Tensor | None]:
+    """Return the first images of a loader, and their labels if all have some."""
+    images: list[Tensor] = []
+    labels: list[Tensor] = []
+    for _, batch, of_batch in numbered_batches(loader):
+        if images and batch.shape[1:] != images[0].shape[1:]:
+            raise StripeError(
+                f"images must all have one size, got {tuple(images[0].shape[1:])} and "
+                f"{tuple(batch.shape[1:])}; resize them"
+            )
+        images.append(batch)
+        if of_batch is not None:
+            labels.append(of_batch)
+        if sum(map(len, images)) >= limit:
+            break
+    count = sum(map(len, images))
+    if min(count, limit) < 4:
+        raise StripeError(f"an audit needs at least 4 images, got {min(count, limit)}")
+    whole = torch.cat(labels)[:limit] if sum(map(len, labels)) == count else None
+    return torch.cat(images)[:limit], whole
+
+
+def _measure(
+    model: nn.Module,
+    recording: Recording,
+    images: Tensor,
+    labels: Tensor | None,
+    progress: bool,
+) -> tuple[pd.DataFrame, pd.DataFrame, nn.Module]:
+    """Return the table of gates, what freezing them one after the other costs, and all folded."""
+    moments = channel_moments(recording)
+    everything = freeze(model, moments)
+    gates = _table(recording, moments, vars(everything)["fold_report"])
+    frozen = gates[gates["frozen"]].sort_values("relative_spread", kind="stable")
+    order = frozen["gate"].tolist()
+    before = _predictions(model, images)
+    rows = [_row(0, "", before, before, labels)]
+    for count in tqdm(range(1, len(order) + 1), "freeze", disable=None if progress else True):
+        if count == len(order):
+            now = everything
+        else:
+            now = freeze(model, moments, gates=order[:count], fold=False)
+        rows.append(_row(count, order[count - 1], before, _predictions(now, images), labels))
+    return gates, pd.DataFrame(rows), everything
+
+
+def _row(
+    count: int, gate: str, before: Tensor, now: Tensor, labels: Tensor | None
+) -> dict[str, Any]:
+    return {
+        "frozen": count,
+        "gate": gate,
+        "agreement": (now == before).double().mean().item(),
+        "accuracy": float("nan") if labels is None else (now == labels).double().mean().item(),
+    }
+
+
+def _table(recording: Recording, moments: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
+    index = stripe_index(moments).drop(columns=["epoch"])
+    mean = moments.groupby("gate", sort=False)["mean"].apply(lambda m: float((m**2).mean() ** 0.5))
+    index["relative_spread"] = index["within_var"] ** 0.5 / index["gate"].map(mean)
+    known = recording.gates[["name", "owner_class", "kind", "channels"]]
+    table = known.rename(columns={"name": "gate"}).merge(index, on="gate").merge(folds, on="gate")
+    return table.drop(columns=["between_var", "within_var"])
+
+
+def _predictions(model: nn.Module, images: Tensor) -> Tensor:
+    with undisturbed(model):
+        scores = [model(batch) for batch in images.split(BATCH)]
+    if not isinstance(scores[0], Tensor) or scores[0].ndim != 2:
+        came = tuple(scores[0].shape) if isinstance(scores[0], Tensor) else type(scores[0]).__name__
+        raise ModelError(f"an audit needs class scores (B, classes) from the network, got {came}")
+    return torch.cat(scores).argmax(1)
+
+
+def _latency(model: nn.Module, frozen: nn.Module, images: Tensor, rounds: int) -> dict[str, float]:
+    """Return the median milliseconds of a pass with gates and frozen, taken in turns."""
+    seconds: dict[str, list[float]] = {"gates": [], "frozen": []}
+    networks = {"gates": model, "frozen": frozen}
+    for number in range(rounds + 1):
+        for key in networks if number % 2 else reversed(networks):
+            with undisturbed(networks[key]):
+                passed = forward_seconds(networks[key], images)
+            if number:
+                seconds[key].append(passed)
+    medians = {key: 1000 * statistics.median(times) for key, times in seconds.items()}
+    return {**medians, "batch_size": len(images)}

@@ -1,0 +1,63 @@
+"""The report of an audit: one HTML file with everything in it."""
+
+import base64
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.axes import Axes
+
+from stripe import plots
+from stripe.errors import StripeError
+from stripe.recording import Recording
+
+if TYPE_CHECKING:
+    from stripe.experiments.audit import Audit
+
+
+def write_report(path: Path, audit: "Audit", recording: Recording, about: dict[str, Any]) -> None:
+    """Write an audit as HTML, with its pictures inside.
+
+    Raises
+    ------
+    StripeError
+        If the file cannot be written.
+    """
+    templates = Environment(
+        loader=PackageLoader("stripe.experiments"), autoescape=True, undefined=StrictUndefined
+    )
+    page = templates.get_template("audit.html").render(
+        audit=audit,
+        gates=audit.gates.to_dict("records"),
+        order={gate: number for number, gate in enumerate(audit.greedy["gate"])},
+        first=audit.greedy.iloc[0],
+        last=audit.greedy.iloc[-1],
+        chosen=audit.greedy.iloc[len(audit.recommended)],
+        pictures=_pictures(audit, recording),
+        about=about,
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise StripeError(f"cannot write the report {path}: {error.strerror}") from error
+
+
+def _pictures(audit: "Audit", recording: Recording) -> dict[str, str]:
+    """Return the pictures by name, as data URLs."""
+    ordered = audit.gates.sort_values("relative_spread", kind="stable")["gate"]
+    with plots.paper_style():
+        drawn = {
+            "spread": plots.gate_spread(recording),
+            "freezing": plots.freezing(audit.greedy, threshold=audit.threshold),
+            "most": plots.stripes(recording, gate=ordered.iloc[0], side="after"),
+            "least": plots.stripes(recording, gate=ordered.iloc[-1], side="after"),
+        }
+        return {name: _data_url(ax) for name, ax in drawn.items()}
+
+
+def _data_url(ax: Axes) -> str:
+    png = io.BytesIO()
+    plots.save_figure(ax, png)
+    return f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"

@@ -1,0 +1,214 @@
+"""The network and the images that a command is about."""
+
+import json
+import sys
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+from torch.utils.data import DataLoader
+
+from stripe.backbones import build
+from stripe.data import DeviceLoader, image_folder, list_datasets, load_dataset
+from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
+from stripe.errors import ModelError
+from stripe.gates import undisturbed
+
+#: What a training run leaves of its network.
+RUN_WEIGHTS = "model.safetensors"
+
+
+def load_network(
+    model: str,
+    *,
+    weights: Path | None = None,
+    pretrained: bool = False,
+    num_classes: int = 1000,
+    attention: str | None = None,
+    seed: int = 0,
+) -> nn.Module:
+    """Return the network that a command line names, in evaluation.
+
+    Parameters
+    ----------
+    model
+        "timm:NAME", "tv:NAME", "module:function" (imported from the working directory too, called
+        without arguments), a name for `stripe.build`, or the directory of a training run.
+    weights
+        A state_dict: .safetensors, or a file that `torch.save` wrote, of tensors only.
+    pretrained
+        Take the weights that timm or torchvision publish.
+    num_classes, attention, seed
+        For `stripe.build`.
+
+    Raises
+    ------
+    UnknownNameError, ModelError
+        If there is no such network, or the weights are not its own.
+    """
+    if (Path(model) / "config.json").is_file():
+        network, found = _of_run(Path(model)), Path(model) / RUN_WEIGHTS
+        weights = weights or found
+    elif _is_function(model):
+        network = _imported(model)
+    elif pretrained:
+        network = _published(model, num_classes)
+    else:
+        network = build(model, num_classes=num_classes, attention=attention, seed=seed)
+    if weights is not None:
+        _load_weights(network, weights)
+    return network.eval()
+
+
+def load_images(
+    images: str,
+    network: nn.Module,
+    *,
+    image_size: int | None = None,
+    batch_size: int = 64,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Iterable[Any]:
+    """Return a loader of the images that a command line names, as `network` takes them.
+
+    Parameters
+    ----------
+    images
+        A data set of `stripe.data.list_datasets()`, whose test images are taken, or a folder.
+    image_size
+        Side of the images; by default what timm says of the network, or 224. Not for data sets.
+    limit
+        Take at most so many.
+
+    Notes
+    -----
+    Labels of a folder are left out where it has another number of classes than the network.
+    """
+    if images in list_datasets():
+        test = load_dataset(images, "test")
+        return DeviceLoader(test if limit is None else test.head(limit), batch_size)
+    said = getattr(network, "pretrained_cfg", {})
+    size = (image_size, image_size) if image_size else tuple(said.get("input_size", ()))[1:]
+    folder = image_folder(
+        images,
+        size or (224, 224),
+        mean=said.get("mean", IMAGENET_MEAN),
+        std=said.get("std", IMAGENET_STD),
+        crop=said.get("crop_pct") or 0.875,
+        limit=limit,
+        seed=seed,
+    )
+    # Folder names are numbered in their order: of another number of classes they mean nothing here.
+    collate = None if _comparable(network, folder) else _without_labels
+    return DataLoader(folder, batch_size, collate_fn=collate)
+
+
+def has_weights(model: str) -> bool:
+    """Tell whether what a model is named by brings weights: a run, or a function of one's own."""
+    return dataset_of(model) is not None or _is_function(model)
+
+
+def _is_function(model: str) -> bool:
+    return ":" in model and model.partition(":")[0] not in ("timm", "tv")
+
+
+def dataset_of(model: str) -> str | None:
+    """Return the data set of a training run, None if `model` is none."""
+    config = Path(model) / "config.json"
+    return str(json.loads(config.read_text())["dataset"]) if config.is_file() else None
+
+
+def _of_run(run: Path) -> nn.Module:
+    config = json.loads((run / "config.json").read_text())
+    data = load_dataset(config["dataset"], "test")
+    return build(
+        config["backbone"],
+        num_classes=len(data.classes),
+        in_channels=data.images.shape[1],
+        attention=config["attention"],
+        asr=config["asr"],
+    )
+
+
+def _imported(model: str) -> nn.Module:
+    module, _, function = model.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        network = getattr(import_module(module), function)()
+    except (ImportError, AttributeError) as error:
+        raise ModelError(
+            f"a model is timm:NAME, tv:NAME, module:function or a name for stripe.build, and "
+            f"{model!r} is none of them: {error}"
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise ModelError(f"{model} must return an nn.Module, got {type(network).__name__}")
+    return network
+
+
+def _published(model: str, num_classes: int) -> nn.Module:
+    library, _, name = model.partition(":")
+    if library not in ("timm", "tv"):
+        raise ModelError(f"timm and torchvision publish weights, and {model!r} is of neither")
+    try:
+        if library == "timm":
+            network: nn.Module = timm.create_model(name, pretrained=True, num_classes=num_classes)
+            return network
+        from torchvision.models import get_model
+
+        network = get_model(name, weights="DEFAULT")
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"the weights of {model} could not be fetched: {reason}; give a file with --weights"
+        ) from error
+    return network
+
+
+def _load_weights(network: nn.Module, path: Path) -> None:
+    """Load a state_dict, also one that a training script nested or prefixed."""
+    if not path.is_file():
+        raise ModelError(f"weights must be a file, and {path} is none")
+    state: Any
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or ["unreadable"])[0]
+        raise ModelError(f"{path} is no state_dict of tensors: {reason}") from error
+    except Exception as error:  # weights_only refuses anything but tensors, by an error of pickle
+        raise ModelError(f"{path} must hold tensors only, and holds code or objects") from error
+    for key in ("state_dict_ema", "state_dict", "model_ema", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+            break
+    if not isinstance(state, dict):
+        raise ModelError(f"{path} must hold a state_dict, got {type(state).__name__}")
+    state = {key.removeprefix("module.").replace("_orig_mod.", ""): v for key, v in state.items()}
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:]]
+        raise ModelError(f"{path} does not fit the network: {lines[0][:300]}") from error
+
+
+def _comparable(network: nn.Module, folder: Any) -> bool:
+    """Tell whether the labels of a folder can be the classes of a network, by their number."""
+    classes = getattr(getattr(folder, "dataset", folder), "classes", None)
+    if classes is None:
+        return True
+    with undisturbed(network):
+        scores = network(folder[0][0][None])
+    return isinstance(scores, torch.Tensor) and scores.shape[-1] == len(classes)
+
+
+def _without_labels(items: list[Any]) -> torch.Tensor:
+    return torch.stack([image for image, _ in items])

@@ -1,0 +1,45 @@
+"""What freezing ever more gates costs."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from stripe.plots.axes import axes_or_new
+
+
+def freezing(
+    data: pd.DataFrame, *, threshold: float | None = None, ax: Axes | None = None, **kwargs: Any
+) -> Axes:
+    """Draw agreement, and accuracy where it is known, against the number of frozen gates.
+
+    Parameters
+    ----------
+    data
+        As `stripe.audit` gives it: frozen (a number of gates), agreement (0 to 1, with the
+        network whose gates look at the image), accuracy (0 to 1, or NaN).
+    threshold
+        An agreement to mark with a line.
+    ax
+        Axes to draw on; by default new ones.
+    **kwargs
+        For both `Axes.plot`.
+
+    Returns
+    -------
+    Axes
+        `ax`.
+    """
+    ax = axes_or_new(ax)
+    style = {"linewidth": 1, "marker": "o", "markersize": 2.5, **kwargs}
+    ax.plot(data["frozen"], 100 * data["agreement"], label="agreement", **style)
+    if data["accuracy"].notna().any():
+        ax.plot(data["frozen"], 100 * data["accuracy"], label="accuracy", **style)
+    if threshold is not None:
+        ax.axhline(100 * threshold, color="gray", linewidth=0.8, linestyle="--", label="threshold")
+    ax.set(xlabel="frozen gates, most constant first", ylabel="images (%)")
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    ax.set_xlim(0, max(1, data["frozen"].max()))
+    ax.legend(frameon=False)
+    return ax
