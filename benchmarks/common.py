@@ -32,7 +32,7 @@ def interleaved(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[s
     """
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
-        for name, way in ways.items() if number % 2 else reversed(ways.items()):
+        for name, way in ways.items() if number % 2 else reversed(list(ways.items())):
             started = time.perf_counter()
             way()
             if number:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from stripe.experiments.audit import audit as audit
     from stripe.gates import find_gates as find_gates
     from stripe.gates import freeze as freeze
+    from stripe.gradcam import MeanCam as MeanCam
+    from stripe.gradcam import mean_cam as mean_cam
     from stripe.hooks import Recorder as Recorder
     from stripe.hooks import record as record
     from stripe.recording import Gate as Gate
@@ -34,6 +36,7 @@ _HOME = {
     "Audit": "stripe.experiments.audit",
     "Gate": "stripe.recording",
     "Gated": "stripe.asr",
+    "MeanCam": "stripe.gradcam",
     "Psi": "stripe.asr",
     "Recorder": "stripe.hooks",
     "Recording": "stripe.recording",
@@ -44,6 +47,7 @@ _HOME = {
     "insert": "stripe.asr",
     "list_attentions": "stripe.attention",
     "list_backbones": "stripe.backbones",
+    "mean_cam": "stripe.gradcam",
     "open_recording": "stripe.recording",
     "plots": "stripe.plots",
     "record": "stripe.hooks",

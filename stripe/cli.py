@@ -44,8 +44,8 @@ Picture = Annotated[Path, Parameter(help="The picture to write: .png, .pdf or .s
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Subject:
-    """The network and the images that a command is about.
+class Network:
+    """The network that a command is about.
 
     Parameters
     ----------
@@ -61,16 +61,6 @@ class Subject:
         Attention module, for a name for stripe.build.
     num_classes
         Outputs of the network.
-    images
-        A folder of images or of class folders, or a data set; by default that of a training run.
-    image_size
-        Side of the images; by default what timm says of the network, or 224.
-    batch_size
-        Images per forward pass.
-    limit
-        Use at most so many images.
-    device
-        auto, cpu, cuda or cuda:N.
     seed
         Of random weights, and of which images are drawn.
     """
@@ -80,18 +70,64 @@ class Subject:
     pretrained: Annotated[bool, Parameter(negative=())] = False
     attention: str | None = None
     num_classes: int = 1000
+    seed: int = 0
+
+    def load_network(self) -> "nn.Module":
+        """Return the network, on the CPU."""
+        from stripe.experiments.subject import load_network
+
+        if not self.has_weights():
+            print("the weights are random: give --weights or --pretrained", file=sys.stderr)
+        return load_network(
+            self.model,
+            weights=self.weights,
+            pretrained=self.pretrained,
+            num_classes=self.num_classes,
+            attention=self.attention,
+            seed=self.seed,
+        )
+
+    def has_weights(self) -> bool:
+        """Tell whether the network has other weights than random ones."""
+        from stripe.experiments.subject import has_weights
+
+        return bool(self.weights) or self.pretrained or has_weights(self.model)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Subject(Network):
+    """The network and the images that a command is about.
+
+    Parameters
+    ----------
+    images
+        A folder of images or of class folders, or the data set fashion-mini; by default that of a
+        training run.
+    image_size
+        Side of the images; by default what timm says of the network, or 224.
+    batch_size
+        Images per forward pass.
+    limit
+        Use at most so many images; by default all, and of an audit 1,000.
+    device
+        auto, cpu, cuda or cuda:N.
+    """
+
     images: str | None = None
     image_size: int | None = None
     batch_size: int = 64
-    limit: int = 1000
+    limit: int | None = None
     device: str = "auto"
-    seed: int = 0
 
     def load(self) -> "tuple[nn.Module, Iterable[Any], str]":
         """Return the network on its device, a loader of images, and what they are called."""
         from stripe.experiments.subject import dataset_of, load_images
         from stripe.train.device import resolve_device
 
+        for name in ("batch_size", "limit", "image_size"):
+            if (count := getattr(self, name)) is not None and count < 1:
+                raise StripeError(f"--{name.replace('_', '-')} must be at least 1, got {count}")
         images = self.images or dataset_of(self.model)
         if images is None:
             raise StripeError("--images must name a folder of images or a data set, got nothing")
@@ -105,21 +141,6 @@ class Subject:
             seed=self.seed,
         )
         return network.to(resolve_device(self.device)), loader, images
-
-    def load_network(self) -> "nn.Module":
-        """Return the network, on the CPU."""
-        from stripe.experiments.subject import has_weights, load_network
-
-        if not (self.weights or self.pretrained or has_weights(self.model)):
-            print("the weights are random: give --weights or --pretrained", file=sys.stderr)
-        return load_network(
-            self.model,
-            weights=self.weights,
-            pretrained=self.pretrained,
-            num_classes=self.num_classes,
-            attention=self.attention,
-            seed=self.seed,
-        )
 
 
 @app.command
@@ -228,11 +249,13 @@ def record(
     options = {"spatial": spatial, "values": not moments_only, "gates": gates}
     about = {"name": subject.model, "dataset": images, "seed": subject.seed}
     with Recorder(network, out, example, **options, **about) as recorder:  # type: ignore[arg-type]
-        recorder.record(loader, epoch)
+        count = recorder.record(loader, epoch)
     if json:
-        _print_json({"recording": str(out), "epoch": epoch, "gates": len(recorder.gates)})
+        found = {"epoch": epoch, "images": count, "gates": len(recorder.gates)}
+        _print_json({"recording": str(out), **found})
     else:
-        print(f"{out}: epoch {epoch}, {len(recorder.gates)} gates")
+        print(f"{out}: epoch {epoch}, {count} images, {len(recorder.gates)} gates")
+        print(f'open it in Python: stripe.open_recording("{out}")')
 
 
 @app.command
@@ -263,9 +286,10 @@ def audit(
         loader,
         out,
         threshold=threshold,
-        limit=subject.limit,
+        limit=1000 if subject.limit is None else subject.limit,
+        batch_size=subject.batch_size,
         rounds=rounds,
-        name=subject.model,
+        name=subject.model if subject.has_weights() else f"{subject.model} (random weights)",
         dataset=images,
     )
     if json:
@@ -275,16 +299,18 @@ def audit(
     last = found.greedy.iloc[-1]
     print(
         f"\n{len(found.recommended)} of {len(found.gates)} gates freeze with at least "
-        f"{100 * threshold:g} % of predictions kept; all of them keep {100 * last.agreement:.1f} %"
+        f"{100 * threshold:g} % of predictions kept; all {last.frozen} that can be frozen keep "
+        f"{100 * last.agreement:.1f} % ({found.images[1]} images)"
     )
-    print(f"attention is {100 * found.attention_share:.0f} % of the time of a forward pass")
+    share = max(0.0, 100 * found.attention_share)
+    print(f"attention is {share:.0f} % of the time of a forward pass")
     print(f"report  {out}")
     return None
 
 
 @app.command
 def freeze(
-    subject: Subject,
+    subject: Network,
     *,
     recording: Path,
     out: Path,
@@ -295,6 +321,8 @@ def freeze(
 ) -> None:
     """Replace gates by their recorded means, fold them, and write the weights.
 
+    Beside the weights lies W.frozen.json, by which --weights takes the same gates out again.
+
     Parameters
     ----------
     recording
@@ -304,20 +332,75 @@ def freeze(
     fold
         Fold constants into the layers beside them.
     """
-    from safetensors.torch import save_model
-
     import stripe
+    from stripe.experiments.subject import write_frozen
 
     network = subject.load_network()
     data = stripe.open_recording(recording)
     frozen = stripe.freeze(network, data, gates=gates, epoch=epoch, fold=fold)
     report, error = vars(frozen)["fold_report"], vars(frozen)["fold_error"]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_model(frozen, str(out))
+    taken = report[report["frozen"]]
+    channels = {gate.name: gate.channels for gate in data.header.gates}
+    recipe = {
+        "model": subject.model,
+        "recording": str(recording),
+        "input_shape": data.header.input_shape,
+        "gates": [
+            {"gate": row.gate, "folded": bool(row.folded), "channels": channels[row.gate]}
+            for row in taken.itertuples()
+        ],
+    }
+    write_frozen(frozen, out, recipe)
     if json:
         return _print_json({"fold_error": error, "gates": report.to_dict("records")})
     print(report.to_string(index=False))
-    print(f"\n{report['folded'].sum()} of {len(report)} gates folded, error {error:.1e}: {out}")
+    print(
+        f"\n{len(taken)} of {len(report)} gates frozen, {report['folded'].sum()} folded, error "
+        f"{error:.1e}: {out}\nuse them with --model {subject.model} --weights {out}"
+    )
+    return None
+
+
+@app.command
+def cam(
+    subject: Subject,
+    *,
+    layer: str,
+    out: Picture,
+    target: Annotated[
+        str, Parameter(help="predicted, label or the number of a class.")
+    ] = "predicted",
+    method: str = "GradCAM",
+    image: bool = True,
+    json: Json = False,
+) -> None:
+    """Draw the average Grad-CAM map over images (Figure 4).
+
+    Parameters
+    ----------
+    layer
+        Dotted name of the layer, as a rule the last block.
+    method
+        GradCAM, or any other class of the grad-cam library.
+    image
+        Lay the map over the mean image.
+    """
+    from stripe import mean_cam, plots
+
+    network, loader, _ = subject.load()
+    if target not in ("predicted", "label") and not target.isdecimal():
+        raise StripeError(f"--target is predicted, label or a class number, got {target!r}")
+    wanted: Any = int(target) if target.isdecimal() else target
+    found = mean_cam(network, loader, layer, target=wanted, method=method)
+    with plots.paper_style():
+        plots.save_figure(plots.mean_cam(found, image=image), out)
+    shares = {"central_share": found.central_share, "uniform_share": found.uniform_share}
+    if json:
+        return _print_json({"images": found.images, **shares, "out": str(out)})
+    print(
+        f"{100 * found.central_share:.1f} % of the mean map of {found.images} images lies in the "
+        f"central quarter (uniform: 25 %)\n{out}"
+    )
     return None
 
 
@@ -425,6 +508,26 @@ def plot_stripes(
     """
     options = {"gate": gate, "epoch": epoch, "images": images, "channels": channels}
     _draw("stripes", recording, out, **options, side=side, seed=seed)
+
+
+@plot_app.command(name="spatial-attention")
+def plot_spatial_attention(
+    recording: Recorded, *, out: Picture, epoch: Epoch = None, images: int = 4, seed: Seed = 0
+) -> None:
+    """Draw the spatial attention of a few images in every block (Figure 29).
+
+    Parameters
+    ----------
+    images
+        How many, drawn at random.
+    """
+    _draw("spatial_attention", recording, out, epoch=epoch, images=images, seed=seed)
+
+
+@plot_app.command(name="gate-spread")
+def plot_gate_spread(recording: Recorded, *, out: Picture, epoch: Epoch = None) -> None:
+    """Draw how much every gate depends on the image, by depth."""
+    _draw("gate_spread", recording, out, epoch=epoch)
 
 
 @plot_app.command(name="channel-std")

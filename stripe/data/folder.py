@@ -77,8 +77,13 @@ def image_folder(
 
 def _open(root: Path, transform: v2.Compose) -> Any:
     if any(path.is_dir() and not path.name.startswith(".") for path in root.iterdir()):
+        if loose := [path for path in root.iterdir() if path.suffix.lower() in IMG_EXTENSIONS]:
+            raise DataError(
+                f"{root} must hold images or class folders, and holds both ({loose[0].name}, and "
+                "folders); put the images into a folder of their own"
+            )
         try:
-            return ImageFolder(str(root), transform)
+            return ImageFolder(str(root), transform, loader=_read)
         except FileNotFoundError as error:
             raise DataError(f"each class folder must hold images: {error}") from None
     return _Flat(root, transform)
@@ -100,5 +105,12 @@ class _Flat(Dataset[Tensor]):
         return len(self.files)
 
     def __getitem__(self, index: int) -> Tensor:
-        image: Tensor = self.transform(default_loader(str(self.files[index])))
+        image: Tensor = self.transform(_read(str(self.files[index])))
         return image
+
+
+def _read(path: str) -> Any:
+    try:
+        return default_loader(path)
+    except Exception as error:  # a damaged file raises whatever its decoder trips over
+        raise DataError(f"{path} cannot be read as an image; remove or replace it") from error

@@ -1,9 +1,10 @@
 """Measure whether the attention that a network pays for at inference is a constant."""
 
 import json
+import os
 import statistics
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,6 @@ from stripe.hooks.batches import numbered_batches
 from stripe.recording import Recording, open_recording
 from stripe.stats import channel_moments, stripe_index
 from stripe.versions import command_line, library_versions
-
-BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,7 @@ def audit(
     *,
     threshold: float = 0.99,
     limit: int = 1000,
+    batch_size: int = 64,
     rounds: int = 11,
     name: str | None = None,
     dataset: str = "",
@@ -108,6 +108,8 @@ def audit(
         The least agreement that the recommended set of gates keeps, 0 to 1.
     limit
         Use at most so many images, the first of the loader; they are kept in memory.
+    batch_size
+        Images per forward pass, in the timing too.
     rounds
         Timed passes with gates and without, in turns.
     name, dataset
@@ -130,33 +132,36 @@ def audit(
     Notes
     -----
     Agreement is with the network's own predictions, so it asks what changes and not what is right;
-    accuracy asks that, where there are labels. An agreement p on n images is known to about
-    2 sqrt(p (1 - p) / n). The share of latency depends on the machine and the batch size.
+    accuracy asks that, where there are labels. The report gives the interval within
+    which an agreement is known. The share of latency depends on the machine and the batch size.
     """
     if not 0 <= threshold <= 1:
         raise StripeError(f"a threshold lies between 0 and 1, got {threshold}")
+    if min(batch_size, rounds) < 1:
+        raise StripeError(f"batch_size and rounds are 1 or more, got {batch_size} and {rounds}")
     model = unwrapped(model)
     device = device_of(model)
+    if out is not None:
+        _check_writable(Path(out).expanduser())
     images, labels = _gather(loader, limit)
-    images = images.to(device)
-    known, held_out = images[::2], images[1::2]
-    truth = None if labels is None else labels[1::2].to(device)
+    known, held_out = images[::2].split(batch_size), images[1::2].split(batch_size)
+    truth = None if labels is None else labels[1::2].cpu()
     if not find_gates(model, images[:2]):
         raise ModelError(
             f"no gates were found in this {type(model).__name__}, so there is nothing to audit"
         )
     with tempfile.TemporaryDirectory() as folder:
-        with Recorder(model, Path(folder) / "gates", known[:2], gates="all") as recorder:
-            recorder.record(known.split(BATCH), 0, progress=progress)
+        with Recorder(model, Path(folder) / "gates", images[:2], gates="all") as recorder:
+            recorder.record(known, 0, progress=progress)
         recording = open_recording(Path(folder) / "gates")
         gates, greedy, folded = _measure(model, recording, held_out, truth, progress)
-        milliseconds = _latency(model, folded, held_out[:BATCH], rounds)
+        milliseconds = _latency(model, folded, held_out[0].to(device), rounds)
         enough = greedy[greedy["agreement"] >= threshold]
         count = int(enough["frozen"].max()) if len(enough) else 0
         found = Audit(
             model=name or type(model).__name__,
             dataset=dataset,
-            images=(len(known), len(held_out)),
+            images=(len(images[::2]), len(images[1::2])),
             gates=gates,
             greedy=greedy,
             recommended=greedy["gate"].iloc[1 : count + 1].tolist(),
@@ -167,7 +172,13 @@ def audit(
             out=None if out is None else Path(out).expanduser(),
         )
         if found.out is not None:
-            about = {"command": command_line(), "versions": library_versions(), "device": device}
+            kept = float(greedy["agreement"].iloc[count])
+            about = {
+                "command": command_line(),
+                "versions": library_versions(),
+                "device": device,
+                "interval": interval(kept, found.images[1]),
+            }
             write_report(found.out, found, recording, about)
     return found
 
@@ -197,7 +208,7 @@ def _gather(loader: Iterable[Any], limit: int) -> tuple[Tensor, Tensor | None]:
 def _measure(
     model: nn.Module,
     recording: Recording,
-    images: Tensor,
+    images: Sequence[Tensor],
     labels: Tensor | None,
     progress: bool,
 ) -> tuple[pd.DataFrame, pd.DataFrame, nn.Module]:
@@ -238,13 +249,33 @@ def _table(recording: Recording, moments: pd.DataFrame, folds: pd.DataFrame) -> 
     return table.drop(columns=["between_var", "within_var"])
 
 
-def _predictions(model: nn.Module, images: Tensor) -> Tensor:
+def _predictions(model: nn.Module, batches: Sequence[Tensor]) -> Tensor:
+    predicted = []
     with undisturbed(model):
-        scores = [model(batch) for batch in images.split(BATCH)]
-    if not isinstance(scores[0], Tensor) or scores[0].ndim != 2:
-        came = tuple(scores[0].shape) if isinstance(scores[0], Tensor) else type(scores[0]).__name__
-        raise ModelError(f"an audit needs class scores (B, classes) from the network, got {came}")
-    return torch.cat(scores).argmax(1)
+        for batch in batches:
+            scores = model(batch.to(device_of(model)))
+            if not isinstance(scores, Tensor) or scores.ndim != 2:
+                came = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+                raise ModelError(
+                    f"an audit needs class scores (B, classes) from the network, got {came}"
+                )
+            predicted.append(scores.argmax(1))
+    return torch.cat(predicted).cpu()
+
+
+def interval(share: float, count: int) -> tuple[float, float]:
+    """Return between what a share of `count` images lies with 95 % confidence (Wilson, 1927)."""
+    z = 1.96
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * (share * (1 - share) / count + (z / (2 * count)) ** 2) ** 0.5 / (1 + z * z / count)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _check_writable(path: Path) -> None:
+    """Raise before the work is done if the report could not be written after it."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise StripeError(f"cannot write the report {path}; choose another file with out=")
 
 
 def _latency(model: nn.Module, frozen: nn.Module, images: Tensor, rounds: int) -> dict[str, float]:

@@ -34,6 +34,8 @@ def write_report(path: Path, audit: "Audit", recording: Recording, about: dict[s
         first=audit.greedy.iloc[0],
         last=audit.greedy.iloc[-1],
         chosen=audit.greedy.iloc[len(audit.recommended)],
+        choice=repr(audit.recommended if len(audit.recommended) < len(audit.gates) else "all"),
+        ends=_ends(audit),
         pictures=_pictures(audit, recording),
         about=about,
     )
@@ -44,15 +46,21 @@ def write_report(path: Path, audit: "Audit", recording: Recording, about: dict[s
         raise StripeError(f"cannot write the report {path}: {error.strerror}") from error
 
 
+def _ends(audit: "Audit") -> tuple[str, str]:
+    """Return the names of the most and the least constant gate."""
+    ordered = audit.gates.sort_values("relative_spread", kind="stable")["gate"]
+    return ordered.iloc[0], ordered.iloc[-1]
+
+
 def _pictures(audit: "Audit", recording: Recording) -> dict[str, str]:
     """Return the pictures by name, as data URLs."""
-    ordered = audit.gates.sort_values("relative_spread", kind="stable")["gate"]
+    most, least = _ends(audit)
     with plots.paper_style():
         drawn = {
             "spread": plots.gate_spread(recording),
             "freezing": plots.freezing(audit.greedy, threshold=audit.threshold),
-            "most": plots.stripes(recording, gate=ordered.iloc[0], side="after"),
-            "least": plots.stripes(recording, gate=ordered.iloc[-1], side="after"),
+            "most": plots.stripes(recording, gate=most, side="after"),
+            "least": plots.stripes(recording, gate=least, side="after"),
         }
         return {name: _data_url(ax) for name, ax in drawn.items()}
 

@@ -10,15 +10,16 @@ from typing import Any
 import timm
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_model
 from torch import nn
 from torch.utils.data import DataLoader
 
 from stripe.backbones import build
 from stripe.data import DeviceLoader, image_folder, list_datasets, load_dataset
 from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
-from stripe.errors import ModelError
-from stripe.gates import undisturbed
+from stripe.errors import ModelError, StripeError
+from stripe.gates import freeze, undisturbed
+from stripe.gates.unwrap import unwrapped
 
 #: What a training run leaves of its network.
 RUN_WEIGHTS = "model.safetensors"
@@ -57,12 +58,18 @@ def load_network(
         weights = weights or found
     elif _is_function(model):
         network = _imported(model)
+    elif model.endswith(".py") or "/" in model.removeprefix("timm:"):
+        raise ModelError(
+            "a model is timm:NAME, tv:NAME, module:function, the directory of a training run (with "
+            f"config.json) or a name for stripe.build, and {model!r} is none; of a file mine.py it "
+            "is mine:FUNCTION"
+        )
     elif pretrained:
         network = _published(model, num_classes)
     else:
         network = build(model, num_classes=num_classes, attention=attention, seed=seed)
     if weights is not None:
-        _load_weights(network, weights)
+        network = _load_weights(network, weights)
     return network.eval()
 
 
@@ -141,12 +148,16 @@ def _imported(model: str) -> nn.Module:
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        network = getattr(import_module(module), function)()
+        build_network = getattr(import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise ModelError(
             f"a model is timm:NAME, tv:NAME, module:function or a name for stripe.build, and "
             f"{model!r} is none of them: {error}"
         ) from error
+    try:
+        network = build_network()
+    except Exception as error:
+        raise ModelError(f"{model}() raised {type(error).__name__}: {error}") from error
     if not isinstance(network, nn.Module):
         raise ModelError(f"{model} must return an nn.Module, got {type(network).__name__}")
     return network
@@ -171,8 +182,8 @@ def _published(model: str, num_classes: int) -> nn.Module:
     return network
 
 
-def _load_weights(network: nn.Module, path: Path) -> None:
-    """Load a state_dict, also one that a training script nested or prefixed."""
+def _load_weights(network: nn.Module, path: Path) -> nn.Module:
+    """Load a state_dict, also one that a training script nested or prefixed, or a frozen one."""
     if not path.is_file():
         raise ModelError(f"weights must be a file, and {path} is none")
     state: Any
@@ -193,11 +204,43 @@ def _load_weights(network: nn.Module, path: Path) -> None:
     if not isinstance(state, dict):
         raise ModelError(f"{path} must hold a state_dict, got {type(state).__name__}")
     state = {key.removeprefix("module.").replace("_orig_mod.", ""): v for key, v in state.items()}
+    recipe = path.with_suffix(".frozen.json")
+    network = _refrozen(network, recipe) if recipe.is_file() else unwrapped(network)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines()[1:]]
-        raise ModelError(f"{path} does not fit the network: {lines[0][:300]}") from error
+        lines = [line.strip() for line in str(error).splitlines()]
+        raise ModelError(f"{path} does not fit the network: {lines[-1][:300]} ...") from error
+    return network
+
+
+def write_frozen(frozen: nn.Module, path: Path, recipe: dict[str, Any]) -> None:
+    """Write the weights of a frozen network, and beside them what `load_network` needs to use them.
+
+    Parameters
+    ----------
+    recipe
+        "gates": for each frozen gate its name, channels and whether it was folded; "input_shape".
+    """
+    if path.suffix != ".safetensors":
+        raise StripeError(f"weights end in .safetensors, got {path}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_model(frozen, str(path))
+        path.with_suffix(".frozen.json").write_text(json.dumps(recipe, indent=1) + "\n")
+    except OSError as error:
+        raise StripeError(f"cannot write {path}: {error.strerror}; choose another --out") from error
+
+
+def _refrozen(network: nn.Module, recipe: Path) -> nn.Module:
+    """Take the same gates out of a network as were taken out when weights were written."""
+    said = json.loads(recipe.read_text())
+    example = torch.zeros(2, *said["input_shape"])
+    for folded in (True, False):
+        means = {g["gate"]: [0.5] * g["channels"] for g in said["gates"] if g["folded"] is folded}
+        if means:
+            network = freeze(network, means, fold=folded, example=example)
+    return network
 
 
 def _comparable(network: nn.Module, folder: Any) -> bool:

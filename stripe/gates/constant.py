@@ -1,6 +1,10 @@
 """What stands where a gate was frozen."""
 
+from typing import Any
+
 from torch import Tensor, nn
+
+from stripe.asr.difference import tensors_in
 
 
 class ConstantGate(nn.Module):
@@ -18,12 +22,12 @@ class ConstantGate(nn.Module):
         super().__init__()
         self.register_buffer("value", value)
 
-    def forward(self, *args: Tensor) -> Tensor:
-        """Return the gate, in the number format of the first argument."""
-        if not args:
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Return the gate, in the number format and on the device of the first tensor."""
+        images = next(iter(tensors_in((args, kwargs))), None)
+        if images is None:
             return self.value
-        images = args[0]
-        return self.value.to(images.dtype).expand(len(images), *self.value.shape[1:])
+        return self.value.to(images).expand(len(images), *self.value.shape[1:])
 
 
 class ConstantScale(nn.Module):
@@ -41,6 +45,14 @@ class ConstantScale(nn.Module):
         super().__init__()
         self.register_buffer("value", value)
 
-    def forward(self, features: Tensor, *args: object) -> Tensor:
-        """Return the features times the gate."""
-        return features * self.value.to(features.dtype)
+    def forward(self, features: Tensor, *args: object, **kwargs: object) -> Tensor:
+        """Return the features times the gate; what else the gate looked at is ignored."""
+        return features * self.value.to(features)
+
+
+class PassOn(nn.Identity):
+    """Return the features as they are: what is left of a gate that was folded."""
+
+    def forward(self, input: Tensor, *args: object, **kwargs: object) -> Tensor:
+        """Return the features; what else the gate looked at is ignored."""
+        return input

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from stripe.asr import Gated
+from stripe.errors import ModelError
 from stripe.gates.layout import Shape, gate_shape, gated_side, spatial_shape
 from stripe.gates.trace import Trace, checked_example, trace
 from stripe.recording import Gate
 
 #: What `find_gates` looks for unless told otherwise.
 DEFAULT_KINDS = ("gate", "split", "constant")
+KINDS = (*DEFAULT_KINDS, "response", "spatial")
 
 #: Operations that compute each value from the one at the same place.
 _ELEMENTWISE = {
@@ -84,7 +86,8 @@ def find_gates(
     Raises
     ------
     ModelError
-        If the example is not a batch of images, or the model or a part of it is scripted.
+        If the example is not a batch of images, a kind does not exist, or the model or a part of it
+        is scripted.
 
     Warns
     -----
@@ -94,9 +97,15 @@ def find_gates(
 
     Notes
     -----
-    Not found: attention that adds (a context block), constants (LayerScale), and a gate (B, C, 1)
-    over (B, C, N), which looks the same as an RMS norm over the last of three dimensions.
+    Not found: attention that adds (a context block) or multiplies by `addcmul`, `lerp`, `einsum` or
+    a division; constants (LayerScale); gates over height or width alone (coordinate attention);
+    and a gate (B, C, 1) over (B, C, N), which looks the same as an RMS norm over the last of three
+    dimensions. What is not squashed by a sigmoid, tanh, softmax, clamp or comparison counts as
+    "response". A gate (B, 1, N) over (B, C, N) is taken for one of tokens with channels last.
     """
+    if isinstance(kinds, str) or (unknown := set(kinds) - set(KINDS)):
+        came = kinds if isinstance(kinds, str) else sorted(unknown)[0]
+        raise ModelError(f"kinds are several of {', '.join(KINDS)}, got {came!r}")
     return [place.gate for place in find_places(model, example) if place.gate.kind in kinds]
 
 
@@ -165,7 +174,14 @@ def _kind(watched: Trace, step: int, operand: int, shape: Shape) -> str | None:
         return "spatial" if node.bounded else None
     if not node.bounded and not ours:
         return "response"
-    return "split" if shape.layout == "NRC11" else "gate"
+    return "split" if shape.layout == "NRC11" and _summed(watched, step) else "gate"
+
+
+def _summed(watched: Trace, number: int) -> bool:
+    """Tell whether the branches of a product are summed, which makes it a choice among them."""
+    product = watched.steps[number].outputs[0]
+    readers = (step for step in watched.steps[number + 1 :] if product in step.inputs)
+    return any(step.op in ("sum", "mean", "unbind", "select") for step in readers)
 
 
 def _place(

@@ -25,10 +25,13 @@ Vector = Float64[np.ndarray, " c"]
 _LINEAR = {
     *("avg_pool2d", "avg_pool3d", "_adaptive_avg_pool2d", "adaptive_avg_pool2d", "mean", "sum"),
     *("upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d", "reflection_pad2d"),
-    *("_adaptive_avg_pool3d", "replication_pad2d", "neg"),
+    *("_adaptive_avg_pool3d", "replication_pad2d", "neg", "_upsample_nearest_exact2d"),
 }
 #: f(v x) = v f(x) for v >= 0.
-_POSITIVE = {"relu", "leaky_relu", "prelu", "max_pool2d_with_indices", "max_pool3d_with_indices"}
+_POSITIVE = {
+    *("relu", "leaky_relu", "prelu", "max_pool2d_with_indices", "max_pool3d_with_indices"),
+    *("adaptive_max_pool2d", "adaptive_max_pool3d"),
+}
 
 _MATRIX_PRODUCTS = {"addmm": 1, "mm": 0, "linear": 0}
 
@@ -75,9 +78,10 @@ class Flow:
             raise CannotFoldError("a split weighs branches that are summed")
         if place.count is None:
             raise CannotFoldError("it multiplies together with a spatial map")
-        root = self.trace.root(place.operand)
-        if sum(root in map(self.trace.root, step.inputs) for step in self._steps("mul")) > 1:
-            raise CannotFoldError("it multiplies in several places")
+        if place.gate.groups > 1:
+            raise CannotFoldError("its channels are in groups")
+        if not self.multiplies_once(place):
+            raise CannotFoldError("it is used in several places, or put out")
         axis = place.shape.layout.index("C")
         try:
             return self._before(place.features, axis, v, place.step)
@@ -93,6 +97,8 @@ class Flow:
         calls = [call for call in self.trace.calls if call.module == place.gate.owner]
         if len(calls) > 1 or not place.first_argument or not calls[0].one_tensor:
             return False
+        if not self.multiplies_once(place):
+            return False
         call = calls[0]
         others = [
             number
@@ -101,6 +107,16 @@ class Flow:
         ]
         aliases = all(self.trace.steps[number].op in ALIASES for number in others)
         return aliases and self.trace.root(call.outputs[0]) == place.product
+
+    def multiplies_once(self, place: Place) -> bool:
+        """Tell whether the gate is read by its multiplication alone."""
+        root = self.trace.root(place.operand)
+        readers = {
+            number
+            for number, step in enumerate(self.trace.steps)
+            if step.op not in ALIASES and root in map(self.trace.root, step.inputs)
+        }
+        return readers == {place.step} and root not in map(self.trace.root, self.trace.outputs)
 
     @cached_property
     def live(self) -> frozenset[int]:
@@ -142,9 +158,6 @@ class Flow:
             users.setdefault(self.trace.root(node), set()).update(using)
         return users
 
-    def _steps(self, op: str) -> list[Step]:
-        return [self.trace.steps[n] for n in sorted(self.live) if self.trace.steps[n].op == op]
-
     def _before(self, node: int, axis: int, v: Vector, reader: int) -> list[Scaling]:
         """Scale, by v along `axis`, what makes `node`, which only step `reader` may use."""
         root = self.trace.root(node)
@@ -157,22 +170,25 @@ class Flow:
         if made is None:
             raise CannotFoldError("there is no layer")
         step = self.trace.steps[made]
+        if axis == 1 and isinstance(self._module(made), nn.modules.instancenorm._InstanceNorm):
+            return [self._checked(Scaling(self.trace.module_of(made), "output", v))]
         if step.op in ALIASES or step.op in ("permute", "transpose"):
             source = step.inputs[0]
             axis = _axis_before(step, self._shape(source), self._shape(node), axis)
             return self._before(source, axis, v, made if step.op not in ALIASES else reader)
-        if self._passes(step, v):
+        if self._passes(step, axis, v):
             return self._before(step.inputs[0], axis, v, made)
         if (factor := self._scaled(made)) is not None:
             return self._before(factor, axis, v, made)
         if step.op == "add" and all(self.trace.nodes[n].depends for n in step.inputs):
-            if len(step.inputs) != 2 or self._shape(step.inputs[0]) != self._shape(step.inputs[1]):
-                raise CannotFoldError("a sum of different shapes")
+            shapes = {self._shape(n) for n in step.inputs}
+            if len(set(step.inputs)) != 2 or len(shapes) != 1:
+                raise CannotFoldError("a sum of one thing, or of different shapes")
             return [s for n in step.inputs for s in self._before(n, axis, v, made)]
         if step.op == "cat":
             ends = np.cumsum([self._shape(n)[axis] for n in step.inputs])
-            if ends[-1] != len(v):
-                raise CannotFoldError("branches are joined, but not along channels")
+            if ends[-1] != len(v) or len(set(step.inputs)) != len(step.inputs):
+                raise CannotFoldError("branches are joined, but not along channels, or one twice")
             parts = zip(step.inputs, np.split(v, ends[:-1]), strict=True)
             return [s for n, part in parts for s in self._before(n, axis, part, made)]
         return [self._layer(made, axis, v)]
@@ -203,7 +219,7 @@ class Flow:
         if step.op in ALIASES or step.op in ("permute", "transpose"):
             axis = _axis_after(step, self._shape(node), self._shape(made), axis)
             return self._after(made, axis, v)
-        if self._passes(step, v) or self._scaled(number) == node:
+        if self._passes(step, axis, v) or self._scaled(number) == node:
             return self._after(made, axis, v)
         if step.op in ("split", "split_with_sizes"):
             ends = np.cumsum([self._shape(output)[axis] for output in step.outputs])
@@ -217,16 +233,29 @@ class Flow:
             raise CannotFoldError(f"{step.op} in {module or 'the model'} reads the product")
         return [self._checked(Scaling(module, "input", v))]
 
-    def _passes(self, step: Step, v: Vector) -> bool:
+    def _passes(self, step: Step, axis: int, v: Vector) -> bool:
         """Tell whether a scale of what goes in is the same scale of what comes out."""
+        taken, made = self._shape(step.inputs[0]), self._shape(step.outputs[0])
+        if taken[: axis + 1] != made[: axis + 1] or self._reduces(step, axis):
+            return False
         if step.op in _POSITIVE and (v < 0).any():
             raise CannotFoldError(f"there is a {step.op}, and the gate is negative in places")
         if step.op == "constant_pad_nd":
             return bool(step.scalars[-1] == 0)
         if step.op == "add" and len(step.inputs) == 1:
             return bool(step.scalars[0] == 0)  # how a sum over branches begins
-        keeps = self._shape(step.inputs[0])[:2] == self._shape(step.outputs[0])[:2]
-        return (step.op in _LINEAR and keeps) or step.op in _POSITIVE
+        return step.op in _LINEAR or step.op in _POSITIVE
+
+    def _reduces(self, step: Step, axis: int) -> bool:
+        """Tell whether a mean or a sum runs over an axis."""
+        if step.op not in ("mean", "sum"):
+            return False
+        dims = len(self._shape(step.inputs[0]))
+        over = [s for s in step.scalars if isinstance(s, int) and not isinstance(s, bool)]
+        return not over or axis in [dim % dims for dim in over]
+
+    def _module(self, step: int) -> nn.Module | None:
+        return self.modules.get(self.trace.module_of(step))
 
     def _scaled(self, number: int) -> int | None:
         """Return what a step multiplies by a constant or a frozen gate, None if it does not."""
@@ -247,11 +276,24 @@ class Flow:
             raise CannotFoldError(f"{scaling.module} is called {times} times")
         if any(id(parameter) in self._shared for parameter in layer.parameters()):
             raise CannotFoldError(f"{scaling.module} shares its weight with another layer")
+        if others := self._weight_readers.get(scaling.module, set()) - {scaling.module}:
+            raise CannotFoldError(f"{min(others) or 'the model'} reads {scaling.module}'s weight")
         try:
             _scale(copy.deepcopy(layer), scaling)
-        except ModelError as error:
+        except (ModelError, RuntimeError) as error:
             raise CannotFoldError(f"{scaling.module} cannot be scaled: {error}") from None
         return scaling
+
+    @cached_property
+    def _weight_readers(self) -> dict[str, set[str]]:
+        """By the name of a module, the modules in whose forward pass its own weights are read."""
+        readers: dict[str, set[str]] = {}
+        for number in self.live:
+            for node in self.trace.steps[number].inputs:
+                if name := self.trace.names.get(node):
+                    owner = name.rpartition(".")[0]
+                    readers.setdefault(owner, set()).add(self.trace.module_of(number))
+        return readers
 
     @cached_property
     def _shared(self) -> set[int]:

@@ -2,7 +2,9 @@
 
 import copy
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,18 +15,18 @@ from stripe.asr import Gated
 from stripe.asr.difference import check_difference, largest_difference, likely_shapes
 from stripe.errors import ModelError, RecordingError, UnknownNameError
 from stripe.gates.choose import Choice, chosen_gates
-from stripe.gates.constant import ConstantGate, ConstantScale
+from stripe.gates.constant import ConstantGate, ConstantScale, PassOn
 from stripe.gates.find import DEFAULT_KINDS, Place, places
 from stripe.gates.fold import CannotFoldError, Flow, Scaling, Vector
 from stripe.gates.trace import Trace, checked_example, trace
 from stripe.gates.undisturbed import undisturbed
 from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
-from stripe.recording import Recording
+from stripe.recording import Recording, open_recording
 from stripe.registry import listed
 from stripe.stats import channel_moments
 
-#: A recording, the table of `stripe.stats.channel_moments`, or a mean vector by name of gate.
-Means = Recording | pd.DataFrame | Mapping[str, Sequence[float] | np.ndarray | Tensor]
+#: A recording or its directory, the table of `stripe.stats.channel_moments`, or vectors by gate.
+Means = Recording | str | Path | pd.DataFrame | Mapping[str, Sequence[float] | np.ndarray | Tensor]
 
 
 def freeze(
@@ -40,15 +42,16 @@ def freeze(
 
     `x v(x)` becomes `x v` with `v = mean v(x)`, and v is multiplied into the norm, convolution or
     linear layer before it (past ReLU, where v >= 0), or into the input channels of the layers after
-    it where they are all that reads the product. The squeeze that computed the gate is gone. What
-    cannot fold stays a constant scale.
+    it where they are all that reads the product. Where a module does nothing but gate, it goes as a
+    whole, with the squeeze that computed the gate; of another one, the module that puts the gate
+    out is replaced. What cannot fold stays a constant scale.
 
     Parameters
     ----------
     model
         Any network; it is left as it was.
     data
-        Where the means come from: a recording of this network, the table that
+        Where the means come from: a recording of this network or its directory, the table that
         `stripe.stats.channel_moments` made of one, or a vector for each gate, by name.
     gates
         Which gates: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`.
@@ -80,7 +83,9 @@ def freeze(
     Notes
     -----
     How far the frozen network is from the one with attention is a question of the images, and
-    `stripe.audit` measures it; `fold_error` only says that folding was exact.
+    `stripe.audit` measures it; `fold_error` only says that folding was exact, and says little of a
+    network whose residual branches start at zero, as many untrained ones do. A gate that no module
+    puts out, in a module that does more than gate, stays as it was: the report says so.
     """
     model = unwrapped(model)
     means, shape = _means(data, epoch)
@@ -88,26 +93,78 @@ def freeze(
     able, unable = _freezable(watched, means, gates)
     vectors = {place.gate.name: _vector(place, means) for place in able}
 
-    folded = copy.deepcopy(model)
-    flow = Flow(watched, able, modules_by_name(folded))
-    scalings, reasons = _plan(flow, vectors) if fold else ({}, {})
-    for scaling in chain.from_iterable(scalings.values()):
-        flow.scale(scaling)
-    folded = _without(folded, flow, vectors, scalings)
-    reasons |= {place.gate.name: "no module puts it out; it is as it was" for place in unable}
-
     constant = _constant(copy.deepcopy(model), watched, able, vectors)
-    sample = _zeros(model, watched.input_shape)
-    with undisturbed(constant), undisturbed(folded):
-        error = largest_difference(constant, folded, sample)
+    flow = Flow(watched, able, modules_by_name(model))
+    scalings, reasons = _plan(flow, vectors) if fold else ({}, {})
+    folded, error = _folded(model, constant, flow, vectors, scalings)
+    if not _is_rounding(folded, error):
+        reasons |= _misfits(model, constant, flow, vectors, scalings)
+        scalings = {name: plan for name, plan in scalings.items() if name not in reasons}
+        folded, error = _folded(model, constant, flow, vectors, scalings)
     check_difference(folded, error)
+    reasons |= {place.gate.name: _not_frozen(place) for place in unable}
     vars(folded)["fold_error"] = error
     vars(folded)["fold_report"] = _report(able, unable, scalings, reasons)
     return folded
 
 
+def _folded(
+    model: nn.Module,
+    constant: nn.Module,
+    flow: Flow,
+    vectors: Mapping[str, Vector],
+    scalings: Mapping[str, Sequence[Scaling]],
+) -> tuple[nn.Module, float]:
+    """Return a copy with the gates folded, and its difference from the constant network."""
+    folded = copy.deepcopy(model)
+    on_copy = replace(flow, modules=modules_by_name(folded))
+    for scaling in chain.from_iterable(scalings.values()):
+        on_copy.scale(scaling)
+    folded = _without(folded, on_copy, vectors, scalings)
+    sample = _zeros(model, flow.trace.input_shape)
+    exact = torch.autocast(sample.device.type, enabled=False)  # its rounding is not the folding's
+    eager = torch.compiler.set_stance("force_eager")
+    with undisturbed(constant), undisturbed(folded), exact, eager:
+        return folded, largest_difference(constant, folded, sample)
+
+
+def _misfits(
+    model: nn.Module,
+    constant: nn.Module,
+    flow: Flow,
+    vectors: Mapping[str, Vector],
+    scalings: Mapping[str, Sequence[Scaling]],
+) -> dict[str, str]:
+    """Return the gates that change the output when they are folded alone, with the reason."""
+    reasons = {}
+    for name, plan in scalings.items():
+        _, error = _folded(model, constant, flow, vectors, {name: plan})
+        if not _is_rounding(model, error):
+            into = ", ".join(scaling.module for scaling in plan)
+            reasons[name] = f"folding it into {into} changes the output by {error:.1g}"
+    return reasons
+
+
+def _not_frozen(place: Place) -> str:
+    where = place.gate.owner or "the model"
+    return (
+        f"it is computed by functions inside {where}, which does more than gate, and looks at the "
+        "image as before; compute it in a module of its own to freeze it"
+    )
+
+
+def _is_rounding(model: nn.Module, error: float) -> bool:
+    try:
+        check_difference(model, error)
+    except ModelError:
+        return False
+    return True
+
+
 def _means(data: Means, epoch: int | None) -> tuple[dict[str, np.ndarray], tuple[int, ...] | None]:
     """Return mean vectors by gate, and the shape of the images they come from where it is known."""
+    if isinstance(data, str | Path):
+        data = open_recording(data)
     if isinstance(data, Recording):
         chosen = data.epochs[-1:] if epoch is None else [epoch]
         if not chosen:
@@ -116,8 +173,13 @@ def _means(data: Means, epoch: int | None) -> tuple[dict[str, np.ndarray], tuple
     if not isinstance(data, pd.DataFrame):
         return {name: np.asarray(vector, dtype=np.float64) for name, vector in data.items()}, None
     shape = data.attrs.get("input_shape")
+    frame = data
     if "epoch" in data:
         data = data[data["epoch"] == (data["epoch"].max() if epoch is None else epoch)]
+    if "epoch" in frame and not len(data):
+        raise RecordingError(
+            f"the moments hold no epoch {epoch}; they hold {sorted(set(frame['epoch']))}"
+        )
     by_gate = data.sort_values("channel").groupby("gate", sort=False)["mean"]
     return {str(name): means.to_numpy() for name, means in by_gate}, shape and tuple(shape)
 
@@ -127,13 +189,16 @@ def _watched(model: nn.Module, example: Tensor | None, shape: tuple[int, ...] | 
         return trace(model, checked_example(example))
     native = getattr(model, "pretrained_cfg", {}).get("input_size")  # timm's networks say so
     usual = sorted(likely_shapes(model), key=lambda size: size[-1] != 224)
-    for size in [shape] if shape else [native] if native else usual:
+    sizes = [shape] if shape else [native] if native else usual
+    last: Exception | None = None
+    for size in sizes:
         try:
             return trace(model, _zeros(model, (2, *size)))
-        except Exception:
-            if shape:
-                raise
-    raise ModelError("no size of image was found that the model takes; give example=")
+        except Exception as error:
+            last = error
+    if shape and last is not None:
+        raise last
+    raise ModelError("no size of image was found that the model takes; give example=") from last
 
 
 def _zeros(model: nn.Module, shape: tuple[int, ...]) -> Tensor:
@@ -205,7 +270,7 @@ def _without(
             model = _replace(model, owner, owner.host)
         elif flow.does_nothing_else(place):
             scale = ConstantScale(_form(flow.trace, place.operand, v))
-            model = _replace(model, owner, nn.Identity() if name in folded else scale)
+            model = _replace(model, owner, PassOn() if name in folded else scale)
         else:
             assert place.hook is not None
             form = _form(flow.trace, _output_of(flow.trace, place.hook), v)
@@ -231,8 +296,8 @@ def _replace(model: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:
     new.training = old.training
     for parent in model.modules():
         for name, child in list(parent._modules.items()):
-            if child is old:
-                setattr(parent, name, new)
+            if child is not None and (child is old or getattr(child, "_orig_mod", None) is old):
+                setattr(parent, name, new)  # with its wrapper, if it was compiled
     return new if model is old else model
 
 

@@ -20,7 +20,7 @@ _LAYOUTS: dict[tuple[int, tuple[int, ...]], str] = {
 }
 
 #: The same for a spatial map, one number per place.
-_SPATIAL: dict[tuple[int, tuple[int, ...]], str] = {(4, (2, 3)): "N1HW", (4, (1, 2)): "NHW1"}
+_SPATIAL: dict[tuple[int, tuple[int, ...]], str] = {(4, (2, 3)): "N1HW"}
 
 
 class Shape(NamedTuple):
@@ -56,11 +56,11 @@ def gate_shape(features: Sequence[int], gate: Sequence[int]) -> Shape | None:
 
 
 def spatial_shape(features: Sequence[int], gate: Sequence[int]) -> Shape | None:
-    """Return how a map (B, 1, H, W) or (B, H, W, 1) multiplies features, or None."""
+    """Return how a map (B, 1, H, W) multiplies features, or None."""
     layout = _SPATIAL.get((len(gate), _wide(gate)))
     if layout is None or not _fits(features, gate) or prod(features[1:]) == prod(gate[1:]):
         return None
-    height, width = gate[2:] if layout == "N1HW" else gate[1:3]
+    height, width = gate[2:]
     return Shape(layout, 1, spatial=(height, width))
 
 

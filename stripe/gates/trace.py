@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
+from stripe.asr.difference import tensors_in
 from stripe.errors import ModelError
 from stripe.gates.layout import compact
 from stripe.gates.undisturbed import undisturbed
@@ -27,6 +28,8 @@ _STAY_BOUNDED = {
     *("view", "_unsafe_view", "reshape", "expand", "unsqueeze", "squeeze", "permute", "transpose"),
     *("t", "clone", "contiguous", "_to_copy", "detach", "alias", "lift_fresh", "_reshape_alias"),
     *("select", "slice", "split", "split_with_sizes", "chunk", "unbind", "cat", "stack", "repeat"),
+    *("index_select", "gather", "where", "minimum", "maximum", "pow", "sqrt", "round", "mean"),
+    *("amax", "amin", "max", "min"),
     *("mul", "div", "add", "sub", "rsub", "neg", "upsample_nearest2d", "upsample_bilinear2d"),
 }
 
@@ -174,7 +177,8 @@ def _run(model: nn.Module, example: Tensor) -> Trace:
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         watch.trace.names[watch.node(tensor)] = name
     watch.mark_input(example)
-    with undisturbed(model), watch.calls_of(model), watch:
+    # In inference mode operations would not come apart into those that are looked for.
+    with torch.inference_mode(False), undisturbed(model), watch.calls_of(model), watch:
         output = model(example)
     watch.trace.outputs = watch.nodes_in(output)
     return watch.trace
@@ -205,7 +209,7 @@ class _Watch(TorchDispatchMode):
 
     def nodes_in(self, value: Any) -> tuple[int, ...]:
         """Return the nodes of all tensors in nested tuples, lists and dictionaries."""
-        return tuple(self.node(leaf) for leaf in tree_leaves(value) if isinstance(leaf, Tensor))
+        return tuple(self.node(tensor) for tensor in tensors_in(value))
 
     def mark_input(self, example: Tensor) -> None:
         """Let everything that is computed from `example` depend on the input."""
@@ -229,7 +233,8 @@ class _Watch(TorchDispatchMode):
         form_only = op.startswith(_FORM_ONLY) or op.endswith("_like")
         depending = [] if form_only else [node for node in nodes if node.depends]
         stays = op in _STAY_BOUNDED and all(node.bounded for node in depending)
-        bounded = bool(depending) and (stays or _bounds(op, scalars))
+        squashed = stays or _bounds(op, scalars) or _is_bool(result)
+        bounded = bool(depending) and squashed
         outputs = tuple(
             self._add(leaf, bool(depending), bounded, len(self.trace.steps))
             for leaf in tree_leaves(result)
@@ -259,7 +264,8 @@ class _Watch(TorchDispatchMode):
                     partial(self._enter, name), with_kwargs=True, prepend=True
                 )
                 hooks.callback(before.remove)
-                hooks.callback(module.register_forward_hook(self._leave).remove)
+                after = module.register_forward_hook(self._leave, always_call=True)
+                hooks.callback(after.remove)
             with torch.compiler.set_stance("force_eager"):
                 yield
 
@@ -278,11 +284,17 @@ class _Watch(TorchDispatchMode):
         )
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        while self.trace.calls[self._stack[-1]].kind is not type(module):
+            self._stack.pop()  # calls that an exception ended, which the model caught
         call = self.trace.calls[self._stack.pop()]
         call.outputs = self.nodes_in(output)
         call.one_tensor = isinstance(output, Tensor)
         call.last = len(self.trace.steps)
         call.ended = self._ended = self._ended + 1
+
+
+def _is_bool(result: Any) -> bool:
+    return isinstance(result, Tensor) and result.dtype == torch.bool
 
 
 def _bounds(op: str, scalars: tuple[Any, ...]) -> bool:
@@ -293,7 +305,10 @@ def _bounds(op: str, scalars: tuple[Any, ...]) -> bool:
 def checked_example(example: Any) -> Tensor:
     """Return an example of two images, and say what is wrong with another one."""
     if not isinstance(example, Tensor):
-        raise ModelError(f"an example is a batch of images as a tensor, got {type(example)}")
+        raise ModelError(
+            f"an example is a batch of images as a tensor, got {type(example)}; put a model of "
+            "several inputs into a module that takes the images alone"
+        )
     if example.ndim < 3 or not len(example):
         raise ModelError(
             f"an example is a batch of images (B, C, H, W), got shape {tuple(example.shape)}"

@@ -21,5 +21,6 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
             model.eval()
             yield
         finally:
+            model.train(modes[model])  # a module may do more than set a flag
             for module, training in modes.items():
                 module.training = training

@@ -1,5 +1,6 @@
 """Batches of images with their indices, from any loader."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -46,17 +47,17 @@ def tensors_of(batch: Any) -> list[Tensor]:
             "a batch must be images, (images, labels) or (images, labels, indices) as tensors, "
             f"got {type(batch).__name__}; wrap the loader so that it yields these"
         )
-    if parts[0].ndim != 4:
+    if parts[0].ndim not in (4, 5):
         raise ModelError(
-            f"images must come in batches (B, C, H, W), got {tuple(parts[0].shape)}; give a "
-            "DataLoader rather than a data set"
+            "images must come in batches (B, C, H, W), or clips (B, C, T, H, W), got "
+            f"{tuple(parts[0].shape)}; give a DataLoader rather than a data set"
         )
     return parts
 
 
 def _split(batch: Any, index: int | Sequence[int]) -> Numbered:
     images, *others = tensors_of(batch)
-    labels = others[0] if others else None
+    labels = _class_labels(others[0], len(images)) if others else None
     if len(others) > 1:
         given = others[1]
         if given.shape != (len(images),) or given.is_floating_point():
@@ -66,6 +67,20 @@ def _split(batch: Any, index: int | Sequence[int]) -> Numbered:
             )
         index = given.tolist()
     return np.atleast_1d(np.asarray(index, dtype=np.int64)), images, labels
+
+
+def _class_labels(labels: Tensor, images: int) -> Tensor | None:
+    """Return labels (B,) of whole numbers; nothing, with a warning, for targets of another form."""
+    whole = labels.shape in ((images,), (images, 1)) and not labels.is_floating_point()
+    # Labels on a GPU are not looked at: that would wait for it in every batch.
+    if whole and (labels.device.type != "cpu" or not images or int(labels.abs().max()) < 2**31):
+        return labels.reshape(images)
+    warnings.warn(
+        f"labels must be one whole number per image, got {tuple(labels.shape)} of {labels.dtype}; "
+        "they are left out",
+        stacklevel=2,
+    )
+    return None
 
 
 def _counts_up(loader: DataLoader[Any]) -> bool:

@@ -119,10 +119,16 @@ class Capture:
         """Compare what the hooks gave with what was multiplied, once."""
         for place in self._places:
             expected = self._expected.get(place.gate.name)
-            if expected is None:
+            if place.hook is None or place.count is None:
                 continue
+            if expected is None:
+                raise ModelError(
+                    f"{place.gate.owner or 'the model'!r} must multiply by the gate "
+                    f"{place.gate.name!r} in every pass, and did not; leave it out with gates=[...]"
+                )
             came = self._buffer.block(value_column(place.gate))
-            same = torch.isclose(came, expected.to(came.dtype), rtol=0, atol=0, equal_nan=True)
+            rounded = came.to(expected.dtype)  # a gate may be cast before it multiplies
+            same = torch.isclose(rounded, expected, rtol=0, atol=0, equal_nan=True)
             if not same.all():
                 raise ModelError(
                     f"the gate {place.gate.name!r} must be what {place.gate.owner!r} multiplies "

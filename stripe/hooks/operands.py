@@ -42,7 +42,9 @@ class Operands(TorchDispatchMode):
             for name in {owner for owner, _ in self._wanted}:
                 enter = modules[name].register_forward_pre_hook(partial(self._enter, name))
                 hooks.callback(enter.remove)
-                hooks.callback(modules[name].register_forward_hook(self._leave).remove)
+                leave = partial(self._leave, name)
+                after = modules[name].register_forward_hook(leave, always_call=True)
+                hooks.callback(after.remove)
             hooks.callback(self._leave_all)  # after an exception, owners miss their last hook
             yield
 
@@ -51,8 +53,9 @@ class Operands(TorchDispatchMode):
             self._on.enter_context(self)
         self._running.append(name)
 
-    def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
-        self._running.pop()
+    def _leave(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
+        while self._running and self._running.pop() != name:
+            pass  # owners that an exception ended, which the model caught
         if not self._running:
             self._on.close()
 

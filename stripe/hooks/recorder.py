@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from stripe.errors import ModelError, StripeError
 from stripe.gates import undisturbed
 from stripe.gates.choose import Choice, chosen_gates
-from stripe.gates.find import DEFAULT_KINDS, Place, find_places
+from stripe.gates.find import DEFAULT_KINDS, KINDS, Place, find_places
 from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
 from stripe.hooks.batches import numbered_batches, tensors_of
 from stripe.hooks.buffer import LABEL, PREDICTION, Buffer
@@ -53,7 +53,7 @@ class Recorder:
     gates
         Which gates: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`. A
         predicate chooses among all kinds, responses too; otherwise those that `stripe.find_gates`
-        finds by default are meant.
+        finds by default are meant, and spatial maps with `spatial`.
     inputs
         Also record the global average of what each gate multiplies, the "before" of Figure 2.
     spatial
@@ -115,7 +115,7 @@ class Recorder:
         self._header = header
         self._writer = RecordingWriter(path, header, **current_processes()._asdict())
 
-    def record(self, loader: Iterable[Any], epoch: int, *, progress: bool = True) -> None:
+    def record(self, loader: Iterable[Any], epoch: int, *, progress: bool = True) -> int:
         """Run the model over `loader` and commit what its gates were as one epoch.
 
         The model runs in evaluation, without gradients, under the caller's autocast; its modes,
@@ -132,6 +132,11 @@ class Recorder:
         progress
             Show a progress bar where there is a terminal or a notebook.
 
+        Returns
+        -------
+        int
+            How many images this process recorded; 0 for an epoch that `every` passes over.
+
         Raises
         ------
         RecordingError
@@ -140,7 +145,7 @@ class Recorder:
             If a gate is not called, or a batch is not made of tensors.
         """
         if epoch % self.every:
-            return
+            return 0
         lengths = column_lengths(self.gates)
         buffer = Buffer(lengths, device_of(self.model), rows=not self._header.per_image)
         capture = Capture(self._places, modules_by_name(self.model), buffer)
@@ -159,7 +164,7 @@ class Recorder:
             bar,
         ):
             write = self._write_values if self._header.per_image else self._write_moments
-            write(part, self._batches(loader, capture, buffer, bar))
+            return write(part, self._batches(loader, capture, buffer, bar))
 
     def _batches(
         self, loader: Iterable[Any], capture: Capture, buffer: Buffer, bar: Any
@@ -176,23 +181,29 @@ class Recorder:
             bar.update()
 
     @staticmethod
-    def _write_values(part: PartWriter, batches: Iterator[tuple[np.ndarray, Buffer]]) -> None:
+    def _write_values(part: PartWriter, batches: Iterator[tuple[np.ndarray, Buffer]]) -> int:
+        count = 0
         writing = Background[_Rows](lambda rows: _write(part, rows))
         try:
             for index, buffer in batches:
                 writing.put(_Rows(index, buffer.to_host()))
+                count += len(index)
             writing.finish()
         finally:
             writing.stop()
+        return count
 
     @staticmethod
-    def _write_moments(part: PartWriter, batches: Iterator[tuple[np.ndarray, Buffer]]) -> None:
+    def _write_moments(part: PartWriter, batches: Iterator[tuple[np.ndarray, Buffer]]) -> int:
         moments = OnlineMoments()
-        for _, buffer in batches:
+        images: list[np.ndarray] = []
+        for index, buffer in batches:
             moments.add(buffer.matrix())
+            images.append(index)
             lengths = buffer.lengths
-        if moments.n:
-            part.write_moments(moments.n, moments.by_column(lengths))
+        if images:
+            part.write_moments(np.concatenate(images), moments.by_column(lengths))
+        return moments.n
 
     def close(self) -> None:
         """Let another writer have the directory."""
@@ -242,17 +253,17 @@ def _chosen(
     places: list[Place], gates: Choice | None, model: nn.Module, spatial: bool
 ) -> list[Place]:
     """Return the places of the chosen gates, and of spatial maps if they are asked for."""
-    kinds = {place.gate.kind for place in places} if callable(gates) else {*DEFAULT_KINDS}
-    channel = [place.gate for place in places if place.gate.kind in kinds - {"spatial"}]
-    maps = {place.gate.name for place in places if place.gate.kind == "spatial"}
-    if not channel and not (spatial and maps):
+    kinds = {*KINDS} if callable(gates) else {*DEFAULT_KINDS, "spatial"}
+    if not spatial:
+        kinds -= {"spatial"}
+    found = [place.gate for place in places if place.gate.kind in kinds]
+    if not found:
         raise ModelError(
             f"no gates were found in this {type(model).__name__}, so there is nothing to record; "
             "stripe.find_gates says what counts as one, and stripe.insert(model, attention='se') "
             "adds some"
         )
-    chosen = {gate.name for gate in chosen_gates(channel, gates)} if channel else set()
-    chosen |= maps if spatial else set()
+    chosen = {gate.name for gate in chosen_gates(found, gates)}
     return [place for place in places if place.gate.name in chosen]
 
 

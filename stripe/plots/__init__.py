@@ -4,6 +4,8 @@ from stripe.plots.channel_std import channel_std as channel_std
 from stripe.plots.epoch_difference import epoch_difference as epoch_difference
 from stripe.plots.freezing import freezing as freezing
 from stripe.plots.gate_spread import gate_spread as gate_spread
+from stripe.plots.mean_cam import mean_cam as mean_cam
 from stripe.plots.paper import paper_style as paper_style
 from stripe.plots.paper import save_figure as save_figure
+from stripe.plots.spatial_attention import spatial_attention as spatial_attention
 from stripe.plots.stripes import stripes as stripes

@@ -35,11 +35,12 @@ def freezing(
     style = {"linewidth": 1, "marker": "o", "markersize": 2.5, **kwargs}
     ax.plot(data["frozen"], 100 * data["agreement"], label="agreement", **style)
     if data["accuracy"].notna().any():
-        ax.plot(data["frozen"], 100 * data["accuracy"], label="accuracy", **style)
+        ax.plot(data["frozen"], 100 * data["accuracy"], label="accuracy", **style, zorder=1.9)
     if threshold is not None:
         ax.axhline(100 * threshold, color="gray", linewidth=0.8, linestyle="--", label="threshold")
     ax.set(xlabel="frozen gates, most constant first", ylabel="images (%)")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-    ax.set_xlim(0, max(1, data["frozen"].max()))
+    ax.margins(x=0.02)
+    ax.set_ylim(top=100.8 if data["agreement"].min() > 0.9 else 102)
     ax.legend(frameon=False)
     return ax

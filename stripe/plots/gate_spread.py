@@ -55,7 +55,7 @@ def gate_spread(
     lines = {"medianprops": {"color": "black"}, "whiskerprops": {"linewidth": 0.6}}
     positions = np.arange(1, len(boxes) + 1)
     ax.bxp(boxes, positions=positions, **{**style, **face, **lines, "showcaps": False, **kwargs})
-    ax.set(xlabel="gate, in forward order", ylabel="standard deviation over images")
+    ax.set(xlabel="gate, in forward order", ylabel="std over images")
     shown = positions[:: max(1, -(-len(boxes) // 12))]
     ax.set_xticks(shown, [str(number) for number in shown])
     ax.set_ylim(bottom=0)

@@ -31,6 +31,7 @@ class PartWriter:
     def __init__(self, directory: Path, rank: int, schema: pa.Schema) -> None:
         self.path = directory / part_name(rank)
         self.rows = 0
+        self._rank = rank
         self._record = self.record_path(directory, rank)
         self._schema = schema
         self._waiting: list[pa.RecordBatch] = []
@@ -84,11 +85,13 @@ class PartWriter:
         columns += [_list_array(field, vectors, len(image)) for field in list(self._schema)[3:]]
         self._append(pa.record_batch(columns, schema=self._schema))
 
-    def write_moments(self, images: int, moments: Mapping[str, Moments]) -> None:
-        """Append the moments of every column over `images` images.
+    def write_moments(self, image: Indices, moments: Mapping[str, Moments]) -> None:
+        """Append the moments of every column over the images with these indices.
 
         Parameters
         ----------
+        image
+            Index of each image, shape (images,); kept until the commit, for no image to come twice.
         moments
             By column name: mean, m2, min and max of each channel, shape (4, channels).
         """
@@ -97,10 +100,11 @@ class PartWriter:
             columns = {
                 "column": [column] * channels,
                 "channel": np.arange(channels, dtype=np.int32),
-                "n": np.full(channels, images),
+                "n": np.full(channels, len(image)),
                 **{"mean": mean, "m2": m2, "min": low, "max": high},
             }
             self._append(pa.record_batch(columns, schema=self._schema))
+        np.save(images_path(self.path.parent, self._rank), image)
 
     def _append(self, batch: pa.RecordBatch) -> None:
         self._waiting.append(batch)
@@ -140,6 +144,11 @@ class PartWriter:
                 "footer_sha256": footer_sha256(self.path),
             }
             write_json(self._record, record)
+
+
+def images_path(directory: Path, rank: int) -> Path:
+    """Return where the indices of images wait for the commit of an epoch of moments."""
+    return directory / f"images-{rank}.npy"
 
 
 def _optional(values: Indices | None, rows: int) -> pa.Array:

@@ -34,7 +34,7 @@ class Gate:
         map that multiplies every channel; "constant", which depends on no input (ASR).
     layout
         How the gate lies against the features: "NC11" for (B, C, 1, 1), "N11C" for channels last,
-        "N1C" for tokens (B, N, C), "NRC11" for a split, "N1HW" or "NHW1" for a spatial map.
+        "N1C" for tokens (B, N, C), "NRC11" for a split, "N1HW" for a spatial map.
     producer
         Dotted name of the innermost module that computed the features.
     consumers

@@ -16,7 +16,7 @@ from stripe.errors import RecordingError
 from stripe.recording.durable import sync, write_json, writing
 from stripe.recording.layout import Layout
 from stripe.recording.lock import WriterLock
-from stripe.recording.part import PartWriter
+from stripe.recording.part import PartWriter, images_path
 from stripe.recording.reader import read_header
 from stripe.recording.schema import Gate, Header, arrow_schema, moments_schema
 
@@ -176,7 +176,9 @@ class RecordingWriter:
             records.append(json.loads(record.read_text()))
             record.unlink()
         if self.header.per_image:
-            _check_images(staged, [record["name"] for record in records])
+            _check_images(_images(staged, [record["name"] for record in records]))
+        else:
+            _check_images(_taken_images(staged, self.processes))
         sync(staged)
         sync(self.layout.staging)
         columns = {field.name: str(field.type) for field in self._schema}
@@ -229,11 +231,25 @@ def _form(gate: Gate) -> tuple[object, ...]:
     return (gate.name, gate.channels, gate.groups, gate.kind, gate.pooled, gate.spatial)
 
 
-def _check_images(staged: Path, parts: list[str]) -> None:
-    images = np.concatenate([
+def _images(staged: Path, parts: list[str]) -> np.ndarray:
+    return np.concatenate([
         pq.read_table(staged / part, columns=["image"], partitioning=None)["image"].to_numpy()
         for part in parts
     ])  # fmt: skip
+
+
+def _taken_images(staged: Path, processes: int) -> np.ndarray:
+    """Take the indices of the images that moments are of out of the staged epoch."""
+    images = [np.empty(0, np.int64)]
+    for rank in range(processes):
+        path = images_path(staged, rank)
+        if path.exists():
+            images.append(np.load(path))
+            path.unlink()
+    return np.concatenate(images)
+
+
+def _check_images(images: np.ndarray) -> None:
     if not len(images):
         raise RecordingError("an epoch must hold at least one image, got none; check the loader")
     unique, counts = np.unique(images, return_counts=True)

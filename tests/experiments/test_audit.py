@@ -15,6 +15,8 @@ import stripe
 from stripe.asr import Gated
 from stripe.cli import main
 from stripe.errors import ModelError, StripeError
+from stripe.experiments.audit import interval
+from stripe.experiments.subject import load_images, load_network
 
 
 class Lookup(nn.Module):
@@ -91,6 +93,13 @@ def test_the_model_is_left_as_it_was() -> None:
     assert model.training
     assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
     assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_the_interval_of_a_share() -> None:
+    low, high = interval(1.0, 20)
+    assert (round(low, 3), high) == (0.839, 1.0)
+    low, high = interval(0.5, 100)  # Wilson's: 0.404 to 0.596
+    assert (round(low, 3), round(high, 3)) == (0.404, 0.596)
 
 
 def test_errors_say_what_to_do(tmp_path: Path) -> None:
@@ -180,12 +189,26 @@ def test_the_commands_on_a_network_and_images_of_ones_own(
     assert done.returncode == 0, done.stderr
     assert all(gate["folded"] for gate in json.loads(done.stdout)["gates"])
 
+    again = [*common, "--weights", "frozen.safetensors", "--out", "again"]
+    done = run("record", *again)
+    assert "no gates were found in this ResNet" in done.stderr  # they are folded
+    left = load_network("mine:model", weights=tmp_path / "frozen.safetensors")
+    right = stripe.freeze(load_network("mine:model"), tmp_path / "gates").eval()
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(left(x), right(x))
+
     write_images(tmp_path / "flat", classes=1, each=6)
     options = ["--model", "timm:seresnet18", "--images", "flat", "--image-size", 64]
     done = run("record", *options, "--out", "flat-gates", "--moments-only", "--json")
     assert done.returncode == 0, done.stderr
     assert "the weights are random" in done.stderr
-    assert json.loads(done.stdout) == {"recording": "flat-gates", "epoch": 0, "gates": 8}
+    assert json.loads(done.stdout) == {
+        "recording": "flat-gates",
+        "epoch": 0,
+        "images": 6,
+        "gates": 8,
+    }
 
 
 @pytest.mark.parametrize(
@@ -195,7 +218,18 @@ def test_the_commands_on_a_network_and_images_of_ones_own(
         (["--model", "nowhere:model", "--images", "."], "'nowhere:model' is none of them"),
         (["--model", "timm:nothing", "--images", "."], "timm has no network 'nothing'"),
         (["--model", "timm:seresnet18", "--images", "gone"], "images must be a folder, and gone"),
-        (["--model", "timm:seresnet18", "--images", "."], "holds no images"),
+        (["--model", "timm:seresnet18", "--images", "empty"], "holds no images"),
+        (["--model", "mine.py", "--images", "."], "of a file mine.py it is mine:FUNCTION"),
+        (["--model", "theirs:broken", "--images", "."], "theirs:broken() raised ZeroDivisionError"),
+        (
+            ["--model", "timm:seresnet18", "--images", "torn", "--image-size", "64"],
+            "torn.png cannot be read as an image",
+        ),
+        (["--model", "timm:seresnet18", "--images", "mixed"], "holds both (loose.png"),
+        (
+            ["--model", "timm:seresnet18", "--images", ".", "--limit", "0"],
+            "--limit must be at least 1, got 0",
+        ),
         (
             ["--model", "timm:seresnet18", "--images", ".", "--weights", "bad.pt"],
             "bad.pt does not fit the network",
@@ -209,6 +243,12 @@ def test_the_commands_on_a_network_and_images_of_ones_own(
 def test_errors_of_the_commands_are_one_line(
     arguments: list[str], message: str, tmp_path: Path, run: Callable[..., Done]
 ) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "theirs.py").write_text("def broken(): return 1 / 0")
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
+    (tmp_path / "mixed" / "class").mkdir(parents=True)
+    (tmp_path / "mixed" / "loose.png").touch()
     torch.save({"state_dict": {"module.x": torch.zeros(1)}}, tmp_path / "bad.pt")
     torch.save({"model": nn.Linear(1, 1)}, tmp_path / "evil.pt")
     done = run("audit", *arguments)
@@ -218,8 +258,6 @@ def test_errors_of_the_commands_are_one_line(
 
 
 def test_labels_of_other_classes_are_left_out(tmp_path: Path) -> None:
-    from stripe.experiments.subject import load_images
-
     write_images(tmp_path / "images", classes=2, each=2)
     five, two = (timm.create_model("seresnet18", num_classes=count).eval() for count in (5, 2))
     assert isinstance(

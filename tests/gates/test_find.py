@@ -1,3 +1,4 @@
+import contextlib
 import copy
 import warnings
 from collections.abc import Callable
@@ -142,6 +143,12 @@ def kinds_in(toy: nn.Module, example: Tensor = EXAMPLE) -> list[tuple[str, str, 
             [("Toy", "gate", "N1C", 6)],
         ),
         (lambda t, x: x.flatten(2) * t.pooled(x).flatten(2).sigmoid(), []),
+        (lambda t, x: x * (t.pooled(x) > 0), [("Toy", "gate", "NC11", 6)]),
+        (lambda t, x: x * x.sigmoid().mean((2, 3), keepdim=True), [("Toy", "gate", "NC11", 6)]),
+        (
+            lambda t, x: x.unflatten(1, (2, 3)) * t.pooled(x).sigmoid().view(2, 2, 3, 1, 1),
+            [("Toy", "gate", "NRC11", 6)],
+        ),
         (
             lambda t, x: (x * t.pooled(x).sigmoid()) * t.pooled(x + 1).sigmoid(),
             [("Toy", "gate", "NC11", 6), ("Toy:1", "gate", "NC11", 6)],
@@ -246,6 +253,20 @@ def test_checkpointing_compiling_and_the_meta_device() -> None:
     assert len(find_gates(model, torch.zeros(2, 3, 64, 64))) == 8
 
 
+def test_an_exception_that_the_model_catches_and_inference_mode() -> None:
+    class Fails(nn.Module):
+        def forward(self, x: Tensor) -> Any:
+            raise ValueError
+
+    def head(toy: Any, x: Tensor) -> Any:
+        with contextlib.suppress(ValueError):
+            toy.fails(x)
+        return x * toy.pooled(x).sigmoid().expand_as(x)
+
+    with torch.inference_mode():
+        assert kinds_in(Toy(head, fails=Fails())) == [("Toy", "gate", "NC11", 6)]
+
+
 def test_scripted_models_are_refused() -> None:
     toy = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU())
     with warnings.catch_warnings(action="ignore"):
@@ -268,6 +289,8 @@ def test_examples_that_hide_a_gate_are_warned_of() -> None:
 def test_errors_say_what_to_do() -> None:
     with pytest.raises(ModelError, match="as a tensor, got <class 'list'>"):
         find_gates(nn.Identity(), [1])  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="response, spatial, got 'gates'"):
+        find_gates(nn.Identity(), EXAMPLE, kinds=("gates",))
     with pytest.raises(ModelError, match=r"\(B, C, H, W\), got shape \(3,\)"):
         find_gates(nn.Identity(), torch.zeros(3))
 

@@ -1,5 +1,6 @@
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from timm.layers.norm_act import BatchNormAct2d
 from timm.layers.squeeze_excite import SqueezeExcite
 from timm.layers.std_conv import ScaledStdConv2d
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import stripe
 from stripe import find_gates, open_recording, stats
+from stripe.asr.difference import tensors_in
 from stripe.errors import ModelError, UnknownNameError
 from stripe.gates.constant import ConstantGate, ConstantScale
+from stripe.gates.fold import Scaling
 from stripe.gates.trace import trace
 
 #: Where everything folds.
@@ -316,6 +320,99 @@ def test_errors_say_what_to_do() -> None:
         freeze(model, {"elsewhere": np.ones(3)}, example=x)
     with pytest.raises(ModelError, match="no gates were found in the model"):
         freeze(timm.create_model("resnet18"), means, example=x)
+
+
+class Odd(nn.Module):
+    """A convolution, a squeeze-and-excitation gate, and a head that a test brings."""
+
+    def __init__(self, head: Callable[[Any, Tensor, Tensor], Any], **children: nn.Module) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.fc = nn.Conv2d(8, 8, 1)
+        self.gate = nn.Sigmoid()
+        self.out = nn.Conv2d(8, 4, 1)
+        self.head = head
+        for name, child in children.items():
+            self.add_module(name, child)
+
+    def forward(self, x: Tensor) -> Any:
+        y = self.stem(x)
+        return self.head(self, y, self.gate(self.fc(y.mean((2, 3), keepdim=True))))
+
+
+@dataclass
+class Output:
+    logits: Tensor
+    nothing: None = None
+
+
+@pytest.mark.parametrize(
+    ("head", "folded"),
+    [
+        (lambda t, y, v: {"logits": t.out(y * v), "attention": v}, False),
+        (lambda t, y, v: t.out(y * v) + t.out(1 - v), False),
+        (lambda t, y, v: t.out((y + y) * v), True),  # into the convolution after
+        (lambda t, y, v: torch.cat([y, y], 1) * torch.cat([v, v], 1), False),
+        (lambda t, y, v: F.pad(y, (0, 0, 0, 0, 0, 2)) * torch.cat([v, v[:, :2]], 1), False),
+        (lambda t, y, v: (t.out(y * v), None), True),
+        (lambda t, y, v: Output(t.out(y * v)), True),
+        (lambda t, y, v: (y * v).relu().mean((2, 3)), True),
+        (lambda t, y, v: (y.square() * v).mean(1), False),  # as many channels as rows
+        (lambda t, y, v: t.norm(y) * v, True),
+    ],
+)
+def test_odd_networks_stay_what_they_are(head: Callable[..., Any], folded: bool) -> None:
+    torch.manual_seed(0)
+    net = Odd(head, norm=nn.InstanceNorm2d(8, affine=True)).eval()
+    x = torch.randn(2, 3, 8, 8)
+    (gate,) = find_gates(net, x)
+    v = torch.linspace(0.1, 0.9, gate.channels)
+    frozen, constant = (freeze(net, {gate.name: v}, example=x, fold=f) for f in (True, False))
+    if gate.name == "gate":
+        assert frozen.fold_report["folded"].tolist() == [folded]
+    with torch.no_grad():
+        for left, right in zip(tensors_in(frozen(x)), tensors_in(constant(x)), strict=True):
+            torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
+
+
+def test_stand_ins_take_the_calls_that_they_replace() -> None:
+    class Context(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Conv2d(8, 8, 1)
+            self.gate = nn.Sigmoid()
+
+        def forward(self, x: Tensor, *, context: Tensor) -> Any:
+            return x * self.gate(input=self.fc(context.mean((2, 3), keepdim=True)))
+
+    for fold in (True, False):
+        net = Odd(lambda t, y, v: t.out(t.se(y, context=y)), se=Context()).eval()
+        x = torch.randn(2, 3, 8, 8)
+        frozen = freeze(net, {"se.gate": np.full(8, 0.5)}, example=x, fold=fold)
+        assert frozen(x).shape == (2, 4, 8, 8)
+        assert frozen.fold_report["folded"].tolist() == [fold]
+
+
+def test_a_compiled_owner_is_replaced_with_its_wrapper() -> None:
+    model: Any = timm.create_model("seresnet18").eval()
+    x = torch.randn(2, 3, 64, 64)
+    means = means_of(find_gates(model, x))
+    expected = freeze(model, means, example=x)
+    model.layer1[0].se = torch.compile(model.layer1[0].se)
+    frozen = freeze(model, means, example=x)
+    assert isinstance(frozen.layer1[0].se, nn.Identity)
+    with torch.no_grad():
+        torch.testing.assert_close(frozen(x), expected(x))
+
+
+def test_a_fold_that_changes_the_output_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = Scaling("before", "output", np.full(8, 2.0))
+    monkeypatch.setattr("stripe.gates.fold.Flow.scalings", lambda *args: [wrong])
+    net = Net(nn.Conv2d(3, 8, 3), nn.SiLU()).eval()
+    frozen = freeze(net, {"se.gate": POSITIVE}, example=torch.zeros(2, 3, 12, 12))
+    assert frozen.fold_report["folded"].tolist() == [False]
+    assert "folding it into before changes the output" in frozen.fold_report["reason"][0]
+    assert frozen.fold_error == 0
 
 
 def test_a_trace_knows_what_made_a_tensor() -> None:

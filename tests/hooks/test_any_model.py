@@ -120,6 +120,7 @@ def test_spatial_maps_on_request(tmp_path: Path) -> None:
 def test_our_cbam_has_both_maps(tmp_path: Path) -> None:
     model = stripe.build("resnet20", attention="cbam", seed=0)
     recording = record(model, tmp_path / "r", spatial=True, gates="layer3.*")
+    assert set(recording.gates["name"].str.slice(0, 6)) == {"layer3"}
     gates = recording.gates
     assert gates[gates["kind"] == "gate"]["name"].tolist() == [
         "layer3.0.bn3.gate.channel",
@@ -151,6 +152,58 @@ def test_moments_without_values(tmp_path: Path) -> None:
         moments.values("layer1.0.se.gate", 0)
     with pytest.raises(RecordingError, match="holds moments only; record the other into another"):
         Recorder(model, tmp_path / "moments", IMAGES)
+
+
+def test_moments_are_of_each_image_once(tmp_path: Path) -> None:
+    model = timm.create_model("seresnet18")
+    index = torch.tensor([0, 1, 1, 2, 3])
+    with Recorder(model, tmp_path / "r", IMAGES, values=False) as recorder:
+        with pytest.raises(RecordingError, match="image 1 came 2 times"):
+            recorder.record([(IMAGES, index, index)], 0, progress=False)
+        with pytest.raises(RecordingError, match="at least one image, got none"):
+            recorder.record([], 0, progress=False)
+        recorder.record([IMAGES], 0, progress=False)
+    assert open_recording(tmp_path / "r").epochs == [0]
+    assert not list((tmp_path / "r").rglob("*.npy"))
+
+
+def test_gates_cast_before_they_multiply_and_odd_labels(tmp_path: Path) -> None:
+    class Cast(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate = nn.Sigmoid()
+
+        def forward(self, x: Tensor) -> Any:
+            half = x.bfloat16()
+            return half * self.gate(x.mean((2, 3), keepdim=True)).to(half.dtype)
+
+    soft = torch.rand(5, 10)
+    with pytest.warns(UserWarning, match=r"one whole number per image, got \(5, 10\)"):
+        stripe.record(Cast(), [(IMAGES, soft)], tmp_path / "r", progress=False)
+    recording = open_recording(tmp_path / "r")
+    assert recording.images["label"].isna().all()
+    assert recording.values("gate", 0).shape == (5, 3)
+
+
+def test_a_train_method_that_does_more_is_called(tmp_path: Path) -> None:
+    class Merging(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = timm.create_model("seresnet18")
+            self.merged = False
+
+        def train(self, mode: bool = True) -> "Merging":
+            super().train(mode)
+            self.merged = not mode
+            return self
+
+        def forward(self, x: Tensor) -> Any:
+            return self.net(x)
+
+    model = Merging().train()
+    record(model, tmp_path / "r")
+    assert model.training
+    assert not model.merged
 
 
 def test_every_thins_epochs(tmp_path: Path) -> None:

@@ -254,7 +254,7 @@ def test_a_gate_that_is_not_called_is_an_error(images: torch.Tensor, tmp_path: P
     model.gated.gate = Pool()
     with Recorder(model, tmp_path / "r", images) as recorder:
         model.on = False
-        with pytest.raises(ModelError, match=r"'gate/gated\.gate' did not appear"):
+        with pytest.raises(ModelError, match=r"'gated' must multiply by the gate 'gated\.gate' in"):
             recorder.record([images], epoch=0)
 
 

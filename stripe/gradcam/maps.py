@@ -1,0 +1,118 @@
+"""Grad-CAM of one batch, on the device, with gradients only from the layer on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stripe.errors import ModelError
+from stripe.gates.undisturbed import undisturbed
+from stripe.gradcam.planes import as_planes
+
+#: From a layer's output to planes (B, C, H, W).
+Reshape = Callable[[Tensor], Tensor]
+
+#: As in pytorch-grad-cam, where a map is divided by its largest value.
+_EPSILON = 1e-7
+
+
+def grad_cam(
+    model: nn.Module,
+    layer: nn.Module,
+    images: Float[Tensor, "b c h w"],
+    classes: Int64[Tensor, " b"] | None = None,
+    *,
+    reshape: Reshape | None = None,
+    name: str = "layer",
+) -> Float[Tensor, "b h w"]:
+    """Compute Grad-CAM maps of a batch.
+
+    `cam = relu(sum_c mean_hw(dS / dA_c) A_c)` with A the layer's output and S the score of a class;
+    each map is moved and scaled to [0, 1] and resized bilinearly to the image.
+
+    Parameters
+    ----------
+    model
+        A classifier; it runs in evaluation and is left as it was, its gradients too.
+    layer
+        One of its modules, called once.
+    images
+        On the model's device.
+    classes
+        Whose scores; by default the predicted ones.
+    reshape
+        From the layer's output to planes (B, C, H, W), where it is neither such nor tokens.
+    name
+        The layer's, for messages.
+
+    Raises
+    ------
+    ModelError
+        If the layer is not called or called twice, puts out no planes, or the scores do not depend
+        on it; or if the model does not put out scores (B, classes).
+
+    References
+    ----------
+    Selvaraju et al., "Grad-CAM", 2017, equations 1 and 2; scaled as in pytorch-grad-cam.
+    """
+    size = (images.shape[-2], images.shape[-1])
+    leaves: list[Tensor] = []
+
+    def cut(module: nn.Module, args: Any, output: Any) -> Tensor:
+        """Let the graph begin here; what follows may change its input in place, so it is a copy."""
+        if not isinstance(output, Tensor) or leaves:
+            came = "two outputs in one pass" if leaves else type(output).__name__
+            raise ModelError(f"layer {name!r} must put out one tensor, got {came}; choose another")
+        torch.set_grad_enabled(True)
+        leaves.append(output.detach().requires_grad_())
+        return leaves[0].clone()
+
+    handle = layer.register_forward_hook(cut)
+    try:
+        with undisturbed(model), torch.compiler.set_stance("force_eager"):
+            scores = model(images)
+            if not leaves:
+                raise ModelError(f"layer {name!r} was not called; choose one that is")
+            gradient = _gradient(scores, classes, leaves[0], name)
+    finally:
+        handle.remove()
+    planes, slopes = (
+        reshape(tensor) if reshape else as_planes(tensor, model, size, name)
+        for tensor in (leaves[0].detach(), gradient)
+    )
+    weights = slopes.float().mean((2, 3), keepdim=True)
+    return _scaled((weights * planes.float()).sum(1).clamp_min(0), size)
+
+
+def _gradient(scores: Any, classes: Tensor | None, leaf: Tensor, name: str) -> Tensor:
+    if not isinstance(scores, Tensor) or scores.ndim != 2:
+        came = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise ModelError(f"Grad-CAM needs class scores (B, classes) from the model, got {came}")
+    if classes is not None and (int(classes.min()) < 0 or int(classes.max()) >= scores.shape[1]):
+        raise ModelError(
+            f"classes lie between 0 and {scores.shape[1] - 1}, got {int(classes.min())} to "
+            f"{int(classes.max())}"
+        )
+    chosen = scores.argmax(1) if classes is None else classes
+    score = scores.gather(1, chosen[:, None]).sum()
+    if not score.requires_grad:
+        raise ModelError(
+            f"the scores must depend on layer {name!r} by a gradient, and do not; choose a layer "
+            "that they are computed from, and call it without torch.inference_mode"
+        )
+    (gradient,) = torch.autograd.grad(score, leaf)
+    return gradient
+
+
+def _scaled(cam: Float[Tensor, "b h w"], size: tuple[int, int]) -> Float[Tensor, "b h2 w2"]:
+    """Scale each map to [0, 1], resize it, and scale it again, as pytorch-grad-cam does."""
+    resized = F.interpolate(_unit(cam)[:, None], size, mode="bilinear", align_corners=False)
+    return _unit(resized[:, 0])
+
+
+def _unit(cam: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
+    moved = cam - cam.amin((1, 2), keepdim=True)
+    return moved / (_EPSILON + moved.amax((1, 2), keepdim=True))

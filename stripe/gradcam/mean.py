@@ -1,0 +1,208 @@
+"""The average Grad-CAM map over many images, and how much of it lies in the centre."""
+
+from collections.abc import Iterable, Sized
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from stripe.errors import ModelError, UnknownNameError
+from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
+from stripe.gradcam.library import library_cam
+from stripe.gradcam.maps import Reshape, grad_cam
+from stripe.gradcam.planes import as_planes
+from stripe.hooks.batches import numbered_batches
+from stripe.registry import listed
+
+
+@dataclass(frozen=True)
+class MeanCam:
+    """An average map, and what it is an average of.
+
+    Parameters
+    ----------
+    mean
+        Shape (H, W), 0 to 1: the mean of the images' maps, each scaled to [0, 1].
+    mean_image
+        Shape (C, H, W): the mean of the images, as the network took them.
+    images
+        How many.
+    central_share
+        The share of the mean map's mass that lies in the central quarter of the image (half its
+        height and half its width).
+    uniform_share
+        The same for a map that is the same everywhere: what no preference for the centre gives.
+    maps
+        Shape (images, H, W), one map per image, if they were asked for.
+    """
+
+    mean: Float[np.ndarray, "h w"]
+    mean_image: Float[np.ndarray, "c h w"]
+    images: int
+    central_share: float
+    uniform_share: float
+    maps: Float[np.ndarray, "images h w"] | None = None
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Return the mean map."""
+        return np.array(self.mean, dtype=dtype, copy=copy)
+
+
+def mean_cam(
+    model: nn.Module,
+    loader: Iterable[Any],
+    layer: str,
+    *,
+    target: Literal["predicted", "label"] | int = "predicted",
+    method: str = "GradCAM",
+    maps: bool = False,
+    reshape: Reshape | None = None,
+    progress: bool = True,
+) -> MeanCam:
+    """Average the Grad-CAM maps of all images of a loader.
+
+    Everything stays on the model's device and nothing is kept from batch to batch but a sum;
+    gradients are computed from the layer on, and for no parameter.
+
+    Parameters
+    ----------
+    model
+        A classifier with outputs (B, classes); its modes, gradients and hooks are left as they
+        were.
+    loader
+        Batches of images, or (images, labels), all of one size.
+    layer
+        Dotted name of a module that puts out features (B, C, H, W) or tokens (B, N, C), as a rule
+        the last block.
+    target
+        Whose score: the "predicted" class, the "label", or the class of a given number.
+    method
+        "GradCAM", or any other class of the grad-cam library, which then computes it.
+    maps
+        Also keep every image's map.
+    reshape
+        From the layer's output to planes (B, C, H, W), for layers of another form.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    MeanCam
+        The mean map and image, and the share of its mass in the centre; as an array, the map.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such layer, with the closest names, or no such method.
+    ModelError
+        If the layer has no spatial output, the scores do not depend on it, labels are asked for and
+        missing, or the loader is empty.
+
+    Notes
+    -----
+    Every map is scaled to its own largest value before it is averaged, so an image with a faint map
+    counts as much as one with a strong one. Maps of a coarse layer are resized, which spreads mass
+    to neighbours.
+
+    References
+    ----------
+    Figure 4 and Figures 11 to 18 of the paper.
+    """
+    model = unwrapped(model)
+    module, device = _layer(model, layer), device_of(model)
+    total: Tensor | None = None
+    image_sum: Tensor | None = None
+    kept: list[Tensor] = []
+    count = 0
+    length = len(loader) if isinstance(loader, Sized) else None
+    bar = tqdm(total=length, desc="Grad-CAM", leave=False, disable=None if progress else True)
+    with bar:
+        for _, batch, labels in numbered_batches(loader):
+            images = batch.to(device, non_blocking=True)
+            classes = _classes(target, labels, images)
+            if method == "GradCAM":
+                cams = grad_cam(model, module, images, classes, reshape=reshape, name=layer)
+            else:
+                size = (images.shape[-2], images.shape[-1])
+                form = reshape or _planes_of(model, size, layer)
+                cams = library_cam(method, model, module, images, classes, form)
+            added, shown = cams.double().sum(0), images.double().sum(0)
+            if total is None or image_sum is None:
+                total, image_sum = added, shown
+            elif total.shape != added.shape:
+                raise ModelError(
+                    f"images must all have one size, got {tuple(total.shape)} and "
+                    f"{tuple(added.shape)}; resize them"
+                )
+            else:
+                total, image_sum = total + added, image_sum + shown
+            count += len(images)
+            if maps:
+                kept.append(cams.cpu())
+            bar.update()
+    if total is None or image_sum is None:
+        raise ModelError("a loader must give at least one batch, got none")
+    mean = (total / count).cpu().numpy()
+    return MeanCam(
+        mean=mean,
+        mean_image=(image_sum / count).cpu().numpy(),
+        images=count,
+        central_share=central_share(mean),
+        uniform_share=central_share(np.ones_like(mean)),
+        maps=torch.cat(kept).numpy() if maps else None,
+    )
+
+
+def central_share(cam: Float[np.ndarray, "h w"]) -> float:
+    """Return the share of a map's mass in the central half of its rows and columns.
+
+    NaN for a map without mass. Pixels on the border of the centre count by the part that lies in
+    it, so that a uniform map has a share of 1/4.
+    """
+    rows, columns = (_central_weights(length) for length in cam.shape)
+    mass = float(cam.sum())
+    return float(rows @ cam @ columns) / mass if mass > 0 else float("nan")
+
+
+def _central_weights(length: int) -> Float[np.ndarray, " length"]:
+    """Return how much of each of `length` pixels lies in the central half."""
+    edges = np.clip(np.arange(length + 1), length / 4, 3 * length / 4)
+    return np.diff(edges)
+
+
+def _classes(
+    target: str | int, labels: Tensor | None, images: Tensor
+) -> Int64[Tensor, " b"] | None:
+    if target == "predicted":
+        return None
+    if target == "label":
+        if labels is None:
+            raise ModelError("target='label' needs a loader of (images, labels), got images alone")
+        return labels.to(images.device).long().view(-1)
+    if not isinstance(target, int):
+        raise ModelError(f"a target is 'predicted', 'label' or a class number, got {target!r}")
+    return torch.full((len(images),), target, device=images.device)
+
+
+def _layer(model: nn.Module, name: str) -> nn.Module:
+    modules = modules_by_name(model)
+    if name not in modules or not name:
+        raise UnknownNameError(
+            f"the model has no layer {name!r}; close to it: "
+            f"{listed(_close(name, list(modules)), 5) or 'none'}"
+        )
+    return modules[name]
+
+
+def _close(name: str, names: list[str]) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(name, [n for n in names if n], n=5, cutoff=0.3)
+
+
+def _planes_of(model: nn.Module, size: tuple[int, int], layer: str) -> Reshape:
+    return lambda output: as_planes(output, model, size, layer)

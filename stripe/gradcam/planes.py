@@ -1,0 +1,58 @@
+"""What a layer puts out, as planes: features as they are, tokens by their grid."""
+
+from math import isqrt
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stripe.errors import ModelError
+
+
+def as_planes(
+    output: Tensor, model: nn.Module, size: tuple[int, int], layer: str
+) -> Float[Tensor, "b c h w"]:
+    """View the output of a layer as planes.
+
+    Parameters
+    ----------
+    output
+        Features (B, C, H, W), or tokens (B, N, C) of a square or proportional grid of patches,
+        after class and register tokens.
+    model
+        Says how many tokens are not patches, and the grid, if it knows (timm's do).
+    size
+        Height and width of the images.
+    layer
+        For messages.
+
+    Raises
+    ------
+    ModelError
+        If the output has no spatial form.
+    """
+    if output.ndim == 4:
+        return output
+    if output.ndim != 3:
+        raise ModelError(
+            f"layer {layer!r} must put out features (B, C, H, W) or tokens (B, N, C), got "
+            f"{tuple(output.shape)}; choose a layer before the pooling, or give reshape="
+        )
+    height, width, prefix = _grid(output.shape[1], model, size, layer)
+    patches: Tensor = output[:, prefix:].unflatten(1, (height, width))
+    return patches.permute(0, 3, 1, 2)
+
+
+def _grid(tokens: int, model: nn.Module, size: tuple[int, int], layer: str) -> tuple[int, int, int]:
+    """Return rows and columns of the patches, and how many tokens come before them."""
+    said = getattr(getattr(model, "patch_embed", None), "grid_size", None)
+    if said is not None and 0 <= (prefix := tokens - said[0] * said[1]) < 16:
+        return said[0], said[1], prefix
+    for prefix in (0, 1, 2, 4, 5, 8, 9):  # class, distillation and register tokens
+        rows = isqrt(max(0, tokens - prefix) * size[0] // size[1])
+        columns = rows * size[1] // size[0]
+        if 0 < rows * columns == tokens - prefix:
+            return rows, columns, prefix
+    raise ModelError(
+        f"the {tokens} tokens of layer {layer!r} must be a grid of patches for images of "
+        f"{size[0]} x {size[1]}, after class or register tokens, and are not; give reshape="
+    )

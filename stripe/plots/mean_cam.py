@@ -1,0 +1,83 @@
+"""Where a network looks on average."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from stripe.plots.axes import axes_or_new
+
+
+@runtime_checkable
+class HasMeanCam(Protocol):
+    """What `stripe.mean_cam` returns, as far as a plot looks at it."""
+
+    @property
+    def mean(self) -> Float[np.ndarray, "h w"]:
+        """The mean map."""
+
+    @property
+    def mean_image(self) -> Float[np.ndarray, "c h w"]:
+        """The mean image."""
+
+    @property
+    def central_share(self) -> float:
+        """The share of its mass in the central quarter."""
+
+
+def mean_cam(
+    data: HasMeanCam,
+    *,
+    image: bool = True,
+    centre: bool = True,
+    ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:
+    """Draw an average Grad-CAM map, over the mean image or alone.
+
+    Parameters
+    ----------
+    data
+        From `stripe.mean_cam`.
+    image
+        Lay the map over the mean image, in grey; otherwise draw it alone.
+    centre
+        Outline the central quarter, and write the share of the map's mass in it.
+    ax
+        Axes to draw on; by default new ones.
+    **kwargs
+        For the `Axes.imshow` of the map.
+
+    Returns
+    -------
+    Axes
+        `ax`, with the map as its last image.
+
+    Notes
+    -----
+    25 % of a uniform map lie in the central quarter: compare with that. The colour scale runs from
+    the smallest to the largest value, so a nearly uniform map looks as lively as any; give `vmin=0`
+    to see it against zero.
+
+    References
+    ----------
+    Figure 4 and Figures 11 to 18.
+    """
+    ax = axes_or_new(ax, height=2.6)
+    height, width = data.mean.shape
+    if image:
+        grey = data.mean_image.mean(0)
+        ax.imshow(grey, cmap="gray", interpolation="nearest")
+    style = {"cmap": "viridis", "interpolation": "nearest", "alpha": 0.65 if image else 1}
+    drawn = ax.imshow(data.mean, **{**style, **kwargs})
+    ax.figure.colorbar(drawn, ax=ax, label="mean of maps in [0, 1]", fraction=0.05, pad=0.02)
+    ax.set(xticks=[], yticks=[])
+    if centre:
+        corner = (width / 4 - 0.5, height / 4 - 0.5)
+        outline = Rectangle(corner, width / 2, height / 2, fill=False, edgecolor="white")
+        outline.set(linewidth=0.8, linestyle="--")
+        ax.add_patch(outline)
+        ax.set_xlabel(f"{100 * data.central_share:.0f} % in the central quarter (uniform: 25 %)")
+    return ax

@@ -1,0 +1,91 @@
+"""Spatial attention maps of images, from block to block."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from stripe.errors import RecordingError
+from stripe.plots.axes import axes_or_new
+from stripe.plots.choose import chosen_epoch, generator, sample
+from stripe.recording import Recording
+
+
+def spatial_attention(
+    data: Recording,
+    *,
+    gates: Sequence[str] | None = None,
+    images: int = 4,
+    epoch: int | None = None,
+    seed: int = 0,
+    ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:
+    """Draw the spatial attention of a few images in every block.
+
+    Parameters
+    ----------
+    data
+        A recording with spatial maps (`spatial=True`).
+    gates
+        Names of the maps; by default up to six, evenly from the first block to the last.
+    images
+        How many images, drawn at random.
+    epoch
+        Which epoch; by default the last.
+    seed
+        Of the draw.
+    ax
+        Axes to draw in; by default new ones.
+    **kwargs
+        For `Axes.imshow` of each map.
+
+    Returns
+    -------
+    Axes
+        `ax`, whose children are the panels: a row per image, a column per block.
+
+    Raises
+    ------
+    RecordingError
+        If no spatial maps were recorded.
+
+    Notes
+    -----
+    All panels of a column share one colour scale; columns do not, since blocks differ in range.
+
+    References
+    ----------
+    Figure 29; limitation (4).
+    """
+    maps = [gate.name for gate in data.header.gates if gate.kind == "spatial"]
+    if not maps:
+        raise RecordingError(f"{data.path} holds no spatial maps; record with spatial=True")
+    if gates is None:
+        shown = np.unique(np.linspace(0, len(maps) - 1, min(6, len(maps))).round().astype(int))
+        gates = [maps[number] for number in shown]
+    number = chosen_epoch(data, epoch)
+    blocks = [data.spatial(gate, number) for gate in gates]
+    chosen = sample(len(blocks[0]), images, generator(seed))
+    ids = data.rows(number)["image"].to_numpy()[chosen]
+    ax = axes_or_new(ax, height=0.55 * len(chosen) + 0.3)
+    ax.set_axis_off()
+    width, height = 1 / len(gates), 1 / len(chosen)
+    for column, (gate, block) in enumerate(zip(gates, blocks, strict=True)):
+        limits = {"vmin": block[chosen].min(), "vmax": block[chosen].max()}
+        for row, (image, name) in enumerate(zip(chosen, ids, strict=True)):
+            place = (column * width, 1 - (row + 1) * height, 0.92 * width, 0.92 * height)
+            panel = ax.inset_axes(place)
+            panel.imshow(block[image], **{"cmap": "viridis", **limits, **kwargs})
+            panel.set(xticks=[], yticks=[])
+            if row == 0:
+                panel.set_title(_short(gate))
+            if column == 0:
+                panel.set_ylabel(f"image {name}")
+    return ax
+
+
+def _short(gate: str) -> str:
+    """Return the part of a name that tells blocks apart: its first two components."""
+    return ".".join(gate.split(".")[:2])

@@ -1,0 +1,105 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
+
+import stripe
+from stripe import plots, stats
+from stripe.errors import RecordingError
+from stripe.gradcam import MeanCam
+
+CAM = MeanCam(
+    mean=np.arange(48.0).reshape(6, 8) / 48,
+    mean_image=np.ones((3, 6, 8)),
+    images=5,
+    central_share=0.3125,
+    uniform_share=0.25,
+)
+
+
+def heights(line: Line2D) -> list[float]:
+    return [float(height) for height in np.asarray(line.get_ydata())]
+
+
+def test_mean_cam_shows_the_map_over_the_image() -> None:
+    ax = plots.mean_cam(CAM)
+    image, heat = ax.get_images()
+    np.testing.assert_array_equal(np.asarray(image.get_array()), np.ones((6, 8)))
+    np.testing.assert_array_equal(np.asarray(heat.get_array()), CAM.mean)
+    assert ax.get_xlabel() == "31 % in the central quarter (uniform: 25 %)"
+    outline: Any = ax.patches[0]
+    assert outline.get_bbox().bounds == (1.5, 1.0, 4.0, 3.0)
+    alone = plots.mean_cam(CAM, image=False, centre=False, vmin=0)
+    assert len(alone.get_images()) == 1
+    assert not alone.patches
+    plt.close("all")
+
+
+@pytest.fixture
+def spatial(tmp_path: Path) -> stripe.Recording:
+    model = stripe.build("resnet20", attention="cbam", num_classes=4, seed=0)
+    images = torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    stripe.record(model, [images], tmp_path / "r", spatial=True, progress=False)
+    return stripe.open_recording(tmp_path / "r")
+
+
+def test_spatial_attention_has_a_row_per_image_and_a_column_per_block(
+    spatial: stripe.Recording,
+) -> None:
+    ax = plots.spatial_attention(spatial, images=2)
+    panels: Any = ax.child_axes
+    assert [panel.get_title() for panel in panels if panel.get_title()] == [
+        "layer1.0",
+        "layer1.1",
+        "layer2.0",
+        "layer2.1",
+        "layer3.0",
+        "layer3.1",
+    ]
+    assert len(panels) == 12
+    name = "layer1.0.bn3.gate.spatial"
+    label = panels[0].get_ylabel()
+    maps = spatial.spatial(name, 0)
+    np.testing.assert_array_equal(
+        np.asarray(panels[0].get_images()[0].get_array()), maps[int(label.removeprefix("image "))]
+    )
+    one = plots.spatial_attention(spatial, gates=[name], images=99)
+    assert len(one.child_axes) == 5
+    plt.close("all")
+
+
+def test_spatial_attention_needs_maps(tmp_path: Path) -> None:
+    model = stripe.build("resnet20", attention="se", seed=0)
+    stripe.record(model, [torch.zeros(2, 3, 32, 32)], tmp_path / "r", progress=False)
+    with pytest.raises(RecordingError, match="holds no spatial maps; record with spatial=True"):
+        plots.spatial_attention(stripe.open_recording(tmp_path / "r"))
+
+
+def test_gate_spread_boxes_hold_the_quantiles(spatial: stripe.Recording) -> None:
+    moments = stats.channel_moments(spatial)
+    ax = plots.gate_spread(spatial)
+    medians = [line[0] for line in map(heights, ax.lines) if len(set(line)) == 1]
+    expected = moments.groupby("gate", sort=False)["std"].median()
+    for value in expected:
+        assert np.isclose(medians, value).any()
+    assert len(ax.patches) == 6
+    assert ax.get_xlabel() == "gate, in forward order"
+    many = pd.concat([moments.assign(gate=f"g{number}") for number in range(300)])
+    assert len(plots.gate_spread(many).get_xticks()) <= 12
+    plt.close("all")
+
+
+def test_freezing_draws_agreement_and_accuracy() -> None:
+    table = pd.DataFrame({"frozen": [0, 1, 2], "agreement": [1, 0.9, 0.5], "accuracy": [0.8] * 3})
+    ax = plots.freezing(table, threshold=0.95)
+    agreement, accuracy, threshold = ax.lines
+    assert heights(agreement) == [100, 90, 50]
+    assert heights(accuracy) == [80, 80, 80]
+    assert heights(threshold)[0] == 95
+    assert len(plots.freezing(table.assign(accuracy=float("nan"))).lines) == 1
+    plt.close("all")
