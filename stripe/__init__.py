@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from stripe.recording import Gate as Gate
     from stripe.recording import Recording as Recording
     from stripe.recording import open_recording as open_recording
+    from stripe.robustness import noise_bound as noise_bound
 
 #: Where each public name lives; a module that lives in itself is public as a whole.
 _HOME = {
@@ -48,6 +49,7 @@ _HOME = {
     "list_attentions": "stripe.attention",
     "list_backbones": "stripe.backbones",
     "mean_cam": "stripe.gradcam",
+    "noise_bound": "stripe.robustness",
     "open_recording": "stripe.recording",
     "plots": "stripe.plots",
     "record": "stripe.hooks",

@@ -5,6 +5,7 @@ from stripe.plots.epoch_difference import epoch_difference as epoch_difference
 from stripe.plots.freezing import freezing as freezing
 from stripe.plots.gate_spread import gate_spread as gate_spread
 from stripe.plots.mean_cam import mean_cam as mean_cam
+from stripe.plots.noise_bound import noise_bound as noise_bound
 from stripe.plots.paper import paper_style as paper_style
 from stripe.plots.paper import save_figure as save_figure
 from stripe.plots.spatial_attention import spatial_attention as spatial_attention

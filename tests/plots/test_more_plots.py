@@ -94,6 +94,22 @@ def test_gate_spread_boxes_hold_the_quantiles(spatial: stripe.Recording) -> None
     plt.close("all")
 
 
+def test_noise_bound_draws_bound_and_growth_of_each_network() -> None:
+    table = pd.DataFrame({"bound": [2.0, 6.0], "cumulated": [1.5, 2.0]})
+    ax = plots.noise_bound({"bare": table, "asr": table / 2})
+    assert [line.get_label() for line in ax.lines] == [
+        "bare, bound",
+        "bare, measured",
+        "asr, bound",
+        "asr, measured",
+    ]
+    assert heights(ax.lines[0]) == [2, 6]
+    assert heights(ax.lines[3]) == [0.75, 1]
+    assert ax.get_yscale() == "log"
+    assert len(plots.noise_bound(table).lines) == 2
+    plt.close("all")
+
+
 def test_freezing_draws_agreement_and_accuracy() -> None:
     table = pd.DataFrame({"frozen": [0, 1, 2], "agreement": [1, 0.9, 0.5], "accuracy": [0.8] * 3})
     ax = plots.freezing(table, threshold=0.95)

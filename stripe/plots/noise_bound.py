@@ -1,0 +1,55 @@
+"""How much noise may grow with depth, and how much it does."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from stripe.plots.axes import axes_or_new
+
+
+def noise_bound(
+    data: pd.DataFrame | Mapping[str, pd.DataFrame], *, ax: Axes | None = None, **kwargs: Any
+) -> Axes:
+    """Draw the bound of Theorem 6.1 and the measured growth against depth.
+
+    Parameters
+    ----------
+    data
+        A table of `stripe.noise_bound`, or several by name: bare, attention, ASR.
+    ax
+        Axes to draw on; by default new ones.
+    **kwargs
+        For every `Axes.plot`.
+
+    Returns
+    -------
+    Axes
+        `ax`, with a logarithmic scale: the bound dashed, the measured growth drawn through.
+
+    Notes
+    -----
+    The bound multiplies the worst case of every block and is loose by orders of magnitude; of two
+    networks the one with the lower bound need not be the one whose noise grows less.
+
+    References
+    ----------
+    Equation 9.
+    """
+    tables = {"": data} if isinstance(data, pd.DataFrame) else data
+    ax = axes_or_new(ax)
+    colours = sns.color_palette("colorblind", len(tables))
+    for colour, (name, table) in zip(colours, tables.items(), strict=True):
+        depth = np.arange(1, len(table) + 1)
+        style = {"color": colour, "linewidth": 1.2, **kwargs}
+        prefix = f"{name}, " if name else ""
+        ax.plot(depth, table["bound"], linestyle="--", label=f"{prefix}bound", **style)
+        ax.plot(depth, table["cumulated"], label=f"{prefix}measured", **style)
+    ax.set(yscale="log", xlabel="block", ylabel="growth of noise")
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    ax.legend(frameon=False, ncols=2 if len(tables) > 1 else 1)
+    return ax

@@ -1,0 +1,273 @@
+"""Theorem 6.1: how much a perturbation can grow from block to block, and how much it does."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd
+
+from stripe.errors import ModelError
+from stripe.gates.find import Place, places
+from stripe.gates.trace import ALIASES, Trace, checked_example, trace
+from stripe.gates.undisturbed import undisturbed
+from stripe.gates.unwrap import modules_by_name, unwrapped
+from stripe.robustness.spectral import spectral_norm
+
+#: Operations that bring no two inputs further apart.
+_CONTRACTIONS = {
+    *("relu", "hardtanh", "max_pool2d_with_indices", "avg_pool2d", "constant_pad_nd", "slice"),
+    *("hardsigmoid", "sigmoid", "tanh", *ALIASES),
+}
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A residual block: the layers of its branch and of its shortcut, and the gates on the way."""
+
+    name: str
+    branch: list[int]
+    shortcut: list[int]
+    gates: list[Place]
+
+
+def noise_bound(
+    model: nn.Module,
+    example: Tensor,
+    *,
+    perturbation: float = 1e-3,
+    repeats: int = 8,
+    iterations: int = 100,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Bound the growth of noise through a residual network, and measure it.
+
+    For each block, `eps_(t+1) <= eps_t (s_t + alpha_t w_t)`: w_t is the product of the spectral
+    norms of the branch's layers, each a convolution with its norm's scale as an operator on its
+    real input size; s_t the same for the shortcut, 1 for an identity; alpha_t the largest value of
+    the block's gate, 1 without one.
+
+    Parameters
+    ----------
+    model
+        A network of residual blocks of convolutions and batch norms, with or without gates; it is
+        left as it was, and looked at in evaluation.
+    example
+        Images, (B, C, H, W): gates and the measured growth are of them.
+    perturbation
+        Length of the random perturbation, relative to that of the image.
+    repeats
+        Perturbations of every image.
+    iterations
+        Of the power iteration, at most.
+    seed
+        Of perturbations and power iterations.
+
+    Returns
+    -------
+    DataFrame
+        One row per block: block (its name), alpha, branch_norm (w), shortcut_norm (s), factor
+        (s + alpha w), bound (product of factors up to here), amplification (median over images and
+        perturbations of |x' - x| after the block relative to before it), amplification_max, and
+        cumulated (median, relative to before the first block).
+
+    Raises
+    ------
+    ModelError
+        If the network has no residual blocks of convolutions and batch norms.
+
+    Notes
+    -----
+    The theorem takes a block for one linear map and a ReLU. A real block has several layers with
+    ReLUs between: the product of their norms still bounds the branch, loosely, since the directions
+    that each layer stretches most need not meet. For a constant gate (ASR) or none the factor is a
+    true bound, up to the convergence of the power iteration from below. For attention it is not:
+    the gate moves with the input, and that part of the derivative is left out, as in the paper's
+    comparison. The bound grows by powers with depth and says nothing about how much noise there is
+    in practice; the measured columns do.
+
+    References
+    ----------
+    Theorem 6.1, equations 8 and 9; Appendix A.
+    """
+    model = unwrapped(model)
+    watched = trace(model, checked_example(example))
+    blocks = _blocks(watched, modules_by_name(model))
+    if not blocks:
+        raise ModelError(
+            f"no residual blocks of convolutions and batch norms were found in this "
+            f"{type(model).__name__}; the bound is of such networks"
+        )
+    still = copy.deepcopy(model).cpu().float().eval()
+    modules = modules_by_name(still)
+    inputs = _growth(model, example, blocks, perturbation, repeats, seed)
+    alphas = _alphas(model, example, blocks)
+    rows = []
+    for number, block in enumerate(blocks):
+        branch, shortcut = (
+            _norm(watched, path, modules, iterations, seed)
+            for path in (block.branch, block.shortcut)
+        )
+        alpha = alphas[number]
+        ratio = inputs[number + 1] / inputs[number]
+        rows.append({
+            "block": block.name,
+            "alpha": alpha,
+            "branch_norm": branch,
+            "shortcut_norm": shortcut,
+            "factor": shortcut + alpha * branch,
+            "amplification": float(np.median(ratio)),
+            "amplification_max": float(ratio.max()),
+            "cumulated": float(np.median(inputs[number + 1] / inputs[0])),
+        })  # fmt: skip
+    table = pd.DataFrame(rows)
+    table.insert(5, "bound", table["factor"].cumprod())
+    return table
+
+
+def _blocks(watched: Trace, modules: dict[str, nn.Module]) -> list[_Block]:
+    """Return the modules that add a branch to a shortcut, in forward order."""
+    by_step = {place.step: place for place in places(watched) if place.count is not None}
+    found = []
+    for step in watched.steps:
+        if step.op != "add" or len(set(step.inputs)) != 2:
+            continue
+        call = watched.calls[step.call]
+        origin = watched.first_argument(call)
+        if origin is None or not call.one_tensor:
+            continue
+        try:
+            paths = [_path(watched, modules, node, origin, by_step) for node in step.inputs]
+        except ModelError:
+            continue
+        (branch, gates), (shortcut, _) = sorted(paths, key=lambda path: -len(path[0]))
+        if branch:
+            found.append(_Block(call.module, branch, shortcut, gates))
+    return found
+
+
+def _path(
+    watched: Trace, modules: dict[str, nn.Module], node: int, origin: int, gates: dict[int, Place]
+) -> tuple[list[int], list[Place]]:
+    """Return the layers, and the gates, from a block's input to a node; the layers backwards."""
+    layers: list[int] = []
+    passed: list[Place] = []
+    while watched.root(node) != origin:
+        made = watched.nodes[node].step
+        if made is None:
+            raise ModelError("a path that does not come from the block's input")
+        step = watched.steps[made]
+        module = modules.get(watched.module_of(made))
+        if made in gates:
+            passed.append(gates[made])
+            node = gates[made].features
+            continue
+        if isinstance(module, _ConvNd | _NormBase) and step.op not in ALIASES:
+            layers.append(made)
+        elif step.op not in _CONTRACTIONS:
+            raise ModelError(f"{step.op} is not known not to stretch")
+        node = step.inputs[0]
+    return layers, passed
+
+
+def _norm(
+    watched: Trace, path: Sequence[int], modules: dict[str, nn.Module], iterations: int, seed: int
+) -> float:
+    """Return the product of the spectral norms of a path's convolutions, each with its norm."""
+    value, scale = 1.0, None
+    for number in path:  # backwards: a norm comes before the convolution that it follows
+        step = watched.steps[number]
+        module: Any = modules[watched.module_of(number)]
+        if isinstance(module, _NormBase):
+            value *= 1.0 if scale is None else float(scale.abs().max())
+            scale = _scale_of(module)
+            continue
+        linear = partial(_convolved, module, scale)
+        shape = (1, *watched.nodes[step.inputs[0]].shape[1:])
+        value *= spectral_norm(linear, shape, iterations=iterations, seed=seed)
+        scale = None
+    return value * (1.0 if scale is None else float(scale.abs().max()))
+
+
+def _scale_of(norm: Any) -> Tensor:
+    if norm.running_var is None:
+        raise ModelError("a norm without running statistics is no fixed linear map")
+    scale: Tensor = (norm.running_var + norm.eps).rsqrt()
+    return (scale if norm.weight is None else scale * norm.weight).detach()
+
+
+def _convolved(convolution: Any, scale: Tensor | None, x: Tensor) -> Tensor:
+    y: Tensor = convolution._conv_forward(x, convolution.weight.detach(), None)
+    return y if scale is None else y * scale.view(1, -1, *[1] * (y.ndim - 2))
+
+
+def _alphas(model: nn.Module, example: Tensor, blocks: Sequence[_Block]) -> list[float]:
+    """Return the largest value of each block's gates over the images, 1 without a gate."""
+    largest: dict[str, float] = {}
+
+    def keep(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+        return lambda module, args, output: largest.update({name: float(output.abs().max())})
+
+    hooks = [gate.hook for block in blocks for gate in block.gates if gate.hook]
+    with _hooked(model, {name: keep(name) for name in hooks}), undisturbed(model):
+        model(example)
+    return [
+        float(np.prod([largest.get(gate.hook or "", 1.0) for gate in block.gates]))
+        for block in blocks
+    ]
+
+
+def _growth(
+    model: nn.Module,
+    example: Tensor,
+    blocks: Sequence[_Block],
+    perturbation: float,
+    repeats: int,
+    seed: int,
+) -> list[np.ndarray]:
+    """Return |x' - x| before the first block and after each, by image and perturbation."""
+    generator = torch.Generator().manual_seed(seed)
+    seen: dict[str, list[Tensor]] = {}
+
+    def keep(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+        def hook(module: nn.Module, args: Any, output: Tensor) -> None:
+            seen.setdefault(name, []).append(output.detach().double().flatten(1))
+            if name == blocks[0].name:
+                seen.setdefault("", []).append(args[0].detach().double().flatten(1))
+
+        return hook
+
+    lengths: list[list[np.ndarray]] = [[] for _ in range(len(blocks) + 1)]
+    names = ["", *(block.name for block in blocks)]
+    with _hooked(model, {block.name: keep(block.name) for block in blocks}), undisturbed(model):
+        for _ in range(repeats):
+            seen.clear()
+            noise = torch.randn(example.shape, generator=generator).to(example)
+            size = example.flatten(1).norm(dim=1) / noise.flatten(1).norm(dim=1)
+            noise *= (perturbation * size).view(-1, *[1] * (example.ndim - 1))
+            model(example)
+            model(example + noise)
+            for number, name in enumerate(names):
+                still, moved = seen[name]
+                lengths[number].append((moved - still).norm(dim=1).cpu().numpy())
+    return [np.concatenate(parts) for parts in lengths]
+
+
+@contextmanager
+def _hooked(
+    model: nn.Module, hooks: dict[str, Callable[[nn.Module, Any, Tensor], None]]
+) -> Iterator[None]:
+    modules = modules_by_name(model)
+    handles = [modules[name].register_forward_hook(hook) for name, hook in hooks.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,49 @@
+"""The spectral norm of a linear map that is given as a function."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+
+def spectral_norm(
+    linear: Callable[[Tensor], Tensor],
+    shape: Sequence[int],
+    *,
+    iterations: int = 100,
+    tolerance: float = 1e-5,
+    seed: int = 0,
+) -> float:
+    """Return the largest singular value of a linear map, by power iteration on A^T A.
+
+    Parameters
+    ----------
+    linear
+        x to A x, differentiable; its derivative gives A^T.
+    shape
+        Of x.
+    iterations
+        At most so many.
+    tolerance
+        Stop when an iteration changes the value by less than this share.
+    seed
+        Of the first x.
+
+    Notes
+    -----
+    Power iteration comes from below: the value is at most the true norm.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(tuple(shape), generator=generator)
+    value = 0.0
+    for _ in range(iterations):
+        x = x / x.norm().clamp_min(1e-30)
+        with torch.enable_grad():
+            leaf = x.requires_grad_()
+            image = linear(leaf)
+            (back,) = torch.autograd.grad(image, leaf, image.detach())
+        before, value = value, float(image.detach().norm())
+        if abs(value - before) <= tolerance * value:
+            break
+        x = back.detach()
+    return value
