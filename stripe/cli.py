@@ -264,7 +264,7 @@ def audit(
     *,
     out: Path = Path("report.html"),
     threshold: float = 0.99,
-    rounds: int = 11,
+    rounds: int = 21,
     json: Json = False,
 ) -> None:
     """Measure whether a network's attention is a constant, and write an HTML report.
@@ -302,8 +302,11 @@ def audit(
         f"{100 * threshold:g} % of predictions kept; all {last.frozen} that can be frozen keep "
         f"{100 * last.agreement:.1f} % ({found.images[1]} images)"
     )
-    share = max(0.0, 100 * found.attention_share)
-    print(f"attention is {share:.0f} % of the time of a forward pass")
+    low, high = (100 * share for share in found.attention_share_quartiles)
+    print(
+        f"attention is {100 * found.attention_share:.0f} % of the time of a forward pass (half of "
+        f"{rounds} rounds: {low:.0f} to {high:.0f} %)"
+    )
     print(f"report  {out}")
     return None
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -51,7 +52,10 @@ class Audit:
     milliseconds
         Of a forward pass: "gates" in place, "frozen" all of them, medians; "batch_size" images.
     attention_share
-        Share of the time with gates that is gone when all are frozen and folded.
+        Share of the time with gates that is gone when all are frozen and folded: the median over
+        rounds, in each of which both run side by side.
+    attention_share_quartiles
+        Between which half of the rounds lie: how far the machine's noise reaches.
     fold_error
         Of `stripe.freeze` with all gates.
     out
@@ -67,6 +71,7 @@ class Audit:
     threshold: float
     milliseconds: dict[str, float]
     attention_share: float
+    attention_share_quartiles: tuple[float, float]
     fold_error: float
     out: Path | None
 
@@ -86,7 +91,7 @@ def audit(
     threshold: float = 0.99,
     limit: int = 1000,
     batch_size: int = 64,
-    rounds: int = 11,
+    rounds: int = 21,
     name: str | None = None,
     dataset: str = "",
     progress: bool = True,
@@ -155,7 +160,10 @@ def audit(
             recorder.record(known, 0, progress=progress)
         recording = open_recording(Path(folder) / "gates")
         gates, greedy, folded = _measure(model, recording, held_out, truth, progress)
-        milliseconds = _latency(model, folded, held_out[0].to(device), rounds)
+        seconds = _latency(model, folded, held_out[0].to(device), rounds)
+        milliseconds = {key: 1000 * statistics.median(times) for key, times in seconds.items()}
+        pairs = zip(seconds["frozen"], seconds["gates"], strict=True)
+        shares = np.quantile([1 - frozen / gated for frozen, gated in pairs], [0.25, 0.5, 0.75])
         enough = greedy[greedy["agreement"] >= threshold]
         count = int(enough["frozen"].max()) if len(enough) else 0
         found = Audit(
@@ -166,8 +174,9 @@ def audit(
             greedy=greedy,
             recommended=greedy["gate"].iloc[1 : count + 1].tolist(),
             threshold=threshold,
-            milliseconds=milliseconds,
-            attention_share=1 - milliseconds["frozen"] / milliseconds["gates"],
+            milliseconds={**milliseconds, "batch_size": len(held_out[0])},
+            attention_share=float(shares[1]),
+            attention_share_quartiles=(float(shares[0]), float(shares[2])),
             fold_error=float(vars(folded)["fold_error"]),
             out=None if out is None else Path(out).expanduser(),
         )
@@ -278,8 +287,10 @@ def _check_writable(path: Path) -> None:
         raise StripeError(f"cannot write the report {path}; choose another file with out=")
 
 
-def _latency(model: nn.Module, frozen: nn.Module, images: Tensor, rounds: int) -> dict[str, float]:
-    """Return the median milliseconds of a pass with gates and frozen, taken in turns."""
+def _latency(
+    model: nn.Module, frozen: nn.Module, images: Tensor, rounds: int
+) -> dict[str, list[float]]:
+    """Return the seconds of a pass with gates and frozen in each round, taken in turns."""
     seconds: dict[str, list[float]] = {"gates": [], "frozen": []}
     networks = {"gates": model, "frozen": frozen}
     for number in range(rounds + 1):
@@ -288,5 +299,4 @@ def _latency(model: nn.Module, frozen: nn.Module, images: Tensor, rounds: int) -
                 passed = forward_seconds(networks[key], images)
             if number:
                 seconds[key].append(passed)
-    medians = {key: 1000 * statistics.median(times) for key, times in seconds.items()}
-    return {**medians, "batch_size": len(images)}
+    return seconds

@@ -51,5 +51,12 @@ def noise_bound(
         ax.plot(depth, table["cumulated"], label=f"{prefix}measured", **style)
     ax.set(yscale="log", xlabel="block", ylabel="growth of noise")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-    ax.legend(frameon=False, ncols=2 if len(tables) > 1 else 1)
+    ax.legend(  # above, since the lines may run anywhere below
+        frameon=False,
+        ncols=max(2, len(tables)),
+        columnspacing=0.8,
+        handlelength=1.4,
+        loc="lower left",
+        bbox_to_anchor=(-0.1, 1),
+    )
     return ax
