@@ -1,7 +1,7 @@
 """Run a model in evaluation without leaving a trace."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import nn
@@ -18,9 +18,15 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     devices = {tensor.device for tensor in model.parameters() if tensor.device.type == "cuda"}
     with torch.random.fork_rng(devices=sorted(devices, key=str)), torch.no_grad():
         try:
-            model.eval()
+            _set_mode(model, False)
             yield
         finally:
-            model.train(modes[model])  # a module may do more than set a flag
+            _set_mode(model, modes[model])  # a module may do more than set a flag
             for module, training in modes.items():
                 module.training = training
+
+
+def _set_mode(model: nn.Module, training: bool) -> None:
+    # What torch.export made stays in the mode in which it was exported, and says so.
+    with suppress(NotImplementedError):
+        model.train(training)

@@ -267,6 +267,16 @@ def test_an_exception_that_the_model_catches_and_inference_mode() -> None:
         assert kinds_in(Toy(head, fails=Fails())) == [("Toy", "gate", "NC11", 6)]
 
 
+def test_models_of_fx_and_export() -> None:
+    model = timm.create_model("seresnet18").eval()
+    example = torch.zeros(2, 3, 64, 64)
+    exported = torch.export.export(model, (example,)).module()
+    for graph in (torch.fx.symbolic_trace(model), exported):
+        gates = find_gates(graph, example)  # modules are gone, products are not
+        assert [gate.channels for gate in gates] == [64, 64, 128, 128, 256, 256, 512, 512]
+        assert gates[1].name == "GraphModule:1"
+
+
 def test_scripted_models_are_refused() -> None:
     toy = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU())
     with warnings.catch_warnings(action="ignore"):
