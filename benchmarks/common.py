@@ -45,6 +45,12 @@ def median_rates(seconds: Mapping[str, list[float]], images: int) -> dict[str, f
     return {name: images / statistics.median(times) for name, times in seconds.items()}
 
 
+def resident() -> float:
+    """Return the resident memory of this process in MiB, as Linux says it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
 def save(name: str, result: dict[str, Any], device: str = "cpu") -> None:
     """Write `benchmarks/results/NAME.json` and print it."""
     text = json.dumps(

@@ -11,7 +11,6 @@ while a thousand batches pass.
 import argparse
 import statistics
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from pytorch_grad_cam import GradCAM
 from torch import Tensor, nn
 
 import stripe
-from benchmarks.common import interleaved, median_rates, save
+from benchmarks.common import interleaved, median_rates, resident, save
 from stripe.gates import undisturbed
 
 
@@ -54,12 +53,6 @@ def library(model: nn.Module, layer: str, batches: list[Tensor]) -> None:
 def ours(model: nn.Module, layer: str, batches: list[Tensor]) -> None:
     """Average ours."""
     stripe.mean_cam(model, batches, layer, progress=False)
-
-
-def resident() -> float:
-    """Return the resident memory of this process in MiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
 def growth(count: int) -> float:

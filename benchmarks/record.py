@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 import stripe
-from benchmarks.common import interleaved, median_rates, save
+from benchmarks.common import interleaved, median_rates, resident, save
 from stripe.attention import ATTENTIONS
 from stripe.gates.unwrap import modules_by_name
 
@@ -102,12 +102,6 @@ def make_lively(model: nn.Module, images: Tensor) -> None:
 def size_of(path: Path) -> int:
     """Return the bytes of all files under a directory."""
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-
-
-def resident() -> float:
-    """Return the resident memory of this process in MiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
 def streamed(path: Path, megabytes: int) -> dict[str, float]:

@@ -15,6 +15,7 @@ from torch import nn
 
 from stripe.asr.folding import scale_input, scale_linear_map
 from stripe.errors import ModelError
+from stripe.gates.axis import CannotFoldError, axis_after, axis_before
 from stripe.gates.find import Place
 from stripe.gates.trace import ALIASES, Step, Trace
 
@@ -34,10 +35,6 @@ _POSITIVE = {
 }
 
 _MATRIX_PRODUCTS = {"addmm": 1, "mm": 0, "linear": 0}
-
-
-class CannotFoldError(Exception):
-    """Why a gate stays a constant scale; caught where gates are folded."""
 
 
 class Scaling(NamedTuple):
@@ -174,7 +171,7 @@ class Flow:
             return [self._checked(Scaling(self.trace.module_of(made), "output", v))]
         if step.op in ALIASES or step.op in ("permute", "transpose"):
             source = step.inputs[0]
-            axis = _axis_before(step, self._shape(source), self._shape(node), axis)
+            axis = axis_before(step, self._shape(source), self._shape(node), axis)
             return self._before(source, axis, v, made if step.op not in ALIASES else reader)
         if self._passes(step, axis, v):
             return self._before(step.inputs[0], axis, v, made)
@@ -217,7 +214,7 @@ class Flow:
         step, module = self.trace.steps[number], self.trace.module_of(number)
         made = step.outputs[0]
         if step.op in ALIASES or step.op in ("permute", "transpose"):
-            axis = _axis_after(step, self._shape(node), self._shape(made), axis)
+            axis = axis_after(step, self._shape(node), self._shape(made), axis)
             return self._after(made, axis, v)
         if self._passes(step, axis, v) or self._scaled(number) == node:
             return self._after(made, axis, v)
@@ -318,36 +315,3 @@ def _scale(layer: nn.Module, scaling: Scaling) -> None:
     v = torch.from_numpy(scaling.factors).to(tensor)
     change = scale_linear_map if scaling.side == "output" else scale_input
     change(layer, v)
-
-
-def _axis_before(step: Step, source: tuple[int, ...], made: tuple[int, ...], axis: int) -> int:
-    """Return which axis of what a step took is `axis` of what it made."""
-    if step.op == "permute":
-        return int(step.scalars[axis]) % len(source)
-    if step.op == "transpose":
-        return _swapped(step, len(source), axis)
-    return _same_axis(made, source, axis)
-
-
-def _axis_after(step: Step, source: tuple[int, ...], made: tuple[int, ...], axis: int) -> int:
-    """Return which axis of what a step made is `axis` of what it took."""
-    if step.op == "permute":
-        return [int(dim) % len(source) for dim in step.scalars].index(axis)
-    if step.op == "transpose":
-        return _swapped(step, len(source), axis)
-    return _same_axis(source, made, axis)
-
-
-def _swapped(step: Step, dims: int, axis: int) -> int:
-    first, second = (int(dim) % dims for dim in step.scalars[:2])
-    return {first: second, second: first}.get(axis, axis)
-
-
-def _same_axis(here: tuple[int, ...], there: tuple[int, ...], axis: int) -> int:
-    """Find an axis again after a view, counted from the front or from the back."""
-    if here[: axis + 1] == there[: axis + 1]:
-        return axis
-    after = len(here) - axis
-    if len(there) >= after and here[axis:] == there[-after:]:
-        return len(there) - after
-    raise CannotFoldError("channels are mixed with places by a view")

@@ -1,8 +1,9 @@
 """Replace gates by their means over images, and fold them away."""
 
 import copy
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -12,12 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from stripe.asr import Gated
-from stripe.asr.difference import check_difference, largest_difference, likely_shapes
+from stripe.asr.difference import (
+    check_difference,
+    largest_difference,
+    likely_shapes,
+    rounding_bound,
+)
 from stripe.errors import ModelError, RecordingError, UnknownNameError
+from stripe.gates.axis import CannotFoldError
 from stripe.gates.choose import Choice, chosen_gates
 from stripe.gates.constant import ConstantGate, ConstantScale, PassOn
 from stripe.gates.find import DEFAULT_KINDS, Place, places
-from stripe.gates.fold import CannotFoldError, Flow, Scaling, Vector
+from stripe.gates.fold import Flow, Scaling, Vector
 from stripe.gates.trace import Trace, checked_example, trace
 from stripe.gates.undisturbed import undisturbed
 from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
@@ -27,6 +34,12 @@ from stripe.stats import channel_moments
 
 #: A recording or its directory, the table of `stripe.stats.channel_moments`, or vectors by gate.
 Means = Recording | str | Path | pd.DataFrame | Mapping[str, Sequence[float] | np.ndarray | Tensor]
+
+#: The layers to scale for each gate that folds, by its name.
+Scalings = Mapping[str, Sequence[Scaling]]
+
+#: From the gates to fold to the folded network, and its difference from the constant one.
+Folding = Callable[[Scalings], tuple[nn.Module, float]]
 
 
 def freeze(
@@ -96,11 +109,12 @@ def freeze(
     constant = _constant(copy.deepcopy(model), watched, able, vectors)
     flow = Flow(watched, able, modules_by_name(model))
     scalings, reasons = _plan(flow, vectors) if fold else ({}, {})
-    folded, error = _folded(model, constant, flow, vectors, scalings)
-    if not _is_rounding(folded, error):
-        reasons |= _misfits(model, constant, flow, vectors, scalings)
+    build = partial(_folded, model, constant, flow, vectors)
+    folded, error = build(scalings)
+    if error > rounding_bound(model):
+        reasons |= _misfits(build, scalings, rounding_bound(model))
         scalings = {name: plan for name, plan in scalings.items() if name not in reasons}
-        folded, error = _folded(model, constant, flow, vectors, scalings)
+        folded, error = build(scalings)
     check_difference(folded, error)
     reasons |= {place.gate.name: _not_frozen(place) for place in unable}
     vars(folded)["fold_error"] = error
@@ -113,7 +127,7 @@ def _folded(
     constant: nn.Module,
     flow: Flow,
     vectors: Mapping[str, Vector],
-    scalings: Mapping[str, Sequence[Scaling]],
+    scalings: Scalings,
 ) -> tuple[nn.Module, float]:
     """Return a copy with the gates folded, and its difference from the constant network."""
     folded = copy.deepcopy(model)
@@ -128,18 +142,12 @@ def _folded(
         return folded, largest_difference(constant, folded, sample)
 
 
-def _misfits(
-    model: nn.Module,
-    constant: nn.Module,
-    flow: Flow,
-    vectors: Mapping[str, Vector],
-    scalings: Mapping[str, Sequence[Scaling]],
-) -> dict[str, str]:
+def _misfits(fold: Folding, scalings: Scalings, bound: float) -> dict[str, str]:
     """Return the gates that change the output when they are folded alone, with the reason."""
     reasons = {}
     for name, plan in scalings.items():
-        _, error = _folded(model, constant, flow, vectors, {name: plan})
-        if not _is_rounding(model, error):
+        _, error = fold({name: plan})
+        if error > bound:
             into = ", ".join(scaling.module for scaling in plan)
             reasons[name] = f"folding it into {into} changes the output by {error:.1g}"
     return reasons
@@ -151,14 +159,6 @@ def _not_frozen(place: Place) -> str:
         f"it is computed by functions inside {where}, which does more than gate, and looks at the "
         "image as before; compute it in a module of its own to freeze it"
     )
-
-
-def _is_rounding(model: nn.Module, error: float) -> bool:
-    try:
-        check_difference(model, error)
-    except ModelError:
-        return False
-    return True
 
 
 def _means(data: Means, epoch: int | None) -> tuple[dict[str, np.ndarray], tuple[int, ...] | None]:

@@ -52,7 +52,7 @@ def noise_bound(
     For each block, `eps_(t+1) <= eps_t (s_t + alpha_t w_t)`: w_t is the product of the spectral
     norms of the branch's layers, each a convolution with its norm's scale as an operator on its
     real input size; s_t the same for the shortcut, 1 for an identity; alpha_t the largest value of
-    the block's gate, 1 without one.
+    the block's gate; 1 without one, and for one that no module puts out.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def noise_bound(
         )
     still = copy.deepcopy(model).cpu().float().eval()
     modules = modules_by_name(still)
-    inputs = _growth(model, example, blocks, perturbation, repeats, seed)
+    lengths = _growth(model, example, blocks, perturbation, repeats, seed)
     alphas = _alphas(model, example, blocks)
     rows = []
     for number, block in enumerate(blocks):
@@ -116,7 +116,7 @@ def noise_bound(
             for path in (block.branch, block.shortcut)
         )
         alpha = alphas[number]
-        ratio = inputs[number + 1] / inputs[number]
+        ratio = lengths[number + 1] / lengths[number]
         rows.append({
             "block": block.name,
             "alpha": alpha,
@@ -125,7 +125,7 @@ def noise_bound(
             "factor": shortcut + alpha * branch,
             "amplification": float(np.median(ratio)),
             "amplification_max": float(ratio.max()),
-            "cumulated": float(np.median(inputs[number + 1] / inputs[0])),
+            "cumulated": float(np.median(lengths[number + 1] / lengths[0])),
         })  # fmt: skip
     table = pd.DataFrame(rows)
     table.insert(5, "bound", table["factor"].cumprod())
