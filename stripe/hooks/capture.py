@@ -98,15 +98,14 @@ class Capture:
 
     @staticmethod
     def _needs_operands(place: Place) -> bool:
-        no_features = place.input_hook is None and not place.first_argument
-        return place.hook is None or (place.gate.pooled and no_features)
+        return place.hook is None or _features_from_product(place)
 
     def _see(self, place: Place, features: Tensor, operand: Tensor) -> None:
         if place.hook is None:
             self._keep_gate(place, operand)
         else:
             self._expected[place.gate.name] = operand.detach().flatten(1)
-        if place.gate.pooled and place.input_hook is None and not place.first_argument:
+        if _features_from_product(place):
             self._keep_features(place, features)
 
     def _keep_gate(self, place: Place, output: Tensor) -> None:
@@ -136,6 +135,11 @@ class Capture:
                 )
         self._checked = True
         self._expected = {}
+
+
+def _features_from_product(place: Place) -> bool:
+    """Tell whether the features are wanted and no hook sees them."""
+    return place.gate.pooled and place.input_hook is None and not place.first_argument
 
 
 def _output(
