@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from stripe.recording import Gate as Gate
     from stripe.recording import Recording as Recording
     from stripe.recording import open_recording as open_recording
+    from stripe.robustness import inject_noise as inject_noise
     from stripe.robustness import noise_bound as noise_bound
 
 #: Where each public name lives; a module that lives in itself is public as a whole.
@@ -45,6 +46,7 @@ _HOME = {
     "build": "stripe.backbones",
     "find_gates": "stripe.gates",
     "freeze": "stripe.gates",
+    "inject_noise": "stripe.robustness",
     "insert": "stripe.asr",
     "list_attentions": "stripe.attention",
     "list_backbones": "stripe.backbones",

@@ -6,7 +6,11 @@ from stripe.plots.freezing import freezing as freezing
 from stripe.plots.gate_spread import gate_spread as gate_spread
 from stripe.plots.mean_cam import mean_cam as mean_cam
 from stripe.plots.noise_bound import noise_bound as noise_bound
+from stripe.plots.noise_robustness import noise_robustness as noise_robustness
+from stripe.plots.overview import overview as overview
 from stripe.plots.paper import paper_style as paper_style
 from stripe.plots.paper import save_figure as save_figure
 from stripe.plots.spatial_attention import spatial_attention as spatial_attention
 from stripe.plots.stripes import stripes as stripes
+from stripe.plots.style_grid import style_grid as style_grid
+from stripe.plots.tradeoff import tradeoff as tradeoff

@@ -62,13 +62,11 @@ def heat_maps(
         panel.set_title(title, fontsize=plt.rcParams["axes.labelsize"])
         panel.set_xlabel(xlabel)
         for axis in (panel.xaxis, panel.yaxis):
-            axis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+            axis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
         panel.tick_params(labelleft=not drawn[1:])
         if not drawn[1:]:
             panel.set_ylabel(ylabel)
-    if len(maps) == 1:
-        ax.figure.colorbar(drawn[0], ax=ax, label=colour_label, fraction=0.05, pad=0.02)
-    else:  # inside the axes, so that neighbours in a larger figure stay free
-        bar = ax.inset_axes((_PANELS + 0.02, 0, 0.03, 1))
-        ax.figure.colorbar(drawn[0], cax=bar, label=colour_label)
+    # Several panels leave room inside the axes, so that neighbours in a larger figure stay free.
+    bar = ax.inset_axes((1.02 if len(maps) == 1 else _PANELS + 0.02, 0, 0.03, 1))
+    ax.figure.colorbar(drawn[0], cax=bar, label=colour_label)
     return drawn

@@ -1,6 +1,6 @@
 """How widely each channel spreads over images, before and after attention."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ def channel_std(
     *,
     gate: str | None = None,
     epoch: int | None = None,
+    side: Literal["both", "before", "after"] = "both",
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
@@ -27,11 +28,13 @@ def channel_std(
     Parameters
     ----------
     data
-        A recording with pooled inputs.
+        A recording; for "before", with pooled inputs.
     gate
         Which gate; by default the deepest.
     epoch
         Which epoch; by default the last.
+    side
+        "before": the global average of what the gate multiplies; "after": the gate; or both.
     ax
         Axes to draw on; by default new ones.
     **kwargs
@@ -40,12 +43,12 @@ def channel_std(
     Returns
     -------
     Axes
-        `ax`: two histograms on common bins, each of height 1 in all.
+        `ax`: a histogram per side, on common bins, each of height 1 in all.
 
     Raises
     ------
     RecordingError
-        If the epoch or the pooled inputs were not recorded.
+        If the epoch or, for "before", the pooled inputs were not recorded.
     UnknownNameError
         If there is no such gate.
 
@@ -60,7 +63,11 @@ def channel_std(
     Figure 2b.
     """
     name, number = chosen_gate(data, gate), chosen_epoch(data, epoch)
-    sides = {BEFORE: data.inputs(name, number), AFTER: data.values(name, number)}
+    sides = {}
+    if side != "after":
+        sides[BEFORE] = data.inputs(name, number)
+    if side != "before":
+        sides[AFTER] = data.values(name, number)
     spread = pd.DataFrame(
         {side: values.astype(np.float64).std(axis=0) for side, values in sides.items()}
     )
@@ -68,6 +75,8 @@ def channel_std(
     options = {"bins": 40, "stat": "proportion", "common_norm": False, "element": "step"}
     sns.histplot(spread, ax=ax, **{"palette": "colorblind", **options, **kwargs})
     ax.set(xlabel="standard deviation over images", ylabel="share of channels")
+    # Above, since the distributions may lie anywhere below.
+    sns.move_legend(ax, "lower left", bbox_to_anchor=(0, 1), frameon=False)
     if not kwargs.get("log_scale"):
         ax.set_xlim(left=0)
     return ax

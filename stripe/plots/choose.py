@@ -1,9 +1,16 @@
 """Which gate, epoch, images and channels a plot shows."""
 
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
 import numpy as np
+import pandas as pd
 
 from stripe.errors import RecordingError, StripeError
 from stripe.recording import Recording
+
+ChannelOrder = Literal["random", "mean", "spread"]
+ImageOrder = Literal["random", "label", "prediction"]
 
 
 def chosen_gate(recording: Recording, gate: str | None) -> str:
@@ -41,3 +48,52 @@ def sample(total: int, count: int, rng: np.random.Generator) -> np.ndarray:
 def of(count: int, total: int, what: str) -> str:
     """Write how many are shown: "channel (60 of 256)", or just "channel" if all are."""
     return what if count >= total else f"{what} ({count} of {total})"
+
+
+class View(NamedTuple):
+    """What a picture of images x channels shows of an epoch: positions, in the order shown."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+
+
+def view(
+    recording: Recording,
+    gate: str,
+    epoch: int,
+    *,
+    images: int,
+    channels: int,
+    image_order: ImageOrder,
+    channel_order: ChannelOrder,
+    seed: int,
+) -> View:
+    """Draw images and channels at random, and put them in order.
+
+    Channels can be in the order of their mean or their standard deviation over all images of the
+    epoch, ascending; images in that of their label or prediction.
+    """
+    values = recording.values(gate, epoch)
+    rng = generator(seed)
+    rows = sample(values.shape[0], images, rng)
+    columns = sample(values.shape[1], channels, rng)
+    if channel_order != "random":
+        moment = values.mean(axis=0) if channel_order == "mean" else values.std(axis=0)
+        columns = columns[np.argsort(moment[columns], kind="stable")]
+    if image_order != "random":
+        named = recording.rows(epoch)[image_order]
+        if named.isna().all():
+            raise RecordingError(f"{recording.path} holds no {image_order}; order images otherwise")
+        rows = rows[np.argsort(named.to_numpy(dtype=float, na_value=np.inf)[rows], kind="stable")]
+    return View(rows, columns)
+
+
+def with_columns(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Return `table`, or raise an error that names the columns that it lacks."""
+    if missing := [name for name in columns if name not in table]:
+        raise StripeError(
+            f"the table must have the columns {', '.join(columns)}, and lacks {', '.join(missing)}"
+        )
+    if table.empty:
+        raise StripeError("the table must have at least one row, and has none")
+    return table

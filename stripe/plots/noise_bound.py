@@ -45,7 +45,9 @@ def noise_bound(
     colours = sns.color_palette("colorblind", len(tables))
     for colour, (name, table) in zip(colours, tables.items(), strict=True):
         depth = np.arange(1, len(table) + 1)
-        style = {"color": colour, "linewidth": 1.2, **kwargs}
+        # One block is a point, and a line through one point is invisible.
+        marker = "o" if len(table) == 1 else ""
+        style = {"color": colour, "linewidth": 1.2, "marker": marker, **kwargs}
         prefix = f"{name}, " if name else ""
         ax.plot(depth, table["bound"], linestyle="--", label=f"{prefix}bound", **style)
         ax.plot(depth, table["cumulated"], label=f"{prefix}measured", **style)

@@ -10,6 +10,7 @@ from stripe.errors import RecordingError
 from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import chosen_epoch, generator, sample
 from stripe.recording import Recording
+from stripe.stats import eta2_of
 
 
 def spatial_attention(
@@ -53,7 +54,9 @@ def spatial_attention(
 
     Notes
     -----
-    All panels of a column share one colour scale; columns do not, since blocks differ in range.
+    Under each column stands the stripe index (eta2) of the map over all images, and that of the
+    channel gate of the same block where it was recorded. All panels of a column share one colour
+    scale; columns do not, since blocks differ in range.
 
     References
     ----------
@@ -83,7 +86,19 @@ def spatial_attention(
                 panel.set_title(_short(gate))
             if column == 0:
                 panel.set_ylabel(f"image {name}")
+            if row == len(chosen) - 1:
+                panel.set_xlabel(_index(data, gate, number))
     return ax
+
+
+def _index(data: Recording, gate: str, epoch: int) -> str:
+    """Write the stripe index of a map, and of the channel gates of the same owner."""
+    maps = data.spatial(gate, epoch)
+    owner = data.gate(gate).owner
+    beside = [other.name for other in data.header.channel_gates if other.owner == owner]
+    lines = [f"map {eta2_of(maps.reshape(len(maps), -1)):.2f}"]
+    lines += [f"gate {eta2_of(data.values(name, epoch)):.2f}" for name in beside]
+    return "\n".join(lines)
 
 
 def _short(gate: str) -> str:

@@ -6,7 +6,14 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from stripe.plots.axes import axes_or_new, heat_maps
-from stripe.plots.choose import chosen_epoch, chosen_gate, generator, of, sample
+from stripe.plots.choose import (
+    ChannelOrder,
+    ImageOrder,
+    chosen_epoch,
+    chosen_gate,
+    of,
+    view,
+)
 from stripe.recording import Recording
 
 
@@ -17,6 +24,8 @@ def stripes(
     epoch: int | None = None,
     images: int = 20,
     channels: int = 60,
+    image_order: ImageOrder = "random",
+    channel_order: ChannelOrder = "random",
     seed: int = 0,
     side: Literal["both", "before", "after"] = "both",
     ax: Axes | None = None,
@@ -34,6 +43,10 @@ def stripes(
         Which epoch; by default the last.
     images, channels
         How many of each, drawn at random.
+    image_order
+        "random", or by "label" or "prediction".
+    channel_order
+        "random", or by "mean" or "spread" (standard deviation) over all images, ascending.
     seed
         Of that choice.
     side
@@ -53,7 +66,8 @@ def stripes(
     Raises
     ------
     RecordingError
-        If the epoch or, for "before", the pooled inputs were not recorded.
+        If the epoch or, for "before", the pooled inputs, or the labels or predictions of an order
+        were not recorded.
     UnknownNameError
         If there is no such gate.
 
@@ -73,17 +87,24 @@ def stripes(
         sides["before: features"] = data.inputs(name, number)
     if side != "before":
         sides["after: gate"] = data.values(name, number)
+    shown = view(
+        data,
+        name,
+        number,
+        images=images,
+        channels=channels,
+        image_order=image_order,
+        channel_order=channel_order,
+        seed=seed,
+    )
     total_images, total_channels = next(iter(sides.values())).shape
-    rng = generator(seed)
-    rows = sample(total_images, images, rng)
-    columns = sample(total_channels, channels, rng)
     ax = axes_or_new(ax)
     heat_maps(
         ax,
-        [values[np.ix_(rows, columns)] for values in sides.values()],
+        [values[np.ix_(*shown)] for values in sides.values()],
         titles=list(sides),
-        xlabel=of(len(columns), total_channels, "channel"),
-        ylabel=of(len(rows), total_images, "image"),
+        xlabel=of(len(shown.columns), total_channels, "channel"),
+        ylabel=of(len(shown.rows), total_images, "image"),
         colour_label="value",
         **{"cmap": "viridis", **kwargs},
     )

@@ -1,3 +1,5 @@
-"""How noise grows through a network."""
+"""How noise grows through a network, what bounds it, and noise in the norms of any model."""
 
 from stripe.robustness.bound import noise_bound as noise_bound
+from stripe.robustness.noise import inject_noise as inject_noise
+from stripe.robustness.noise_spec import NoiseSpec as NoiseSpec

@@ -7,18 +7,27 @@ from jaxtyping import Float
 from stripe.recording import Recording
 from stripe.stats.moments import channel_moments
 
+COLUMNS = ["epoch", "gate", "eta2", "between_var", "within_var", "median_std"]
 
-def variance_shares(
+
+def index_row(
     mean: Float[np.ndarray, " channels"], std: Float[np.ndarray, " channels"]
-) -> tuple[float, float, float]:
-    """Return eta2, the variance between and the variance within channels.
+) -> tuple[float, float, float, float]:
+    """Return eta2, the variance between and the variance within channels, and the median spread.
 
     By the law of total variance over all images and channels, with population moments:
     `total = var_c(mean_c) + mean_c(std_c ** 2)`, and `eta2 = between / total`.
     """
     between, within = float(np.var(mean)), float(np.mean(np.square(std)))
     total = between + within
-    return (between / total if total > 0 else float("nan")), between, within
+    eta2 = between / total if total > 0 else float("nan")
+    return eta2, between, within, float(np.median(std))
+
+
+def eta2_of(values: Float[np.ndarray, "images channels"]) -> float:
+    """Return the stripe index of one array of gates."""
+    exact = values.astype(np.float64)
+    return index_row(exact.mean(axis=0), exact.std(axis=0))[0]
 
 
 def stripe_index(data: Recording | pd.DataFrame) -> pd.DataFrame:
@@ -53,8 +62,6 @@ def stripe_index(data: Recording | pd.DataFrame) -> pd.DataFrame:
     moments = channel_moments(data) if isinstance(data, Recording) else data
     rows = []
     for (epoch, gate), channels in moments.groupby(["epoch", "gate"], sort=False):
-        std = channels["std"].to_numpy()
-        eta2, between, within = variance_shares(channels["mean"].to_numpy(), std)
-        rows.append((epoch, gate, eta2, between, within, float(np.median(std))))
-    columns = ["epoch", "gate", "eta2", "between_var", "within_var", "median_std"]
-    return pd.DataFrame(rows, columns=columns)
+        moment = index_row(channels["mean"].to_numpy(), channels["std"].to_numpy())
+        rows.append((epoch, gate, *moment))
+    return pd.DataFrame(rows, columns=COLUMNS)

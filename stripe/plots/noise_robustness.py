@@ -1,0 +1,75 @@
+"""How accuracy falls under noise, network by network: Table 8 as a picture."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+
+from stripe.plots.axes import axes_or_new
+from stripe.plots.choose import with_columns
+
+#: Share of the distance between two noises over which their networks are spread.
+_DODGE = 0.6
+
+
+def noise_robustness(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+    """Draw the accuracy of each network under each noise.
+
+    Parameters
+    ----------
+    data
+        network, noise (its specification, or "none") and accuracy (0 to 1), one row per run; runs
+        that differ in their seed alone make the error bars.
+    ax
+        Axes to draw on; by default new ones.
+    **kwargs
+        For every `Axes.errorbar`.
+
+    Returns
+    -------
+    Axes
+        `ax`: for each noise, in the order of the table, the mean over runs of each network, with
+        its standard deviation (divided by n - 1) where there are several runs.
+
+    Raises
+    ------
+    StripeError
+        If a column is missing; the message names it.
+
+    Notes
+    -----
+    Three runs give a rough standard deviation: bars that touch do not show that networks are
+    equal, nor do bars apart prove a difference.
+
+    References
+    ----------
+    Table 8.
+    """
+    data = with_columns(data, ["network", "noise", "accuracy"])
+    noises = list(dict.fromkeys(data["noise"]))
+    networks = list(dict.fromkeys(data["network"]))
+    ax = axes_or_new(ax, height=2.2)
+    colours = sns.color_palette("colorblind", len(networks))
+    shifts = np.linspace(-0.5, 0.5, len(networks)) * _DODGE if len(networks) > 1 else [0.0]
+    for network, colour, shift in zip(networks, colours, shifts, strict=True):
+        runs = data[data["network"] == network].groupby("noise", sort=False)["accuracy"]
+        of_noise = runs.agg(["mean", "std"]).reindex(noises)
+        style = {"color": colour, "fmt": "o", "markersize": 3, "elinewidth": 0.9, "capsize": 2}
+        ax.errorbar(
+            np.arange(len(noises)) + shift,
+            100 * of_noise["mean"].to_numpy(dtype=float),
+            yerr=100 * of_noise["std"].fillna(0).to_numpy(dtype=float),
+            label=network,
+            **{**style, **kwargs},
+        )
+    names = [str(noise).replace(":", "\n", 1) for noise in noises]
+    ax.set_xticks(range(len(noises)), names)
+    if len(noises) > 5:
+        ax.tick_params(axis="x", rotation=60)
+    ax.set(ylabel="accuracy (%)", xlabel="noise")
+    for between in np.arange(0.5, len(noises) - 1):
+        ax.axvline(between, color="0.9", linewidth=0.6, zorder=0)
+    ax.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1), handlelength=1)
+    return ax

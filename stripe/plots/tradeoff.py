@@ -1,0 +1,86 @@
+"""What a network gains for what it costs: accuracy, speed and size in one picture."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+
+from stripe.plots.axes import axes_or_new
+from stripe.plots.choose import with_columns
+
+#: The marker of each kind of network, and what the legend calls it.
+_MARKERS = {"bare": "s", "attention": "o", "ASR": "*"}
+#: Points squared: markers of the smallest and of the largest network.
+_SIZES = (25, 110)
+
+
+def tradeoff(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+    """Draw accuracy against speed, with the number of parameters as the size of the marker.
+
+    Parameters
+    ----------
+    data
+        network, accuracy (0 to 1), images_per_s and parameters, one row per network; as `stripe
+        bench fps` prints it, with accuracies added. A network is called "bare", after its attention
+        module ("se"), or "asr(se)", with " folded" behind it or not.
+    ax
+        Axes to draw on; by default new ones.
+    **kwargs
+        For the `Axes.scatter` of every network.
+
+    Returns
+    -------
+    Axes
+        `ax`, with one marker per network; a colour is an attention module, a star its ASR.
+
+    Raises
+    ------
+    StripeError
+        If a column is missing; the message names it.
+
+    Notes
+    -----
+    The accuracy of one run has a spread that the picture does not show: of two networks half a
+    percent apart, other seeds may turn the order around.
+
+    References
+    ----------
+    Figure 3.
+    """
+    data = with_columns(data, ["network", "accuracy", "images_per_s", "parameters"])
+    ax = axes_or_new(ax, height=2.2)
+    modules = list(dict.fromkeys(module for module, _ in map(_read_name, data["network"])))
+    colours = dict(zip(modules, sns.color_palette("colorblind", len(modules)), strict=True))
+    sizes = _marker_sizes(data["parameters"].to_numpy(dtype=float))
+    for row, size in zip(data.itertuples(), sizes, strict=True):
+        module, kind = _read_name(str(row.network))
+        style = {"color": colours[module], "marker": _MARKERS[kind], "s": size}
+        label = f"{row.network} ({_millions(float(row.parameters))})"  # type: ignore[arg-type]
+        outline = {"edgecolor": "black", "linewidth": 0.4}
+        accuracy = 100 * float(row.accuracy)  # type: ignore[arg-type]
+        ax.scatter(row.images_per_s, accuracy, label=label, **{**style, **outline, **kwargs})  # type: ignore[arg-type]
+    ax.set(xlabel="images per second", ylabel="accuracy (%)")
+    ax.margins(0.12)
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), labelspacing=0.7)
+    return ax
+
+
+def _read_name(network: str) -> tuple[str, str]:
+    """Return the attention module of a network and its kind: "asr(se) folded" is se and ASR."""
+    inside = re.fullmatch(r"asr\((.+)\)( folded)?", network, flags=re.IGNORECASE)
+    if inside:
+        return inside[1].lower(), "ASR"
+    return network.lower(), "bare" if network.lower() == "bare" else "attention"
+
+
+def _marker_sizes(parameters: np.ndarray) -> np.ndarray:
+    low, high = parameters.min(), parameters.max()
+    share = (parameters - low) / (high - low) if high > low else np.zeros(len(parameters))
+    return np.asarray(_SIZES[0] + share * (_SIZES[1] - _SIZES[0]))
+
+
+def _millions(parameters: float) -> str:
+    return f"{parameters / 1e6:.2f} M" if parameters >= 1e5 else f"{parameters / 1e3:.1f} k"

@@ -1,0 +1,179 @@
+"""Noise in the batch norms of any model, put in by hooks and taken out without a trace."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from fnmatch import fnmatchcase
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from stripe.asr import Gated
+from stripe.errors import ModelError
+from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
+from stripe.robustness.noise_spec import NoiseSpec
+
+
+class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
+    """Disturb the batch norms of a model: `y = gamma * (x_hat * N_a + N_b) + beta`.
+
+    A context manager. The noise is an affine map after each norm, `N_a * y + beta * (1 - N_a) +
+    gamma * N_b`, so the norm itself runs as it always does; a noise that changes nothing, as
+    "constant:1,0", leaves the network as it is to the bit.
+
+    Parameters
+    ----------
+    model
+        A network with batch norms: torch's, or timm's with an activation in them, before which the
+        noise comes. Norms inside a gate, as SRM's, are left alone unless the specification names
+        them by `modules=`.
+    spec
+        As `NoiseSpec` or its string: "constant:A,B", "random:SIGMA_A,SIGMA_B" with ",per=channel"
+        or ",per=layer", "batch" (batch statistics in evaluation); ",when=train", "eval" or "both";
+        ",modules=PATTERN".
+    seed
+        Of the generator that draws random noise, on the model's device; it is of its own, so noise
+        changes no other random number.
+
+    Raises
+    ------
+    ModelError
+        If there is no batch norm that the specification means, or one of an unknown form.
+    StripeError
+        If the specification cannot be read.
+
+    Examples
+    --------
+    >>> with stripe.inject_noise(model, "random:0.3,0.3"):
+    ...     logits = model(images)
+
+    References
+    ----------
+    Section 6 (2), Tables 8 and 12.
+    """
+
+    def __init__(self, model: nn.Module, spec: NoiseSpec | str, *, seed: int = 0) -> None:
+        self.spec = NoiseSpec.parse(spec) if isinstance(spec, str) else spec
+        model = unwrapped(model)
+        self._norms = _norms(model, self.spec.modules)
+        self._generator = torch.Generator(device_of(model)).manual_seed(seed)
+        self._hooks = ExitStack()
+        self._active = False
+
+    @property
+    def modules(self) -> list[str]:
+        """The names of the norms that are disturbed."""
+        return list(self._norms)
+
+    def __enter__(self) -> "inject_noise":
+        """Put the hooks on."""
+        if not self.spec.changes_nothing:
+            for norm in self._norms.values():
+                self._hook(norm)
+        self._active = True
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take the hooks off, also those of copies that were made of the model meanwhile."""
+        self._active = False
+        self._hooks.close()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the state of the generator, so that a run can be resumed."""
+        return {"generator": self._generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Continue from where `state_dict` was taken."""
+        self._generator.set_state(state["generator"])
+
+    def _hook(self, norm: _BatchNorm) -> None:
+        """Put hooks between a norm's affine map and the activation that timm has in it."""
+        inputs: list[Tensor] = []  # of the call that is running, for batch statistics
+
+        def before(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+            inputs[:] = args[:1]
+
+        def after_norm(module: nn.Module, args: Any, y: Tensor) -> Tensor | None:
+            return self._disturbed(norm, inputs, y)
+
+        def before_activation(module: nn.Module, args: tuple[Tensor, ...]) -> Any:
+            noised = self._disturbed(norm, inputs, args[0])
+            return None if noised is None else (noised, *args[1:])
+
+        self._hooks.callback(norm.register_forward_pre_hook(before).remove)
+        inside = _before_activation(norm)
+        if inside is None:
+            self._hooks.callback(norm.register_forward_hook(after_norm).remove)
+        else:
+            self._hooks.callback(inside.register_forward_pre_hook(before_activation).remove)
+
+    def _disturbed(self, norm: _BatchNorm, inputs: list[Tensor], y: Tensor) -> Tensor | None:
+        """Return the norm's output with noise, or None where it stays as it is."""
+        x = inputs.pop() if inputs else None
+        here = self.spec.when in ("both", "train" if norm.training else "eval")
+        if not self._active or not here or y.is_meta:
+            return None
+        if self.spec.kind == "batch":
+            return None if norm.training or x is None else _by_batch_statistics(norm, x)
+        per_channel = (1, -1, *[1] * (y.ndim - 2))
+        gamma: Any = 1.0 if norm.weight is None else norm.weight.view(per_channel)
+        beta: Any = 0.0 if norm.bias is None else norm.bias.view(per_channel)
+        if self.spec.kind == "constant":
+            shift = beta * (1 - self.spec.a) + gamma * self.spec.b
+            return torch.add(torch.as_tensor(shift).to(y), y, alpha=self.spec.a)
+        scale, offset = (draw.view(per_channel) for draw in self._draw(norm.num_features, y))
+        shift = beta * (1 - scale) + gamma * offset
+        return torch.addcmul(shift.to(y), y, scale)
+
+    def _draw(self, channels: int, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw N_a and N_b, as `y` can be multiplied by them without rounding them again."""
+        count = channels if self.spec.per == "channel" else 1
+        device = self._generator.device
+        normal = torch.randn(2, count, generator=self._generator, device=device).to(y)
+        return 1 + self.spec.a * normal[0], self.spec.b * normal[1]
+
+
+def _norms(model: nn.Module, pattern: str | None) -> dict[str, _BatchNorm]:
+    """Return the batch norms that a pattern names, or all that are not inside a gate."""
+    modules = modules_by_name(model)
+    norms = {name: norm for name, norm in modules.items() if isinstance(norm, _BatchNorm)}
+    if pattern is not None:
+        chosen = {name: norm for name, norm in norms.items() if fnmatchcase(name, pattern)}
+    else:
+        gates = [module.gate for module in modules.values() if isinstance(module, Gated)]
+        inside = {id(module) for gate in gates for module in gate.modules()}
+        chosen = {name: norm for name, norm in norms.items() if id(norm) not in inside}
+    if not chosen:
+        which = "no batch norms" if pattern is None else f"no batch norm named {pattern!r}"
+        raise ModelError(
+            f"noise goes into batch norms, and this {type(model).__name__} has {which}; it has "
+            f"{len(norms)} in all"
+        )
+    return chosen
+
+
+def _before_activation(norm: _BatchNorm) -> nn.Module | None:
+    """Return timm's slot between norm and activation, or None for a norm that is only a norm."""
+    slot = getattr(norm, "drop", None)
+    if isinstance(slot, nn.Module) and hasattr(norm, "act"):
+        return slot
+    plain: tuple[Callable[..., Any], ...] = (_BatchNorm.forward, nn.SyncBatchNorm.forward)
+    if type(norm).forward not in plain and hasattr(norm, "act"):
+        raise ModelError(
+            f"{type(norm).__name__} has an activation inside, and no place before it for noise"
+        )
+    return None
+
+
+def _by_batch_statistics(norm: _BatchNorm, x: Tensor) -> Tensor:
+    if x.numel() == x.shape[1]:
+        raise ModelError("batch noise needs more than one value per channel; use larger batches")
+    return F.batch_norm(x, None, None, norm.weight, norm.bias, True, 0.0, norm.eps)

@@ -1,0 +1,105 @@
+"""Which noise: a specification as a string, and back."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from stripe.errors import StripeError
+
+Kind = Literal["constant", "random", "batch"]
+Per = Literal["channel", "layer"]
+When = Literal["train", "eval", "both"]
+
+_FORMS = (
+    "constant:A,B", "random:SIGMA_A,SIGMA_B", "batch",
+)  # fmt: skip
+_EXPECTED = (
+    f"a noise is one of {', '.join(_FORMS)}, followed by options such as per=layer, when=eval or "
+    "modules=layer3.*"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseSpec:
+    """The noise in every batch norm: `y = gamma * (x_hat * N_a + N_b) + beta`.
+
+    Parameters
+    ----------
+    kind
+        "constant": N_a = a and N_b = b. "random": N_a ~ N(1, a^2) and N_b ~ N(0, b^2), drawn in
+        every forward pass. "batch": x_hat is normalised by the statistics of the batch in
+        evaluation too.
+    a, b
+        Values, or standard deviations.
+    per
+        Draw one N_a and N_b per "channel" or per "layer".
+    when
+        Where the norm is in training ("train"), in evaluation ("eval"), or "both".
+    modules
+        A pattern of names, as "layer3.*"; by default all norms but those inside a gate.
+
+    Raises
+    ------
+    StripeError
+        If a value is out of range.
+
+    Notes
+    -----
+    Table 8 gives pairs (sigma_a, sigma_b) and calls sigma the variance; here it is the standard
+    deviation, as N(1, sigma) is mostly read. For the other reading give square roots.
+
+    References
+    ----------
+    Section 6 (2), Table 8; Liang et al., "Instance Enhancement Batch Normalization", 2020.
+    """
+
+    kind: Kind
+    a: float = 1.0
+    b: float = 0.0
+    per: Per = "channel"
+    when: When = "both"
+    modules: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("kind", Kind), ("per", Per), ("when", When)):
+            if getattr(self, name) not in get_args(allowed):
+                names = ", ".join(get_args(allowed))
+                raise StripeError(f"{name} of a noise is one of {names}, got {getattr(self, name)}")
+        if not (math.isfinite(self.a) and math.isfinite(self.b)):
+            raise StripeError(f"a noise has finite numbers, got {self.a}, {self.b}")
+        if self.kind == "random" and min(self.a, self.b) < 0:
+            raise StripeError(
+                f"standard deviations of a noise are 0 or more, got {self.a}, {self.b}"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> "NoiseSpec":
+        """Read a specification: "constant:0.8,0.8", "random:0.3,0.3,per=layer,when=train".
+
+        Raises
+        ------
+        StripeError
+            If it is none; the message says what one looks like.
+        """
+        kind, _, rest = text.strip().partition(":")
+        fields = [field.strip() for field in (rest or "").split(",") if field.strip()]
+        kind, *leading = kind.split(",") if not rest else [kind]  # "batch,when=eval"
+        fields = [*leading, *fields]
+        numbers = [field for field in fields if "=" not in field]
+        options = dict(field.split("=", 1) for field in fields if "=" in field)
+        if unknown := set(options) - {"per", "when", "modules"}:
+            raise StripeError(f"{_EXPECTED}; got {text!r}, with {', '.join(sorted(unknown))}")
+        if kind not in get_args(Kind) or len(numbers) != (0 if kind == "batch" else 2):
+            raise StripeError(f"{_EXPECTED}; got {text!r}")
+        try:
+            values = dict(zip("ab", map(float, numbers), strict=False))
+        except ValueError:
+            raise StripeError(f"{_EXPECTED}; got {text!r}") from None
+        given: dict[str, Any] = {"kind": kind, **values, **options}
+        return cls(**given)
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the noise is none: constant (1, 0), or random with no spread."""
+        still = {"constant": (1.0, 0.0), "random": (0.0, 0.0)}
+        return still.get(self.kind) == (self.a, self.b)

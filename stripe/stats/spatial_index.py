@@ -1,0 +1,53 @@
+"""The stripe index of spatial attention, whose maps depend on the image in the paper."""
+
+import numpy as np
+import pandas as pd
+
+from stripe.errors import RecordingError
+from stripe.recording import Recording
+from stripe.stats.stripe_index import COLUMNS, index_row
+
+
+def spatial_index(recording: Recording) -> pd.DataFrame:
+    """Compute the stripe index of every spatial map in every epoch.
+
+    As `stripe_index`, with the positions of the map in the place of channels: 1 where every image
+    has the same map, 0 where positions do not differ on average.
+
+    Parameters
+    ----------
+    recording
+        With spatial maps (`spatial=True`).
+
+    Returns
+    -------
+    DataFrame
+        epoch, gate, eta2, between_var, within_var, median_std, as `stripe_index`; the spreads are
+        over images, at each position.
+
+    Raises
+    ------
+    RecordingError
+        If there are no spatial maps.
+
+    Notes
+    -----
+    To be compared with the channel gate of the same block: the paper finds stripes in channel
+    attention and none in spatial attention, and so does not re-parameterize the latter. A border
+    that convolutions see padded raises the index, whatever the images show.
+
+    References
+    ----------
+    Limitation (4) and Figure 29.
+    """
+    maps = [gate.name for gate in recording.header.gates if gate.kind == "spatial"]
+    if not maps:
+        raise RecordingError(f"{recording.path} holds no spatial maps; record with spatial=True")
+    rows = []
+    for epoch in recording.epochs:
+        for gate in maps:
+            values = recording.spatial(gate, epoch)  # (images, H, W)
+            mean = values.mean(axis=0, dtype=np.float64)
+            std = values.std(axis=0, dtype=np.float64)
+            rows.append((epoch, gate, *index_row(mean.ravel(), std.ravel())))
+    return pd.DataFrame(rows, columns=COLUMNS)

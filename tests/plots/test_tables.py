@@ -1,0 +1,165 @@
+"""Plots of tables: what the artists hold."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgb
+
+from stripe import plots
+from stripe.errors import RecordingError, StripeError
+from stripe.recording import Recording, open_recording
+
+
+@pytest.fixture(autouse=True)
+def closed_figures() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+NETWORKS = pd.DataFrame({
+    "network": ["bare", "se", "asr(se) folded", "asr(SRM)"],
+    "accuracy": [0.7, 0.75, 0.74, 0.73],
+    "images_per_s": [100.0, 80.0, 99.0, 101.0],
+    "parameters": [1_730_000, 1_930_000, 1_730_000, 90_000],
+})  # fmt: skip
+
+
+def test_tradeoff_is_accuracy_against_speed() -> None:
+    ax = plots.tradeoff(NETWORKS)
+    markers: Any = ax.collections
+    places = np.vstack([marker.get_offsets() for marker in markers])
+    np.testing.assert_allclose(places, np.c_[NETWORKS["images_per_s"], 100 * NETWORKS["accuracy"]])
+    sizes = [float(marker.get_sizes()[0]) for marker in markers]
+    assert max(sizes) == sizes[1]
+    assert min(sizes) == sizes[3]
+    colours = [tuple(marker.get_facecolor()[0][:3]) for marker in markers]
+    assert colours[1] == colours[2]  # SE and its ASR
+    assert len(set(colours)) == 3
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("images per second", "accuracy (%)")
+    legend = ax.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [
+        *("bare (1.73 M)", "se (1.93 M)", "asr(se) folded (1.73 M)", "asr(SRM) (90.0 k)"),
+    ]
+
+
+def test_tradeoff_of_one_network() -> None:
+    assert len(plots.tradeoff(NETWORKS.head(1)).collections) == 1
+
+
+def test_noise_robustness_is_mean_and_spread_over_runs() -> None:
+    table = pd.DataFrame({
+        "network": ["bare"] * 4 + ["asr(se)"] * 2,
+        "noise": ["none", "none", "constant:0.8,0.8", "constant:0.8,0.8", "none", "none"],
+        "accuracy": [0.70, 0.72, 0.5, 0.6, 0.8, 0.8],
+    })  # fmt: skip
+    ax = plots.noise_robustness(table)
+    bare, asr = ax.containers
+    line: Any = bare[0]
+    np.testing.assert_allclose(line.get_ydata(), [71, 55])
+    np.testing.assert_allclose(line.get_xdata(), [-0.3, 0.7])
+    bars: Any = bare[2]
+    low, high = bars[0].get_segments()[1][:, 1]
+    assert (high - low) / 2 == pytest.approx(100 * np.std([0.5, 0.6], ddof=1))
+    other: Any = asr[0]
+    np.testing.assert_allclose(other.get_ydata(), [80, np.nan])
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["none", "constant\n0.8,0.8"]
+    legend = ax.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["bare", "asr(se)"]
+    assert to_rgb(line.get_color()) != to_rgb(other.get_color())
+
+
+@pytest.mark.parametrize("plot", [plots.tradeoff, plots.noise_robustness])
+def test_a_table_without_a_column_is_named(plot: Callable[..., Any]) -> None:
+    with pytest.raises(StripeError, match="lacks accuracy"):
+        plot(NETWORKS.drop(columns="accuracy").assign(noise="none"))
+    with pytest.raises(StripeError, match="at least one row"):
+        plot(NETWORKS.assign(noise="none").head(0))
+
+
+def test_style_grid_has_a_column_per_method() -> None:
+    pictures = [np.full((4, 6, 3), value) for value in (0.2, 0.4)]
+    ax = plots.style_grid({"content": pictures, "ASR": pictures[::-1]}, rows=["dog", "cat"])
+    panels: Any = ax.child_axes
+    shown = [float(panel.images[0].get_array()[0, 0, 0]) for panel in panels]
+    assert shown == [0.2, 0.4, 0.4, 0.2]
+    assert [panel.get_title() for panel in panels] == ["content", "ASR", "", ""]
+    assert [panel.get_ylabel() for panel in panels] == ["dog", "", "cat", ""]
+
+
+@pytest.mark.parametrize("columns", [{}, {"a": []}, {"a": [np.ones((2, 2))], "b": []}])
+def test_style_grid_wants_full_columns(columns: dict[str, Any]) -> None:
+    with pytest.raises(StripeError, match="equally many pictures"):
+        plots.style_grid(columns)
+
+
+@pytest.fixture
+def recording(write_recording: Callable[..., Path]) -> Recording:
+    rng = np.random.default_rng(0)
+    return open_recording(
+        write_recording({
+            epoch: {"wide": rng.random((9, 2048)), "one": rng.random((9, 1))} for epoch in (0, 1)
+        })
+    )  # fmt: skip
+
+
+def picture(ax: Any) -> np.ndarray:
+    return np.asarray(ax.images[0].get_array())
+
+
+def test_orders_of_channels_and_images(recording: Recording) -> None:
+    values = recording.values("wide", 1)
+    options: dict[str, Any] = {"gate": "wide", "side": "after", "images": 9, "channels": 40}
+    by_mean = picture(plots.stripes(recording, channel_order="mean", **options))
+    means = [values[:, np.all(np.isin(values, column), axis=0)].mean() for column in by_mean.T]
+    assert means == sorted(means)
+    by_spread = picture(plots.stripes(recording, channel_order="spread", **options)).std(axis=0)
+    assert np.all(np.diff(by_spread) >= 0)
+    by_label = picture(plots.stripes(recording, image_order="label", channels=2048, **{
+        name: value for name, value in options.items() if name != "channels"
+    }))  # fmt: skip
+    row_of = {row.tobytes(): index for index, row in enumerate(np.sort(values, axis=1))}
+    shown = [row_of[np.sort(row).tobytes()] % 3 for row in by_label]  # labels are index % 3
+    assert shown == sorted(shown)
+
+
+def test_overview_holds_stripes_spread_and_difference(recording: Recording) -> None:
+    ax = plots.overview(recording, gate="wide", side="after", images=4)
+    top, left, right = ax.child_axes
+    assert picture(top).shape == (4, 60)
+    assert left.get_xlabel() == "standard deviation over images"
+    assert picture(right).shape == (20, 1)
+    alone = plots.stripes(recording, gate="wide", side="after", images=4)
+    np.testing.assert_array_equal(picture(top), picture(alone))
+
+
+def test_overview_of_one_channel(recording: Recording) -> None:
+    ax = plots.overview(recording, gate="one", images=1, channels=1, channel_order="spread")
+    panels: Any = ax.child_axes[0].child_axes[:2]
+    assert [panel.get_title() for panel in panels] == [
+        *("before: features", "after: gate"),
+    ]
+    ax.figure.canvas.draw()
+
+
+def test_overview_of_one_epoch(write_recording: Callable[..., Path], tmp_path: Path) -> None:
+    path = write_recording({3: {"a": np.random.default_rng(0).random((5, 4))}}, path=tmp_path / "s")
+    ax = plots.overview(open_recording(path))
+    assert ax.child_axes[2].texts[0].get_text() == "one epoch:\nno difference"
+
+
+def test_an_order_that_was_not_recorded(tmp_path: Path) -> None:
+    import torch
+
+    import stripe
+
+    model = stripe.build("resnet11", attention="se", num_classes=4)
+    stripe.record(model, [torch.randn(3, 3, 16, 16)], tmp_path / "r", progress=False)
+    with pytest.raises(RecordingError, match="holds no label"):
+        plots.stripes(open_recording(tmp_path / "r"), image_order="label")
