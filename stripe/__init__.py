@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stripe.backbones import list_backbones as list_backbones
     from stripe.experiments.audit import Audit as Audit
     from stripe.experiments.audit import audit as audit
+    from stripe.explorer import explore as explore
     from stripe.gates import find_gates as find_gates
     from stripe.gates import freeze as freeze
     from stripe.gradcam import MeanCam as MeanCam
@@ -44,6 +45,7 @@ _HOME = {
     "Recording": "stripe.recording",
     "audit": "stripe.experiments.audit",
     "build": "stripe.backbones",
+    "explore": "stripe.explorer",
     "find_gates": "stripe.gates",
     "freeze": "stripe.gates",
     "inject_noise": "stripe.robustness",

@@ -25,7 +25,7 @@ TORCH = [
     "train",
     "style",
     "experiments",
-    "explore",
+    "explorer",
     "cli",
 ]
 ORDER = BASE + NO_TORCH + TORCH
@@ -64,7 +64,7 @@ def test_imports_point_to_the_left(path: Path) -> None:
             if there in ORDER:
                 assert ORDER.index(there) <= ORDER.index(here), f"{path} imports {name}"
             else:
-                assert here in ("cli", "explore"), f"{path} imports a public name, {name}"
+                assert here in ("cli", "explorer"), f"{path} imports a public name, {name}"
 
 
 @pytest.mark.parametrize("part", NO_TORCH + BASE)

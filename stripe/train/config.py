@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from stripe.errors import StripeError
+from stripe.robustness import NoiseSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,9 @@ class TrainConfig:
         Pixels around an image within which its random crop moves.
     precision
         "bf16" runs the network under autocast; "fp32" does not.
+    noise
+        Noise in every batch norm, as `stripe.inject_noise` takes it: "constant:0.8,0.8",
+        "random:0.3,0.3,when=train"; none by default.
     record
         Record the gates of the first `record_images` test images before training and after every
         epoch, into `out/recording`.
@@ -78,6 +82,7 @@ class TrainConfig:
     device: str = "auto"
     padding: int = 4
     precision: Literal["bf16", "fp32"] = "bf16"
+    noise: str | None = None
     record: bool = False
     record_images: int = 500
     out: Path = Path("runs/train")
@@ -88,6 +93,8 @@ class TrainConfig:
                 raise StripeError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.seed < 0:
             raise StripeError(f"seed must be 0 or more, got {self.seed}")
+        if self.noise is not None:
+            NoiseSpec.parse(self.noise)
         for name, hint in get_type_hints(type(self)).items():
             if get_origin(hint) is Literal and getattr(self, name) not in get_args(hint):
                 allowed, came = ", ".join(get_args(hint)), getattr(self, name)

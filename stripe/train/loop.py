@@ -19,6 +19,7 @@ from stripe.backbones import build
 from stripe.data import DeviceLoader, load_dataset
 from stripe.gates import undisturbed
 from stripe.hooks import Recorder
+from stripe.robustness import inject_noise
 from stripe.train.config import TrainConfig
 from stripe.train.device import resolve_device
 from stripe.train.run import open_run, write_history
@@ -127,6 +128,8 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainResult:
         torch.manual_seed(
             config.seed
         )  # of dropout; weights and images have generators of their own
+        if config.noise is not None:
+            stack.enter_context(inject_noise(model, config.noise, seed=config.seed))
         recorder = None
         if config.record:
             example = next(iter(probe_loader))[0][:2]
