@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test lint notebooks
+.PHONY: demo test figures lint notebooks
 
 demo: $(INSTALLED)
 	$(BIN)/stripe demo
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+figures: $(INSTALLED)
+	$(BIN)/stripe gallery
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

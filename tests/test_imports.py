@@ -27,6 +27,7 @@ TORCH = [
     "experiments",
     "explorer",
     "cli",
+    "__main__",
 ]
 ORDER = BASE + NO_TORCH + TORCH
 

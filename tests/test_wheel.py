@@ -58,7 +58,7 @@ def test_the_wheel_brings_code_data_and_command(site: Path, tmp_path: Path) -> N
 
 def test_the_demo_of_the_wheel_from_an_empty_folder(site: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "stripe.cli", "demo", "--epochs", "1", "--json", "--seed", "2"],
+        [sys.executable, "-m", "stripe", "demo", "--epochs", "1", "--json", "--seed", "2"],
         capture_output=True,
         text=True,
         cwd=tmp_path,

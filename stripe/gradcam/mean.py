@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Sized
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -10,13 +12,15 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from stripe.errors import ModelError, UnknownNameError
+from stripe.errors import ModelError, StripeError, UnknownNameError
 from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
 from stripe.gradcam.library import library_cam
 from stripe.gradcam.maps import Reshape, grad_cam
 from stripe.gradcam.planes import as_planes
 from stripe.hooks.batches import numbered_batches
 from stripe.registry import listed
+
+_SHARES = ("central_share", "uniform_share")
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,31 @@ class MeanCam:
     central_share: float
     uniform_share: float
     maps: Float[np.ndarray, "images h w"] | None = None
+
+    def save(self, path: str | Path) -> None:
+        """Write everything as a NumPy archive, .npz, which `MeanCam.load` reads."""
+        arrays = {name: value for name, value in vars(self).items() if value is not None}
+        path = Path(path)
+        if path.suffix != ".npz":
+            raise StripeError(f"a mean map is kept in a file that ends in .npz, got {path}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez_compressed(path, **arrays)
+        except OSError as error:
+            raise StripeError(f"cannot write the mean map {path}: {error}") from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> "MeanCam":
+        """Read what `save` wrote; nothing in the file is run."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                numbers = {name: file[name].item() for name in ("images", *_SHARES)}
+                arrays = {name: file[name] for name in file.files if name not in numbers}
+            return cls(**numbers, **arrays)
+        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+            raise StripeError(
+                f"{path} is no mean map that stripe wrote ({error}); stripe cam --save makes one"
+            ) from error
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Return the mean map."""

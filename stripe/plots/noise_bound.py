@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from stripe.plots.axes import axes_or_new
+from stripe.plots.choose import with_columns
 
 
 def noise_bound(
@@ -41,6 +42,7 @@ def noise_bound(
     Equation 9.
     """
     tables = {"": data} if isinstance(data, pd.DataFrame) else data
+    tables = {name: with_columns(table, ["bound", "cumulated"]) for name, table in tables.items()}
     ax = axes_or_new(ax)
     colours = sns.color_palette("colorblind", len(tables))
     for colour, (name, table) in zip(colours, tables.items(), strict=True):

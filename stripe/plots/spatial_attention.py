@@ -85,7 +85,7 @@ def spatial_attention(
             if row == 0:
                 panel.set_title(_short(gate))
             if column == 0:
-                panel.set_ylabel(f"image {name}")
+                panel.set_ylabel(f"image\n{name}")
             if row == len(chosen) - 1:
                 panel.set_xlabel(_index(data, gate, number))
     return ax

@@ -1,7 +1,7 @@
 """Which noise: a specification as a string, and back."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from stripe.errors import StripeError
@@ -81,12 +81,9 @@ class NoiseSpec:
         StripeError
             If it is none; the message says what one looks like.
         """
-        kind, _, rest = text.strip().partition(":")
-        fields = [field.strip() for field in (rest or "").split(",") if field.strip()]
-        kind, *leading = kind.split(",") if not rest else [kind]  # "batch,when=eval"
-        fields = [*leading, *fields]
-        numbers = [field for field in fields if "=" not in field]
-        options = dict(field.split("=", 1) for field in fields if "=" in field)
+        kind, *parts = [part.strip() for part in text.replace(":", ",", 1).split(",")]
+        numbers = [part for part in parts if "=" not in part]
+        options = dict(part.split("=", 1) for part in parts if "=" in part)
         if unknown := set(options) - {"per", "when", "modules"}:
             raise StripeError(f"{_EXPECTED}; got {text!r}, with {', '.join(sorted(unknown))}")
         if kind not in get_args(Kind) or len(numbers) != (0 if kind == "batch" else 2):
@@ -97,6 +94,16 @@ class NoiseSpec:
             raise StripeError(f"{_EXPECTED}; got {text!r}") from None
         given: dict[str, Any] = {"kind": kind, **values, **options}
         return cls(**given)
+
+    def __str__(self) -> str:
+        """Return the specification that `parse` reads."""
+        numbers = "" if self.kind == "batch" else f":{self.a:g},{self.b:g}"
+        options = [
+            f",{field.name}={getattr(self, field.name)}"
+            for field in fields(self)[3:]
+            if getattr(self, field.name) != field.default
+        ]
+        return self.kind + numbers + "".join(options)
 
     @property
     def changes_nothing(self) -> bool:

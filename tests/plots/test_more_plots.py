@@ -66,7 +66,7 @@ def test_spatial_attention_has_a_row_per_image_and_a_column_per_block(
     label = panels[0].get_ylabel()
     maps = spatial.spatial(name, 0)
     np.testing.assert_array_equal(
-        np.asarray(panels[0].get_images()[0].get_array()), maps[int(label.removeprefix("image "))]
+        np.asarray(panels[0].get_images()[0].get_array()), maps[int(label.removeprefix("image\n"))]
     )
     one = plots.spatial_attention(spatial, gates=[name], images=99)
     assert len(one.child_axes) == 5

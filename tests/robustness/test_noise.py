@@ -244,5 +244,7 @@ def test_a_specification_of_everything() -> None:
     assert spec == NoiseSpec(
         kind="random", a=0.3, b=0.2, per="layer", when="train", modules="layer*.bn?"
     )
+    assert NoiseSpec.parse(str(spec)) == spec
+    assert str(NoiseSpec.parse("batch, when=eval")) == "batch,when=eval"
     kinds = [NoiseSpec.parse(text).kind for text in ("constant:1,0", "random:0,0", "batch")]
     assert all(first != second for first, second in pairwise(kinds))

@@ -1,0 +1,5 @@
+"""`python -m stripe`, as torchrun starts it."""
+
+from stripe.cli import main
+
+main()

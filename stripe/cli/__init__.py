@@ -1,0 +1,25 @@
+"""The `stripe` command. Libraries are imported inside the commands, so that help comes at once."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+# Each of these modules adds its commands to the root; in this order they stand in the help.
+from stripe.cli import bench, models, plots, recordings, runs  # noqa: F401
+from stripe.cli.app import app
+from stripe.errors import StripeError
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; an error that the user can mend is one line, and exit code 1.
+
+    `arguments` default to those of the process.
+    """
+    try:
+        app(arguments)
+    except StripeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:  # the reader of a pipe, as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,49 @@
+"""The commands' root, the options that many share, and how they print."""
+
+import json as jsonlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from stripe.errors import StripeError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+app = App(
+    name="stripe",
+    help="Is channel attention really input-dependent? Record gates, look, train them away.",
+    version=lambda: version("stripe-attention"),
+)
+
+Json = Annotated[bool, Parameter(negative=(), help="Print JSON instead of a table.")]
+Recorded = Annotated[Path, Parameter(help="Directory of the recording.")]
+Gate = Annotated[str | None, Parameter(help="Name of the gate; by default the deepest.")]
+Gates = Annotated[str, Parameter(help='"all", a name, or a pattern such as "layer3.*".')]
+Epoch = Annotated[int | None, Parameter(help="Epoch; by default the last.")]
+Seed = Annotated[int, Parameter(help="Seed of everything random.")]
+Picture = Annotated[Path, Parameter(help="The picture to write: .png, .pdf or .svg.")]
+
+
+def print_table(table: "pd.DataFrame", json: bool) -> None:
+    """Print a table as a user reads it, or as JSON."""
+    if json:
+        print(table.to_json(orient="records", indent=1))
+    else:
+        print(table.to_string(index=False, float_format="%.6g"))
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    print(jsonlib.dumps(value, indent=1))
+
+
+def new_file(path: Path | None) -> None:
+    """Refuse a file that is there already, before the work for it begins; make its folder."""
+    if path is None:
+        return
+    if path.exists():
+        raise StripeError(f"{path} is there already; choose another")
+    path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,58 @@
+"""Commands that measure speed."""
+
+from pathlib import Path
+
+from cyclopts import App
+
+from stripe.cli.app import Json, Seed, app, new_file, print_table
+
+bench_app = App(name="bench", help="Measure speed, side by side in one run.")
+app.command(bench_app)
+
+
+@bench_app.command
+def fps(
+    *,
+    backbone: str = "resnet164",
+    attention: tuple[str, ...] = ("ie", "srm", "cbam", "se", "dia", "spa"),
+    image_size: int = 32,
+    num_classes: int = 100,
+    batch_size: int = 32,
+    rounds: int = 15,
+    device: str = "auto",
+    seed: Seed = 0,
+    out: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Measure a network bare, with attention, and with ASR folded (Table 1, Figure 3).
+
+    Parameters
+    ----------
+    backbone, attention
+        The network, and the attention modules: --attention se --attention eca.
+    image_size, num_classes, batch_size
+        Side of the images, outputs of the network, images per forward pass.
+    rounds
+        How often each network runs, in turns; medians count.
+    device
+        auto, cpu, cuda or cuda:N.
+    out
+        A CSV file for the table.
+    """
+    from stripe.experiments.fps import fps_table
+    from stripe.train.device import resolve_device
+
+    new_file(out)
+    table = fps_table(
+        backbone,
+        attentions=attention,
+        num_classes=num_classes,
+        image_size=image_size,
+        batch_size=batch_size,
+        rounds=rounds,
+        device=resolve_device(device),
+        seed=seed,
+    )
+    print_table(table, json)
+    if out is not None:
+        table.to_csv(out, index=False)

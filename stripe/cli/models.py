@@ -1,0 +1,278 @@
+"""Commands about a trained network: record, audit, freeze, Grad-CAM."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from stripe.cli.app import Epoch, Gates, Json, Picture, app, new_file, print_json, print_table
+from stripe.cli.subject import Network, Subject
+from stripe.errors import StripeError
+
+
+@app.command
+def record(
+    subject: Subject,
+    *,
+    out: Path,
+    epoch: int = 0,
+    gates: Gates = "all",
+    spatial: Annotated[bool, Parameter(negative=())] = False,
+    moments_only: Annotated[bool, Parameter(negative=())] = False,
+    json: Json = False,
+) -> None:
+    """Record the gates of a network over images, one epoch.
+
+    Parameters
+    ----------
+    out
+        A new directory, or a recording of the same gates.
+    epoch
+        The number of the epoch.
+    spatial
+        Also record spatial attention maps.
+    moments_only
+        Keep mean, spread and range of every channel, and no values.
+    """
+    from stripe import Recorder
+    from stripe.hooks.batches import tensors_of
+
+    network, loader, images = subject.load()
+    example = tensors_of(next(iter(loader)))[0]
+    options = {"spatial": spatial, "values": not moments_only, "gates": gates}
+    about = {"name": subject.model, "dataset": images, "seed": subject.seed}
+    with Recorder(network, out, example, **options, **about) as recorder:  # type: ignore[arg-type]
+        count = recorder.record(loader, epoch)
+    if json:
+        found = {"epoch": epoch, "images": count, "gates": len(recorder.gates)}
+        print_json({"recording": str(out), **found})
+    else:
+        print(f"{out}: epoch {epoch}, {count} images, {len(recorder.gates)} gates")
+        print(f'open it in Python: stripe.open_recording("{out}")')
+
+
+@app.command
+def audit(
+    subject: Subject,
+    *,
+    out: Path = Path("report.html"),
+    threshold: float = 0.99,
+    rounds: int = 21,
+    json: Json = False,
+) -> None:
+    """Measure whether a network's attention is a constant, and write an HTML report.
+
+    Parameters
+    ----------
+    out
+        The report.
+    threshold
+        The least share of predictions that must stay, 0 to 1.
+    rounds
+        Timed passes with gates and without.
+    """
+    import stripe
+
+    network, loader, images = subject.load()
+    found = stripe.audit(
+        network,
+        loader,
+        out,
+        threshold=threshold,
+        limit=1000 if subject.limit is None else subject.limit,
+        batch_size=subject.batch_size,
+        rounds=rounds,
+        name=subject.model if subject.has_weights() else f"{subject.model} (random weights)",
+        dataset=images,
+    )
+    if json:
+        return print_json(found.to_json())
+    columns = ["gate", "channels", "eta2", "median_std", "relative_spread", "folded"]
+    print(found.gates[columns].to_string(index=False, float_format="%.4f"))
+    last = found.greedy.iloc[-1]
+    print(
+        f"\n{len(found.recommended)} of {len(found.gates)} gates freeze with at least "
+        f"{100 * threshold:g} % of predictions kept; all {last.frozen} that can be frozen keep "
+        f"{100 * last.agreement:.1f} % ({found.images[1]} images)"
+    )
+    low, high = (100 * share for share in found.attention_share_quartiles)
+    print(
+        f"attention is {100 * found.attention_share:.0f} % of the time of a forward pass (half of "
+        f"{rounds} rounds: {low:.0f} to {high:.0f} %)"
+    )
+    print(f"report  {out}")
+    return None
+
+
+@app.command
+def freeze(
+    subject: Network,
+    *,
+    recording: Path,
+    out: Path,
+    gates: Gates = "all",
+    epoch: Epoch = None,
+    fold: bool = True,
+    json: Json = False,
+) -> None:
+    """Replace gates by their recorded means, fold them, and write the weights.
+
+    Beside the weights lies W.frozen.json, by which --weights takes the same gates out again.
+
+    Parameters
+    ----------
+    recording
+        Where the means come from.
+    out
+        The weights of the frozen network, .safetensors.
+    fold
+        Fold constants into the layers beside them.
+    """
+    import stripe
+    from stripe.experiments.subject import write_frozen
+
+    network = subject.load_network()
+    data = stripe.open_recording(recording)
+    frozen = stripe.freeze(network, data, gates=gates, epoch=epoch, fold=fold)
+    report, error = vars(frozen)["fold_report"], vars(frozen)["fold_error"]
+    taken = report[report["frozen"]]
+    channels = {gate.name: gate.channels for gate in data.header.gates}
+    recipe = {
+        "model": subject.model,
+        "recording": str(recording),
+        "input_shape": data.header.input_shape,
+        "gates": [
+            {"gate": row.gate, "folded": bool(row.folded), "channels": channels[row.gate]}
+            for row in taken.itertuples()
+        ],
+    }
+    write_frozen(frozen, out, recipe)
+    if json:
+        return print_json({"fold_error": error, "gates": report.to_dict("records")})
+    print(report.to_string(index=False))
+    print(
+        f"\n{len(taken)} of {len(report)} gates frozen, {report['folded'].sum()} folded, error "
+        f"{error:.1e}: {out}\nuse them with --model {subject.model} --weights {out}"
+    )
+    return None
+
+
+@app.command
+def cam(
+    subject: Subject,
+    *,
+    layer: str,
+    out: Picture,
+    target: Annotated[
+        str, Parameter(help="predicted, label or the number of a class.")
+    ] = "predicted",
+    method: str = "GradCAM",
+    image: bool = True,
+    save: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Draw the average Grad-CAM map over images (Figure 4).
+
+    Parameters
+    ----------
+    layer
+        Dotted name of the layer, as a rule the last block.
+    method
+        GradCAM, or any other class of the grad-cam library.
+    image
+        Lay the map over the mean image.
+    save
+        Also keep map and mean image, .npz, for `stripe plot mean-cam`.
+    """
+    from stripe import mean_cam, plots
+
+    network, loader, _ = subject.load()
+    if target not in ("predicted", "label") and not target.isdecimal():
+        raise StripeError(f"--target is predicted, label or a class number, got {target!r}")
+    wanted: Any = int(target) if target.isdecimal() else target
+    found = mean_cam(network, loader, layer, target=wanted, method=method)
+    with plots.paper_style():
+        plots.save_figure(plots.mean_cam(found, image=image), out)
+    if save is not None:
+        found.save(save)
+    shares = {"central_share": found.central_share, "uniform_share": found.uniform_share}
+    if json:
+        return print_json({"images": found.images, **shares, "out": str(out)})
+    print(
+        f"{100 * found.central_share:.1f} % of the mean map of {found.images} images lies in the "
+        f"central quarter (uniform: 25 %)\n{out}"
+    )
+    return None
+
+
+@app.command
+def noise(
+    subject: Subject,
+    *,
+    spec: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    grid: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    seeds: int = 3,
+    out: Path | None = None,
+    figure: Picture | None = None,
+    json: Json = False,
+) -> None:
+    """Evaluate a trained network under noise in its batch norms (Section 6 (2)).
+
+    Parameters
+    ----------
+    spec
+        A noise, as constant:0.8,0.8 or random:0.3,0.3,per=layer or batch; once for each.
+    grid
+        "constant" or "random": the pairs of Table 8.
+    seeds
+        Draws of every random noise.
+    out
+        A CSV file for the table.
+    figure
+        A picture of it.
+    """
+    from stripe import plots
+    from stripe.robustness import TABLE_8, attack
+
+    if seeds < 1:
+        raise StripeError(f"--seeds must be at least 1, got {seeds}")
+    if unknown := set(grid) - set(TABLE_8):
+        raise StripeError(f"--grid is {' or '.join(TABLE_8)}, got {', '.join(sorted(unknown))}")
+    noises = [*spec, *(pair for kind in grid for pair in TABLE_8[kind])]
+    if not noises:
+        raise StripeError("give at least one noise, as --spec random:0.3,0.3 or --grid random")
+    for file in (out, figure):
+        new_file(file)
+    network, loader, _ = subject.load()
+    seeded = range(subject.seed, subject.seed + seeds)
+    table = attack(network, loader, noises, seeds=list(seeded))
+    table.insert(0, "network", subject.model)
+    if out is not None:
+        table.to_csv(out, index=False)
+    if figure is not None:
+        with plots.paper_style():
+            plots.save_figure(plots.noise_robustness(table), figure)
+    if json:
+        return print_table(table, json)
+    of_noise = table.groupby("noise", sort=False)["accuracy"]
+    return print_table(of_noise.agg(["mean", "std", "count"]).reset_index(), json)
+
+
+@app.command
+def bound(subject: Subject, *, out: Path | None = None, json: Json = False) -> None:
+    """Bound the growth of noise through a residual network, and measure it (Theorem 6.1).
+
+    Parameters
+    ----------
+    out
+        A CSV file for the table, for `stripe plot noise-bound`.
+    """
+    from stripe import noise_bound
+    from stripe.hooks.batches import tensors_of
+
+    new_file(out)
+    network, loader, _ = subject.load()
+    table = noise_bound(network, tensors_of(next(iter(loader)))[0].to(next(network.parameters())))
+    if out is not None:
+        table.to_csv(out, index=False)
+    print_table(table, json)

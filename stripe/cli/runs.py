@@ -1,0 +1,111 @@
+"""Commands that train: the demo and the gallery."""
+
+import sys
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stripe.cli.app import Json, Seed, app, print_json
+
+if TYPE_CHECKING:
+    from stripe.experiments.demo import DemoResult
+
+
+@app.command
+def demo(
+    *,
+    out: Path | None = None,
+    epochs: int | None = None,
+    seed: Seed = 0,
+    device: str = "auto",
+    json: Json = False,
+) -> None:
+    """Train an SE-ResNet20 on embedded images, record its gates, and draw Figure 2 of the paper.
+
+    Parameters
+    ----------
+    out
+        A new or empty directory for the run and its figures. By default the run goes to runs/demo
+        and the figures to figures/demo, or to demo-2 and so on where the run is there already.
+    epochs
+        Passes over the 7,000 training images; by default 7.
+    device
+        auto, cpu, cuda or cuda:N.
+    """
+    from stripe.experiments.demo import EPOCHS, demo_config, run_demo
+
+    epochs = EPOCHS if epochs is None else epochs
+    run = _next_free(Path("runs/demo")) if out is None else out
+    figures = Path("figures") / run.name if out is None else out / "figures"
+    config = demo_config(out=run, seed=seed, device=device, epochs=epochs)
+    print(f"training for {epochs} epochs, 10 to 15 s each on two CPU cores ...", file=sys.stderr)
+    try:
+        result = run_demo(config, figures)
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; finished epochs, if any, are in {run}/recording", file=sys.stderr)
+        sys.exit(130)
+    _tell(result, run, json)
+
+
+def _tell(found: "DemoResult", run: Path, json: bool) -> None:
+    eta2 = float(found.index["eta2"].mean())
+    result = found.result
+    if json:
+        accuracy = {"best": result.best, "last": result.last, "last_ten_mean": result.last_ten}
+        paths = {"run": str(run), "figures": [str(file) for file in found.figures]}
+        gates = found.index.to_dict("records")
+        print_json({"test_accuracy": accuracy, "mean_eta2": eta2, "gates": gates, **paths})
+        return
+    print("\nStripe index after training (eta2 = 1: a perfect stripe; 0: the image decides)\n")
+    print(found.index.drop(columns="epoch").to_string(index=False, float_format="%.4f"))
+    print(f"\nmean eta2 over gates   {eta2:.4f}")
+    print(
+        f"test accuracy          last {result.last:.4f}, best {result.best:.4f}, "
+        f"mean of the last {min(10, len(result.history))} epochs {result.last_ten:.4f}"
+    )
+    print(f"\nfigures                {', '.join(str(file) for file in found.figures)}")
+    print(f"run, log and gates     {run}\n\nOpen the gates in Python:\n")
+    print("    import stripe")
+    print(f"    recording = stripe.open_recording({str(found.recording)!r})")
+    print('    stripe.plots.stripes(recording).figure.savefig("stripes.png")')
+
+
+@app.command
+def gallery(
+    *,
+    out: Path = Path("figures/gallery"),
+    seed: Seed = 0,
+    epochs: int = 3,
+    device: str = "auto",
+    json: Json = False,
+) -> None:
+    """Draw every picture that the embedded data can make, each with what made it beside it.
+
+    Parameters
+    ----------
+    out
+        Directory of the pictures; those that are there are replaced.
+    epochs
+        Passes over the training images, for each of five networks.
+    device
+        auto, cpu, cuda or cuda:N.
+    """
+    from tempfile import TemporaryDirectory
+
+    from stripe.experiments.gallery import gallery as draw
+
+    print("training five networks, about 15 s an epoch on two CPU cores ...", file=sys.stderr)
+    with TemporaryDirectory() as work:
+        files = [
+            str(file) for file in draw(out, Path(work), seed=seed, device=device, epochs=epochs)
+        ]
+    if json:
+        print_json({"figures": files})
+    else:
+        print("\n".join(files))
+
+
+def _next_free(path: Path) -> Path:
+    """Return `path`, or the first of `path`-2, `path`-3 and so on that does not exist."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return path if not path.exists() else next(p for p in numbered if not p.exists())

@@ -1,0 +1,97 @@
+"""Accuracy of a trained model under noise in its norms."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from stripe.errors import DataError
+from stripe.gates import undisturbed
+from stripe.gates.unwrap import device_of
+from stripe.hooks.batches import numbered_batches
+from stripe.robustness.noise import inject_noise
+from stripe.robustness.noise_spec import NoiseSpec
+
+#: The noises of the paper's table.
+TABLE_8 = {
+    "constant": ["constant:0.8,0.8", "constant:0.8,0.5", "constant:0.5,0.5", "constant:0.5,0.2"],
+    "random": [
+        *("random:0.1,0.1", "random:0.1,0.2", "random:0.2,0.1", "random:0.2,0.2", "random:0.3,0.3"),
+    ],
+}
+
+COLUMNS = ["noise", "seed", "accuracy", "images"]
+
+
+def attack(
+    model: nn.Module,
+    loader: Any,
+    noises: Sequence[NoiseSpec | str],
+    *,
+    seeds: Sequence[int] = (0,),
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Evaluate a trained model under each of several noises.
+
+    Parameters
+    ----------
+    model
+        Any classifier with batch norms; afterwards it is as it was.
+    loader
+        Batches (images, labels), which can be gone through again and again.
+    noises
+        As for `stripe.inject_noise`. The first row of the result is without noise in any case.
+    seeds
+        Of random noise; a noise that draws nothing runs once.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    DataFrame
+        noise ("none" or its specification), seed, accuracy (0 to 1), images.
+
+    Raises
+    ------
+    DataError
+        If the loader has no labels, or nothing at all.
+    StripeError, ModelError
+        If a noise cannot be read, or means no norm of this model.
+
+    References
+    ----------
+    Section 6 (2), for evaluation alone.
+    """
+    runs: list[tuple[str, int, inject_noise | None]] = [("none", 0, None)]
+    for noise in noises:
+        spec = NoiseSpec.parse(noise) if isinstance(noise, str) else noise
+        chosen = seeds if spec.kind == "random" else seeds[:1]
+        runs += [(str(noise), seed, inject_noise(model, spec, seed=seed)) for seed in chosen]
+    rows = []
+    for name, seed, injected in tqdm(
+        runs, "noise", leave=False, disable=None if progress else True
+    ):
+        if injected is None:
+            accuracy, images = _accuracy(model, loader)
+        else:
+            with injected:
+                accuracy, images = _accuracy(model, loader)
+        rows.append((name, seed, accuracy, images))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _accuracy(model: nn.Module, loader: Any) -> tuple[float, int]:
+    correct, count = torch.zeros((), dtype=torch.int64, device=device_of(model)), 0
+    with undisturbed(model):
+        for _, images, labels in numbered_batches(loader):
+            if labels is None:
+                raise DataError("accuracy needs labels; give a loader of (images, labels)")
+            images, labels = images.to(correct.device), labels.to(correct.device)
+            correct += (model(images).argmax(1) == labels).sum()
+            count += len(labels)
+    if not count:
+        raise DataError("a loader must give at least one batch, got none")
+    return correct.item() / count, count
