@@ -4,10 +4,10 @@ The public names below are imported when they are first used, so that `import st
 time and does not import torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe.errors import StripeError as StripeError
+from stripe.lazy import lazy_names
 
 if TYPE_CHECKING:
     from stripe import plots as plots
@@ -64,14 +64,4 @@ _HOME = {
 __all__ = ["StripeError", *_HOME]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'stripe' has no attribute {name!r}")
-    home = import_module(_HOME[name])
-    value = home if home.__name__ == f"stripe.{name}" else getattr(home, name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

@@ -1,5 +1,6 @@
 """Models, data and recordings that many tests share."""
 
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -76,3 +77,32 @@ def write_recording(tmp_path: Path) -> Callable[..., Path]:
         return target
 
     return write
+
+
+_FASHION = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+
+
+def write_fashion(root: Path, train: int = 160, test: int = 40) -> Path:
+    """Write images whose class is in their brightness, as the idx files that torchvision reads."""
+    raw = root / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for split, count in (("train", train), ("test", test)):
+        labels = np.arange(count) % 10
+        noise = rng.integers(0, 20, (count, 28, 28))
+        pixels = (labels[:, None, None] * 23 + noise).astype(np.uint8)
+        images, names = _FASHION[split]
+        (raw / images).write_bytes(struct.pack(">4i", 2051, count, 28, 28) + pixels.tobytes())
+        (raw / names).write_bytes(
+            struct.pack(">2i", 2049, count) + labels.astype(np.uint8).tobytes()
+        )
+    return root
+
+
+@pytest.fixture
+def fashion(tmp_path: Path) -> Path:
+    """Return a folder of data sets that holds the small one."""
+    return write_fashion(tmp_path / "sets")

@@ -4,8 +4,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-# Each of these modules adds its commands to the root; in this order they stand in the help.
-from stripe.cli import bench, models, plots, recordings, runs  # noqa: F401
+# Each of these modules adds its commands to the root.
+from stripe.cli import bench, models, plots, recordings, runs, train  # noqa: F401
 from stripe.cli.app import app
 from stripe.errors import StripeError
 

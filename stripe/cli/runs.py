@@ -1,4 +1,4 @@
-"""Commands that train: the demo and the gallery."""
+"""Commands that train on embedded data: the demo and the gallery."""
 
 import sys
 from itertools import count

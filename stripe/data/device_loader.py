@@ -17,8 +17,7 @@ class DeviceLoader:
 
     The images stay on the device as bytes, in N x H x W x C order and zero-padded; one gather per
     batch takes the shuffled, cropped and flipped window of each image, already in the
-    channels_last layout that fast convolutions want. Iterating never waits for the device. The
-    batches carry no indices, so that gates are to be recorded with an unshuffled one.
+    channels_last layout that fast convolutions want. Iterating never waits for the device.
 
     Parameters
     ----------
@@ -36,6 +35,11 @@ class DeviceLoader:
         Pixels of padding on each side for the random crop.
     seed
         Of the generator that draws orders, crops and flips.
+    share
+        Which of how many processes this is: each draws the same and gets its share of every batch,
+        so that together they see what one alone would.
+    indices
+        Also yield the positions of the images in the data set, by which a recorder names its rows.
     """
 
     def __init__(
@@ -48,11 +52,15 @@ class DeviceLoader:
         augment: bool = False,
         padding: int = 4,
         seed: int = 0,
+        share: tuple[int, int] = (0, 1),
+        indices: bool = False,
     ) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
         self.device = torch.device(device)
         self.shuffle = shuffle
+        self.rank, self.processes = share
+        self.indices = indices
         self.augment = augment
         self.padding = padding if augment else 0
         self.generator = torch.Generator(self.device).manual_seed(seed)
@@ -74,20 +82,31 @@ class DeviceLoader:
         if self.shuffle:
             order = torch.randperm(count, generator=self.generator, device=self.device)
         for chosen in order.split(self.batch_size):
-            yield self._images(chosen), self._labels[chosen]
+            crops = self._crops(len(chosen)) if self.augment else None  # of all, to draw the same
+            mine = slice(self.rank, None, self.processes)
+            images = self._images(chosen[mine], None if crops is None else crops[:, mine])
+            batch = (images, self._labels[chosen[mine]])
+            yield (*batch, chosen[mine]) if self.indices else batch  # type: ignore[misc]
 
-    def _images(self, chosen: Int64[Tensor, " b"]) -> Float[Tensor, "b c h w"]:
+    def _crops(self, count: int) -> Int64[Tensor, "3 b 1"]:
+        """Draw the row, whether to mirror, and the column of the crop of each image."""
+        highest = (2 * self.padding + 1, 2, 2 * self.padding + 1)
+        draws = [
+            torch.randint(high, (count, 1), generator=self.generator, device=self.device)
+            for high in highest
+        ]
+        return torch.stack(draws)
+
+    def _images(
+        self, chosen: Int64[Tensor, " b"], crops: Int64[Tensor, "3 b 1"] | None
+    ) -> Float[Tensor, "b c h w"]:
         height, width = self.dataset.images.shape[-2:]
         rows = torch.arange(height, device=self.device)
         columns = torch.arange(width, device=self.device)
-        if self.augment:
-            rows = rows + self._draw(2 * self.padding + 1, len(chosen))  # (B, H)
-            mirrored = self._draw(2, len(chosen)).bool()  # (B, 1)
-            columns = torch.where(mirrored, columns.flip(0), columns)
-            columns = columns + self._draw(2 * self.padding + 1, len(chosen))  # (B, W)
+        if crops is not None:
+            down, mirrored, right = crops
+            rows = rows + down  # (B, H)
+            columns = torch.where(mirrored.bool(), columns.flip(0), columns) + right  # (B, W)
         windows = self._pixels[chosen[:, None, None], rows[..., :, None], columns[..., None, :]]
         images = windows.permute(0, 3, 1, 2).float()  # (B, C, H, W), channels_last
         return images.mul_(self._scale).add_(self._shift)
-
-    def _draw(self, high: int, count: int) -> Int64[Tensor, "b 1"]:
-        return torch.randint(high, (count, 1), generator=self.generator, device=self.device)

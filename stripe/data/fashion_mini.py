@@ -36,7 +36,7 @@ def embedded_file() -> Path:
 
 
 @DATASETS.register("fashion-mini")
-def fashion_mini(split: str) -> ImageSet:
+def fashion_mini(split: str, root: Path, download: bool) -> ImageSet:
     """Load one split of the embedded data set: 7,000 images for training, 2,000 for testing."""
     path = embedded_file()
     try:

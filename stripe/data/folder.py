@@ -75,6 +75,14 @@ def image_folder(
     return Subset(data, sorted(torch.randperm(len(data), generator=generator)[:limit].tolist()))
 
 
+def class_folders(root: Path, transform: v2.Compose) -> ImageFolder:
+    """Open a folder of class folders; a damaged image is an error that names its file."""
+    try:
+        return ImageFolder(str(root), transform, loader=_read)
+    except FileNotFoundError as error:
+        raise DataError(f"each class folder must hold images: {error}") from None
+
+
 def _open(root: Path, transform: v2.Compose) -> Any:
     if any(path.is_dir() and not path.name.startswith(".") for path in root.iterdir()):
         if loose := [path for path in root.iterdir() if path.suffix.lower() in IMG_EXTENSIONS]:
@@ -82,10 +90,7 @@ def _open(root: Path, transform: v2.Compose) -> Any:
                 f"{root} must hold images or class folders, and holds both ({loose[0].name}, and "
                 "folders); put the images into a folder of their own"
             )
-        try:
-            return ImageFolder(str(root), transform, loader=_read)
-        except FileNotFoundError as error:
-            raise DataError(f"each class folder must hold images: {error}") from None
+        return class_folders(root, transform)
     return _Flat(root, transform)
 
 

@@ -1,15 +1,18 @@
 """The data sets by name."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from stripe.data.image_set import ImageSet
 from stripe.errors import DataError
 from stripe.registry import Registry
 
 SPLITS = ("train", "test")
+#: Where data sets are looked for.
+DATA_ROOT = Path("data")
 
-#: From a name to a loader `loader(split) -> ImageSet`.
-DATASETS: Registry[Callable[[str], ImageSet]] = Registry("stripe.data", "data set")
+#: From a name to a loader `loader(split, root, download) -> ImageSet`.
+DATASETS: Registry[Callable[[str, Path, bool], ImageSet]] = Registry("stripe.data", "data set")
 
 
 def list_datasets() -> list[str]:
@@ -17,7 +20,9 @@ def list_datasets() -> list[str]:
     return DATASETS.names()
 
 
-def load_dataset(name: str, split: str) -> ImageSet:
+def load_dataset(
+    name: str, split: str, *, root: str | Path = DATA_ROOT, download: bool = False
+) -> ImageSet:
     """Load one split of a data set.
 
     Parameters
@@ -26,6 +31,11 @@ def load_dataset(name: str, split: str) -> ImageSet:
         One of `list_datasets()`.
     split
         "train" or "test".
+    root
+        The folder that holds data sets, each under torchvision's name for it; not for those that
+        come with the project.
+    download
+        Let torchvision fetch what is missing.
 
     Raises
     ------
@@ -36,5 +46,5 @@ def load_dataset(name: str, split: str) -> ImageSet:
     """
     if split not in SPLITS:
         raise DataError(f"a split is one of {', '.join(SPLITS)}, got {split!r}")
-    images: ImageSet = DATASETS[name](split)
+    images: ImageSet = DATASETS[name](split, Path(root).expanduser(), download)
     return images

@@ -17,9 +17,14 @@ from torch.utils.data import DataLoader
 from stripe.backbones import build
 from stripe.data import DeviceLoader, image_folder, list_datasets, load_dataset
 from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
+from stripe.data.stream import split_folder
 from stripe.errors import ModelError, StripeError
 from stripe.gates import freeze, undisturbed
 from stripe.gates.unwrap import unwrapped
+from stripe.train.loaders import open_loaders
+from stripe.train.loop import build_model
+from stripe.train.processes import Processes
+from stripe.train.run import read_config
 
 #: What a training run leaves of its network.
 RUN_WEIGHTS = "model.safetensors"
@@ -100,6 +105,8 @@ def load_images(
     if images in list_datasets():
         test = load_dataset(images, "test")
         return DeviceLoader(test if limit is None else test.head(limit), batch_size)
+    if images.startswith("folder:"):  # the data set of a run
+        images = str(split_folder(Path(images.removeprefix("folder:")), "test"))
     said = getattr(network, "pretrained_cfg", {})
     size = (image_size, image_size) if image_size else tuple(said.get("input_size", ()))[1:]
     folder = image_folder(
@@ -132,15 +139,9 @@ def dataset_of(model: str) -> str | None:
 
 
 def _of_run(run: Path) -> nn.Module:
-    config = json.loads((run / "config.json").read_text())
-    data = load_dataset(config["dataset"], "test")
-    return build(
-        config["backbone"],
-        num_classes=len(data.classes),
-        in_channels=data.images.shape[1],
-        attention=config["attention"],
-        asr=config["asr"],
-    )
+    config = read_config(run / "config.json")
+    one = Processes(0, 1, torch.device("cpu"))
+    return build_model(config, open_loaders(config, one))
 
 
 def _imported(model: str) -> nn.Module:

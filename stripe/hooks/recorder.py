@@ -115,6 +115,11 @@ class Recorder:
         self._header = header
         self._writer = RecordingWriter(path, header, **current_processes()._asdict())
 
+    @property
+    def epochs(self) -> list[int]:
+        """The epochs that the recording holds."""
+        return self._writer.epochs
+
     def record(self, loader: Iterable[Any], epoch: int, *, progress: bool = True) -> int:
         """Run the model over `loader` and commit what its gates were as one epoch.
 

@@ -2,30 +2,38 @@
 
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
 from jaxtyping import Float, Int64
-from safetensors.torch import save_model
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
 from tqdm.auto import tqdm
 
 from stripe.backbones import build
-from stripe.data import DeviceLoader, load_dataset
+from stripe.errors import StripeError
 from stripe.gates import undisturbed
 from stripe.hooks import Recorder
 from stripe.robustness import inject_noise
+from stripe.train.checkpoint import (
+    WEIGHTS,
+    Progress,
+    latest_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    save_weights,
+)
 from stripe.train.config import TrainConfig
-from stripe.train.device import resolve_device
-from stripe.train.run import open_run, write_history
+from stripe.train.loaders import Loader, Loaders, open_loaders
+from stripe.train.log import tensorboard, write_history
+from stripe.train.processes import Processes, joined
+from stripe.train.run import open_run
 from stripe.train.schedule import learning_rate
-
-EVALUATION_BATCH = 500
+from stripe.train.stop import Stop, stoppable
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,8 @@ class TrainResult:
         The trained network, on the run's device, in training mode.
     history
         One row per epoch: epoch (1 to epochs), lr, train_loss (mean), test_accuracy (share of the
-        whole test set), seconds (training alone).
+        whole test set), test_top5 (share whose label is among the five highest scores), seconds
+        (training alone).
     recording
         Directory of the recorded gates, if there is one.
 
@@ -67,123 +76,248 @@ class TrainResult:
         return float(self.history["test_accuracy"].tail(10).mean())
 
 
-def train(config: TrainConfig, *, progress: bool = True) -> TrainResult:
+def train(
+    config: TrainConfig,
+    *,
+    resume: bool = False,
+    model: nn.Module | None = None,
+    progress: bool = True,
+) -> TrainResult:
     """Train a network as `config` says.
 
-    The run leaves `config.json` (with versions), `history.csv`, the last weights in
-    `model.safetensors` and, on request, `recording/` in `config.out`. Ctrl-C leaves the epochs that
-    were finished.
+    The run leaves `config.json` (with versions), `history.csv` and `history.parquet`, the last
+    weights in `model.safetensors`, a checkpoint and, on request, `recording/` in `config.out`. A
+    checkpoint is written after every epoch, and where Ctrl-C or SIGTERM stops the run.
+
+    Under torchrun all processes train one network, each on its share of every batch.
 
     Parameters
     ----------
     config
         The run.
+    resume
+        Go on from the last checkpoint in `config.out`, if there is one: on a CPU the result is that
+        of an uninterrupted run, bit for bit. A finished run is not trained again.
+    model
+        Train this network, in place, instead of building the one that `config` names.
     progress
         Show a progress bar; a log file gets a line every ten seconds.
 
     Raises
     ------
     StripeError
-        If `config.out` is not empty, or a name or size in the configuration does not exist.
+        If `config.out` is not empty (without `resume`) or of another run, a checkpoint is damaged
+        or of another network, or a name or size in the configuration does not exist.
     """
-    device = resolve_device(config.device)
-    train_set = load_dataset(config.dataset, "train")
-    test_set = load_dataset(config.dataset, "test")
-    train_loader = DeviceLoader(
-        train_set,
-        config.batch_size,
-        device=device,
-        shuffle=True,
-        augment=True,
-        padding=config.padding,
-        seed=config.seed,
-    )
-    test_loader = DeviceLoader(test_set, EVALUATION_BATCH, device=device)
-    probe_loader = DeviceLoader(
-        test_set.head(config.record_images), EVALUATION_BATCH, device=device
-    )
+    with joined(config.device) as processes, torch.random.fork_rng():
+        loaders = open_loaders(config, processes)
+        if model is None:
+            model = build_model(config, loaders)
+        if config.sync_bn and processes.count > 1:
+            if processes.device.type != "cuda":
+                raise StripeError("sync_bn works on GPUs alone; leave it out on a CPU")
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        model.to(processes.device)
+        model.to(memory_format=torch.channels_last)
+        if processes.rank == 0:
+            open_run(config, resume=resume)
+        processes.wait()
+        with stoppable() as stop:
+            return _train(config, processes, loaders, model, stop, progress)
 
-    model = build(
+
+def build_model(config: TrainConfig, loaders: Loaders) -> nn.Module:
+    """Build the network of a run, with weights from its seed."""
+    streamed = {"image_size": config.image_size} if loaders.streamed else {}
+    return build(
         config.backbone,
-        num_classes=len(train_set.classes),
-        in_channels=train_set.images.shape[1],
+        num_classes=loaders.classes,
+        in_channels=loaders.channels,
         attention=config.attention,
         asr=config.asr,
+        copies=config.copies,
         seed=config.seed,
-    ).to(device)
-    model = model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=config.lr,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=config.momentum > 0,
-        fused=True,
+        **streamed,
     )
 
-    open_run(config)
-    history: list[dict[str, Any]] = []
-    with ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng())
-        torch.manual_seed(
-            config.seed
-        )  # of dropout; weights and images have generators of their own
-        if config.noise is not None:
-            stack.enter_context(inject_noise(model, config.noise, seed=config.seed))
-        recorder = None
-        if config.record:
-            example = next(iter(probe_loader))[0][:2]
-            recorder = stack.enter_context(
-                Recorder(
-                    model,
-                    config.out / "recording",
-                    example,
-                    name=f"{config.backbone}, attention {config.attention}, asr {config.asr}",
-                    dataset=probe_loader.dataset.name,
-                    seed=config.seed,
-                )
-            )
-            recorder.record(probe_loader, epoch=0, progress=progress)
 
-        steps = config.epochs * len(train_loader)
-        total = config.epochs * len(train_set)
+def _train(
+    config: TrainConfig,
+    processes: Processes,
+    loaders: Loaders,
+    model: nn.Module,
+    stop: Stop,
+    progress: bool,
+) -> TrainResult:
+    device, main = processes.device, processes.rank == 0
+    checkpoints, generator = config.out / "checkpoint", loaders.train.generator
+    torch.manual_seed(config.seed + processes.rank)  # of dropout; all else has its own generator
+    with ExitStack() as stack:
+        recorder = None
+        if config.record:  # before noise and compilation, to find gates in the network as it is
+            images = next(iter(loaders.probe))[0][:2]
+            recorder = stack.enter_context(_recorder(config, loaders, model, images))
+        noise = None
+        if config.noise is not None:
+            noise = stack.enter_context(inject_noise(model, config.noise, seed=config.seed))
+        optimizer = make_optimizer(config, model)
+
+        at = Progress(generators={"loader": generator.get_state()})
+        if (saved := latest_checkpoint(checkpoints)) is not None:
+            at = load_checkpoint(saved, model)
+            optimizer.load_state_dict(at.optimizer)
+            generator.set_state(at.generators["loader"])
+            if noise is not None:
+                noise.load_state_dict({"generator": at.generators["noise"]})
+            if main:
+                torch.set_rng_state(at.generators["torch"])
+                if device.type == "cuda":
+                    torch.cuda.set_rng_state(at.generators["cuda"], device)
+
+        network = _parallel(config, processes, model)
+        autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
+        batches = len(loaders.train)
+        steps = config.epochs * batches
+        board = stack.enter_context(
+            tensorboard(config.out / "tensorboard" if config.tensorboard and main else None)
+        )
         often = 0.1 if sys.stderr.isatty() else 10.0  # seconds; a log file wants fewer lines
         bar = stack.enter_context(
-            tqdm(total=total, desc="train", unit=" images", disable=not progress, mininterval=often)
+            tqdm(
+                total=config.epochs * loaders.train_images,
+                initial=min(
+                    at.epoch * loaders.train_images + at.batch * config.batch_size,
+                    config.epochs * loaders.train_images,
+                ),
+                desc="train",
+                unit=" images",
+                disable=not (progress and main),
+                mininterval=often,
+            )
         )
-        step = 0
-        for epoch in range(1, config.epochs + 1):
-            started = time.perf_counter()
-            loss_sum = torch.zeros((), device=device)  # read once an epoch: no wait per step
-            model.train()
-            for images, labels in train_loader:
-                lr = learning_rate(config, step / steps)
+
+        def record(epoch: int) -> None:
+            """Record an epoch, once, and leave the noise as it was, so that a rerun can skip it."""
+            if recorder is None or epoch in recorder.epochs:
+                return
+            state = None if noise is None else noise.state_dict()
+            recorder.record(loaders.probe, epoch=epoch, progress=progress and main)
+            if noise is not None and state is not None:
+                noise.load_state_dict(state)
+
+        def save() -> None:
+            """Write down where the run is."""
+            at.optimizer = optimizer.state_dict()
+            at.generators["torch"] = torch.get_rng_state()
+            if device.type == "cuda":
+                at.generators["cuda"] = torch.cuda.get_rng_state(device)
+            if noise is not None:
+                at.generators["noise"] = noise.state_dict()["generator"]
+            if main:
+                save_checkpoint(checkpoints, model, at)
+
+        if at.epoch == 0 and at.batch == 0:
+            record(0)
+        while at.epoch < config.epochs:
+            at.generators["loader"] = generator.get_state()
+            started = time.perf_counter() - at.seconds
+            # Read once an epoch, so that no step waits for the device.
+            loss_sum = torch.tensor(at.loss_sum, dtype=torch.float64, device=device)
+            network.train()
+            for number, (images, labels) in enumerate(loaders.train):
+                if number < at.batch:  # taken before the run was stopped
+                    continue
+                total = min(config.batch_size, loaders.train_images - number * config.batch_size)
+                lr = learning_rate(
+                    config, (at.epoch * batches + number) / (config.epochs * batches)
+                )
                 for group in optimizer.param_groups:
                     group["lr"] = lr
-                loss = train_step(model, optimizer, images, labels, _autocast(config, device))
-                loss_sum += loss * len(labels)
-                step += 1
-                bar.update(len(labels))
-            train_loss = loss_sum.item() / len(train_set)
+                if total >= processes.count:  # else there are processes without an image
+                    loss = train_step(
+                        network,
+                        optimizer,
+                        images,
+                        labels,
+                        autocast,
+                        smoothing=config.label_smoothing,
+                        parts=config.accumulate,
+                        weight=processes.count / total,
+                    )
+                    loss_sum += loss * (total / processes.count)
+                bar.update(total)
+                if stop.signal is not None:
+                    at.batch = number + 1
+                    at.loss_sum = loss_sum.item()
+                    at.seconds = time.perf_counter() - started
+                    save()
+                    stop.obey()
             seconds = time.perf_counter() - started
+            train_loss = processes.summed(loss_sum).item() / loaders.train_images
 
-            with _autocast(config, device):
-                test_accuracy = accuracy(model, test_loader)
-            if recorder is not None:
-                recorder.record(probe_loader, epoch=epoch, progress=progress)
-            history.append({
-                "epoch": epoch,
-                "lr": lr,
+            processes.agree_on_buffers(model)
+            with autocast:
+                top1, top5 = top_accuracies(model, loaders.test, processes)
+            at.epoch, at.batch, at.loss_sum, at.seconds = at.epoch + 1, 0, 0.0, 0.0
+            at.history.append({
+                "epoch": at.epoch,
+                "lr": learning_rate(config, (at.epoch * batches - 1) / steps),
                 "train_loss": train_loss,
-                "test_accuracy": test_accuracy,
+                "test_accuracy": top1,
+                "test_top5": top5,
                 "seconds": seconds,
             })  # fmt: skip
-            write_history(config.out / "history.csv", history)
-            bar.set_postfix(loss=f"{train_loss:.3f}", test=f"{test_accuracy:.3f}")
+            record(at.epoch)
+            at.generators["loader"] = generator.get_state()
+            save()
+            if main:
+                write_history(config.out, at.history)
+            if board is not None:
+                for name in ("lr", "train_loss", "test_accuracy", "test_top5"):
+                    board.add_scalar(name, at.history[-1][name], at.epoch)
+            bar.set_postfix(loss=f"{train_loss:.3f}", test=f"{top1:.3f}")
+            if stop.signal is not None and at.epoch < config.epochs:
+                stop.obey()
 
-    save_model(model, str(config.out / "model.safetensors"))
+        if main:
+            save_weights(config.out / WEIGHTS, model)
+            write_history(config.out, at.history)
+        processes.wait()
     recording = config.out / "recording" if config.record else None
-    return TrainResult(model, pd.DataFrame(history), recording)
+    return TrainResult(model, pd.DataFrame(at.history), recording)
+
+
+def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """Return the optimizer of a run, in its fused form."""
+    shared = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": True}
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, **shared)  # type: ignore[arg-type]
+    momentum = {"momentum": config.momentum, "nesterov": config.momentum > 0}
+    return torch.optim.SGD(parameters, **shared, **momentum)  # type: ignore[arg-type]
+
+
+def _parallel(config: TrainConfig, processes: Processes, model: nn.Module) -> nn.Module:
+    """Return the network as it is stepped: shared by processes, and compiled, on request."""
+    network = model
+    if processes.count > 1:
+        devices = [processes.device] if processes.device.type == "cuda" else None
+        network = DistributedDataParallel(network, device_ids=devices)
+    if config.compile:
+        graphs = {"mode": "reduce-overhead"} if processes.device.type == "cuda" else {}
+        network = torch.compile(network, **graphs)  # type: ignore[call-overload]
+    return network
+
+
+def _recorder(config: TrainConfig, loaders: Loaders, model: nn.Module, example: Tensor) -> Recorder:
+    return Recorder(
+        model,
+        config.out / "recording",
+        example,
+        name=f"{config.backbone}, attention {config.attention}, asr {config.asr}",
+        dataset=loaders.dataset,
+        seed=config.seed,
+    )
 
 
 def train_step(
@@ -192,25 +326,53 @@ def train_step(
     images: Float[Tensor, "b c h w"],
     labels: Int64[Tensor, " b"],
     autocast: torch.autocast,
+    *,
+    smoothing: float = 0.0,
+    parts: int = 1,
+    weight: float | None = None,
 ) -> Float[Tensor, ""]:
-    """Take one step, the forward pass under `autocast`, without waiting for the device."""
-    with autocast:
-        loss = F.cross_entropy(model(images), labels)
-    loss.backward()
+    """Take one step, the forward passes under `autocast`, without waiting for the device.
+
+    Parameters
+    ----------
+    smoothing
+        Label smoothing.
+    parts
+        Split the batch, and add up the gradients.
+    weight
+        Of each image in the loss; by default 1 / b. Under several processes, whose gradients are
+        averaged, it is their number divided by the images of all.
+
+    Returns
+    -------
+    Tensor
+        The loss: the weighted sum over the images.
+    """
+    loss_sum = torch.zeros((), device=images.device)
+    split = list(zip(images.chunk(parts), labels.chunk(parts), strict=True))
+    for number, (some, of_them) in enumerate(split):
+        share = 1 / len(labels) if weight is None else weight
+        waits = isinstance(model, DistributedDataParallel) and number < len(split) - 1
+        with model.no_sync() if waits else nullcontext():  # type: ignore[operator]
+            with autocast:
+                mean = F.cross_entropy(model(some), of_them, label_smoothing=smoothing)
+            loss = mean * (share * len(of_them))
+            loss.backward()
+        loss_sum += loss.detach()
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return loss.detach()
+    return loss_sum
 
 
-def accuracy(model: nn.Module, loader: DeviceLoader) -> float:
-    """Return the share of the images of `loader` that `model` puts in their class."""
-    correct = torch.zeros((), dtype=torch.int64, device=loader.device)
+def top_accuracies(model: nn.Module, loader: Loader, processes: Processes) -> tuple[float, float]:
+    """Return the shares of images whose label scores highest, and among the five highest."""
+    right = torch.zeros(3, dtype=torch.int64, device=processes.device)  # top-1, top-5, images
     with undisturbed(model):
         for images, labels in loader:
             logits: Float[Tensor, "b classes"] = model(images)
-            correct += (logits.argmax(1) == labels).sum()
-    return correct.item() / len(loader.dataset)
-
-
-def _autocast(config: TrainConfig, device: torch.device) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
+            best = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
+            right[0] += best[:, 0].sum()
+            right[1] += best.sum()
+            right[2] += len(labels)
+    top1, top5, count = processes.summed(right).tolist()
+    return top1 / count, top5 / count

@@ -1,39 +1,53 @@
-"""The directory of a run: what it was, and how it went."""
+"""The directory of a run: what it was, and whether it can go on."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from stripe.errors import StripeError
 from stripe.train.config import TrainConfig
 from stripe.versions import command_line, library_versions
 
 
-def open_run(config: TrainConfig) -> None:
-    """Make the directory of a run and write down what it is."""
+def open_run(config: TrainConfig, *, resume: bool) -> None:
+    """Make the directory of a run and write down what it is; or find there what it was.
+
+    Raises
+    ------
+    StripeError
+        If the directory holds something else, or with `resume` a run of other settings.
+    """
+    file = config.out / "config.json"
+    if resume and file.exists():
+        if differs := config.differences(read_config(file)):
+            raise StripeError(
+                f"{config.out} is a run of other settings, in {', '.join(differs)}; resume it with "
+                "those that it had, or choose another --out"
+            )
+        return
     if config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir())):
+        hint = "continue it with --resume, or " if file.exists() else ""
         raise StripeError(
-            f"{config.out} must be a new or empty directory; choose another with --out"
+            f"{config.out} must be a new or empty directory; {hint}choose another with --out"
         )
+    resolved = {**config.to_json(), "command": command_line(), "versions": library_versions()}
     try:
         config.out.mkdir(parents=True, exist_ok=True)
-        resolved = {
-            **asdict(config),
-            "command": command_line(),
-            "versions": library_versions(),
-        }
-        (config.out / "config.json").write_text(json.dumps(resolved, indent=1, default=str) + "\n")
+        draft = file.with_suffix(".draft")
+        draft.write_text(json.dumps(resolved, indent=1) + "\n")
+        draft.replace(file)
     except OSError as error:
         raise StripeError(
             f"cannot write to {config.out}: {error.strerror}; choose another with --out"
         ) from error
 
 
-def write_history(path: Path, history: list[dict[str, Any]]) -> None:
-    """Replace the log as a whole, so that a kill loses no finished epoch."""
-    draft = path.with_suffix(".draft")
-    pd.DataFrame(history).to_csv(draft, index=False)
-    draft.replace(path)
+def read_config(file: Path) -> TrainConfig:
+    """Return the settings that a `config.json` holds."""
+    try:
+        values: dict[str, Any] = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise StripeError(
+            f"{file} is missing or damaged: {error}; give the config.json of a run"
+        ) from error
+    return TrainConfig.from_json(values)

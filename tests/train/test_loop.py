@@ -9,20 +9,20 @@ import torch
 import stripe
 from stripe import StripeError, open_recording
 from stripe.data import ImageSet
-from stripe.train import TrainConfig, TrainResult, loop, train
+from stripe.train import TrainConfig, TrainResult, loaders, loop, train
 
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
     """Return a run on 96 images whose class is written in their brightness."""
 
-    def load(name: str, split: str) -> ImageSet:
+    def load(name: str, split: str, **_: object) -> ImageSet:
         labels = torch.arange(96) % 3
         noise = torch.randint(40, (96, 1, 8, 8), generator=torch.Generator().manual_seed(0))
         images = (labels.view(-1, 1, 1, 1) * 80 + noise).to(torch.uint8)
         return ImageSet(f"{name}/{split}", images, labels, ("a", "b", "c"), (0.4,), (0.3,))
 
-    monkeypatch.setattr(loop, "load_dataset", load)
+    monkeypatch.setattr(loaders, "load_dataset", load)
     return TrainConfig(
         epochs=3, batch_size=16, precision="fp32", record=True, record_images=12, out=tmp_path / "r"
     )
@@ -78,12 +78,12 @@ def test_ctrl_c_keeps_the_finished_epochs(
 ) -> None:
     calls = iter(range(10))
 
-    def interrupted(*args: object) -> float:
+    def interrupted(*args: object) -> tuple[float, float]:
         if next(calls) == 1:
             raise KeyboardInterrupt
-        return 0.5
+        return 0.5, 1.0
 
-    monkeypatch.setattr(loop, "accuracy", interrupted)
+    monkeypatch.setattr(loop, "top_accuracies", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(config, progress=False)
     assert open_recording(config.out / "recording").verify()["epoch"].tolist() == [0, 1]
@@ -116,7 +116,7 @@ def test_errors_say_what_to_do(config: TrainConfig) -> None:
     ("field", "value", "message"),
     [
         ("epochs", 0, "epochs must be at least 1, got 0"),
-        ("seed", -1, "seed must be 0 or more, got -1"),
+        ("seed", -1, "seed must be at least 0, got -1"),
         ("schedule", "cosin", "schedule is one of steps, cosine, got 'cosin'"),
         ("precision", "fp16", "precision is one of bf16, fp32, got 'fp16'"),
     ],

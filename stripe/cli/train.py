@@ -1,0 +1,112 @@
+"""The command `stripe train`."""
+
+import os
+import sys
+from dataclasses import field, fields, make_dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+from cyclopts import Parameter
+
+from stripe.cli.app import Json, app, print_json
+from stripe.errors import StripeError
+from stripe.train.config import TrainConfig
+
+if TYPE_CHECKING:
+    from stripe.train import TrainResult
+
+
+def _options() -> Any:
+    """Make a class of the fields of a configuration, each of which is given or None."""
+    hints: dict[str, Any] = get_type_hints(TrainConfig)
+    quiet = Parameter(show_default=False, negative_iterable=())
+    options = [
+        (one.name, Annotated[hints[one.name] | None, quiet], field(default=None))
+        for one in fields(TrainConfig)
+    ]
+    made = make_dataclass("Overrides", options, kw_only=True, frozen=True)
+    # Where it was made matters: classes of the module "types" are taken for plain values.
+    made.__module__, made.__doc__ = __name__, TrainConfig.__doc__
+    return Parameter(name="*")(made)
+
+
+_Overrides: Any = _options()
+
+
+@app.command
+def train(
+    *,
+    overrides: _Overrides = _Overrides(),  # noqa: B008  # frozen
+    recipe: str | None = None,
+    config: Path | None = None,
+    resume: Annotated[bool, Parameter(negative=())] = False,
+    json: Json = False,
+) -> None:
+    """Train a network: by the paper's recipe, by a file, or field by field.
+
+    What is given replaces what the recipe, the file or the run to resume says; "none" is no value.
+    Several GPUs or machines: torchrun --nproc-per-node N -m stripe train ...
+
+    Parameters
+    ----------
+    recipe
+        The paper's settings: cifar100/resnet164, imagenet/vit_b_16 and so on; an unknown name
+        lists them.
+    config
+        The config.json of a run, or a file like it.
+    resume
+        Go on from the last checkpoint in --out, if there is one; a finished run is left alone.
+    """
+    given = {name: value for name, value in vars(overrides).items() if value is not None}
+    given = {name: None if value == "none" else value for name, value in given.items()}
+    chosen = replace(_base(recipe, config, given.get("out") if resume else None), **given)
+    main = os.environ.get("RANK", "0") == "0"
+    try:
+        result = _run(chosen, resume, main)
+    except (KeyboardInterrupt, SystemExit) as stopped:
+        if main:
+            print(
+                f"\ninterrupted; go on with: stripe train --resume --out {chosen.out}",
+                file=sys.stderr,
+            )
+        sys.exit(stopped.code if isinstance(stopped, SystemExit) else 130)
+    if main:
+        _tell(result, chosen, json)
+
+
+def _base(recipe: str | None, config: Path | None, resumed: Path | None) -> TrainConfig:
+    """Return the settings that single options replace."""
+    from stripe.train import recipe as recipe_of
+    from stripe.train.run import read_config
+
+    if recipe is not None and config is not None:
+        raise StripeError("--recipe and --config are two ways to say the same; give one")
+    if recipe is not None:
+        return recipe_of(recipe)
+    if config is not None:
+        return replace(read_config(config), out=TrainConfig.out)
+    if resumed is not None and (resumed / "config.json").exists():
+        return read_config(resumed / "config.json")
+    return TrainConfig()
+
+
+def _run(config: TrainConfig, resume: bool, main: bool) -> "TrainResult":
+    from stripe.train import train as run
+    from stripe.train.checkpoint import finished_epochs
+
+    if main and resume and finished_epochs(config.out / "checkpoint") >= config.epochs:
+        print(f"{config.out} is finished already; nothing is done", file=sys.stderr)
+    return run(config, resume=resume)
+
+
+def _tell(result: "TrainResult", config: TrainConfig, json: bool) -> None:
+    if json:
+        accuracy = {"best": result.best, "last": result.last, "last_ten_mean": result.last_ten}
+        epochs = len(result.history)
+        return print_json({"run": str(config.out), "epochs": epochs, "test_accuracy": accuracy})
+    print(result.history.tail(10).to_string(index=False, float_format="%.4g"))
+    return print(
+        f"\ntest accuracy  last {result.last:.4f}, best {result.best:.4f} (which flatters), mean "
+        f"of the last {min(10, len(result.history))} epochs {result.last_ten:.4f}\n"
+        f"run            {config.out}"
+    )

@@ -1,0 +1,166 @@
+"""A loader for data that does not fit in memory: images are read while the network trains."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+from torchvision.transforms import v2
+
+from stripe.data.device_loader import Batch
+from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD, class_folders
+from stripe.errors import DataError
+
+#: Names under which a split of a data set is looked for.
+SPLITS = {"train": ("train",), "test": ("val", "test")}
+#: The share of the shorter side that the crop of a test image keeps.
+TEST_CROP = 0.875
+
+
+class StreamLoader:
+    """Iterate over batches of images that worker processes read from class folders.
+
+    Workers decode and crop, and hand bytes over; the device normalises, in channels_last layout.
+    Training images are cropped at random in size and place (`RandomResizedCrop`) and mirrored half
+    of the time; test images are resized and cropped in the centre.
+
+    Parameters
+    ----------
+    root
+        The folder of the data set, with `train/` and `val/` (or `test/`) of one folder per class.
+    split
+        "train" or "test".
+    batch_size
+        Images per batch, over all processes together.
+    size
+        Side of the images that the network takes.
+    device
+        Where the batches go.
+    augment
+        Shuffle, crop at random and mirror.
+    workers
+        Processes that read; 0 reads in this one.
+    seed
+        Of orders, crops and mirrors.
+    share
+        Which of how many processes this is; each gets its share of every batch.
+    indices
+        Also yield the positions of the images in the data set.
+    limit
+        Take only so many images, the first.
+
+    Raises
+    ------
+    DataError
+        If there is no such folder; the message says what is looked for.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        split: str,
+        batch_size: int,
+        *,
+        size: int = 224,
+        device: torch.device | str = "cpu",
+        augment: bool = False,
+        workers: int = 2,
+        seed: int = 0,
+        share: tuple[int, int] = (0, 1),
+        indices: bool = False,
+        limit: int | None = None,
+    ) -> None:
+        self.device = torch.device(device)
+        self.batch_size = batch_size
+        self.indices = indices
+        self.generator = torch.Generator().manual_seed(seed)
+        self.data: Any = class_folders(split_folder(root, split), _transform(size, augment))
+        self.classes: tuple[str, ...] = tuple(self.data.classes)
+        self.images = len(self.data) if limit is None else min(limit, len(self.data))
+        self._batches = _Batches(self.images, batch_size, augment, share, self.generator)
+        self._loader = DataLoader(
+            _Indexed(self.data),
+            batch_sampler=self._batches,
+            num_workers=workers,
+            pin_memory=self.device.type == "cuda",
+            persistent_workers=workers > 0,
+            generator=self.generator,
+        )
+        mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
+        self._scale = (1 / (255 * std)).view(1, -1, 1, 1).to(self.device)
+        self._shift = (-mean / std).view(1, -1, 1, 1).to(self.device)
+
+    def __len__(self) -> int:
+        """Return the number of batches in a pass."""
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield each batch of a pass."""
+        for pixels, labels, index in self._loader:
+            images = pixels.to(self.device, non_blocking=True).float()
+            images = images.contiguous(memory_format=torch.channels_last)
+            images = images.mul_(self._scale).add_(self._shift)
+            batch = (images, labels.to(self.device, non_blocking=True))
+            yield (*batch, index) if self.indices else batch  # type: ignore[misc]
+
+
+def split_folder(root: Path, split: str) -> Path:
+    """Return the folder of a split, or raise a `DataError` that says what must be there."""
+    for name in SPLITS[split]:
+        if (root / name).is_dir():
+            return root / name
+    raise DataError(
+        f"{root} must hold {' or '.join(f'{name}/' for name in SPLITS[split])} with one folder of "
+        "images per class; put the data set there, or name another place with --data-root or "
+        "--dataset folder:PATH"
+    )
+
+
+def _transform(size: int, augment: bool) -> v2.Compose:
+    if augment:
+        crop = [v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip()]
+        return v2.Compose([v2.PILToTensor(), *crop])
+    side = round(size / TEST_CROP)
+    return v2.Compose([v2.PILToTensor(), v2.Resize(side, antialias=True), v2.CenterCrop(size)])
+
+
+class _Indexed(torch.utils.data.Dataset[tuple[Tensor, int, int]]):
+    """Images with their positions."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
+        image, label = self.data[index]
+        return image, label, index
+
+
+class _Batches(Sampler[list[int]]):
+    """The shares of batches that one process takes, of one order that all draw alike."""
+
+    def __init__(
+        self,
+        images: int,
+        batch_size: int,
+        shuffle: bool,
+        share: tuple[int, int],
+        generator: torch.Generator,
+    ) -> None:
+        self.images, self.batch_size, self.shuffle = images, batch_size, shuffle
+        self.rank, self.processes = share
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return -(-self.images // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = torch.arange(self.images)
+        if self.shuffle:
+            order = torch.randperm(self.images, generator=self.generator)
+        for batch in order.split(self.batch_size):
+            yield batch[self.rank :: self.processes].tolist()

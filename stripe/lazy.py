@@ -1,0 +1,35 @@
+"""Names of a package that are imported when they are first used."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def lazy_names(
+    package: str, homes: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return `__getattr__` and `__dir__` for a package whose names live elsewhere.
+
+    So an import of the package takes no time, and brings no torch until a name needs it.
+
+    Parameters
+    ----------
+    package
+        Dotted name of the package.
+    homes
+        From each public name to the module that holds it; a module that is public as a whole is its
+        own home.
+    """
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        home = import_module(homes[name])
+        value = home if home.__name__ == f"{package}.{name}" else getattr(home, name)
+        vars(import_module(package))[name] = value
+        return value
+
+    def names() -> list[str]:
+        return sorted([*vars(import_module(package)), *homes])
+
+    return get, names

@@ -1,0 +1,114 @@
+"""The loaders of a run: small data sets live on the device, large ones stream."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stripe.data import DeviceLoader, StreamLoader, load_dataset
+from stripe.train.config import TrainConfig
+from stripe.train.processes import Processes
+
+EVALUATION_BATCH = 500
+Loader = DeviceLoader | StreamLoader
+
+
+@dataclass(frozen=True)
+class Loaders:
+    """What a run reads.
+
+    Parameters
+    ----------
+    train, test
+        Batches (images, labels).
+    probe
+        The images whose gates are recorded: batches (images, labels, indices).
+    dataset
+        The name of the probe's data set and split.
+    classes, channels
+        Outputs and input channels of the network.
+    train_images
+        How many there are, over all processes.
+    streamed
+        Whether images are read, and brought to one size, while the network trains.
+    """
+
+    train: Loader
+    test: Loader
+    probe: Loader
+    dataset: str
+    classes: int
+    channels: int
+    train_images: int
+    streamed: bool
+
+
+def open_loaders(config: TrainConfig, processes: Processes) -> Loaders:
+    """Open the data set of a run, or raise a `DataError` that says what to fetch."""
+    root = streamed_root(config)
+    return _on_device(config, processes) if root is None else _streamed(config, processes, root)
+
+
+def streamed_root(config: TrainConfig) -> Path | None:
+    """Return the folder of a data set that is streamed, None for one that lives on the device."""
+    kind, colon, path = config.dataset.partition(":")
+    if kind == "folder" and colon:
+        return Path(path).expanduser()
+    return config.data_root.expanduser() / "imagenet" if config.dataset == "imagenet" else None
+
+
+def _on_device(config: TrainConfig, processes: Processes) -> Loaders:
+    where = {"root": config.data_root, "download": config.download}
+    train = load_dataset(config.dataset, "train", **where)  # type: ignore[arg-type]
+    test = load_dataset(config.dataset, "test", **where)  # type: ignore[arg-type]
+    device, share = processes.device, processes.share
+    return Loaders(
+        train=DeviceLoader(
+            train,
+            config.batch_size,
+            device=device,
+            shuffle=True,
+            augment=True,
+            padding=config.padding,
+            seed=config.seed,
+            share=share,
+        ),
+        test=DeviceLoader(test, EVALUATION_BATCH, device=device, share=share),
+        probe=DeviceLoader(
+            test.head(config.record_images),
+            EVALUATION_BATCH,
+            device=device,
+            share=share,
+            indices=True,
+        ),
+        dataset=test.name,
+        classes=len(train.classes),
+        channels=train.images.shape[1],
+        train_images=len(train),
+        streamed=False,
+    )
+
+
+def _streamed(config: TrainConfig, processes: Processes, root: Path) -> Loaders:
+    def loader(split: str, **options: bool | int) -> StreamLoader:
+        return StreamLoader(
+            root,
+            split,
+            config.batch_size,
+            size=config.image_size,
+            device=processes.device,
+            workers=config.workers,
+            seed=config.seed,
+            share=processes.share,
+            **options,  # type: ignore[arg-type]
+        )
+
+    train, test = loader("train", augment=True), loader("test")
+    return Loaders(
+        train=train,
+        test=test,
+        probe=loader("test", indices=True, limit=config.record_images),
+        dataset=f"{config.dataset}/test",
+        classes=len(train.classes),
+        channels=3,
+        train_images=train.images,
+        streamed=True,
+    )

@@ -1,0 +1,62 @@
+"""The processes that train together: those that torchrun started, or one alone."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed, nn
+
+from stripe.train.device import resolve_device
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Which of how many processes this is, and its device."""
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def share(self) -> tuple[int, int]:
+        """The share of every batch that this process takes, as loaders want it."""
+        return self.rank, self.count
+
+    def summed(self, value: Tensor) -> Tensor:
+        """Return the sum of a tensor over all processes."""
+        if self.count > 1:
+            distributed.all_reduce(value)
+        return value
+
+    def agree_on_buffers(self, model: nn.Module) -> None:
+        """Give every process the running statistics of the first, before the network is tested."""
+        if self.count > 1:
+            for buffer in model.buffers():
+                distributed.broadcast(buffer, 0)
+
+    def wait(self) -> None:
+        """Wait until every process is here."""
+        if self.count > 1:
+            distributed.barrier()
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Processes]:
+    """Join the processes that torchrun started; each takes a GPU of its own, if there are GPUs."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1 or distributed.is_initialized():
+        rank = distributed.get_rank() if distributed.is_initialized() else 0
+        world = distributed.get_world_size() if distributed.is_initialized() else 1
+        yield Processes(rank, world, resolve_device(device))
+        return
+    resolved = resolve_device(device)
+    if resolved.type == "cuda":
+        resolved = resolve_device(f"cuda:{os.environ['LOCAL_RANK']}")
+        torch.cuda.set_device(resolved)
+    distributed.init_process_group("nccl" if resolved.type == "cuda" else "gloo")
+    try:
+        yield Processes(distributed.get_rank(), distributed.get_world_size(), resolved)
+    finally:
+        distributed.destroy_process_group()

@@ -1,0 +1,46 @@
+"""A request to stop, by Ctrl-C or by a scheduler, that waits until the run can be left."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Stop:
+    """Whether somebody asked the run to stop, and how to do so."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def ask(self, number: int, _: FrameType | None) -> None:
+        """Remember the signal; a second Ctrl-C does not wait."""
+        if self.signal is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = number
+
+    def obey(self) -> None:
+        """Leave as the signal would have."""
+        if self.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.signal is not None:
+            raise SystemExit(128 + self.signal)
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Catch SIGINT and SIGTERM while a run goes on; afterwards they mean what they meant before.
+
+    Only the main thread can catch signals; elsewhere nothing is caught.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, stop.ask) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

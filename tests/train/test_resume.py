@@ -1,0 +1,216 @@
+"""Runs that are killed, stopped and resumed; checkpoints that are damaged or foreign."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import stripe
+from stripe.errors import StripeError
+from stripe.train import TrainConfig, loop, train
+from stripe.train.checkpoint import finished_epochs, latest_checkpoint
+
+#: Kills of one run after another; twenty were tried by hand.
+KILLS = int(os.environ.get("STRIPE_KILLS", "3"))
+
+
+def settings(out: Path, root: Path) -> TrainConfig:
+    return TrainConfig(
+        backbone="resnet11",
+        dataset="fashion_mnist",
+        data_root=root,
+        epochs=2,
+        batch_size=16,
+        noise="random:0.1,0.1",
+        record=True,
+        record_images=20,
+        out=out,
+    )
+
+
+def command(config: TrainConfig) -> list[str]:
+    fields = ("backbone", "dataset", "data_root", "epochs", "batch_size", "noise", "out")
+    options = [f"--{name.replace('_', '-')}={getattr(config, name)}" for name in fields]
+    options += ["--record", f"--record-images={config.record_images}", "--resume"]
+    return [sys.executable, "-m", "stripe", "train", *options]
+
+
+def assert_equal_runs(first: Path, second: Path) -> None:
+    """Compare everything that two runs left, but for the seconds that they took."""
+    one, other = (load_file(run / "model.safetensors") for run in (first, second))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    logs = [pd.read_csv(run / "history.csv").drop(columns="seconds") for run in (first, second)]
+    pd.testing.assert_frame_equal(*logs, check_exact=True)
+    recordings = [stripe.open_recording(run / "recording") for run in (first, second)]
+    assert recordings[0].epochs == recordings[1].epochs == [0, 1, 2]
+    for gate in recordings[0].gates["name"]:
+        for epoch in (0, 1, 2):
+            values = [recording.values(gate, epoch) for recording in recordings]
+            np.testing.assert_array_equal(*values)
+    optimizers = []
+    for run in (first, second):
+        last = latest_checkpoint(run / "checkpoint")
+        assert last is not None
+        optimizers.append(torch.load(last / "state.pt", weights_only=True))
+    assert torch.equal(optimizers[0]["generators"]["noise"], optimizers[1]["generators"]["noise"])
+    momenta: Any = [state["optimizer"]["state"] for state in optimizers]
+    for key, of_parameter in momenta[0].items():
+        assert torch.equal(of_parameter["momentum_buffer"], momenta[1][key]["momentum_buffer"])
+
+
+def test_killed_at_random_points_it_ends_as_if_uninterrupted(tmp_path: Path, fashion: Path) -> None:
+    whole = settings(tmp_path / "whole", fashion)
+    subprocess.run(command(whole), check=True, capture_output=True, timeout=120)
+    killed = replace(whole, out=tmp_path / "killed")
+    rng = random.Random(0)
+    kills = 0
+    while kills < KILLS and finished_epochs(killed.out / "checkpoint") < 2:
+        process = subprocess.Popen(command(killed), stderr=subprocess.DEVNULL)
+        while not (killed.out / "recording/data/epoch=0").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        # A resumed process first imports torch; a fresh one is here at its first step.
+        time.sleep(rng.uniform(0, 2) + (4 if kills else 0))
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait(30)
+    assert kills
+    done = subprocess.run(command(killed), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert_equal_runs(whole.out, killed.out)
+
+
+@pytest.mark.parametrize("step", [0, 7, 9, 13])
+def test_stopped_in_the_middle_of_an_epoch(
+    step: int, tmp_path: Path, fashion: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten steps an epoch: SIGTERM at the first, within, at the last of an epoch, in the second."""
+    whole = settings(tmp_path / "whole", fashion)
+    train(whole, progress=False)
+    stopped = replace(whole, out=tmp_path / "stopped")
+    taken = iter(range(100))
+    step_of = loop.train_step
+
+    def terminated(*args: Any, **options: Any) -> torch.Tensor:
+        if next(taken) == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step_of(*args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "train_step", terminated)
+        with pytest.raises(SystemExit) as left:
+            train(stopped, progress=False)
+    assert left.value.code == 128 + signal.SIGTERM
+    last = latest_checkpoint(stopped.out / "checkpoint")
+    assert last is not None
+    assert last.name == f"epoch={step // 10:05d}-batch={step % 10 + 1:07d}"
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    train(stopped, resume=True, progress=False)
+    assert_equal_runs(whole.out, stopped.out)
+
+
+@pytest.fixture
+def finished(tmp_path: Path, fashion: Path) -> TrainConfig:
+    config = replace(settings(tmp_path / "run", fashion), epochs=1)
+    train(config, progress=False)
+    return config
+
+
+def files(run: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+def test_a_finished_run_is_left_alone(finished: TrainConfig) -> None:
+    parts = {p: b for p, b in files(finished.out).items() if p.suffix != ".draft"}
+    again = train(finished, resume=True, progress=False)
+    assert len(again.history) == 1
+    assert files(finished.out) == parts
+
+
+def test_resume_without_a_run_starts_one(finished: TrainConfig, tmp_path: Path) -> None:
+    fresh = train(replace(finished, out=tmp_path / "new"), resume=True, progress=False)
+    assert fresh.last == pytest.approx(
+        pd.read_csv(finished.out / "history.csv")["test_accuracy"][0]
+    )
+
+
+def test_a_run_of_other_settings_is_refused(finished: TrainConfig) -> None:
+    with pytest.raises(StripeError, match="other settings, in epochs, lr"):
+        train(replace(finished, epochs=3, lr=0.2), resume=True, progress=False)
+    with pytest.raises(StripeError, match="continue it with --resume"):
+        train(finished, progress=False)
+
+
+def last_checkpoint(config: TrainConfig) -> Path:
+    last = latest_checkpoint(config.out / "checkpoint")
+    assert last is not None
+    return last
+
+
+class Hostile:
+    """What runs code when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return os.system, ("touch hostile-was-here",)
+
+
+def test_hostile_and_damaged_checkpoints_are_refused_by_name(
+    finished: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    last = last_checkpoint(finished)
+    kept = tmp_path / "kept"
+    shutil.copytree(last, kept)
+    weights, state = last / "model.safetensors", last / "state.pt"
+
+    def refused(file: Path, message: str) -> None:
+        with pytest.raises(StripeError, match=message) as caught:
+            train(finished, resume=True, progress=False)
+        assert str(file) in str(caught.value)
+        assert "\n" not in str(caught.value)
+        shutil.rmtree(last)
+        shutil.copytree(kept, last)
+
+    torch.save(Hostile(), state)
+    refused(state, "damaged, or holds more than tensors")
+    assert not (tmp_path / "hostile-was-here").exists()
+    torch.save({"epoch": 1}, state)
+    refused(state, "is no state of a run")
+    state.write_bytes(state.read_bytes()[:1000])
+    refused(state, "damaged")
+    torch.save(Hostile(), weights)
+    refused(weights, "no file of weights")
+    assert not (tmp_path / "hostile-was-here").exists()
+    weights.write_bytes(weights.read_bytes()[:1000])
+    refused(weights, "no file of weights")
+    weights.unlink()
+    refused(weights, "missing")
+    other = stripe.build("resnet11", attention="eca", num_classes=10, in_channels=1)
+    save_file({name: value.contiguous() for name, value in other.state_dict().items()}, weights)
+    refused(weights, "weights of another network")
+    tensors = load_file(kept / "model.safetensors")
+    save_file({**tensors, "fc.weight": torch.zeros(3, 256)}, weights)
+    refused(weights, r"fc.weight must have the shape \(10, 256\), got \(3, 256\)")
+    assert len(train(finished, resume=True, progress=False).history) == 1
+
+
+def test_half_a_checkpoint_is_none(finished: TrainConfig) -> None:
+    """A process killed while it writes leaves `staging`, which nothing reads."""
+    staging = finished.out / "checkpoint" / "staging"
+    staging.mkdir()
+    (staging / "state.pt").write_bytes(b"half")
+    assert len(train(finished, resume=True, progress=False).history) == 1
