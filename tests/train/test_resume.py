@@ -53,13 +53,13 @@ def assert_equal_runs(first: Path, second: Path) -> None:
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
     logs = [pd.read_csv(run / "history.csv").drop(columns="seconds") for run in (first, second)]
-    pd.testing.assert_frame_equal(*logs, check_exact=True)
+    pd.testing.assert_frame_equal(logs[0], logs[1], check_exact=True)
     recordings = [stripe.open_recording(run / "recording") for run in (first, second)]
     assert recordings[0].epochs == recordings[1].epochs == [0, 1, 2]
     for gate in recordings[0].gates["name"]:
         for epoch in (0, 1, 2):
             values = [recording.values(gate, epoch) for recording in recordings]
-            np.testing.assert_array_equal(*values)
+            np.testing.assert_array_equal(values[0], values[1])
     optimizers = []
     for run in (first, second):
         last = latest_checkpoint(run / "checkpoint")

@@ -1,0 +1,70 @@
+"""Images that are read while the network trains."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+
+from stripe.data import StreamLoader
+from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
+from stripe.errors import DataError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 7), ("val", 5)):
+        for number in range(count):
+            folder = tmp_path / split / f"n{number % 2}"
+            folder.mkdir(parents=True, exist_ok=True)
+            pixels = rng.integers(0, 256, (40 + number, 50, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+    return tmp_path
+
+
+def test_test_images_are_torchvisions(root: Path) -> None:
+    loader = StreamLoader(root, "test", 3, size=32, workers=0, indices=True)
+    batches = list(loader)
+    assert [len(labels) for _, labels, *_ in batches] == [3, 2]
+    assert torch.cat([batch[2] for batch in batches]).tolist() == list(range(5))  # type: ignore[misc]
+    path, label = loader.data.samples[3]
+    expected = v2.Compose([
+        v2.PILToTensor(),
+        v2.Resize(37, antialias=True),
+        v2.CenterCrop(32),
+        v2.ToDtype(torch.float32, scale=True),
+        v2.Normalize(list(IMAGENET_MEAN), list(IMAGENET_STD)),
+    ])(Image.open(path))  # fmt: skip
+    images, labels = batches[1][:2]
+    torch.testing.assert_close(images[0], expected)
+    assert int(labels[0]) == label
+    assert images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_seed_repeats_the_crops_and_processes_share_a_batch(root: Path) -> None:
+    whole = [StreamLoader(root, "train", 4, size=16, augment=True, workers=2, seed=3) for _ in "ab"]
+    first, again = (list(loader) for loader in whole)
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(first, again, strict=True))
+    second_pass = list(whole[0])
+    assert not torch.equal(first[0][0], second_pass[0][0])
+    shares = [
+        StreamLoader(root, "train", 4, size=16, augment=True, workers=0, seed=3, share=(r, 2))
+        for r in (0, 1)
+    ]
+    labels = [[batch[1].tolist() for batch in loader] for loader in shares]
+    assert [len(batch) for batch in labels[0]] == [2, 2]
+    assert [len(batch) for batch in labels[1]] == [2, 1]
+
+
+def test_a_missing_split_says_what_is_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"must hold val/ or test/ with one folder"):
+        StreamLoader(tmp_path, "test", 4)
+
+
+def test_a_damaged_image_is_named(root: Path) -> None:
+    (root / "val" / "n0" / "0.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"0.png cannot be read as an image"):
+        list(StreamLoader(root, "test", 4, size=16, workers=0))

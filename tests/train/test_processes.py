@@ -1,0 +1,100 @@
+"""Several processes under torchrun, against one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import stripe
+
+#: Trains a network without batch norms, so that processes agree with one up to rounding.
+SCRIPT = """
+import sys
+from pathlib import Path
+import torch
+from torch import nn
+from stripe.train import TrainConfig, train
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+out, root, epochs = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+model = nn.Sequential(
+    nn.Conv2d(1, 8, 3, stride=2), nn.ReLU(), stripe_gate(8), nn.AdaptiveAvgPool2d(2), nn.Flatten(),
+    nn.Linear(32, 10),
+)
+config = TrainConfig(
+    backbone="resnet11", dataset="fashion_mnist", data_root=root, epochs=epochs, batch_size=15,
+    precision="fp32", lr=0.05, accumulate=int(sys.argv[4]), record=True, record_images=11, out=out,
+)
+result = train(config, model=model, resume=True, progress=False)
+"""
+SCRIPT = SCRIPT.replace(
+    "torch.set_num_threads(1)",
+    "from stripe.asr import Gated\nfrom stripe.attention import SE\n"
+    "def stripe_gate(c): return Gated(nn.Identity(), SE(c, reduction=2))\n"
+    "torch.set_num_threads(1)",
+)
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def launch(script: Path, processes: int, *arguments: object) -> list[str]:
+    alone = [sys.executable, str(script)]
+    torchrun = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+        *(f"--nproc-per-node={processes}", str(script)),
+    ]
+    return [*(alone if processes == 1 else torchrun), *map(str, arguments)]
+
+
+def test_processes_train_as_one_does(script: Path, tmp_path: Path, fashion: Path) -> None:
+    """160 images in batches of 15: the last batch is 10, and the shares of two are unequal."""
+    histories = []
+    for name, processes, parts in (("one", 1, 1), ("parts", 1, 3), ("two", 2, 1), ("both", 2, 2)):
+        out = tmp_path / name
+        command = launch(script, processes, out, fashion, 2, parts)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+        assert done.returncode == 0, done.stderr[-2000:]
+        histories.append(pd.read_parquet(out / "history.parquet").drop(columns="seconds"))
+        recording = stripe.open_recording(out / "recording")
+        assert recording.images["image"].tolist() == list(range(11))
+        histories[-1].attrs["gate"] = recording.values("2.gate", 2)
+    for other in histories[1:]:
+        np.testing.assert_allclose(histories[0].to_numpy(), other.to_numpy(), rtol=1e-5)
+        gates = [table.attrs["gate"] for table in (histories[0], other)]
+        np.testing.assert_allclose(gates[0], gates[1], rtol=1e-4, atol=1e-6)
+
+
+def test_a_process_that_dies_ends_the_others(script: Path, tmp_path: Path, fashion: Path) -> None:
+    out = tmp_path / "run"
+    command = launch(script, 2, out, fashion, 100_000, 1)
+    agent = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 90
+    while not (out / "history.csv").exists():
+        assert time.monotonic() < deadline
+        assert agent.poll() is None
+        time.sleep(0.2)
+    children = Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split()
+    workers = [pid for pid in children if _rank(pid) == "1"]
+    os.kill(int(workers[0]), signal.SIGKILL)
+    assert agent.wait(60) != 0
+    assert agent.stderr is not None
+    agent.stderr.close()
+    assert json.loads((out / "config.json").read_text())["epochs"] == 100_000
+
+
+def _rank(pid: str) -> str | None:
+    pairs = (entry.partition("=") for entry in Path(f"/proc/{pid}/environ").read_text().split("\0"))
+    return {name: value for name, _, value in pairs}.get("RANK")
