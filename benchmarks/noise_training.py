@@ -41,7 +41,7 @@ def main() -> None:
     if arguments.out.exists():
         runs = json.loads(arguments.out.read_text())["runs"]
     done = {(run["network"], run["noise"], run["seed"]) for run in runs}
-    for seed, noise, network in product(range(arguments.seeds), NOISES, NETWORKS):
+    for noise, seed, network in product(NOISES, range(arguments.seeds), NETWORKS):
         if (network, noise or "none", seed) in done:
             continue
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The command `stripe train`."""
+"""Commands that train a network of one's own."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from cyclopts import Parameter
 
-from stripe.cli.app import Json, app, print_json
+from stripe.cli.app import Json, app, print_json, print_table
 from stripe.errors import StripeError
 from stripe.train.config import TrainConfig
 
@@ -72,6 +72,34 @@ def train(
         sys.exit(stopped.code if isinstance(stopped, SystemExit) else 130)
     if main:
         _tell(result, chosen, json)
+
+
+@app.command
+def constants(
+    run: Path,
+    *,
+    out: Path,
+    epochs: int = 2,
+    lr: float | None = None,
+    device: str = "auto",
+    json: Json = False,
+) -> None:
+    """Replace the gates of a trained run by their means, evaluate, and fine-tune (Section 6 (1)).
+
+    Parameters
+    ----------
+    run
+        The directory of a finished training run with attention.
+    out
+        A new or empty directory for gates and fine-tuning.
+    epochs, lr
+        Of fine-tuning; by default at a hundredth of the run's rate.
+    device
+        auto, cpu, cuda or cuda:N.
+    """
+    from stripe.experiments.constants import constants_at_inference
+
+    print_table(constants_at_inference(run, out, epochs=epochs, lr=lr, device=device), json)
 
 
 def _base(recipe: str | None, config: Path | None, resumed: Path | None) -> TrainConfig:

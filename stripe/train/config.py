@@ -139,7 +139,12 @@ class TrainConfig:
             if get_origin(hint) is Literal and value not in get_args(hint):
                 allowed = ", ".join(get_args(hint))
                 raise StripeError(f"{name} is one of {allowed}, got {value!r}")
-            if not is_bearable(value, hint, conf=_INTEGERS_ARE_NUMBERS):
+            # Of a tuple only some entries are looked at, so each is looked at by itself.
+            entries = value if get_origin(hint) is tuple and isinstance(value, tuple) else (value,)
+            of_entry = get_args(hint)[0] if entries is value else hint
+            if not all(
+                is_bearable(entry, of_entry, conf=_INTEGERS_ARE_NUMBERS) for entry in entries
+            ):
                 expected = getattr(hint, "__name__", str(hint)) if hint in _PLAIN else str(hint)
                 raise StripeError(f"{name} must be {expected}, got {value!r}")
         for name, least in _LEAST.items():

@@ -47,6 +47,26 @@ def open_loaders(config: TrainConfig, processes: Processes) -> Loaders:
     return _on_device(config, processes) if root is None else _streamed(config, processes, root)
 
 
+def still_training_images(config: TrainConfig, processes: Processes) -> Loader:
+    """Return the training images in their order, as the network is tested on images."""
+    root = streamed_root(config)
+    if root is not None:
+        return StreamLoader(
+            root,
+            "train",
+            config.batch_size,
+            size=config.image_size,
+            device=processes.device,
+            workers=config.workers,
+            share=processes.share,
+            indices=True,
+        )
+    images = load_dataset(config.dataset, "train", root=config.data_root)
+    return DeviceLoader(
+        images, EVALUATION_BATCH, device=processes.device, share=processes.share, indices=True
+    )
+
+
 def streamed_root(config: TrainConfig) -> Path | None:
     """Return the folder of a data set that is streamed, None for one that lives on the device."""
     kind, colon, path = config.dataset.partition(":")

@@ -1,0 +1,102 @@
+"""Gates replaced by their means at inference, and what fine-tuning brings back (Section 6 (1))."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from stripe.gates import freeze
+from stripe.hooks import record
+from stripe.train import train
+from stripe.train.checkpoint import WEIGHTS, load_weights
+from stripe.train.device import resolve_device
+from stripe.train.loaders import open_loaders, still_training_images
+from stripe.train.loop import build_model, top_accuracies
+from stripe.train.processes import Processes
+from stripe.train.run import read_config
+
+#: The loss of accuracy that the paper reports: at once, and after fine-tuning, in percent.
+PAPER_LOSS = {"constants": 28.0, "fine-tuned": 15.0}
+
+
+def constants_at_inference(
+    run: Path,
+    out: Path,
+    *,
+    epochs: int = 2,
+    lr: float | None = None,
+    device: str = "auto",
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Replace the gates of a trained network by their mean vectors, evaluate, and fine-tune.
+
+    The means are over the training images as the network is tested on them, without augmentation;
+    the constants stay as they are while the rest is fine-tuned.
+
+    Parameters
+    ----------
+    run
+        The directory of a finished training run with attention.
+    out
+        A new or empty directory: recording, and the run of the fine-tuning.
+    epochs
+        Of fine-tuning.
+    lr
+        Of fine-tuning; by default a hundredth of the run's, constant, the last rate of the paper's
+        schedule.
+    device
+        As for `TrainConfig`.
+    progress
+        Show progress bars.
+
+    Returns
+    -------
+    DataFrame
+        network ("attention", "constants", "fine-tuned"), accuracy (0 to 1), loss (of the accuracy
+        of the first, in percentage points) and paper_loss.
+
+    Raises
+    ------
+    StripeError
+        If the directory holds no finished run.
+    ModelError
+        If the network has no gates.
+
+    Notes
+    -----
+    The paper averages over the networks of its Table 3 and gives two numbers; it says neither how
+    long it fine-tuned nor at what rate.
+
+    References
+    ----------
+    Section 6 (1).
+    """
+    config = replace(read_config(run / "config.json"), device=device)
+    tuning = replace(
+        config,
+        out=out / "fine-tuned",
+        epochs=epochs,
+        lr=config.lr / 100 if lr is None else lr,
+        schedule="steps",
+        decay_at=(),
+        warmup=0.0,
+        record=False,
+    )
+    with torch.random.fork_rng():
+        processes = Processes(0, 1, resolve_device(device))
+        loaders = open_loaders(config, processes)
+        model = build_model(config, loaders)
+        load_weights(run / WEIGHTS, model)
+        model.to(processes.device)
+        record(model, still_training_images(config, processes), out / "gates", progress=progress)
+        frozen = freeze(model, out / "gates", fold=False)
+        found = {
+            "attention": top_accuracies(model, loaders.test, processes)[0],
+            "constants": top_accuracies(frozen, loaders.test, processes)[0],
+        }
+        found["fine-tuned"] = train(tuning, model=frozen, progress=progress).last
+    table = pd.DataFrame({"network": found.keys(), "accuracy": found.values()})
+    table["loss"] = 100 * (found["attention"] - table["accuracy"])
+    table["paper_loss"] = table["network"].map(PAPER_LOSS)
+    return table
