@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import v2
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from benchmarks.common import interleaved, median_rates, save
+from benchmarks.plain import Plain, plain_step
 from stripe import build
 from stripe.data import DeviceLoader, ImageSet, load_dataset
 from stripe.train.loop import train_step
@@ -28,46 +28,22 @@ ROUNDS, STEPS = 5, 15
 BATCH = {"demo: 28 x 28, batch 32": (28, 32), "32 x 32, batch 128": (32, 128)}
 
 
-class Plain(Dataset[tuple[Tensor, int]]):
-    """Images through torchvision transforms, one at a time."""
-
-    def __init__(self, images: ImageSet, side: int) -> None:
-        self.images = images
-        self.transform = v2.Compose(
-            [
-                v2.Pad((side - 28) // 2),
-                v2.RandomCrop(side, padding=2),
-                v2.RandomHorizontalFlip(),
-                v2.ToDtype(torch.float32, scale=True),
-                v2.Normalize(images.mean, images.std),
-            ]
-        )
-
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """Return one augmented image and its label."""
-        return self.transform(self.images.images[index]), int(self.images.labels[index])
-
-
 def plain_loop(images: ImageSet, side: int, batch: int) -> Callable[[], None]:
     """Return a function that trains for `STEPS` steps as a tutorial would."""
     model = network(images)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True)
     loader = DataLoader(
-        Plain(images, side), batch, shuffle=True, num_workers=2, persistent_workers=True
+        Plain(images, pad=(side - 28) // 2),
+        batch,
+        shuffle=True,
+        num_workers=2,
+        persistent_workers=True,
     )
     batches = endless(loader)
 
     def steps() -> None:
         for x, y in islice(batches, STEPS):
-            optimizer.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            loss.backward()
-            optimizer.step()
-            loss.item()
+            plain_step(model, optimizer, x, y)
 
     return steps
 

@@ -29,13 +29,14 @@ import torch
 
 import stripe
 from stripe.data import DeviceLoader, load_dataset
+from stripe.robustness import attack
 from stripe.train import TrainConfig, train
-from stripe.train.loop import accuracy
 
 # %% [markdown]
 # ## On a trained network
 #
-# `inject_noise` is a context manager; outside of it the network is as it was.
+# `attack` evaluates a network under each of several noises. Underneath is `inject_noise`, a context
+# manager; outside of it the network is as it was.
 
 # %%
 folder = Path(mkdtemp())
@@ -46,17 +47,12 @@ clean = {
     for name, modules in networks.items()
 }
 test_images = DeviceLoader(load_dataset("fashion-mini", "test").head(500), 250)
-rows = []
-for name, result in clean.items():
-    for noise in ("none", "constant:0.8,0.2", "random:0.2,0.2"):
-        for seed in range(3 if noise.startswith("random") else 1):
-            if noise == "none":
-                share = accuracy(result.model, test_images)
-            else:
-                with stripe.inject_noise(result.model, noise, seed=seed):
-                    share = accuracy(result.model, test_images)
-            rows.append((name, noise, share))
-attacked = pd.DataFrame(rows, columns=["network", "noise", "accuracy"])
+attacked = pd.concat([
+    attack(
+        result.model, test_images, ["constant:0.8,0.2", "random:0.2,0.2"], seeds=[0, 1, 2]
+    ).assign(network=name)
+    for name, result in clean.items()
+])  # fmt: skip
 attacked.groupby(["noise", "network"], sort=False)["accuracy"].agg(["mean", "std", "count"]).round(
     3
 )

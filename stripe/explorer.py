@@ -11,6 +11,7 @@ from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
+import pandas as pd
 from ipyevents import Event
 from IPython.display import HTML, DisplayHandle, display
 from matplotlib.figure import Figure
@@ -45,21 +46,33 @@ class Explorer:
             raise RecordingError(f"{recording.path} holds no epoch yet; record one first")
         if not recording.header.channel_gates:
             raise RecordingError(f"{recording.path} holds no channel gates to look at")
+        if not recording.header.per_image:
+            raise RecordingError(
+                f"{recording.path} holds moments only, recorded with values=False; the explorer "
+                "shows values"
+            )
         self.recording = recording
         names = [gate.name for gate in recording.header.channel_gates]
-        rows = recording.rows(recording.epochs[-1])
-        orders = [name for name in ("label", "prediction") if rows[name].notna().any()]
+        rows = [recording.rows(epoch) for epoch in recording.epochs]
+        orders = [
+            name for name in ("label", "prediction") if any(r[name].notna().any() for r in rows)
+        ]
+        pooled = all(gate.pooled for gate in recording.header.channel_gates)
         wide = {"description_width": "7em"}
         self.controls: dict[str, Any] = {
             "gate": widgets.Dropdown(options=names, value=names[-1], style=wide),
             "epoch": widgets.SelectionSlider(
                 options=recording.epochs, value=recording.epochs[-1], style=wide
             ),
-            "images": widgets.BoundedIntText(20, min=1, max=len(rows), style=wide),
+            "images": widgets.BoundedIntText(20, min=1, max=max(map(len, rows)), style=wide),
             "channels": widgets.BoundedIntText(60, min=1, max=2**16, style=wide),
             "image_order": widgets.Dropdown(options=["random", *orders], style=wide),
             "channel_order": widgets.Dropdown(options=["random", "mean", "spread"], style=wide),
-            "side": widgets.Dropdown(options=["both", "before", "after"], style=wide),
+            "side": widgets.Dropdown(
+                options=["both", "before", "after"],
+                value="both" if pooled else "after",
+                style=wide,
+            ),
             "seed": widgets.BoundedIntText(0, min=0, max=2**31, style=wide),
         }
         for name, control in self.controls.items():
@@ -148,8 +161,7 @@ class Explorer:
         about = self.recording.rows(self.choice["epoch"]).iloc[self._shown.rows[row]]
         self.told.value = (
             f"{found.get_title()}: <b>{drawn[row, column]:.4f}</b> at channel "
-            f"{self._shown.columns[column]} of image {about['image']} (label {about['label']}, "
-            f"prediction {about['prediction']})"
+            f"{self._shown.columns[column]} of image {about['image']}{_named(about)}"
         )
 
     def _panel_at(self, x: float, y: float) -> Any:
@@ -178,6 +190,12 @@ class Explorer:
         self._static = display(self._static_page(), display_id=True)
 
 
+def _named(about: pd.Series) -> str:
+    """Write what is known of an image: its label, its prediction."""
+    known = [f"{name} {about[name]}" for name in ("label", "prediction") if pd.notna(about[name])]
+    return f" ({', '.join(known)})" if known else ""
+
+
 def explore(recording: Recording | str | Path) -> Explorer:
     """Look through a recording in Jupyter.
 
@@ -193,7 +211,7 @@ def explore(recording: Recording | str | Path) -> Explorer:
     Raises
     ------
     RecordingError
-        If it has no epoch or no channel gates.
+        If it has no epoch, no channel gates, or moments alone.
     """
     if not isinstance(recording, Recording):
         recording = Recording(recording)

@@ -87,9 +87,9 @@ def test_without_pooled_inputs_it_says_so(tmp_path: Path) -> None:
     ) as recorder:
         recorder.record([torch.randn(3, 3, 16, 16)], 0, progress=False)
     explorer = stripe.explore(tmp_path / "r")
+    assert explorer.figure.axes[0].child_axes  # the gate alone
+    explorer.controls["side"].value = "both"
     assert "no pooled inputs" in explorer.figure.axes[0].texts[0].get_text()
-    explorer.controls["side"].value = "after"
-    assert explorer.figure.axes[0].child_axes
 
 
 def test_nothing_to_explore(tmp_path: Path) -> None:

@@ -40,6 +40,14 @@ def print_json(value: Any) -> None:
     print(jsonlib.dumps(value, indent=1))
 
 
+def picture_file(path: Path | None) -> None:
+    """Refuse the name of a picture that cannot be written, before the work for it begins."""
+    from stripe.plots.paper import FORMATS
+
+    if path is not None and path.suffix not in FORMATS:
+        raise StripeError(f"a picture ends in {', '.join(FORMATS)}, got {path}")
+
+
 def new_file(path: Path | None) -> None:
     """Refuse a file that is there already, before the work for it begins; make its folder."""
     if path is None:

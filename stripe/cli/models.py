@@ -5,7 +5,17 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from stripe.cli.app import Epoch, Gates, Json, Picture, app, new_file, print_json, print_table
+from stripe.cli.app import (
+    Epoch,
+    Gates,
+    Json,
+    Picture,
+    app,
+    new_file,
+    picture_file,
+    print_json,
+    print_table,
+)
 from stripe.cli.subject import Network, Subject
 from stripe.errors import StripeError
 
@@ -186,6 +196,9 @@ def cam(
     """
     from stripe import mean_cam, plots
 
+    picture_file(out)
+    if save is not None and save.suffix != ".npz":
+        raise StripeError(f"--save ends in .npz, got {save}")
     network, loader, _ = subject.load()
     if target not in ("predicted", "label") and not target.isdecimal():
         raise StripeError(f"--target is predicted, label or a class number, got {target!r}")
@@ -241,8 +254,8 @@ def noise(
     noises = [*spec, *(pair for kind in grid for pair in TABLE_8[kind])]
     if not noises:
         raise StripeError("give at least one noise, as --spec random:0.3,0.3 or --grid random")
-    for file in (out, figure):
-        new_file(file)
+    picture_file(figure)
+    new_file(out)
     network, loader, _ = subject.load()
     seeded = range(subject.seed, subject.seed + seeds)
     table = attack(network, loader, noises, seeds=list(seeded))

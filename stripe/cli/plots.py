@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
-from stripe.cli.app import Epoch, Gate, Picture, Recorded, Seed, app
+from stripe.cli.app import Epoch, Gate, Picture, Recorded, Seed, app, picture_file
 from stripe.errors import StripeError
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+#: Where the data of a figure is; the name is that of the other figures' option.
+Source = Annotated[Path, Parameter(alias="--recording")]
 
 plot_app = App(name="plot", help="Draw a figure of the paper.")
 app.command(plot_app)
@@ -69,10 +72,21 @@ def plot_gate_spread(recording: Recorded, *, out: Picture, epoch: Epoch = None) 
 
 @plot_app.command(name="channel-std", alias="channel_std")
 def plot_channel_std(
-    recording: Recorded, *, out: Picture, gate: Gate = None, epoch: Epoch = None
+    recording: Recorded,
+    *,
+    out: Picture,
+    gate: Gate = None,
+    epoch: Epoch = None,
+    side: Literal["both", "before", "after"] = "both",
 ) -> None:
-    """Draw the distribution of the spread of channels, before and after attention (Figure 2b)."""
-    _draw("channel_std", recording, out, gate=gate, epoch=epoch)
+    """Draw the distribution of the spread of channels, before and after attention (Figure 2b).
+
+    Parameters
+    ----------
+    side
+        Features before, gate after, or both.
+    """
+    _draw("channel_std", recording, out, gate=gate, epoch=epoch, side=side)
 
 
 @plot_app.command(name="epoch-difference", alias="epoch_difference")
@@ -128,7 +142,7 @@ def plot_overview(
 
 
 @plot_app.command(name="mean-cam", alias="mean_cam")
-def plot_mean_cam(cam: Path, *, out: Picture, image: bool = True) -> None:
+def plot_mean_cam(cam: Source, *, out: Picture, image: bool = True) -> None:
     """Draw an average Grad-CAM map (Figure 4).
 
     Parameters
@@ -144,7 +158,7 @@ def plot_mean_cam(cam: Path, *, out: Picture, image: bool = True) -> None:
 
 
 @plot_app.command(name="tradeoff")
-def plot_tradeoff(table: Path, *, out: Picture) -> None:
+def plot_tradeoff(table: Source, *, out: Picture) -> None:
     """Draw accuracy, speed and size of networks (Figure 3).
 
     Parameters
@@ -156,7 +170,7 @@ def plot_tradeoff(table: Path, *, out: Picture) -> None:
 
 
 @plot_app.command(name="noise-robustness", alias="noise_robustness")
-def plot_noise_robustness(table: Path, *tables: Path, out: Picture) -> None:
+def plot_noise_robustness(table: Source, *tables: Path, out: Picture) -> None:
     """Draw the accuracy of networks under noise (Table 8).
 
     Parameters
@@ -170,7 +184,7 @@ def plot_noise_robustness(table: Path, *tables: Path, out: Picture) -> None:
 
 
 @plot_app.command(name="noise-bound", alias="noise_bound")
-def plot_noise_bound(table: Path, *tables: Path, out: Picture) -> None:
+def plot_noise_bound(table: Source, *tables: Path, out: Picture) -> None:
     """Draw the bound of Theorem 6.1 and the measured growth, by depth.
 
     Parameters
@@ -183,7 +197,7 @@ def plot_noise_bound(table: Path, *tables: Path, out: Picture) -> None:
 
 
 @plot_app.command(name="style-grid", alias="style_grid")
-def plot_style_grid(folder: Path, *, out: Picture) -> None:
+def plot_style_grid(folder: Source, *, out: Picture) -> None:
     """Draw pictures in a grid (Figure 5).
 
     Parameters
@@ -197,13 +211,19 @@ def plot_style_grid(folder: Path, *, out: Picture) -> None:
     if not columns:
         raise StripeError(f"{folder} must be a folder with a folder of pictures per column")
     files = {
-        path.name: sorted(file for file in path.iterdir() if file.is_file()) for path in columns
+        path.name: sorted(file for file in path.iterdir() if not file.name.startswith("."))
+        for path in columns
     }
+    rows = {name: [file.stem for file in found] for name, found in files.items()}
+    if len({tuple(stems) for stems in rows.values()}) > 1:
+        raise StripeError(
+            f"the folders of {folder} must hold pictures of the same names, got {rows}"
+        )
     try:
         pictures = {name: [imread(file) for file in found] for name, found in files.items()}
     except (OSError, ValueError, SyntaxError) as error:
         raise StripeError(f"{folder} holds something that is no picture: {error}") from error
-    _save("style_grid", pictures, out, rows=[file.stem for file in files[columns[0].name]])
+    _save("style_grid", pictures, out, rows=rows[columns[0].name])
 
 
 def _draw(name: str, recording: Path, out: Path, **options: Any) -> None:
@@ -215,6 +235,7 @@ def _draw(name: str, recording: Path, out: Path, **options: Any) -> None:
 def _save(name: str, data: Any, out: Path, **options: Any) -> None:
     from stripe import plots
 
+    picture_file(out)
     draw: Callable[..., Axes] = getattr(plots, name)
     with plots.paper_style():
         plots.save_figure(draw(data, **options), out)

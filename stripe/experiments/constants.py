@@ -95,7 +95,8 @@ def constants_at_inference(
             "attention": top_accuracies(model, loaders.test, processes)[0],
             "constants": top_accuracies(frozen, loaders.test, processes)[0],
         }
-        found["fine-tuned"] = train(tuning, model=frozen, progress=progress).last
+        train(tuning, model=frozen, progress=progress)
+        found["fine-tuned"] = top_accuracies(frozen, loaders.test, processes)[0]
     table = pd.DataFrame({"network": found.keys(), "accuracy": found.values()})
     table["loss"] = 100 * (found["attention"] - table["accuracy"])
     table["paper_loss"] = table["network"].map(PAPER_LOSS)

@@ -10,7 +10,7 @@ from pytorch_grad_cam.base_cam import BaseCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
-from stripe.errors import UnknownNameError
+from stripe.errors import ModelError, UnknownNameError
 from stripe.gates.undisturbed import undisturbed
 from stripe.gradcam.maps import Reshape
 from stripe.registry import listed
@@ -43,8 +43,21 @@ def library_cam(
         torch.enable_grad(),
         kind(model, [layer], reshape_transform=reshape) as cam,
     ):
-        maps = cam(images.detach().clone().requires_grad_(), targets)
+        maps = None
+        try:
+            maps = cam(images.detach().clone().requires_grad_(), targets)
+        except (TypeError, AttributeError, IndexError, RuntimeError) as error:
+            raise _refused(method, error) from error
+    if maps is None:  # the library prints what went wrong inside it, and goes on
+        raise _refused(method, "see the line that it printed")
     return torch.from_numpy(maps).to(images.device)
+
+
+def _refused(method: str, reason: object) -> ModelError:
+    return ModelError(
+        f"grad-cam's {method} failed ({str(reason).splitlines()[0]}): the layer must be called "
+        "once, put out planes that the scores depend on, and the class must exist"
+    )
 
 
 @contextmanager

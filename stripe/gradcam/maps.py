@@ -83,6 +83,11 @@ def grad_cam(
         reshape(tensor) if reshape else as_planes(tensor, model, size, name)
         for tensor in (leaves[0].detach(), gradient)
     )
+    if not slopes.any():
+        raise ModelError(
+            f"the scores must depend on layer {name!r} by a gradient, and theirs is zero at every "
+            "position; choose an earlier layer"
+        )
     weights = slopes.float().mean((2, 3), keepdim=True)
     return _scaled((weights * planes.float()).sum(1).clamp_min(0), size)
 

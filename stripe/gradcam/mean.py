@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sized
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex
 from zipfile import BadZipFile
 
 import numpy as np
@@ -86,7 +87,7 @@ def mean_cam(
     loader: Iterable[Any],
     layer: str,
     *,
-    target: Literal["predicted", "label"] | int = "predicted",
+    target: Literal["predicted", "label"] | SupportsIndex = "predicted",
     method: str = "GradCAM",
     maps: bool = False,
     reshape: Reshape | None = None,
@@ -105,8 +106,9 @@ def mean_cam(
     loader
         Batches of images, or (images, labels), all of one size.
     layer
-        Dotted name of a module that puts out features (B, C, H, W) or tokens (B, N, C), as a rule
-        the last block.
+        Dotted name of a module that puts out features (B, C, H, W) or tokens (B, N, C): as a rule
+        the last block; of a ViT that reads its class token, the first norm of the last block
+        ("blocks.11.norm1"), since what comes after it the patches no longer reach.
     target
         Whose score: the "predicted" class, the "label", or the class of a given number.
     method
@@ -173,8 +175,8 @@ def mean_cam(
             if maps:
                 kept.append(cams.cpu())
             bar.update()
-    if total is None or image_sum is None:
-        raise ModelError("a loader must give at least one batch, got none")
+    if total is None or image_sum is None or not count:
+        raise ModelError("a loader must give at least one image, got none")
     mean = (total / count).cpu().numpy()
     return MeanCam(
         mean=mean,
@@ -204,7 +206,7 @@ def _central_weights(length: int) -> Float[np.ndarray, " length"]:
 
 
 def _classes(
-    target: str | int, labels: Tensor | None, images: Tensor
+    target: str | SupportsIndex, labels: Tensor | None, images: Tensor
 ) -> Int64[Tensor, " b"] | None:
     if target == "predicted":
         return None
@@ -212,9 +214,9 @@ def _classes(
         if labels is None:
             raise ModelError("target='label' needs a loader of (images, labels), got images alone")
         return labels.to(images.device).long().view(-1)
-    if not isinstance(target, int):
+    if isinstance(target, str):
         raise ModelError(f"a target is 'predicted', 'label' or a class number, got {target!r}")
-    return torch.full((len(images),), target, device=images.device)
+    return torch.full((len(images),), index(target), device=images.device)
 
 
 def _layer(model: nn.Module, name: str) -> nn.Module:

@@ -16,7 +16,8 @@ def as_planes(
     Parameters
     ----------
     output
-        Features (B, C, H, W), or tokens (B, N, C) of a square or proportional grid of patches,
+        Features (B, C, H, W), or (B, H, W, C) as Swin's, where only that fits the form of the
+        images; or tokens (B, N, C) of a square or proportional grid of patches,
         after class and register tokens.
     model
         Says how many tokens are not patches, and the grid, if it knows (timm's do).
@@ -31,7 +32,13 @@ def as_planes(
         If the output has no spatial form.
     """
     if output.ndim == 4:
-        return output
+        planes = _channels_first(output, size)
+        if planes.shape[-2] * planes.shape[-1] == 1:
+            raise ModelError(
+                f"layer {layer!r} has no spatial output, got {tuple(output.shape)}; choose one "
+                "before the pooling"
+            )
+        return planes
     if output.ndim != 3:
         raise ModelError(
             f"layer {layer!r} must put out features (B, C, H, W) or tokens (B, N, C), got "
@@ -40,6 +47,18 @@ def as_planes(
     height, width, prefix = _grid(output.shape[1], model, size, layer)
     patches: Tensor = output[:, prefix:].unflatten(1, (height, width))
     return patches.permute(0, 3, 1, 2)
+
+
+def _channels_first(output: Tensor, size: tuple[int, int]) -> Float[Tensor, "b c h w"]:
+    """Return features as (B, C, H, W); which they are is told by the images' height to width."""
+
+    def fits(height: int, width: int) -> bool:
+        return abs(height - width * size[0] / size[1]) < max(1.0, size[0] / size[1])
+
+    _, first, second, third = output.shape
+    if not fits(second, third) and fits(first, second):
+        return output.permute(0, 3, 1, 2)
+    return output
 
 
 def _grid(tokens: int, model: nn.Module, size: tuple[int, int], layer: str) -> tuple[int, int, int]:

@@ -10,11 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
+from stripe.errors import StripeError
+
 #: Inches: a column of a two-column paper.
 COLUMN_WIDTH = 3.4
 #: Points: the letters of figures in it.
 PAPER_FONT_SIZE = 7
 
+#: Side by side in a column.
+MOST_PANELS = 8
 #: Shares of the width: between two panels, and of all panels where a colour bar stands beside.
 _GAP, _PANELS = 0.04, 0.88
 
@@ -35,6 +39,8 @@ def panels(ax: Axes, count: int) -> list[Axes]:
     """Split `ax` into `count` panels side by side, its children; one panel is `ax` itself."""
     if count == 1:
         return [ax]
+    if count > MOST_PANELS:
+        raise StripeError(f"at most {MOST_PANELS} panels are readable side by side, got {count}")
     ax.set_axis_off()
     width = (_PANELS - _GAP * (count - 1)) / count
     return [ax.inset_axes((i * (width + _GAP), 0, width, 1)) for i in range(count)]
@@ -54,7 +60,10 @@ def heat_maps(
 
     `kwargs` go to `Axes.imshow`; `vmin` and `vmax` default to the range of all maps together.
     """
-    limits = {"vmin": min(m.min() for m in maps), "vmax": max(m.max() for m in maps)}
+    limits = {"vmin": min(map(np.nanmin, maps)), "vmax": max(map(np.nanmax, maps))}
+    if "norm" in kwargs:
+        limits = {}
+        kwargs = {name: value for name, value in kwargs.items() if name not in ("vmin", "vmax")}
     style = {"aspect": "auto", "interpolation": "nearest", **limits, **kwargs}
     drawn = []
     for panel, matrix, title in zip(panels(ax, len(maps)), maps, titles, strict=True):

@@ -1,6 +1,6 @@
 """How widely each channel spreads over images, before and after attention."""
 
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from stripe.plots.axes import axes_or_new
-from stripe.plots.choose import chosen_epoch, chosen_gate
+from stripe.plots.choose import Side, chosen_epoch, chosen_gate, one_of
 from stripe.recording import Recording
 
 BEFORE, AFTER = "before: features", "after: gate"
@@ -19,7 +19,7 @@ def channel_std(
     *,
     gate: str | None = None,
     epoch: int | None = None,
-    side: Literal["both", "before", "after"] = "both",
+    side: Side = "both",
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
@@ -62,6 +62,7 @@ def channel_std(
     ----------
     Figure 2b.
     """
+    one_of("side", side, get_args(Side))
     name, number = chosen_gate(data, gate), chosen_epoch(data, epoch)
     sides = {}
     if side != "after":
@@ -76,7 +77,8 @@ def channel_std(
     sns.histplot(spread, ax=ax, **{"palette": "colorblind", **options, **kwargs})
     ax.set(xlabel="standard deviation over images", ylabel="share of channels")
     # Above, since the distributions may lie anywhere below.
-    sns.move_legend(ax, "lower left", bbox_to_anchor=(0, 1), frameon=False)
+    if ax.get_legend() is not None:
+        sns.move_legend(ax, "lower left", bbox_to_anchor=(0, 1), frameon=False)
     if not kwargs.get("log_scale"):
         ax.set_xlim(left=0)
     return ax

@@ -1,7 +1,7 @@
 """Which gate, epoch, images and channels a plot shows."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from stripe.recording import Recording
 
 ChannelOrder = Literal["random", "mean", "spread"]
 ImageOrder = Literal["random", "label", "prediction"]
+Side = Literal["both", "before", "after"]
 
 
 def chosen_gate(recording: Recording, gate: str | None) -> str:
@@ -73,6 +74,8 @@ def view(
     Channels can be in the order of their mean or their standard deviation over all images of the
     epoch, ascending; images in that of their label or prediction.
     """
+    one_of("image_order", image_order, get_args(ImageOrder))
+    one_of("channel_order", channel_order, get_args(ChannelOrder))
     values = recording.values(gate, epoch)
     rng = generator(seed)
     rows = sample(values.shape[0], images, rng)
@@ -88,12 +91,26 @@ def view(
     return View(rows, columns)
 
 
-def with_columns(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Return `table`, or raise an error that names the columns that it lacks."""
+def one_of(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Refuse a value that an option does not have."""
+    if value not in allowed:
+        raise StripeError(f"{name} is one of {', '.join(allowed)}, got {value!r}")
+
+
+def with_columns(
+    table: pd.DataFrame, columns: Sequence[str], *, names: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return `table`, or raise an error that says which columns it lacks or are no numbers.
+
+    The columns called `names` need not be numbers.
+    """
     if missing := [name for name in columns if name not in table]:
         raise StripeError(
             f"the table must have the columns {', '.join(columns)}, and lacks {', '.join(missing)}"
         )
     if table.empty:
         raise StripeError("the table must have at least one row, and has none")
+    for column in set(columns) - set(names):
+        if not pd.api.types.is_numeric_dtype(table[column]):
+            raise StripeError(f"the column {column} of the table must hold numbers, and does not")
     return table

@@ -33,9 +33,11 @@ def freezing(
     """
     ax = axes_or_new(ax)
     style = {"linewidth": 1, "marker": "o", "markersize": 2.5, **kwargs}
-    ax.plot(data["frozen"], 100 * data["agreement"], label="agreement", **style)
+    ax.plot(data["frozen"], 100 * data["agreement"], **{"label": "agreement", **style})
     if data["accuracy"].notna().any():
-        ax.plot(data["frozen"], 100 * data["accuracy"], label="accuracy", **style, zorder=1.9)
+        ax.plot(
+            data["frozen"], 100 * data["accuracy"], **{"label": "accuracy", "zorder": 1.9, **style}
+        )
     if threshold is not None:
         ax.axhline(100 * threshold, color="gray", linewidth=0.8, linestyle="--", label="threshold")
     ax.set(xlabel="frozen gates, most constant first", ylabel="images (%)")

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new
 from stripe.recording import Recording
+from stripe.registry import listed
 from stripe.stats import channel_moments
 
 
@@ -47,7 +49,14 @@ def gate_spread(
     Figure 2b, for all gates at once.
     """
     table = data if isinstance(data, pd.DataFrame) else channel_moments(data)
-    table = table[table["epoch"] == (table["epoch"].max() if epoch is None else epoch)]
+    if table.empty:
+        raise StripeError("there is nothing to draw: no channel gates, or no epoch, are recorded")
+    recorded = sorted(table["epoch"].unique())
+    table = table[table["epoch"] == (recorded[-1] if epoch is None else epoch)]
+    if table.empty:
+        raise StripeError(
+            f"there is no epoch {epoch}; recorded: {listed(list(map(str, recorded)))}"
+        )
     boxes = [_box(std.to_numpy()) for _, std in table.groupby("gate", sort=False)["std"]]
     ax = axes_or_new(ax)
     style = {"showfliers": False, "widths": 0.7, "patch_artist": True}
@@ -63,5 +72,5 @@ def gate_spread(
 
 
 def _box(std: np.ndarray) -> dict[str, float]:
-    low, first, median, third, high = np.quantile(std, [0.05, 0.25, 0.5, 0.75, 0.95])
+    low, first, median, third, high = np.nanquantile(std, [0.05, 0.25, 0.5, 0.75, 0.95])
     return {"whislo": low, "q1": first, "med": median, "q3": third, "whishi": high}

@@ -51,8 +51,9 @@ def noise_bound(
         marker = "o" if len(table) == 1 else ""
         style = {"color": colour, "linewidth": 1.2, "marker": marker, **kwargs}
         prefix = f"{name}, " if name else ""
-        ax.plot(depth, table["bound"], linestyle="--", label=f"{prefix}bound", **style)
-        ax.plot(depth, table["cumulated"], label=f"{prefix}measured", **style)
+        bound = {"linestyle": "--", "label": f"{prefix}bound", **style}
+        ax.plot(depth, table["bound"], **bound)
+        ax.plot(depth, table["cumulated"], **{"label": f"{prefix}measured", **style})
     ax.set(yscale="log", xlabel="block", ylabel="growth of noise")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     ax.legend(  # above, since the lines may run anywhere below

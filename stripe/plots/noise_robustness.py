@@ -47,7 +47,7 @@ def noise_robustness(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: An
     ----------
     Table 8.
     """
-    data = with_columns(data, ["network", "noise", "accuracy"])
+    data = with_columns(data, ["network", "noise", "accuracy"], names=["network", "noise"])
     noises = list(dict.fromkeys(data["noise"]))
     networks = list(dict.fromkeys(data["network"]))
     ax = axes_or_new(ax, height=2.2)
@@ -56,13 +56,19 @@ def noise_robustness(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: An
     for network, colour, shift in zip(networks, colours, shifts, strict=True):
         runs = data[data["network"] == network].groupby("noise", sort=False)["accuracy"]
         of_noise = runs.agg(["mean", "std"]).reindex(noises)
-        style = {"color": colour, "fmt": "o", "markersize": 3, "elinewidth": 0.9, "capsize": 2}
+        style = {
+            "color": colour,
+            "linestyle": "",
+            "marker": "o",
+            "markersize": 3,
+            "elinewidth": 0.9,
+            "capsize": 2,
+        }
         ax.errorbar(
             np.arange(len(noises)) + shift,
             100 * of_noise["mean"].to_numpy(dtype=float),
             yerr=100 * of_noise["std"].fillna(0).to_numpy(dtype=float),
-            label=network,
-            **{**style, **kwargs},
+            **{"label": network, **style, **kwargs},
         )
     names = [str(noise).replace(":", "\n", 1) for noise in noises]
     ax.set_xticks(range(len(noises)), names)

@@ -1,12 +1,12 @@
 """Figure 2 at one glance: stripes, spread and settling of one gate."""
 
-from typing import Any, Literal
+from typing import Any
 
 from matplotlib.axes import Axes
 
 from stripe.plots.axes import axes_or_new
 from stripe.plots.channel_std import channel_std
-from stripe.plots.choose import ChannelOrder, ImageOrder, chosen_epoch, chosen_gate, view
+from stripe.plots.choose import ChannelOrder, ImageOrder, Side, chosen_epoch, chosen_gate, view
 from stripe.plots.epoch_difference import epoch_difference
 from stripe.plots.stripes import stripes
 from stripe.recording import Recording
@@ -26,7 +26,7 @@ def overview(
     image_order: ImageOrder = "random",
     channel_order: ChannelOrder = "random",
     seed: int = 0,
-    side: Literal["both", "before", "after"] = "both",
+    side: Side = "both",
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from stripe.errors import RecordingError
+from stripe.errors import RecordingError, StripeError
 from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import chosen_epoch, generator, sample
 from stripe.recording import Recording
@@ -54,9 +54,9 @@ def spatial_attention(
 
     Notes
     -----
-    Under each column stands the stripe index (eta2) of the map over all images, and that of the
-    channel gate of the same block where it was recorded. All panels of a column share one colour
-    scale; columns do not, since blocks differ in range.
+    Under each column stand the range of its colours, the stripe index (eta2) of the map over all
+    images, and that of the channel gate of the same block where it was recorded. All panels of a
+    column share one colour scale; columns do not, since blocks differ in range.
 
     References
     ----------
@@ -65,6 +65,8 @@ def spatial_attention(
     maps = [gate.name for gate in data.header.gates if gate.kind == "spatial"]
     if not maps:
         raise RecordingError(f"{data.path} holds no spatial maps; record with spatial=True")
+    if gates is not None and (isinstance(gates, str) or not gates):
+        raise StripeError(f"gates must be a list of names, at least one, got {gates!r}")
     if gates is None:
         shown = np.unique(np.linspace(0, len(maps) - 1, min(6, len(maps))).round().astype(int))
         gates = [maps[number] for number in shown]
@@ -76,7 +78,7 @@ def spatial_attention(
     ax.set_axis_off()
     width, height = 1 / len(gates), 1 / len(chosen)
     for column, (gate, block) in enumerate(zip(gates, blocks, strict=True)):
-        limits = {"vmin": block[chosen].min(), "vmax": block[chosen].max()}
+        limits = {"vmin": np.nanmin(block[chosen]), "vmax": np.nanmax(block[chosen])}
         for row, (image, name) in enumerate(zip(chosen, ids, strict=True)):
             place = (column * width, 1 - (row + 1) * height, 0.92 * width, 0.92 * height)
             panel = ax.inset_axes(place)
@@ -87,7 +89,8 @@ def spatial_attention(
             if column == 0:
                 panel.set_ylabel(f"image\n{name}")
             if row == len(chosen) - 1:
-                panel.set_xlabel(_index(data, gate, number))
+                scale = f"{limits['vmin']:.2f} to {limits['vmax']:.2f}"
+                panel.set_xlabel(f"{scale}\n{_index(data, gate, number)}")
     return ax
 
 

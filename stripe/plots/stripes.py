@@ -1,6 +1,6 @@
 """The Stripe Observation as a picture: images x channels, before and after attention."""
 
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,9 +9,11 @@ from stripe.plots.axes import axes_or_new, heat_maps
 from stripe.plots.choose import (
     ChannelOrder,
     ImageOrder,
+    Side,
     chosen_epoch,
     chosen_gate,
     of,
+    one_of,
     view,
 )
 from stripe.recording import Recording
@@ -27,7 +29,7 @@ def stripes(
     image_order: ImageOrder = "random",
     channel_order: ChannelOrder = "random",
     seed: int = 0,
-    side: Literal["both", "before", "after"] = "both",
+    side: Side = "both",
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
@@ -81,6 +83,7 @@ def stripes(
     ----------
     Figure 2a; Figures 22 to 28.
     """
+    one_of("side", side, get_args(Side))
     name, number = chosen_gate(data, gate), chosen_epoch(data, epoch)
     sides = {}
     if side != "after":

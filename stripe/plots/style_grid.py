@@ -58,9 +58,9 @@ def style_grid(
         for column, (title, pictures) in enumerate(data.items()):
             place = (column * width, 1 - (row + 1) * height, 0.96 * width, 0.96 * height)
             panel = ax.inset_axes(place)
-            panel.imshow(
-                pictures[row], **{"cmap": "gray", "interpolation": "antialiased", **kwargs}
-            )
+            whole = {"vmin": 0, "vmax": 255 if np.asarray(pictures[row]).dtype == np.uint8 else 1}
+            style = {"cmap": "gray", "interpolation": "antialiased", **whole, **kwargs}
+            panel.imshow(pictures[row], **style)
             panel.set(xticks=[], yticks=[])
             if row == 0:
                 panel.set_title(title)

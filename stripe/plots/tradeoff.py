@@ -50,7 +50,9 @@ def tradeoff(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Ax
     ----------
     Figure 3.
     """
-    data = with_columns(data, ["network", "accuracy", "images_per_s", "parameters"])
+    data = with_columns(
+        data, ["network", "accuracy", "images_per_s", "parameters"], names=["network"]
+    )
     ax = axes_or_new(ax, height=2.2)
     modules = list(dict.fromkeys(module for module, _ in map(_read_name, data["network"])))
     colours = dict(zip(modules, sns.color_palette("colorblind", len(modules)), strict=True))
@@ -61,10 +63,10 @@ def tradeoff(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Ax
         label = f"{row.network} ({_millions(float(row.parameters))})"  # type: ignore[arg-type]
         outline = {"edgecolor": "black", "linewidth": 0.4}
         accuracy = 100 * float(row.accuracy)  # type: ignore[arg-type]
-        ax.scatter(row.images_per_s, accuracy, label=label, **{**style, **outline, **kwargs})  # type: ignore[arg-type]
+        ax.scatter(row.images_per_s, accuracy, **{"label": label, **style, **outline, **kwargs})  # type: ignore[arg-type]
     ax.set(xlabel="images per second", ylabel="accuracy (%)")
     ax.margins(0.12)
-    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), labelspacing=0.7)
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), labelspacing=1)
     return ax
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from stripe.errors import DataError
+from stripe.errors import DataError, StripeError
 from stripe.gates import undisturbed
 from stripe.gates.unwrap import device_of
 from stripe.hooks.batches import numbered_batches
@@ -65,9 +65,15 @@ def attack(
     ----------
     Section 6 (2), for evaluation alone.
     """
+    if not seeds:
+        raise StripeError("an attack needs at least one seed, got none")
     runs: list[tuple[str, int, inject_noise | None]] = [("none", 0, None)]
     for noise in noises:
         spec = NoiseSpec.parse(noise) if isinstance(noise, str) else noise
+        if spec.when == "train":
+            raise StripeError(
+                f"an attack is on evaluation, where {noise} does nothing; use when=eval"
+            )
         chosen = seeds if spec.kind == "random" else seeds[:1]
         runs += [(str(noise), seed, inject_noise(model, spec, seed=seed)) for seed in chosen]
     rows = []

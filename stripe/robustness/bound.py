@@ -1,10 +1,12 @@
 """Theorem 6.1: how much a perturbation can grow from block to block, and how much it does."""
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -74,7 +76,8 @@ def noise_bound(
     -------
     DataFrame
         One row per block: block (its name), alpha, branch_norm (w), shortcut_norm (s), factor
-        (s + alpha w), bound (product of factors up to here), amplification (median over images and
+        (s + alpha w), bound (product of factors up to here; NaN, with a warning, from where
+        something else than such blocks lies between), amplification (median over images and
         perturbations of |x' - x| after the block relative to before it), amplification_max, and
         cumulated (median, relative to before the first block).
 
@@ -129,12 +132,22 @@ def noise_bound(
         })  # fmt: skip
     table = pd.DataFrame(rows)
     table.insert(5, "bound", table["factor"].cumprod())
+    gap = _first_gap(watched, modules_by_name(model), blocks)
+    if gap < len(blocks):
+        warnings.warn(
+            f"between {blocks[gap - 1].name} and {blocks[gap].name} lies something that is no "
+            "residual block of convolutions and batch norms: the bound ends there",
+            stacklevel=2,
+        )
+        table.loc[gap:, "bound"] = float("nan")
     return table
 
 
 def _blocks(watched: Trace, modules: dict[str, nn.Module]) -> list[_Block]:
     """Return the modules that add a branch to a shortcut, in forward order."""
-    by_step = {place.step: place for place in places(watched) if place.count is not None}
+    by_step: dict[int, list[Place]] = {}
+    for place in places(watched):  # CBAM's two gates multiply in one step
+        by_step.setdefault(place.step, []).append(place)
     found = []
     for step in watched.steps:
         if step.op != "add" or len(set(step.inputs)) != 2:
@@ -153,8 +166,27 @@ def _blocks(watched: Trace, modules: dict[str, nn.Module]) -> list[_Block]:
     return found
 
 
+def _first_gap(watched: Trace, modules: dict[str, nn.Module], blocks: Sequence[_Block]) -> int:
+    """Return the number of the first block that does not read what the one before puts out."""
+    outputs = {call.module: call.outputs for call in watched.calls if call.outputs}
+    inputs = {call.module: watched.first_argument(call) for call in watched.calls}
+    for number, (before, after) in enumerate(pairwise(blocks), start=1):
+        reads, gives = inputs[after.name], watched.root(outputs[before.name][0])
+        try:
+            layers, _ = ([], []) if reads is None else _path(watched, modules, reads, gives, {})
+        except ModelError:
+            return number
+        if reads is None or layers:
+            return number
+    return len(blocks)
+
+
 def _path(
-    watched: Trace, modules: dict[str, nn.Module], node: int, origin: int, gates: dict[int, Place]
+    watched: Trace,
+    modules: dict[str, nn.Module],
+    node: int,
+    origin: int,
+    gates: dict[int, list[Place]],
 ) -> tuple[list[int], list[Place]]:
     """Return the layers, and the gates, from a block's input to a node; the layers backwards."""
     layers: list[int] = []
@@ -166,8 +198,8 @@ def _path(
         step = watched.steps[made]
         module = modules.get(watched.module_of(made))
         if made in gates:
-            passed.append(gates[made])
-            node = gates[made].features
+            passed += gates[made]
+            node = gates[made][0].features
             continue
         if isinstance(module, _ConvNd | _NormBase) and step.op not in ALIASES:
             layers.append(made)

@@ -20,16 +20,18 @@ from stripe.robustness.noise_spec import NoiseSpec
 class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     """Disturb the batch norms of a model: `y = gamma * (x_hat * N_a + N_b) + beta`.
 
-    A context manager. The noise is an affine map after each norm, `N_a * y + beta * (1 - N_a) +
-    gamma * N_b`, so the norm itself runs as it always does; a noise that changes nothing, as
-    "constant:1,0", leaves the network as it is to the bit.
+    A context manager, entered once at a time. A compiled network runs uncompiled inside it, since
+    compiled code does not hear of new hooks. The noise is an affine map after each norm,
+    `N_a * y + beta * (1 - N_a) + gamma * N_b`, so the norm itself runs as it always does; a noise
+    that changes nothing, as "constant:1,0", leaves the network as it is to the bit.
 
     Parameters
     ----------
     model
         A network with batch norms: torch's, or timm's with an activation in them, before which the
-        noise comes. Norms inside a gate, as SRM's, are left alone unless the specification names
-        them by `modules=`.
+        noise comes. Norms inside the gates that `stripe.insert` puts in, as SRM's, are left alone
+        unless the specification names them by `modules=`; those inside other libraries' attention
+        are norms like any other.
     spec
         As `NoiseSpec` or its string: "constant:A,B", "random:SIGMA_A,SIGMA_B" with ",per=channel"
         or ",per=layer", "batch" (batch statistics in evaluation); ",when=train", "eval" or "both";
@@ -41,7 +43,8 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     Raises
     ------
     ModelError
-        If there is no batch norm that the specification means, or one of an unknown form.
+        If there is no batch norm that the specification means, or one of an unknown form; or, at
+        the end, if the model ran and none of them did.
     StripeError
         If the specification cannot be read.
 
@@ -49,6 +52,11 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     --------
     >>> with stripe.inject_noise(model, "random:0.3,0.3"):
     ...     logits = model(images)
+
+    Notes
+    -----
+    Under activation checkpointing random noise is drawn again in the second forward pass, and the
+    gradients are not those of the first.
 
     References
     ----------
@@ -61,7 +69,9 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         self._norms = _norms(model, self.spec.modules)
         self._generator = torch.Generator(device_of(model)).manual_seed(seed)
         self._hooks = ExitStack()
+        self._model = model
         self._active = False
+        self._ran = self._heard = False
 
     @property
     def modules(self) -> list[str]:
@@ -70,10 +80,16 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
 
     def __enter__(self) -> "inject_noise":
         """Put the hooks on."""
+        if self._active:
+            raise ModelError(
+                "this noise is in the model already; make another inject_noise for more"
+            )
+        self._active, self._ran, self._heard = True, False, False
         if not self.spec.changes_nothing:
+            self._hooks.enter_context(torch.compiler.set_stance("force_eager"))
+            self._hooks.callback(self._model.register_forward_pre_hook(self._runs).remove)
             for norm in self._norms.values():
                 self._hook(norm)
-        self._active = True
         return self
 
     def __exit__(
@@ -85,6 +101,12 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         """Take the hooks off, also those of copies that were made of the model meanwhile."""
         self._active = False
         self._hooks.close()
+        if error is None and self._ran and not self._heard:
+            names = ", ".join(self.modules[:3])
+            raise ModelError(
+                f"the model ran and none of its norms did ({names}), so there was no noise; call "
+                "them as modules, or choose others with modules="
+            )
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the state of the generator, so that a run can be resumed."""
@@ -94,12 +116,15 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         """Continue from where `state_dict` was taken."""
         self._generator.set_state(state["generator"])
 
+    def _runs(self, *_: Any) -> None:
+        self._ran = True
+
     def _hook(self, norm: _BatchNorm) -> None:
         """Put hooks between a norm's affine map and the activation that timm has in it."""
         inputs: list[Tensor] = []  # of the call that is running, for batch statistics
 
-        def before(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-            inputs[:] = args[:1]
+        def before(module: nn.Module, args: tuple[Tensor, ...], named: dict[str, Any]) -> None:
+            inputs[:] = (*args, *named.values())[:1]
 
         def after_norm(module: nn.Module, args: Any, y: Tensor) -> Tensor | None:
             return self._disturbed(norm, inputs, y)
@@ -108,7 +133,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
             noised = self._disturbed(norm, inputs, args[0])
             return None if noised is None else (noised, *args[1:])
 
-        self._hooks.callback(norm.register_forward_pre_hook(before).remove)
+        self._hooks.callback(norm.register_forward_pre_hook(before, with_kwargs=True).remove)
         inside = _before_activation(norm)
         if inside is None:
             self._hooks.callback(norm.register_forward_hook(after_norm).remove)
@@ -117,6 +142,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
 
     def _disturbed(self, norm: _BatchNorm, inputs: list[Tensor], y: Tensor) -> Tensor | None:
         """Return the norm's output with noise, or None where it stays as it is."""
+        self._heard = True
         x = inputs.pop() if inputs else None
         here = self.spec.when in ("both", "train" if norm.training else "eval")
         if not self._active or not here or y.is_meta:

@@ -65,6 +65,8 @@ class NoiseSpec:
             if getattr(self, name) not in get_args(allowed):
                 names = ", ".join(get_args(allowed))
                 raise StripeError(f"{name} of a noise is one of {names}, got {getattr(self, name)}")
+        if self.modules == "":
+            raise StripeError("modules of a noise is a pattern of names, got nothing")
         if not (math.isfinite(self.a) and math.isfinite(self.b)):
             raise StripeError(f"a noise has finite numbers, got {self.a}, {self.b}")
         if self.kind == "random" and min(self.a, self.b) < 0:
@@ -84,6 +86,8 @@ class NoiseSpec:
         kind, *parts = [part.strip() for part in text.replace(":", ",", 1).split(",")]
         numbers = [part for part in parts if "=" not in part]
         options = dict(part.split("=", 1) for part in parts if "=" in part)
+        if len(numbers) + len(options) < len(parts):
+            raise StripeError(f"{_EXPECTED}, each once; got {text!r}")
         if unknown := set(options) - {"per", "when", "modules"}:
             raise StripeError(f"{_EXPECTED}; got {text!r}, with {', '.join(sorted(unknown))}")
         if kind not in get_args(Kind) or len(numbers) != (0 if kind == "batch" else 2):
@@ -97,7 +101,11 @@ class NoiseSpec:
 
     def __str__(self) -> str:
         """Return the specification that `parse` reads."""
-        numbers = "" if self.kind == "batch" else f":{self.a:g},{self.b:g}"
+        numbers = (
+            ""
+            if self.kind == "batch"
+            else f":{self.a!r},{self.b!r}".replace(".0,", ",").removesuffix(".0")
+        )
         options = [
             f",{field.name}={getattr(self, field.name)}"
             for field in fields(self)[3:]

@@ -159,6 +159,8 @@ class TrainConfig:
             )
         if self.noise is not None:
             NoiseSpec.parse(self.noise)
+            if self.compile:
+                raise StripeError("noise and compile do not go together; leave one of them out")
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON holds them; `from_json` reads them."""

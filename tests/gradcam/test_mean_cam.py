@@ -162,7 +162,7 @@ def test_errors_say_what_to_do() -> None:
         cam("layer5")
     with pytest.raises(ModelError, match=r"got \(6, 10\); choose a layer before the pooling"):
         cam("fc")
-    with pytest.raises(ModelError, match="at least one batch, got none"):
+    with pytest.raises(ModelError, match="at least one image, got none"):
         cam("layer4", loader=[])
     with pytest.raises(ModelError, match=r"needs a loader of \(images, labels\)"):
         cam("layer4", target="label")
@@ -173,7 +173,7 @@ def test_errors_say_what_to_do() -> None:
     with pytest.raises(ModelError, match="must put out one tensor, got two outputs in one pass"):
         cam("layer1.0.relu")
     with pytest.raises(ModelError, match="must all have one size"):
-        cam("layer4", loader=[IMAGES, IMAGES[..., :32, :32]])
+        cam("layer3", loader=[IMAGES, IMAGES[..., :32, :32]])
     with pytest.raises(ModelError, match=r"class scores \(B, classes\) from the model"):
         cam("7", nn.Sequential(*list(model.children())[:-2]))
     with pytest.raises(ModelError, match=r"18 tokens of layer 'blocks\.0' must be a grid"):
@@ -184,3 +184,40 @@ def test_tokens_of_a_grid_that_is_not_square() -> None:
     tokens = torch.arange(13.0).view(1, 13, 1)  # one class token and 4 x 3 patches
     planes = as_planes(tokens, nn.Identity(), (64, 48), "blocks.0")
     assert planes[0, 0].tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]]
+
+
+def test_channels_last_features_are_told_by_the_form_of_the_images() -> None:
+    """Swin puts out (B, H, W, C)."""
+    torch.manual_seed(0)
+    model = torchvision.models.swin_t(num_classes=10).eval()
+    layer = model.get_submodule("features.7")
+    with GradCAM(model, [layer], reshape_transform=lambda x: x.permute(0, 3, 1, 2)) as cam:
+        theirs = cam(IMAGES[:2], [ClassifierOutputTarget(3)] * 2)
+    ours = stripe.mean_cam(
+        model, [IMAGES[:2]], "features.7", target=np.int64(3), maps=True, progress=False
+    )
+    assert ours.maps is not None
+    np.testing.assert_allclose(ours.maps, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"), [("avgpool", "no spatial output"), ("fc", "must put out features")]
+)
+def test_layers_without_a_plane(layer: str, message: str) -> None:
+    model = lively(torchvision.models.resnet18(num_classes=10))
+    with pytest.raises(ModelError, match=message):
+        stripe.mean_cam(model, [IMAGES], layer, progress=False)
+
+
+def test_patches_that_the_scores_do_not_read() -> None:
+    """A ViT reads its class token: behind the last attention no patch reaches the scores."""
+    torch.manual_seed(0)
+    model = timm.create_model("vit_tiny_patch16_224", img_size=64, num_classes=10, depth=2)
+    with pytest.raises(ModelError, match="zero at every position"):
+        stripe.mean_cam(model.eval(), [IMAGES], "blocks.1", progress=False)
+
+
+def test_a_class_that_does_not_exist_by_a_method_of_the_library() -> None:
+    model = lively(torchvision.models.resnet18(num_classes=10))
+    with pytest.raises(ModelError, match="HiResCAM failed"):
+        stripe.mean_cam(model, [IMAGES], "layer4.1", target=99, method="HiResCAM", progress=False)

@@ -163,3 +163,48 @@ def test_an_order_that_was_not_recorded(tmp_path: Path) -> None:
     stripe.record(model, [torch.randn(3, 3, 16, 16)], tmp_path / "r", progress=False)
     with pytest.raises(RecordingError, match="holds no label"):
         plots.stripes(open_recording(tmp_path / "r"), image_order="label")
+
+
+@pytest.mark.parametrize("option", ["side", "image_order", "channel_order"])
+@pytest.mark.usefixtures("as_a_user")
+def test_misspelt_options_are_refused(recording: Recording, option: str) -> None:
+    with pytest.raises(StripeError, match=f"{option} is one of .*, got 'misspelt'"):
+        plots.stripes(recording, **{option: "misspelt"})  # type: ignore[arg-type]
+
+
+def test_one_missing_number_does_not_hide_the_others(write_recording: Callable[..., Path]) -> None:
+    values = np.random.default_rng(0).random((9, 5))
+    values[2, 3] = np.nan
+    drawn = plots.stripes(open_recording(write_recording({0: {"a": values}})), side="after")
+    low, high = drawn.images[0].get_clim()
+    assert [low, high] == pytest.approx([np.nanmin(values), np.nanmax(values)])
+
+
+def test_options_reach_the_artists(recording: Recording) -> None:
+    from matplotlib.colors import LogNorm
+
+    options: dict[str, Any] = {"gate": "one", "side": "after"}
+    assert isinstance(plots.stripes(recording, norm=LogNorm(), **options).images[0].norm, LogNorm)
+    bars: Any = plots.noise_robustness(
+        NETWORKS.assign(noise="none"), marker="s", label="mine"
+    ).containers
+    assert bars[0][0].get_marker() == "s"
+    assert bars[0].get_label() == "mine"
+    grid: Any = plots.style_grid({"a": [np.full((2, 2), 0.2)]}, cmap="magma")
+    assert grid.child_axes[0].images[0].get_clim() == (0, 1)
+    assert grid.child_axes[0].images[0].get_cmap().name == "magma"
+
+
+def test_more_panels_than_can_be_read(recording: Recording) -> None:
+    with pytest.raises(StripeError, match="at most 8 panels"):
+        plots.epoch_difference(recording, gate="one", images=9)
+
+
+def test_an_epoch_that_was_not_recorded(recording: Recording) -> None:
+    with pytest.raises(StripeError, match="no epoch 9; recorded: 0, 1"):
+        plots.gate_spread(recording, epoch=9)
+
+
+def test_text_is_no_accuracy() -> None:
+    with pytest.raises(StripeError, match="accuracy of the table must hold numbers"):
+        plots.tradeoff(NETWORKS.assign(accuracy=["high"] * 4))

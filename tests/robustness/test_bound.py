@@ -74,3 +74,20 @@ def test_no_measured_growth_exceeds_the_bound(options: dict[str, str]) -> None:
 def test_a_network_without_residual_blocks_is_refused() -> None:
     with pytest.raises(ModelError, match=r"no residual blocks .* found in this Sequential"):
         stripe.noise_bound(nn.Sequential(nn.Conv2d(3, 3, 1)), torch.randn(2, 3, 8, 8))
+
+
+def test_cbam_multiplies_by_two_gates() -> None:
+    model = stripe.build("resnet11", attention="cbam", num_classes=4, seed=0)
+    images = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    table = stripe.noise_bound(model, images, repeats=1)
+    assert table["block"].tolist() == ["layer1.0", "layer2.0", "layer3.0"]
+    assert (table["alpha"] < 1).all()
+
+
+def test_the_bound_ends_at_a_gap() -> None:
+    bare = stripe.build("resnet20", num_classes=4, seed=0)
+    bare.layer2 = torch.nn.Sequential(bare.layer2, torch.nn.Conv2d(128, 128, 1))  # type: ignore[arg-type]
+    images = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    with pytest.warns(UserWarning, match="between layer2.0.1 and layer3.0 lies something"):
+        table = stripe.noise_bound(bare, images, repeats=1)
+    assert table["bound"].notna().tolist() == [True] * 4 + [False] * 2

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 import stripe
-from stripe.errors import ModelError, StripeError
-from stripe.robustness import NoiseSpec
+from stripe.errors import DataError, ModelError, StripeError
+from stripe.robustness import NoiseSpec, attack
 
 
 def reference(
@@ -248,3 +248,96 @@ def test_a_specification_of_everything() -> None:
     assert str(NoiseSpec.parse("batch, when=eval")) == "batch,when=eval"
     kinds = [NoiseSpec.parse(text).kind for text in ("constant:1,0", "random:0,0", "batch")]
     assert all(first != second for first, second in pairwise(kinds))
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_compiled_model_hears_the_noise(in_place: bool) -> None:
+    torch.manual_seed(0)
+    model: Any = torchvision.models.resnet18(num_classes=4).eval()
+    expected: Tensor
+    with torch.no_grad():
+        with stripe.inject_noise(model, "constant:0.8,0.5"):
+            expected = model(IMAGES)
+        compiled: Any = model
+        if in_place:
+            model.compile(backend="eager")
+        else:
+            compiled = torch.compile(model, backend="eager")
+        with torch.compiler.set_stance("force_eager"):  # the tests' type checks cannot be compiled
+            plain = compiled(IMAGES)
+        with stripe.inject_noise(compiled, "constant:0.8,0.5"):
+            noisy = compiled(IMAGES)
+    torch.testing.assert_close(noisy, expected)
+    assert not torch.allclose(noisy, plain)
+
+
+class Unheard(nn.Module):
+    """Has a norm and does not call it as a module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.batch_norm(x, self.norm.running_mean, self.norm.running_var)
+
+
+def test_noise_that_nothing_hears_is_an_error(x: Tensor) -> None:
+    model = Unheard().double().eval()
+    with (
+        pytest.raises(ModelError, match="none of its norms did"),
+        stripe.inject_noise(model, "batch"),
+    ):
+        model(x)
+    with stripe.inject_noise(model, "constant:0.8,0.8"):
+        pass  # nothing ran
+
+
+def test_one_noise_is_entered_once(norm: nn.BatchNorm2d, x: Tensor) -> None:
+    noise = stripe.inject_noise(norm, "constant:0.8,0.8")
+    with noise, pytest.raises(ModelError, match="in the model already"):
+        noise.__enter__()
+    plain = norm.eval()(x)
+    with noise, stripe.inject_noise(norm, "constant:0.5,0"):  # two of them follow each other
+        both = norm(x)
+    assert torch.equal(norm(x), plain)
+    gamma, beta = norm.weight.view(1, -1, 1, 1), norm.bias.view(1, -1, 1, 1)
+    x_hat = (plain - beta) / gamma
+    torch.testing.assert_close(both, gamma * ((x_hat * 0.8 + 0.8) * 0.5) + beta)
+
+
+def test_batch_noise_of_a_keyword_argument(norm: nn.BatchNorm2d, x: Tensor) -> None:
+    norm.eval()
+    with stripe.inject_noise(norm, "batch"):
+        torch.testing.assert_close(norm(input=x), reference(norm, x, 1.0, 0.0, by_batch=True))
+
+
+def test_an_attack_counts_right_answers() -> None:
+    """One norm in front of a fixed rule: the noise moves what it says by a known amount."""
+    linear = nn.Linear(1, 2)
+    model = nn.Sequential(nn.BatchNorm2d(1, affine=False), nn.Flatten(), linear).eval()
+    linear.weight.data = torch.tensor([[-1.0], [1.0]])
+    linear.bias.data.zero_()
+    values = torch.tensor([-3.0, -1.0, 1.0, 3.0]).view(4, 1, 1, 1)
+    labels = torch.tensor([0, 0, 1, 1])
+    table = attack(
+        model,
+        [(values, labels)],
+        ["constant:1,2", "constant:1,9", "random:0,0"],
+        seeds=[0, 1],
+        progress=False,
+    )
+    assert table["noise"].tolist() == ["none", "constant:1,2", "constant:1,9", *["random:0,0"] * 2]
+    assert table["accuracy"].tolist() == [1, 0.75, 0.5, 1, 1]
+    assert table["images"].tolist() == [4] * 5
+    with pytest.raises(DataError, match="needs labels"):
+        attack(model, [values], ["batch"], progress=False)
+    with pytest.raises(StripeError, match="use when=eval"):
+        attack(model, [(values, labels)], ["constant:1,2,when=train"], progress=False)
+    with pytest.raises(StripeError, match="at least one seed"):
+        attack(model, [(values, labels)], ["batch"], seeds=[], progress=False)
+
+
+def test_a_specification_loses_no_digit() -> None:
+    spec = NoiseSpec(kind="random", a=0.3**0.5, b=0.1)
+    assert NoiseSpec.parse(str(spec)) == spec

@@ -1,0 +1,153 @@
+"""What the options of a run do to its steps."""
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import stripe
+from stripe.experiments.constants import constants_at_inference
+from stripe.stats import channel_moments
+from stripe.train import TrainConfig, train
+from stripe.train.loop import make_optimizer, train_step
+
+OFF = torch.autocast("cpu", torch.bfloat16, enabled=False)
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5))
+
+
+IMAGES = torch.randn(10, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(10) % 5
+
+
+@pytest.mark.parametrize("parts", [2, 3, 10])
+def test_parts_of_a_batch_add_up(parts: int) -> None:
+    whole, split = network(), network()
+    losses = [
+        train_step(
+            model,
+            torch.optim.SGD(model.parameters(), lr=0.1),
+            IMAGES,
+            LABELS,
+            OFF,
+            smoothing=0.1,
+            parts=count,
+        )
+        for model, count in ((whole, 1), (split, parts))
+    ]
+    torch.testing.assert_close(losses[0], losses[1])
+    for one, other in zip(whole.parameters(), split.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_label_smoothing_is_torchs() -> None:
+    model = network()
+    expected = F.cross_entropy(model(IMAGES), LABELS, label_smoothing=0.2)
+    still = torch.optim.SGD(model.parameters(), lr=0.0)
+    loss = train_step(model, still, IMAGES, LABELS, OFF, smoothing=0.2)
+    torch.testing.assert_close(loss, expected.detach())
+
+
+def test_adamw_decays_apart_from_the_gradient() -> None:
+    config = TrainConfig(optimizer="adamw", lr=0.01, weight_decay=0.5)
+    ours, theirs = network(), network()
+    for _ in range(3):
+        train_step(ours, make_optimizer(config, ours), IMAGES, LABELS, OFF)
+    for _ in range(3):
+        fresh = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=0.5)
+        F.cross_entropy(theirs(IMAGES), LABELS).backward()
+        fresh.step()
+        fresh.zero_grad()
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.fixture
+def config(tmp_path: Path, fashion: Path) -> TrainConfig:
+    return TrainConfig(
+        backbone="resnet11",
+        dataset="fashion_mnist",
+        data_root=fashion,
+        epochs=2,
+        batch_size=32,
+        out=tmp_path / "run",
+    )
+
+
+def test_logs(config: TrainConfig) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    result = train(replace(config, tensorboard=True), progress=False)
+    table = pd.read_parquet(config.out / "history.parquet")
+    pd.testing.assert_frame_equal(table, result.history)
+    assert (table["test_top5"] >= table["test_accuracy"]).all()
+    events = EventAccumulator(str(config.out / "tensorboard"))
+    events.Reload()
+    logged = [event.value for event in events.Scalars("test_accuracy")]
+    assert logged == pytest.approx(table["test_accuracy"].tolist())
+
+
+def test_noise_in_training_changes_it_and_leaves_the_model(config: TrainConfig) -> None:
+    plain = train(config, progress=False)
+    noisy = train(
+        replace(config, noise="random:0.3,0.3,when=train", out=config.out.with_name("noisy")),
+        progress=False,
+    )
+    assert plain.history["train_loss"].tolist() != noisy.history["train_loss"].tolist()
+    assert not any(module._forward_hooks for module in noisy.model.modules())
+
+
+def test_images_from_a_folder(tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for number in range(12):
+            folder = tmp_path / "photos" / split / f"class{number % 2}"
+            folder.mkdir(parents=True, exist_ok=True)
+            pixels = rng.integers(0, 100, (40, 48, 3)) + 150 * (number % 2)
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+    config = TrainConfig(
+        backbone="resnet11",
+        dataset=f"folder:{tmp_path / 'photos'}",
+        image_size=32,
+        workers=1,
+        epochs=2,
+        batch_size=6,
+        record=True,
+        record_images=5,
+        out=tmp_path / "run",
+    )
+    result = train(config, progress=False)
+    assert result.model.get_submodule("fc").out_features == 2
+    recording = stripe.open_recording(config.out / "recording")
+    assert recording.images["image"].tolist() == [0, 1, 2, 3, 4]
+    assert recording.epochs == [0, 1, 2]
+
+
+def test_constants_at_inference(config: TrainConfig, tmp_path: Path) -> None:
+    result = train(config, progress=False)
+    before = copy.deepcopy(result.model.state_dict())
+    table = constants_at_inference(config.out, tmp_path / "c", epochs=1, progress=False)
+    assert table["network"].tolist() == ["attention", "constants", "fine-tuned"]
+    assert table["accuracy"][0] == pytest.approx(result.last, abs=0.03)  # bf16 there, float32 here
+    assert table["loss"].tolist() == pytest.approx(
+        [100 * (table["accuracy"][0] - accuracy) for accuracy in table["accuracy"]]
+    )
+    assert table["paper_loss"].tolist()[1:] == [28, 15]
+    gates = stripe.open_recording(tmp_path / "c" / "gates")
+    assert len(gates.images) == 160  # all training images, each once
+    means = channel_moments(gates)["mean"].to_numpy()
+    frozen = stripe.freeze(result.model, gates, fold=False)
+    held = [m for n, m in frozen.named_buffers() if "gate" in n and m.ndim]
+    assert sum(buffer.numel() for buffer in held) >= len(means)
+    assert all(torch.equal(before[n], t) for n, t in result.model.state_dict().items())
