@@ -15,4 +15,5 @@ def library_versions() -> dict[str, str]:
 
 def command_line() -> str:
     """Return the command of this process, without the folder of its program."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0]).name
+    return " ".join(["python -m stripe" if program == "__main__.py" else program, *sys.argv[1:]])

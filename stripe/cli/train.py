@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from stripe.train import TrainResult
 
 
+def _shown(default: Any) -> Parameter:
+    """Return an option whose help shows what a run has without recipe or file."""
+    return Parameter(show_default=lambda _: default, negative_iterable=())
+
+
 def _options() -> Any:
     """Make a class of the fields of a configuration, each of which is given or None."""
     hints: dict[str, Any] = get_type_hints(TrainConfig)
-    quiet = Parameter(show_default=False, negative_iterable=())
     options = [
-        (one.name, Annotated[hints[one.name] | None, quiet], field(default=None))
+        (one.name, Annotated[hints[one.name] | None, _shown(one.default)], field(default=None))
         for one in fields(TrainConfig)
     ]
     made = make_dataclass("Overrides", options, kw_only=True, frozen=True)
@@ -44,7 +48,8 @@ def train(
 ) -> None:
     """Train a network: by the paper's recipe, by a file, or field by field.
 
-    What is given replaces what the recipe, the file or the run to resume says; "none" is no value.
+    What is given replaces what the recipe or the file says; "none" is no value. A resumed run keeps
+    its settings, but for those that change no result, as --device and --data-root.
     Several GPUs or machines: torchrun --nproc-per-node N -m stripe train ...
 
     Parameters
@@ -59,8 +64,17 @@ def train(
     """
     given = {name: value for name, value in vars(overrides).items() if value is not None}
     given = {name: None if value == "none" else value for name, value in given.items()}
-    chosen = replace(_base(recipe, config, given.get("out") if resume else None), **given)
+    out = given.get("out", TrainConfig.out)
+    if resume and not (recipe or config or set(given) - {"out"} or (out / "config.json").exists()):
+        raise StripeError(f"{out} holds no run to resume; give its directory with --out")
+    chosen = replace(_base(recipe, config, out if resume else None), **given)
     main = os.environ.get("RANK", "0") == "0"
+    if main:
+        print(
+            f"{chosen.backbone}, attention {chosen.attention}, asr {chosen.asr}, "
+            f"noise {chosen.noise}, on {chosen.dataset}: {chosen.epochs} epochs, in {chosen.out}",
+            file=sys.stderr,
+        )
     try:
         result = _run(chosen, resume, main)
     except (KeyboardInterrupt, SystemExit) as stopped:

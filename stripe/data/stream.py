@@ -1,6 +1,8 @@
 """A loader for data that does not fit in memory: images are read while the network trains."""
 
+import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +83,14 @@ class StreamLoader:
         self.images = len(self.data) if limit is None else min(limit, len(self.data))
         self._batches = _Batches(self.images, batch_size, augment, share, self.generator)
         self._loader = DataLoader(
-            _Indexed(self.data),
+            _Drawn(self.data),
             batch_sampler=self._batches,
             num_workers=workers,
+            collate_fn=_Collate(size),
+            worker_init_fn=_leave_signals_to_the_main_process,
             pin_memory=self.device.type == "cuda",
             persistent_workers=workers > 0,
-            generator=self.generator,
+            generator=torch.Generator().manual_seed(seed),  # of the workers, which draw nothing
         )
         mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
         self._scale = (1 / (255 * std)).view(1, -1, 1, 1).to(self.device)
@@ -98,12 +102,21 @@ class StreamLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield each batch of a pass."""
-        for pixels, labels, index in self._loader:
+        for pixels, labels, index in self._read():
             images = pixels.to(self.device, non_blocking=True).float()
             images = images.contiguous(memory_format=torch.channels_last)
             images = images.mul_(self._scale).add_(self._shift)
             batch = (images, labels.to(self.device, non_blocking=True))
             yield (*batch, index) if self.indices else batch  # type: ignore[misc]
+
+    def _read(self) -> Iterator[Any]:
+        try:
+            yield from self._loader
+        except (
+            DataError
+        ) as error:  # a worker's comes with its traceback; the last line is the error
+            said = str(error).strip().splitlines()[-1]
+            raise DataError(said.removeprefix("stripe.errors.DataError: ")) from error
 
 
 def split_folder(root: Path, split: str) -> Path:
@@ -126,8 +139,11 @@ def _transform(size: int, augment: bool) -> v2.Compose:
     return v2.Compose([v2.PILToTensor(), v2.Resize(side, antialias=True), v2.CenterCrop(size)])
 
 
-class _Indexed(torch.utils.data.Dataset[tuple[Tensor, int, int]]):
-    """Images with their positions."""
+class _Drawn(torch.utils.data.Dataset[tuple[Tensor, int, int]]):
+    """Images with their positions, each cropped by a seed of its own.
+
+    So an image looks the same whichever worker reads it, and whatever was read before.
+    """
 
     def __init__(self, data: Any) -> None:
         self.data = data
@@ -135,13 +151,16 @@ class _Indexed(torch.utils.data.Dataset[tuple[Tensor, int, int]]):
     def __len__(self) -> int:
         return len(self.data)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
-        image, label = self.data[index]
+    def __getitem__(self, drawn: tuple[int, int]) -> tuple[Tensor, int, int]:
+        index, seed = drawn
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            image, label = self.data[index]
         return image, label, index
 
 
-class _Batches(Sampler[list[int]]):
-    """The shares of batches that one process takes, of one order that all draw alike."""
+class _Batches(Sampler[list[tuple[int, int]]]):
+    """The shares of batches that one process takes, of one order and seeds that all draw alike."""
 
     def __init__(
         self,
@@ -158,9 +177,34 @@ class _Batches(Sampler[list[int]]):
     def __len__(self) -> int:
         return -(-self.images // self.batch_size)
 
-    def __iter__(self) -> Iterator[list[int]]:
-        order = torch.arange(self.images)
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order, seeds = torch.arange(self.images), torch.zeros(self.images, dtype=torch.int64)
         if self.shuffle:
             order = torch.randperm(self.images, generator=self.generator)
-        for batch in order.split(self.batch_size):
-            yield batch[self.rank :: self.processes].tolist()
+            seeds = torch.randint(2**31, (self.images,), generator=self.generator)
+        pairs = list(zip(order.tolist(), seeds.tolist(), strict=True))
+        for start in range(0, self.images, self.batch_size):
+            yield pairs[start : start + self.batch_size][self.rank :: self.processes]
+
+
+@dataclass(frozen=True)
+class _Collate:
+    """Stack images of one size; a share without images is an empty batch."""
+
+    size: int
+
+    def __call__(self, items: list[tuple[Tensor, int, int]]) -> tuple[Tensor, Tensor, Tensor]:
+        images = [image for image, _, _ in items]
+        empty = torch.empty((0, 3, self.size, self.size), dtype=torch.uint8)
+        labels, indices = ([item[place] for item in items] for place in (1, 2))
+        return (
+            torch.stack(images) if images else empty,
+            torch.tensor(labels, dtype=torch.int64),
+            torch.tensor(indices, dtype=torch.int64),
+        )
+
+
+def _leave_signals_to_the_main_process(_: int) -> None:
+    """Let a worker outlive a signal to the whole group, until the main process has saved."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from stripe.gates import freeze
-from stripe.hooks import record
+from stripe.hooks import Recorder
 from stripe.train import train
 from stripe.train.checkpoint import WEIGHTS, load_weights
 from stripe.train.device import resolve_device
@@ -65,6 +65,9 @@ def constants_at_inference(
 
     Notes
     -----
+    Whatever noise the run was trained under, fine-tuning and evaluation are without. The
+    configuration of the fine-tuning names the network that the constants were put into.
+
     The paper averages over the networks of its Table 3 and gives two numbers; it says neither how
     long it fine-tuned nor at what rate.
 
@@ -81,6 +84,7 @@ def constants_at_inference(
         schedule="steps",
         decay_at=(),
         warmup=0.0,
+        noise=None,
         record=False,
     )
     with torch.random.fork_rng():
@@ -89,7 +93,10 @@ def constants_at_inference(
         model = build_model(config, loaders)
         load_weights(run / WEIGHTS, model)
         model.to(processes.device)
-        record(model, still_training_images(config, processes), out / "gates", progress=progress)
+        images = still_training_images(config, processes)
+        example = next(iter(images))[0][:2]
+        with Recorder(model, out / "gates", example, inputs=False, values=False) as recorder:
+            recorder.record(images, epoch=0, progress=progress)
         frozen = freeze(model, out / "gates", fold=False)
         found = {
             "attention": top_accuracies(model, loaders.test, processes)[0],

@@ -1,11 +1,14 @@
 """Checkpoints: whole or not there at all, and read without running anything that is in them."""
 
 import shutil
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
+from beartype.door import is_bearable
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -80,8 +83,10 @@ def finished_epochs(folder: Path) -> int:
     return 0 if last is None else int(last.name[len("epoch=") :].partition("-")[0])
 
 
-def load_checkpoint(path: Path, model: nn.Module) -> Progress:
-    """Load the weights into `model` and return where the run is.
+def load_checkpoint(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, epochs: int
+) -> Progress:
+    """Load weights and the optimizer's state, and return where the run, of `epochs`, is.
 
     Raises
     ------
@@ -97,10 +102,38 @@ def load_checkpoint(path: Path, model: nn.Module) -> Progress:
             f"{path / STATE} is damaged, or holds more than tensors and numbers; remove {path} and "
             "start again"
         ) from error
-    names = {field.name for field in fields(Progress)}
-    if not isinstance(state, dict) or set(state) != names:
-        raise StripeError(f"{path / STATE} is no state of a run; remove {path} and start again")
+    hints = get_type_hints(Progress)
+    fits = isinstance(state, dict) and set(state) == set(hints)
+    fits = fits and all(is_bearable(state[name], hint) for name, hint in hints.items())
+    if not fits or not 0 <= state["epoch"] == len(state["history"]) <= epochs:
+        raise StripeError(f"{path / STATE} is no state of this run; remove {path} and start again")
+    with restoring(path):
+        _check_shapes(state["optimizer"], optimizer)
+        optimizer.load_state_dict(state["optimizer"])
     return Progress(**state)
+
+
+@contextmanager
+def restoring(path: Path) -> Iterator[None]:
+    """Turn what does not fit this run, or this device, into an error that names the checkpoint."""
+    try:
+        yield
+    except (KeyError, ValueError, TypeError, RuntimeError, IndexError, AttributeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StripeError(
+            f"{path / STATE} does not fit this run ({reason}); resume it on a device of the kind "
+            f"that it began on, or remove {path} and start again"
+        ) from error
+
+
+def _check_shapes(state: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+    """Refuse momenta of another shape, which a fused optimizer would read beyond their end."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for number, of_parameter in state["state"].items():
+        for name, value in of_parameter.items():
+            shapes = (torch.Size(), parameters[number].shape)  # a count of steps is one number
+            if isinstance(value, Tensor) and value.shape not in shapes:
+                raise ValueError(f"{name} of parameter {number} has the shape {tuple(value.shape)}")
 
 
 def save_weights(path: Path, model: nn.Module) -> None:

@@ -1,6 +1,7 @@
 """What a training run is, in full."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -147,6 +148,12 @@ class TrainConfig:
             ):
                 expected = getattr(hint, "__name__", str(hint)) if hint in _PLAIN else str(hint)
                 raise StripeError(f"{name} must be {expected}, got {value!r}")
+            if isinstance(value, bool) and hint is not bool:
+                raise StripeError(f"{name} must be a number, got {value!r}")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise StripeError(f"{name} must be finite, got {value!r}")
+        if not all(0 <= share <= 1 for share in self.decay_at):
+            raise StripeError(f"decay_at holds shares of the run, 0 to 1, got {self.decay_at}")
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise StripeError(f"{name} must be at least {least}, got {getattr(self, name)}")
@@ -204,4 +211,4 @@ _LEAST = {
     **dict.fromkeys(("label_smoothing", "lr", "gamma"), 0),
     "image_size": 8,
 }
-_MOST = {"warmup": 1, "label_smoothing": 1}
+_MOST = {"warmup": 1, "label_smoothing": 1, "momentum": 1, "seed": 2**63 - 1}

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stripe.data import DeviceLoader, StreamLoader, load_dataset
+from stripe.errors import DataError
+from stripe.registry import listed
 from stripe.train.config import TrainConfig
 from stripe.train.processes import Processes
 
@@ -122,6 +124,12 @@ def _streamed(config: TrainConfig, processes: Processes, root: Path) -> Loaders:
         )
 
     train, test = loader("train", augment=True), loader("test")
+    if train.classes != test.classes:
+        differs = sorted(set(train.classes) ^ set(test.classes))
+        raise DataError(
+            f"the splits of {root} must have the same class folders, and only one of them has "
+            f"{listed(differs, 5)}"
+        )
     return Loaders(
         train=train,
         test=test,

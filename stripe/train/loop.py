@@ -24,6 +24,7 @@ from stripe.train.checkpoint import (
     Progress,
     latest_checkpoint,
     load_checkpoint,
+    restoring,
     save_checkpoint,
     save_weights,
 )
@@ -110,6 +111,11 @@ def train(
         or of another network, or a name or size in the configuration does not exist.
     """
     with joined(config.device) as processes, torch.random.fork_rng():
+        if config.batch_size < processes.count:
+            raise StripeError(
+                f"batch_size must be at least the number of processes, {processes.count}, got "
+                f"{config.batch_size}"
+            )
         loaders = open_loaders(config, processes)
         if model is None:
             model = build_model(config, loaders)
@@ -164,14 +170,14 @@ def _train(
 
         at = Progress(generators={"loader": generator.get_state()})
         if (saved := latest_checkpoint(checkpoints)) is not None:
-            at = load_checkpoint(saved, model)
-            optimizer.load_state_dict(at.optimizer)
-            generator.set_state(at.generators["loader"])
-            if noise is not None:
-                noise.load_state_dict({"generator": at.generators["noise"]})
-            if main:
-                torch.set_rng_state(at.generators["torch"])
-                if device.type == "cuda":
+            at = load_checkpoint(saved, model, optimizer, config.epochs)
+            with restoring(saved):
+                generator.set_state(at.generators["loader"])
+                if noise is not None:
+                    noise.load_state_dict({"generator": at.generators["noise"]})
+                if main:
+                    torch.set_rng_state(at.generators["torch"])
+                if main and device.type == "cuda":
                     torch.cuda.set_rng_state(at.generators["cuda"], device)
 
         network = _parallel(config, processes, model)

@@ -45,9 +45,11 @@ def open_run(config: TrainConfig, *, resume: bool) -> None:
 def read_config(file: Path) -> TrainConfig:
     """Return the settings that a `config.json` holds."""
     try:
-        values: dict[str, Any] = json.loads(file.read_text())
+        values: Any = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise StripeError(
             f"{file} is missing or damaged: {error}; give the config.json of a run"
         ) from error
+    if not isinstance(values, dict):
+        raise StripeError(f"{file} must hold a JSON object, got {values!r}")
     return TrainConfig.from_json(values)

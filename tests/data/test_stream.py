@@ -64,7 +64,18 @@ def test_a_missing_split_says_what_is_looked_for(tmp_path: Path) -> None:
         StreamLoader(tmp_path, "test", 4)
 
 
-def test_a_damaged_image_is_named(root: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_image_is_named(root: Path, workers: int) -> None:
     (root / "val" / "n0" / "0.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"0.png cannot be read as an image"):
-        list(StreamLoader(root, "test", 4, size=16, workers=0))
+    with pytest.raises(DataError, match=r"0.png cannot be read as an image") as caught:
+        list(StreamLoader(root, "test", 4, size=16, workers=workers))
+    assert "\n" not in str(caught.value)
+
+
+def test_images_do_not_depend_on_workers_and_a_share_may_be_empty(root: Path) -> None:
+    options = {"size": 16, "augment": True, "seed": 3}
+    alone = list(StreamLoader(root, "train", 3, workers=0, **options))  # type: ignore[arg-type]
+    helped = list(StreamLoader(root, "train", 3, workers=2, **options))  # type: ignore[arg-type]
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(alone, helped, strict=True))
+    shared = StreamLoader(root, "train", 3, workers=0, share=(1, 2), **options)  # type: ignore[arg-type]
+    assert [batch[0].shape for batch in shared][-1] == (0, 3, 16, 16)  # 7 images: the last is alone

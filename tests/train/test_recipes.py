@@ -90,6 +90,10 @@ def test_overrides_are_checked() -> None:
         ("record", "yes", "record must be bool"),
         ("noise", "loud", "a noise is one of"),
         ("label_smoothing", 1.5, "label_smoothing must be at most 1, got 1.5"),
+        ("lr", float("nan"), "lr must be finite, got nan"),
+        ("epochs", True, "epochs must be a number, got True"),
+        ("momentum", 2.0, "momentum must be at most 1, got 2.0"),
+        ("decay_at", (2.0,), "decay_at holds shares of the run"),
         ("optimizer", "lion", "optimizer is one of sgd, adamw, got 'lion'"),
         ("accumulate", 999, "accumulate must be at most batch_size, 128, got 999"),
     ],
@@ -114,6 +118,9 @@ def test_a_saved_configuration_is_the_same_again(tmp_path: Path) -> None:
     values: dict[str, Any] = json.loads(file.read_text())
     file.write_text(json.dumps({**values, "momentun": 0.5}))
     with pytest.raises(StripeError, match="got momentun as well"):
+        read_config(file)
+    file.write_text("[1]")
+    with pytest.raises(StripeError, match="must hold a JSON object"):
         read_config(file)
     file.write_text("{")
     with pytest.raises(StripeError, match="missing or damaged"):

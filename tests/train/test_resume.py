@@ -189,7 +189,27 @@ def test_hostile_and_damaged_checkpoints_are_refused_by_name(
     refused(state, "damaged, or holds more than tensors")
     assert not (tmp_path / "hostile-was-here").exists()
     torch.save({"epoch": 1}, state)
-    refused(state, "is no state of a run")
+    refused(state, "is no state of this run")
+    held = torch.load(kept / "state.pt", weights_only=True)
+    of_a_gpu = torch.zeros(16, dtype=torch.uint8)
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"epoch": "x"}, "is no state of this run"),
+        ({"epoch": 99}, "is no state of this run"),
+        ({"history": []}, "is no state of this run"),
+        ({"optimizer": {}}, "does not fit this run"),
+        ({"generators": {}}, "does not fit this run"),
+        (
+            {"generators": {**held["generators"], "loader": of_a_gpu}},
+            "kind",
+        ),
+    ]
+    for other, message in wrong:
+        torch.save({**held, **other}, state)
+        refused(state, message)
+    for of_parameter in held["optimizer"]["state"].values():
+        of_parameter["momentum_buffer"] = torch.zeros(3)
+    torch.save(held, state)
+    refused(state, "momentum_buffer of parameter 0 has the shape")
     state.write_bytes(state.read_bytes()[:1000])
     refused(state, "damaged")
     torch.save(Hostile(), weights)
@@ -199,8 +219,8 @@ def test_hostile_and_damaged_checkpoints_are_refused_by_name(
     refused(weights, "no file of weights")
     weights.unlink()
     refused(weights, "missing")
-    other = stripe.build("resnet11", attention="eca", num_classes=10, in_channels=1)
-    save_file({name: value.contiguous() for name, value in other.state_dict().items()}, weights)
+    foreign = stripe.build("resnet11", attention="eca", num_classes=10, in_channels=1)
+    save_file({name: value.contiguous() for name, value in foreign.state_dict().items()}, weights)
     refused(weights, "weights of another network")
     tensors = load_file(kept / "model.safetensors")
     save_file({**tensors, "fc.weight": torch.zeros(3, 256)}, weights)
