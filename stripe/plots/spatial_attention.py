@@ -89,8 +89,8 @@ def spatial_attention(
             if column == 0:
                 panel.set_ylabel(f"image\n{name}")
             if row == len(chosen) - 1:
-                scale = f"{limits['vmin']:.2f} to {limits['vmax']:.2f}"
-                panel.set_xlabel(f"{scale}\n{_index(data, gate, number)}")
+                scale = f"{limits['vmin']:.2f}\N{EN DASH}{limits['vmax']:.2f}"
+                panel.set_xlabel(f"{scale}\n{_index(data, gate, number)}", fontsize="small")
     return ax
 
 
