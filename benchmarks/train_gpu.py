@@ -20,7 +20,7 @@ from benchmarks.common import save
 from benchmarks.plain import Plain, plain_step
 from stripe.backbones import build
 from stripe.data import DeviceLoader, ImageSet
-from stripe.train.loop import train_step
+from stripe.train.step import train_step
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "bare": {},

@@ -22,7 +22,7 @@ from benchmarks.common import interleaved, median_rates, save
 from benchmarks.plain import Plain, plain_step
 from stripe import build
 from stripe.data import DeviceLoader, ImageSet, load_dataset
-from stripe.train.loop import train_step
+from stripe.train.step import train_step
 
 ROUNDS, STEPS = 5, 15
 BATCH = {"demo: 28 x 28, batch 32": (28, 32), "32 x 32, batch 128": (32, 128)}

@@ -12,9 +12,10 @@ from stripe.train import train
 from stripe.train.checkpoint import WEIGHTS, load_weights
 from stripe.train.device import resolve_device
 from stripe.train.loaders import open_loaders, still_training_images
-from stripe.train.loop import build_model, top_accuracies
+from stripe.train.loop import build_model
 from stripe.train.processes import Processes
 from stripe.train.run import read_config
+from stripe.train.step import top_accuracies
 
 #: The loss of accuracy that the paper reports: at once, and after fine-tuning, in percent.
 PAPER_LOSS = {"constants": 28.0, "fine-tuned": 15.0}

@@ -2,21 +2,18 @@
 
 import sys
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
-from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from tqdm.auto import tqdm
 
 from stripe.backbones import build
 from stripe.errors import StripeError
-from stripe.gates import undisturbed
 from stripe.hooks import Recorder
 from stripe.robustness import inject_noise
 from stripe.train.checkpoint import (
@@ -29,11 +26,12 @@ from stripe.train.checkpoint import (
     save_weights,
 )
 from stripe.train.config import TrainConfig
-from stripe.train.loaders import Loader, Loaders, open_loaders
+from stripe.train.loaders import Loaders, open_loaders
 from stripe.train.log import tensorboard, write_history
 from stripe.train.processes import Processes, joined
 from stripe.train.run import open_run
 from stripe.train.schedule import learning_rate
+from stripe.train.step import make_optimizer, top_accuracies, train_step
 from stripe.train.stop import Stop, stoppable
 
 
@@ -293,16 +291,6 @@ def _train(
     return TrainResult(model, pd.DataFrame(at.history), recording)
 
 
-def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimizer of a run, in its fused form."""
-    shared = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": True}
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, **shared)  # type: ignore[arg-type]
-    momentum = {"momentum": config.momentum, "nesterov": config.momentum > 0}
-    return torch.optim.SGD(parameters, **shared, **momentum)  # type: ignore[arg-type]
-
-
 def _parallel(config: TrainConfig, processes: Processes, model: nn.Module) -> nn.Module:
     """Return the network as it is stepped: shared by processes, and compiled, on request."""
     network = model
@@ -324,61 +312,3 @@ def _recorder(config: TrainConfig, loaders: Loaders, model: nn.Module, example: 
         dataset=loaders.dataset,
         seed=config.seed,
     )
-
-
-def train_step(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    images: Float[Tensor, "b c h w"],
-    labels: Int64[Tensor, " b"],
-    autocast: torch.autocast,
-    *,
-    smoothing: float = 0.0,
-    parts: int = 1,
-    weight: float | None = None,
-) -> Float[Tensor, ""]:
-    """Take one step, the forward passes under `autocast`, without waiting for the device.
-
-    Parameters
-    ----------
-    smoothing
-        Label smoothing.
-    parts
-        Split the batch, and add up the gradients.
-    weight
-        Of each image in the loss; by default 1 / b. Under several processes, whose gradients are
-        averaged, it is their number divided by the images of all.
-
-    Returns
-    -------
-    Tensor
-        The loss: the weighted sum over the images.
-    """
-    loss_sum = torch.zeros((), device=images.device)
-    split = list(zip(images.chunk(parts), labels.chunk(parts), strict=True))
-    for number, (some, of_them) in enumerate(split):
-        share = 1 / len(labels) if weight is None else weight
-        waits = isinstance(model, DistributedDataParallel) and number < len(split) - 1
-        with model.no_sync() if waits else nullcontext():  # type: ignore[operator]
-            with autocast:
-                mean = F.cross_entropy(model(some), of_them, label_smoothing=smoothing)
-            loss = mean * (share * len(of_them))
-            loss.backward()
-        loss_sum += loss.detach()
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return loss_sum
-
-
-def top_accuracies(model: nn.Module, loader: Loader, processes: Processes) -> tuple[float, float]:
-    """Return the shares of images whose label scores highest, and among the five highest."""
-    right = torch.zeros(3, dtype=torch.int64, device=processes.device)  # top-1, top-5, images
-    with undisturbed(model):
-        for images, labels in loader:
-            logits: Float[Tensor, "b classes"] = model(images)
-            best = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
-            right[0] += best[:, 0].sum()
-            right[1] += best.sum()
-            right[2] += len(labels)
-    top1, top5, count = processes.summed(right).tolist()
-    return top1 / count, top5 / count

@@ -15,7 +15,7 @@ import stripe
 from stripe.experiments.constants import constants_at_inference
 from stripe.stats import channel_moments
 from stripe.train import TrainConfig, train
-from stripe.train.loop import make_optimizer, train_step
+from stripe.train.step import make_optimizer, train_step
 
 OFF = torch.autocast("cpu", torch.bfloat16, enabled=False)
 

@@ -21,6 +21,7 @@ import stripe
 from stripe.errors import StripeError
 from stripe.train import TrainConfig, loop, train
 from stripe.train.checkpoint import finished_epochs, latest_checkpoint
+from stripe.train.step import train_step
 
 #: Kills of one run after another; twenty were tried by hand.
 KILLS = int(os.environ.get("STRIPE_KILLS", "3"))
@@ -103,7 +104,7 @@ def test_stopped_in_the_middle_of_an_epoch(
     train(whole, progress=False)
     stopped = replace(whole, out=tmp_path / "stopped")
     taken = iter(range(100))
-    step_of = loop.train_step
+    step_of = train_step
 
     def terminated(*args: Any, **options: Any) -> torch.Tensor:
         if next(taken) == step:
