@@ -1,6 +1,12 @@
 """A loader for data that does not fit in memory: images are read while the network trains."""
 
+import atexit
+import ctypes
+import functools
+import multiprocessing
+import os
 import signal
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,16 +88,18 @@ class StreamLoader:
         self.classes: tuple[str, ...] = tuple(self.data.classes)
         self.images = len(self.data) if limit is None else min(limit, len(self.data))
         self._batches = _Batches(self.images, batch_size, augment, share, self.generator)
-        self._loader = DataLoader(
+        self._open = functools.partial(
+            DataLoader,
             _Drawn(self.data),
             batch_sampler=self._batches,
             num_workers=workers,
             collate_fn=_Collate(size),
-            worker_init_fn=_leave_signals_to_the_main_process,
+            worker_init_fn=functools.partial(_outlive_signals, _leaving()),
             pin_memory=self.device.type == "cuda",
             persistent_workers=workers > 0,
             generator=torch.Generator().manual_seed(seed),  # of the workers, which draw nothing
         )
+        self._loader = self._open()
         mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
         self._scale = (1 / (255 * std)).view(1, -1, 1, 1).to(self.device)
         self._shift = (-mean / std).view(1, -1, 1, 1).to(self.device)
@@ -112,11 +120,16 @@ class StreamLoader:
     def _read(self) -> Iterator[Any]:
         try:
             yield from self._loader
+            return
         except (
             DataError
         ) as error:  # a worker's comes with its traceback; the last line is the error
-            said = str(error).strip().splitlines()[-1]
-            raise DataError(said.removeprefix("stripe.errors.DataError: ")) from error
+            said = str(error).strip().splitlines()[-1].removeprefix("stripe.errors.DataError: ")
+            traceback.clear_frames(error.__traceback__)
+        # Now nothing holds the workers, which end with their loader. Left to the collector of
+        # cycles, they would not hear that they are to end.
+        self._loader = self._open()
+        raise DataError(said)
 
 
 def split_folder(root: Path, split: str) -> Path:
@@ -204,7 +217,21 @@ class _Collate:
         )
 
 
-def _leave_signals_to_the_main_process(_: int) -> None:
+@functools.cache
+def _leaving() -> Any:
+    """Return a flag, shared with the workers, that is set when the main process exits."""
+    flag = multiprocessing.RawValue(ctypes.c_bool, False)
+    # Runs before the handler of multiprocessing, which sends SIGTERM to workers and waits for them.
+    atexit.register(setattr, flag, "value", True)
+    return flag
+
+
+def _outlive_signals(leaving: Any, _: int) -> None:
     """Let a worker outlive a signal to the whole group, until the main process has saved."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+
+    def leave(*_: object) -> None:
+        if leaving.value:
+            os._exit(0)  # as torch's own handler does, which this one replaces
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, leave)

@@ -1,5 +1,9 @@
 """Images that are read while the network trains."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -79,3 +83,36 @@ def test_images_do_not_depend_on_workers_and_a_share_may_be_empty(root: Path) ->
     assert all(torch.equal(a[0], b[0]) for a, b in zip(alone, helped, strict=True))
     shared = StreamLoader(root, "train", 3, workers=0, share=(1, 2), **options)  # type: ignore[arg-type]
     assert [batch[0].shape for batch in shared][-1] == (0, 3, 16, 16)  # 7 images: the last is alone
+
+
+def test_workers_outlive_a_signal_but_not_the_main_process(root: Path) -> None:
+    """A group is asked to stop; the main process reads on, and exits with its loader alive."""
+    code = f"""
+import os, signal
+from pathlib import Path
+from stripe.data import StreamLoader
+
+def stop(*_): print("asked", flush=True)
+
+signal.signal(signal.SIGTERM, stop)
+loader = StreamLoader(Path({str(root)!r}), "train", 1, size=16, workers=2)
+batches = iter(loader)
+next(batches)
+os.killpg(0, signal.SIGTERM)
+print(1 + sum(1 for _ in batches), flush=True)
+os.kept = loader
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        told, errors = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert told.split() == ["asked", "7"]
+    assert (process.returncode, errors) == (0, "")
