@@ -30,7 +30,7 @@ class Progress:
     batch
         Steps taken in the next one.
     loss_sum
-        Of the losses of these steps.
+        Of the losses of these steps, over all processes.
     seconds
         That these steps took.
     history
@@ -38,8 +38,10 @@ class Progress:
     optimizer
         State of the optimizer.
     generators
-        States of random generators: "torch" and, on a GPU, "cuda"; "loader", as it was when the
+        States of the random generators that all processes share: "loader", as it was when the
         epoch began; "noise".
+    of_processes
+        For each process, the states of its own: "torch" and, on a GPU, "cuda".
     """
 
     epoch: int = 0
@@ -49,6 +51,7 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
     optimizer: dict[str, Any] = field(default_factory=dict)
     generators: dict[str, Tensor] = field(default_factory=dict)
+    of_processes: list[dict[str, Tensor]] = field(default_factory=list)
 
 
 def save_checkpoint(folder: Path, model: nn.Module, progress: Progress) -> None:

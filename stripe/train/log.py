@@ -21,8 +21,11 @@ def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
 
 
 @contextmanager
-def tensorboard(folder: Path | None) -> Iterator[Any]:
-    """Open a writer of TensorBoard's, or None where there is no folder."""
+def tensorboard(folder: Path | None, epoch: int) -> Iterator[Any]:
+    """Open a writer of TensorBoard's, or None where there is no folder.
+
+    What a killed run wrote after `epoch`, and a resumed one writes again, is left out.
+    """
     if folder is None:
         yield None
         return
@@ -33,7 +36,7 @@ def tensorboard(folder: Path | None) -> Iterator[Any]:
             "tensorboard=True needs the package tensorboard, which is not installed; pip install "
             "'stripe-attention[tensorboard]'"
         ) from error
-    writer: Any = SummaryWriter(str(folder))
+    writer: Any = SummaryWriter(str(folder), purge_step=epoch + 1)
     try:
         yield writer
     finally:

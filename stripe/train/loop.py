@@ -32,7 +32,10 @@ from stripe.train.processes import Processes, joined
 from stripe.train.run import open_run
 from stripe.train.schedule import learning_rate
 from stripe.train.step import make_optimizer, top_accuracies, train_step
-from stripe.train.stop import Stop, stoppable
+from stripe.train.stop import Stop, leave, stoppable
+
+#: Steps after which several processes ask each other whether one of them is to stop.
+ASK_EVERY = 10
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,8 @@ def train(
     weights in `model.safetensors`, a checkpoint and, on request, `recording/` in `config.out`. A
     checkpoint is written after every epoch, and where Ctrl-C or SIGTERM stops the run.
 
-    Under torchrun all processes train one network, each on its share of every batch.
+    Under torchrun all processes train one network, each on its share of every batch. A signal to
+    one of them stops all at the same step, within ten; while the network is tested it waits.
 
     Parameters
     ----------
@@ -96,7 +100,8 @@ def train(
         The run.
     resume
         Go on from the last checkpoint in `config.out`, if there is one: on a CPU the result is that
-        of an uninterrupted run, bit for bit. A finished run is not trained again.
+        of an uninterrupted run, bit for bit, under as many processes as before. A finished run is
+        not trained again.
     model
         Train this network, in place, instead of building the one that `config` names.
     progress
@@ -173,17 +178,20 @@ def _train(
                 generator.set_state(at.generators["loader"])
                 if noise is not None:
                     noise.load_state_dict({"generator": at.generators["noise"]})
-                if main:
-                    torch.set_rng_state(at.generators["torch"])
-                if main and device.type == "cuda":
-                    torch.cuda.set_rng_state(at.generators["cuda"], device)
+                if processes.rank < len(at.of_processes):  # there may be more of them than before
+                    mine = at.of_processes[processes.rank]
+                    torch.set_rng_state(mine["torch"])
+                    if device.type == "cuda":
+                        torch.cuda.set_rng_state(mine["cuda"], device)
 
         network = _parallel(config, processes, model)
         autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
         batches = len(loaders.train)
         steps = config.epochs * batches
         board = stack.enter_context(
-            tensorboard(config.out / "tensorboard" if config.tensorboard and main else None)
+            tensorboard(
+                config.out / "tensorboard" if config.tensorboard and main else None, at.epoch
+            )
         )
         often = 0.1 if sys.stderr.isatty() else 10.0  # seconds; a log file wants fewer lines
         bar = stack.enter_context(
@@ -212,9 +220,10 @@ def _train(
         def save() -> None:
             """Write down where the run is."""
             at.optimizer = optimizer.state_dict()
-            at.generators["torch"] = torch.get_rng_state()
+            mine = {"torch": torch.get_rng_state()}
             if device.type == "cuda":
-                at.generators["cuda"] = torch.cuda.get_rng_state(device)
+                mine["cuda"] = torch.cuda.get_rng_state(device)
+            at.of_processes = processes.gathered(mine)
             if noise is not None:
                 at.generators["noise"] = noise.state_dict()["generator"]
             if main:
@@ -226,7 +235,9 @@ def _train(
             at.generators["loader"] = generator.get_state()
             started = time.perf_counter() - at.seconds
             # Read once an epoch, so that no step waits for the device.
-            loss_sum = torch.tensor(at.loss_sum, dtype=torch.float64, device=device)
+            loss_sum = torch.tensor(
+                at.loss_sum if main else 0.0, dtype=torch.float64, device=device
+            )
             network.train()
             for number, (images, labels) in enumerate(loaders.train):
                 if number < at.batch:  # taken before the run was stopped
@@ -250,12 +261,13 @@ def _train(
                     )
                     loss_sum += loss * (total / processes.count)
                 bar.update(total)
-                if stop.signal is not None:
+                asks = processes.count == 1 or (number + 1) % ASK_EVERY == 0
+                if asks and (asked := processes.agree(stop.signal)):
                     at.batch = number + 1
-                    at.loss_sum = loss_sum.item()
+                    at.loss_sum = processes.summed(loss_sum).item()
                     at.seconds = time.perf_counter() - started
                     save()
-                    stop.obey()
+                    leave(asked)
             seconds = time.perf_counter() - started
             train_loss = processes.summed(loss_sum).item() / loaders.train_images
 
@@ -279,9 +291,10 @@ def _train(
             if board is not None:
                 for name in ("lr", "train_loss", "test_accuracy", "test_top5"):
                     board.add_scalar(name, at.history[-1][name], at.epoch)
+                board.flush()
             bar.set_postfix(loss=f"{train_loss:.3f}", test=f"{top1:.3f}")
-            if stop.signal is not None and at.epoch < config.epochs:
-                stop.obey()
+            if at.epoch < config.epochs and (asked := processes.agree(stop.signal)):
+                leave(asked)
 
         if main:
             save_weights(config.out / WEIGHTS, model)

@@ -36,6 +36,22 @@ class Processes:
             for buffer in model.buffers():
                 distributed.broadcast(buffer, 0)
 
+    def agree(self, signal: int | None) -> int | None:
+        """Return the signal that any of the processes got, if one did; all of them get to know."""
+        if self.count == 1:
+            return signal
+        asked = torch.tensor(signal or 0)  # on the host, so that no device is waited for
+        distributed.all_reduce(asked, distributed.ReduceOp.MAX)
+        return int(asked) or None
+
+    def gathered(self, state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+        """Return what each process holds, by rank."""
+        if self.count == 1:
+            return [state]
+        states: list[dict[str, Tensor]] = [{} for _ in range(self.count)]
+        distributed.all_gather_object(states, state)
+        return states
+
     def wait(self) -> None:
         """Wait until every process is here."""
         if self.count > 1:
@@ -55,7 +71,7 @@ def joined(device: str) -> Iterator[Processes]:
     if resolved.type == "cuda":
         resolved = resolve_device(f"cuda:{os.environ['LOCAL_RANK']}")
         torch.cuda.set_device(resolved)
-    distributed.init_process_group("nccl" if resolved.type == "cuda" else "gloo")
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if resolved.type == "cuda" else "gloo")
     try:
         yield Processes(distributed.get_rank(), distributed.get_world_size(), resolved)
     finally:

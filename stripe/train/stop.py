@@ -5,10 +5,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 
 class Stop:
-    """Whether somebody asked the run to stop, and how to do so."""
+    """Whether somebody asked the run to stop, and by which signal."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -19,12 +20,12 @@ class Stop:
             raise KeyboardInterrupt
         self.signal = number
 
-    def obey(self) -> None:
-        """Leave as the signal would have."""
-        if self.signal == signal.SIGINT:
-            raise KeyboardInterrupt
-        if self.signal is not None:
-            raise SystemExit(128 + self.signal)
+
+def leave(number: int) -> NoReturn:
+    """Leave as the signal would have made the process leave."""
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import stripe
@@ -121,6 +122,53 @@ def test_stopped_in_the_middle_of_an_epoch(
     assert last.name == f"epoch={step // 10:05d}-batch={step % 10 + 1:07d}"
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     train(stopped, resume=True, progress=False)
+    assert_equal_runs(whole.out, stopped.out)
+
+
+@pytest.mark.parametrize("attention", ["dia", "se"])
+def test_a_streamed_run_with_dropout_stopped_in_the_middle(
+    attention: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three steps an epoch, of images that workers read and crop; DIA shares its module."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for number in range(6):
+            folder = tmp_path / "set" / split / f"class{number % 2}"
+            folder.mkdir(parents=True, exist_ok=True)
+            pixels = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+    whole = TrainConfig(
+        backbone="resnet11",
+        attention=attention,
+        dataset=f"folder:{tmp_path / 'set'}",
+        image_size=32,
+        epochs=2,
+        batch_size=2,
+        record=True,
+        record_images=2,
+        noise="random:0.1,0.1",
+        out=tmp_path / "whole",
+    )
+
+    def network() -> torch.nn.Module:
+        model = stripe.build("resnet11", attention=attention, num_classes=2, seed=0)
+        model.fc = torch.nn.Sequential(torch.nn.Dropout(0.5), model.get_submodule("fc"))
+        return model
+
+    train(whole, model=network(), progress=False)
+    stopped = replace(whole, out=tmp_path / "stopped")
+    taken = iter(range(100))
+
+    def terminated(*args: Any, **options: Any) -> torch.Tensor:
+        if next(taken) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return train_step(*args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "train_step", terminated)
+        with pytest.raises(SystemExit):
+            train(stopped, model=network(), progress=False)
+    train(stopped, model=network(), resume=True, progress=False)
     assert_equal_runs(whole.out, stopped.out)
 
 
