@@ -13,6 +13,7 @@ from torch import nn
 
 from stripe.asr import Gated
 from stripe.attention import SE
+from stripe.cli import main
 from stripe.recording import Gate, Header, RecordingWriter
 from stripe.recording.schema import gate_column, input_column
 
@@ -37,6 +38,23 @@ def small_model() -> nn.Sequential:
         nn.Flatten(),
         nn.Linear(4, 3),
     )
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Return a function that runs a command and gives its exit code and what it said."""
+
+    def run(*arguments: object) -> tuple[int, str]:
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        else:
+            code = 0
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    return run
 
 
 @pytest.fixture

@@ -12,27 +12,9 @@ import pytest
 import torch
 
 import stripe
-from stripe.cli import main
 from stripe.gradcam import MeanCam
 
 FIGURES = Path(__file__).parents[1] / "figures" / "gallery"
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    """Return a function that runs a command and gives its exit code and what it said."""
-
-    def run(*arguments: object) -> tuple[int, str]:
-        try:
-            main([str(argument) for argument in arguments])
-        except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-        else:
-            code = 0
-        said = capsys.readouterr()
-        return code, said.out + said.err
-
-    return run
 
 
 def is_png(path: Path) -> bool:

@@ -196,6 +196,18 @@ def plot_noise_bound(table: Source, *tables: Path, out: Picture) -> None:
     _save("noise_bound", {file.stem: _csv(file) for file in files}, out)
 
 
+@plot_app.command(name="batch-dial", alias="batch_dial")
+def plot_batch_dial(table: Source, *, out: Picture) -> None:
+    """Draw how much batch mates change an image, by the size of the batch.
+
+    Parameters
+    ----------
+    table
+        The dial.csv of `stripe style compare`.
+    """
+    _save("batch_dial", _csv(table), out)
+
+
 @plot_app.command(name="style-grid", alias="style_grid")
 def plot_style_grid(folder: Source, *, out: Picture) -> None:
     """Draw pictures in a grid (Figure 5).

@@ -2,13 +2,14 @@
 
 import os
 import sys
-from dataclasses import field, fields, make_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from stripe.cli.app import Json, app, print_json, print_table
+from stripe.cli.settings import given_of, options_of
 from stripe.errors import StripeError
 from stripe.train.config import TrainConfig
 
@@ -16,25 +17,7 @@ if TYPE_CHECKING:
     from stripe.train import TrainResult
 
 
-def _shown(default: Any) -> Parameter:
-    """Return an option whose help shows what a run has without recipe or file."""
-    return Parameter(show_default=lambda _: default, negative_iterable=())
-
-
-def _options() -> Any:
-    """Make a class of the fields of a configuration, each of which is given or None."""
-    hints: dict[str, Any] = get_type_hints(TrainConfig)
-    options = [
-        (one.name, Annotated[hints[one.name] | None, _shown(one.default)], field(default=None))
-        for one in fields(TrainConfig)
-    ]
-    made = make_dataclass("Overrides", options, kw_only=True, frozen=True)
-    # Where it was made matters: classes of the module "types" are taken for plain values.
-    made.__module__, made.__doc__ = __name__, TrainConfig.__doc__
-    return Parameter(name="*")(made)
-
-
-_Overrides: Any = _options()
+_Overrides: Any = options_of(TrainConfig)
 
 
 @app.command
@@ -62,8 +45,7 @@ def train(
     resume
         Go on from the last checkpoint in --out, if there is one; a finished run is left alone.
     """
-    given = {name: value for name, value in vars(overrides).items() if value is not None}
-    given = {name: None if value == "none" else value for name, value in given.items()}
+    given = given_of(overrides)
     out = given.get("out", TrainConfig.out)
     if resume and not (recipe or config or set(given) - {"out"} or (out / "config.json").exists()):
         raise StripeError(f"{out} holds no run to resume; give its directory with --out")
@@ -126,9 +108,9 @@ def _base(recipe: str | None, config: Path | None, resumed: Path | None) -> Trai
     if recipe is not None:
         return recipe_of(recipe)
     if config is not None:
-        return replace(read_config(config), out=TrainConfig.out)
+        return replace(read_config(config, TrainConfig), out=TrainConfig.out)
     if resumed is not None and (resumed / "config.json").exists():
-        return read_config(resumed / "config.json")
+        return read_config(resumed / "config.json", TrainConfig)
     return TrainConfig()
 
 

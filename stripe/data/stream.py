@@ -1,11 +1,6 @@
 """A loader for data that does not fit in memory: images are read while the network trains."""
 
-import atexit
-import ctypes
 import functools
-import multiprocessing
-import os
-import signal
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +14,7 @@ from torchvision.transforms import v2
 
 from stripe.data.device_loader import Batch
 from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD, class_folders
+from stripe.data.workers import outliving_signals
 from stripe.errors import DataError
 
 #: Names under which a split of a data set is looked for.
@@ -94,7 +90,7 @@ class StreamLoader:
             batch_sampler=self._batches,
             num_workers=workers,
             collate_fn=_Collate(size),
-            worker_init_fn=functools.partial(_outlive_signals, _leaving()),
+            worker_init_fn=outliving_signals(),
             pin_memory=self.device.type == "cuda",
             persistent_workers=workers > 0,
             generator=torch.Generator().manual_seed(seed),  # of the workers, which draw nothing
@@ -215,23 +211,3 @@ class _Collate:
             torch.tensor(labels, dtype=torch.int64),
             torch.tensor(indices, dtype=torch.int64),
         )
-
-
-@functools.cache
-def _leaving() -> Any:
-    """Return a flag, shared with the workers, that is set when the main process exits."""
-    flag = multiprocessing.RawValue(ctypes.c_bool, False)
-    # Runs before the handler of multiprocessing, which sends SIGTERM to workers and waits for them.
-    atexit.register(setattr, flag, "value", True)
-    return flag
-
-
-def _outlive_signals(leaving: Any, _: int) -> None:
-    """Let a worker outlive a signal to the whole group, until the main process has saved."""
-
-    def leave(*_: object) -> None:
-        if leaving.value:
-            os._exit(0)  # as torch's own handler does, which this one replaces
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, leave)

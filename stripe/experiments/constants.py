@@ -8,7 +8,7 @@ import torch
 
 from stripe.gates import freeze
 from stripe.hooks import Recorder
-from stripe.train import train
+from stripe.train import TrainConfig, train
 from stripe.train.checkpoint import WEIGHTS, load_weights
 from stripe.train.device import resolve_device
 from stripe.train.loaders import open_loaders, still_training_images
@@ -76,7 +76,7 @@ def constants_at_inference(
     ----------
     Section 6 (1).
     """
-    config = replace(read_config(run / "config.json"), device=device)
+    config = replace(read_config(run / "config.json", TrainConfig), device=device)
     tuning = replace(
         config,
         out=out / "fine-tuned",

@@ -21,6 +21,7 @@ from stripe.data.stream import split_folder
 from stripe.errors import ModelError, StripeError
 from stripe.gates import freeze, undisturbed
 from stripe.gates.unwrap import unwrapped
+from stripe.train.config import TrainConfig
 from stripe.train.loaders import open_loaders
 from stripe.train.loop import build_model
 from stripe.train.processes import Processes
@@ -139,7 +140,7 @@ def dataset_of(model: str) -> str | None:
 
 
 def _of_run(run: Path) -> nn.Module:
-    config = read_config(run / "config.json")
+    config = read_config(run / "config.json", TrainConfig)
     one = Processes(0, 1, torch.device("cpu"))
     return build_model(config, open_loaders(config, one))
 

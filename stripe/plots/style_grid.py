@@ -1,19 +1,28 @@
 """Pictures in a grid: contents down, methods across."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
 from stripe.errors import StripeError
-from stripe.plots.axes import axes_or_new
+from stripe.plots.axes import COLUMN_WIDTH, axes_or_new
+
+#: Inches: a line below a picture, and the title above the first row.
+_LINE, _TITLE = 0.105, 0.2
+#: Letters of a note that fit in a column.
+_NOTE = 60
 
 
 def style_grid(
     data: Mapping[str, Sequence[np.ndarray]],
     *,
     rows: Sequence[str] | None = None,
+    captions: Mapping[str, Sequence[str]] | None = None,
+    note: str | None = None,
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
@@ -26,6 +35,10 @@ def style_grid(
         top to bottom: each (H, W, 3) or (H, W), as bytes or as floats from 0 to 1.
     rows
         Names of the rows.
+    captions
+        From the title of a column to what stands below each of its pictures.
+    note
+        Below all of them.
     ax
         Axes to draw in; by default new ones.
     **kwargs
@@ -39,7 +52,7 @@ def style_grid(
     Raises
     ------
     StripeError
-        If there is no picture, or the columns differ in length.
+        If there is no picture, or the columns or captions differ in length.
 
     References
     ----------
@@ -51,19 +64,39 @@ def style_grid(
     count = next(iter(counts.values()))
     if rows is not None and len(rows) != count:
         raise StripeError(f"each of {count} rows needs a name, got {len(rows)}")
-    ax = axes_or_new(ax, height=3.2 * count / len(data) + 0.2)
+    below = {} if captions is None else captions
+    if bad := [title for title, texts in below.items() if len(texts) != counts.get(title)]:
+        raise StripeError(f"each picture of a column needs a caption, and those of {bad[0]} do not")
+    lines = max((text.count("\n") + 1 for texts in below.values() for text in texts), default=0)
+    side, room = 0.94 * COLUMN_WIDTH / len(data), _LINE * (lines + 0.5 * bool(lines))  # inches
+    noted = textwrap.wrap(note or "", _NOTE)
+    ax = axes_or_new(ax, height=count * (side + room) + _TITLE + _LINE * len(noted))
     ax.set_axis_off()
     width, height = 1 / len(data), 1 / count
+    share = 0.96 * side / (side + room)
     for row in range(count):
         for column, (title, pictures) in enumerate(data.items()):
-            place = (column * width, 1 - (row + 1) * height, 0.96 * width, 0.96 * height)
+            place = (column * width, 1 - (row + share) * height, 0.96 * width, share * height)
             panel = ax.inset_axes(place)
             whole = {"vmin": 0, "vmax": 255 if np.asarray(pictures[row]).dtype == np.uint8 else 1}
             style = {"cmap": "gray", "interpolation": "antialiased", **whole, **kwargs}
             panel.imshow(pictures[row], **style)
             panel.set(xticks=[], yticks=[])
+            if title in below:
+                panel.set_xlabel(
+                    below[title][row], fontsize=plt.rcParams["xtick.labelsize"], labelpad=2
+                )
             if row == 0:
                 panel.set_title(title)
             if column == 0 and rows is not None:
                 panel.set_ylabel(rows[row])
+    if noted:
+        ax.text(
+            0,
+            -0.02,
+            "\n".join(noted),
+            transform=ax.transAxes,
+            va="top",
+            fontsize=plt.rcParams["xtick.labelsize"],
+        )
     return ax

@@ -1,25 +1,17 @@
 """What a training run is, in full."""
 
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
-
-from beartype import BeartypeConf
-from beartype.door import is_bearable
+from typing import ClassVar, Literal
 
 from stripe.errors import StripeError
-from stripe.registry import listed
 from stripe.robustness.noise_spec import NoiseSpec
-
-#: Fields that say where and how a run happens, and do not change what comes out of it.
-INCIDENTAL = ("device", "data_root", "download", "workers", "tensorboard", "out")
+from stripe.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
+class TrainConfig(Settings):
     """Everything that decides a training run.
 
     Parameters
@@ -101,6 +93,22 @@ class TrainConfig:
         If a value is out of range or of a wrong type; the message says what is allowed.
     """
 
+    LEAST: ClassVar[Mapping[str, float]] = {
+        **dict.fromkeys(("epochs", "batch_size", "record_images", "accumulate", "copies"), 1),
+        **dict.fromkeys(("seed", "padding", "workers", "warmup", "weight_decay", "momentum"), 0),
+        **dict.fromkeys(("label_smoothing", "lr", "gamma"), 0),
+        "image_size": 8,
+    }
+    MOST: ClassVar[Mapping[str, float]] = {
+        "warmup": 1,
+        "label_smoothing": 1,
+        "momentum": 1,
+        "seed": 2**63 - 1,
+    }
+    INCIDENTAL: ClassVar[tuple[str, ...]] = (
+        *("device", "data_root", "download", "workers", "tensorboard", "out"),
+    )
+
     backbone: str = "resnet20"
     attention: str | None = "se"
     asr: str | None = None
@@ -135,31 +143,9 @@ class TrainConfig:
     out: Path = Path("runs/train")
 
     def __post_init__(self) -> None:
-        for name, hint in get_type_hints(type(self)).items():
-            value = getattr(self, name)
-            if get_origin(hint) is Literal and value not in get_args(hint):
-                allowed = ", ".join(get_args(hint))
-                raise StripeError(f"{name} is one of {allowed}, got {value!r}")
-            # Of a tuple only some entries are looked at, so each is looked at by itself.
-            entries = value if get_origin(hint) is tuple and isinstance(value, tuple) else (value,)
-            of_entry = get_args(hint)[0] if entries is value else hint
-            if not all(
-                is_bearable(entry, of_entry, conf=_INTEGERS_ARE_NUMBERS) for entry in entries
-            ):
-                expected = getattr(hint, "__name__", str(hint)) if hint in _PLAIN else str(hint)
-                raise StripeError(f"{name} must be {expected}, got {value!r}")
-            if isinstance(value, bool) and hint is not bool:
-                raise StripeError(f"{name} must be a number, got {value!r}")
-            if isinstance(value, float) and not math.isfinite(value):
-                raise StripeError(f"{name} must be finite, got {value!r}")
+        self.check()
         if not all(0 <= share <= 1 for share in self.decay_at):
             raise StripeError(f"decay_at holds shares of the run, 0 to 1, got {self.decay_at}")
-        for name, least in _LEAST.items():
-            if getattr(self, name) < least:
-                raise StripeError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        for name, most in _MOST.items():
-            if getattr(self, name) > most:
-                raise StripeError(f"{name} must be at most {most}, got {getattr(self, name)}")
         if self.accumulate > self.batch_size:
             raise StripeError(
                 f"accumulate must be at most batch_size, {self.batch_size}, got {self.accumulate}"
@@ -168,47 +154,3 @@ class TrainConfig:
             NoiseSpec.parse(self.noise)
             if self.compile:
                 raise StripeError("noise and compile do not go together; leave one of them out")
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON holds them; `from_json` reads them."""
-        resolved: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
-        return resolved
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "TrainConfig":
-        """Read a configuration, as `config.json` of a run holds it.
-
-        Raises
-        ------
-        StripeError
-            If there is an unknown field, or one of a wrong type.
-        """
-        known = {field.name for field in fields(cls)}
-        if unknown := set(values) - known - {"command", "versions"}:
-            raise StripeError(
-                f"a configuration has the fields {listed(sorted(known))}; got "
-                f"{', '.join(sorted(unknown))} as well"
-            )
-        given = {name: value for name, value in values.items() if name in known}
-        for name in ("data_root", "out"):
-            if isinstance(given.get(name), str):
-                given[name] = Path(given[name])
-        if isinstance(given.get("decay_at"), list):
-            given["decay_at"] = tuple(given["decay_at"])
-        return cls(**given)
-
-    def differences(self, other: "TrainConfig") -> list[str]:
-        """Return the fields in which two runs differ, those left out that change no result."""
-        mine, theirs = self.to_json(), other.to_json()
-        return [name for name in mine if name not in INCIDENTAL and mine[name] != theirs[name]]
-
-
-_INTEGERS_ARE_NUMBERS = BeartypeConf(is_pep484_tower=True)
-_PLAIN = (int, float, bool, str, Path)
-_LEAST = {
-    **dict.fromkeys(("epochs", "batch_size", "record_images", "accumulate", "copies"), 1),
-    **dict.fromkeys(("seed", "padding", "workers", "warmup", "weight_decay", "momentum"), 0),
-    **dict.fromkeys(("label_smoothing", "lr", "gamma"), 0),
-    "image_size": 8,
-}
-_MOST = {"warmup": 1, "label_smoothing": 1, "momentum": 1, "seed": 2**63 - 1}

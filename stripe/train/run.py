@@ -2,14 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from stripe.errors import StripeError
-from stripe.train.config import TrainConfig
+from stripe.settings import Settings
 from stripe.versions import command_line, library_versions
 
+S = TypeVar("S", bound=Settings)
 
-def open_run(config: TrainConfig, *, resume: bool) -> None:
+
+def open_run(config: Settings, *, resume: bool) -> None:
     """Make the directory of a run and write down what it is; or find there what it was.
 
     Raises
@@ -19,7 +21,7 @@ def open_run(config: TrainConfig, *, resume: bool) -> None:
     """
     file = config.out / "config.json"
     if resume and file.exists():
-        if differs := config.differences(read_config(file)):
+        if differs := config.differences(read_config(file, type(config))):
             raise StripeError(
                 f"{config.out} is a run of other settings, in {', '.join(differs)}; resume it with "
                 "those that it had, or choose another --out"
@@ -42,7 +44,7 @@ def open_run(config: TrainConfig, *, resume: bool) -> None:
         ) from error
 
 
-def read_config(file: Path) -> TrainConfig:
+def read_config(file: Path, kind: type[S]) -> S:
     """Return the settings that a `config.json` holds."""
     try:
         values: Any = json.loads(file.read_text())
@@ -52,4 +54,4 @@ def read_config(file: Path) -> TrainConfig:
         ) from error
     if not isinstance(values, dict):
         raise StripeError(f"{file} must hold a JSON object, got {values!r}")
-    return TrainConfig.from_json(values)
+    return kind.from_json(values)

@@ -114,14 +114,14 @@ def test_a_saved_configuration_is_the_same_again(tmp_path: Path) -> None:
     config = recipe("stl10/vgg19", asr="srm", noise="random:0.3,0.3,per=layer", out=tmp_path / "r")
     open_run(config, resume=False)
     file = config.out / "config.json"
-    assert asdict(read_config(file)) == asdict(config)
+    assert asdict(read_config(file, TrainConfig)) == asdict(config)
     values: dict[str, Any] = json.loads(file.read_text())
     file.write_text(json.dumps({**values, "momentun": 0.5}))
     with pytest.raises(StripeError, match="got momentun as well"):
-        read_config(file)
+        read_config(file, TrainConfig)
     file.write_text("[1]")
     with pytest.raises(StripeError, match="must hold a JSON object"):
-        read_config(file)
+        read_config(file, TrainConfig)
     file.write_text("{")
     with pytest.raises(StripeError, match="missing or damaged"):
-        read_config(file)
+        read_config(file, TrainConfig)

@@ -1,0 +1,33 @@
+"""The fields of settings as options of a command."""
+
+from dataclasses import field, fields, make_dataclass
+from typing import Annotated, Any, get_type_hints
+
+from cyclopts import Parameter
+
+from stripe.settings import Settings
+
+
+def options_of(kind: type[Settings], *, without: tuple[str, ...] = ()) -> Any:
+    """Make a class of the fields of settings, each of which is given or None, for a command."""
+    hints: dict[str, Any] = get_type_hints(kind)
+    chosen = [one for one in fields(kind) if one.name not in without]  # type: ignore[arg-type]
+    options = [
+        (one.name, Annotated[hints[one.name] | None, _shown(one.default)], field(default=None))
+        for one in chosen
+    ]
+    made = make_dataclass(f"{kind.__name__}Options", options, kw_only=True, frozen=True)
+    # Where it was made matters: classes of the module "types" are taken for plain values.
+    made.__module__, made.__doc__ = __name__, kind.__doc__
+    return Parameter(name="*")(made)
+
+
+def given_of(options: Any) -> dict[str, Any]:
+    """Return the options that were given; "none" is no value."""
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    return {name: None if value == "none" else value for name, value in given.items()}
+
+
+def _shown(default: Any) -> Parameter:
+    """Return an option whose help shows what a run has without recipe or file."""
+    return Parameter(show_default=lambda _: default, negative_iterable=())

@@ -1,0 +1,196 @@
+"""Commands of style transfer under batch noise."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from stripe.cli.app import Json, Seed, app, print_json
+from stripe.cli.settings import given_of, options_of
+from stripe.errors import DataError, StripeError
+from stripe.style.config import StyleConfig
+
+if TYPE_CHECKING:
+    from stripe.style import Comparison
+
+style_app = App(name="style", help="Style transfer under batch noise (Figures 5, 19 to 21).")
+app.command(style_app)
+
+_Options: Any = options_of(StyleConfig)
+_Shared: Any = options_of(StyleConfig, without=("variant", "out"))
+Resume = Annotated[bool, Parameter(negative=(), help="Go on with what is in --out.")]
+Draws = Annotated[int, Parameter(help="How often batch mates are drawn, at every batch size.")]
+
+
+@style_app.command
+def train(*, options: _Options = _Options(), resume: Resume = False) -> None:  # noqa: B008
+    """Train one style network: instance norm, batch norm, or batch norm with ASR.
+
+    A resumed run keeps the settings that it had.
+    """
+    from stripe.style import train_style
+
+    given = given_of(options)
+    out = given.get("out", StyleConfig.out)
+    config = replace(_base(out, resume), **given)
+    with _interruptible(f"stripe style train --resume --out {out}"):
+        run = train_style(config, resume=resume)
+    print(run.history.tail(5).to_string(index=False, float_format="%.4g"))
+    print(f"\nrun  {out}, pictures in {out / 'samples'}")
+    print(f"use  stripe style apply {out} PHOTOGRAPH ... --out FOLDER")
+
+
+@style_app.command
+def apply(run: Path, *images: Path, out: Path, device: str = "auto") -> None:
+    """Stylise image files, and those of folders, at their own size.
+
+    Parameters
+    ----------
+    run
+        The directory of a finished run; ASR is folded away first.
+    images
+        Image files, or folders of them.
+    out
+        The folder for the results, PNG files of the same names.
+    device
+        auto, cpu, cuda or cuda:N.
+    """
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+    from tqdm.auto import tqdm
+
+    from stripe.style import open_style, stylise
+    from stripe.style.features import describe_features
+    from stripe.style.photographs import Photographs, as_bytes, as_image
+
+    files = [f for path in images for f in (Photographs(path).files if path.is_dir() else [path])]
+    if not files:
+        raise StripeError("apply needs image files or folders of them, got none")
+    if missing := [file for file in files if not file.exists()]:
+        raise DataError(f"{missing[0]} does not exist")
+    names = [file.stem for file in files]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise StripeError(f"{min(twice)} is the name of two images, which would be one file")
+    trained = open_style(run, device=device)
+    network = trained.folded()
+    config = trained.config
+    about = PngInfo()
+    about.add_text("Software", f"stripe style apply, variant {config.variant}, of {run}")
+    about.add_text("Comment", f"features: {describe_features(config.features, seed=config.seed)}")
+    out.mkdir(parents=True, exist_ok=True)
+    with _interruptible("stripe style apply ..."):
+        for file in tqdm(files, desc="style", unit=" images"):
+            (stylised,) = stylise(network, [as_image(file)])
+            target = out / f"{file.stem}.png"
+            if target.exists():
+                raise StripeError(f"{target} is there already; choose another --out")
+            Image.fromarray(as_bytes(stylised)).save(target, pnginfo=about)
+    print(f"{len(files)} images in {out}")
+
+
+@style_app.command
+def compare(
+    *,
+    options: _Shared = _Shared(),  # noqa: B008  # frozen
+    out: Path,
+    photographs: int = 3,
+    draws: Draws = 4,
+    resume: Resume = False,
+    json: Json = False,
+) -> None:
+    """Train the three variants, or go on with them, and draw what each makes of photographs.
+
+    Parameters
+    ----------
+    out
+        A new directory for the three runs, their pictures and tables; with --resume, one that has
+        some of them.
+    photographs
+        How many are shown.
+    """
+    given = given_of(options)
+    config = replace(_base(out / "in", resume), **given)
+    _compare(config, out, photographs, draws, resume=resume, json=json)
+
+
+@style_app.command
+def demo(
+    *,
+    out: Path = Path("runs/style-demo"),
+    steps: int = 250,
+    seed: Seed = 0,
+    device: str = "auto",
+    resume: Resume = False,
+    json: Json = False,
+) -> None:
+    """Compare the variants on photographs that come along, with features that nobody trained.
+
+    Parameters
+    ----------
+    out
+        A new directory for runs, pictures and tables.
+    steps
+        Of each of the three trainings.
+    device
+        auto, cpu, cuda or cuda:N.
+    """
+    config = StyleConfig(
+        features="random:16",
+        size=128,
+        width=16,
+        steps=steps,
+        style_weight=2.0,
+        variation_weight=0.2,
+        workers=0,
+        seed=seed,
+        device=device,
+    )
+    _compare(config, out, 3, 4, resume=resume, json=json)
+
+
+def _compare(
+    config: StyleConfig, out: Path, photographs: int, draws: int, *, resume: bool, json: bool
+) -> None:
+    from stripe.style import draw_comparison, train_and_compare
+
+    with _interruptible(f"the same command and --resume --out {out}"):
+        found = train_and_compare(config, out, photographs=photographs, draws=draws, resume=resume)
+    files = draw_comparison(found, config, out)
+    _tell(found, files, json)
+
+
+def _tell(found: "Comparison", files: list[Path], json: bool) -> None:
+    if json:
+        tables = {name: getattr(found, name).to_dict("records") for name in ("numbers", "dial")}
+        print_json({**tables, "files": [str(file) for file in files]})
+        return
+    print("\nThe mean over photographs (ssim and high_frequency against instance norm)\n")
+    means = found.numbers.drop(columns="photograph").groupby("variant", sort=False).mean()
+    print(means.to_string(float_format="%.4f"))
+    print("\nSpread of an image over batch mates, by batch size\n")
+    dial = found.dial.pivot(index="variant", columns="batch_size", values="spread")
+    print(dial.loc[means.index].to_string(float_format="%.4f"))
+    print(f"\nwritten  {', '.join(str(file) for file in files)}")
+
+
+def _base(run: Path, resume: bool) -> StyleConfig:
+    """Return the settings that options replace: those of a run that goes on, or the defaults."""
+    from stripe.train.run import read_config
+
+    file = run / "config.json"
+    settings = read_config(file, StyleConfig) if resume and file.exists() else StyleConfig()
+    return replace(settings, out=run)
+
+
+@contextmanager
+def _interruptible(again: str) -> Iterator[None]:
+    """Say how to go on where Ctrl-C or SIGTERM ends a command."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as stopped:
+        print(f"\ninterrupted; go on with: {again}", file=sys.stderr)
+        sys.exit(stopped.code if isinstance(stopped, SystemExit) else 130)

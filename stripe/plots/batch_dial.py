@@ -1,0 +1,48 @@
+"""How much the company of a batch changes an image, against its size."""
+
+from typing import Any
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+
+from stripe.plots.axes import axes_or_new
+from stripe.plots.choose import with_columns
+
+
+def batch_dial(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+    """Draw the spread of an image's output over random batch mates, one curve per variant.
+
+    Parameters
+    ----------
+    data
+        The dial of `stripe.style.compare`: columns variant, batch_size, and spread in [0, 1].
+    ax
+        Axes to draw on; by default new ones.
+    **kwargs
+        For every `Axes.plot`.
+
+    Returns
+    -------
+    Axes
+        `ax`, with batch sizes on a scale of powers of two.
+
+    Notes
+    -----
+    An image alone has no mates, so the spread is zero at a batch size of one.
+    """
+    data = with_columns(data, ["variant", "batch_size", "spread"], names=["variant"])
+    ax = axes_or_new(ax)
+    names = data["variant"].unique()
+    for colour, name in zip(sns.color_palette("colorblind", len(names)), names, strict=True):
+        rows = data[data["variant"] == name].sort_values("batch_size")
+        style = {"color": colour, "marker": "o", "markersize": 3, "linewidth": 1.2, **kwargs}
+        ax.plot(rows["batch_size"], rows["spread"], **{"label": name, **style})
+    sizes = sorted(data["batch_size"].unique())
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(sizes, labels=[str(size) for size in sizes])
+    ax.minorticks_off()
+    ax.set(xlabel="images per batch", ylabel="spread over batch mates")
+    ax.set_ylim(bottom=0)
+    ax.legend(frameon=False)
+    return ax

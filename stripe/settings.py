@@ -1,0 +1,97 @@
+"""Settings of a run: checked when they are made, and kept as JSON beside what came of them."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from beartype import BeartypeConf
+from beartype.door import is_bearable
+
+from stripe.errors import StripeError
+from stripe.registry import listed
+
+#: The kind of settings that a class method returns; `Self` is unknown to the checks of the tests.
+S = TypeVar("S", bound="Settings")
+
+
+class Settings:
+    """What frozen dataclasses of settings share.
+
+    A subclass names its fields' ranges in `LEAST` and `MOST`, and in `INCIDENTAL` those that say
+    where and how a run happens and do not change what comes out of it.
+    """
+
+    LEAST: ClassVar[Mapping[str, float]] = {}
+    MOST: ClassVar[Mapping[str, float]] = {}
+    INCIDENTAL: ClassVar[tuple[str, ...]] = ()
+
+    out: Path
+
+    def check(self) -> None:
+        """Raise a `StripeError` that says what is allowed if a field is of a wrong type or size."""
+        hints: dict[str, Any] = get_type_hints(type(self))
+        for field in fields(self):  # type: ignore[arg-type]  # subclasses are dataclasses
+            name, hint, value = field.name, hints[field.name], getattr(self, field.name)
+            if get_origin(hint) is Literal and value not in get_args(hint):
+                allowed = ", ".join(get_args(hint))
+                raise StripeError(f"{name} is one of {allowed}, got {value!r}")
+            # Of a tuple only some entries are looked at, so each is looked at by itself.
+            entries = value if get_origin(hint) is tuple and isinstance(value, tuple) else (value,)
+            of_entry = get_args(hint)[0] if entries is value else hint
+            if not all(
+                is_bearable(entry, of_entry, conf=_INTEGERS_ARE_NUMBERS) for entry in entries
+            ):
+                expected = getattr(hint, "__name__", str(hint)) if hint in _PLAIN else str(hint)
+                raise StripeError(f"{name} must be {expected}, got {value!r}")
+            if isinstance(value, bool) and hint is not bool:
+                raise StripeError(f"{name} must be a number, got {value!r}")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise StripeError(f"{name} must be finite, got {value!r}")
+        for name, least in self.LEAST.items():
+            if getattr(self, name) < least:
+                raise StripeError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        for name, most in self.MOST.items():
+            if getattr(self, name) > most:
+                raise StripeError(f"{name} must be at most {most}, got {getattr(self, name)}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON holds them; `from_json` reads them."""
+        values = asdict(self)  # type: ignore[call-overload]  # subclasses are dataclasses
+        resolved: dict[str, Any] = json.loads(json.dumps(values, default=str))
+        return resolved
+
+    @classmethod
+    def from_json(cls: type[S], values: Mapping[str, Any]) -> S:
+        """Read settings, as `config.json` of a run holds them.
+
+        Raises
+        ------
+        StripeError
+            If there is an unknown field, or one of a wrong type.
+        """
+        hints = get_type_hints(cls)
+        known = {field.name: hints[field.name] for field in fields(cls)}  # type: ignore[arg-type]
+        if unknown := set(values) - set(known) - {"command", "versions"}:
+            raise StripeError(
+                f"a configuration has the fields {listed(sorted(known))}; got "
+                f"{', '.join(sorted(unknown))} as well"
+            )
+        given = {name: value for name, value in values.items() if name in known}
+        for name, value in given.items():
+            if isinstance(value, str) and Path in (known[name], *get_args(known[name])):
+                given[name] = Path(value)
+            if isinstance(value, list) and get_origin(known[name]) is tuple:
+                given[name] = tuple(value)
+        return cls(**given)
+
+    def differences(self, other: "Settings") -> list[str]:
+        """Return the fields in which two runs differ, those left out that change no result."""
+        mine, theirs = self.to_json(), other.to_json()
+        return [n for n in mine if n not in self.INCIDENTAL and mine[n] != theirs[n]]
+
+
+_INTEGERS_ARE_NUMBERS = BeartypeConf(is_pep484_tower=True)
+_PLAIN = (int, float, bool, str, Path)

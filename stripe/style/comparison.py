@@ -1,0 +1,287 @@
+"""Three norms beside each other: pictures, numbers, and what batch mates do to an image."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from stripe.errors import StripeError
+from stripe.plots import batch_dial, paper_style, save_figure, style_grid
+from stripe.robustness import inject_noise
+from stripe.style.config import StyleConfig, Variant
+from stripe.style.features import describe_features, load_features
+from stripe.style.losses import losses, style_of
+from stripe.style.network import StyleNetwork
+from stripe.style.photographs import Photographs, as_bytes, in_unit_range, read_painting
+from stripe.style.train import StyleRun, stylise, train_style
+from stripe.versions import command_line, library_versions
+
+#: The variant without batch noise, against which the others are measured (Figure 5).
+REFERENCE = "in"
+BATCH_SIZES = (1, 2, 4, 8, 16)
+#: Luma of sRGB (ITU-R BT.709).
+_LUMA = (0.2126, 0.7152, 0.0722)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found.
+
+    Parameters
+    ----------
+    photographs
+        Those that were stylised, each (3, size, size) in [0, 1].
+    stylised
+        By variant, what each network made of them, with its running statistics.
+    numbers
+        One row per photograph and variant: content and style, the parts of the loss; ssim, the
+        structural similarity with the result of instance norm (1: equal); high_frequency, the
+        share of the picture's energy in fine detail over that of instance norm's (below 1:
+        blurred); spread, the mean standard deviation of a pixel, in [0, 1], over random batch
+        mates in a batch of the training's size, normalised by the statistics of the batch.
+    dial
+        One row per variant and batch size: spread, as above, and style, the loss under the
+        statistics of the batch; both averaged over photographs and draws.
+    """
+
+    photographs: list[Float[Tensor, "3 h w"]]
+    stylised: dict[str, list[Float[Tensor, "3 h w"]]]
+    numbers: pd.DataFrame
+    dial: pd.DataFrame
+
+
+def compare(
+    runs: Mapping[str, StyleRun],
+    *,
+    photographs: int = 3,
+    draws: int = 4,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    seed: int = 0,
+    progress: bool = True,
+) -> Comparison:
+    """Stylise photographs by instance norm, batch norm, and batch norm with ASR, and compare.
+
+    Parameters
+    ----------
+    runs
+        By variant; "in" must be among them. ASR is folded first.
+    photographs
+        How many of the run's photographs, the first.
+    draws
+        How often the mates of a photograph are drawn, at every batch size.
+    batch_sizes
+        Of the dial; training's is added where it is missing.
+    seed
+        Of the mates: random crops of the run's photographs.
+    progress
+        Show a progress bar.
+
+    Raises
+    ------
+    StripeError
+        If there is no run with instance norm, or the runs differ in more than the norm.
+
+    References
+    ----------
+    Figures 5 and 19 to 21, Appendix G.
+    """
+    config = _shared(runs)
+    device = next(runs[REFERENCE].network.parameters()).device
+    contents = Photographs(config.content)
+    if not 1 <= photographs <= len(contents):
+        raise StripeError(f"photographs must be 1 to {len(contents)}, got {photographs}")
+    chosen = [contents.centred(index, config.size).to(device) for index in range(photographs)]
+    features = load_features(config.features, seed=config.seed).to(device)
+    style = style_of(features, read_painting(config.style, config.size).to(device))
+    networks = {name: run.folded() for name, run in runs.items()}
+    sizes = sorted({*batch_sizes, config.batch_size})
+    mates = _mates(contents, config, photographs, draws, max(sizes) - 1, seed)
+
+    stylised = {name: stylise(network, chosen) for name, network in networks.items()}
+    numbers, dial = [], []
+    bar = tqdm(
+        total=len(networks) * len(sizes),
+        desc="batch mates",
+        unit=" batch sizes",
+        disable=not progress,
+    )
+    with bar:
+        for name, network in networks.items():
+            spread_at = {}
+            for size in sizes:
+                spreads, styles = [], []
+                for photograph, others in zip(chosen, mates, strict=True):
+                    drawn = _among_mates(network, photograph, others[:, : size - 1].to(device))
+                    spreads.append(float(drawn.std(0, correction=0).mean()))
+                    of_photograph = photograph.expand(draws, -1, -1, -1)
+                    styles.append(float(losses(features, drawn, of_photograph, style).style))
+                spread_at[size] = spreads
+                averages = {"spread": np.mean(spreads), "style": np.mean(styles)}
+                dial.append({"variant": name, "batch_size": size, **averages})
+                bar.update()
+            for index, photograph in enumerate(chosen):
+                picture = stylised[name][index]
+                parts = losses(features, picture[None].to(device), photograph[None], style)
+                reference = stylised[REFERENCE][index]
+                numbers.append(
+                    {
+                        "photograph": contents.files[index].stem,
+                        "variant": name,
+                        "content": float(parts.content),
+                        "style": float(parts.style),
+                        "ssim": _ssim(picture, reference),
+                        "high_frequency": high_frequency(picture) / high_frequency(reference),
+                        "spread": spread_at[config.batch_size][index],
+                    }
+                )
+    photographs_shown = [photograph.cpu() for photograph in chosen]
+    return Comparison(photographs_shown, stylised, pd.DataFrame(numbers), pd.DataFrame(dial))
+
+
+def batch_statistics(network: StyleNetwork) -> AbstractContextManager[Any]:
+    """Return a context in which batch norms use the statistics of the batch, as in training.
+
+    Instance norms never look at other images, and stay as they are.
+    """
+    norms = (isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
+    return inject_noise(network, "batch") if any(norms) else nullcontext()
+
+
+def high_frequency(image: Float[Tensor, "3 h w"]) -> float:
+    """Return the share of an image's energy in detail finer than four pixels a period, 0 to 1.
+
+    Of the spectrum of its luma without the mean; the share falls as an image is blurred.
+    """
+    luma = torch.tensordot(torch.tensor(_LUMA), image.float(), dims=1)
+    power = torch.fft.fft2(luma - luma.mean()).abs().square()
+    height, width = luma.shape
+    down, right = torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)[None]
+    fine = torch.hypot(down, right) > 1 / 4  # cycles per pixel
+    return float(power[fine].sum() / power.sum().clamp_min(1e-12))
+
+
+def _shared(runs: Mapping[str, StyleRun]) -> StyleConfig:
+    """Return what the runs have in common, or raise where they differ in more than the norm."""
+    if REFERENCE not in runs:
+        raise StripeError(
+            f"a comparison needs a run of instance norm, {REFERENCE!r}, got {', '.join(runs)}"
+        )
+    reference = runs[REFERENCE].config
+    for name, run in runs.items():
+        differs = set(reference.differences(run.config)) - {"variant", "attention"}
+        if differs:
+            raise StripeError(
+                f"runs are compared that differ in the norm alone, and {name!r} differs from "
+                f"{REFERENCE!r} in {', '.join(sorted(differs))}"
+            )
+    return reference
+
+
+def _mates(
+    contents: Photographs, config: StyleConfig, photographs: int, draws: int, count: int, seed: int
+) -> Float[Tensor, "photographs draws mates 3 h w"]:
+    """Draw batch mates, the same for every network: each draw's first are those of all sizes."""
+    size = config.size
+    needed = photographs * draws * count
+    if needed == 0:
+        return torch.empty(photographs, draws, 0, 3, size, size)
+    (pixels,) = contents.batches(size, needed, range(1), seed=seed)
+    mates: Tensor = in_unit_range(pixels).view(photographs, draws, count, 3, size, size)
+    return mates
+
+
+def _among_mates(
+    network: StyleNetwork,
+    photograph: Float[Tensor, "3 h w"],
+    mates: Float[Tensor, "draws mates 3 h w"],
+) -> Float[Tensor, "draws 3 h w"]:
+    """Stylise a photograph in one batch with each draw of its mates."""
+    network.eval()
+    with torch.no_grad(), batch_statistics(network):
+        drawn = [network(torch.cat([photograph[None], some]))[0] for some in mates]
+    stylised: Tensor = torch.stack(drawn)
+    return stylised
+
+
+def _ssim(image: Float[Tensor, "3 h w"], reference: Float[Tensor, "3 h w"]) -> float:
+    from skimage import metrics  # of the extra "style"
+
+    similarity: Any = metrics.structural_similarity
+    return float(similarity(image.numpy(), reference.numpy(), channel_axis=0, data_range=1.0))
+
+
+def train_and_compare(
+    config: StyleConfig,
+    out: Path,
+    *,
+    photographs: int = 3,
+    draws: int = 4,
+    resume: bool = False,
+    progress: bool = True,
+) -> Comparison:
+    """Train the three variants into `out/in`, `out/bn` and `out/bn+asr`, and compare them.
+
+    Parameters
+    ----------
+    config
+        Of each run, but for variant and out.
+    out
+        A new directory; with `resume`, one that may hold some of the runs, finished or not.
+    photographs, draws, progress
+        As for `compare`.
+    """
+    runs = {}
+    for variant in get_args(Variant):
+        of_variant = replace(config, variant=variant, out=out / variant)
+        runs[variant] = train_style(of_variant, resume=resume, progress=progress)
+    return compare(runs, photographs=photographs, draws=draws, seed=config.seed, progress=progress)
+
+
+def draw_comparison(found: Comparison, config: StyleConfig, out: Path) -> list[Path]:
+    """Write `grid.png`, `dial.png`, their tables as CSV, and what made them as JSON.
+
+    The pictures of the grid are also files, in `pictures/VARIANT/PHOTOGRAPH.png`.
+    """
+    captions = {
+        str(name): [_caption(row) for row in rows.to_dict("records")]
+        for name, rows in found.numbers.groupby("variant", sort=False)
+    }
+    columns = {"photograph": found.photographs, **found.stylised}
+    with paper_style():
+        grid = style_grid(
+            {title: [as_bytes(image) for image in images] for title, images in columns.items()},
+            captions=captions,
+            note=f"features: {describe_features(config.features, seed=config.seed)}",
+        )
+        save_figure(grid, out / "grid.png")
+        save_figure(batch_dial(found.dial), out / "dial.png")
+    names = found.numbers["photograph"].unique()
+    for title, images in columns.items():
+        folder = out / "pictures" / title
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, image in zip(names, images, strict=True):
+            Image.fromarray(as_bytes(image)).save(folder / f"{name}.png")
+    found.numbers.to_csv(out / "numbers.csv", index=False)
+    found.dial.to_csv(out / "dial.csv", index=False)
+    made = {**config.to_json(), "command": command_line(), "versions": library_versions()}
+    (out / "comparison.json").write_text(json.dumps(made, indent=1) + "\n")
+    files = ("grid.png", "dial.png", "numbers.csv", "dial.csv", "comparison.json")
+    return [out / file for file in files]
+
+
+def _caption(numbers: dict[Any, Any]) -> str:
+    return (
+        f"content {numbers['content']:.3f}\nstyle {numbers['style']:.4f}\n"
+        f"SSIM {numbers['ssim']:.2f}\ndetail {numbers['high_frequency']:.2f}\n"
+        f"spread {numbers['spread']:.4f}"
+    )

@@ -1,0 +1,102 @@
+"""What a run of style transfer is, in full."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from stripe.settings import Settings
+
+#: The norms: instance norm; batch norm; batch norm with ASR.
+Variant = Literal["in", "bn", "bn+asr"]
+#: The network halves its input twice, so it works on sides that are multiples of this.
+STRIDE = 4
+#: The least side: at a quarter of it, reflection padding still has something to reflect.
+SMALLEST = 2 * STRIDE
+
+
+@dataclass(frozen=True, kw_only=True)
+class StyleConfig(Settings):
+    """Everything that decides the training of a style network.
+
+    Parameters
+    ----------
+    variant
+        The norm: "in", instance norm; "bn", batch norm; "bn+asr", batch norm with ASR.
+    attention
+        The attention module of the ASR, as in `stripe.list_attentions()`.
+    style
+        The painting, an image file; by default a stained slice of tissue.
+    content
+        A folder of photographs, at any depth (the paper's are COCO's train2014); by default those
+        that scikit-image and scikit-learn ship.
+    features
+        What compares images: "imagenet", torchvision's VGG16, fetched once; "random" or
+        "random:WIDTH", the same with random weights; or a file of a VGG16's weights.
+    size
+        Side of the random crops of photographs, and shorter side of the painting.
+    width
+        Channels of the style network at full size.
+    steps
+        Steps of training.
+    batch_size
+        Photographs per step.
+    lr
+        Learning rate of Adam.
+    content_weight, style_weight, variation_weight
+        Of the three parts of the loss, which are relative: see `stripe.style.losses`.
+    sample_every
+        Steps between two lines of the log, each with a checkpoint and pictures in `out/samples`.
+    precision
+        "bf16" runs the networks under autocast; "fp32" does not.
+    seed
+        Of the weights, the order of photographs and the crops: equal for all variants.
+    device
+        "auto" takes a GPU if there is one; or "cpu", "cuda", "cuda:1".
+    workers
+        Processes that read photographs; 0 reads in the process that trains.
+    out
+        A new or empty directory for everything that the run leaves.
+
+    Raises
+    ------
+    StripeError
+        If a value is out of range or of a wrong type; the message says what is allowed.
+
+    References
+    ----------
+    Width, weights of content and style, lr, steps and batches: Johnson et al., 2016. Its losses
+    are not relative, so the weights mean something else here.
+    """
+
+    LEAST: ClassVar[Mapping[str, float]] = {
+        **dict.fromkeys(("width", "steps", "batch_size", "sample_every"), 1),
+        **dict.fromkeys(("lr", "content_weight", "style_weight", "variation_weight"), 0),
+        **dict.fromkeys(("seed", "workers"), 0),
+        "size": 2 * SMALLEST,
+    }
+    MOST: ClassVar[Mapping[str, float]] = {"seed": 2**63 - 1}
+    INCIDENTAL: ClassVar[tuple[str, ...]] = ("device", "workers", "out")
+
+    variant: Variant = "bn+asr"
+    attention: str = "se"
+    style: Path | None = None
+    content: Path | None = None
+    features: str = "imagenet"
+    size: int = 256
+    width: int = 32
+    steps: int = 40_000
+    batch_size: int = 4
+    lr: float = 1e-3
+    content_weight: float = 1.0
+    style_weight: float = 5.0
+    variation_weight: float = 1.0
+    sample_every: int = 100
+    precision: Literal["bf16", "fp32"] = "bf16"
+    seed: int = 0
+    device: str = "auto"
+    workers: int = 2
+    out: Path = Path("runs/style")
+
+    def __post_init__(self) -> None:
+        self.check()

@@ -1,0 +1,72 @@
+"""What a stylised image is to keep of the photograph, and what to take from the painting."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from stripe.style.features import LAYERS, VGGFeatures
+
+#: The layer whose features are the content (Johnson et al.).
+CONTENT = LAYERS.index("relu2_2")
+
+
+class Losses(NamedTuple):
+    """The three parts of the loss of a batch, each (), without weights.
+
+    Parameters
+    ----------
+    content
+        Squared distance of the features at relu2_2 from the photograph's, over their mean square.
+    style
+        Mean over the four layers of the squared distance of the Gram matrix from the painting's,
+        over the squared norm of the painting's.
+    variation
+        Mean squared difference of neighbouring pixels.
+
+    Notes
+    -----
+    Content and style are relative, 0 where nothing differs and 1 where the features or the Gram
+    matrix are zero, so that weights mean the same whatever network gives the features.
+    """
+
+    content: Float[Tensor, ""]
+    style: Float[Tensor, ""]
+    variation: Float[Tensor, ""]
+
+
+def gram(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c c"]:
+    """Return the Gram matrices of maps: products of channels, averaged over places, in float32."""
+    flat = features.float().flatten(2)
+    return flat @ flat.transpose(1, 2) / flat.shape[2]
+
+
+def style_of(
+    network: VGGFeatures, painting: Float[Tensor, "3 h w"]
+) -> list[Float[Tensor, "1 _ _"]]:
+    """Return the Gram matrices of a painting at each layer."""
+    with torch.no_grad():
+        return [gram(maps) for maps in network(painting[None])]
+
+
+def losses(
+    network: VGGFeatures,
+    stylised: Float[Tensor, "b 3 h w"],
+    photographs: Float[Tensor, "b 3 h w"],
+    style: Sequence[Float[Tensor, "1 _ _"]],
+) -> Losses:
+    """Compare stylised images with their photographs and with the style of a painting."""
+    with torch.no_grad():
+        kept = network(photographs)[CONTENT].float()
+    maps = network(stylised)
+    content = (maps[CONTENT].float() - kept).square().mean() / kept.square().mean()
+    of_style = [
+        (gram(features) - target).square().sum((1, 2)).mean() / target.square().sum()
+        for features, target in zip(maps, style, strict=True)
+    ]
+    pixels = stylised.float()
+    down = (pixels[..., 1:, :] - pixels[..., :-1, :]).square().mean()
+    right = (pixels[..., 1:] - pixels[..., :-1]).square().mean()
+    return Losses(content, torch.stack(of_style).mean(), down + right)

@@ -1,0 +1,168 @@
+"""Photographs to be painted, and the painting."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision.datasets.folder import IMG_EXTENSIONS
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as TF
+
+from stripe.data.folder import read_image
+from stripe.data.workers import outliving_signals
+from stripe.errors import DataError, StripeError
+
+#: What scikit-image ships, in colour, and lets anyone use.
+SHIPPED = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
+PAINTING = "ihc.png"
+#: The least share of a photograph that a random crop keeps.
+LEAST_CROP = 0.25
+
+
+class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
+    """Photographs in a folder, at any depth, or those that scikit-image and scikit-learn ship.
+
+    Parameters
+    ----------
+    folder
+        Where the files are, or None for the shipped ones.
+
+    Raises
+    ------
+    DataError
+        If there is no such folder, it cannot be read, or no image is in it.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        if folder is None:
+            self.files = _shipped()
+            return
+        root = folder.expanduser()
+        if not root.is_dir():
+            raise DataError(f"content must be a folder of photographs, and {root} is none")
+        try:
+            list(root.iterdir())
+        except OSError as error:
+            raise DataError(f"{root} cannot be read: {error.strerror}") from error
+        self.files = sorted(p for p in root.rglob("*") if p.suffix.lower() in IMG_EXTENSIONS)
+        if not self.files:
+            raise DataError(
+                f"{root} holds no images; give a folder of {', '.join(IMG_EXTENSIONS)} files"
+            )
+
+    def __len__(self) -> int:
+        """Return how many photographs there are."""
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> UInt8[Tensor, "3 h w"]:
+        """Return a photograph as it is."""
+        pixels: Tensor = TF.pil_to_tensor(read_image(str(self.files[index])))
+        return pixels
+
+    def centred(self, index: int, size: int) -> Float[Tensor, "3 size size"]:
+        """Return the middle of a photograph, in [0, 1]."""
+        return in_unit_range(_centre(self[index], size))
+
+    def batches(
+        self, size: int, batch_size: int, steps: range, *, seed: int = 0, workers: int = 0
+    ) -> DataLoader[UInt8[Tensor, "b 3 h w"]]:
+        """Return random crops (B, 3, size, size) for each of `steps`, mirrored half of the time.
+
+        What a step gets depends on its number and the seed alone.
+        """
+        return DataLoader(
+            _Crops(self, size),
+            batch_sampler=_Steps(len(self), batch_size, steps, seed),
+            num_workers=workers,
+            worker_init_fn=outliving_signals(),
+        )
+
+
+def read_painting(file: Path | None, size: int) -> Float[Tensor, "3 h w"]:
+    """Read the image whose style is taken, its shorter side `size` pixels, in [0, 1]."""
+    if file is None:
+        path = next(path for path in _shipped(PAINTING))
+    else:
+        path = file.expanduser()
+        if not path.is_file():
+            raise DataError(f"style must be an image file, and {path} is none")
+    pixels: Tensor = TF.pil_to_tensor(read_image(str(path)))
+    return in_unit_range(TF.resize(pixels, [size], antialias=True))
+
+
+def in_unit_range(pixels: UInt8[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Scale bytes to [0, 1]."""
+    return pixels.float().div_(255)
+
+
+def as_bytes(image: Float[Tensor, "3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Round an image in [0, 1] to bytes, as files and plots want it."""
+    rounded: UInt8[np.ndarray, "h w 3"] = (
+        image.mul(255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+    )
+    return rounded
+
+
+def _centre(pixels: Tensor, size: int) -> Tensor:
+    cropped: Tensor = TF.center_crop(TF.resize(pixels, [size], antialias=True), [size])
+    return cropped
+
+
+class _Crops(Dataset[UInt8[Tensor, "3 h w"]]):
+    """Random crops, each drawn by a seed of its own, whichever process reads it."""
+
+    def __init__(self, photographs: Photographs, size: int) -> None:
+        self.photographs = photographs
+        crop = v2.RandomResizedCrop(size, scale=(LEAST_CROP, 1.0), antialias=True)
+        self.transform = v2.Compose([crop, v2.RandomHorizontalFlip()])
+
+    def __getitem__(self, drawn: tuple[int, int]) -> UInt8[Tensor, "3 h w"]:
+        index, seed = drawn
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            cropped: Tensor = self.transform(self.photographs[index])
+        return cropped
+
+
+class _Steps(Sampler[list[tuple[int, int]]]):
+    """For each step, which photographs, and the seeds of their crops."""
+
+    def __init__(self, count: int, batch_size: int, steps: Sequence[int], seed: int) -> None:
+        self.count, self.batch_size, self.steps, self.seed = count, batch_size, steps, seed
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for step in self.steps:
+            rng = np.random.default_rng((self.seed, step))
+            chosen = rng.integers(self.count, size=self.batch_size)
+            seeds = rng.integers(2**31, size=self.batch_size)
+            yield list(zip(chosen.tolist(), seeds.tolist(), strict=True))
+
+
+def _shipped(*names: str) -> list[Path]:
+    """Return the files that scikit-image (and, of photographs, scikit-learn) ship."""
+    try:
+        import skimage
+        import sklearn
+    except ImportError as error:
+        raise StripeError(
+            "without --content and --style the photographs of scikit-image and scikit-learn are "
+            "used, which are not installed; pip install 'stripe-attention[style]'"
+        ) from error
+    of_skimage = Path(skimage.__file__).parent / "data"
+    of_sklearn = Path(sklearn.__file__).parent / "datasets" / "images"
+    if names:
+        return [of_skimage / name for name in names]
+    return [*(of_skimage / name for name in SHIPPED), *sorted(of_sklearn.glob("*.jpg"))]
+
+
+def as_image(file: Path) -> Any:
+    """Read an image file as a tensor (3, H, W) in [0, 1]."""
+    return in_unit_range(TF.pil_to_tensor(read_image(str(file))))

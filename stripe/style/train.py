@@ -1,0 +1,217 @@
+"""The training of a style network, from top to bottom."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from stripe.asr import reparameterize
+from stripe.errors import StripeError
+from stripe.gates import undisturbed
+from stripe.plots import paper_style, save_figure, style_grid
+from stripe.style.config import StyleConfig
+from stripe.style.features import describe_features, load_features
+from stripe.style.losses import Losses, losses, style_of
+from stripe.style.network import StyleNetwork, style_network
+from stripe.style.photographs import Photographs, as_bytes, in_unit_range, read_painting
+from stripe.train.checkpoint import (
+    WEIGHTS,
+    Progress,
+    latest_checkpoint,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+    save_weights,
+)
+from stripe.train.device import resolve_device
+from stripe.train.log import write_history
+from stripe.train.run import open_run, read_config
+from stripe.train.stop import leave, stoppable
+
+#: Photographs of the log and of its pictures.
+SAMPLES = 3
+
+
+@dataclass(frozen=True)
+class StyleRun:
+    """A trained style network.
+
+    Parameters
+    ----------
+    network
+        In evaluation, on the run's device; ASR is in it as it was trained, not folded.
+    config
+        What the run was.
+    history
+        One row per `sample_every` steps: step, and content, style and variation, the parts of the
+        loss on the first photographs, as the network is used: with running statistics.
+    """
+
+    network: StyleNetwork
+    config: StyleConfig
+    history: pd.DataFrame
+
+    def folded(self) -> StyleNetwork:
+        """Return a network of the plain architecture that computes the same."""
+        if self.config.variant != "bn+asr":
+            return self.network
+        return cast(StyleNetwork, reparameterize(self.network))
+
+
+def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = True) -> StyleRun:
+    """Train a style network as `config` says.
+
+    The run leaves `config.json` (with versions), `history.csv` and `history.parquet`, the weights
+    in `model.safetensors`, a checkpoint, and pictures in `samples/` in `config.out`. Ctrl-C and
+    SIGTERM leave a checkpoint of the step.
+
+    Parameters
+    ----------
+    config
+        The run.
+    resume
+        Go on from the last checkpoint in `config.out`, if there is one: on a CPU to the bit. A
+        finished run is not trained again.
+    progress
+        Show a progress bar.
+
+    Raises
+    ------
+    StripeError
+        If `config.out` is not empty (without `resume`) or of another run, a file is no image, or
+        the weights of the features cannot be had.
+    """
+    device = resolve_device(config.device)
+    photographs = Photographs(config.content)
+    painting = read_painting(config.style, config.size).to(device)
+    features = load_features(config.features, seed=config.seed)
+    open_run(config, resume=resume)
+    with stoppable() as stop:
+        features.to(device).to(memory_format=torch.channels_last)
+        network = (
+            style_network(
+                config.variant, attention=config.attention, width=config.width, seed=config.seed
+            )
+            .to(device)
+            .to(memory_format=torch.channels_last)
+        )
+        optimizer = torch.optim.Adam(network.parameters(), lr=config.lr, fused=True)
+        rows = -(-config.steps // config.sample_every)
+        at, checkpoints = Progress(), config.out / "checkpoint"
+        if (saved := latest_checkpoint(checkpoints)) is not None:
+            at = load_checkpoint(saved, network, optimizer, rows)
+        autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
+        with autocast:
+            style = style_of(features, painting)
+        samples = torch.stack([
+            photographs.centred(index, config.size)
+            for index in range(min(SAMPLES, len(photographs)))
+        ]).to(device)  # fmt: skip
+
+        def save(at_step: int) -> None:
+            at.epoch = len(at.history)
+            at.batch = at_step - at.epoch * config.sample_every if at.epoch < rows else 0
+            at.optimizer = optimizer.state_dict()
+            save_checkpoint(checkpoints, network, at)
+
+        steps = range(min(at.epoch * config.sample_every + at.batch, config.steps), config.steps)
+        batches = photographs.batches(
+            config.size, config.batch_size, steps, seed=config.seed, workers=config.workers
+        )
+        often = 0.1 if sys.stderr.isatty() else 10.0  # seconds; a log file wants fewer lines
+        bar = tqdm(
+            total=config.steps,
+            initial=steps.start,
+            desc=f"style {config.variant}",
+            unit=" steps",
+            disable=not progress,
+            mininterval=often,
+        )
+        with bar:
+            for step, pixels in zip(steps, batches, strict=True):
+                images = in_unit_range(pixels.to(device, non_blocking=True))
+                images = images.contiguous(memory_format=torch.channels_last)
+                network.train()
+                with autocast:
+                    parts = losses(features, network(images), images, style)
+                _weighted(config, parts).backward()
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                bar.update()
+                done = step + 1
+                if done % config.sample_every == 0 or done == config.steps:
+                    with undisturbed(network), autocast:
+                        stylised = network(samples)
+                        parts = losses(features, stylised, samples, style)
+                    at.history.append({"step": done, **_numbers(parts)})
+                    _draw(config, done, samples, stylised)
+                    save(done)
+                    write_history(config.out, at.history)
+                    bar.set_postfix(content=f"{parts.content:.3f}", style=f"{parts.style:.3f}")
+                if stop.signal is not None and done < config.steps:
+                    save(done)
+                    leave(stop.signal)
+        save_weights(config.out / WEIGHTS, network)
+        write_history(config.out, at.history)
+    return StyleRun(network.eval(), config, pd.DataFrame(at.history))
+
+
+def open_style(run: Path, *, device: str = "auto") -> StyleRun:
+    """Open a finished run of `train_style`.
+
+    Raises
+    ------
+    StripeError
+        If there is none, or its weights are damaged or of another architecture.
+    """
+    config = read_config(run / "config.json", StyleConfig)
+    network = style_network(config.variant, attention=config.attention, width=config.width)
+    if not (run / WEIGHTS).exists():
+        raise StripeError(
+            f"{run} is not finished; go on with: stripe style train --resume --out {run}"
+        )
+    load_weights(run / WEIGHTS, network)
+    network.to(resolve_device(device)).to(memory_format=torch.channels_last)
+    history = pd.read_parquet(run / "history.parquet")
+    return StyleRun(network.eval(), config, history)
+
+
+def _weighted(config: StyleConfig, parts: Losses) -> Float[Tensor, ""]:
+    weights = (config.content_weight, config.style_weight, config.variation_weight)
+    return sum((w * part for w, part in zip(weights, parts, strict=True)), start=parts[0] * 0)
+
+
+def _numbers(parts: Losses) -> dict[str, float]:
+    return {name: float(part) for name, part in parts._asdict().items()}
+
+
+def _draw(
+    config: StyleConfig,
+    step: int,
+    photographs: Float[Tensor, "b 3 h w"],
+    stylised: Float[Tensor, "b 3 h w"],
+) -> None:
+    """Write what the network makes of some photographs, as it is now."""
+    columns = {"photograph": photographs, f"{config.variant}, step {step}": stylised.float()}
+    with paper_style():
+        ax = style_grid(
+            {title: [as_bytes(image) for image in images] for title, images in columns.items()},
+            note=f"features: {describe_features(config.features, seed=config.seed)}",
+        )
+        save_figure(ax, config.out / "samples" / f"step={step:06d}.png")
+
+
+def stylise(
+    network: StyleNetwork, images: Sequence[Float[Tensor, "3 h w"]]
+) -> list[Float[Tensor, "3 h w"]]:
+    """Stylise images of any sizes, in [0, 1], one at a time, on the network's device."""
+    device = next(network.parameters()).device
+    with undisturbed(network):
+        return [network(image[None].to(device))[0].float().cpu() for image in images]
