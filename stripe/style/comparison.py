@@ -273,7 +273,8 @@ def draw_comparison(found: Comparison, config: StyleConfig, out: Path) -> list[P
             Image.fromarray(as_bytes(image)).save(folder / f"{name}.png")
     found.numbers.to_csv(out / "numbers.csv", index=False)
     found.dial.to_csv(out / "dial.csv", index=False)
-    made = {**config.to_json(), "command": command_line(), "versions": library_versions()}
+    made = {**config.to_json(), "variant": list(found.stylised), "out": str(out)}
+    made |= {"command": command_line(), "versions": library_versions()}
     (out / "comparison.json").write_text(json.dumps(made, indent=1) + "\n")
     files = ("grid.png", "dial.png", "numbers.csv", "dial.csv", "comparison.json")
     return [out / file for file in files]
