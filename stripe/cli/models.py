@@ -199,6 +199,7 @@ def cam(
     picture_file(out)
     if save is not None and save.suffix != ".npz":
         raise StripeError(f"--save ends in .npz, got {save}")
+    new_file(save)
     network, loader, _ = subject.load()
     if target not in ("predicted", "label") and not target.isdecimal():
         raise StripeError(f"--target is predicted, label or a class number, got {target!r}")

@@ -64,7 +64,10 @@ def spatial_attention(
     """
     maps = [gate.name for gate in data.header.gates if gate.kind == "spatial"]
     if not maps:
-        raise RecordingError(f"{data.path} holds no spatial maps; record with spatial=True")
+        raise RecordingError(
+            f"{data.path} holds no spatial maps; record with "
+            "spatial=True, or stripe record --spatial"
+        )
     if gates is not None and (isinstance(gates, str) or not gates):
         raise StripeError(f"gates must be a list of names, at least one, got {gates!r}")
     if gates is None:

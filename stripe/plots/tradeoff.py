@@ -13,12 +13,12 @@ from stripe.plots.choose import with_columns
 
 #: The marker of each kind of network, and what the legend calls it.
 _MARKERS = {"bare": "s", "attention": "o", "ASR": "*"}
-#: Points squared: markers of the smallest and of the largest network.
-_SIZES = (25, 110)
+#: Points squared: the marker of the largest network, and the least that can be told apart.
+_LARGEST, _LEAST = 110, 15
 
 
 def tradeoff(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-    """Draw accuracy against speed, with the number of parameters as the size of the marker.
+    """Draw accuracy against speed; the area of a marker is the number of parameters.
 
     Parameters
     ----------
@@ -43,6 +43,7 @@ def tradeoff(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Ax
 
     Notes
     -----
+    Networks of less than a seventh of the largest's parameters have the same, smallest marker.
     The accuracy of one run has a spread that the picture does not show: of two networks half a
     percent apart, other seeds may turn the order around.
 
@@ -56,7 +57,8 @@ def tradeoff(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Ax
     ax = axes_or_new(ax, height=2.2)
     modules = list(dict.fromkeys(module for module, _ in map(_read_name, data["network"])))
     colours = dict(zip(modules, sns.color_palette("colorblind", len(modules)), strict=True))
-    sizes = _marker_sizes(data["parameters"].to_numpy(dtype=float))
+    parameters = data["parameters"].to_numpy(dtype=float)
+    sizes = np.maximum(_LARGEST * parameters / parameters.max(), _LEAST)
     for row, size in zip(data.itertuples(), sizes, strict=True):
         module, kind = _read_name(str(row.network))
         style = {"color": colours[module], "marker": _MARKERS[kind], "s": size}
@@ -76,12 +78,6 @@ def _read_name(network: str) -> tuple[str, str]:
     if inside:
         return inside[1].lower(), "ASR"
     return network.lower(), "bare" if network.lower() == "bare" else "attention"
-
-
-def _marker_sizes(parameters: np.ndarray) -> np.ndarray:
-    low, high = parameters.min(), parameters.max()
-    share = (parameters - low) / (high - low) if high > low else np.zeros(len(parameters))
-    return np.asarray(_SIZES[0] + share * (_SIZES[1] - _SIZES[0]))
 
 
 def _millions(parameters: float) -> str:

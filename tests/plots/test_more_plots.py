@@ -68,6 +68,14 @@ def test_spatial_attention_has_a_row_per_image_and_a_column_per_block(
     np.testing.assert_array_equal(
         np.asarray(panels[0].get_images()[0].get_array()), maps[int(label.removeprefix("image\n"))]
     )
+    chosen = [int(panel.get_ylabel().removeprefix("image\n")) for panel in panels[:2]]
+    limits = panels[1].get_images()[0].get_clim()  # one scale for the images of a block
+    np.testing.assert_allclose(limits, (maps[chosen].min(), maps[chosen].max()))
+    gate = spatial.values("layer1.0.bn3.gate.channel", 0)
+    indices = [stats.eta2_of(maps.reshape(len(maps), -1)), stats.eta2_of(gate)]
+    assert panels[1].get_xlabel().splitlines()[1:] == [
+        f"{kind} {index:.2f}" for kind, index in zip(("map", "gate"), indices, strict=True)
+    ]
     one = plots.spatial_attention(spatial, gates=[name], images=99)
     assert len(one.child_axes) == 5
     plt.close("all")
@@ -84,6 +92,10 @@ def test_gate_spread_boxes_hold_the_quantiles(spatial: stripe.Recording) -> None
     moments = stats.channel_moments(spatial)
     ax = plots.gate_spread(spatial)
     medians = [line[0] for line in map(heights, ax.lines) if len(set(line)) == 1]
+    drawn = np.concatenate([heights(line) for line in ax.lines])
+    for share in (0.05, 0.25, 0.75, 0.95):
+        for value in moments.groupby("gate", sort=False)["std"].quantile(share):
+            assert np.isclose(drawn, value).any()
     expected = moments.groupby("gate", sort=False)["std"].median()
     for value in expected:
         assert np.isclose(medians, value).any()

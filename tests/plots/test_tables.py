@@ -35,8 +35,8 @@ def test_tradeoff_is_accuracy_against_speed() -> None:
     places = np.vstack([marker.get_offsets() for marker in markers])
     np.testing.assert_allclose(places, np.c_[NETWORKS["images_per_s"], 100 * NETWORKS["accuracy"]])
     sizes = [float(marker.get_sizes()[0]) for marker in markers]
-    assert max(sizes) == sizes[1]
-    assert min(sizes) == sizes[3]
+    np.testing.assert_allclose(sizes[:3], 110 * np.array([1.73, 1.93, 1.73]) / 1.93)  # areas
+    assert sizes[3] == 15  # the least
     colours = [tuple(marker.get_facecolor()[0][:3]) for marker in markers]
     assert colours[1] == colours[2]  # SE and its ASR
     assert len(set(colours)) == 3
@@ -50,6 +50,22 @@ def test_tradeoff_is_accuracy_against_speed() -> None:
 
 def test_tradeoff_of_one_network() -> None:
     assert len(plots.tradeoff(NETWORKS.head(1)).collections) == 1
+
+
+def test_batch_dial_has_a_curve_per_variant() -> None:
+    table = pd.DataFrame({
+        "variant": ["in"] * 3 + ["bn"] * 3,
+        "batch_size": [4, 1, 2] * 2,
+        "spread": [0.0, 0.0, 0.0, 0.2, 0.0, 0.3],
+    })  # fmt: skip
+    ax = plots.batch_dial(table)
+    lines: Any = ax.lines
+    assert [line.get_label() for line in lines] == ["in", "bn"]
+    np.testing.assert_array_equal(lines[1].get_xydata(), [(1, 0), (2, 0.3), (4, 0.2)])
+    assert ax.get_xticks().tolist() == [1, 2, 4]
+    assert (ax.get_xlabel(), ax.get_ylim()[0]) == ("images per batch", 0)
+    with pytest.raises(StripeError, match="and lacks spread"):
+        plots.batch_dial(table.drop(columns="spread"))
 
 
 def test_noise_robustness_is_mean_and_spread_over_runs() -> None:
@@ -91,6 +107,14 @@ def test_style_grid_has_a_column_per_method() -> None:
     assert shown == [0.2, 0.4, 0.4, 0.2]
     assert [panel.get_title() for panel in panels] == ["content", "ASR", "", ""]
     assert [panel.get_ylabel() for panel in panels] == ["dog", "", "cat", ""]
+    noted = plots.style_grid(
+        {"content": pictures, "ASR": pictures}, captions={"ASR": ["one", "two"]}, note="by hand"
+    )
+    below: Any = noted.child_axes
+    assert [panel.get_xlabel() for panel in below] == ["", "one", "", "two"]
+    assert noted.texts[0].get_text() == "by hand"
+    with pytest.raises(StripeError, match="needs a caption, and those of ASR do not"):
+        plots.style_grid({"content": pictures, "ASR": pictures}, captions={"ASR": ["one"]})
 
 
 @pytest.mark.parametrize("columns", [{}, {"a": []}, {"a": [np.ones((2, 2))], "b": []}])
