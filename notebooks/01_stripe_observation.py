@@ -34,6 +34,7 @@ out = Path(mkdtemp()) / "run"
 result = train(
     TrainConfig(
         backbone="resnet11",
+        attention="se",
         epochs=2,
         batch_size=32,
         schedule="cosine",

@@ -37,7 +37,12 @@ from stripe.train import TrainConfig, train
 # %%
 result = train(
     TrainConfig(
-        backbone="resnet11", epochs=1, batch_size=32, padding=2, out=Path(mkdtemp()) / "run"
+        backbone="resnet11",
+        attention="se",
+        epochs=1,
+        batch_size=32,
+        padding=2,
+        out=Path(mkdtemp()) / "run",
     )
 )
 test = load_dataset("fashion-mini", "test").head(1000)

@@ -94,27 +94,50 @@ def apply(run: Path, *images: Path, out: Path, device: str = "auto") -> None:
 
 @style_app.command
 def compare(
-    *,
+    *runs: Path,
     options: _Shared = _Shared(),  # noqa: B008  # frozen
     out: Path,
     photographs: int = 3,
+    shown: Path | None = None,
     draws: Draws = 4,
     resume: Resume = False,
     json: Json = False,
 ) -> None:
-    """Train the three variants, or go on with them, and draw what each makes of photographs.
+    """Train the three variants, or take runs of them, and draw what each makes of photographs.
 
     Parameters
     ----------
+    runs
+        Directories of finished runs, one per variant; without any, all three are trained.
     out
         A new directory for the three runs, their pictures and tables; with --resume, one that has
         some of them.
     photographs
         How many are shown.
+    shown
+        A folder of photographs to show; by default those of the training.
     """
+    from stripe.style import compare as compare_runs
+    from stripe.style import open_style
+
     given = given_of(options)
-    config = replace(_base(out / "in", resume), **given)
-    _compare(config, out, photographs, draws, resume=resume, json=json)
+    chosen: dict[str, Any] = {"photographs": photographs, "shown": shown, "draws": draws}
+    if not runs:
+        config = replace(_base(out / "in", resume), **given)
+        return _train_and_compare(config, out, chosen, resume=resume, json=json)
+    device = given.pop("device", "auto")
+    if given or resume:
+        names = ", ".join(given) or "resume"
+        raise StripeError(f"runs are compared as they were trained; leave {names} out")
+    if (out / "grid.png").exists():
+        raise StripeError(f"{out} holds a comparison already; choose another with --out")
+    opened = [open_style(run, device=device) for run in runs]
+    by_variant = {str(run.config.variant): run for run in opened}
+    if len(by_variant) < len(opened):
+        names = ", ".join(run.config.variant for run in opened)
+        raise StripeError(f"each run must be of another variant, got {names}")
+    found = compare_runs(by_variant, seed=opened[0].config.seed, **chosen)
+    return _tell(found, opened[0].config, out, json)
 
 
 @style_app.command
@@ -149,21 +172,23 @@ def demo(
         seed=seed,
         device=device,
     )
-    _compare(config, out, 3, 4, resume=resume, json=json)
+    _train_and_compare(config, out, {}, resume=resume, json=json)
 
 
-def _compare(
-    config: StyleConfig, out: Path, photographs: int, draws: int, *, resume: bool, json: bool
+def _train_and_compare(
+    config: StyleConfig, out: Path, options: dict[str, Any], *, resume: bool, json: bool
 ) -> None:
-    from stripe.style import draw_comparison, train_and_compare
+    from stripe.style import train_and_compare
 
     with _interruptible(f"the same command and --resume --out {out}"):
-        found = train_and_compare(config, out, photographs=photographs, draws=draws, resume=resume)
+        found = train_and_compare(config, out, resume=resume, **options)
+    _tell(found, config, out, json)
+
+
+def _tell(found: "Comparison", config: StyleConfig, out: Path, json: bool) -> None:
+    from stripe.style import draw_comparison
+
     files = draw_comparison(found, config, out)
-    _tell(found, files, json)
-
-
-def _tell(found: "Comparison", files: list[Path], json: bool) -> None:
     if json:
         tables = {name: getattr(found, name).to_dict("records") for name in ("numbers", "dial")}
         print_json({**tables, "files": [str(file) for file in files]})

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torchvision.transforms import v2
@@ -53,7 +54,7 @@ class StreamLoader:
     indices
         Also yield the positions of the images in the data set.
     limit
-        Take only so many images, the first.
+        Take only so many images, evenly from the first to the last, and so of all classes.
 
     Raises
     ------
@@ -83,7 +84,8 @@ class StreamLoader:
         self.data: Any = class_folders(split_folder(root, split), _transform(size, augment))
         self.classes: tuple[str, ...] = tuple(self.data.classes)
         self.images = len(self.data) if limit is None else min(limit, len(self.data))
-        self._batches = _Batches(self.images, batch_size, augment, share, self.generator)
+        chosen = torch.linspace(0, len(self.data) - 1, self.images).round().long()
+        self._batches = _Batches(chosen, batch_size, augment, share, self.generator)
         self._open = functools.partial(
             DataLoader,
             _Drawn(self.data),
@@ -173,7 +175,7 @@ class _Batches(Sampler[list[tuple[int, int]]]):
 
     def __init__(
         self,
-        images: int,
+        images: Int64[Tensor, " n"],
         batch_size: int,
         shuffle: bool,
         share: tuple[int, int],
@@ -184,15 +186,15 @@ class _Batches(Sampler[list[tuple[int, int]]]):
         self.generator = generator
 
     def __len__(self) -> int:
-        return -(-self.images // self.batch_size)
+        return -(-len(self.images) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order, seeds = torch.arange(self.images), torch.zeros(self.images, dtype=torch.int64)
+        order, seeds = self.images, torch.zeros_like(self.images)
         if self.shuffle:
-            order = torch.randperm(self.images, generator=self.generator)
-            seeds = torch.randint(2**31, (self.images,), generator=self.generator)
+            order = order[torch.randperm(len(order), generator=self.generator)]
+            seeds = torch.randint(2**31, (len(order),), generator=self.generator)
         pairs = list(zip(order.tolist(), seeds.tolist(), strict=True))
-        for start in range(0, self.images, self.batch_size):
+        for start in range(0, len(order), self.batch_size):
             yield pairs[start : start + self.batch_size][self.rank :: self.processes]
 
 

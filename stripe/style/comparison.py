@@ -64,6 +64,7 @@ def compare(
     runs: Mapping[str, StyleRun],
     *,
     photographs: int = 3,
+    shown: Path | None = None,
     draws: int = 4,
     batch_sizes: Sequence[int] = BATCH_SIZES,
     seed: int = 0,
@@ -76,7 +77,9 @@ def compare(
     runs
         By variant; "in" must be among them. ASR is folded first.
     photographs
-        How many of the run's photographs, the first.
+        How many photographs, the first in `shown`.
+    shown
+        A folder of photographs; by default that of the training.
     draws
         How often the mates of a photograph are drawn, at every batch size.
     batch_sizes
@@ -97,15 +100,13 @@ def compare(
     """
     config = _shared(runs)
     device = next(runs[REFERENCE].network.parameters()).device
-    contents = Photographs(config.content)
-    if not 1 <= photographs <= len(contents):
-        raise StripeError(f"photographs must be 1 to {len(contents)}, got {photographs}")
+    contents = _shown(shown or config.content, photographs)
     chosen = [contents.centred(index, config.size).to(device) for index in range(photographs)]
     features = load_features(config.features, seed=config.seed).to(device)
     style = style_of(features, read_painting(config.style, config.size).to(device))
     networks = {name: run.folded() for name, run in runs.items()}
     sizes = sorted({*batch_sizes, config.batch_size})
-    mates = _mates(contents, config, photographs, draws, max(sizes) - 1, seed)
+    mates = _mates(Photographs(config.content), config, photographs, draws, max(sizes) - 1, seed)
 
     stylised = {name: stylise(network, chosen) for name, network in networks.items()}
     numbers, dial = [], []
@@ -187,6 +188,14 @@ def _shared(runs: Mapping[str, StyleRun]) -> StyleConfig:
     return reference
 
 
+def _shown(folder: Path | None, count: int) -> Photographs:
+    """Open the photographs that are compared, or raise where there are fewer than wanted."""
+    found = Photographs(folder)
+    if not 1 <= count <= len(found):
+        raise StripeError(f"photographs must be 1 to {len(found)}, got {count}")
+    return found
+
+
 def _mates(
     contents: Photographs, config: StyleConfig, photographs: int, draws: int, count: int, seed: int
 ) -> Float[Tensor, "photographs draws mates 3 h w"]:
@@ -225,6 +234,7 @@ def train_and_compare(
     out: Path,
     *,
     photographs: int = 3,
+    shown: Path | None = None,
     draws: int = 4,
     resume: bool = False,
     progress: bool = True,
@@ -237,14 +247,16 @@ def train_and_compare(
         Of each run, but for variant and out.
     out
         A new directory; with `resume`, one that may hold some of the runs, finished or not.
-    photographs, draws, progress
+    photographs, shown, draws, progress
         As for `compare`.
     """
+    _shown(shown or config.content, photographs)  # rather now than after the training
     runs = {}
     for variant in get_args(Variant):
         of_variant = replace(config, variant=variant, out=out / variant)
         runs[variant] = train_style(of_variant, resume=resume, progress=progress)
-    return compare(runs, photographs=photographs, draws=draws, seed=config.seed, progress=progress)
+    options = {"photographs": photographs, "shown": shown, "draws": draws, "progress": progress}
+    return compare(runs, seed=config.seed, **options)  # type: ignore[arg-type]
 
 
 def draw_comparison(found: Comparison, config: StyleConfig, out: Path) -> list[Path]:
@@ -265,6 +277,7 @@ def draw_comparison(found: Comparison, config: StyleConfig, out: Path) -> list[P
         )
         save_figure(grid, out / "grid.png")
         save_figure(batch_dial(found.dial), out / "dial.png")
+    out.mkdir(parents=True, exist_ok=True)
     names = found.numbers["photograph"].unique()
     for title, images in columns.items():
         folder = out / "pictures" / title

@@ -70,10 +70,10 @@ class TrainConfig(Settings):
     seed
         Of the weights, the order of images, the crops, the flips and the noise.
     record
-        Record the gates of the first `record_images` test images before training and after every
-        epoch, into `out/recording`.
+        Record the gates of some test images before training and after every epoch, into
+        `out/recording`.
     record_images
-        How many.
+        How many: the first, and of class folders evenly from the first to the last.
     tensorboard
         Also write the log for TensorBoard.
     device
@@ -110,7 +110,7 @@ class TrainConfig(Settings):
     )
 
     backbone: str = "resnet20"
-    attention: str | None = "se"
+    attention: str | None = None
     asr: str | None = None
     copies: int = 1
     dataset: str = "fashion-mini"

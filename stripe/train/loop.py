@@ -119,7 +119,8 @@ def train(
                 f"batch_size must be at least the number of processes, {processes.count}, got "
                 f"{config.batch_size}"
             )
-        loaders = open_loaders(config, processes)
+        with processes.first_alone():
+            loaders = open_loaders(config, processes)
         if model is None:
             model = build_model(config, loaders)
         if config.sync_bn and processes.count > 1:

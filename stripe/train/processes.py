@@ -52,6 +52,15 @@ class Processes:
         distributed.all_gather_object(states, state)
         return states
 
+    @contextmanager
+    def first_alone(self) -> Iterator[None]:
+        """Let the first process do something, as fetch a data set, before the others do."""
+        if self.rank > 0:
+            self.wait()
+        yield
+        if self.rank == 0:
+            self.wait()
+
     def wait(self) -> None:
         """Wait until every process is here."""
         if self.count > 1:

@@ -48,6 +48,15 @@ def test_test_images_are_torchvisions(root: Path) -> None:
     assert images.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_a_limit_spreads_over_the_classes(root: Path) -> None:
+    """Seven images, four of the first class and then three of the second."""
+    loader = StreamLoader(root, "train", 2, size=16, workers=0, indices=True, limit=3)
+    batches = list(loader)
+    assert torch.cat([batch[2] for batch in batches]).tolist() == [0, 3, 6]  # type: ignore[misc]
+    assert torch.cat([labels for _, labels, *_ in batches]).tolist() == [0, 0, 1]
+    assert (len(loader), loader.images) == (2, 3)
+
+
 def test_a_seed_repeats_the_crops_and_processes_share_a_batch(root: Path) -> None:
     whole = [StreamLoader(root, "train", 4, size=16, augment=True, workers=2, seed=3) for _ in "ab"]
     first, again = (list(loader) for loader in whole)

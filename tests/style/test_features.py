@@ -1,6 +1,7 @@
 """Features of a VGG16: whose weights, and which are refused."""
 
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torchvision
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
+from torchvision.models import VGG16_Weights
 
 from stripe.data import DeviceLoader, load_dataset
 from stripe.errors import StripeError
@@ -82,6 +84,15 @@ def test_foreign_and_damaged_weights_are_refused(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "wrong.pth")
     with pytest.raises(StripeError, match=r"must have the shape \(2, 2, 3, 3\), got \(2, 3"):
         load_features(str(tmp_path / "wrong.pth"))
+
+
+def test_weights_that_cannot_be_fetched_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise URLError("no route to host")
+
+    monkeypatch.setattr(type(VGG16_Weights.IMAGENET1K_V1), "get_state_dict", offline)
+    with pytest.raises(StripeError, match=r"could not be fetched .*--features FILE"):
+        load_features()
 
 
 def test_losses_are_zero_for_equals_and_by_the_formula() -> None:

@@ -175,6 +175,17 @@ def test_compare_trains_what_is_missing_and_draws(
     assert (code, "continue it with --resume" in said) == (1, True)
     again = ("style", "compare", "--resume", f"--out={out}", "--photographs=1", "--draws=1")
     assert run(*again)[0] == 0
+    of_runs = ("style", "compare", out / "in", out / "bn", "--photographs=1", "--draws=1")
+    code, said = run(*of_runs, "--out", tmp_path / "two", "--shown", config.content)
+    assert code == 0, said
+    assert pd.read_csv(tmp_path / "two" / "numbers.csv")["variant"].tolist() == ["in", "bn"]
+    for more, message in (
+        (["--steps=9"], "as they were trained; leave steps out"),
+        ([out / "bn"], "of another variant, got in, bn, bn"),
+        (["--photographs=4"], "photographs must be 1 to 3, got 4"),
+    ):
+        code, said = run(*of_runs, *more, "--out", tmp_path / "three")
+        assert (code, message in said) == (1, True), said
     runs = {variant: open_style(out / variant) for variant in ("in", "bn")}
     with pytest.raises(StripeError, match="needs a run of instance norm"):
         compare({"bn": runs["bn"]})

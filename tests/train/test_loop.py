@@ -24,7 +24,13 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
 
     monkeypatch.setattr(loaders, "load_dataset", load)
     return TrainConfig(
-        epochs=3, batch_size=16, precision="fp32", record=True, record_images=12, out=tmp_path / "r"
+        attention="se",
+        epochs=3,
+        batch_size=16,
+        precision="fp32",
+        record=True,
+        record_images=12,
+        out=tmp_path / "r",
     )
 
 

@@ -75,6 +75,7 @@ def test_adamw_decays_apart_from_the_gradient() -> None:
 def config(tmp_path: Path, fashion: Path) -> TrainConfig:
     return TrainConfig(
         backbone="resnet11",
+        attention="se",
         dataset="fashion_mnist",
         data_root=fashion,
         epochs=2,
@@ -120,6 +121,7 @@ def test_images_from_a_folder(tmp_path: Path) -> None:
             Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
     config = TrainConfig(
         backbone="resnet11",
+        attention="se",
         dataset=f"folder:{tmp_path / 'photos'}",
         image_size=32,
         workers=1,
@@ -132,7 +134,7 @@ def test_images_from_a_folder(tmp_path: Path) -> None:
     result = train(config, progress=False)
     assert result.model.get_submodule("fc").out_features == 2
     recording = stripe.open_recording(config.out / "recording")
-    assert recording.images["image"].tolist() == [0, 1, 2, 3, 4]
+    assert recording.images["image"].tolist() == [0, 3, 6, 8, 11]  # of both classes
     assert recording.epochs == [0, 1, 2]
 
 

@@ -31,6 +31,7 @@ KILLS = int(os.environ.get("STRIPE_KILLS", "3"))
 def settings(out: Path, root: Path) -> TrainConfig:
     return TrainConfig(
         backbone="resnet11",
+        attention="se",
         dataset="fashion_mnist",
         data_root=root,
         epochs=2,
@@ -43,7 +44,16 @@ def settings(out: Path, root: Path) -> TrainConfig:
 
 
 def command(config: TrainConfig) -> list[str]:
-    fields = ("backbone", "dataset", "data_root", "epochs", "batch_size", "noise", "out")
+    fields = (
+        "backbone",
+        "attention",
+        "dataset",
+        "data_root",
+        "epochs",
+        "batch_size",
+        "noise",
+        "out",
+    )
     options = [f"--{name.replace('_', '-')}={getattr(config, name)}" for name in fields]
     options += ["--record", f"--record-images={config.record_images}", "--resume"]
     return [sys.executable, "-m", "stripe", "train", *options]
