@@ -51,11 +51,11 @@ class Settings:
             if isinstance(value, float) and not math.isfinite(value):
                 raise StripeError(f"{name} must be finite, got {value!r}")
         for name, least in self.LEAST.items():
-            if getattr(self, name) < least:
-                raise StripeError(f"{name} must be at least {least}, got {getattr(self, name)}")
+            if (value := getattr(self, name)) is not None and value < least:
+                raise StripeError(f"{name} must be at least {least}, got {value}")
         for name, most in self.MOST.items():
-            if getattr(self, name) > most:
-                raise StripeError(f"{name} must be at most {most}, got {getattr(self, name)}")
+            if (value := getattr(self, name)) is not None and value > most:
+                raise StripeError(f"{name} must be at most {most}, got {value}")
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON holds them; `from_json` reads them."""

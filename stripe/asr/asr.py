@@ -1,7 +1,8 @@
 """ASR: attention on a learnable vector, a gate that ignores the image."""
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -31,6 +32,31 @@ class Psi:
     def __post_init__(self) -> None:
         if self.kind not in ("constant", "normal"):
             raise ModelError(f"psi is constant or normal, got {self.kind!r}")
+
+    @classmethod
+    def parse(cls, text: str) -> "Psi":
+        """Read psi as settings write it: "0.1", "constant:0.1", "normal:0.3,fixed".
+
+        Raises
+        ------
+        ModelError
+            If it is none; the message says what one looks like.
+        """
+        start, *options = text.split(",")
+        kind, _, number = start.rpartition(":")
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if kind not in ("", "constant", "normal") or options not in ([], ["fixed"]):
+            value = math.nan
+        if not math.isfinite(value):
+            raise ModelError(
+                f"psi is a number, constant:NUMBER or normal:NUMBER, with or without ,fixed; "
+                f"got {text!r}"
+            )
+        named: Any = {"kind": kind} if kind else {}
+        return cls(value=value, learnable=not options, **named)
 
     def tensor(self, channels: int) -> Float[Tensor, "1 c 1 1"]:
         """Return a new psi, from the global generator if it is random."""

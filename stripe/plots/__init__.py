@@ -11,6 +11,7 @@ from stripe.plots.noise_robustness import noise_robustness as noise_robustness
 from stripe.plots.overview import overview as overview
 from stripe.plots.paper import paper_style as paper_style
 from stripe.plots.paper import save_figure as save_figure
+from stripe.plots.reproduction import reproduction as reproduction
 from stripe.plots.spatial_attention import spatial_attention as spatial_attention
 from stripe.plots.stripes import stripes as stripes
 from stripe.plots.style_grid import style_grid as style_grid

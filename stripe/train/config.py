@@ -24,11 +24,17 @@ class TrainConfig(Settings):
         Attention module of an ASR where the paper puts it, or none.
     copies
         How many of them at each place (delta, Tables 6 and 14).
+    psi
+        How the vectors of the ASRs begin: "0.1", "constant:0.3", "normal:0.1", with ",fixed" behind
+        it where they do not learn (Tables 7 and 13); by default the paper's.
     dataset
         Data set, as in `stripe.data.list_datasets()`; imagenet, a folder of that name under
         `data_root`; or folder:PATH, with train/ and val/ (or test/) of one folder per class.
     image_size
         Side of the images of imagenet and of folders.
+    limit
+        Take at most so many images of each split, the first; by default all. Not for images from
+        folders.
     epochs
         Passes over the training images.
     batch_size
@@ -94,7 +100,9 @@ class TrainConfig(Settings):
     """
 
     LEAST: ClassVar[Mapping[str, float]] = {
-        **dict.fromkeys(("epochs", "batch_size", "record_images", "accumulate", "copies"), 1),
+        **dict.fromkeys(
+            ("epochs", "batch_size", "record_images", "accumulate", "copies", "limit"), 1
+        ),
         **dict.fromkeys(("seed", "padding", "workers", "warmup", "weight_decay", "momentum"), 0),
         **dict.fromkeys(("label_smoothing", "lr", "gamma"), 0),
         "image_size": 8,
@@ -113,8 +121,10 @@ class TrainConfig(Settings):
     attention: str | None = None
     asr: str | None = None
     copies: int = 1
+    psi: str | None = None
     dataset: str = "fashion-mini"
     image_size: int = 224
+    limit: int | None = None
     epochs: int = 10
     batch_size: int = 128
     accumulate: int = 1

@@ -64,6 +64,8 @@ def still_training_images(config: TrainConfig, processes: Processes) -> Loader:
             indices=True,
         )
     images = load_dataset(config.dataset, "train", root=config.data_root)
+    if config.limit is not None:
+        images = images.head(config.limit)
     return DeviceLoader(
         images, EVALUATION_BATCH, device=processes.device, share=processes.share, indices=True
     )
@@ -81,6 +83,8 @@ def _on_device(config: TrainConfig, processes: Processes) -> Loaders:
     where = {"root": config.data_root, "download": config.download}
     train = load_dataset(config.dataset, "train", **where)  # type: ignore[arg-type]
     test = load_dataset(config.dataset, "test", **where)  # type: ignore[arg-type]
+    if config.limit is not None:
+        train, test = train.head(config.limit), test.head(config.limit)
     device, share = processes.device, processes.share
     return Loaders(
         train=DeviceLoader(

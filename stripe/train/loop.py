@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm.auto import tqdm
 
+from stripe.asr import Psi
 from stripe.backbones import build
 from stripe.errors import StripeError
 from stripe.hooks import Recorder
@@ -146,6 +147,7 @@ def build_model(config: TrainConfig, loaders: Loaders) -> nn.Module:
         attention=config.attention,
         asr=config.asr,
         copies=config.copies,
+        psi=None if config.psi is None else Psi.parse(config.psi),
         seed=config.seed,
         **streamed,
     )

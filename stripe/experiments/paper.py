@@ -1,0 +1,22 @@
+"""The paper's numbers, as they are printed in its tables."""
+
+from functools import cache
+from importlib.resources import files
+from io import StringIO
+
+import pandas as pd
+
+
+@cache
+def paper_results() -> pd.DataFrame:
+    """Return the numbers of Tables 1 to 9, 13 and 14.
+
+    Returns
+    -------
+    DataFrame
+        One row per number: table, dataset, backbone, method ("base", "SE", "ASR(SE)",
+        "SE+ASR(SE)"), setting ("delta=2", "constant(0.8,0.8)", or ""), metric (top1 and top5 in
+        percent, params_millions, fps), value, and note, where there is something to know of it.
+    """
+    text = (files("stripe.experiments") / "paper_results.csv").read_text()
+    return pd.read_csv(StringIO(text), keep_default_na=False).astype({"value": float})

@@ -1,0 +1,124 @@
+"""At which size a table is reproduced: the paper's, or what a machine at hand can train."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from stripe.errors import UnknownNameError
+from stripe.experiments.cells import Cell, fields_of
+from stripe.train import TrainConfig, list_recipes, recipe
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What stands in for the paper's data, networks and lengths of training.
+
+    Parameters
+    ----------
+    name
+        "paper", "small", "smoke" or "test".
+    words
+        What it is, for the heading of every result.
+    seeds
+        How many trainings of each cell.
+    data
+        The data set that stands in for the paper's; by default none does.
+    networks
+        From the paper's networks to those that stand in for them; by default they are the paper's.
+    fields
+        Of `TrainConfig`, that replace those of the recipe.
+    """
+
+    name: str
+    words: str
+    seeds: int
+    data: str | None = None
+    networks: Mapping[str, str] | None = None
+    fields: Mapping[str, Any] | None = None
+
+    def config(self, cell: Cell, seed: int) -> TrainConfig | None:
+        """Return the training of a cell, None where the scale has nothing that stands in for it."""
+        backbone = _NAMES.get(cell.backbone, cell.backbone)
+        fields = fields_of(cell)
+        if backbone.endswith("_acnet") and not cell.method.startswith("ACNet"):
+            backbone = backbone.replace("_acnet", "_basic")
+        base = recipe(_recipe_of(cell.dataset, backbone, fields.get("image_size")))
+        if self.data is None:
+            return replace(base, backbone=backbone, seed=seed, **fields)
+        assert self.networks is not None
+        if backbone not in self.networks:
+            return None
+        fields.pop("image_size", None)
+        given = {**(self.fields or {}), **fields}
+        return replace(
+            base, backbone=self.networks[backbone], dataset=self.data, seed=seed, **given
+        )
+
+
+def scale(name: str) -> Scale:
+    """Return a scale by name, or raise an `UnknownNameError` that lists them."""
+    if name not in SCALES:
+        raise UnknownNameError(f"unknown scale {name!r}; choose one of: {', '.join(SCALES)}")
+    return SCALES[name]
+
+
+def _recipe_of(dataset: str, backbone: str, image_size: int | None) -> str:
+    """Return the recipe of a network, or of the deepest of its family where the paper has one."""
+    if image_size == 384:
+        return f"{dataset}/{backbone}_384"
+    name = f"{dataset}/{backbone}"
+    return name if name in list_recipes() else f"{dataset}/resnet164_acnet"
+
+
+#: From the names in the tables to ours.
+_NAMES = {"vit_s": "vit_s_16", "vit_b": "vit_b_16"}
+
+_SHALLOW = {
+    "resnet164": "resnet20",
+    "resnet83": "resnet11",
+    "vgg19": "vgg19",
+    "shufflenetv2": "shufflenetv2",
+    "mobilenet": "mobilenet",
+    "repvgg_a0": "repvgg_a0",
+    "resnet34": "resnet34",
+    "resnet50": "resnet50",
+    **{f"resnet{depth}_{kind}": f"resnet8_{kind}" for depth in (56, 110, 164)
+       for kind in ("acnet", "basic")},
+}  # fmt: skip
+_TINY = {**_SHALLOW, "resnet164": "resnet11"}
+
+_SHORT = {"schedule": "cosine", "warmup": 0.05, "lr": 0.1, "weight_decay": 5e-4, "optimizer": "sgd"}
+
+SCALES = {
+    one.name: one
+    for one in (
+        Scale(name="paper", words="the paper's recipes and data", seeds=3),
+        Scale(
+            name="small",
+            words="shallower networks of the same families, 20 epochs of Fashion-MNIST",
+            seeds=3,
+            data="fashion_mnist",
+            networks=_SHALLOW,
+            fields={**_SHORT, "epochs": 20, "batch_size": 128, "padding": 2},
+        ),
+        Scale(
+            name="smoke",
+            words="the shallowest networks, one epoch of 1,000 images of fashion-mini: too short "
+            "to say anything of the paper",
+            seeds=2,
+            data="fashion-mini",
+            networks=_TINY,
+            fields={**_SHORT, "epochs": 1, "batch_size": 50, "limit": 1000, "padding": 2},
+        ),
+        Scale(
+            name="test",
+            words="two steps of training: whether it runs, and nothing else",
+            seeds=2,
+            data="fashion-mini",
+            networks={"resnet164": "resnet11", "resnet83": "resnet11", "repvgg_a0": "repvgg_a0",
+                      "resnet34": "resnet34",
+                      "resnet56_acnet": "resnet8_acnet", "resnet56_basic": "resnet8_basic"},
+            fields={**_SHORT, "epochs": 1, "batch_size": 32, "limit": 64, "padding": 2},
+        ),
+    )
+}  # fmt: skip

@@ -1,0 +1,145 @@
+"""Many runs, each once: in a pool of processes that outlives a failure and can be stopped."""
+
+import fcntl
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing import get_context
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+from stripe.errors import StripeError
+from stripe.experiments.runs import ERROR, StoredRun
+from stripe.train import train
+
+
+def sweep(
+    runs: Sequence[StoredRun],
+    *,
+    workers: int | None = None,
+    device: str = "auto",
+    retry: bool = True,
+    progress: bool = True,
+) -> None:
+    """Train every run that is not finished; a run that fails does not stop the rest.
+
+    A run that was begun goes on from its checkpoint. A run that another sweep is at is left to it.
+
+    Parameters
+    ----------
+    runs
+        From `stored`; those of one directory are one run.
+    workers
+        Processes; by default one per GPU, or per CPU core, each of which then has one thread.
+    device
+        "auto" gives each worker a GPU of its own, if there are GPUs; or "cpu", "cuda".
+    retry
+        Try again what failed before.
+    progress
+        Show a progress bar.
+
+    Raises
+    ------
+    StripeError
+        If there are fewer workers than one.
+    """
+    waiting = {
+        run.config.out: run
+        for run in runs
+        if run.state != "finished" and (retry or run.state != "failed")
+    }
+    gpus = torch.cuda.device_count() if device in ("auto", "cuda") else 0
+    count = workers or gpus or os.cpu_count() or 1
+    if count < 1:
+        raise StripeError(f"workers must be at least 1, got {workers}")
+    if not waiting:
+        return
+    count = min(count, len(waiting))
+    # Spawned, since a fork of a process that has run torch may hang. A worker takes a place of the
+    # queue, and so a GPU of its own.
+    context = get_context("spawn")
+    places = context.SimpleQueue()
+    for number in range(count):
+        places.put(f"cuda:{number % gpus}" if gpus else device)
+    threads = max(1, (os.cpu_count() or 1) // count)
+    bar = tqdm(total=len(waiting), desc="sweep", unit=" runs", disable=not progress)
+    with bar, _pool(count, context, places, threads) as pool:
+        with _deaf_to_ctrl_c():
+            futures = [pool.submit(_run, run) for run in waiting.values()]
+        failed = 0
+        for future in as_completed(futures):
+            failed += not future.result()
+            bar.update()
+            if failed:
+                bar.set_postfix(failed=failed)
+
+
+@contextmanager
+def _pool(count: int, context: Any, places: Any, threads: int) -> Iterator[ProcessPoolExecutor]:
+    """Open the workers; where the sweep is stopped, stop them, each after it has saved."""
+    pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(places, threads))
+    try:
+        yield pool
+    except BaseException:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()  # SIGTERM: the run saves the step where it is
+        pool.shutdown(cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Start processes that a Ctrl-C does not reach while they import; they inherit deafness."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+#: Where this worker trains, and whether it was asked to stop.
+_device, _stopped = "auto", False
+
+
+def _begin(places: Any, threads: int) -> None:
+    global _device
+    _device = places.get()
+    torch.set_num_threads(threads)
+
+
+def _run(run: StoredRun) -> bool:
+    """Train one run; return whether that went well."""
+    global _stopped
+    folder = run.config.out
+    if _stopped:
+        return False
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True  # another sweep is at it
+        if run.state == "finished":
+            return True
+        (folder / ERROR).unlink(missing_ok=True)
+        try:
+            train(replace(run.config, device=_device), resume=True, progress=False)
+        except (KeyboardInterrupt, SystemExit):  # the run has saved where it is
+            _stopped = True
+            return False
+        except Exception:  # whatever it is, it is told, and the rest goes on
+            folder.mkdir(exist_ok=True)
+            (folder / ERROR).write_text(traceback.format_exc())
+            return False
+    return True
