@@ -53,11 +53,12 @@ def reproduce(
         The folder that holds data sets.
     """
     from stripe.experiments.report import write_report
-    from stripe.experiments.sweep import sweep
 
     wanted = _reproductions(table, scale, seeds, store, data_root)
     runs = [run for found in wanted for of_cell in found.runs.values() for run in of_cell]
-    if not report:
+    if not report and any(run.state != "finished" for run in runs):
+        from stripe.experiments.sweep import sweep  # which brings torch
+
         try:
             sweep(runs, workers=workers, device=device)
         except KeyboardInterrupt:

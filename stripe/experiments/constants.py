@@ -9,12 +9,12 @@ import torch
 from stripe.gates import freeze
 from stripe.hooks import Recorder
 from stripe.train import TrainConfig, train
-from stripe.train.checkpoint import WEIGHTS, load_weights
+from stripe.train.checkpoint import load_weights
 from stripe.train.device import resolve_device
 from stripe.train.loaders import open_loaders, still_training_images
 from stripe.train.loop import build_model
 from stripe.train.processes import Processes
-from stripe.train.run import read_config
+from stripe.train.run import WEIGHTS, read_config
 from stripe.train.step import top_accuracies
 
 #: The loss of accuracy that the paper reports: at once, and after fine-tuning, in percent.

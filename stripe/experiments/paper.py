@@ -15,8 +15,8 @@ def paper_results() -> pd.DataFrame:
     -------
     DataFrame
         One row per number: table, dataset, backbone, method ("base", "SE", "ASR(SE)",
-        "SE+ASR(SE)"), setting ("delta=2", "constant(0.8,0.8)", or ""), metric (top1 and top5 in
-        percent, params_millions, fps), value, and note, where there is something to know of it.
+        "SE+ASR(SE)"), setting ("delta=2", "constant(0.8,0.8)", or ""), metric (top1, top1_std and
+        top5 in percent, params_millions, fps), value, and note, where there is one.
     """
     text = (files("stripe.experiments") / "paper_results.csv").read_text()
     return pd.read_csv(StringIO(text), keep_default_na=False).astype({"value": float})

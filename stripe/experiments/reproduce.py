@@ -18,6 +18,8 @@ from stripe.train import TrainConfig
 STORE = Path("runs/store")
 #: Of the intervals of a claim.
 CONFIDENCE = 0.95
+#: From the paper's metrics to the columns of a log.
+_COLUMNS = {"top1": "test_accuracy", "top5": "test_top5"}
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,15 @@ class Reproduction:
         DataFrame
             dataset, backbone, method, setting, metric; last, best and last_ten, the means over
             seeds, in percent; std, of last (of n - 1); n, finished runs; failed, runs; paper, the
-            paper's number; difference, last minus paper. What is missing is NaN.
+            paper's number, and paper_std, where it gives one; difference, last minus paper. What
+            is missing is NaN.
         """
         rows = []
         for cell, runs in self.runs.items():
             finished = [run.history for run in runs if run.state == "finished"]
-            for metric, value in cell.paper.items():
-                column = {"top1": "test_accuracy", "top5": "test_top5"}[metric]
+            for metric, column in _COLUMNS.items():
+                if metric not in cell.paper:
+                    continue
                 scores = 100 * np.array([
                     (log[column].iloc[-1], log[column].max(), log[column].tail(10).mean())
                     for log in finished
@@ -70,7 +74,9 @@ class Reproduction:
                     "std": scores[:, 0].std(ddof=1) if len(scores) > 1 else np.nan,
                     "n": len(scores),
                     "failed": sum(run.state == "failed" for run in runs),
-                    "paper": value, "difference": last - value,
+                    "paper": cell.paper[metric],
+                    "paper_std": cell.paper.get(f"{metric}_std", np.nan),
+                    "difference": last - cell.paper[metric],
                 })  # fmt: skip
         return pd.DataFrame(rows)
 

@@ -9,7 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from stripe.train import TrainConfig
-from stripe.train.checkpoint import WEIGHTS
+from stripe.train.run import WEIGHTS
 
 State = Literal["finished", "failed", "begun", "missing"]
 #: Where a run that failed leaves what went wrong.

@@ -22,7 +22,6 @@ from stripe.style.losses import Losses, losses, style_of
 from stripe.style.network import StyleNetwork, style_network
 from stripe.style.photographs import Photographs, as_bytes, in_unit_range, read_painting
 from stripe.train.checkpoint import (
-    WEIGHTS,
     Progress,
     latest_checkpoint,
     load_checkpoint,
@@ -32,7 +31,7 @@ from stripe.train.checkpoint import (
 )
 from stripe.train.device import resolve_device
 from stripe.train.log import write_history
-from stripe.train.run import open_run, read_config
+from stripe.train.run import WEIGHTS, open_run, read_config
 from stripe.train.stop import leave, stoppable
 
 #: Photographs of the log and of its pictures.

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from stripe.errors import StripeError
 from stripe.recording.durable import sync
+from stripe.train.run import WEIGHTS
 
-WEIGHTS, STATE = "model.safetensors", "state.pt"
+STATE = "state.pt"
 
 
 @dataclass

@@ -18,7 +18,6 @@ from stripe.errors import StripeError
 from stripe.hooks import Recorder
 from stripe.robustness import inject_noise
 from stripe.train.checkpoint import (
-    WEIGHTS,
     Progress,
     latest_checkpoint,
     load_checkpoint,
@@ -30,7 +29,7 @@ from stripe.train.config import TrainConfig
 from stripe.train.loaders import Loaders, open_loaders
 from stripe.train.log import tensorboard, write_history
 from stripe.train.processes import Processes, joined
-from stripe.train.run import open_run
+from stripe.train.run import WEIGHTS, open_run
 from stripe.train.schedule import learning_rate
 from stripe.train.step import make_optimizer, top_accuracies, train_step
 from stripe.train.stop import Stop, leave, stoppable

@@ -8,6 +8,9 @@ from stripe.errors import StripeError
 from stripe.settings import Settings
 from stripe.versions import command_line, library_versions
 
+#: The file of the last weights, which is there once the run is finished.
+WEIGHTS = "model.safetensors"
+
 S = TypeVar("S", bound=Settings)
 
 

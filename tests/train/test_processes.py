@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 import stripe
-from stripe.train.checkpoint import WEIGHTS, latest_checkpoint
+from stripe.train.checkpoint import latest_checkpoint
+from stripe.train.run import WEIGHTS
 
 #: Trains a network without batch norms, so that processes agree with one up to rounding.
 SCRIPT = """
