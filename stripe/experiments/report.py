@@ -33,7 +33,8 @@ def write_report(found: Reproduction, out: Path) -> list[Path]:
     files[3].write_text(shown(numbers).to_latex(index=False, caption=found.heading, escape=True))
     with paper_style():
         files.append(out / f"{found.table.name}.png")
-        save_figure(reproduction(numbers[numbers["metric"] == "top1"]), files[-1])
+        top1 = numbers[numbers["metric"] == "top1"]
+        save_figure(reproduction(top1, heading=found.heading), files[-1])
     runs = {cell.label: [str(run.config.out) for run in runs] for cell, runs in found.runs.items()}
     made = {"heading": found.heading, "command": command_line(), "versions": library_versions()}
     files.append(out / f"{found.table.name}.json")

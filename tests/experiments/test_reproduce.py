@@ -233,7 +233,9 @@ def test_a_stopped_sweep_goes_on(tmp_path: Path) -> None:
 
 def test_plot_of_a_reproduction(small: Reproduction) -> None:
     numbers = small.numbers().assign(last=[80.0, 81.0, np.nan], std=[1.0, np.nan, np.nan])
-    ax = stripe.plots.reproduction(numbers)
+    ax = stripe.plots.reproduction(numbers, heading=small.heading)
+    figure: Any = ax.get_figure()
+    assert "scale test: two steps" in figure.get_suptitle().replace("\n", " ")
     marks: Any = ax.collections[0].get_offsets()
     np.testing.assert_allclose(marks[:, 0], [82.38, 83.44, 85.15])
     assert [label.get_text() for label in ax.get_yticklabels()] == [
