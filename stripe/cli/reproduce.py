@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -30,6 +30,10 @@ def reproduce(
     store: Store = Path("runs/store"),
     out: Path | None = None,
     workers: int | None = None,
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
+    gpus_per_run: float | None = None,
+    cpus_per_run: float = 1,
     device: str = "auto",
     data_root: Path = Path("data"),
     json: Json = False,
@@ -46,7 +50,11 @@ def reproduce(
         A folder for the tables as CSV, Markdown, LaTeX and a picture; by default
         figures/reproduce/SCALE.
     workers
-        Trainings at a time; by default one per GPU, or per core.
+        Trainings at a time of the local engine; by default one per GPU, or per core.
+    engine
+        local, a pool of processes; or ray, a cluster whose nodes share the store.
+    address, gpus_per_run, cpus_per_run
+        Of ray: its address, and what each training takes.
     device
         auto, cpu or cuda.
     data_root
@@ -57,10 +65,15 @@ def reproduce(
     wanted = _reproductions(table, scale, seeds, store, data_root)
     runs = [run for found in wanted for of_cell in found.runs.values() for run in of_cell]
     if not report and any(run.state != "finished" for run in runs):
-        from stripe.experiments.sweep import sweep  # which brings torch
-
         try:
-            sweep(runs, workers=workers, device=device)
+            if engine == "ray":
+                from stripe.experiments.ray_engine import sweep_on_ray
+
+                sweep_on_ray(runs, address=address, gpus=gpus_per_run, cpus=cpus_per_run)
+            else:
+                from stripe.experiments.sweep import sweep  # which brings torch
+
+                sweep(runs, workers=workers, device=device)
         except KeyboardInterrupt:
             print("\ninterrupted; the same command does what is missing", file=sys.stderr)
             sys.exit(130)

@@ -25,7 +25,7 @@ def options_of(kind: type[Settings], *, without: tuple[str, ...] = ()) -> Any:
 def given_of(options: Any) -> dict[str, Any]:
     """Return the options that were given; "none" is no value."""
     given = {name: value for name, value in vars(options).items() if value is not None}
-    return {name: None if value == "none" else value for name, value in given.items()}
+    return {name: None if str(value) == "none" else value for name, value in given.items()}
 
 
 def _shown(default: Any) -> Parameter:

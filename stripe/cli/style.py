@@ -36,6 +36,8 @@ def train(*, options: _Options = _Options(), resume: Resume = False) -> None:  #
 
     given = given_of(options)
     out = given.get("out", StyleConfig.out)
+    if resume and set(given) <= {"out"} and not (out / "config.json").exists():
+        raise StripeError(f"{out} holds no run to resume; give its directory with --out")
     config = replace(_base(out, resume), **given)
     with _interruptible(f"stripe style train --resume --out {out}"):
         run = train_style(config, resume=resume)
@@ -55,41 +57,41 @@ def apply(run: Path, *images: Path, out: Path, device: str = "auto") -> None:
     images
         Image files, or folders of them.
     out
-        The folder for the results, PNG files of the same names.
+        The folder for the results, PNG files of the same names; those that are there are left.
     device
         auto, cpu, cuda or cuda:N.
     """
-    from PIL import Image
-    from PIL.PngImagePlugin import PngInfo
     from tqdm.auto import tqdm
 
     from stripe.style import open_style, stylise
+    from stripe.style.comparison import write_picture
     from stripe.style.features import describe_features
-    from stripe.style.photographs import Photographs, as_bytes, as_image
+    from stripe.style.photographs import Photographs, as_image
 
-    files = [f for path in images for f in (Photographs(path).files if path.is_dir() else [path])]
-    if not files:
+    targets: dict[Path, Path] = {}
+    for path in images:
+        if not path.exists():
+            raise DataError(f"{path} does not exist")
+        files = Photographs(path).files if path.is_dir() else [path]
+        for file in files:
+            name = file.relative_to(path) if path.is_dir() else Path(file.name)
+            target = out / name.with_suffix(".png")
+            if target in targets:
+                raise StripeError(f"{targets[target]} and {file} would both be {target}")
+            targets[target] = file
+    if not targets:
         raise StripeError("apply needs image files or folders of them, got none")
-    if missing := [file for file in files if not file.exists()]:
-        raise DataError(f"{missing[0]} does not exist")
-    names = [file.stem for file in files]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise StripeError(f"{min(twice)} is the name of two images, which would be one file")
+    waiting = {target: file for target, file in targets.items() if not target.exists()}
     trained = open_style(run, device=device)
-    network = trained.folded()
-    config = trained.config
-    about = PngInfo()
-    about.add_text("Software", f"stripe style apply, variant {config.variant}, of {run}")
-    about.add_text("Comment", f"features: {describe_features(config.features, seed=config.seed)}")
-    out.mkdir(parents=True, exist_ok=True)
-    with _interruptible("stripe style apply ..."):
-        for file in tqdm(files, desc="style", unit=" images"):
+    network, config = trained.folded(), trained.config
+    features = describe_features(config.features, seed=config.seed)
+    with _interruptible("the same command"):
+        for target, file in tqdm(waiting.items(), desc="style", unit=" images"):
             (stylised,) = stylise(network, [as_image(file)])
-            target = out / f"{file.stem}.png"
-            if target.exists():
-                raise StripeError(f"{target} is there already; choose another --out")
-            Image.fromarray(as_bytes(stylised)).save(target, pnginfo=about)
-    print(f"{len(files)} images in {out}")
+            write_picture(stylised, target, config.variant, features)
+    print(f"{len(waiting)} images in {out}")
+    if left := len(targets) - len(waiting):
+        print(f"{left} were there already, and are left as they were")
 
 
 @style_app.command
@@ -137,7 +139,7 @@ def compare(
         names = ", ".join(run.config.variant for run in opened)
         raise StripeError(f"each run must be of another variant, got {names}")
     found = compare_runs(by_variant, seed=opened[0].config.seed, **chosen)
-    return _tell(found, opened[0].config, out, json)
+    return _tell(found, out, json)
 
 
 @style_app.command
@@ -182,13 +184,13 @@ def _train_and_compare(
 
     with _interruptible(f"the same command and --resume --out {out}"):
         found = train_and_compare(config, out, resume=resume, **options)
-    _tell(found, config, out, json)
+    _tell(found, out, json)
 
 
-def _tell(found: "Comparison", config: StyleConfig, out: Path, json: bool) -> None:
+def _tell(found: "Comparison", out: Path, json: bool) -> None:
     from stripe.style import draw_comparison
 
-    files = draw_comparison(found, config, out)
+    files = draw_comparison(found, out)
     if json:
         tables = {name: getattr(found, name).to_dict("records") for name in ("numbers", "dial")}
         print_json({**tables, "files": [str(file) for file in files]})

@@ -78,7 +78,7 @@ def image_folder(
 def class_folders(root: Path, transform: v2.Compose) -> ImageFolder:
     """Open a folder of class folders; a damaged image is an error that names its file."""
     try:
-        return ImageFolder(str(root), transform, loader=read_image)
+        return ImageFolder(str(root), transform, loader=_read)
     except FileNotFoundError as error:
         raise DataError(f"each class folder must hold images: {error}") from None
 
@@ -110,12 +110,11 @@ class _Flat(Dataset[Tensor]):
         return len(self.files)
 
     def __getitem__(self, index: int) -> Tensor:
-        image: Tensor = self.transform(read_image(str(self.files[index])))
+        image: Tensor = self.transform(_read(str(self.files[index])))
         return image
 
 
-def read_image(path: str) -> Any:
-    """Read an image as PIL does, in RGB; a file that is none is an error that names it."""
+def _read(path: str) -> Any:
     try:
         return default_loader(path)
     except Exception as error:  # a damaged file raises whatever its decoder trips over

@@ -1,7 +1,6 @@
 """A loader for data that does not fit in memory: images are read while the network trains."""
 
 import functools
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from torchvision.transforms import v2
 
 from stripe.data.device_loader import Batch
 from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD, class_folders
-from stripe.data.workers import outliving_signals
+from stripe.data.workers import outliving_signals, without_workers_traceback
 from stripe.errors import DataError
 
 #: Names under which a split of a data set is looked for.
@@ -117,17 +116,13 @@ class StreamLoader:
 
     def _read(self) -> Iterator[Any]:
         try:
-            yield from self._loader
-            return
-        except (
-            DataError
-        ) as error:  # a worker's comes with its traceback; the last line is the error
-            said = str(error).strip().splitlines()[-1].removeprefix("stripe.errors.DataError: ")
-            traceback.clear_frames(error.__traceback__)
-        # Now nothing holds the workers, which end with their loader. Left to the collector of
-        # cycles, they would not hear that they are to end.
-        self._loader = self._open()
-        raise DataError(said)
+            with without_workers_traceback():
+                yield from self._loader
+        except DataError:
+            self._loader = (
+                self._open()
+            )  # whoever keeps the error, and so this frame, keeps no worker
+            raise
 
 
 def split_folder(root: Path, split: str) -> Path:

@@ -1,4 +1,4 @@
-"""What the processes that read images do when the run is asked to stop."""
+"""Processes that read images: when the run is asked to stop, and when an image is damaged."""
 
 import atexit
 import ctypes
@@ -6,8 +6,26 @@ import functools
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from stripe.errors import DataError
+
+
+@contextmanager
+def without_workers_traceback() -> Iterator[None]:
+    """Turn a worker's `DataError`, which comes with its traceback, into the error alone."""
+    try:
+        yield
+        return
+    except DataError as error:
+        said = str(error).strip().splitlines()[-1].removeprefix("stripe.errors.DataError: ")
+        traceback.clear_frames(error.__traceback__)
+    # Now nothing holds the loader of the workers, which end with it. Left to the collector of
+    # cycles, they would not hear that they are to end.
+    raise DataError(said)
 
 
 def outliving_signals() -> Callable[[int], None]:

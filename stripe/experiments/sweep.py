@@ -50,11 +50,7 @@ def sweep(
     StripeError
         If there are fewer workers than one.
     """
-    waiting = {
-        run.config.out: run
-        for run in runs
-        if run.state != "finished" and (retry or run.state != "failed")
-    }
+    waiting = unfinished(runs, retry=retry)
     gpus = torch.cuda.device_count() if device in ("auto", "cuda") else 0
     count = workers or gpus or os.cpu_count() or 1
     if count < 1:
@@ -72,13 +68,44 @@ def sweep(
     bar = tqdm(total=len(waiting), desc="sweep", unit=" runs", disable=not progress)
     with bar, _pool(count, context, places, threads) as pool:
         with _deaf_to_ctrl_c():
-            futures = [pool.submit(_run, run) for run in waiting.values()]
+            futures = [pool.submit(_run, run) for run in waiting]
         failed = 0
         for future in as_completed(futures):
             failed += not future.result()
             bar.update()
             if failed:
                 bar.set_postfix(failed=failed)
+
+
+def unfinished(runs: Sequence[StoredRun], *, retry: bool = True) -> list[StoredRun]:
+    """Return the runs that are not finished, each once; those that failed only to try again."""
+    done = ("finished",) if retry else ("finished", "failed")
+    return list({run.config.out: run for run in runs if run.state not in done}.values())
+
+
+def run_one(run: StoredRun, device: str, threads: int) -> bool:
+    """Train one run, from its checkpoint if there is one; return whether that went well.
+
+    What goes wrong is written down in the run's directory.
+    """
+    torch.set_num_threads(threads)
+    folder = run.config.out
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True  # another sweep is at it
+        if run.state == "finished":
+            return True
+        (folder / ERROR).unlink(missing_ok=True)
+        try:
+            train(replace(run.config, device=device), resume=True, progress=False)
+        except Exception:  # whatever it is, it is told, and the rest goes on
+            folder.mkdir(exist_ok=True)
+            (folder / ERROR).write_text(traceback.format_exc())
+            return False
+    return True
 
 
 @contextmanager
@@ -108,38 +135,22 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-#: Where this worker trains, and whether it was asked to stop.
-_device, _stopped = "auto", False
+#: Where this worker trains, its threads, and whether it was asked to stop.
+_device, _threads, _stopped = "auto", 1, False
 
 
 def _begin(places: Any, threads: int) -> None:
-    global _device
-    _device = places.get()
-    torch.set_num_threads(threads)
+    global _device, _threads
+    _device, _threads = places.get(), threads
 
 
 def _run(run: StoredRun) -> bool:
-    """Train one run; return whether that went well."""
+    """Train one run in a worker, unless that was asked to stop."""
     global _stopped
-    folder = run.config.out
     if _stopped:
         return False
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True  # another sweep is at it
-        if run.state == "finished":
-            return True
-        (folder / ERROR).unlink(missing_ok=True)
-        try:
-            train(replace(run.config, device=_device), resume=True, progress=False)
-        except (KeyboardInterrupt, SystemExit):  # the run has saved where it is
-            _stopped = True
-            return False
-        except Exception:  # whatever it is, it is told, and the rest goes on
-            folder.mkdir(exist_ok=True)
-            (folder / ERROR).write_text(traceback.format_exc())
-            return False
-    return True
+    try:
+        return run_one(run, _device, _threads)
+    except (KeyboardInterrupt, SystemExit):  # the run has saved where it is
+        _stopped = True
+        return False

@@ -1,7 +1,9 @@
 """How much the company of a batch changes an image, against its size."""
 
+import textwrap
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -9,14 +11,21 @@ from matplotlib.axes import Axes
 from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import with_columns
 
+#: Of a note that fit above the axes.
+_LETTERS = 56
 
-def batch_dial(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+
+def batch_dial(
+    data: pd.DataFrame, *, note: str | None = None, ax: Axes | None = None, **kwargs: Any
+) -> Axes:
     """Draw the spread of an image's output over random batch mates, one curve per variant.
 
     Parameters
     ----------
     data
         The dial of `stripe.style.compare`: columns variant, batch_size, and spread in [0, 1].
+    note
+        Above the curves.
     ax
         Axes to draw on; by default new ones.
     **kwargs
@@ -44,5 +53,8 @@ def batch_dial(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> 
     ax.minorticks_off()
     ax.set(xlabel="images per batch", ylabel="spread over batch mates")
     ax.set_ylim(bottom=0)
+    if note is not None:
+        wrapped = textwrap.fill(note, _LETTERS)
+        ax.set_title(wrapped, fontsize=plt.rcParams["xtick.labelsize"], loc="left")
     ax.legend(frameon=False)
     return ax

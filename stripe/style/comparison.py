@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,9 +13,11 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from stripe.attention import ATTENTIONS
 from stripe.errors import StripeError
 from stripe.plots import batch_dial, paper_style, save_figure, style_grid
 from stripe.robustness import inject_noise
@@ -52,12 +55,18 @@ class Comparison:
     dial
         One row per variant and batch size: spread, as above, and style, the loss under the
         statistics of the batch; both averaged over photographs and draws.
+    features
+        What compared images, in words.
+    settings
+        Of each run, and of the comparison.
     """
 
     photographs: list[Float[Tensor, "3 h w"]]
     stylised: dict[str, list[Float[Tensor, "3 h w"]]]
     numbers: pd.DataFrame
     dial: pd.DataFrame
+    features: str
+    settings: dict[str, Any]
 
 
 def compare(
@@ -81,7 +90,7 @@ def compare(
     shown
         A folder of photographs; by default that of the training.
     draws
-        How often the mates of a photograph are drawn, at every batch size.
+        How often the mates of a photograph are drawn, at every batch size; two or more.
     batch_sizes
         Of the dial; training's is added where it is missing.
     seed
@@ -100,7 +109,7 @@ def compare(
     """
     config = _shared(runs)
     device = next(runs[REFERENCE].network.parameters()).device
-    contents = _shown(shown or config.content, photographs)
+    contents = _checked(shown or config.content, photographs, draws)
     chosen = [contents.centred(index, config.size).to(device) for index in range(photographs)]
     features = load_features(config.features, seed=config.seed).to(device)
     style = style_of(features, read_painting(config.style, config.size).to(device))
@@ -123,30 +132,43 @@ def compare(
                 spreads, styles = [], []
                 for photograph, others in zip(chosen, mates, strict=True):
                     drawn = _among_mates(network, photograph, others[:, : size - 1].to(device))
-                    spreads.append(float(drawn.std(0, correction=0).mean()))
+                    spreads.append(float(drawn.std(0).mean()))
                     of_photograph = photograph.expand(draws, -1, -1, -1)
                     styles.append(float(losses(features, drawn, of_photograph, style).style))
                 spread_at[size] = spreads
                 averages = {"spread": np.mean(spreads), "style": np.mean(styles)}
                 dial.append({"variant": name, "batch_size": size, **averages})
                 bar.update()
+            names = contents.names(photographs)
             for index, photograph in enumerate(chosen):
                 picture = stylised[name][index]
                 parts = losses(features, picture[None].to(device), photograph[None], style)
                 reference = stylised[REFERENCE][index]
                 numbers.append(
                     {
-                        "photograph": contents.files[index].stem,
+                        "photograph": names[index],
                         "variant": name,
                         "content": float(parts.content),
                         "style": float(parts.style),
                         "ssim": _ssim(picture, reference),
-                        "high_frequency": high_frequency(picture) / high_frequency(reference),
+                        "high_frequency": _ratio(
+                            high_frequency(picture), high_frequency(reference)
+                        ),
                         "spread": spread_at[config.batch_size][index],
                     }
                 )
-    photographs_shown = [photograph.cpu() for photograph in chosen]
-    return Comparison(photographs_shown, stylised, pd.DataFrame(numbers), pd.DataFrame(dial))
+    settings = {
+        **{name: run.config.to_json() for name, run in runs.items()},
+        **{"photographs": photographs, "shown": shown and str(shown), "draws": draws, "seed": seed},
+    }
+    return Comparison(
+        photographs=[photograph.cpu() for photograph in chosen],
+        stylised=stylised,
+        numbers=pd.DataFrame(numbers),
+        dial=pd.DataFrame(dial),
+        features=describe_features(config.features, seed=config.seed),
+        settings=settings,
+    )
 
 
 def batch_statistics(network: StyleNetwork) -> AbstractContextManager[Any]:
@@ -179,6 +201,8 @@ def _shared(runs: Mapping[str, StyleRun]) -> StyleConfig:
         )
     reference = runs[REFERENCE].config
     for name, run in runs.items():
+        if name != run.config.variant:
+            raise StripeError(f"a run of {run.config.variant!r} was given as {name!r}")
         differs = set(reference.differences(run.config)) - {"variant", "attention"}
         if differs:
             raise StripeError(
@@ -188,8 +212,15 @@ def _shared(runs: Mapping[str, StyleRun]) -> StyleConfig:
     return reference
 
 
-def _shown(folder: Path | None, count: int) -> Photographs:
-    """Open the photographs that are compared, or raise where there are fewer than wanted."""
+def _checked(folder: Path | None, count: int, draws: int) -> Photographs:
+    """Open the photographs that are compared, or raise where something is missing for it."""
+    if draws < 2:
+        raise StripeError(f"draws must be at least 2, for there is no spread of one, got {draws}")
+    if find_spec("skimage") is None:
+        raise StripeError(
+            "a comparison needs the package scikit-image, which is not installed; pip install "
+            "'stripe-attention[style]'"
+        )
     found = Photographs(folder)
     if not 1 <= count <= len(found):
         raise StripeError(f"photographs must be 1 to {len(found)}, got {count}")
@@ -250,7 +281,8 @@ def train_and_compare(
     photographs, shown, draws, progress
         As for `compare`.
     """
-    _shown(shown or config.content, photographs)  # rather now than after the training
+    _checked(shown or config.content, photographs, draws)  # rather now than after the training
+    ATTENTIONS[config.attention]
     runs = {}
     for variant in get_args(Variant):
         of_variant = replace(config, variant=variant, out=out / variant)
@@ -259,7 +291,7 @@ def train_and_compare(
     return compare(runs, seed=config.seed, **options)  # type: ignore[arg-type]
 
 
-def draw_comparison(found: Comparison, config: StyleConfig, out: Path) -> list[Path]:
+def draw_comparison(found: Comparison, out: Path) -> list[Path]:
     """Write `grid.png`, `dial.png`, their tables as CSV, and what made them as JSON.
 
     The pictures of the grid are also files, in `pictures/VARIANT/PHOTOGRAPH.png`.
@@ -273,24 +305,37 @@ def draw_comparison(found: Comparison, config: StyleConfig, out: Path) -> list[P
         grid = style_grid(
             {title: [as_bytes(image) for image in images] for title, images in columns.items()},
             captions=captions,
-            note=f"features: {describe_features(config.features, seed=config.seed)}",
+            note=f"features: {found.features}",
         )
         save_figure(grid, out / "grid.png")
-        save_figure(batch_dial(found.dial), out / "dial.png")
+        save_figure(batch_dial(found.dial, note=f"features: {found.features}"), out / "dial.png")
     out.mkdir(parents=True, exist_ok=True)
     names = found.numbers["photograph"].unique()
     for title, images in columns.items():
         folder = out / "pictures" / title
-        folder.mkdir(parents=True, exist_ok=True)
         for name, image in zip(names, images, strict=True):
-            Image.fromarray(as_bytes(image)).save(folder / f"{name}.png")
+            write_picture(image, folder / f"{name}.png", title, found.features)
     found.numbers.to_csv(out / "numbers.csv", index=False)
     found.dial.to_csv(out / "dial.csv", index=False)
-    made = {**config.to_json(), "variant": list(found.stylised), "out": str(out)}
-    made |= {"command": command_line(), "versions": library_versions()}
+    made = {**found.settings, "command": command_line(), "versions": library_versions()}
     (out / "comparison.json").write_text(json.dumps(made, indent=1) + "\n")
     files = ("grid.png", "dial.png", "numbers.csv", "dial.csv", "comparison.json")
     return [out / file for file in files]
+
+
+def write_picture(image: Float[Tensor, "3 h w"], file: Path, variant: str, features: str) -> None:
+    """Write a picture as PNG, at once, with what made it in its text."""
+    about = PngInfo()
+    about.add_text("Software", f"stripe, style network {variant}")
+    about.add_text("Comment", f"features: {features}")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(".draft")
+    Image.fromarray(as_bytes(image)).save(draft, format="PNG", pnginfo=about)
+    draft.replace(file)
+
+
+def _ratio(value: float, reference: float) -> float:
+    return value / reference if reference else float("nan")
 
 
 def _caption(numbers: dict[Any, Any]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from stripe.errors import StripeError
 from stripe.settings import Settings
 
 #: The norms: instance norm; batch norm; batch norm with ASR.
@@ -100,3 +101,12 @@ class StyleConfig(Settings):
 
     def __post_init__(self) -> None:
         self.check()
+        if self.content is not None and self.out.absolute().is_relative_to(self.content.absolute()):
+            raise StripeError(
+                f"out must not be in content, whose pictures are photographs; got {self.out}"
+            )
+
+    def differences(self, other: Settings) -> list[str]:
+        """Leave the attention module out where there is no ASR."""
+        found = super().differences(other)
+        return [name for name in found if name != "attention" or self.variant == "bn+asr"]

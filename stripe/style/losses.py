@@ -39,8 +39,9 @@ class Losses(NamedTuple):
 
 def gram(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c c"]:
     """Return the Gram matrices of maps: products of channels, averaged over places, in float32."""
-    flat = features.float().flatten(2)
-    return flat @ flat.transpose(1, 2) / flat.shape[2]
+    with torch.autocast(features.device.type, enabled=False):  # which would round the product
+        flat = features.float().flatten(2)
+        return flat @ flat.transpose(1, 2) / flat.shape[2]
 
 
 def style_of(

@@ -1,20 +1,20 @@
 """Photographs to be painted, and the painting."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
 
-from stripe.data.folder import read_image
-from stripe.data.workers import outliving_signals
+from stripe.data.workers import outliving_signals, without_workers_traceback
 from stripe.errors import DataError, StripeError
 
 #: What scikit-image ships, in colour, and lets anyone use.
@@ -43,13 +43,15 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
             self.files = _shipped()
             return
         root = folder.expanduser()
-        if not root.is_dir():
-            raise DataError(f"content must be a folder of photographs, and {root} is none")
         try:
-            list(root.iterdir())
+            if not root.is_dir():
+                raise DataError(f"content must be a folder of photographs, and {root} is none")
+            found = [
+                Path(at) / name for at, _, names in os.walk(root, onerror=_refuse) for name in names
+            ]
         except OSError as error:
-            raise DataError(f"{root} cannot be read: {error.strerror}") from error
-        self.files = sorted(p for p in root.rglob("*") if p.suffix.lower() in IMG_EXTENSIONS)
+            raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
+        self.files = sorted(path for path in found if path.suffix.lower() in IMG_EXTENSIONS)
         if not self.files:
             raise DataError(
                 f"{root} holds no images; give a folder of {', '.join(IMG_EXTENSIONS)} files"
@@ -61,8 +63,15 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
 
     def __getitem__(self, index: int) -> UInt8[Tensor, "3 h w"]:
         """Return a photograph as it is."""
-        pixels: Tensor = TF.pil_to_tensor(read_image(str(self.files[index])))
-        return pixels
+        return _read(self.files[index])
+
+    def names(self, count: int) -> list[str]:
+        """Return what the first `count` photographs are called, no two alike."""
+        stems = [file.stem for file in self.files[:count]]
+        return [
+            stem if stems.count(stem) == 1 else f"{stem}-{number}"
+            for number, stem in enumerate(stems)
+        ]
 
     def centred(self, index: int, size: int) -> Float[Tensor, "3 size size"]:
         """Return the middle of a photograph, in [0, 1]."""
@@ -70,17 +79,19 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
 
     def batches(
         self, size: int, batch_size: int, steps: range, *, seed: int = 0, workers: int = 0
-    ) -> DataLoader[UInt8[Tensor, "b 3 h w"]]:
-        """Return random crops (B, 3, size, size) for each of `steps`, mirrored half of the time.
+    ) -> Iterator[UInt8[Tensor, "b 3 h w"]]:
+        """Yield random crops (B, 3, size, size) for each of `steps`, mirrored half of the time.
 
         What a step gets depends on its number and the seed alone.
         """
-        return DataLoader(
+        loader = DataLoader(
             _Crops(self, size),
             batch_sampler=_Steps(len(self), batch_size, steps, seed),
             num_workers=workers,
             worker_init_fn=outliving_signals(),
         )
+        with without_workers_traceback():
+            yield from loader
 
 
 def read_painting(file: Path | None, size: int) -> Float[Tensor, "3 h w"]:
@@ -91,8 +102,7 @@ def read_painting(file: Path | None, size: int) -> Float[Tensor, "3 h w"]:
         path = file.expanduser()
         if not path.is_file():
             raise DataError(f"style must be an image file, and {path} is none")
-    pixels: Tensor = TF.pil_to_tensor(read_image(str(path)))
-    return in_unit_range(TF.resize(pixels, [size], antialias=True))
+    return in_unit_range(TF.resize(_read(path), [size], antialias=True))
 
 
 def in_unit_range(pixels: UInt8[Tensor, "..."]) -> Float[Tensor, "..."]:
@@ -163,6 +173,20 @@ def _shipped(*names: str) -> list[Path]:
     return [*(of_skimage / name for name in SHIPPED), *sorted(of_sklearn.glob("*.jpg"))]
 
 
-def as_image(file: Path) -> Any:
-    """Read an image file as a tensor (3, H, W) in [0, 1]."""
-    return in_unit_range(TF.pil_to_tensor(read_image(str(file))))
+def as_image(file: Path) -> Float[Tensor, "3 h w"]:
+    """Read an image file, in [0, 1], upright as the camera was held."""
+    return in_unit_range(_read(file))
+
+
+def _read(file: Path) -> UInt8[Tensor, "3 h w"]:
+    try:
+        with Image.open(file) as image:
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+    except Exception as error:  # a damaged file raises whatever its decoder trips over
+        raise DataError(f"{file} cannot be read as an image; remove or replace it") from error
+    pixels: Tensor = TF.pil_to_tensor(upright)
+    return pixels
+
+
+def _refuse(error: OSError) -> None:
+    raise error

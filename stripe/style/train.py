@@ -30,7 +30,7 @@ from stripe.train.checkpoint import (
     save_weights,
 )
 from stripe.train.device import resolve_device
-from stripe.train.log import write_history
+from stripe.train.log import read_history, write_history
 from stripe.train.run import WEIGHTS, open_run, read_config
 from stripe.train.stop import leave, stoppable
 
@@ -91,21 +91,21 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
     photographs = Photographs(config.content)
     painting = read_painting(config.style, config.size).to(device)
     features = load_features(config.features, seed=config.seed)
+    network = style_network(
+        config.variant, attention=config.attention, width=config.width, seed=config.seed
+    )
     open_run(config, resume=resume)
     with stoppable() as stop:
-        features.to(device).to(memory_format=torch.channels_last)
-        network = (
-            style_network(
-                config.variant, attention=config.attention, width=config.width, seed=config.seed
-            )
-            .to(device)
-            .to(memory_format=torch.channels_last)
-        )
+        for module in (features, network):
+            module.to(device).to(memory_format=torch.channels_last)
         optimizer = torch.optim.Adam(network.parameters(), lr=config.lr, fused=True)
         rows = -(-config.steps // config.sample_every)
         at, checkpoints = Progress(), config.out / "checkpoint"
         if (saved := latest_checkpoint(checkpoints)) is not None:
             at = load_checkpoint(saved, network, optimizer, rows)
+        elif (config.out / WEIGHTS).exists():  # finished, and its checkpoint removed
+            load_weights(config.out / WEIGHTS, network)
+            at.epoch, at.history = rows, read_history(config.out)
         autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
         with autocast:
             style = style_of(features, painting)
@@ -159,6 +159,8 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
                     leave(stop.signal)
         save_weights(config.out / WEIGHTS, network)
         write_history(config.out, at.history)
+        if stop.signal is not None:  # in the last step: whoever called is to stop
+            leave(stop.signal)
     return StyleRun(network.eval(), config, pd.DataFrame(at.history))
 
 
@@ -178,8 +180,7 @@ def open_style(run: Path, *, device: str = "auto") -> StyleRun:
         )
     load_weights(run / WEIGHTS, network)
     network.to(resolve_device(device)).to(memory_format=torch.channels_last)
-    history = pd.read_parquet(run / "history.parquet")
-    return StyleRun(network.eval(), config, history)
+    return StyleRun(network.eval(), config, pd.DataFrame(read_history(run)))
 
 
 def _weighted(config: StyleConfig, parts: Losses) -> Float[Tensor, ""]:

@@ -39,10 +39,11 @@ class Progress:
     optimizer
         State of the optimizer.
     generators
-        States of the random generators that all processes share: "loader", as it was when the
-        epoch began; "noise".
+        State of the random generator that all processes share: "loader", as it was when the epoch
+        began.
     of_processes
-        For each process, the states of its own: "torch" and, on a GPU, "cuda".
+        For each process, the states of its own: "torch", "noise" where there is some, and "cuda" on
+        a GPU.
     """
 
     epoch: int = 0
@@ -69,7 +70,7 @@ def save_checkpoint(folder: Path, model: nn.Module, progress: Progress) -> None:
         if not (folder / name).exists():
             staging.rename(folder / name)
             sync(folder)
-    except (OSError, SafetensorError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch's, of a full disk
         raise StripeError(f"cannot write the checkpoint {folder / name}: {error}") from error
     for path in folder.iterdir():
         if path.name != name:
@@ -135,9 +136,17 @@ def _check_shapes(state: dict[str, Any], optimizer: torch.optim.Optimizer) -> No
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for number, of_parameter in state["state"].items():
         for name, value in of_parameter.items():
-            shapes = (torch.Size(), parameters[number].shape)  # a count of steps is one number
-            if isinstance(value, Tensor) and value.shape not in shapes:
+            if not isinstance(value, Tensor):
+                continue
+            shape = torch.Size() if name == "step" else parameters[number].shape
+            if value.shape != shape or value.numel() * value.element_size() > _held(value):
                 raise ValueError(f"{name} of parameter {number} has the shape {tuple(value.shape)}")
+
+
+def _held(value: Tensor) -> int:
+    """Return the bytes that a tensor has of its own; one that was expanded shows more."""
+    start = int(value.storage_offset()) * value.element_size()
+    return value.untyped_storage().nbytes() - start
 
 
 def save_weights(path: Path, model: nn.Module) -> None:

@@ -33,8 +33,8 @@ class TrainConfig(Settings):
     image_size
         Side of the images of imagenet and of folders.
     limit
-        Take at most so many images of each split, the first; by default all. Not for images from
-        folders.
+        Take at most so many images of each split: the first, and of class folders evenly from the
+        first to the last; by default all.
     epochs
         Passes over the training images.
     batch_size

@@ -62,6 +62,7 @@ def still_training_images(config: TrainConfig, processes: Processes) -> Loader:
             workers=config.workers,
             share=processes.share,
             indices=True,
+            limit=config.limit,
         )
     images = load_dataset(config.dataset, "train", root=config.data_root)
     if config.limit is not None:
@@ -114,7 +115,7 @@ def _on_device(config: TrainConfig, processes: Processes) -> Loaders:
 
 
 def _streamed(config: TrainConfig, processes: Processes, root: Path) -> Loaders:
-    def loader(split: str, **options: bool | int) -> StreamLoader:
+    def loader(split: str, **options: bool | int | None) -> StreamLoader:
         return StreamLoader(
             root,
             split,
@@ -127,17 +128,19 @@ def _streamed(config: TrainConfig, processes: Processes, root: Path) -> Loaders:
             **options,  # type: ignore[arg-type]
         )
 
-    train, test = loader("train", augment=True), loader("test")
+    limited: dict[str, int | None] = {"limit": config.limit}
+    train, test = loader("train", augment=True, **limited), loader("test", **limited)
     if train.classes != test.classes:
         differs = sorted(set(train.classes) ^ set(test.classes))
         raise DataError(
             f"the splits of {root} must have the same class folders, and only one of them has "
             f"{listed(differs, 5)}"
         )
+    probed = min(config.record_images, config.limit or config.record_images)
     return Loaders(
         train=train,
         test=test,
-        probe=loader("test", indices=True, limit=config.record_images),
+        probe=loader("test", indices=True, limit=probed),
         dataset=f"{config.dataset}/test",
         classes=len(train.classes),
         channels=3,

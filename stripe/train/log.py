@@ -20,6 +20,17 @@ def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
     parquet.with_suffix(".draft").replace(parquet)
 
 
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """Read the log of a run, empty where there is none."""
+    file = folder / "history.parquet"
+    if not file.exists():
+        return []
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in pd.read_parquet(file).to_dict("records")
+    ]
+
+
 @contextmanager
 def tensorboard(folder: Path | None, epoch: int) -> Iterator[Any]:
     """Open a writer of TensorBoard's, or None where there is no folder.

@@ -21,13 +21,14 @@ from stripe.train.checkpoint import (
     Progress,
     latest_checkpoint,
     load_checkpoint,
+    load_weights,
     restoring,
     save_checkpoint,
     save_weights,
 )
 from stripe.train.config import TrainConfig
 from stripe.train.loaders import Loaders, open_loaders
-from stripe.train.log import tensorboard, write_history
+from stripe.train.log import read_history, tensorboard, write_history
 from stripe.train.processes import Processes, joined
 from stripe.train.run import WEIGHTS, open_run
 from stripe.train.schedule import learning_rate
@@ -113,11 +114,16 @@ def train(
         If `config.out` is not empty (without `resume`) or of another run, a checkpoint is damaged
         or of another network, or a name or size in the configuration does not exist.
     """
-    with joined(config.device) as processes, torch.random.fork_rng():
+    with joined(config.device) as processes, torch.random.fork_rng(processes.gpus):
         if config.batch_size < processes.count:
             raise StripeError(
                 f"batch_size must be at least the number of processes, {processes.count}, got "
                 f"{config.batch_size}"
+            )
+        if config.record and config.record_images < processes.count:
+            raise StripeError(
+                f"record_images must be at least the number of processes, {processes.count}, got "
+                f"{config.record_images}"
             )
         with processes.first_alone():
             loaders = open_loaders(config, processes)
@@ -129,9 +135,9 @@ def train(
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         model.to(processes.device)
         model.to(memory_format=torch.channels_last)
-        if processes.rank == 0:
-            open_run(config, resume=resume)
-        processes.wait()
+        with processes.first_alone():
+            if processes.rank == 0:
+                open_run(config, resume=resume)
         with stoppable() as stop:
             return _train(config, processes, loaders, model, stop, progress)
 
@@ -178,13 +184,17 @@ def _train(
             at = load_checkpoint(saved, model, optimizer, config.epochs)
             with restoring(saved):
                 generator.set_state(at.generators["loader"])
-                if noise is not None:
-                    noise.load_state_dict({"generator": at.generators["noise"]})
                 if processes.rank < len(at.of_processes):  # there may be more of them than before
                     mine = at.of_processes[processes.rank]
                     torch.set_rng_state(mine["torch"])
+                    if noise is not None:
+                        noise.load_state_dict({"generator": mine["noise"]})
                     if device.type == "cuda":
                         torch.cuda.set_rng_state(mine["cuda"], device)
+
+        elif (config.out / WEIGHTS).exists():  # finished, and its checkpoint removed
+            load_weights(config.out / WEIGHTS, model)
+            at.epoch, at.history = config.epochs, read_history(config.out)
 
         network = _parallel(config, processes, model)
         autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
@@ -223,13 +233,14 @@ def _train(
             """Write down where the run is."""
             at.optimizer = optimizer.state_dict()
             mine = {"torch": torch.get_rng_state()}
+            if noise is not None:
+                mine["noise"] = noise.state_dict()["generator"]
             if device.type == "cuda":
                 mine["cuda"] = torch.cuda.get_rng_state(device)
             at.of_processes = processes.gathered(mine)
-            if noise is not None:
-                at.generators["noise"] = noise.state_dict()["generator"]
             if main:
                 save_checkpoint(checkpoints, model, at)
+            processes.wait()  # torchrun ends all soon after the first has left
 
         if at.epoch == 0 and at.batch == 0:
             record(0)
@@ -301,6 +312,8 @@ def _train(
         if main:
             save_weights(config.out / WEIGHTS, model)
             write_history(config.out, at.history)
+        if asked := processes.agree(stop.signal):  # in the last epoch: whoever called is to stop
+            leave(asked)
         processes.wait()
     recording = config.out / "recording" if config.record else None
     return TrainResult(model, pd.DataFrame(at.history), recording)

@@ -24,6 +24,11 @@ class Processes:
         """The share of every batch that this process takes, as loaders want it."""
         return self.rank, self.count
 
+    @property
+    def gpus(self) -> list[torch.device]:
+        """The GPU of this process, if it has one, as `torch.random.fork_rng` wants it."""
+        return [self.device] if self.device.type == "cuda" else []
+
     def summed(self, value: Tensor) -> Tensor:
         """Return the sum of a tensor over all processes."""
         if self.count > 1:
@@ -54,12 +59,28 @@ class Processes:
 
     @contextmanager
     def first_alone(self) -> Iterator[None]:
-        """Let the first process do something, as fetch a data set, before the others do."""
-        if self.rank > 0:
-            self.wait()
-        yield
+        """Let the first process do something, as fetch a data set, before the others do.
+
+        Where it fails, it alone says why, and the others leave.
+        """
+        if self.rank > 0 and self._told_by_the_first(False):
+            raise SystemExit(1)
+        try:
+            yield
+        except BaseException:
+            if self.rank == 0:
+                self._told_by_the_first(True)
+            raise
         if self.rank == 0:
-            self.wait()
+            self._told_by_the_first(False)
+
+    def _told_by_the_first(self, failed: bool) -> bool:
+        """Return what the first process gives."""
+        if self.count == 1:
+            return failed
+        told = torch.tensor(int(failed))
+        distributed.broadcast(told, 0)
+        return bool(told)
 
     def wait(self) -> None:
         """Wait until every process is here."""

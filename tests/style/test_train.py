@@ -1,6 +1,7 @@
 """Style runs: resumed to the bit, applied to files, compared."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -83,10 +84,12 @@ def test_a_stopped_run_goes_on_to_the_bit(
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     logs = [pd.read_csv(run.out / "history.csv") for run in (config, stopped)]
     pd.testing.assert_frame_equal(logs[0], logs[1], check_exact=True)
-    before = (stopped.out / "model.safetensors").stat().st_mtime_ns
-    train_style(stopped, resume=True, progress=False)  # a finished run trains no step
-    assert len(pd.read_csv(stopped.out / "history.csv")) == 3
-    assert (stopped.out / "model.safetensors").stat().st_mtime_ns >= before
+    with monkeypatch.context() as patched:
+        patched.delattr(loop, "_weighted")  # a finished run trains no step
+        train_style(stopped, resume=True, progress=False)
+        shutil.rmtree(stopped.out / "checkpoint")
+        again = train_style(stopped, resume=True, progress=False)
+    assert again.history["step"].tolist() == [2, 4, 5]
     with pytest.raises(StripeError, match="other settings, in lr"):
         train_style(replace(stopped, lr=0.5), resume=True, progress=False)
 
@@ -112,6 +115,15 @@ def test_bad_inputs(config: StyleConfig, tmp_path: Path) -> None:
     text = tmp_path / "text.png"
     text.write_text("no image")
     refused("text.png cannot be read as an image", style=text)
+    with pytest.raises(StripeError, match="out must not be in content"):
+        replace(config, out=(config.content or tmp_path) / "run")
+    with pytest.raises(StripeError, match="unknown attention"):
+        train_style(replace(config, attention="best"), progress=False)
+    assert not config.out.exists()
+    (config.content or tmp_path).joinpath("deeper", "c.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"c.png cannot be read as an image") as caught:
+        train_style(replace(config, workers=1), progress=False)
+    assert "\n" not in str(caught.value)
     with pytest.raises(StripeError, match="size must be at least 16"):
         replace(config, size=8)
     with pytest.raises(StripeError, match="missing or damaged"):
@@ -141,11 +153,21 @@ def test_apply_stylises_files_at_their_own_size(
         assert painted.size == (50, 40)
         assert "random weights" in painted.text["Comment"]  # type: ignore[attr-defined]
     Image.fromarray(np.zeros((3, 5, 3), np.uint8)).save(tmp_path / "tiny.png")
+    code, said = run(*command, folder)
+    assert "1 were there already" in said
+    assert {str(path.relative_to(out)) for path in out.rglob("*.png")} == {
+        *("a.png", "b.png", "c.png", "deeper/c.png"),
+    }
+    phone = Image.fromarray(np.zeros((40, 60, 3), np.uint8))
+    phone.getexif()[0x0112] = 6  # held on its side
+    phone.save(tmp_path / "phone.jpg", exif=phone.getexif())
+    assert run(*command, tmp_path / "phone.jpg")[0] == 0
+    with Image.open(out / "phone.png") as painted:
+        assert painted.size == (40, 60)
     for images, message in (
         ([tmp_path / "tiny.png"], "at least 8 pixels high and wide, got 3 x 5"),
         ([tmp_path / "gone.png"], "gone.png does not exist"),
-        ([folder / "a.png"], "a.png is there already"),
-        ([folder / "a.png", folder], "a is the name of two images"),
+        ([folder / "a.png", folder], "would both be"),
         ([], "needs image files"),
     ):
         code, said = run(*command, *images)
@@ -154,7 +176,10 @@ def test_apply_stylises_files_at_their_own_size(
 
 
 def test_compare_trains_what_is_missing_and_draws(
-    config: StyleConfig, tmp_path: Path, run: Callable[..., tuple[int, str]]
+    config: StyleConfig,
+    tmp_path: Path,
+    run: Callable[..., tuple[int, str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = tmp_path / "compared"
     names = ("content", "style", "features", "size", "width", "steps", "batch_size")
@@ -173,22 +198,32 @@ def test_compare_trains_what_is_missing_and_draws(
     assert dial[dial["batch_size"] == 1]["spread"].max() < 1e-6
     code, said = run(*command)
     assert (code, "continue it with --resume" in said) == (1, True)
-    again = ("style", "compare", "--resume", f"--out={out}", "--photographs=1", "--draws=1")
+    again = ("style", "compare", "--resume", f"--out={out}", "--photographs=1", "--draws=2")
+    with monkeypatch.context() as patched:
+        patched.delattr(loop, "_weighted")  # nothing is trained again
+        assert run(*again)[0] == 0
+    shutil.rmtree(out / "bn")
     assert run(*again)[0] == 0
-    of_runs = ("style", "compare", out / "in", out / "bn", "--photographs=1", "--draws=1")
+    assert (out / "bn" / "model.safetensors").exists()
+    of_runs = ("style", "compare", out / "in", out / "bn", "--photographs=1", "--draws=2")
     code, said = run(*of_runs, "--out", tmp_path / "two", "--shown", config.content)
     assert code == 0, said
     assert pd.read_csv(tmp_path / "two" / "numbers.csv")["variant"].tolist() == ["in", "bn"]
     for more, message in (
         (["--steps=9"], "as they were trained; leave steps out"),
         ([out / "bn"], "of another variant, got in, bn, bn"),
-        (["--photographs=4"], "photographs must be 1 to 3, got 4"),
     ):
         code, said = run(*of_runs, *more, "--out", tmp_path / "three")
         assert (code, message in said) == (1, True), said
     runs = {variant: open_style(out / variant) for variant in ("in", "bn")}
     with pytest.raises(StripeError, match="needs a run of instance norm"):
         compare({"bn": runs["bn"]})
+    with pytest.raises(StripeError, match="photographs must be 1 to 3, got 4"):
+        compare({"in": runs["in"]}, photographs=4)
+    with pytest.raises(StripeError, match="draws must be at least 2"):
+        compare({"in": runs["in"]}, draws=1)
+    with pytest.raises(StripeError, match="a run of 'bn' was given as 'in'"):
+        compare({"in": runs["bn"]})
     other = replace(runs["bn"], config=replace(runs["bn"].config, steps=7))
     with pytest.raises(StripeError, match="differs from 'in' in steps"):
         compare({"in": runs["in"], "bn": other})

@@ -77,7 +77,8 @@ def assert_equal_runs(first: Path, second: Path) -> None:
         last = latest_checkpoint(run / "checkpoint")
         assert last is not None
         optimizers.append(torch.load(last / "state.pt", weights_only=True))
-    assert torch.equal(optimizers[0]["generators"]["noise"], optimizers[1]["generators"]["noise"])
+    noises = [state["of_processes"][0]["noise"] for state in optimizers]
+    assert torch.equal(noises[0], noises[1])
     momenta: Any = [state["optimizer"]["state"] for state in optimizers]
     for key, of_parameter in momenta[0].items():
         assert torch.equal(of_parameter["momentum_buffer"], momenta[1][key]["momentum_buffer"])
@@ -200,6 +201,17 @@ def test_a_finished_run_is_left_alone(finished: TrainConfig) -> None:
     assert files(finished.out) == parts
 
 
+def test_a_finished_run_without_its_checkpoint(
+    finished: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(finished.out / "checkpoint")
+    monkeypatch.delattr(loop, "train_step")
+    again = train(finished, resume=True, progress=False)
+    assert again.history["epoch"].tolist() == [1]
+    saved = load_file(finished.out / "model.safetensors")
+    assert all(torch.equal(saved[name], value) for name, value in again.model.state_dict().items())
+
+
 def test_resume_without_a_run_starts_one(finished: TrainConfig, tmp_path: Path) -> None:
     fresh = train(replace(finished, out=tmp_path / "new"), resume=True, progress=False)
     assert fresh.last == pytest.approx(
@@ -269,6 +281,12 @@ def test_hostile_and_damaged_checkpoints_are_refused_by_name(
         of_parameter["momentum_buffer"] = torch.zeros(3)
     torch.save(held, state)
     refused(state, "momentum_buffer of parameter 0 has the shape")
+    held = torch.load(kept / "state.pt", weights_only=True)
+    shown = held["optimizer"]["state"][0]["momentum_buffer"].shape
+    for trick in (torch.zeros(()), torch.zeros(1).expand(shown)):
+        held["optimizer"]["state"][0]["momentum_buffer"] = trick
+        torch.save(held, state)
+        refused(state, "momentum_buffer of parameter 0 has the shape")
     state.write_bytes(state.read_bytes()[:1000])
     refused(state, "damaged")
     torch.save(Hostile(), weights)

@@ -1,0 +1,109 @@
+"""A sweep on a Ray cluster, whose nodes share the folder of runs."""
+
+import logging
+import socket
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from stripe.errors import StripeError
+from stripe.experiments.runs import StoredRun
+from stripe.experiments.sweep import run_one, unfinished
+
+#: How often a run is begun again after its node was lost.
+RETRIES = 5
+
+
+def sweep_on_ray(
+    runs: Sequence[StoredRun],
+    *,
+    address: str | None = None,
+    gpus: float | None = None,
+    cpus: float = 1,
+    retry: bool = True,
+    progress: bool = True,
+) -> None:
+    """Train every run that is not finished on a Ray cluster; what fails does not stop the rest.
+
+    A run whose node is lost is begun again elsewhere, from its last checkpoint.
+
+    Parameters
+    ----------
+    runs
+        From `stored`, in a folder that all nodes see under the same path.
+    address
+        Of the cluster, as for `ray.init`; by default one that is running here, or else this machine
+        alone.
+    gpus
+        Per run; by default 1 where the cluster has GPUs, else 0. A share, as 0.5, lets runs share.
+    cpus
+        Per run, and so its threads.
+    retry
+        Try again what failed before.
+    progress
+        Show a progress bar.
+
+    Raises
+    ------
+    StripeError
+        If Ray is not installed, there is no cluster at the address, or it has no node that is large
+        enough for a run.
+    """
+    waiting = unfinished(runs, retry=retry)
+    if not waiting:
+        return
+    ray = _connected(address)
+    try:
+        has = ray.cluster_resources()
+        each = {"CPU": cpus, "GPU": (1.0 if has.get("GPU") else 0.0) if gpus is None else gpus}
+        if short := [name for name, wanted in each.items() if wanted > has.get(name, 0)]:
+            raise StripeError(
+                f"the cluster has {has.get(short[0], 0):g} {short[0]}, and a run wants "
+                f"{each[short[0]]:g}; give fewer with --{short[0].lower()}s-per-run"
+            )
+        device = "cuda" if each["GPU"] else "cpu"
+        task = ray.remote(run_one).options(
+            num_cpus=each["CPU"], num_gpus=each["GPU"], max_retries=RETRIES
+        )
+        threads = max(1, int(cpus))
+        pending = [task.remote(_absolute(run), device, threads) for run in waiting]
+        failed = 0
+        with tqdm(total=len(pending), desc="sweep", unit=" runs", disable=not progress) as bar:
+            while pending:
+                (done,), pending = ray.wait(pending)
+                try:
+                    failed += not ray.get(done)
+                except ray.exceptions.RayError:  # its node was lost too often
+                    failed += 1
+                bar.update()
+                if failed:
+                    bar.set_postfix(failed=failed)
+    finally:
+        ray.shutdown()
+
+
+def _connected(address: str | None) -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise StripeError(
+            "the engine ray needs the package ray, which is not installed; pip install "
+            "'stripe-attention[ray]'"
+        ) from error
+    host, colon, port = (address or "").rpartition(":")
+    try:
+        if colon and port.isdecimal():  # where nobody listens, Ray would wait for minutes
+            socket.create_connection((host, int(port)), timeout=10).close()
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StripeError(f"there is no Ray cluster at {address}: {reason}") from error
+    return ray
+
+
+def _absolute(run: StoredRun) -> StoredRun:
+    """Return a run whose paths mean the same in the processes of a cluster."""
+    out, data_root = (path.absolute() for path in (run.config.out, run.config.data_root))
+    return StoredRun(replace(run.config, out=out, data_root=data_root))
