@@ -31,8 +31,13 @@ class Settings:
     out: Path
 
     def check(self) -> None:
-        """Raise a `StripeError` that says what is allowed if a field is of a wrong type or size."""
+        """Raise a `StripeError` that says what is allowed if a field is of a wrong type or size.
+
+        A path may be given as a string.
+        """
         hints: dict[str, Any] = get_type_hints(type(self))
+        for name, path in self._paths(vars(self)).items():
+            object.__setattr__(self, name, path)  # the dataclass is frozen
         for field in fields(self):  # type: ignore[arg-type]  # subclasses are dataclasses
             name, hint, value = field.name, hints[field.name], getattr(self, field.name)
             if get_origin(hint) is Literal and value not in get_args(hint):
@@ -81,11 +86,16 @@ class Settings:
             )
         given = {name: value for name, value in values.items() if name in known}
         for name, value in given.items():
-            if isinstance(value, str) and Path in (known[name], *get_args(known[name])):
-                given[name] = Path(value)
             if isinstance(value, list) and get_origin(known[name]) is tuple:
                 given[name] = tuple(value)
-        return cls(**given)
+        return cls(**{**given, **cls._paths(given)})
+
+    @classmethod
+    def _paths(cls, values: Mapping[str, Any]) -> dict[str, Path]:
+        """Return the fields that are strings and mean paths."""
+        hints = get_type_hints(cls)
+        wanted = {name for name, hint in hints.items() if Path in (hint, *get_args(hint))}
+        return {n: Path(v) for n, v in values.items() if n in wanted and isinstance(v, str)}
 
     def differences(self, other: "Settings") -> list[str]:
         """Return the fields in which two runs differ, those left out that change no result."""

@@ -192,8 +192,8 @@ def plot_noise_bound(table: Source, *tables: Path, out: Picture) -> None:
     table, tables
         CSV files that `stripe bound --out` wrote; their names tell the networks apart.
     """
-    files = (table, *tables)
-    _save("noise_bound", {file.stem: _csv(file) for file in files}, out)
+    found = {file.stem: _csv(file) for file in (table, *tables)}
+    _save("noise_bound", found if tables else _csv(table), out)
 
 
 @plot_app.command(name="batch-dial", alias="batch_dial")

@@ -101,6 +101,8 @@ class Subject(Network):
             if (count := getattr(self, name)) is not None and count < 1:
                 raise StripeError(f"--{name.replace('_', '-')} must be at least 1, got {count}")
         images = self.images or dataset_of(self.model)
+        if images is None and "/" in self.model and not Path(self.model).exists():
+            raise StripeError(f"{self.model} does not exist; --model names a network or a run")
         if images is None:
             raise StripeError("--images must name a folder of images or a data set, got nothing")
         network = self.load_network()

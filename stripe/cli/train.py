@@ -61,10 +61,9 @@ def train(
         result = _run(chosen, resume, main)
     except (KeyboardInterrupt, SystemExit) as stopped:
         if main:
-            print(
-                f"\ninterrupted; go on with: stripe train --resume --out {chosen.out}",
-                file=sys.stderr,
-            )
+            begun = (chosen.out / "config.json").exists()
+            again = f"stripe train --resume --out {chosen.out}" if begun else "the same command"
+            print(f"\ninterrupted; go on with: {again}", file=sys.stderr)
         sys.exit(stopped.code if isinstance(stopped, SystemExit) else 130)
     if main:
         _tell(result, chosen, json)

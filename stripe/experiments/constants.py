@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from stripe.errors import StripeError
 from stripe.gates import freeze
 from stripe.hooks import Recorder
 from stripe.train import TrainConfig, train
@@ -76,6 +77,8 @@ def constants_at_inference(
     ----------
     Section 6 (1).
     """
+    if out.exists() and any(out.iterdir()):
+        raise StripeError(f"{out} must be a new or empty directory; choose another with --out")
     config = replace(read_config(run / "config.json", TrainConfig), device=device)
     tuning = replace(
         config,

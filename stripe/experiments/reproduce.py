@@ -51,7 +51,8 @@ class Reproduction:
         Returns
         -------
         DataFrame
-            dataset, backbone, method, setting, metric; last, best and last_ten, the means over
+            dataset, backbone, method, setting, in the paper's words; trained, the network and data
+            that stand in for them; metric; last, best and last_ten, the means over
             seeds, in percent; std, of last (of n - 1); n, finished runs; failed, runs; paper, the
             paper's number, and paper_std, where it gives one; difference, last minus paper. What
             is missing is NaN.
@@ -69,8 +70,8 @@ class Reproduction:
                 last, best, last_ten = scores.mean(0) if len(scores) else np.full(3, np.nan)
                 rows.append({
                     "dataset": cell.dataset, "backbone": cell.backbone, "method": cell.method,
-                    "setting": cell.setting, "metric": metric, "last": last, "best": best,
-                    "last_ten": last_ten,
+                    "setting": cell.setting, "trained": _trained(runs), "metric": metric,
+                    "last": last, "best": best, "last_ten": last_ten,
                     "std": scores[:, 0].std(ddof=1) if len(scores) > 1 else np.nan,
                     "n": len(scores),
                     "failed": sum(run.state == "failed" for run in runs),
@@ -139,6 +140,10 @@ def reproduction(
             runs[cell] = of_cell
             taken.add(of_cell[0].config.out)
     return Reproduction(table, scale, runs)
+
+
+def _trained(runs: Sequence[StoredRun]) -> str:
+    return f"{runs[0].config.backbone} on {runs[0].config.dataset}"
 
 
 def _last_by_seed(runs: Sequence[StoredRun]) -> dict[int, float]:

@@ -72,7 +72,9 @@ def mean_cam(
         ax.imshow(grey, cmap="gray", interpolation="nearest")
     style = {"cmap": "viridis", "interpolation": "nearest", "alpha": 0.65 if image else 1}
     drawn = ax.imshow(data.mean, **{**style, **kwargs})
-    ax.figure.colorbar(drawn, ax=ax, label="mean of maps in [0, 1]", fraction=0.05, pad=0.02)
+    bar = ax.figure.colorbar(drawn, ax=ax, label="mean of maps in [0, 1]", fraction=0.05, pad=0.02)
+    if bar.solids is not None:  # the map lets the image through; the bar shows its own colours
+        bar.solids.set_alpha(1)
     ax.set(xticks=[], yticks=[])
     if centre:
         corner = (width / 4 - 0.5, height / 4 - 0.5)

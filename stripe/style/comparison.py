@@ -113,7 +113,8 @@ def compare(
     chosen = [contents.centred(index, config.size).to(device) for index in range(photographs)]
     features = load_features(config.features, seed=config.seed).to(device)
     style = style_of(features, read_painting(config.style, config.size).to(device))
-    networks = {name: run.folded() for name, run in runs.items()}
+    order = [name for name in get_args(Variant) if name in runs]
+    networks = {name: runs[name].folded() for name in order}
     sizes = sorted({*batch_sizes, config.batch_size})
     mates = _mates(Photographs(config.content), config, photographs, draws, max(sizes) - 1, seed)
 

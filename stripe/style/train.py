@@ -172,7 +172,12 @@ def open_style(run: Path, *, device: str = "auto") -> StyleRun:
     StripeError
         If there is none, or its weights are damaged or of another architecture.
     """
-    config = read_config(run / "config.json", StyleConfig)
+    file = run / "config.json"
+    if not file.exists() or '"variant"' not in file.read_text():
+        raise StripeError(
+            f"{run} is no run of stripe style train; a comparison has one per variant in it"
+        )
+    config = read_config(file, StyleConfig)
     network = style_network(config.variant, attention=config.attention, width=config.width)
     if not (run / WEIGHTS).exists():
         raise StripeError(

@@ -195,6 +195,7 @@ def test_the_command_writes_a_report(
     assert written["n"].tolist() == [1, 1, 1]
     assert written["paper"].tolist() == [82.38, 83.44, 85.15]
     np.testing.assert_allclose(written["difference"], written["last"] - written["paper"])
+    assert (written["trained"] == "resnet11 on fashion-mini").all()
     assert "| stl10 | resnet164 | no ASR |" in (tmp_path / "out" / "table9.md").read_text()
     assert r"\begin{tabular}" in (tmp_path / "out" / "table9.tex").read_text()
     code, said = run("sweep", "status", "table9", "--scale=test", "--store", tmp_path / "s",

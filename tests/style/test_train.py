@@ -126,7 +126,7 @@ def test_bad_inputs(config: StyleConfig, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
     with pytest.raises(StripeError, match="size must be at least 16"):
         replace(config, size=8)
-    with pytest.raises(StripeError, match="missing or damaged"):
+    with pytest.raises(StripeError, match="is no run of stripe style train"):
         open_style(tmp_path)
 
 

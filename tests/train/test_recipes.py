@@ -108,6 +108,7 @@ def test_wrong_types_and_values_are_refused(field: str, value: object, message: 
 @pytest.mark.usefixtures("as_a_user")
 def test_whole_numbers_are_numbers() -> None:
     assert TrainConfig(lr=1, decay_at=(0, 1)).lr == 1
+    assert TrainConfig(out="runs/a").out == Path("runs/a")  # type: ignore[arg-type]
 
 
 def test_a_saved_configuration_is_the_same_again(tmp_path: Path) -> None:
