@@ -25,7 +25,7 @@ notebooks: $(INSTALLED)
 # Only a change of the two files that say what to install installs again.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stripe needs Python 3.11 or later, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12 ...")'
-	@echo "Installing into .venv (about 6 GB, two to three minutes, only this once) ..."
+	@echo "Installing into .venv (about 7 GB, two to three minutes, only this once) ..."
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[jupyter,ray,dev]'
 	@touch $@
