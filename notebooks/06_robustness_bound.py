@@ -42,7 +42,13 @@ networks = {
 results = {
     name: train(
         TrainConfig(
-            backbone="resnet11", epochs=1, batch_size=64, padding=2, out=folder / name, **modules
+            backbone="resnet11",
+            epochs=1,
+            limit=3000,
+            batch_size=64,
+            padding=2,
+            out=folder / name,
+            **modules,
         )
     )
     for name, modules in networks.items()
