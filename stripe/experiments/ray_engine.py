@@ -48,8 +48,8 @@ def sweep_on_ray(
     Raises
     ------
     StripeError
-        If Ray is not installed, there is no cluster at the address, or it has no node that is large
-        enough for a run.
+        If Ray is not installed, there is no cluster at the address, or all its nodes together have
+        less than a run wants.
     """
     waiting = unfinished(runs, retry=retry)
     if not waiting:

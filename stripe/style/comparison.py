@@ -17,14 +17,13 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from stripe.attention import ATTENTIONS
 from stripe.errors import StripeError
 from stripe.plots import batch_dial, paper_style, save_figure, style_grid
 from stripe.robustness import inject_noise
 from stripe.style.config import StyleConfig, Variant
 from stripe.style.features import describe_features, load_features
 from stripe.style.losses import losses, style_of
-from stripe.style.network import StyleNetwork
+from stripe.style.network import StyleNetwork, style_network
 from stripe.style.photographs import Photographs, as_bytes, in_unit_range, read_painting
 from stripe.style.train import StyleRun, stylise, train_style
 from stripe.versions import command_line, library_versions
@@ -283,7 +282,7 @@ def train_and_compare(
         As for `compare`.
     """
     _checked(shown or config.content, photographs, draws)  # rather now than after the training
-    ATTENTIONS[config.attention]
+    style_network("bn+asr", attention=config.attention, width=config.width)  # so is a wrong name
     runs = {}
     for variant in get_args(Variant):
         of_variant = replace(config, variant=variant, out=out / variant)

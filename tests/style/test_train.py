@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from stripe.errors import DataError, StripeError
-from stripe.style import StyleConfig, compare, open_style, train_style
+from stripe.style import StyleConfig, compare, open_style, train_and_compare, train_style
 from stripe.style import train as loop
 from stripe.style.comparison import high_frequency
 from stripe.style.photographs import Photographs
@@ -173,6 +173,20 @@ def test_apply_stylises_files_at_their_own_size(
         code, said = run(*command, *images)
         assert code == 1
         assert message in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize("attention", ["psi", "best"])
+def test_compare_looks_the_attention_up_before_it_trains(
+    attention: str, config: StyleConfig, tmp_path: Path
+) -> None:
+    config = replace(config, attention=attention, steps=1)
+    if attention == "psi":  # ASR without an attention module
+        found = train_and_compare(config, tmp_path / "c", photographs=1, draws=2, progress=False)
+        assert set(found.stylised) == {"in", "bn", "bn+asr"}
+        return
+    with pytest.raises(StripeError, match="unknown attention"):
+        train_and_compare(config, tmp_path / "c", progress=False)
+    assert not (tmp_path / "c").exists()
 
 
 def test_compare_trains_what_is_missing_and_draws(
