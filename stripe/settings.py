@@ -28,6 +28,7 @@ class Settings:
     MOST: ClassVar[Mapping[str, float]] = {}
     INCIDENTAL: ClassVar[tuple[str, ...]] = ()
 
+    seed: int
     out: Path
 
     def check(self) -> None:

@@ -16,6 +16,9 @@ def vgg19(*, num_classes: int, in_channels: int, image_size: int = 32) -> nn.Mod
     if in_channels != 3:
         model.features[0] = convolution_like(model.features[0], in_channels=in_channels)
     if is_small(image_size):
+        for layer in model.features:
+            if isinstance(layer, nn.MaxPool2d):
+                layer.ceil_mode = True  # rounded down, a side of 28 is halved to nothing
         model.avgpool = nn.AdaptiveAvgPool2d(1)
         model.classifier[0] = nn.Linear(512, 4096)
     network: nn.Module = model

@@ -1,13 +1,46 @@
 """Commands about a recording: verify, and the numbers in it."""
 
-from typing import Annotated
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from stripe.cli.app import Epoch, Json, Recorded, app, print_table
+from stripe.cli.app import Json, Recorded, app, print_table
+from stripe.errors import StripeError
+
+if TYPE_CHECKING:
+    from stripe.recording import Recording
+    from stripe.stats.moments import Over
 
 stats_app = App(name="stats", help="Print numbers from a recording.")
 app.command(stats_app)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """Where the files of recordings are reduced.
+
+    Parameters
+    ----------
+    workers
+        Processes of the local engine; by default this one alone.
+    engine
+        local, or ray, a cluster whose nodes see the recordings under the same path.
+    address
+        Of the Ray cluster; by default one that runs here, or this machine alone.
+    """
+
+    workers: int | None = None
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
+
+
+_HERE = Where()
 
 
 @app.command
@@ -28,30 +61,54 @@ def verify(recording: Recorded, *, json: Json = False) -> None:
 @stats_app.command
 def index(
     recording: Recorded,
-    *,
+    *more: Path,
     spatial: Annotated[bool, Parameter(negative=())] = False,
+    where: Where = _HERE,
     json: Json = False,
 ) -> None:
     """Print the stripe index of every gate in every epoch.
 
     Parameters
     ----------
+    more
+        More recordings.
     spatial
         Of spatial attention maps, with positions in the place of channels.
     """
     from stripe import open_recording, stats
 
-    of = stats.spatial_index if spatial else stats.stripe_index
-    print_table(of(open_recording(recording)), json)
+    if spatial:
+        if more or where != _HERE:
+            raise StripeError(
+                "spatial maps are read of one recording, and here; leave the rest out"
+            )
+        return print_table(stats.spatial_index(open_recording(recording)), json)
+    with _mapped(where) as over:
+        table = stats.stripe_index(_opened(recording, more), over=over)
+    return print_table(table, json)
 
 
 @stats_app.command
-def moments(recording: Recorded, *, epoch: Epoch = None, json: Json = False) -> None:
-    """Print mean, standard deviation and range of every channel."""
-    from stripe import open_recording, stats
+def moments(
+    recording: Recorded,
+    *more: Path,
+    epoch: Annotated[int | None, Parameter(help="Epoch; by default all.")] = None,
+    where: Where = _HERE,
+    json: Json = False,
+) -> None:
+    """Print mean, standard deviation and range of every channel.
 
-    opened = open_recording(recording)
-    print_table(stats.channel_moments(opened, None if epoch is None else [epoch]), json)
+    Parameters
+    ----------
+    more
+        More recordings.
+    """
+    from stripe import stats
+
+    epochs = None if epoch is None else [epoch]
+    with _mapped(where) as over:
+        table = stats.channel_moments(_opened(recording, more), epochs, over=over)
+    print_table(table, json)
 
 
 @stats_app.command
@@ -66,3 +123,39 @@ def convergence(recording: Recorded, *, tol: float = 0.01, json: Json = False) -
     from stripe import open_recording, stats
 
     print_table(stats.convergence_epoch(open_recording(recording), tol), json)
+
+
+def _opened(recording: Path, more: tuple[Path, ...]) -> "Recording | list[Recording]":
+    """Open recordings; of one alone, tables need not say which."""
+    from stripe import open_recording
+
+    opened = [open_recording(path) for path in (recording, *more)]
+    return opened if more else opened[0]
+
+
+@contextmanager
+def _mapped(where: Where) -> "Iterator[Over]":
+    """Give what maps a function over files, with a progress bar where they are many."""
+    from contextlib import nullcontext
+
+    from tqdm.auto import tqdm
+
+    from stripe.stats import processes
+
+    if where.engine == "ray":
+        if where.workers is not None:
+            raise StripeError("--workers is of the local engine; leave it out with --engine ray")
+        from stripe.experiments.ray_engine import mapped_on_ray
+
+        made: Any = mapped_on_ray(where.address)
+    else:
+        made = nullcontext(map) if where.workers is None else processes(where.workers)
+
+    try:
+        with made as over:
+            yield lambda function, items: tqdm(
+                over(function, items), total=len(items), unit=" files", delay=1, leave=False
+            )
+    except KeyboardInterrupt:
+        print("\ninterrupted; nothing was written", file=sys.stderr)
+        sys.exit(130)

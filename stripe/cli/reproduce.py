@@ -1,8 +1,10 @@
-"""Commands that reproduce the paper's tables."""
+"""Commands that reproduce the paper's tables and figures."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from textwrap import indent
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -12,22 +14,47 @@ from stripe.errors import StripeError
 if TYPE_CHECKING:
     from stripe.experiments.reproduce import Reproduction
 
-sweep_app = App(name="sweep", help="The runs that tables need.")
+sweep_app = App(name="sweep", help="The runs that tables and figures need.")
 app.command(sweep_app)
 
-Tables = Annotated[str, Parameter(help='table2 to table9, table13, table14, or "all".')]
-ScaleName = Annotated[str, Parameter(help="paper, small, smoke or test; another is another table.")]
-Store = Annotated[Path, Parameter(help="The folder of all runs, each there once.")]
+Names = Annotated[
+    str,
+    Parameter(help='table1 to table9, table13, figure2 and so on; or "all", "tables", "figures".'),
+]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class At:
+    """At which scale, and where the runs are.
+
+    Parameters
+    ----------
+    scale
+        paper, small, smoke or test; at another scale, it is another table.
+    seeds
+        Trainings of each cell; by default what the scale says.
+    store
+        The folder of all runs, each there once.
+    data_root
+        The folder that holds data sets.
+    """
+
+    scale: str = "smoke"
+    seeds: int | None = None
+    store: Path = Path("runs/store")
+    data_root: Path = Path("data")
+
+
+_DEFAULT = At()
 
 
 @app.command
 def reproduce(
-    table: Tables,
+    exhibit: Names,
     *,
-    scale: ScaleName = "smoke",
-    seeds: int | None = None,
+    at: At = _DEFAULT,
     report: Annotated[bool, Parameter(negative=())] = False,
-    store: Store = Path("runs/store"),
     out: Path | None = None,
     workers: int | None = None,
     engine: Literal["local", "ray"] = "local",
@@ -35,35 +62,34 @@ def reproduce(
     gpus_per_run: float | None = None,
     cpus_per_run: float = 1,
     device: str = "auto",
-    data_root: Path = Path("data"),
     json: Json = False,
 ) -> None:
-    """Run what is missing of a table of the paper, and show it beside the paper's numbers.
+    """Run what is missing of a table or figure of the paper, and show it beside the paper's.
 
     Parameters
     ----------
-    seeds
-        Trainings of each cell; by default what the scale says.
     report
         Run nothing; show what is there.
     out
-        A folder for the tables as CSV, Markdown, LaTeX and a picture; by default
+        A folder for tables as CSV, Markdown, LaTeX and a picture; by default
         figures/reproduce/SCALE.
     workers
         Trainings at a time of the local engine; by default one per GPU, or per core.
     engine
         local, a pool of processes; or ray, a cluster whose nodes share the store.
-    address, gpus_per_run, cpus_per_run
-        Of ray: its address, and what each training takes.
+    address
+        Of the Ray cluster; by default one that runs here, or this machine alone.
+    gpus_per_run
+        Of the Ray cluster; by default 1, or 0 where it has none.
+    cpus_per_run
+        Of the Ray cluster.
     device
         auto, cpu or cuda.
-    data_root
-        The folder that holds data sets.
     """
     from stripe.experiments.report import write_report
 
-    wanted = _reproductions(table, scale, seeds, store, data_root)
-    runs = [run for found in wanted for of_cell in found.runs.values() for run in of_cell]
+    wanted = _reproductions(exhibit, at)
+    runs = [run for found in wanted for run in found.needed]
     if not report and any(run.state != "finished" for run in runs):
         try:
             if engine == "ray":
@@ -77,66 +103,67 @@ def reproduce(
         except KeyboardInterrupt:
             print("\ninterrupted; the same command does what is missing", file=sys.stderr)
             sys.exit(130)
-    folder = out or Path("figures/reproduce") / scale
-    for found in wanted:
-        _tell(found, write_report(found, folder), json)
-    for failed in {run.config.out: run for run in runs if run.state == "failed"}.values():
-        print(f"failed: {failed.config.out}: {failed.error}", file=sys.stderr)
+    folder = out or Path("figures/reproduce") / at.scale
+    told = [_tell(found, write_report(found, folder), json) for found in wanted]
+    if json:
+        print_json(told[0] if len(told) == 1 else told)
+    failed = {run.config.out: run for run in runs if run.state == "failed"}
+    for path, run in failed.items():
+        print(f"failed: {path}:\n{indent(run.error, '  ')}", file=sys.stderr)
+    if failed and not report:
+        sys.exit(1)
 
 
 @sweep_app.command
-def status(
-    table: Tables = "all",
-    *,
-    scale: ScaleName = "smoke",
-    seeds: int | None = None,
-    store: Store = Path("runs/store"),
-    json: Json = False,
-) -> None:
-    """Count the runs of tables: finished, failed, begun and missing.
+def status(exhibit: Names = "all", *, at: At = _DEFAULT, json: Json = False) -> None:
+    """Count the runs of tables and figures: finished, failed, begun and missing.
 
-    Parameters
-    ----------
-    seeds
-        Trainings of each cell; by default what the scale says.
+    A run that several of them need is counted in each, and once in the last row.
     """
     import pandas as pd
 
-    rows = []
-    for found in _reproductions(table, scale, seeds, store, Path("data")):
-        states = [run.state for runs in found.runs.values() for run in runs]
-        counted = {s: states.count(s) for s in ("finished", "failed", "begun", "missing")}
-        rows.append({"table": found.table.name, "runs": len(states), **counted})
+    found = _reproductions(exhibit, at)
+    rows = [{"exhibit": one.exhibit.name, **_counted(one.needed)} for one in found]
+    if len(found) > 1:
+        once = {run.config.out: run for one in found for run in one.needed}
+        rows.append({"exhibit": "together", **_counted(list(once.values()))})
     print_table(pd.DataFrame(rows), json)
 
 
-def _reproductions(
-    table: str, scale: str, seeds: int | None, store: Path, data_root: Path
-) -> "list[Reproduction]":
-    from stripe.experiments.catalogue import list_tables
-    from stripe.experiments.catalogue import table as table_of
-    from stripe.experiments.reproduce import reproduction
-    from stripe.experiments.scales import scale as scale_of
+def _counted(runs: list[Any]) -> dict[str, int]:
+    states = [run.state for run in runs]
+    counts = {s: states.count(s) for s in ("finished", "failed", "begun", "missing")}
+    return {"runs": len(states), **counts}
 
-    if seeds is not None and seeds < 1:
-        raise StripeError(f"--seeds must be at least 1, got {seeds}")
-    names = list_tables() if table == "all" else [table]
-    count = None if seeds is None else range(seeds)
-    chosen = scale_of(scale)
+
+def _reproductions(name: str, at: At) -> "list[Reproduction]":
+    from stripe.experiments.catalogue import exhibit, list_exhibits
+    from stripe.experiments.reproduce import reproduction
+    from stripe.experiments.scales import scale
+
+    if at.seeds is not None and at.seeds < 1:
+        raise StripeError(f"--seeds must be at least 1, got {at.seeds}")
+    groups = {"all": "", "tables": "table", "figures": "figure"}
+    names = [one for one in list_exhibits() if one.startswith(groups.get(name, name))]
+    count = None if at.seeds is None else range(at.seeds)
+    chosen = scale(at.scale)
     return [
-        reproduction(table_of(name), chosen, store=store, seeds=count, data_root=data_root)
-        for name in names
+        reproduction(exhibit(one), chosen, store=at.store, seeds=count, data_root=at.data_root)
+        for one in (names if name in groups else [name])
     ]
 
 
-def _tell(found: "Reproduction", files: list[Path], json: bool) -> None:
+def _tell(found: "Reproduction", files: list[Path], json: bool) -> dict[str, Any] | None:
+    """Print an exhibit, or return it as JSON holds it."""
     from stripe.experiments.report import claim_text, shown
 
     if json:
         tables = {n: getattr(found, n)().to_dict("records") for n in ("numbers", "claims")}
-        return print_json({"heading": found.heading, **tables, "files": [str(f) for f in files]})
+        return {"heading": found.heading, **tables, "files": [str(f) for f in files]}
     print(f"\n{found.heading}\n")
     print(shown(found.numbers()).to_string(index=False))
     print(f"\n{claim_text(found)}\n")
-    print(shown(found.claims()).to_string(index=False))
-    return print(f"\nwritten  {', '.join(str(file) for file in files)}")
+    if len(found.claims()):
+        print(shown(found.claims()).to_string(index=False))
+    print(f"\nwritten  {', '.join(str(file) for file in files)}")
+    return None

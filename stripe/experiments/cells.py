@@ -76,7 +76,9 @@ def _of_method(method: str) -> dict[str, Any]:
 
 
 def _of_setting(setting: str) -> dict[str, Any]:
-    """Return noise, copies of ASR, psi or the size of images."""
+    """Return noise, copies of ASR, psi, the size of images, or how it is trained."""
+    if ", " in setting:
+        return {name: v for part in setting.split(", ") for name, v in _of_setting(part).items()}
     if not setting or setting in ("with ASR", "without ASR", "psi=learnable"):
         return {}
     if noise := re.fullmatch(r"(constant|random)\(([\d.]+), ?([\d.]+)\)", setting):
@@ -93,4 +95,8 @@ def _of_setting(setting: str) -> dict[str, Any]:
         return {"psi": f"{_PSI[kind]}:{number},fixed"}
     if name == "image_size":
         return {"image_size": int(value)}
+    if name == "weight_decay":
+        return {"weight_decay": float(value)}
+    if name == "schedule":
+        return {"schedule": value}
     raise StripeError(f"no setting is called {setting!r}")

@@ -7,15 +7,14 @@ import pandas as pd
 import torch
 
 from stripe.errors import StripeError
+from stripe.experiments.trained import open_trained
 from stripe.gates import freeze
 from stripe.hooks import Recorder
 from stripe.train import TrainConfig, train
-from stripe.train.checkpoint import load_weights
 from stripe.train.device import resolve_device
-from stripe.train.loaders import open_loaders, still_training_images
-from stripe.train.loop import build_model
+from stripe.train.loaders import still_training_images
 from stripe.train.processes import Processes
-from stripe.train.run import WEIGHTS, read_config
+from stripe.train.run import read_config
 from stripe.train.step import top_accuracies
 
 #: The loss of accuracy that the paper reports: at once, and after fine-tuning, in percent.
@@ -93,10 +92,7 @@ def constants_at_inference(
     )
     with torch.random.fork_rng():
         processes = Processes(0, 1, resolve_device(device))
-        loaders = open_loaders(config, processes)
-        model = build_model(config, loaders)
-        load_weights(run / WEIGHTS, model)
-        model.to(processes.device)
+        model, loaders = open_trained(run, device=device)
         images = still_training_images(config, processes)
         example = next(iter(images))[0][:2]
         with Recorder(model, out / "gates", example, inputs=False, values=False) as recorder:

@@ -1,10 +1,11 @@
 """What attention costs at inference, and what is left of it after folding (Table 1, Figure 3)."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
@@ -80,10 +81,36 @@ def fps_table(
         networks[f"asr({name}) folded"] = reparameterize(gated)
     generator = torch.Generator().manual_seed(seed)
     images = torch.randn(batch_size, 3, image_size, image_size, generator=generator).to(device)
+    return compare_speed(networks, images, rounds=rounds, progress=progress)
+
+
+def compare_speed(
+    networks: Mapping[str, nn.Module],
+    images: Float[Tensor, "b c h w"],
+    *,
+    rounds: int,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Measure networks beside the one called "bare"; see `fps_table`.
+
+    Parameters
+    ----------
+    networks
+        By name; they are put into evaluation and onto the device of the images.
+    images
+        A batch.
+    rounds, progress
+        As for `fps_table`.
+
+    Returns
+    -------
+    DataFrame
+        As from `fps_table`.
+    """
     own: dict[str, list[float]] = {name: [] for name in networks}
     beside: dict[str, list[float]] = {name: [] for name in networks}  # the bare network's
     for network in networks.values():
-        network.eval().to(device)
+        network.eval().to(images.device)
     for number in tqdm(range(rounds + 1), desc="rounds", disable=None if progress else True):
         for name, network in networks.items():
             pair = [(own[name], network), (beside[name], networks["bare"])]
@@ -96,7 +123,7 @@ def fps_table(
         for name, network in networks.items()
     ]
     table = pd.DataFrame(rows)
-    table["images_per_s"] *= batch_size
+    table["images_per_s"] *= len(images)
     return table
 
 

@@ -1,16 +1,20 @@
-"""A sweep on a Ray cluster, whose nodes share the folder of runs."""
+"""A Ray cluster, whose nodes share the folders of runs and recordings."""
 
 import logging
 import socket
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
 
 from stripe.errors import StripeError
 from stripe.experiments.runs import StoredRun
-from stripe.experiments.sweep import run_one, unfinished
+from stripe.experiments.sweep import in_stages, run_one, tell, unfinished
+from stripe.stats.moments import Over
 
 #: How often a run is begun again after its node was lost.
 RETRIES = 5
@@ -25,7 +29,7 @@ def sweep_on_ray(
     retry: bool = True,
     progress: bool = True,
 ) -> None:
-    """Train every run that is not finished on a Ray cluster; what fails does not stop the rest.
+    """Do every run that is not finished on a Ray cluster; what fails does not stop the rest.
 
     A run whose node is lost is begun again elsewhere, from its last checkpoint.
 
@@ -68,18 +72,51 @@ def sweep_on_ray(
             num_cpus=each["CPU"], num_gpus=each["GPU"], max_retries=RETRIES
         )
         threads = max(1, int(cpus))
-        pending = [task.remote(_absolute(run), device, threads) for run in waiting]
-        failed = 0
-        with tqdm(total=len(pending), desc="sweep", unit=" runs", disable=not progress) as bar:
-            while pending:
-                (done,), pending = ray.wait(pending)
-                try:
-                    failed += not ray.get(done)
-                except ray.exceptions.RayError:  # its node was lost too often
-                    failed += 1
-                bar.update()
-                if failed:
-                    bar.set_postfix(failed=failed)
+        with tqdm(total=len(waiting), desc="sweep", unit=" runs", disable=not progress) as bar:
+            for stage in in_stages(waiting):
+                pending = [task.remote(_absolute(run), device, threads) for run in stage]
+                while pending:
+                    (done,), pending = ray.wait(pending)
+                    try:
+                        well = ray.get(done)
+                    except ray.exceptions.RayError:  # its node was lost too often
+                        well = False
+                    tell(bar, well=well)
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def mapped_on_ray(address: str | None = None) -> Iterator[Over]:
+    """Connect to a Ray cluster, and give what maps a function over a list there, in order.
+
+    For `stripe.stats.channel_moments`, of recordings that all nodes see under the same path.
+
+    Parameters
+    ----------
+    address
+        As for `sweep_on_ray`.
+
+    Raises
+    ------
+    StripeError
+        If Ray is not installed, or there is no cluster at the address.
+    """
+    ray = _connected(address)
+
+    def over(function: Callable[[Any], Any], items: list[Any]) -> Iterator[Any]:
+        task = ray.remote(function).options(num_cpus=1, max_retries=RETRIES)
+        ahead = 4 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        waiting: deque[Any] = deque()
+        for item in items:
+            waiting.append(task.remote(item))
+            if len(waiting) > ahead:  # so that results do not pile up
+                yield ray.get(waiting.popleft())
+        while waiting:
+            yield ray.get(waiting.popleft())
+
+    try:
+        yield over
     finally:
         ray.shutdown()
 
@@ -105,5 +142,5 @@ def _connected(address: str | None) -> Any:
 
 def _absolute(run: StoredRun) -> StoredRun:
     """Return a run whose paths mean the same in the processes of a cluster."""
-    out, data_root = (path.absolute() for path in (run.config.out, run.config.data_root))
-    return StoredRun(replace(run.config, out=out, data_root=data_root))
+    paths = {name: p.absolute() for name, p in vars(run.config).items() if isinstance(p, Path)}
+    return StoredRun(replace(run.config, **paths))  # type: ignore[type-var]  # all are dataclasses

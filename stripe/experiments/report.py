@@ -1,29 +1,33 @@
-"""A reproduced table as text, CSV, Markdown, LaTeX and a picture."""
+"""A reproduced table or figure as text, CSV, Markdown, LaTeX and a picture."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from stripe.experiments.reproduce import Reproduction
-from stripe.plots import paper_style, reproduction, save_figure
+from stripe.plots import paper_style, save_figure
+from stripe.plots.axes import headed
 from stripe.versions import command_line, library_versions
 
 _MISSING = "missing"
+#: Columns that may have nothing to say where nothing is missing: one run has no spread.
+_OPTIONAL = ("paper", "paper_std", "std", "difference")
 
 
 def write_report(found: Reproduction, out: Path) -> list[Path]:
-    """Write a table and its claim into `out`, as `table8.csv`, `.md`, `.tex`, `.png` and more.
+    """Write an exhibit and its claim into `out`, as `table8.csv`, `.md`, `.tex`, `.png` and more.
 
     Returns
     -------
     list[Path]
-        The files. The JSON says what made the others.
+        The files. The JSON says what made the others; without a finished run there is no picture.
     """
     out.mkdir(parents=True, exist_ok=True)
-    numbers, claims = found.numbers(), found.claims()
-    files = [out / f"{found.table.name}{end}" for end in (".csv", "-claim.csv", ".md", ".tex")]
+    name, numbers, claims = found.exhibit.name, found.numbers(), found.claims()
+    files = [out / f"{name}{end}" for end in (".csv", "-claim.csv", ".md", ".tex")]
     numbers.to_csv(files[0], index=False)
     claims.to_csv(files[1], index=False)
     files[2].write_text(
@@ -32,33 +36,43 @@ def write_report(found: Reproduction, out: Path) -> list[Path]:
     )
     files[3].write_text(shown(numbers).to_latex(index=False, caption=found.heading, escape=True))
     with paper_style():
-        files.append(out / f"{found.table.name}.png")
-        top1 = numbers[numbers["metric"] == "top1"]
-        save_figure(reproduction(top1, heading=found.heading), files[-1])
+        ax = found.exhibit.kind.shown(found)
+        if ax is not None:
+            headed(ax, found.heading)
+            files.append(out / f"{name}.png")
+            save_figure(ax, files[-1])
     runs = {cell.label: [str(run.config.out) for run in runs] for cell, runs in found.runs.items()}
     made = {"heading": found.heading, "command": command_line(), "versions": library_versions()}
-    files.append(out / f"{found.table.name}.json")
-    files[-1].write_text(json.dumps({**made, "runs": runs}, indent=1) + "\n")
+    metrics = dict(found.exhibit.kind.metrics)
+    files.append(out / f"{name}.json")
+    files[-1].write_text(json.dumps({**made, "metrics": metrics, "runs": runs}, indent=1) + "\n")
     return files
 
 
 def claim_text(found: Reproduction) -> str:
     """Say what the paper claims, and how many of its contrasts hold."""
-    holds = found.claims()["holds"].value_counts()
+    claims = found.claims()
+    if claims.empty:
+        return f"Claim: {found.exhibit.claim} This scale has nothing to test it with."
+    holds = claims["holds"].value_counts()
     counted = ", ".join(f"{count} {verdict}" for verdict, count in holds.items())
     return (
-        f"Claim: {found.table.claim} Of {holds.sum()} contrasts: {counted} (percentage points, "
-        "paired over seeds, 95 % interval)."
+        f"Claim: {found.exhibit.claim} Of {holds.sum()} contrasts: {counted} (paired over seeds, "
+        "95 % interval; accuracies in percentage points)."
     )
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table as people read it: two decimals, and what is not there is called missing."""
     numbers = table.select_dtypes("float").columns
-    written = {
-        name: table[name].map(lambda v: _MISSING if pd.isna(v) else f"{v:.2f}") for name in numbers
-    }
+    written = {name: [_written(name, value) for value in table[name]] for name in numbers}
     return table.assign(**written)
+
+
+def _written(column: str, value: float) -> str:
+    if math.isnan(value):
+        return "" if column in _OPTIONAL else _MISSING
+    return f"{value:.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"
 
 
 def _markdown(table: pd.DataFrame) -> str:

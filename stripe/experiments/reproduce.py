@@ -1,15 +1,15 @@
-"""A table of the paper, reproduced: our mean and spread beside the paper's number."""
+"""A table or figure of the paper, reproduced: our mean and spread beside the paper's number."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from stripe.experiments.catalogue import Table
 from stripe.experiments.cells import Cell
+from stripe.experiments.exhibits import Exhibit
 from stripe.experiments.runs import StoredRun, stored
 from stripe.experiments.scales import Scale
 from stripe.train import TrainConfig
@@ -18,32 +18,47 @@ from stripe.train import TrainConfig
 STORE = Path("runs/store")
 #: Of the intervals of a claim.
 CONFIDENCE = 0.95
-#: From the paper's metrics to the columns of a log.
-_COLUMNS = {"top1": "test_accuracy", "top5": "test_top5"}
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """A table at a scale, as far as its runs are done.
+    """An exhibit at a scale, as far as its runs are done.
 
     Parameters
     ----------
-    table, scale
+    exhibit, scale
         What is reproduced, and how.
     runs
-        By cell, one per seed; none where the scale has no stand-in. Cells that are the same run at
-        this scale are there once, the first of them.
+        By cell, one per seed, that with the cell's numbers; none where the scale has no stand-in.
+        Cells that are the same run at this scale are there once, the first of them.
+    needed
+        These, and what they look at: everything that has to be run.
+    stand_ins
+        By cell, what is trained in the place of the paper's network and data.
     """
 
-    table: Table
+    exhibit: Exhibit
     scale: Scale
     runs: dict[Cell, list[StoredRun]]
+    needed: list[StoredRun]
+    stand_ins: dict[Cell, str]
 
     @property
     def heading(self) -> str:
         """What the numbers are, and at which scale."""
-        name = f"Table {self.table.name.removeprefix('table')}"
-        return f"{name}, {self.table.title}; scale {self.scale.name}: {self.scale.words}"
+        words = self.exhibit.kind.words(self.scale)
+        return f"{self.exhibit.label}, {self.exhibit.title}; scale {self.scale.name}: {words}"
+
+    def finished_cells(self) -> list[Cell]:
+        """Return the cells of which a run is finished."""
+        return [c for c, runs in self.runs.items() if any(r.state == "finished" for r in runs)]
+
+    def first_finished(self) -> list[StoredRun]:
+        """Return the first finished run of each of these cells."""
+        return [
+            next(run for run in self.runs[cell] if run.state == "finished")
+            for cell in self.finished_cells()
+        ]
 
     def numbers(self) -> pd.DataFrame:
         """Return one row per cell and metric.
@@ -52,72 +67,84 @@ class Reproduction:
         -------
         DataFrame
             dataset, backbone, method, setting, in the paper's words; trained, the network and data
-            that stand in for them; metric; last, best and last_ten, the means over
-            seeds, in percent; std, of last (of n - 1); n, finished runs; failed, runs; paper, the
-            paper's number, and paper_std, where it gives one; difference, last minus paper. What
-            is missing is NaN.
+            that stand in for them; metric; the means over seeds: of a training last, best and
+            last_ten, in percent, else mean; std, of the first of these (of n - 1); n, finished
+            runs; failed, runs; and where the paper gives numbers, paper; paper_std, where it
+            gives one; difference, ours minus the paper's. What is missing is NaN.
         """
-        rows = []
+        kind, rows = self.exhibit.kind, []
+        printed = any(cell.paper for cell in self.runs)
         for cell, runs in self.runs.items():
-            finished = [run.history for run in runs if run.state == "finished"]
-            for metric, column in _COLUMNS.items():
-                if metric not in cell.paper:
+            finished = [run.scores for run in runs if run.state == "finished"]
+            for metric in kind.metrics:
+                if metric == "top5" and metric not in cell.paper:
                     continue
-                scores = 100 * np.array([
-                    (log[column].iloc[-1], log[column].max(), log[column].tail(10).mean())
-                    for log in finished
-                ]).reshape(-1, 3)  # fmt: skip
-                last, best, last_ten = scores.mean(0) if len(scores) else np.full(3, np.nan)
-                rows.append({
+                scores = pd.DataFrame(
+                    [found[metric] for found in finished], columns=list(kind.columns), dtype=float
+                )
+                row = {
                     "dataset": cell.dataset, "backbone": cell.backbone, "method": cell.method,
-                    "setting": cell.setting, "trained": _trained(runs), "metric": metric,
-                    "last": last, "best": best, "last_ten": last_ten,
-                    "std": scores[:, 0].std(ddof=1) if len(scores) > 1 else np.nan,
-                    "n": len(scores),
-                    "failed": sum(run.state == "failed" for run in runs),
-                    "paper": cell.paper[metric],
-                    "paper_std": cell.paper.get(f"{metric}_std", np.nan),
-                    "difference": last - cell.paper[metric],
-                })  # fmt: skip
+                    "setting": cell.setting, "trained": self.stand_ins[cell], "metric": metric,
+                    **scores.mean(), "std": scores[kind.columns[0]].std(),
+                    "n": len(scores), "failed": sum(run.state == "failed" for run in runs),
+                }  # fmt: skip
+                if printed:
+                    paper = cell.paper.get(metric, np.nan)
+                    row |= {"paper": paper, "paper_std": cell.paper.get(f"{metric}_std", np.nan)}
+                    row["difference"] = row[kind.columns[0]] - paper
+                rows.append(row)
         return pd.DataFrame(rows)
 
     def claims(self) -> pd.DataFrame:
-        """Return one row per contrast of the table's claim, by the last top-1 accuracy.
+        """Return one row per contrast of the claim, by the last epoch where there are several.
 
         Returns
         -------
         DataFrame
-            contrast; paper, in percentage points; mean, low and high: the paired difference over
-            seeds and its 95 % interval by Student's t; n, seeds; holds: "yes" where the interval
-            is above zero, "no" where it is below, else "undecided", and "missing" below two seeds.
+            contrast; metric; paper, where it gives the numbers; mean, low and high: the paired
+            difference over seeds and its 95 % interval by Student's t, accuracies in percentage
+            points; n, seeds; holds: "yes" where the interval is above zero, "no" where it is below,
+            else "undecided", and "missing" below two seeds.
         """
         rows = []
-        for contrast in self.table.contrasts:
+        for contrast in self.exhibit.contrasts:
             if not all(cell in self.runs for cell in contrast.weights):
                 continue
-            by_cell = [_last_by_seed(self.runs[cell]) for cell in contrast.weights]
+            by_cell = [self._by_seed(cell, contrast.metric) for cell in contrast.weights]
             seeds = sorted(set.intersection(*(set(found) for found in by_cell)))
             weights = np.array(list(contrast.weights.values()))
-            sums = [100 * float(weights @ [found[s] for found in by_cell]) for s in seeds]
-            printed = {c: p for c in self.runs for p in [c.paper.get("top1", np.nan)]}
-            paper = float(weights @ [printed[cell] for cell in contrast.weights])
-            rows.append({"contrast": contrast.label, "paper": paper, **_interval(sums)})
-        return pd.DataFrame(rows)
+            sums = [float(weights @ [found[s] for found in by_cell]) for s in seeds]
+            printed = {cell: cell.paper.get(contrast.metric, np.nan) for cell in self.runs}
+            paper = float(weights @ [printed[cell] for cell in contrast.weights]) - contrast.bound
+            rows.append({
+                "contrast": contrast.label, "metric": contrast.metric, "paper": paper,
+                **_interval([value - contrast.bound for value in sums]),
+            })  # fmt: skip
+        table = pd.DataFrame(rows)
+        if rows and table["paper"].isna().all():  # a picture in the paper, without numbers
+            return table.drop(columns="paper")
+        return table
+
+    def _by_seed(self, cell: Cell, metric: str) -> dict[int, float]:
+        """Return a number of each finished run of a cell."""
+        column = self.exhibit.kind.columns[0]
+        done = (run for run in self.runs[cell] if run.state == "finished")
+        return {run.config.seed: run.scores[metric][column] for run in done}
 
 
 def reproduction(
-    table: Table,
+    exhibit: Exhibit,
     scale: Scale,
     *,
     store: Path = STORE,
     seeds: Sequence[int] | None = None,
     data_root: Path = TrainConfig.data_root,
 ) -> Reproduction:
-    """Return a table at a scale, with the runs that it needs, done or not.
+    """Return an exhibit at a scale, with the runs that it needs, done or not.
 
     Parameters
     ----------
-    table, scale
+    exhibit, scale
         What, and at which size.
     store
         The folder of runs.
@@ -128,28 +155,19 @@ def reproduction(
     """
     chosen = range(scale.seeds) if seeds is None else seeds
     runs: dict[Cell, list[StoredRun]] = {}
-    taken: set[Path] = set()
-    for cell in table.cells:
-        configs = [scale.config(cell, seed) for seed in chosen]
-        of_cell = [
-            stored(replace(config, data_root=data_root), store)
-            for config in configs
-            if config is not None
-        ]
-        if of_cell and of_cell[0].config.out not in taken:
+    needed: dict[Path, StoredRun] = {}
+    stand_ins: dict[Cell, str] = {}
+    for cell in exhibit.cells:
+        planned = [exhibit.kind.planned(scale, cell, seed) for seed in chosen]
+        if not all(planned):
+            continue
+        found = [[stored(one, store, data_root) for one in configs] for configs in planned]
+        of_cell = [configs[-1] for configs in found]
+        if of_cell[0].config.out not in needed:
             runs[cell] = of_cell
-            taken.add(of_cell[0].config.out)
-    return Reproduction(table, scale, runs)
-
-
-def _trained(runs: Sequence[StoredRun]) -> str:
-    return f"{runs[0].config.backbone} on {runs[0].config.dataset}"
-
-
-def _last_by_seed(runs: Sequence[StoredRun]) -> dict[int, float]:
-    """Return the last test accuracy of each finished run."""
-    done = (run for run in runs if run.state == "finished")
-    return {run.config.seed: float(run.history["test_accuracy"].iloc[-1]) for run in done}
+            stand_ins[cell] = exhibit.kind.stand_in(planned[0][0])
+            needed |= {run.config.out: run for configs in found for run in configs}
+    return Reproduction(exhibit, scale, runs, list(needed.values()), stand_ins)
 
 
 def _interval(values: Sequence[float]) -> dict[str, object]:

@@ -1,38 +1,43 @@
-"""Runs by what they are: the same configuration is one directory, whichever table asks."""
+"""Runs by what they are: the same configuration is one directory, whichever exhibit asks."""
 
 import json
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
+from stripe.experiments.measurement import MEASURED, Measurement
+from stripe.settings import Settings
+from stripe.style.config import StyleConfig
 from stripe.train import TrainConfig
 from stripe.train.run import WEIGHTS
 
 State = Literal["finished", "failed", "begun", "missing"]
 #: Where a run that failed leaves what went wrong.
 ERROR = "error.txt"
+#: From the metrics of a training to the columns of its log.
+_COLUMNS = {"top1": "test_accuracy", "top5": "test_top5"}
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run, done or not, in a store of runs.
+    """A training or a measurement, done or not, in a store of runs.
 
     Parameters
     ----------
     config
-        What is trained, with its directory.
+        What is done, with its directory.
     """
 
-    config: TrainConfig
+    config: Settings
 
     @property
     def state(self) -> State:
         """How far it is."""
         folder = self.config.out
-        if (folder / WEIGHTS).exists():
+        if (folder / (MEASURED if isinstance(self.config, Measurement) else WEIGHTS)).exists():
             return "finished"
         if (folder / ERROR).exists():
             return "failed"
@@ -40,17 +45,49 @@ class StoredRun:
 
     @property
     def error(self) -> str:
-        """The last line of what went wrong."""
-        return (self.config.out / ERROR).read_text().strip().splitlines()[-1]
+        """The last lines of what went wrong."""
+        return "\n".join((self.config.out / ERROR).read_text().strip().splitlines()[-3:])
 
     @property
     def history(self) -> pd.DataFrame:
-        """The log of a finished run."""
+        """The log of a finished training."""
         return pd.read_parquet(self.config.out / "history.parquet")
 
+    @property
+    def scores(self) -> dict[str, dict[str, float]]:
+        """The numbers of a finished run, by metric: of a training last, best and last_ten.
 
-def stored(config: TrainConfig, store: Path) -> StoredRun:
+        Those are of the test images, in percent: after the last epoch, the best of all, and the
+        mean of the last ten. A measurement has one number, mean.
+        """
+        if isinstance(self.config, Measurement):
+            numbers = json.loads((self.config.out / MEASURED).read_text())
+            return {metric: {"mean": value} for metric, value in numbers.items()}
+        log = 100 * self.history
+        return {
+            metric: {
+                "last": float(log[column].iloc[-1]),
+                "best": float(log[column].max()),
+                "last_ten": float(log[column].tail(10).mean()),
+            }
+            for metric, column in _COLUMNS.items()
+        }
+
+
+def stored(config: Settings, store: Path, data_root: Path = TrainConfig.data_root) -> StoredRun:
     """Return the run of a configuration in a store; its directory is named after what it is."""
+    placed: dict[str, Any] = {"out": store / address(config)}
+    if isinstance(config, StyleConfig):
+        given = {"content": config.content, "style": config.style}
+        placed |= {name: data_root / path for name, path in given.items() if path is not None}
+    else:
+        placed["data_root"] = data_root
+    return StoredRun(replace(config, **placed))  # type: ignore[type-var]  # all are dataclasses
+
+
+def address(config: Settings) -> str:
+    """Return the name of a run's directory: what it is in a word, and a hash of what decides it."""
     decides = {n: v for n, v in config.to_json().items() if n not in config.INCIDENTAL}
-    address = sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
-    return StoredRun(replace(config, out=store / f"{config.backbone}-{address}"))
+    digest = sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+    word = getattr(config, "backbone", None) or type(config).__name__.lower()
+    return f"{word}-{digest}"

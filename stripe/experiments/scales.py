@@ -1,11 +1,13 @@
-"""At which size a table is reproduced: the paper's, or what a machine at hand can train."""
+"""At which size an exhibit is reproduced: the paper's, or what a machine at hand can train."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from stripe.errors import UnknownNameError
 from stripe.experiments.cells import Cell, fields_of
+from stripe.style.config import StyleConfig
 from stripe.train import TrainConfig, list_recipes, recipe
 
 
@@ -21,20 +23,33 @@ class Scale:
         What it is, for the heading of every result.
     seeds
         How many trainings of each cell.
+    images
+        How many a trained network is looked at with: recorded, or under Grad-CAM.
+    rounds, timed_images
+        How often networks are timed, and the batch.
+    painting
+        Fields of `StyleConfig` for style transfer.
     data
         The data set that stands in for the paper's; by default none does.
     networks
         From the paper's networks to those that stand in for them; by default they are the paper's.
     fields
         Of `TrainConfig`, that replace those of the recipe.
+    watched
+        As `fields`, where gates are recorded at every epoch.
     """
 
     name: str
     words: str
     seeds: int
+    images: int
+    rounds: int
+    timed_images: int
+    painting: Mapping[str, Any]
     data: str | None = None
     networks: Mapping[str, str] | None = None
     fields: Mapping[str, Any] | None = None
+    watched: Mapping[str, Any] = field(default_factory=dict)
 
     def config(self, cell: Cell, seed: int) -> TrainConfig | None:
         """Return the training of a cell, None where the scale has nothing that stands in for it."""
@@ -53,6 +68,17 @@ class Scale:
         return replace(
             base, backbone=self.networks[backbone], dataset=self.data, seed=seed, **given
         )
+
+    def recorded(self, cell: Cell, seed: int) -> TrainConfig | None:
+        """Return the training of a cell with its gates recorded at every epoch."""
+        config = self.config(cell, seed)
+        if config is None:
+            return None
+        return replace(config, record=True, record_images=self.images, **self.watched)
+
+    def style(self, variant: str, seed: int) -> StyleConfig:
+        """Return the training of a style network."""
+        return StyleConfig(variant=variant, seed=seed, **self.painting)  # type: ignore[arg-type]
 
 
 def scale(name: str) -> Scale:
@@ -89,14 +115,29 @@ _TINY = {**_SHALLOW, "resnet164": "resnet11"}
 
 _SHORT = {"schedule": "cosine", "warmup": 0.05, "lr": 0.1, "weight_decay": 5e-4, "optimizer": "sgd"}
 
+#: The weights of the style demo's loss, where features are random.
+_RANDOM = {"style_weight": 2.0, "variation_weight": 0.2, "workers": 0}
+
 SCALES = {
     one.name: one
     for one in (
-        Scale(name="paper", words="the paper's recipes and data", seeds=3),
+        Scale(
+            name="paper",
+            words="the paper's recipes and data",
+            seeds=3,
+            images=500,
+            rounds=50,
+            timed_images=64,
+            painting={"content": Path("train2014"), "style": Path("style.jpg")},
+        ),
         Scale(
             name="small",
             words="shallower networks of the same families, 20 epochs of Fashion-MNIST",
             seeds=3,
+            images=500,
+            rounds=25,
+            timed_images=32,
+            painting={"steps": 2000, "width": 16},
             data="fashion_mnist",
             networks=_SHALLOW,
             fields={**_SHORT, "epochs": 20, "batch_size": 128, "padding": 2},
@@ -106,19 +147,29 @@ SCALES = {
             words="the shallowest networks, one epoch of 1,000 images of fashion-mini: too short "
             "to say anything of the paper",
             seeds=2,
+            images=100,
+            rounds=5,
+            timed_images=8,
+            painting={**_RANDOM, "steps": 150, "size": 64, "width": 8, "features": "random:8"},
             data="fashion-mini",
             networks=_TINY,
             fields={**_SHORT, "epochs": 1, "batch_size": 50, "limit": 1000, "padding": 2},
+            watched={"epochs": 4},
         ),
         Scale(
             name="test",
             words="two steps of training: whether it runs, and nothing else",
             seeds=2,
+            images=20,
+            rounds=1,
+            timed_images=2,
+            painting={**_RANDOM, "steps": 2, "size": 32, "width": 4, "features": "random:4"},
             data="fashion-mini",
             networks={"resnet164": "resnet11", "resnet83": "resnet11", "repvgg_a0": "repvgg_a0",
-                      "resnet34": "resnet34",
+                      "resnet34": "resnet34", "resnet50": "resnet34",
                       "resnet56_acnet": "resnet8_acnet", "resnet56_basic": "resnet8_basic"},
             fields={**_SHORT, "epochs": 1, "batch_size": 32, "limit": 64, "padding": 2},
+            watched={"epochs": 2},
         ),
     )
 }  # fmt: skip

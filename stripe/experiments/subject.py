@@ -19,6 +19,7 @@ from stripe.data import DeviceLoader, image_folder, list_datasets, load_dataset
 from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
 from stripe.data.stream import split_folder
 from stripe.errors import ModelError, StripeError
+from stripe.experiments.trained import open_trained
 from stripe.gates import freeze, undisturbed
 from stripe.gates.unwrap import unwrapped
 from stripe.train.config import TrainConfig
@@ -26,9 +27,6 @@ from stripe.train.loaders import open_loaders
 from stripe.train.loop import build_model
 from stripe.train.processes import Processes
 from stripe.train.run import read_config
-
-#: What a training run leaves of its network.
-RUN_WEIGHTS = "model.safetensors"
 
 
 def load_network(
@@ -60,8 +58,9 @@ def load_network(
         If there is no such network, or the weights are not its own.
     """
     if (Path(model) / "config.json").is_file():
-        network, found = _of_run(Path(model)), Path(model) / RUN_WEIGHTS
-        weights = weights or found
+        if weights is None:
+            return open_trained(Path(model), device="cpu")[0]
+        network = _of_run(Path(model))
     elif _is_function(model):
         network = _imported(model)
     elif model.endswith(".py") or "/" in model.removeprefix("timm:"):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import groupby
 from multiprocessing import get_context
 from typing import Any
 
@@ -16,8 +17,11 @@ import torch
 from tqdm.auto import tqdm
 
 from stripe.errors import StripeError
+from stripe.experiments.measurement import Measurement, perform
 from stripe.experiments.runs import ERROR, StoredRun
-from stripe.train import train
+from stripe.settings import Settings
+from stripe.style import StyleConfig, train_style
+from stripe.train import TrainConfig, train
 
 
 def sweep(
@@ -28,9 +32,10 @@ def sweep(
     retry: bool = True,
     progress: bool = True,
 ) -> None:
-    """Train every run that is not finished; a run that fails does not stop the rest.
+    """Do every run that is not finished; a run that fails does not stop the rest.
 
-    A run that was begun goes on from its checkpoint. A run that another sweep is at is left to it.
+    A training that was begun goes on from its checkpoint. A run that another sweep is at is left to
+    it. What is timed comes last, and by itself.
 
     Parameters
     ----------
@@ -50,14 +55,18 @@ def sweep(
     StripeError
         If there are fewer workers than one.
     """
-    waiting = unfinished(runs, retry=retry)
     gpus = torch.cuda.device_count() if device in ("auto", "cuda") else 0
-    count = workers or gpus or os.cpu_count() or 1
-    if count < 1:
+    if workers is not None and workers < 1:
         raise StripeError(f"workers must be at least 1, got {workers}")
-    if not waiting:
-        return
-    count = min(count, len(waiting))
+    count = workers or gpus or os.cpu_count() or 1
+    waiting = unfinished(runs, retry=retry)
+    with tqdm(total=len(waiting), desc="sweep", unit=" runs", disable=not progress) as bar:
+        for stage in in_stages(waiting):
+            _sweep(stage, 1 if is_timed(stage[0]) else min(count, len(stage)), gpus, device, bar)
+
+
+def _sweep(runs: list[StoredRun], count: int, gpus: int, device: str, bar: Any) -> None:
+    """Do the runs of one stage in a pool of processes."""
     # Spawned, since a fork of a process that has run torch may hang. A worker takes a place of the
     # queue, and so a GPU of its own.
     context = get_context("spawn")
@@ -65,16 +74,19 @@ def sweep(
     for number in range(count):
         places.put(f"cuda:{number % gpus}" if gpus else device)
     threads = max(1, (os.cpu_count() or 1) // count)
-    bar = tqdm(total=len(waiting), desc="sweep", unit=" runs", disable=not progress)
-    with bar, _pool(count, context, places, threads) as pool:
+    with _pool(count, context, places, threads) as pool:
         with _deaf_to_ctrl_c():
-            futures = [pool.submit(_run, run) for run in waiting]
-        failed = 0
+            futures = [pool.submit(_run, run) for run in runs]
         for future in as_completed(futures):
-            failed += not future.result()
-            bar.update()
-            if failed:
-                bar.set_postfix(failed=failed)
+            tell(bar, well=future.result())
+
+
+def tell(bar: Any, *, well: bool) -> None:
+    """Count a run on the bar of a sweep, and whether it failed."""
+    bar.failed = getattr(bar, "failed", 0) + (not well)
+    bar.update()
+    if bar.failed:
+        bar.set_postfix(failed=bar.failed)
 
 
 def unfinished(runs: Sequence[StoredRun], *, retry: bool = True) -> list[StoredRun]:
@@ -83,8 +95,22 @@ def unfinished(runs: Sequence[StoredRun], *, retry: bool = True) -> list[StoredR
     return list({run.config.out: run for run in runs if run.state not in done}.values())
 
 
+def in_stages(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:
+    """Return trainings, then what looks at them, then what takes times."""
+
+    def stage(run: StoredRun) -> int:
+        return isinstance(run.config, Measurement) + is_timed(run)
+
+    return [list(some) for _, some in groupby(sorted(runs, key=stage), key=stage)]
+
+
+def is_timed(run: StoredRun) -> bool:
+    """Tell whether a run takes times, and so wants the machine for itself."""
+    return isinstance(run.config, Measurement) and run.config.TIMED
+
+
 def run_one(run: StoredRun, device: str, threads: int) -> bool:
-    """Train one run, from its checkpoint if there is one; return whether that went well.
+    """Do one run, from its checkpoint if there is one; return whether that went well.
 
     What goes wrong is written down in the run's directory.
     """
@@ -100,12 +126,22 @@ def run_one(run: StoredRun, device: str, threads: int) -> bool:
             return True
         (folder / ERROR).unlink(missing_ok=True)
         try:
-            train(replace(run.config, device=device), resume=True, progress=False)
+            _do(run.config, device)
         except Exception:  # whatever it is, it is told, and the rest goes on
             folder.mkdir(exist_ok=True)
             (folder / ERROR).write_text(traceback.format_exc())
             return False
     return True
+
+
+def _do(config: Settings, device: str) -> None:
+    match config:
+        case TrainConfig():
+            train(replace(config, device=device), resume=True, progress=False)
+        case StyleConfig():
+            train_style(replace(config, device=device), resume=True, progress=False)
+        case Measurement():
+            perform(replace(config, device=device))
 
 
 @contextmanager
@@ -145,7 +181,7 @@ def _begin(places: Any, threads: int) -> None:
 
 
 def _run(run: StoredRun) -> bool:
-    """Train one run in a worker, unless that was asked to stop."""
+    """Do one run in a worker, unless that was asked to stop."""
     global _stopped
     if _stopped:
         return False

@@ -1,5 +1,6 @@
 """Axes to draw on: a new figure of a column's width, and panels inside given axes."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ COLUMN_WIDTH = 3.4
 #: Points: the letters of figures in it.
 PAPER_FONT_SIZE = 7
 
+#: Of a heading that fit in a column of that width.
+_LETTERS = 62
+
 #: Side by side in a column.
 MOST_PANELS = 8
 #: Shares of the width: between two panels, and of all panels where a colour bar stands beside.
@@ -33,6 +37,16 @@ def axes_or_new(ax: Axes | None, *, height: float = 1.9) -> Axes:
     growth = plt.rcParams["font.size"] / PAPER_FONT_SIZE
     size = (growth * COLUMN_WIDTH, growth * height)
     return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def headed(ax: Axes, heading: str) -> None:
+    """Write a heading above the figure of `ax`, which grows by its lines."""
+    figure: Any = ax.get_figure()
+    size = plt.rcParams["font.size"]
+    width, height = figure.get_size_inches()
+    lines = textwrap.wrap(heading, int(_LETTERS * width / COLUMN_WIDTH * PAPER_FONT_SIZE / size))
+    figure.set_size_inches(width, height + len(lines) * 1.35 * size / 72)
+    figure.suptitle("\n".join(lines), fontsize=size)
 
 
 def panels(ax: Axes, count: int) -> list[Axes]:

@@ -1,9 +1,8 @@
-"""Our accuracies beside the paper's."""
+"""Our numbers beside the paper's."""
 
-import textwrap
+from itertools import pairwise
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -12,23 +11,19 @@ from matplotlib.axes import Axes
 from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import with_columns
 
-#: Of a heading that fit in a column.
-_LETTERS = 62
 _WORDS = ("dataset", "backbone", "method", "setting")
+#: Inches: a row, and a gap between groups of rows, as a share of it.
+_ROW, _GAP = 0.13, 0.6
 
 
-def reproduction(
-    data: pd.DataFrame, *, heading: str | None = None, ax: Axes | None = None, **kwargs: Any
-) -> Axes:
+def reproduction(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
     """Draw the cells of a reproduced table, one per row: ours with its spread, and the paper's.
 
     Parameters
     ----------
     data
-        From `Reproduction.numbers`: dataset, backbone, method, setting, last, std and paper, in
-        percent; what is missing is NaN.
-    heading
-        What is shown, above the figure.
+        From `Reproduction.numbers`, of one metric: dataset, backbone, method, setting, last, std
+        and paper, in percent; what is missing is NaN.
     ax
         Axes to draw on; by default new ones.
     **kwargs
@@ -37,25 +32,38 @@ def reproduction(
     Returns
     -------
     Axes
-        `ax`; the bars are standard deviations over seeds. Words that all cells share are left out.
+        `ax`; the bars are standard deviations over seeds. Rows are named by the word that changes
+        from row to row, and those that share all others stand together, under them; words that all
+        cells share are left out.
     """
     data = with_columns(data, [*_WORDS, "last", "std", "paper"], names=_WORDS)
-    told = [word for word in _WORDS if len(set(data[word])) > 1] or ["method"]
-    labels = [" ".join(filter(None, map(str, row))) for row in data[told].itertuples(index=False)]
-    titled = textwrap.wrap(heading or "", _LETTERS)
-    ax = axes_or_new(ax, height=0.75 + 0.13 * (len(data) + len(titled)))
-    rows = np.arange(len(data))
+    names, groups = _named(data)
+    rows = np.arange(len(data)) + _GAP * np.cumsum([bool(group) for group in groups])
+    ax = axes_or_new(ax, height=0.75 + _ROW * (rows[-1] if len(rows) else 0))
     ours, papers = sns.color_palette("colorblind", 2)
     ax.scatter(
         data["paper"], rows, marker="D", s=14, facecolor="none", edgecolor=papers, label="paper"
     )
-    style = {"fmt": "o", "markersize": 3, "elinewidth": 0.8, "color": ours, "label": "ours"}
-    ax.errorbar(data["last"], rows, xerr=data["std"].fillna(0), **{**style, **kwargs})
-    ax.set_yticks(rows, labels)
-    ax.set_ylim(len(data) - 0.5, -0.5)
+    bars = {"fmt": "o", "markersize": 3, "elinewidth": 0.8, "color": ours, "label": "ours"}
+    ax.errorbar(data["last"], rows, xerr=data["std"].fillna(0), **{**bars, **kwargs})
+    ax.set_yticks(rows, names)
+    for row, group in zip(rows, groups, strict=True):
+        if group:  # above the first row of the group, at its left
+            where = ax.get_yaxis_transform()
+            ax.text(0.01, row - 0.5, group, transform=where, va="bottom", style="italic")
+            ax.axhline(row - 0.5, color="0.85", linewidth=0.5, zorder=0)
+    ax.set_ylim(rows[-1] + 0.7 if len(rows) else 1, -0.7)
     ax.set_xlabel("test accuracy (%)")
-    if titled:
-        figure: Any = ax.get_figure()
-        figure.suptitle("\n".join(titled), fontsize=plt.rcParams["font.size"])
     ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return ax
+
+
+def _named(data: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Return the name of each row, and above which a group begins, the group's name."""
+    told = [word for word in _WORDS if len(set(data[word])) > 1] or ["method"]
+    changes = {w: sum(a != b for a, b in pairwise(data[w])) for w in told}
+    fastest = max(told, key=lambda word: changes[word])
+    slow = [word for word in told if word != fastest]
+    groups = [" ".join(filter(None, map(str, row))) for row in data[slow].itertuples(index=False)]
+    begins = [g if i == 0 or g != groups[i - 1] else "" for i, g in enumerate(groups)]
+    return [str(name) or "-" for name in data[fastest]], begins

@@ -2,19 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Float32
 
 from stripe.errors import RecordingError, UnknownNameError
-from stripe.recording.durable import footer_sha256
+from stripe.recording.finished_part import FinishedPart, Vectors, matrix
 from stripe.recording.layout import Layout
 from stripe.recording.schema import (
     Gate,
@@ -25,8 +23,6 @@ from stripe.recording.schema import (
 )
 from stripe.recording.verify import check_complete, read_log, verify
 from stripe.registry import listed
-
-Vectors = Float32[np.ndarray, "images channels"]
 
 
 def open_recording(path: str | Path) -> "Recording":
@@ -150,11 +146,8 @@ class Recording:
         """
         self._check_values()
         names = {gate.name: gate_column(gate.name) for gate in self.header.channel_gates}
-        for part in self._parts(epoch):
-            with part.opened() as file:
-                for group in range(file.num_row_groups):
-                    table = file.read_row_group(group, columns=list(names.values()))
-                    yield {name: _matrix(table[column]) for name, column in names.items()}
+        for part in self.parts(epoch):
+            yield from part.scan(names)
 
     def moments(self, epoch: int) -> Iterator[pd.DataFrame]:
         """Yield the moments that each process kept, of a recording without values.
@@ -164,9 +157,8 @@ class Recording:
         """
         if self.header.per_image:
             raise RecordingError(f"{self.path} holds values; see stripe.stats.channel_moments")
-        for part in self._parts(epoch):
-            with part.opened() as file:
-                yield file.read().to_pandas()
+        for part in self.parts(epoch):
+            yield part.frame()
 
     def _check_values(self) -> None:
         if not self.header.per_image:
@@ -193,7 +185,7 @@ class Recording:
     def _vectors(self, column: str, epoch: int) -> Vectors:
         self._check_values()
         table = self._read(epoch, ["image", column])
-        images, values = table["image"].to_numpy(), _matrix(table[column])
+        images, values = table["image"].to_numpy(), matrix(table[column])
         if np.all(images[1:] > images[:-1]):
             return values
         values = values[np.argsort(images)]
@@ -201,18 +193,19 @@ class Recording:
         return values
 
     def _read(self, epoch: int, columns: list[str]) -> pa.Table:
-        tables = []
-        for part in self._parts(epoch):
-            with part.opened() as file:
-                tables.append(file.read(columns=columns).select(columns))
-        return pa.concat_tables(tables)
+        return pa.concat_tables([part.read(columns) for part in self.parts(epoch)])
 
-    def _parts(self, epoch: int) -> list["_Part"]:
-        if epoch not in self.epochs:
+    def parts(self, epoch: int) -> list[FinishedPart]:
+        """Return the files of an epoch, one per process that recorded."""
+        directory, log = self._layout.epoch(epoch), self._layout.log(epoch)
+        # To list all epochs at each of thousands would take longer than to read them.
+        if not (directory.is_dir() and log.is_file()) and epoch not in self.epochs:
             recorded = listed([str(number) for number in self.epochs]) or "none"
             raise RecordingError(f"{self.path} holds no epoch {epoch}; recorded: {recorded}")
-        directory, log = self._layout.epoch(epoch), read_log(self._layout.log(epoch))
-        return [_Part(directory / part["name"], part["footer_sha256"]) for part in log["parts"]]
+        return [
+            FinishedPart(directory / part["name"], part["footer_sha256"])
+            for part in read_log(log)["parts"]
+        ]
 
 
 def read_header(layout: Layout) -> Header:
@@ -228,36 +221,3 @@ def read_header(layout: Layout) -> Header:
     except (OSError, ValueError) as error:
         raise RecordingError(f"{layout.header} cannot be read: {error}") from error
     return Header.from_json(values, layout.header)
-
-
-@dataclass(frozen=True)
-class _Part:
-    path: Path
-    footer_sha256: str
-
-    @contextmanager
-    def opened(self) -> Iterator[pq.ParquetFile]:
-        """Open the file for a read; whatever a damaged one raises becomes an error that names it.
-
-        Checksums cover the pages; the footer, which says where they are, is compared with the log.
-        """
-        try:
-            if footer_sha256(self.path) != self.footer_sha256:
-                raise ValueError("its footer changed")
-            with pq.ParquetFile(self.path, page_checksum_verification=True) as file:
-                yield file
-        except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-            raise RecordingError(
-                f"{self.path} is damaged or missing ({str(error).partition(chr(10))[0]}); restore "
-                "it from a copy"
-            ) from error
-
-
-def _matrix(column: pa.ChunkedArray) -> Vectors:
-    """View a column of fixed-size lists as (rows, length); copies only to join several chunks."""
-    length = column.type.list_size
-    chunks = [chunk.flatten().to_numpy(zero_copy_only=True) for chunk in column.chunks]
-    flat = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
-    matrix: Vectors = flat.reshape(-1, length)
-    matrix.flags.writeable = False
-    return matrix

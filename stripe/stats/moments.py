@@ -1,15 +1,22 @@
-"""Mean, spread and range of every channel, in one pass and constant memory."""
+"""Mean, spread and range of every channel: a map over files, and a merge."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
 from stripe.recording import Recording
+from stripe.recording.finished_part import FinishedPart
 from stripe.recording.schema import gate_column
 
+#: Maps a function over a list, and yields the results in order.
+Over = Callable[[Callable[[Any], Any], list[Any]], Iterable[Any]]
 COLUMNS = ["epoch", "gate", "channel", "n", "mean", "std", "min", "max"]
 
 
@@ -66,65 +73,116 @@ class Moments:
         return np.sqrt(self.m2 / self.n)
 
 
-def epoch_moments(recording: Recording, epoch: int) -> dict[str, Moments]:
-    """Return the moments of every gate in one epoch, by name, from one pass over the file."""
-    moments: dict[str, Moments] = {}
-    for piece in _pieces(recording, epoch):
-        for gate, new in piece.items():
-            moments[gate] = moments[gate].merge(new) if gate in moments else new
-    return moments
+@dataclass(frozen=True)
+class Piece:
+    """A part of one epoch of a recording: what one process reduces to moments.
+
+    Parameters
+    ----------
+    part
+        Its file.
+    columns
+        From gates to their columns.
+    per_image
+        Whether the file holds a row per image, or moments.
+    """
+
+    part: FinishedPart
+    columns: dict[str, str]
+    per_image: bool
 
 
-def _pieces(recording: Recording, epoch: int) -> Iterator[dict[str, Moments]]:
-    """Yield moments by gate of pieces of an epoch: of row groups, or what each process kept."""
-    if recording.header.per_image:
-        for values in recording.scan(epoch):
-            yield {gate: Moments.of(array) for gate, array in values.items()}
-        return
-    for table in recording.moments(epoch):
-        by_column = dict(iter(table.groupby("column", sort=False)))
-        yield {
-            gate.name: Moments.kept(by_column[gate_column(gate.name)])
-            for gate in recording.header.channel_gates
-            if gate_column(gate.name) in by_column
-        }
+def piece_moments(piece: Piece) -> dict[str, Moments]:
+    """Return the moments of every gate in a piece, by name, from one pass over its file."""
+    if piece.per_image:
+        moments: dict[str, Moments] = {}
+        for values in piece.part.scan(piece.columns):
+            moments = _merged(moments, {gate: Moments.of(array) for gate, array in values.items()})
+        return moments
+    by_column = dict(iter(piece.part.frame().groupby("column", sort=False)))
+    return {
+        gate: Moments.kept(by_column[column])
+        for gate, column in piece.columns.items()
+        if column in by_column
+    }
 
 
-def channel_moments(recording: Recording, epochs: Iterable[int] | None = None) -> pd.DataFrame:
+def channel_moments(
+    data: Recording | Sequence[Recording],
+    epochs: Iterable[int] | None = None,
+    *,
+    over: Over = map,
+) -> pd.DataFrame:
     """Compute the moments of every channel of every gate over the images of each epoch.
 
     Parameters
     ----------
-    recording
-        From `stripe.open_recording`.
+    data
+        From `stripe.open_recording`; or several, whose tables stand one below the other.
     epochs
         Which epochs; by default all.
+    over
+        What maps a function over a list and yields the results in order: `map`, the `map` of a
+        pool (`stripe.stats.processes`, or any `concurrent.futures` executor), or of a cluster
+        (`stripe.experiments.ray_engine.mapped_on_ray`). Each of its calls reduces one file; the
+        numbers are the same to the last bit.
 
     Returns
     -------
     DataFrame
         epoch, gate, channel, n (images), mean, std (population: divided by n), min, max; one row
-        per channel, in float64.
+        per channel, in float64. Of several recordings, recording, the path, comes first.
+
+    Raises
+    ------
+    RecordingError
+        If an epoch was not recorded, or a file is damaged; the message names it.
 
     Notes
     -----
-    A recording is read once, a piece at a time, and merged in float64: the memory does not depend
-    on the number of images. A small std means little by itself: a gate that is small everywhere
-    has a small spread too. `stripe_index` compares it with the spread between channels.
+    A recording is read once, a row group at a time, and merged in float64: the memory does not
+    depend on the number of images. A small std means little by itself: a gate that is small
+    everywhere has a small spread too. `stripe_index` compares it with the spread between channels.
 
     References
     ----------
     The mean vector and the diagonal of the covariance in the Stripe Observation; Figure 2b.
     """
-    chosen = recording.epochs if epochs is None else list(epochs)
-    tables = [
-        _table(epoch, gate, moments)
-        for epoch in chosen
-        for gate, moments in epoch_moments(recording, epoch).items()
-    ]
+    recordings = [data] if isinstance(data, Recording) else list(data)
+    chosen = None if epochs is None else list(epochs)
+    places, pieces = [], []
+    for recording in recordings:
+        for epoch in recording.epochs if chosen is None else chosen:
+            for piece in _pieces(recording, epoch):
+                places.append((recording, epoch))
+                pieces.append(piece)
+    tables = []
+    found = zip(places, over(piece_moments, pieces), strict=True)
+    for (recording, epoch), of_epoch in groupby(found, key=itemgetter(0)):
+        moments = reduce(_merged, (of_piece for _, of_piece in of_epoch))
+        for gate, merged in moments.items():
+            table = _table(epoch, gate, merged)
+            if not isinstance(data, Recording):
+                table.insert(0, "recording", str(recording.path))
+            tables.append(table)
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
-    table.attrs["input_shape"] = recording.header.input_shape
+    table.attrs["input_shape"] = recordings[0].header.input_shape if recordings else None
     return table
+
+
+def _pieces(recording: Recording, epoch: int) -> list[Piece]:
+    columns = {gate.name: gate_column(gate.name) for gate in recording.header.channel_gates}
+    per_image = recording.header.per_image
+    return [  # of absolute paths, since processes of a cluster work elsewhere
+        Piece(replace(part, path=part.path.absolute()), columns, per_image)
+        for part in recording.parts(epoch)
+    ]
+
+
+def _merged(some: dict[str, Moments], more: dict[str, Moments]) -> dict[str, Moments]:
+    """Return the moments of two pieces together, gate by gate."""
+    both = {gate: some[gate].merge(new) if gate in some else new for gate, new in more.items()}
+    return {**some, **both}
 
 
 def _table(epoch: int, gate: str, moments: Moments) -> pd.DataFrame:

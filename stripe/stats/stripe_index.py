@@ -1,11 +1,13 @@
 """How much of a gate is stripe: the share of its variance that lies between channels."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
 from stripe.recording import Recording
-from stripe.stats.moments import channel_moments
+from stripe.stats.moments import Over, channel_moments
 
 COLUMNS = ["epoch", "gate", "eta2", "between_var", "within_var", "median_std"]
 
@@ -30,7 +32,9 @@ def eta2_of(values: Float[np.ndarray, "images channels"]) -> float:
     return index_row(exact.mean(axis=0), exact.std(axis=0))[0]
 
 
-def stripe_index(data: Recording | pd.DataFrame) -> pd.DataFrame:
+def stripe_index(
+    data: Recording | Sequence[Recording] | pd.DataFrame, *, over: Over = map
+) -> pd.DataFrame:
     """Compute the stripe index of every gate in every epoch.
 
     `eta2 = var_c(m_c) / (var_c(m_c) + mean_c(s_c^2))`, with `m_c` and `s_c` the mean and the
@@ -39,14 +43,17 @@ def stripe_index(data: Recording | pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     data
-        A recording, or the table that `channel_moments` made of one.
+        A recording, several, or the table that `channel_moments` made of them.
+    over
+        As for `channel_moments`.
 
     Returns
     -------
     DataFrame
-        epoch, gate, eta2, between_var, within_var, median_std (over channels). `eta2` is 1 for a
-        perfect stripe and 0 where the image decides everything; it is NaN for a gate whose every
-        value is the same, since then there is no variance to share.
+        epoch, gate, eta2, between_var, within_var, median_std (over channels); of several
+        recordings, recording comes first. `eta2` is 1 for a perfect stripe and 0 where the image
+        decides everything; it is NaN for a gate whose every value is the same, since then there is
+        no variance to share.
 
     Notes
     -----
@@ -59,9 +66,10 @@ def stripe_index(data: Recording | pd.DataFrame) -> pd.DataFrame:
     ----------
     The correlation ratio (Fisher, 1925); the Stripe Observation, Figure 2a and b.
     """
-    moments = channel_moments(data) if isinstance(data, Recording) else data
+    moments = data if isinstance(data, pd.DataFrame) else channel_moments(data, over=over)
+    keys = [name for name in ("recording", "epoch", "gate") if name in moments]
     rows = []
-    for (epoch, gate), channels in moments.groupby(["epoch", "gate"], sort=False):
+    for key, channels in moments.groupby(keys, sort=False):
         moment = index_row(channels["mean"].to_numpy(), channels["std"].to_numpy())
-        rows.append((epoch, gate, *moment))
-    return pd.DataFrame(rows, columns=COLUMNS)
+        rows.append((*key, *moment))
+    return pd.DataFrame(rows, columns=[*keys, *COLUMNS[2:]])

@@ -29,8 +29,8 @@ class Loaders:
         Outputs and input channels of the network.
     train_images
         How many there are, over all processes.
-    streamed
-        Whether images are read, and brought to one size, while the network trains.
+    image_size
+        Side of the images.
     """
 
     train: Loader
@@ -40,7 +40,7 @@ class Loaders:
     classes: int
     channels: int
     train_images: int
-    streamed: bool
+    image_size: int
 
 
 def open_loaders(config: TrainConfig, processes: Processes) -> Loaders:
@@ -110,7 +110,7 @@ def _on_device(config: TrainConfig, processes: Processes) -> Loaders:
         classes=len(train.classes),
         channels=train.images.shape[1],
         train_images=len(train),
-        streamed=False,
+        image_size=train.images.shape[-1],
     )
 
 
@@ -145,5 +145,5 @@ def _streamed(config: TrainConfig, processes: Processes, root: Path) -> Loaders:
         classes=len(train.classes),
         channels=3,
         train_images=train.images,
-        streamed=True,
+        image_size=config.image_size,
     )

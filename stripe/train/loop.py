@@ -144,7 +144,6 @@ def train(
 
 def build_model(config: TrainConfig, loaders: Loaders) -> nn.Module:
     """Build the network of a run, with weights from its seed."""
-    streamed = {"image_size": config.image_size} if loaders.streamed else {}
     return build(
         config.backbone,
         num_classes=loaders.classes,
@@ -154,7 +153,7 @@ def build_model(config: TrainConfig, loaders: Loaders) -> nn.Module:
         copies=config.copies,
         psi=None if config.psi is None else Psi.parse(config.psi),
         seed=config.seed,
-        **streamed,
+        image_size=loaders.image_size,
     )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from stripe.errors import StripeError
-from stripe.experiments.catalogue import table
+from stripe.experiments.catalogue import exhibit
 from stripe.experiments.ray_engine import sweep_on_ray
 from stripe.experiments.reproduce import reproduction
 from stripe.experiments.runs import StoredRun
@@ -33,7 +33,7 @@ def cluster() -> Iterator[Any]:
 def runs_of(store: Path, root: Path, epochs: int) -> list[StoredRun]:
     fields = {**(SCALES["test"].fields or {}), "epochs": epochs, "batch_size": 16}
     tiny = replace(SCALES["test"], data="fashion_mnist", fields=fields)
-    found = reproduction(table("table9"), tiny, store=store, data_root=root)
+    found = reproduction(exhibit("table9"), tiny, store=store, data_root=root)
     return [run for runs in found.runs.values() for run in runs]
 
 

@@ -18,13 +18,14 @@ from scipy import stats
 import stripe
 from stripe.asr import Psi
 from stripe.errors import ModelError, StripeError, UnknownNameError
-from stripe.experiments.catalogue import list_tables, table
+from stripe.experiments.catalogue import exhibit
 from stripe.experiments.cells import Cell, fields_of
 from stripe.experiments.paper import paper_results
 from stripe.experiments.reproduce import Reproduction, _interval, reproduction
 from stripe.experiments.runs import StoredRun, stored
 from stripe.experiments.scales import SCALES, scale
 from stripe.experiments.sweep import sweep
+from stripe.experiments.tables import TABLES
 from stripe.train import TrainConfig
 
 
@@ -61,8 +62,8 @@ def test_words_that_mean_nothing() -> None:
         fields_of(Cell("cifar100", "resnet164", "best!", ""))
     with pytest.raises(StripeError, match="no setting is called 'depth=3'"):
         fields_of(Cell("cifar100", "resnet164", "base", "depth=3"))
-    with pytest.raises(UnknownNameError, match="table12'; choose one of: table2, table3"):
-        table("table12")
+    with pytest.raises(UnknownNameError, match="no 'table12' to reproduce; choose one of: table1"):
+        exhibit("table12")
     with pytest.raises(UnknownNameError, match="choose one of: paper, small, smoke, test"):
         scale("huge")
 
@@ -75,10 +76,10 @@ def test_psi_as_settings_write_it() -> None:
             Psi.parse(text)
 
 
-@pytest.mark.parametrize("name", list_tables())
+@pytest.mark.parametrize("name", TABLES)
 def test_every_cell_of_the_paper_is_a_network(name: str) -> None:
     """At the paper's scale all of them are; each claim compares cells of its table."""
-    of_paper = table(name)
+    of_paper = exhibit(name)
     for cell in of_paper.cells:
         config = SCALES["paper"].config(cell, seed=2)
         assert config is not None
@@ -93,7 +94,7 @@ def test_every_cell_of_the_paper_is_a_network(name: str) -> None:
 
 def test_claims_of_the_paper_by_its_own_numbers(tmp_path: Path) -> None:
     """Under constant noise the bare ResNet164 loses 28.9 points and ASR(SE) 6.55."""
-    claims = reproduction(table("table8"), SCALES["paper"], store=tmp_path).claims()
+    claims = reproduction(exhibit("table8"), SCALES["paper"], store=tmp_path).claims()
     row = claims[claims["contrast"] == "loss of base - loss of ASR(SE), constant(0.8,0.8)"]
     assert row["paper"].item() == pytest.approx(28.90 - 6.55)
     assert (claims["holds"] == "missing").all()
@@ -102,7 +103,7 @@ def test_claims_of_the_paper_by_its_own_numbers(tmp_path: Path) -> None:
 
 def test_one_run_whichever_table_asks(tmp_path: Path) -> None:
     of_table = {
-        name: reproduction(table(name), SCALES["paper"], store=tmp_path)
+        name: reproduction(exhibit(name), SCALES["paper"], store=tmp_path)
         for name in ("table3", "table8", "table6")
     }
     bare = Cell("cifar100", "resnet164", "base", "")
@@ -142,7 +143,7 @@ def small(tmp_path: Path, fashion: Path) -> Reproduction:
         data="fashion_mnist",
         fields={**(SCALES["test"].fields or {}), "limit": 32, "batch_size": 16},
     )
-    return reproduction(table("table9"), tiny, store=tmp_path / "store", data_root=fashion)
+    return reproduction(exhibit("table9"), tiny, store=tmp_path / "store", data_root=fashion)
 
 
 def runs_of(found: Reproduction) -> list[StoredRun]:
@@ -153,6 +154,7 @@ def test_a_sweep_does_what_is_missing_and_survives_a_failure(small: Reproduction
     runs = runs_of(small)
     assert [run.state for run in runs] == ["missing"] * 6
     broken = runs[2]
+    assert isinstance(broken.config, TrainConfig)
     impossible = replace(broken.config, psi="oops")
     sweep([*runs[:2], StoredRun(impossible), *runs[3:]], workers=2, progress=False)
     assert [run.state for run in runs] == [*["finished"] * 2, "failed", *["finished"] * 3]
@@ -225,7 +227,7 @@ def test_a_stopped_sweep_goes_on(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "the same command does what is missing" in said
     assert "Traceback" not in said
-    found = reproduction(table("table9"), SCALES["smoke"], store=tmp_path / "store")
+    found = reproduction(exhibit("table9"), SCALES["smoke"], store=tmp_path / "store")
     states = [run.state for run in runs_of(found)]
     assert "missing" in states
     assert "failed" not in states
@@ -237,9 +239,7 @@ def test_a_stopped_sweep_goes_on(tmp_path: Path) -> None:
 
 def test_plot_of_a_reproduction(small: Reproduction) -> None:
     numbers = small.numbers().assign(last=[80.0, 81.0, np.nan], std=[1.0, np.nan, np.nan])
-    ax = stripe.plots.reproduction(numbers, heading=small.heading)
-    figure: Any = ax.get_figure()
-    assert "scale test: two steps" in figure.get_suptitle().replace("\n", " ")
+    ax = stripe.plots.reproduction(numbers)
     marks: Any = ax.collections[0].get_offsets()
     np.testing.assert_allclose(marks[:, 0], [82.38, 83.44, 85.15])
     assert [label.get_text() for label in ax.get_yticklabels()] == [

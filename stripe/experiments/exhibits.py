@@ -1,0 +1,119 @@
+"""A table or a figure of the paper as data: its cells, and the claim that it is printed for."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from stripe.experiments.cells import Cell
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from stripe.experiments.reproduce import Reproduction
+    from stripe.experiments.scales import Scale
+    from stripe.settings import Settings
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A weighted sum of numbers that a claim says is above a bound.
+
+    Parameters
+    ----------
+    label
+        In a few words.
+    weights
+        Of the number of each cell, of the same seed.
+    metric
+        Which number.
+    bound
+        Zero as a rule.
+    """
+
+    label: str
+    weights: Mapping[Cell, float]
+    metric: str = "top1"
+    bound: float = 0.0
+
+
+class Kind:
+    """How the numbers of an exhibit come about, and how it is drawn.
+
+    A subclass says which runs a cell needs, and what becomes of them.
+    """
+
+    #: What is measured, and its unit.
+    metrics: ClassVar[Mapping[str, str]] = {}
+    #: What is told of each: the last epoch, say, or the mean over seeds alone.
+    columns: ClassVar[Sequence[str]] = ("mean",)
+
+    def planned(self, scale: "Scale", cell: Cell, seed: int) -> "Sequence[Settings]":
+        """Return what has to be run for a cell, in order; the last gives its numbers.
+
+        Nothing, where the scale has no stand-in for the cell.
+        """
+        raise NotImplementedError
+
+    def stand_in(self, config: Any) -> str:
+        """Say what is trained in the place of the paper's network and data, by its settings."""
+        return f"{config.backbone} on {config.dataset}"
+
+    def words(self, scale: "Scale") -> str:
+        """Say what the scale is, for the heading."""
+        return scale.words
+
+    def shown(self, found: "Reproduction") -> "Axes | None":
+        """Draw what is finished; None where nothing is."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A table or a figure of the paper.
+
+    Parameters
+    ----------
+    name
+        "table3", "figure11" and so on.
+    title
+        What it is about.
+    claim
+        What the paper says that it shows.
+    kind
+        How its numbers come about.
+    cells
+        Every network that it needs, once.
+    contrasts
+        The claim, cell by cell.
+    """
+
+    name: str
+    title: str
+    claim: str
+    kind: Kind
+    cells: tuple[Cell, ...]
+    contrasts: tuple[Contrast, ...]
+
+    @property
+    def label(self) -> str:
+        """The name as people write it: "Table 3"."""
+        letters = self.name.rstrip("0123456789")
+        return f"{letters.capitalize()} {self.name.removeprefix(letters)}"
+
+
+def above(cell: Cell, *others: Cell, metric: str = "top1") -> Iterator[Contrast]:
+    """Compare a cell with others, which the claim says are below it."""
+    for other in others:
+        yield Contrast(f"{cell.label} - {_apart(other, cell)}", {cell: 1.0, other: -1.0}, metric)
+
+
+def exceeds(cell: Cell, metric: str, bound: float) -> Contrast:
+    """Compare a number of a cell with a bound."""
+    return Contrast(f"{metric} of {cell.label} > {bound:g}", {cell: 1.0}, metric, bound)
+
+
+def _apart(cell: Cell, than: Cell) -> str:
+    """Return the words in which a cell differs from another."""
+    words: dict[str, Any] = {w: getattr(cell, w) for w in ("dataset", "backbone", "method")}
+    words["setting"] = cell.setting
+    return " ".join(value for word, value in words.items() if value != getattr(than, word))

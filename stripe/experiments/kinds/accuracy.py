@@ -1,0 +1,37 @@
+"""Tables of accuracy: a training per cell and seed."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from matplotlib.axes import Axes
+
+from stripe import plots
+from stripe.experiments.cells import Cell
+from stripe.experiments.exhibits import Kind
+from stripe.experiments.reproduce import Reproduction
+from stripe.experiments.scales import Scale
+from stripe.settings import Settings
+
+
+class Accuracy(Kind):
+    """Tables 2 to 9, 13 and 14."""
+
+    metrics: ClassVar[Mapping[str, str]] = {"top1": "%", "top5": "%"}
+    columns: ClassVar[Sequence[str]] = ("last", "best", "last_ten")
+
+    def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
+        """Return the training of a cell."""
+        config = scale.config(cell, seed)
+        return [] if config is None else [config]
+
+    def shown(self, found: Reproduction) -> Axes | None:
+        """Draw our accuracies beside the paper's."""
+        numbers = found.numbers()
+        top1 = numbers[numbers["metric"] == "top1"]
+        if not top1["n"].any():
+            return None
+        ax = plots.reproduction(top1)
+        trained = sorted(set(top1["trained"]))
+        if len(trained) == 1:
+            ax.set_xlabel(f"test accuracy (%), ours of {trained[0]}")
+        return ax

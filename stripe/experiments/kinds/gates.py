@@ -1,0 +1,99 @@
+"""How constant gates are, and how soon: numbers and pictures of the recording of a training."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from stripe import plots
+from stripe.experiments.cells import Cell
+from stripe.experiments.exhibits import Kind
+from stripe.experiments.measurement import Measurement
+from stripe.experiments.reproduce import Reproduction
+from stripe.experiments.runs import address
+from stripe.experiments.scales import Scale
+from stripe.recording import open_recording
+from stripe.settings import Settings
+from stripe.stats import epoch_difference, stripe_index
+
+#: A step |v(t + 1) - v(t)| under it counts as still; a gate from a sigmoid lies in (0, 1).
+STILL = 0.01
+#: "Most of the attention values almost converge at the first learning rate decay (30 epochs)",
+#: Appendix F, of 164.
+SETTLES_AT = 30 / 164
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateNumbers(Measurement):
+    """Stripe index and settling of all gates of a recorded training.
+
+    Parameters
+    ----------
+    settles_at
+        Share of the training after which gates are said to have settled.
+    """
+
+    settles_at: float = SETTLES_AT
+
+    def measure(self) -> dict[str, float]:
+        """Return the means over gates of eta2 and median_std, and the share of still steps."""
+        recording = open_recording(self.runs[0] / "recording")
+        moments = stripe_index(recording)
+        last = moments[moments["epoch"] == recording.epochs[-1]]
+        first = math.ceil(self.settles_at * recording.epochs[-1])
+        begin = int(np.searchsorted(recording.epochs[:-1], first))
+        still, steps = 0, 0
+        for gate in recording.header.channel_gates:
+            later = epoch_difference(recording, gate.name)[:, begin:]  # (image, epoch, channel)
+            still += int((later < STILL).sum())
+            steps += later.size
+        return {
+            "eta2": float(last["eta2"].mean()),
+            "median_std": float(last["median_std"].mean()),
+            "settled": still / steps if steps else math.nan,
+        }
+
+
+@dataclass(frozen=True)
+class Gates(Kind):
+    """Figures 2, 11 to 18 and 22 to 28.
+
+    Parameters
+    ----------
+    plot
+        Which, of `stripe.plots`.
+    settles_at
+        As for `GateNumbers`.
+    options
+        Of the plot.
+    """
+
+    metrics: ClassVar[Mapping[str, str]] = {
+        "eta2": "share of variance between channels, mean over gates",
+        "median_std": "median over channels of the std over images, mean over gates",
+        "settled": f"share of steps below {STILL} from the paper's first decay on",
+    }
+
+    plot: Literal["overview", "epoch_difference", "stripes"]
+    settles_at: float = SETTLES_AT
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
+        """Return a recorded training, and what is measured of its gates."""
+        config = scale.recorded(cell, seed)
+        if config is None:
+            return []
+        of = (address(config),)
+        return [config, GateNumbers(of=of, settles_at=self.settles_at, seed=seed)]
+
+    def shown(self, found: Reproduction) -> Axes | None:
+        """Draw the deepest gate of the first seed."""
+        for run in found.first_finished():
+            assert isinstance(run.config, GateNumbers)
+            draw = getattr(plots, self.plot)
+            axes: Axes = draw(open_recording(run.config.runs[0] / "recording"), **self.options)
+            return axes
+        return None

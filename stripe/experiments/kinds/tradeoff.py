@@ -1,0 +1,74 @@
+"""Accuracy, size and speed together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from stripe import plots
+from stripe.experiments.cells import Cell
+from stripe.experiments.exhibits import Kind
+from stripe.experiments.kinds.speed import SHAPES, Timing
+from stripe.experiments.reproduce import Reproduction
+from stripe.experiments.runs import StoredRun, address
+from stripe.experiments.scales import Scale
+from stripe.settings import Settings
+from stripe.train import TrainConfig
+from stripe.train.run import read_config
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimedTraining(Timing):
+    """The accuracy of a training, and the speed and size of its network."""
+
+    def measure(self) -> dict[str, float]:
+        """Return the last accuracy, in percent, beside what `Timing` measures."""
+        config = read_config(self.runs[0] / "config.json", TrainConfig)
+        accuracy = StoredRun(config).scores["top1"]["last"]
+        return {"top1": accuracy, **super().measure()}
+
+
+class Tradeoff(Kind):
+    """Figure 3."""
+
+    metrics: ClassVar[Mapping[str, str]] = {
+        "top1": "%",
+        "params_millions": "millions",
+        "fps": "images/s on this machine",
+        "speed": "share of the bare network's, timed beside it",
+    }
+
+    def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
+        """Return a training and the timing of its network."""
+        config = scale.config(cell, seed)
+        if config is None:
+            return []
+        classes, side = SHAPES[cell.dataset]
+        timing = TimedTraining(
+            of=(address(config),), backbone=config.backbone, attention=config.attention,
+            asr=config.asr, num_classes=classes, image_size=side, batch_size=scale.timed_images,
+            rounds=scale.rounds, seed=seed,
+        )  # fmt: skip
+        return [config, timing]
+
+    def shown(self, found: Reproduction) -> Axes | None:
+        """Draw the means over seeds."""
+        numbers = found.numbers()
+        numbers = numbers[numbers["n"] > 0]
+        if numbers.empty:
+            return None
+        by_network = numbers.pivot_table(index="method", columns="metric", values="mean")
+        return plots.tradeoff(
+            pd.DataFrame({
+                "network": [_plain(method) for method in by_network.index],
+                "accuracy": by_network["top1"].to_numpy() / 100,
+                "images_per_s": by_network["fps"].to_numpy(),
+                "parameters": 1e6 * by_network["params_millions"].to_numpy(),
+            })
+        )  # fmt: skip
+
+
+def _plain(method: str) -> str:
+    return "bare" if method == "base" else method.lower()

@@ -1,0 +1,75 @@
+"""What is measured of finished runs, or of a network as it is: a directory like that of a run."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from stripe.errors import StripeError
+from stripe.settings import Settings
+from stripe.train.run import WEIGHTS, open_run
+
+#: What a finished measurement leaves: its numbers by metric.
+MEASURED = "measured.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement(Settings):
+    """Settings of a measurement.
+
+    Parameters
+    ----------
+    of
+        Names of the runs that are looked at, beside this one in the store.
+    seed
+        Of whatever is drawn.
+    device
+        "auto" takes a GPU if there is one; or "cpu", "cuda", "cuda:1".
+    data_root
+        The folder that holds data sets.
+    out
+        The directory for what it leaves.
+    """
+
+    INCIDENTAL: ClassVar[tuple[str, ...]] = ("device", "data_root", "out")
+    #: Whether it takes times, and so wants the machine for itself.
+    TIMED: ClassVar[bool] = False
+
+    of: tuple[str, ...] = ()
+    seed: int = 0
+    device: str = "auto"
+    data_root: Path = Path("data")
+    out: Path = Path("runs/measurement")
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    @property
+    def runs(self) -> list[Path]:
+        """The directories of the runs that are looked at."""
+        return [self.out.parent / name for name in self.of]
+
+    def measure(self) -> dict[str, float]:
+        """Return numbers by metric; whatever else is worth keeping goes into `out`."""
+        raise NotImplementedError
+
+
+def perform(measurement: Measurement) -> None:
+    """Measure, and write down what came of it; what an earlier attempt left is done again.
+
+    Raises
+    ------
+    StripeError
+        If a run that it looks at is not finished.
+    """
+    for run in measurement.runs:
+        if not (run / WEIGHTS).exists():
+            raise StripeError(f"this looks at {run}, which is not finished")
+    if measurement.out.exists():
+        shutil.rmtree(measurement.out)
+    open_run(measurement, resume=False)
+    numbers = measurement.measure()
+    draft = measurement.out / "measured.draft"
+    draft.write_text(json.dumps(numbers, indent=1) + "\n")
+    draft.replace(measurement.out / MEASURED)

@@ -1,0 +1,120 @@
+"""The paper's tables."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from stripe.experiments.cells import Cell
+from stripe.experiments.exhibits import Contrast, Exhibit, Kind, above
+from stripe.experiments.kinds import Accuracy, Speed
+from stripe.experiments.paper import paper_results
+
+
+def _table(
+    number: int, title: str, claim: str, compare: "Compare", kind: Kind | None = None
+) -> Exhibit:
+    """Return a table, whose cells are those of the paper's numbers."""
+    rows = paper_results()
+    rows = rows[rows["table"] == number]
+    paper: dict[Cell, dict[str, float]] = {}
+    for row in rows.to_dict("records"):
+        cell = Cell(row["dataset"], row["backbone"], row["method"], row["setting"])
+        paper.setdefault(cell, {})[row["metric"]] = row["value"]
+    for cell, numbers in paper.items():
+        if "fps" in numbers:
+            numbers["speed"] = numbers["fps"] / paper[cell.but(method="base")]["fps"]
+    cells = tuple(replace(cell, paper=numbers) for cell, numbers in paper.items())
+    contrasts = tuple(contrast for cell in cells for contrast in compare(cell))
+    return Exhibit(f"table{number}", title, claim, kind or Accuracy(), cells, contrasts)
+
+
+def _faster(cell: Cell) -> Iterator[Contrast]:
+    if cell.method != "base":
+        bare = cell.but(method="base")
+        yield Contrast(f"{bare.label} - {cell.method}", {bare: 1.0, cell: -1.0}, "speed")
+
+
+def _above_base(cell: Cell) -> Iterator[Contrast]:
+    if "ASR(" in cell.method:
+        with_acnet = "ACNet" if cell.method.startswith("ACNet") else "base"
+        yield from above(cell, cell.but(method=with_acnet))
+
+
+def _above_attention(cell: Cell) -> Iterator[Contrast]:
+    if cell.setting == "with ASR":
+        alone = cell.method.partition("+")[0]
+        yield from above(cell, cell.but(method=alone, setting="without ASR"))
+
+
+def _above_settings(best: str, others: tuple[str, ...], cell: Cell) -> Iterator[Contrast]:
+    if cell.setting == best:
+        yield from above(cell, *(cell.but(setting=other) for other in others))
+
+
+def _above_psi(cell: Cell) -> Iterator[Contrast]:
+    if cell.method == "ASR with attention module":
+        others = ("no ASR", "ASR without attention module")
+        yield from above(cell, *(cell.but(method=other) for other in others))
+
+
+def _loses_less(cell: Cell) -> Iterator[Contrast]:
+    """Compare what noise costs a network with what it costs the bare one."""
+    if cell.method == "base" or cell.setting == _CLEAN:
+        return
+    bare = cell.but(method="base")
+    weights = {cell: 1.0, cell.but(setting=_CLEAN): -1.0, bare: -1.0, bare.but(setting=_CLEAN): 1.0}
+    yield Contrast(f"loss of base - loss of {cell.method}, {cell.setting}", weights)
+
+
+_CLEAN = "constant(1.0,0.0)"
+_FIXED = tuple(f"psi={kind}_{value}" for kind in "CN" for value in (0.1, 0.3, 0.5))
+_STARTS = tuple(f"psi_init={value}" for value in (0.2, 0.3, 0.4, 0.5, 0.6))
+_above_one = partial(_above_settings, "delta=2", ("delta=1",))
+
+Compare = Callable[[Cell], Iterator[Contrast]]
+#: By number: what the table is about, its claim, and how that is compared.
+_ENTRIES: dict[int, tuple[Any, ...]] = {
+    1: (
+        "What attention costs at inference",
+        "The bare network is faster than with any attention module.",
+        _faster,
+        Speed(),
+    ),
+    2: ("ASR on ImageNet", "A network with ASR beats the bare one.", _above_base),
+    3: ("ASR on CIFAR and STL10", "A network with ASR beats the bare one.", _above_base),
+    4: (
+        "ASR beside attention",
+        "A network with attention and ASR beats the one with attention alone.",
+        _above_attention,
+    ),
+    5: (
+        "ASR beside structural re-parameterization",
+        "RepVGG and ACNet with ASR beat those without.",
+        _above_base,
+    ),
+    6: ("Several ASRs at one place", "Two ASRs beat one.", _above_one),
+    7: (
+        "Learnable and fixed psi",
+        "A learnable psi beats every fixed one.",
+        partial(_above_settings, "psi=learnable", _FIXED),
+    ),
+    8: (
+        "Noise in every batch norm",
+        "Noise costs a network with ASR less accuracy than the bare one.",
+        _loses_less,
+    ),
+    9: (
+        "ASR with and without an attention module",
+        "ASR with an attention module beats psi alone, and no ASR.",
+        _above_psi,
+    ),
+    13: (
+        "How psi begins",
+        "A psi that begins at 0.1 beats those that begin higher.",
+        partial(_above_settings, "psi_init=0.1", _STARTS),
+    ),
+    14: ("Several ASRs, in detail", "Two ASRs beat one.", _above_one),
+}
+#: By name, what makes it.
+TABLES = {f"table{number}": partial(_table, number, *entry) for number, entry in _ENTRIES.items()}

@@ -1,0 +1,45 @@
+"""A pool of processes to map over the files of recordings."""
+
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+from stripe.errors import StripeError
+from stripe.stats.moments import Over
+
+
+@contextmanager
+def processes(count: int) -> Iterator[Over]:
+    """Open a pool, and give what maps a function over a list in it, in order.
+
+    Parameters
+    ----------
+    count
+        Processes; a file takes about 20 MiB at a time in each.
+
+    Raises
+    ------
+    StripeError
+        If there are fewer than one.
+
+    Examples
+    --------
+    >>> with processes(8) as over:  # doctest: +SKIP
+    ...     table = stripe.stats.channel_moments(recording, over=over)
+    """
+    if count < 1:
+        raise StripeError(f"a pool has at least one process, got {count}")
+    # Spawned, since a fork of a process that has run torch may hang; deaf to a Ctrl-C, which is for
+    # the one that waits.
+    pool = ProcessPoolExecutor(
+        count,
+        get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)
