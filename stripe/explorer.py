@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from stripe import plots
 from stripe.errors import RecordingError, StripeError
 from stripe.plots.choose import View, view
-from stripe.recording import Recording
+from stripe.recording import Recorded, Recording, open_recording
 
 #: Inches, and dots per inch on the screen.
 _SIZE, _DPI = (9.5, 6.5), 100
@@ -113,7 +113,7 @@ class Explorer:
         """The line of code that draws the current view."""
         arguments = "".join(f", {name}={value!r}" for name, value in self.choice.items())
         path = str(self.recording.path)
-        return f"stripe.plots.overview(stripe.open_recording({path!r}){arguments})"
+        return f"stripe.plots.overview({path!r}{arguments})"
 
     def save(self, path: str | Path | None = None) -> Path:
         """Write the current view as a picture; by default a PNG in the working directory."""
@@ -196,7 +196,7 @@ def _named(about: pd.Series) -> str:
     return f" ({', '.join(known)})" if known else ""
 
 
-def explore(recording: Recording | str | Path) -> Explorer:
+def explore(recording: Recorded) -> Explorer:
     """Look through a recording in Jupyter.
 
     Choose gate, epoch, images, channels and their order; stripes, spread and difference follow
@@ -213,6 +213,5 @@ def explore(recording: Recording | str | Path) -> Explorer:
     RecordingError
         If it has no epoch, no channel gates, or moments alone.
     """
-    if not isinstance(recording, Recording):
-        recording = Recording(recording)
+    recording = open_recording(recording)
     return Explorer(recording)

@@ -229,7 +229,8 @@ def plot_style_grid(folder: Source, *, out: Picture) -> None:
     rows = {name: [file.stem for file in found] for name, found in files.items()}
     if len({tuple(stems) for stems in rows.values()}) > 1:
         raise StripeError(
-            f"the folders of {folder} must hold pictures of the same names, got {rows}"
+            f"the folders of {folder} must hold pictures of the same names, and "
+            f"{', '.join(rows)} do not; give the folder 'pictures' of a comparison"
         )
     try:
         pictures = {name: [imread(file) for file in found] for name, found in files.items()}

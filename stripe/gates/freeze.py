@@ -28,12 +28,12 @@ from stripe.gates.fold import Flow, Scaling, Vector
 from stripe.gates.trace import Trace, checked_example, trace
 from stripe.gates.undisturbed import undisturbed
 from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
-from stripe.recording import Recording, open_recording
+from stripe.recording import Recorded, Recording, open_recording
 from stripe.registry import listed
 from stripe.stats import channel_moments
 
 #: A recording or its directory, the table of `stripe.stats.channel_moments`, or vectors by gate.
-Means = Recording | str | Path | pd.DataFrame | Mapping[str, Sequence[float] | np.ndarray | Tensor]
+Means = Recorded | pd.DataFrame | Mapping[str, Sequence[float] | np.ndarray | Tensor]
 
 #: The layers to scale for each gate that folds, by its name.
 Scalings = Mapping[str, Sequence[Scaling]]
@@ -163,13 +163,9 @@ def _not_frozen(place: Place) -> str:
 
 def _means(data: Means, epoch: int | None) -> tuple[dict[str, np.ndarray], tuple[int, ...] | None]:
     """Return mean vectors by gate, and the shape of the images they come from where it is known."""
-    if isinstance(data, str | Path):
-        data = open_recording(data)
-    if isinstance(data, Recording):
-        chosen = data.epochs[-1:] if epoch is None else [epoch]
-        if not chosen:
-            raise RecordingError(f"{data.path} holds no epoch yet; record one first")
-        data = channel_moments(data, chosen)
+    if isinstance(data, Recording | str | Path):
+        recording = open_recording(data)
+        data = channel_moments(recording, [recording.last_epoch if epoch is None else epoch])
     if not isinstance(data, pd.DataFrame):
         return {name: np.asarray(vector, dtype=np.float64) for name, vector in data.items()}, None
     shape = data.attrs.get("input_shape")

@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 
 from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import Side, chosen_epoch, chosen_gate, one_of
-from stripe.recording import Recording
+from stripe.recording import Recorded, open_recording
 
 BEFORE, AFTER = "before: features", "after: gate"
 
 
 def channel_std(
-    data: Recording,
+    data: Recorded,
     *,
     gate: str | None = None,
     epoch: int | None = None,
@@ -62,6 +62,7 @@ def channel_std(
     ----------
     Figure 2b.
     """
+    data = open_recording(data)
     one_of("side", side, get_args(Side))
     name, number = chosen_gate(data, gate), chosen_epoch(data, epoch)
     sides = {}

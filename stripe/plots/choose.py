@@ -25,11 +25,7 @@ def chosen_gate(recording: Recording, gate: str | None) -> str:
 
 def chosen_epoch(recording: Recording, epoch: int | None) -> int:
     """Return `epoch`, or the last one recorded."""
-    if epoch is not None:
-        return epoch
-    if not recording.epochs:
-        raise RecordingError(f"{recording.path} holds no epoch yet; record one first")
-    return recording.epochs[-1]
+    return recording.last_epoch if epoch is None else epoch
 
 
 def generator(seed: int) -> np.random.Generator:

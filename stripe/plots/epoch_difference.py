@@ -8,13 +8,13 @@ from matplotlib.axes import Axes
 
 from stripe.plots.axes import axes_or_new, heat_maps
 from stripe.plots.choose import chosen_gate, generator, of, sample
-from stripe.recording import Recording
+from stripe.recording import Recorded, Recording, open_recording
 from stripe.stats import common_images
 from stripe.stats import epoch_difference as difference
 
 
 def epoch_difference(
-    data: Recording,
+    data: Recorded,
     *,
     gate: str | None = None,
     images: int | Sequence[int] = 3,
@@ -65,6 +65,7 @@ def epoch_difference(
     ----------
     Figure 2c; Figures 11 to 18.
     """
+    data = open_recording(data)
     name = chosen_gate(data, gate)
     rng = generator(seed)
     chosen = _chosen_images(data, images, rng)

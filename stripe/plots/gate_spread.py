@@ -8,13 +8,13 @@ from matplotlib.axes import Axes
 
 from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new
-from stripe.recording import Recording
+from stripe.recording import Recorded
 from stripe.registry import listed
 from stripe.stats import channel_moments
 
 
 def gate_spread(
-    data: Recording | pd.DataFrame,
+    data: Recorded | pd.DataFrame,
     *,
     epoch: int | None = None,
     ax: Axes | None = None,

@@ -9,7 +9,7 @@ from stripe.plots.channel_std import channel_std
 from stripe.plots.choose import ChannelOrder, ImageOrder, Side, chosen_epoch, chosen_gate, view
 from stripe.plots.epoch_difference import epoch_difference
 from stripe.plots.stripes import stripes
-from stripe.recording import Recording
+from stripe.recording import Recorded, open_recording
 from stripe.stats import common_images
 
 #: Left, bottom, width and height of the three panels, as shares of the axes.
@@ -17,7 +17,7 @@ _STRIPES, _SPREAD, _DIFFERENCE = (0, 0.6, 1, 0.4), (0, 0, 0.44, 0.34), (0.62, 0,
 
 
 def overview(
-    data: Recording,
+    data: Recorded,
     *,
     gate: str | None = None,
     epoch: int | None = None,
@@ -57,6 +57,7 @@ def overview(
     ----------
     Figure 2.
     """
+    data = open_recording(data)
     gate, epoch = chosen_gate(data, gate), chosen_epoch(data, epoch)
     choice = {
         "images": images,

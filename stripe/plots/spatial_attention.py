@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from stripe.errors import RecordingError, StripeError
 from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import chosen_epoch, generator, sample
-from stripe.recording import Recording
+from stripe.recording import Recorded, Recording, open_recording
 from stripe.stats import eta2_of
 
 
 def spatial_attention(
-    data: Recording,
+    data: Recorded,
     *,
     gates: Sequence[str] | None = None,
     images: int = 4,
@@ -62,6 +62,7 @@ def spatial_attention(
     ----------
     Figure 29; limitation (4).
     """
+    data = open_recording(data)
     maps = [gate.name for gate in data.header.gates if gate.kind == "spatial"]
     if not maps:
         raise RecordingError(

@@ -16,11 +16,11 @@ from stripe.plots.choose import (
     one_of,
     view,
 )
-from stripe.recording import Recording
+from stripe.recording import Recorded, open_recording
 
 
 def stripes(
-    data: Recording,
+    data: Recorded,
     *,
     gate: str | None = None,
     epoch: int | None = None,
@@ -83,6 +83,7 @@ def stripes(
     ----------
     Figure 2a; Figures 22 to 28.
     """
+    data = open_recording(data)
     one_of("side", side, get_args(Side))
     name, number = chosen_gate(data, gate), chosen_epoch(data, epoch)
     sides = {}

@@ -39,7 +39,7 @@ def tradeoff(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Ax
     Raises
     ------
     StripeError
-        If a column is missing; the message names it.
+        If a column is missing; the message names it. `fps_table` has all but the accuracy.
 
     Notes
     -----

@@ -1,5 +1,6 @@
 """The Parquet format of gates over images and epochs: one writer, any number of readers."""
 
+from stripe.recording.reader import Recorded as Recorded
 from stripe.recording.reader import Recording as Recording
 from stripe.recording.reader import open_recording as open_recording
 from stripe.recording.schema import Gate as Gate

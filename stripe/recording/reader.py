@@ -25,15 +25,17 @@ from stripe.recording.verify import check_complete, read_log, verify
 from stripe.registry import listed
 
 
-def open_recording(path: str | Path) -> "Recording":
+def open_recording(path: "Recorded") -> "Recording":
     """Open the recording in directory `path`; several readers and the writer may have it open.
+
+    A recording that is open already is returned as it is.
 
     Raises
     ------
     RecordingError
         If there is no recording, or one of another format version.
     """
-    return Recording(path)
+    return path if isinstance(path, Recording) else Recording(path)
 
 
 class Recording:
@@ -77,11 +79,16 @@ class Recording:
     @property
     def images(self) -> pd.DataFrame:
         """One row per image of the last epoch: image, label, prediction (nullable Int32)."""
+        return self.rows()
+
+    @property
+    def last_epoch(self) -> int:
+        """The last recorded epoch; an error if there is none."""
         if not self.epochs:
             raise RecordingError(f"{self.path} holds no epoch yet; record one first")
-        return self.rows(self.epochs[-1])
+        return self.epochs[-1]
 
-    def rows(self, epoch: int) -> pd.DataFrame:
+    def rows(self, epoch: int | None = None) -> pd.DataFrame:
         """Return image, label and prediction of each row of `values(gate, epoch)`."""
         self._check_values()
         table = self._read(epoch, ["image", "label", "prediction"])
@@ -92,8 +99,10 @@ class Recording:
         })  # fmt: skip
         return frame.sort_values("image", ignore_index=True)
 
-    def values(self, gate: str, epoch: int) -> Vectors:
-        """Return the gate of every image, shape (images, channels), float32, read-only.
+    def values(self, gate: str, epoch: int | None = None) -> Vectors:
+        """Return the gate of every image in an epoch, by default the last.
+
+        The shape is (images, channels), float32, read-only.
 
         It is a view of Arrow's memory where one process recorded the images in ascending order,
         as an unshuffled loader gives them, and a sorted copy otherwise.
@@ -109,7 +118,7 @@ class Recording:
             raise RecordingError(f"{gate!r} is a spatial map; read it with spatial()")
         return self._vectors(gate_column(gate), epoch)
 
-    def inputs(self, gate: str, epoch: int) -> Vectors:
+    def inputs(self, gate: str, epoch: int | None = None) -> Vectors:
         """Return the global average of what the gate multiplied: the "before" of Figure 2.
 
         Shape, errors and order as for `values`; `RecordingError` where it was not recorded.
@@ -120,7 +129,9 @@ class Recording:
             )
         return self._vectors(input_column(gate), epoch)
 
-    def spatial(self, gate: str, epoch: int) -> Float32[np.ndarray, "images height width"]:
+    def spatial(
+        self, gate: str, epoch: int | None = None
+    ) -> Float32[np.ndarray, "images height width"]:
         """Return the spatial attention map of every image, shape (images, H, W)."""
         size = self.gate(gate).spatial
         if size is None:
@@ -182,7 +193,7 @@ class Recording:
         """
         return verify(self._layout)
 
-    def _vectors(self, column: str, epoch: int) -> Vectors:
+    def _vectors(self, column: str, epoch: int | None) -> Vectors:
         self._check_values()
         table = self._read(epoch, ["image", column])
         images, values = table["image"].to_numpy(), matrix(table[column])
@@ -192,11 +203,12 @@ class Recording:
         values.flags.writeable = False
         return values
 
-    def _read(self, epoch: int, columns: list[str]) -> pa.Table:
+    def _read(self, epoch: int | None, columns: list[str]) -> pa.Table:
         return pa.concat_tables([part.read(columns) for part in self.parts(epoch)])
 
-    def parts(self, epoch: int) -> list[FinishedPart]:
-        """Return the files of an epoch, one per process that recorded."""
+    def parts(self, epoch: int | None = None) -> list[FinishedPart]:
+        """Return the files of an epoch, by default the last, one per process that recorded."""
+        epoch = self.last_epoch if epoch is None else epoch
         directory, log = self._layout.epoch(epoch), self._layout.log(epoch)
         # To list all epochs at each of thousands would take longer than to read them.
         if not (directory.is_dir() and log.is_file()) and epoch not in self.epochs:
@@ -206,6 +218,10 @@ class Recording:
             FinishedPart(directory / part["name"], part["footer_sha256"])
             for part in read_log(log)["parts"]
         ]
+
+
+#: A recording, or its directory.
+Recorded = Recording | str | Path
 
 
 def read_header(layout: Layout) -> Header:

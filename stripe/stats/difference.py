@@ -9,11 +9,11 @@ import pandas as pd
 from jaxtyping import Float, Int64
 
 from stripe.errors import RecordingError
-from stripe.recording import Recording
+from stripe.recording import Recorded, Recording, open_recording
 
 
 def epoch_difference(
-    recording: Recording, gate: str, *, images: Sequence[int] | None = None
+    recording: Recorded, gate: str, *, images: Sequence[int] | None = None
 ) -> Float[np.ndarray, "image epoch channel"]:
     """Compute the first-order difference `|v(t + 1) - v(t)|` of a gate over recorded epochs.
 
@@ -48,11 +48,12 @@ def epoch_difference(
     ----------
     Section 1; Figures 2c and 11 to 18.
     """
+    recording = open_recording(recording)
     recording.gate(gate)
     return np.stack(list(_steps(recording, gate, common_images(recording, images))), axis=1)
 
 
-def convergence_epoch(recording: Recording, tol: float) -> pd.DataFrame:
+def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
     """Find the first epoch after which a channel stays still.
 
     Parameters
@@ -78,6 +79,7 @@ def convergence_epoch(recording: Recording, tol: float) -> pd.DataFrame:
     ----------
     Section 1: most values converge by the first decay of the learning rate; Figure 2c.
     """
+    recording = open_recording(recording)
     if not tol > 0:
         raise RecordingError(f"tol must be positive, got {tol}")
     images = common_images(recording)

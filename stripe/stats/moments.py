@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from stripe.recording import Recording
+from stripe.recording import Recorded, Recording, open_recording
 from stripe.recording.finished_part import FinishedPart
 from stripe.recording.schema import gate_column
 
@@ -108,7 +109,7 @@ def piece_moments(piece: Piece) -> dict[str, Moments]:
 
 
 def channel_moments(
-    data: Recording | Sequence[Recording],
+    data: Recorded | Sequence[Recorded],
     epochs: Iterable[int] | None = None,
     *,
     over: Over = map,
@@ -118,7 +119,7 @@ def channel_moments(
     Parameters
     ----------
     data
-        From `stripe.open_recording`; or several, whose tables stand one below the other.
+        A recording or its directory; or several, whose tables stand one below the other.
     epochs
         Which epochs; by default all.
     over
@@ -148,7 +149,9 @@ def channel_moments(
     ----------
     The mean vector and the diagonal of the covariance in the Stripe Observation; Figure 2b.
     """
-    recordings = [data] if isinstance(data, Recording) else list(data)
+    alone = isinstance(data, Recording | str | Path)
+    several = [data] if isinstance(data, Recording | str | Path) else data
+    recordings = [open_recording(one) for one in several]
     chosen = None if epochs is None else list(epochs)
     places, pieces = [], []
     for recording in recordings:
@@ -162,7 +165,7 @@ def channel_moments(
         moments = reduce(_merged, (of_piece for _, of_piece in of_epoch))
         for gate, merged in moments.items():
             table = _table(epoch, gate, merged)
-            if not isinstance(data, Recording):
+            if not alone:
                 table.insert(0, "recording", str(recording.path))
             tables.append(table)
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)

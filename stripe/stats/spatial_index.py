@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 
 from stripe.errors import RecordingError
-from stripe.recording import Recording
+from stripe.recording import Recorded, open_recording
 from stripe.stats.stripe_index import COLUMNS, index_row
 
 
-def spatial_index(recording: Recording) -> pd.DataFrame:
+def spatial_index(recording: Recorded) -> pd.DataFrame:
     """Compute the stripe index of every spatial map in every epoch.
 
     As `stripe_index`, with the positions of the map in the place of channels: 1 where every image
@@ -40,6 +40,7 @@ def spatial_index(recording: Recording) -> pd.DataFrame:
     ----------
     Limitation (4) and Figure 29.
     """
+    recording = open_recording(recording)
     maps = [gate.name for gate in recording.header.gates if gate.kind == "spatial"]
     if not maps:
         raise RecordingError(f"{recording.path} holds no spatial maps; record with spatial=True")

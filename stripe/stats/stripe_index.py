@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from stripe.recording import Recording
+from stripe.recording import Recorded
 from stripe.stats.moments import Over, channel_moments
 
 COLUMNS = ["epoch", "gate", "eta2", "between_var", "within_var", "median_std"]
@@ -33,7 +33,7 @@ def eta2_of(values: Float[np.ndarray, "images channels"]) -> float:
 
 
 def stripe_index(
-    data: Recording | Sequence[Recording] | pd.DataFrame, *, over: Over = map
+    data: Recorded | Sequence[Recorded] | pd.DataFrame, *, over: Over = map
 ) -> pd.DataFrame:
     """Compute the stripe index of every gate in every epoch.
 
@@ -43,7 +43,7 @@ def stripe_index(
     Parameters
     ----------
     data
-        A recording, several, or the table that `channel_moments` made of them.
+        A recording or its directory, several, or the table that `channel_moments` made of them.
     over
         As for `channel_moments`.
 
