@@ -144,8 +144,8 @@ SCALES = {
         ),
         Scale(
             name="smoke",
-            words="the shallowest networks, one epoch of 1,000 images of fashion-mini: too short "
-            "to say anything of the paper",
+            words="the shallowest networks, one epoch of 1,000 images of fashion-mini, or four of 300 "
+            "where networks are looked into: too short to say anything of the paper",
             seeds=2,
             images=100,
             rounds=5,
@@ -154,11 +154,11 @@ SCALES = {
             data="fashion-mini",
             networks=_TINY,
             fields={**_SHORT, "epochs": 1, "batch_size": 50, "limit": 1000, "padding": 2},
-            watched={"epochs": 4},
+            watched={"epochs": 4, "limit": 300},
         ),
         Scale(
             name="test",
-            words="two steps of training: whether it runs, and nothing else",
+            words="two steps of training, or four: whether it runs, and nothing else",
             seeds=2,
             images=20,
             rounds=1,

@@ -13,7 +13,7 @@ from stripe.plots.choose import with_columns
 
 _WORDS = ("dataset", "backbone", "method", "setting")
 #: Inches: a row, and a gap between groups of rows, as a share of it.
-_ROW, _GAP = 0.13, 0.6
+_ROW, _GAP = 0.13, 0.9
 
 
 def reproduction(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:

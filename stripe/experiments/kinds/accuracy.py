@@ -33,5 +33,5 @@ class Accuracy(Kind):
         ax = plots.reproduction(top1)
         trained = sorted(set(top1["trained"]))
         if len(trained) == 1:
-            ax.set_xlabel(f"test accuracy (%), ours of {trained[0]}")
+            ax.set_xlabel(f"test accuracy (%)\nours: {trained[0]}")
         return ax
