@@ -81,7 +81,8 @@ def table_cost(name: str, batch: int, steps: int, device: str) -> dict[str, Any]
     for config in tqdm(configs, desc=name):
         assert isinstance(config, TrainConfig)
         kind = (config.noise or "").partition(":")[0]
-        parts = (config.backbone, config.image_size, config.attention, config.asr, kind)
+        side = DATA[config.dataset][2] or config.image_size
+        parts = (config.backbone, side, config.attention, config.asr, kind)
         words = " ".join(str(part) for part in parts if part)
         if words not in rates:
             rates[words] = training_rate(config, min(batch, config.batch_size), steps, device)

@@ -1,5 +1,6 @@
 """Commands that reproduce the paper's tables and figures."""
 
+import json as jsonlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,8 +159,10 @@ def _tell(found: "Reproduction", files: list[Path], json: bool) -> dict[str, Any
     from stripe.experiments.report import claim_text, shown
 
     if json:
-        tables = {n: getattr(found, n)().to_dict("records") for n in ("numbers", "claims")}
-        return {"heading": found.heading, **tables, "files": [str(f) for f in files]}
+        tables = {"numbers": found.numbers(), "claims": found.claims()}
+        # By way of pandas, which writes what is missing as null.
+        rows = {n: jsonlib.loads(t.to_json(orient="records")) for n, t in tables.items()}
+        return {"heading": found.heading, **rows, "files": [str(f) for f in files]}
     print(f"\n{found.heading}\n")
     print(shown(found.numbers()).to_string(index=False))
     print(f"\n{claim_text(found)}\n")

@@ -144,8 +144,8 @@ SCALES = {
         ),
         Scale(
             name="smoke",
-            words="the shallowest networks, one epoch of 1,000 images of fashion-mini, or four of 300 "
-            "where networks are looked into: too short to say anything of the paper",
+            words="the shallowest networks, one epoch of 1,000 images of fashion-mini, or four of "
+            "300 where networks are looked into: too short to say anything of the paper",
             seeds=2,
             images=100,
             rounds=5,

@@ -126,7 +126,7 @@ def run_one(run: StoredRun, device: str, threads: int) -> bool:
             return True
         (folder / ERROR).unlink(missing_ok=True)
         try:
-            _do(run.config, device)
+            _do(run.config, device, threads)
         except Exception:  # whatever it is, it is told, and the rest goes on
             folder.mkdir(exist_ok=True)
             (folder / ERROR).write_text(traceback.format_exc())
@@ -134,14 +134,17 @@ def run_one(run: StoredRun, device: str, threads: int) -> bool:
     return True
 
 
-def _do(config: Settings, device: str) -> None:
-    match config:
-        case TrainConfig():
-            train(replace(config, device=device), resume=True, progress=False)
-        case StyleConfig():
-            train_style(replace(config, device=device), resume=True, progress=False)
-        case Measurement():
-            perform(replace(config, device=device))
+def _do(config: Settings, device: str, threads: int) -> None:
+    if isinstance(config, Measurement):
+        perform(replace(config, device=device))
+        return
+    # Where a GPU trains, the cores are free to read images.
+    assert isinstance(config, TrainConfig | StyleConfig)
+    readers = max(config.workers, threads) if device.startswith("cuda") else config.workers
+    if isinstance(config, TrainConfig):
+        train(replace(config, device=device, workers=readers), resume=True, progress=False)
+    else:
+        train_style(replace(config, device=device, workers=readers), resume=True, progress=False)
 
 
 @contextmanager

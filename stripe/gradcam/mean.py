@@ -74,7 +74,7 @@ class MeanCam:
             return cls(**numbers, **arrays)
         except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise StripeError(
-                f"{path} is no mean map that stripe wrote, or is missing; stripe cam --save makes one"
+                f"{path} is no mean map that stripe wrote, or missing; stripe cam --save makes one"
             ) from error
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Tables of the paper: what they mean, their runs, each once, and what they say."""
 
+import json
 import os
 import signal
 import subprocess
@@ -200,6 +201,12 @@ def test_the_command_writes_a_report(
     assert (written["trained"] == "resnet11 on fashion-mini").all()
     assert "| stl10 | resnet164 | no ASR |" in (tmp_path / "out" / "table9.md").read_text()
     assert r"\begin{tabular}" in (tmp_path / "out" / "table9.tex").read_text()
+    code, said = run(*command, "--report", "--seeds=2", "--json")
+    assert code == 0
+    told = json.loads(said)
+    assert told["numbers"][0]["n"] == 1
+    assert told["numbers"][0]["std"] is None
+    assert told["claims"][0]["holds"] == "missing"
     code, said = run("sweep", "status", "table9", "--scale=test", "--store", tmp_path / "s",
                      "--seeds=1", "--json")  # fmt: skip
     assert '"finished":3' in said

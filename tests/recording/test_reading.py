@@ -1,4 +1,4 @@
-"""What stands for a recording: itself, or its directory; and the last epoch, where none is named."""
+"""What stands for a recording, itself or its directory; the last epoch, where none is named."""
 
 from collections.abc import Callable
 from pathlib import Path
