@@ -1,8 +1,6 @@
 """What benchmarks share: interleaved rounds, medians, and a result file that names the hardware."""
 
 import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -11,18 +9,8 @@ from typing import Any
 
 import torch
 
+from stripe.train.device import hardware
 from stripe.versions import library_versions
-
-
-def hardware(device: str = "cpu") -> str:
-    """Return the name of the GPU, or of the processor and how many cores this process may use."""
-    if device != "cpu":
-        return torch.cuda.get_device_name(device)
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{names[0] if names else platform.processor()}, {cores} cores"
 
 
 def interleaved(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
@@ -54,7 +42,8 @@ def resident() -> float:
 def save(name: str, result: dict[str, Any], device: str = "cpu") -> None:
     """Write `benchmarks/results/NAME.json` and print it."""
     text = json.dumps(
-        {"hardware": hardware(device), "versions": library_versions(), **result}, indent=1
+        {"hardware": hardware(torch.device(device)), "versions": library_versions(), **result},
+        indent=1,
     )
     path = Path(__file__).parent / "results" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
-from benchmarks.common import hardware
 from stripe.experiments.demo import EPOCHS, demo_config
 from stripe.train import train
+from stripe.train.device import hardware, resolve_device
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "bare": {"attention": None},
@@ -62,7 +61,7 @@ def main() -> None:
         print(runs[-1], flush=True)
         found = {
             "epochs": arguments.epochs,
-            "hardware": hardware("cuda" if torch.cuda.is_available() else "cpu"),
+            "hardware": hardware(resolve_device("auto")),
             "runs": runs,
         }
         arguments.out.write_text(json.dumps(found, indent=1) + "\n")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from stripe.cli.app import Json, Recorded, app, print_table
+from stripe.cli.app import Json, Recorded, app, other_engine, print_table
 from stripe.errors import StripeError
 
 if TYPE_CHECKING:
@@ -142,9 +142,9 @@ def _mapped(where: Where) -> "Iterator[Over]":
 
     from stripe.stats import processes
 
+    of_other = {"address": where.address} if where.engine == "local" else {"workers": where.workers}
+    other_engine(of_other, where.engine)
     if where.engine == "ray":
-        if where.workers is not None:
-            raise StripeError("--workers is of the local engine; leave it out with --engine ray")
         from stripe.experiments.ray_engine import mapped_on_ray
 
         made: Any = mapped_on_ray(where.address)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from stripe.cli.app import Json, app, print_json, print_table
+from stripe.cli.app import Json, app, other_engine, print_json, print_table
 from stripe.errors import StripeError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def reproduce(
     engine: Literal["local", "ray"] = "local",
     address: str | None = None,
     gpus_per_run: float | None = None,
-    cpus_per_run: float = 1,
+    cpus_per_run: float | None = None,
     device: str = "auto",
     json: Json = False,
 ) -> None:
@@ -83,12 +83,15 @@ def reproduce(
     gpus_per_run
         Of the Ray cluster; by default 1, or 0 where it has none.
     cpus_per_run
-        Of the Ray cluster.
+        Of the Ray cluster; by default 1.
     device
-        auto, cpu or cuda.
+        Of the local engine: auto, cpu or cuda.
     """
     from stripe.experiments.report import write_report
 
+    of_ray = {"address": address, "gpus_per_run": gpus_per_run, "cpus_per_run": cpus_per_run}
+    of_local = {"workers": workers, "device": None if device == "auto" else device}
+    other_engine(of_local if engine == "ray" else of_ray, engine)
     wanted = _reproductions(exhibit, at)
     runs = [run for found in wanted for run in found.needed]
     if not report and any(run.state != "finished" for run in runs):
@@ -96,14 +99,14 @@ def reproduce(
             if engine == "ray":
                 from stripe.experiments.ray_engine import sweep_on_ray
 
-                sweep_on_ray(runs, address=address, gpus=gpus_per_run, cpus=cpus_per_run)
+                sweep_on_ray(runs, address=address, gpus=gpus_per_run, cpus=cpus_per_run or 1)
             else:
                 from stripe.experiments.sweep import sweep  # which brings torch
 
                 sweep(runs, workers=workers, device=device)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit) as stopped:
             print("\ninterrupted; the same command does what is missing", file=sys.stderr)
-            sys.exit(130)
+            sys.exit(stopped.code if isinstance(stopped, SystemExit) else 130)
     folder = out or Path("figures/reproduce") / at.scale
     told = [_tell(found, write_report(found, folder), json) for found in wanted]
     if json:
@@ -111,7 +114,8 @@ def reproduce(
     failed = {run.config.out: run for run in runs if run.state == "failed"}
     for path, run in failed.items():
         print(f"failed: {path}:\n{indent(run.error, '  ')}", file=sys.stderr)
-    if failed and not report:
+    if not report and (left := sum(run.state != "finished" for run in runs)):
+        print(f"{left} runs are not finished; the same command tries them again", file=sys.stderr)
         sys.exit(1)
 
 
@@ -145,12 +149,12 @@ def _reproductions(name: str, at: At) -> "list[Reproduction]":
     if at.seeds is not None and at.seeds < 1:
         raise StripeError(f"--seeds must be at least 1, got {at.seeds}")
     groups = {"all": "", "tables": "table", "figures": "figure"}
-    names = [one for one in list_exhibits() if one.startswith(groups.get(name, name))]
+    names = [n for n in list_exhibits() if n.startswith(groups[name])] if name in groups else [name]
     count = None if at.seeds is None else range(at.seeds)
     chosen = scale(at.scale)
     return [
         reproduction(exhibit(one), chosen, store=at.store, seeds=count, data_root=at.data_root)
-        for one in (names if name in groups else [name])
+        for one in names
     ]
 
 
@@ -165,7 +169,7 @@ def _tell(found: "Reproduction", files: list[Path], json: bool) -> dict[str, Any
         return {"heading": found.heading, **rows, "files": [str(f) for f in files]}
     print(f"\n{found.heading}\n")
     print(shown(found.numbers()).to_string(index=False))
-    print(f"\n{claim_text(found)}\n")
+    print(f"\n{found.notes}\n{claim_text(found)}\n")
     if len(found.claims()):
         print(shown(found.claims()).to_string(index=False))
     print(f"\nwritten  {', '.join(str(file) for file in files)}")

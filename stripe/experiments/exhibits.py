@@ -44,6 +44,8 @@ class Kind:
 
     #: What is measured, and its unit.
     metrics: ClassVar[Mapping[str, str]] = {}
+    #: Which of them hang on the machine, so that ours and the paper's have no difference.
+    of_the_machine: ClassVar[Sequence[str]] = ()
     #: What is told of each: the last epoch, say, or the mean over seeds alone.
     columns: ClassVar[Sequence[str]] = ("mean",)
 

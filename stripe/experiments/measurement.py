@@ -1,17 +1,20 @@
 """What is measured of finished runs, or of a network as it is: a directory like that of a run."""
 
-import json
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from stripe.errors import StripeError
+from stripe.recording.durable import write_json
 from stripe.settings import Settings
 from stripe.train.run import WEIGHTS, open_run
 
 #: What a finished measurement leaves: its numbers by metric.
 MEASURED = "measured.json"
+#: Where one that takes times writes down on what.
+HARDWARE = "hardware.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,10 @@ class Measurement(Settings):
         """The directories of the runs that are looked at."""
         return [self.out.parent / name for name in self.of]
 
+    def awaited(self) -> list[Path]:
+        """Return those that are not finished."""
+        return [run for run in self.runs if not (run / WEIGHTS).exists()]
+
     def measure(self) -> dict[str, float]:
         """Return numbers by metric; whatever else is worth keeping goes into `out`."""
         raise NotImplementedError
@@ -63,13 +70,11 @@ def perform(measurement: Measurement) -> None:
     StripeError
         If a run that it looks at is not finished.
     """
-    for run in measurement.runs:
-        if not (run / WEIGHTS).exists():
-            raise StripeError(f"this looks at {run}, which is not finished")
+    if awaited := measurement.awaited():
+        raise StripeError(f"this looks at {awaited[0]}, which is not finished")
     if measurement.out.exists():
         shutil.rmtree(measurement.out)
     open_run(measurement, resume=False)
     numbers = measurement.measure()
-    draft = measurement.out / "measured.draft"
-    draft.write_text(json.dumps(numbers, indent=1) + "\n")
-    draft.replace(measurement.out / MEASURED)
+    written = {metric: value if math.isfinite(value) else None for metric, value in numbers.items()}
+    write_json(measurement.out / MEASURED, written)

@@ -12,8 +12,9 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from stripe.errors import StripeError
+from stripe.experiments.doing import do, fail
 from stripe.experiments.runs import StoredRun
-from stripe.experiments.sweep import in_stages, run_one, tell, unfinished
+from stripe.experiments.sweep import in_stages, is_ready, is_timed, tell, unfinished
 from stripe.stats.moments import Over
 
 #: How often a run is begun again after its node was lost.
@@ -29,7 +30,7 @@ def sweep_on_ray(
     retry: bool = True,
     progress: bool = True,
 ) -> None:
-    """Do every run that is not finished on a Ray cluster; what fails does not stop the rest.
+    """Do every run that is not finished on a Ray cluster, as `sweep` does it on this machine.
 
     A run whose node is lost is begun again elsewhere, from its last checkpoint.
 
@@ -58,8 +59,8 @@ def sweep_on_ray(
     waiting = unfinished(runs, retry=retry)
     if not waiting:
         return
-    ray = _connected(address)
-    try:
+    bar = tqdm(total=len(waiting), desc="sweep", unit=" runs", disable=not progress)
+    with bar, _connected(address) as ray:
         has = ray.cluster_resources()
         each = {"CPU": cpus, "GPU": (1.0 if has.get("GPU") else 0.0) if gpus is None else gpus}
         if short := [name for name, wanted in each.items() if wanted > has.get(name, 0)]:
@@ -68,22 +69,28 @@ def sweep_on_ray(
                 f"{each[short[0]]:g}; give fewer with --{short[0].lower()}s-per-run"
             )
         device = "cuda" if each["GPU"] else "cpu"
-        task = ray.remote(run_one).options(
+        task = ray.remote(do).options(
             num_cpus=each["CPU"], num_gpus=each["GPU"], max_retries=RETRIES
         )
-        threads = max(1, int(cpus))
-        with tqdm(total=len(waiting), desc="sweep", unit=" runs", disable=not progress) as bar:
-            for stage in in_stages(waiting):
-                pending = [task.remote(_absolute(run), device, threads) for run in stage]
-                while pending:
-                    (done,), pending = ray.wait(pending)
-                    try:
-                        well = ray.get(done)
-                    except ray.exceptions.RayError:  # its node was lost too often
-                        well = False
-                    tell(bar, well=well)
-    finally:
-        ray.shutdown()
+        for stage in in_stages(waiting):
+            at_a_time = 1 if is_timed(stage[0]) else len(stage)
+            queue = deque(_absolute(run) for run in stage if is_ready(run))
+            pending: dict[Any, StoredRun] = {}
+            while queue or pending:
+                while queue and len(pending) < at_a_time:
+                    run = queue.popleft()
+                    pending[task.remote(run, device, max(1, int(cpus)))] = run
+                (done,), _ = ray.wait(list(pending))
+                tell(bar, well=_ended(ray, done, pending.pop(done)))
+
+
+def _ended(ray: Any, done: Any, run: StoredRun) -> bool:
+    """Return whether a run went well, and write it down where its node was lost too often."""
+    try:
+        return bool(ray.get(done))
+    except ray.exceptions.RayError as error:
+        fail(run, f"Ray gave it up: {str(error).partition(chr(10))[0]}")
+        return False
 
 
 @contextmanager
@@ -102,26 +109,31 @@ def mapped_on_ray(address: str | None = None) -> Iterator[Over]:
     StripeError
         If Ray is not installed, or there is no cluster at the address.
     """
-    ray = _connected(address)
+    with _connected(address) as ray:
 
-    def over(function: Callable[[Any], Any], items: list[Any]) -> Iterator[Any]:
-        task = ray.remote(function).options(num_cpus=1, max_retries=RETRIES)
-        ahead = 4 * max(1, int(ray.cluster_resources().get("CPU", 1)))
-        waiting: deque[Any] = deque()
-        for item in items:
-            waiting.append(task.remote(item))
-            if len(waiting) > ahead:  # so that results do not pile up
-                yield ray.get(waiting.popleft())
-        while waiting:
-            yield ray.get(waiting.popleft())
+        def result(reference: Any) -> Any:
+            try:
+                return ray.get(reference)
+            except ray.exceptions.RayTaskError as error:  # whose text is a traceback of the node
+                raise error.cause from None
 
-    try:
+        def over(function: Callable[[Any], Any], items: list[Any]) -> Iterator[Any]:
+            task = ray.remote(function).options(num_cpus=1, max_retries=RETRIES)
+            ahead = 4 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+            waiting: deque[Any] = deque()
+            for item in items:
+                waiting.append(task.remote(item))
+                if len(waiting) > ahead:  # so that results do not pile up
+                    yield result(waiting.popleft())
+            while waiting:
+                yield result(waiting.popleft())
+
         yield over
-    finally:
-        ray.shutdown()
 
 
-def _connected(address: str | None) -> Any:
+@contextmanager
+def _connected(address: str | None) -> Iterator[Any]:
+    """Give Ray, connected; a connection that was there stays."""
     try:
         import ray
     except ImportError as error:
@@ -129,6 +141,9 @@ def _connected(address: str | None) -> Any:
             "the engine ray needs the package ray, which is not installed; pip install "
             "'stripe-attention[ray]'"
         ) from error
+    if ray.is_initialized():
+        yield ray
+        return
     host, colon, port = (address or "").rpartition(":")
     try:
         if colon and port.isdecimal():  # where nobody listens, Ray would wait for minutes
@@ -137,7 +152,10 @@ def _connected(address: str | None) -> Any:
     except (OSError, ValueError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise StripeError(f"there is no Ray cluster at {address}: {reason}") from error
-    return ray
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
 
 
 def _absolute(run: StoredRun) -> StoredRun:

@@ -27,11 +27,12 @@ def write_report(found: Reproduction, out: Path) -> list[Path]:
     """
     out.mkdir(parents=True, exist_ok=True)
     name, numbers, claims = found.exhibit.name, found.numbers(), found.claims()
+    notes = f"{found.notes}\n\n" if found.notes else ""
     files = [out / f"{name}{end}" for end in (".csv", "-claim.csv", ".md", ".tex")]
     numbers.to_csv(files[0], index=False)
     claims.to_csv(files[1], index=False)
     files[2].write_text(
-        f"{found.heading}.\n\n{_markdown(shown(numbers))}\n\n{claim_text(found)}\n\n"
+        f"{found.heading}.\n\n{_markdown(shown(numbers))}\n\n{notes}{claim_text(found)}\n\n"
         f"{_markdown(shown(claims))}\n"
     )
     files[3].write_text(shown(numbers).to_latex(index=False, caption=found.heading, escape=True))
@@ -42,7 +43,12 @@ def write_report(found: Reproduction, out: Path) -> list[Path]:
             files.append(out / f"{name}.png")
             save_figure(ax, files[-1])
     runs = {cell.label: [str(run.config.out) for run in runs] for cell, runs in found.runs.items()}
-    made = {"heading": found.heading, "command": command_line(), "versions": library_versions()}
+    made = {
+        "heading": found.heading,
+        "notes": found.notes,
+        "command": command_line(),
+        "versions": library_versions(),
+    }
     metrics = dict(found.exhibit.kind.metrics)
     files.append(out / f"{name}.json")
     files[-1].write_text(json.dumps({**made, "metrics": metrics, "runs": runs}, indent=1) + "\n")
@@ -56,9 +62,11 @@ def claim_text(found: Reproduction) -> str:
         return f"Claim: {found.exhibit.claim} This scale has nothing to test it with."
     holds = claims["holds"].value_counts()
     counted = ", ".join(f"{count} {verdict}" for verdict, count in holds.items())
+    printed = len(found.exhibit.contrasts)
+    tested = f"{len(claims)} contrasts" if len(claims) == printed else f"{len(claims)} of {printed}"
     return (
-        f"Claim: {found.exhibit.claim} Of {holds.sum()} contrasts: {counted} (paired over seeds, "
-        "95 % interval; accuracies in percentage points)."
+        f"Claim: {found.exhibit.claim} {tested}: {counted} (paired over seeds, 95 % interval; "
+        "accuracies in percentage points)."
     )
 
 

@@ -10,6 +10,7 @@ from scipy import stats
 
 from stripe.experiments.cells import Cell
 from stripe.experiments.exhibits import Exhibit
+from stripe.experiments.measurement import HARDWARE
 from stripe.experiments.runs import StoredRun, stored
 from stripe.experiments.scales import Scale
 from stripe.train import TrainConfig
@@ -35,6 +36,8 @@ class Reproduction:
         These, and what they look at: everything that has to be run.
     stand_ins
         By cell, what is trained in the place of the paper's network and data.
+    without
+        How many cells have no stand-in at this scale.
     """
 
     exhibit: Exhibit
@@ -42,12 +45,27 @@ class Reproduction:
     runs: dict[Cell, list[StoredRun]]
     needed: list[StoredRun]
     stand_ins: dict[Cell, str]
+    without: int
 
     @property
     def heading(self) -> str:
         """What the numbers are, and at which scale."""
         words = self.exhibit.kind.words(self.scale)
         return f"{self.exhibit.label}, {self.exhibit.title}; scale {self.scale.name}: {words}"
+
+    @property
+    def notes(self) -> str:
+        """Which cells of the paper are left out, and where times were taken; "" if none."""
+        cells, shown, notes = len(self.exhibit.cells), len(self.runs), []
+        if shown < cells:
+            notes.append(
+                f"{shown} of the paper's {cells} cells: {self.without} have no stand-in at this "
+                f"scale, {cells - shown - self.without} are the same run as another."
+            )
+        files = [run.config.out / HARDWARE for runs in self.runs.values() for run in runs]
+        if machines := sorted({file.read_text().strip() for file in files if file.exists()}):
+            notes.append(f"Timed on {', '.join(machines)}.")
+        return " ".join(notes)
 
     def finished_cells(self) -> list[Cell]:
         """Return the cells of which a run is finished."""
@@ -70,7 +88,8 @@ class Reproduction:
             that stand in for them; metric; the means over seeds: of a training last, best and
             last_ten, in percent, else mean; std, of the first of these (of n - 1); n, finished
             runs; failed, runs; and where the paper gives numbers, paper; paper_std, where it
-            gives one; difference, ours minus the paper's. What is missing is NaN.
+            gives one; difference, ours minus the paper's, but not of what another machine
+            decides. What is missing is NaN.
         """
         kind, rows = self.exhibit.kind, []
         printed = any(cell.paper for cell in self.runs)
@@ -79,9 +98,8 @@ class Reproduction:
             for metric in kind.metrics:
                 if metric == "top5" and metric not in cell.paper:
                     continue
-                scores = pd.DataFrame(
-                    [found[metric] for found in finished], columns=list(kind.columns), dtype=float
-                )
+                told = [found[metric] for found in finished if metric in found]
+                scores = pd.DataFrame(told, columns=list(kind.columns), dtype=float)
                 row = {
                     "dataset": cell.dataset, "backbone": cell.backbone, "method": cell.method,
                     "setting": cell.setting, "trained": self.stand_ins[cell], "metric": metric,
@@ -91,7 +109,8 @@ class Reproduction:
                 if printed:
                     paper = cell.paper.get(metric, np.nan)
                     row |= {"paper": paper, "paper_std": cell.paper.get(f"{metric}_std", np.nan)}
-                    row["difference"] = row[kind.columns[0]] - paper
+                    ours = np.nan if metric in kind.of_the_machine else row[kind.columns[0]]
+                    row["difference"] = ours - paper
                 rows.append(row)
         return pd.DataFrame(rows)
 
@@ -129,7 +148,7 @@ class Reproduction:
         """Return a number of each finished run of a cell."""
         column = self.exhibit.kind.columns[0]
         done = (run for run in self.runs[cell] if run.state == "finished")
-        return {run.config.seed: run.scores[metric][column] for run in done}
+        return {r.config.seed: r.scores[metric][column] for r in done if metric in r.scores}
 
 
 def reproduction(
@@ -157,9 +176,11 @@ def reproduction(
     runs: dict[Cell, list[StoredRun]] = {}
     needed: dict[Path, StoredRun] = {}
     stand_ins: dict[Cell, str] = {}
+    without = 0
     for cell in exhibit.cells:
         planned = [exhibit.kind.planned(scale, cell, seed) for seed in chosen]
         if not all(planned):
+            without += 1
             continue
         found = [[stored(one, store, data_root) for one in configs] for configs in planned]
         of_cell = [configs[-1] for configs in found]
@@ -167,7 +188,7 @@ def reproduction(
             runs[cell] = of_cell
             stand_ins[cell] = exhibit.kind.stand_in(planned[0][0])
             needed |= {run.config.out: run for configs in found for run in configs}
-    return Reproduction(exhibit, scale, runs, list(needed.values()), stand_ins)
+    return Reproduction(exhibit, scale, runs, list(needed.values()), stand_ins, without)
 
 
 def _interval(values: Sequence[float]) -> dict[str, object]:

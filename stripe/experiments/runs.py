@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
+from stripe.errors import StripeError
 from stripe.experiments.measurement import MEASURED, Measurement
 from stripe.settings import Settings
 from stripe.style.config import StyleConfig
@@ -53,16 +55,21 @@ class StoredRun:
         """The log of a finished training."""
         return pd.read_parquet(self.config.out / "history.parquet")
 
-    @property
+    @cached_property
     def scores(self) -> dict[str, dict[str, float]]:
         """The numbers of a finished run, by metric: of a training last, best and last_ten.
 
         Those are of the test images, in percent: after the last epoch, the best of all, and the
-        mean of the last ten. A measurement has one number, mean.
+        mean of the last ten. A measurement has one number, mean. What could not be measured is
+        left out.
         """
         if isinstance(self.config, Measurement):
-            numbers = json.loads((self.config.out / MEASURED).read_text())
-            return {metric: {"mean": value} for metric, value in numbers.items()}
+            file = self.config.out / MEASURED
+            try:
+                numbers = dict(json.loads(file.read_text()))
+            except (OSError, ValueError, TypeError) as error:
+                raise StripeError(f"{file} is damaged: {error}; remove its folder") from error
+            return {metric: {"mean": v} for metric, v in numbers.items() if v is not None}
         log = 100 * self.history
         return {
             metric: {
@@ -79,7 +86,9 @@ def stored(config: Settings, store: Path, data_root: Path = TrainConfig.data_roo
     placed: dict[str, Any] = {"out": store / address(config)}
     if isinstance(config, StyleConfig):
         given = {"content": config.content, "style": config.style}
-        placed |= {name: data_root / path for name, path in given.items() if path is not None}
+        # Absolute, since a run that goes on must have the paths that it had.
+        root = data_root.absolute()
+        placed |= {name: root / path for name, path in given.items() if path is not None}
     else:
         placed["data_root"] = data_root
     return StoredRun(replace(config, **placed))  # type: ignore[type-var]  # all are dataclasses

@@ -1,27 +1,23 @@
-"""Many runs, each once: in a pool of processes that outlives a failure and can be stopped."""
+"""Many runs, each once: in processes of this machine that outlive a failure and can be stopped."""
 
-import fcntl
 import os
 import signal
+import sys
 import threading
-import traceback
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import groupby
-from multiprocessing import get_context
 from typing import Any
 
 import torch
 from tqdm.auto import tqdm
 
 from stripe.errors import StripeError
-from stripe.experiments.measurement import Measurement, perform
-from stripe.experiments.runs import ERROR, StoredRun
-from stripe.settings import Settings
-from stripe.style import StyleConfig, train_style
-from stripe.train import TrainConfig, train
+from stripe.experiments.measurement import Measurement
+from stripe.experiments.runs import StoredRun
+from stripe.experiments.worker import Worker
 
 
 def sweep(
@@ -34,8 +30,9 @@ def sweep(
 ) -> None:
     """Do every run that is not finished; a run that fails does not stop the rest.
 
-    A training that was begun goes on from its checkpoint. A run that another sweep is at is left to
-    it. What is timed comes last, and by itself.
+    A training that was begun goes on from its checkpoint. A run that another sweep is at is waited
+    for. What looks at runs comes after them, where they are finished; what is timed comes last, and
+    by itself. Ctrl-C and SIGTERM stop all processes, each after it has saved.
 
     Parameters
     ----------
@@ -60,33 +57,13 @@ def sweep(
         raise StripeError(f"workers must be at least 1, got {workers}")
     count = workers or gpus or os.cpu_count() or 1
     waiting = unfinished(runs, retry=retry)
-    with tqdm(total=len(waiting), desc="sweep", unit=" runs", disable=not progress) as bar:
+    bar = tqdm(total=len(waiting), desc="sweep", unit=" runs", disable=not progress)
+    with bar, _ended_by_sigterm():
         for stage in in_stages(waiting):
-            _sweep(stage, 1 if is_timed(stage[0]) else min(count, len(stage)), gpus, device, bar)
-
-
-def _sweep(runs: list[StoredRun], count: int, gpus: int, device: str, bar: Any) -> None:
-    """Do the runs of one stage in a pool of processes."""
-    # Spawned, since a fork of a process that has run torch may hang. A worker takes a place of the
-    # queue, and so a GPU of its own.
-    context = get_context("spawn")
-    places = context.SimpleQueue()
-    for number in range(count):
-        places.put(f"cuda:{number % gpus}" if gpus else device)
-    threads = max(1, (os.cpu_count() or 1) // count)
-    with _pool(count, context, places, threads) as pool:
-        with _deaf_to_ctrl_c():
-            futures = [pool.submit(_run, run) for run in runs]
-        for future in as_completed(futures):
-            tell(bar, well=future.result())
-
-
-def tell(bar: Any, *, well: bool) -> None:
-    """Count a run on the bar of a sweep, and whether it failed."""
-    bar.failed = getattr(bar, "failed", 0) + (not well)
-    bar.update()
-    if bar.failed:
-        bar.set_postfix(failed=bar.failed)
+            ready = [run for run in stage if is_ready(run)]
+            share = 1 if is_timed(stage[0]) else min(count, len(ready))
+            places = [f"cuda:{number % gpus}" if gpus else device for number in range(share)]
+            _sweep(ready, places, bar)
 
 
 def unfinished(runs: Sequence[StoredRun], *, retry: bool = True) -> list[StoredRun]:
@@ -109,87 +86,57 @@ def is_timed(run: StoredRun) -> bool:
     return isinstance(run.config, Measurement) and run.config.TIMED
 
 
-def run_one(run: StoredRun, device: str, threads: int) -> bool:
-    """Do one run, from its checkpoint if there is one; return whether that went well.
-
-    What goes wrong is written down in the run's directory.
-    """
-    torch.set_num_threads(threads)
-    folder = run.config.out
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True  # another sweep is at it
-        if run.state == "finished":
-            return True
-        (folder / ERROR).unlink(missing_ok=True)
-        try:
-            _do(run.config, device, threads)
-        except Exception:  # whatever it is, it is told, and the rest goes on
-            folder.mkdir(exist_ok=True)
-            (folder / ERROR).write_text(traceback.format_exc())
-            return False
-    return True
+def is_ready(run: StoredRun) -> bool:
+    """Tell whether what a run looks at is finished."""
+    return not isinstance(run.config, Measurement) or not run.config.awaited()
 
 
-def _do(config: Settings, device: str, threads: int) -> None:
-    if isinstance(config, Measurement):
-        perform(replace(config, device=device))
+def tell(bar: Any, *, well: bool) -> None:
+    """Count a run on the bar of a sweep, and whether it failed."""
+    bar.failed = getattr(bar, "failed", 0) + (not well)
+    bar.update()
+    if bar.failed:
+        bar.set_postfix(failed=bar.failed)
+
+
+def _sweep(runs: list[StoredRun], places: list[str], bar: Any) -> None:
+    """Do the runs of one stage, in one process per place."""
+    threads = max(1, (os.cpu_count() or 1) // max(1, len(places)))
+    workers = [Worker(place, threads) for place in places]
+    waiting = deque(runs)
+
+    def serve(worker: Worker) -> None:
+        while waiting and not worker.stopped:
+            try:
+                run = waiting.popleft()
+            except IndexError:  # another was faster
+                break
+            well = worker.do(run)
+            if not worker.stopped:
+                tell(bar, well=well)
+        worker.close()
+
+    if not runs:
         return
-    # Where a GPU trains, the cores are free to read images.
-    assert isinstance(config, TrainConfig | StyleConfig)
-    readers = max(config.workers, threads) if device.startswith("cuda") else config.workers
-    if isinstance(config, TrainConfig):
-        train(replace(config, device=device, workers=readers), resume=True, progress=False)
-    else:
-        train_style(replace(config, device=device, workers=readers), resume=True, progress=False)
+    with ThreadPoolExecutor(len(places)) as pool:
+        try:
+            for served in as_completed([pool.submit(serve, worker) for worker in workers]):
+                served.result()
+        except BaseException:
+            waiting.clear()
+            for worker in workers:
+                worker.stop()
+            raise
 
 
 @contextmanager
-def _pool(count: int, context: Any, places: Any, threads: int) -> Iterator[ProcessPoolExecutor]:
-    """Open the workers; where the sweep is stopped, stop them, each after it has saved."""
-    pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(places, threads))
-    try:
-        yield pool
-    except BaseException:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()  # SIGTERM: the run saves the step where it is
-        pool.shutdown(cancel_futures=True)
-        raise
-    pool.shutdown()
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Start processes that a Ctrl-C does not reach while they import; they inherit deafness."""
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end this process by an exception, so that its workers are stopped too."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-
-
-#: Where this worker trains, its threads, and whether it was asked to stop.
-_device, _threads, _stopped = "auto", 1, False
-
-
-def _begin(places: Any, threads: int) -> None:
-    global _device, _threads
-    _device, _threads = places.get(), threads
-
-
-def _run(run: StoredRun) -> bool:
-    """Do one run in a worker, unless that was asked to stop."""
-    global _stopped
-    if _stopped:
-        return False
-    try:
-        return run_one(run, _device, _threads)
-    except (KeyboardInterrupt, SystemExit):  # the run has saved where it is
-        _stopped = True
-        return False
+        signal.signal(signal.SIGTERM, before)

@@ -16,14 +16,25 @@ _WORDS = ("dataset", "backbone", "method", "setting")
 _ROW, _GAP = 0.13, 0.9
 
 
-def reproduction(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+def reproduction(
+    data: pd.DataFrame,
+    *,
+    value: str = "last",
+    xlabel: str = "test accuracy (%)",
+    ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:
     """Draw the cells of a reproduced table, one per row: ours with its spread, and the paper's.
 
     Parameters
     ----------
     data
-        From `Reproduction.numbers`, of one metric: dataset, backbone, method, setting, last, std
-        and paper, in percent; what is missing is NaN.
+        From `Reproduction.numbers`, of one metric: dataset, backbone, method, setting, `value`,
+        std and paper; what is missing is NaN.
+    value
+        The column of ours.
+    xlabel
+        What it is.
     ax
         Axes to draw on; by default new ones.
     **kwargs
@@ -36,7 +47,7 @@ def reproduction(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -
         from row to row, and those that share all others stand together, under them; words that all
         cells share are left out.
     """
-    data = with_columns(data, [*_WORDS, "last", "std", "paper"], names=_WORDS)
+    data = with_columns(data, [*_WORDS, value, "std", "paper"], names=_WORDS)
     names, groups = _named(data)
     rows = np.arange(len(data)) + _GAP * np.cumsum([bool(group) for group in groups])
     ax = axes_or_new(ax, height=0.75 + _ROW * (rows[-1] if len(rows) else 0))
@@ -45,7 +56,7 @@ def reproduction(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -
         data["paper"], rows, marker="D", s=14, facecolor="none", edgecolor=papers, label="paper"
     )
     bars = {"fmt": "o", "markersize": 3, "elinewidth": 0.8, "color": ours, "label": "ours"}
-    ax.errorbar(data["last"], rows, xerr=data["std"].fillna(0), **{**bars, **kwargs})
+    ax.errorbar(data[value], rows, xerr=data["std"].fillna(0), **{**bars, **kwargs})
     ax.set_yticks(rows, names)
     for row, group in zip(rows, groups, strict=True):
         if group:  # above the first row of the group, at its left
@@ -53,7 +64,7 @@ def reproduction(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -
             ax.text(0.01, row - 0.5, group, transform=where, va="bottom", style="italic")
             ax.axhline(row - 0.5, color="0.85", linewidth=0.5, zorder=0)
     ax.set_ylim(rows[-1] + 0.7 if len(rows) else 1, -0.7)
-    ax.set_xlabel("test accuracy (%)")
+    ax.set_xlabel(xlabel)
     ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return ax
 

@@ -50,7 +50,7 @@ def epoch_difference(
     """
     recording = open_recording(recording)
     recording.gate(gate)
-    return np.stack(list(_steps(recording, gate, common_images(recording, images))), axis=1)
+    return np.stack(list(epoch_steps(recording, gate, common_images(recording, images))), axis=1)
 
 
 def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
@@ -85,7 +85,7 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
     images = common_images(recording)
     tables = []
     for gate in recording.header.channel_gates:
-        largest = np.stack([step.max(axis=0) for step in _steps(recording, gate.name, images)])
+        largest = np.stack([step.max(axis=0) for step in epoch_steps(recording, gate.name, images)])
         last_moving = _last_true(~(largest < tol))  # (channel,), -1 where it never moves
         epoch = pd.array(np.array(recording.epochs)[last_moving + 1], dtype="Int64")
         epoch[last_moving == len(largest) - 1] = pd.NA
@@ -123,10 +123,13 @@ def common_images(
     return chosen
 
 
-def _steps(
+def epoch_steps(
     recording: Recording, gate: str, images: Int64[np.ndarray, " image"]
 ) -> Iterator[Float[np.ndarray, "image channel"]]:
-    """Yield the absolute difference of each pair of successive epochs, two epochs in memory."""
+    """Yield `|v(t + 1) - v(t)|` of each pair of successive epochs, two epochs in memory.
+
+    As `epoch_difference`, which holds all epochs; the images are from `common_images`.
+    """
     aligned = (
         recording.values(gate, epoch)[np.searchsorted(recording.rows(epoch)["image"], images)]
         for epoch in recording.epochs

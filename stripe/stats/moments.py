@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from stripe.errors import RecordingError
 from stripe.recording import Recorded, Recording, open_recording
 from stripe.recording.finished_part import FinishedPart
 from stripe.recording.schema import gate_column
@@ -137,7 +138,8 @@ def channel_moments(
     Raises
     ------
     RecordingError
-        If an epoch was not recorded, or a file is damaged; the message names it.
+        If an epoch was not recorded, a file is damaged, or a recording is given twice; the message
+        names it.
 
     Notes
     -----
@@ -152,7 +154,10 @@ def channel_moments(
     alone = isinstance(data, Recording | str | Path)
     several = [data] if isinstance(data, Recording | str | Path) else data
     recordings = [open_recording(one) for one in several]
-    chosen = None if epochs is None else list(epochs)
+    paths = [recording.path.resolve() for recording in recordings]
+    if twice := [path for path in paths if paths.count(path) > 1]:
+        raise RecordingError(f"each recording is given once, and {twice[0]} came twice")
+    chosen = None if epochs is None else list(dict.fromkeys(epochs))
     places, pieces = [], []
     for recording in recordings:
         for epoch in recording.epochs if chosen is None else chosen:

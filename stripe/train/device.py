@@ -1,4 +1,8 @@
-"""Which device a name means."""
+"""Which device a name means, and what it is called."""
+
+import os
+import platform
+from pathlib import Path
 
 import torch
 
@@ -21,3 +25,15 @@ def resolve_device(device: str) -> torch.device:
             "cpu or auto"
         )
     return resolved
+
+
+def hardware(device: torch.device) -> str:
+    """Return the name of a GPU, or of the processor and how many cores this process may use."""
+    if device.type == "cuda":
+        name: str = torch.cuda.get_device_name(device)
+        return name
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{names[0] if names else platform.processor()}, {cores} cores"

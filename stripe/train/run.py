@@ -23,6 +23,7 @@ def open_run(config: Settings, *, resume: bool) -> None:
         If the directory holds something else, or with `resume` a run of other settings.
     """
     file = config.out / "config.json"
+    draft = file.with_suffix(".draft")
     if resume and file.exists():
         if differs := config.differences(read_config(file, type(config))):
             raise StripeError(
@@ -30,7 +31,9 @@ def open_run(config: Settings, *, resume: bool) -> None:
                 "those that it had, or choose another --out"
             )
         return
-    if config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir())):
+    # A draft alone is of a start that was killed.
+    there = list(config.out.iterdir()) if config.out.is_dir() else [config.out]
+    if config.out.exists() and there not in ([], [draft]):
         hint = "continue it with --resume, or " if file.exists() else ""
         raise StripeError(
             f"{config.out} must be a new or empty directory; {hint}choose another with --out"
@@ -38,7 +41,6 @@ def open_run(config: Settings, *, resume: bool) -> None:
     resolved = {**config.to_json(), "command": command_line(), "versions": library_versions()}
     try:
         config.out.mkdir(parents=True, exist_ok=True)
-        draft = file.with_suffix(".draft")
         draft.write_text(json.dumps(resolved, indent=1) + "\n")
         draft.replace(file)
     except OSError as error:

@@ -23,6 +23,7 @@ from stripe.experiments.reproduce import Reproduction, reproduction
 from stripe.experiments.runs import StoredRun, stored
 from stripe.experiments.scales import SCALES
 from stripe.experiments.sweep import in_stages, sweep
+from stripe.experiments.tables import TABLES
 from stripe.experiments.trained import open_trained
 from stripe.style import StyleConfig
 from stripe.train import TrainConfig, train
@@ -93,7 +94,7 @@ def finished_run(store: Path, name: str) -> Path:
 
 
 def test_gates_by_hand(tmp_path: Path, write_recording: Callable[..., Path]) -> None:
-    """Two channels over three images and four epochs; steps count from the second on."""
+    """Two channels over three images and four epochs; values must stay from the second on."""
     run = finished_run(tmp_path, "run")
     start = np.array([[0.2, 0.8], [0.2, 0.8], [0.2, 0.8]])
     moved = start + np.array([0.1, 0])
@@ -105,12 +106,99 @@ def test_gates_by_hand(tmp_path: Path, write_recording: Callable[..., Path]) -> 
     measured = GateNumbers(of=("run",), out=tmp_path / "m")
     perform(measured)
     found = json.loads((tmp_path / "m" / MEASURED).read_text())
-    # Epoch 30 of 164 is the first of three: the steps 1-2 and 2-3, nine of twelve below 0.01.
-    assert found["settled"] == pytest.approx(9 / 12)
+    # Epoch 30 of 164 is the first of three; of the steps 1-2 and 2-3, only the second channel's
+    # last is not below 0.01.
+    assert found["settled"] == pytest.approx(3 / 6)
     values = last.astype(np.float32).astype(np.float64)
     between, within = values.mean(0).var(), values.var(0).mean()
     assert found["eta2"] == pytest.approx(between / (between + within))
     assert found["median_std"] == pytest.approx(np.median(values.std(0)), rel=1e-6)
+
+
+def test_gates_that_jump_until_half_time_have_not_settled(
+    tmp_path: Path, write_recording: Callable[..., Path]
+) -> None:
+    run = finished_run(tmp_path, "run")
+    jumps = 0.15 * (np.minimum(np.arange(17), 8) % 2)
+    values = {epoch: {"g": np.full((3, 2), 0.4 + jump)} for epoch, jump in enumerate(jumps)}
+    write_recording(values, path=run / "recording")
+    perform(GateNumbers(of=("run",), out=tmp_path / "m"))
+    assert json.loads((tmp_path / "m" / MEASURED).read_text())["settled"] == 0
+
+
+#: By figure: of each method, or setting, numbers with which the claim holds for every seed.
+HOLDS: dict[str, dict[str, dict[str, float]]] = {
+    "figure2": {"SE": {"eta2": 0.6, "settled": 0.6}},
+    "figure3": {"base": {"speed": 1}, "ASR": {"speed": 0.99}, "": {"speed": 0.7}},
+    "figure4": {"": {"central_share": 0.3}},
+    "figure5": {"IN": {}, "BN+ASR": {"ssim": 0.9, "spread": 0.01},
+                "BN": {"ssim": 0.5, "spread": 0.05}},
+    "figure11": {"": {"settled": 0.7}},
+    "figure18": {"4e-4": {"settled": 0.9}, "1e-4": {"settled": 0.7}},
+    "figure22": {"": {"eta2": 0.6}},
+    "figure29": {"": {"eta2_map": 0.4, "eta2_gate": 0.7, "gate_above_map": 0.3}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOLDS)
+def test_claims_of_figures(name: str, tmp_path: Path) -> None:
+    """With numbers that bear a claim out it holds; with their opposites it does not."""
+    found = at(name, "paper", tmp_path)
+    assert (found.claims()["holds"] == "missing").all()
+    for sign, verdict in ((1, "yes"), (-1, "no")):
+        for cell, runs in found.runs.items():
+            words = f"{cell.method} {cell.setting}"
+            numbers = next(given for word, given in HOLDS[name].items() if word in words)
+            for run in runs:
+                run.config.out.mkdir(parents=True, exist_ok=True)
+                noise = 0.001 * run.config.seed
+                told = {metric: sign * value + noise for metric, value in numbers.items()}
+                (run.config.out / MEASURED).write_text(json.dumps(told))
+        claims = at(name, "paper", tmp_path).claims()
+        assert set(claims["holds"]) == {verdict}
+        assert (claims["n"] == 3).all()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_papers_numbers_bear_its_claims_out(name: str, tmp_path: Path) -> None:
+    """But for one of 48 of Table 3, which gains nothing, and one of 27 of Table 8."""
+    paper = at(name, "paper", tmp_path).claims()["paper"].to_numpy(dtype=float)
+    assert len(paper)
+    assert (paper > 0).sum() == len(paper) - (name in ("table3", "table8"))
+
+
+def test_what_could_not_be_measured_counts_for_nothing(tmp_path: Path) -> None:
+    class Unknown(Measurement):
+        def measure(self) -> dict[str, float]:
+            return {"eta2": float("nan"), "settled": 0.5}
+
+    unknown = StoredRun(Unknown(out=tmp_path / "m"))
+    perform(unknown.config)  # type: ignore[arg-type]
+    json.loads((tmp_path / "m" / MEASURED).read_text(), parse_constant=pytest.fail)
+    assert unknown.scores == {"settled": {"mean": 0.5}}
+    found = at("figure22", "paper", tmp_path)
+    (runs,) = found.runs.values()
+    for run, value in zip(runs, (None, 0.9, 0.8), strict=True):
+        run.config.out.mkdir()
+        (run.config.out / MEASURED).write_text(json.dumps({"eta2": value}))
+    numbers = found.numbers().set_index("metric")
+    assert numbers["n"].to_dict() == {"eta2": 2, "median_std": 0, "settled": 0}
+    assert found.claims()["n"].tolist() == [2]
+    broken = at("figure22", "paper", tmp_path)
+    (runs[1].config.out / MEASURED).write_text("")
+    with pytest.raises(StripeError, match=r"measured.json is damaged: .*; remove its folder"):
+        broken.numbers()
+
+
+def test_cells_that_a_scale_leaves_out_are_told(tmp_path: Path) -> None:
+    notes = at("table2", "smoke", tmp_path).notes
+    assert notes == (
+        "8 of the paper's 24 cells: 16 have no stand-in at this scale, 0 are the same run as "
+        "another."
+    )
+    assert at("table2", "paper", tmp_path).notes == ""
+    notes = at("table3", "smoke", tmp_path).notes
+    assert notes.endswith("0 have no stand-in at this scale, 40 are the same run as another.")
 
 
 def test_a_measurement_waits_for_its_runs_and_is_done_again(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def test_processes_give_the_same_to_the_bit(ranked: Path) -> None:
         )
         some = channel_moments(recording, [3, 7], over=over)
     assert some["epoch"].unique().tolist() == [3, 7]
+    pd.testing.assert_frame_equal(channel_moments(recording, [3, 3, 7]), some)
 
 
 def test_several_recordings(ranked: Path, write_recording: Callable[..., Path]) -> None:
@@ -102,6 +103,8 @@ def test_what_is_wrong_is_told(ranked: Path) -> None:
     recording = open_recording(ranked)
     with pytest.raises(RecordingError, match=r"holds no epoch 12; recorded: 0, 1"):
         channel_moments(recording, [12])
+    with pytest.raises(RecordingError, match=r"given once, and .*ranked came twice"):
+        channel_moments([ranked, recording])
     with pytest.raises(StripeError, match="at least one process, got 0"), processes(0):
         pass
     broken = ranked / "data" / "epoch=5" / "part-1.parquet"
@@ -112,16 +115,19 @@ def test_what_is_wrong_is_told(ranked: Path) -> None:
         channel_moments(recording, over=over)
 
 
-def test_the_command(ranked: Path, run: Callable[..., tuple[int, str]]) -> None:
+def test_the_command(
+    ranked: Path, write_recording: Callable[..., Path], run: Callable[..., tuple[int, str]]
+) -> None:
     code, here = run("stats", "moments", ranked, "--json")
     assert code == 0
     code, there = run("stats", "moments", ranked, "--json", "--workers=2")
     assert code == 0
     read = json.JSONDecoder().raw_decode  # a progress bar may come after it
     assert read(here)[0] == read(there)[0]
-    code, said = run("stats", "index", ranked, ranked, "--json")
+    other = write_recording({0: {"c": np.array([[1.0, 2], [3, 6]])}})
+    code, said = run("stats", "index", ranked, other, "--json")
     assert code == 0
-    assert {row["recording"] for row in read(said)[0]} == {str(ranked)}
+    assert {row["recording"] for row in read(said)[0]} == {str(ranked), str(other)}
     code, said = run("stats", "index", ranked, "--engine=ray", "--workers=2")
     assert code == 1
     assert "leave it out" in said

@@ -30,8 +30,6 @@ class Accuracy(Kind):
         top1 = numbers[numbers["metric"] == "top1"]
         if not top1["n"].any():
             return None
-        ax = plots.reproduction(top1)
-        trained = sorted(set(top1["trained"]))
-        if len(trained) == 1:
-            ax.set_xlabel(f"test accuracy (%)\nours: {trained[0]}")
-        return ax
+        trained = set(top1["trained"])
+        ours = f"\nours: {trained.pop()}" if len(trained) == 1 else ""
+        return plots.reproduction(top1, xlabel=f"test accuracy (%){ours}")

@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from stripe import plots
-from stripe.errors import ModelError
 from stripe.experiments.cells import Cell
 from stripe.experiments.exhibits import Kind
 from stripe.experiments.measurement import Measurement
@@ -25,7 +24,7 @@ _FILE = "cam.npz"
 
 @dataclass(frozen=True, kw_only=True)
 class Cam(Measurement):
-    """The mean Grad-CAM map of a network's last stage that has more than one pixel.
+    """The mean Grad-CAM map of a network's last stage.
 
     Parameters
     ----------
@@ -44,13 +43,7 @@ class Cam(Measurement):
             self.runs[0], device=self.device, data_root=self.data_root, limit=self.images
         )
         stages = [name for name, _ in model.named_children() if name.startswith("layer")]
-        while True:
-            try:
-                cam = mean_cam(model, loaders.test, stages.pop(), progress=False)
-                break
-            except ModelError:  # small images have shrunk to one pixel there
-                if not stages:
-                    raise
+        cam = mean_cam(model, loaders.test, stages[-1], progress=False)
         cam.save(self.out / _FILE)
         return {"central_share": cam.central_share}
 

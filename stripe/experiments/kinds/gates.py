@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from itertools import islice
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -17,10 +19,9 @@ from stripe.experiments.runs import address
 from stripe.experiments.scales import Scale
 from stripe.recording import open_recording
 from stripe.settings import Settings
-from stripe.stats import epoch_difference, stripe_index
+from stripe.stats import channel_moments, common_images, stripe_index
+from stripe.stats.difference import epoch_steps
 
-#: A step |v(t + 1) - v(t)| under it counts as still; a gate from a sigmoid lies in (0, 1).
-STILL = 0.01
 #: "Most of the attention values almost converge at the first learning rate decay (30 epochs)",
 #: Appendix F, of 164.
 SETTLES_AT = 30 / 164
@@ -34,26 +35,29 @@ class GateNumbers(Measurement):
     ----------
     settles_at
         Share of the training after which gates are said to have settled.
+    still
+        A step |v(t + 1) - v(t)| under it counts as none; gates from a sigmoid lie in (0, 1).
     """
 
     settles_at: float = SETTLES_AT
+    still: float = 0.01
 
     def measure(self) -> dict[str, float]:
-        """Return the means over gates of eta2 and median_std, and the share of still steps."""
+        """Return the means over gates of eta2 and median_std, and the share of settled values."""
         recording = open_recording(self.runs[0] / "recording")
-        moments = stripe_index(recording)
-        last = moments[moments["epoch"] == recording.epochs[-1]]
-        first = math.ceil(self.settles_at * recording.epochs[-1])
-        begin = int(np.searchsorted(recording.epochs[:-1], first))
-        still, steps = 0, 0
+        last = stripe_index(channel_moments(recording, [recording.last_epoch]))
+        begin = math.ceil(self.settles_at * recording.last_epoch)
+        before = sum(epoch < begin for epoch in recording.epochs[:-1])
+        images, settled, values = common_images(recording), 0, 0
         for gate in recording.header.channel_gates:
-            later = epoch_difference(recording, gate.name)[:, begin:]  # (image, epoch, channel)
-            still += int((later < STILL).sum())
-            steps += later.size
+            steps = islice(epoch_steps(recording, gate.name, images), before, None)
+            stays = reduce(np.logical_and, (step < self.still for step in steps))
+            settled += int(stays.sum())
+            values += stays.size
         return {
             "eta2": float(last["eta2"].mean()),
             "median_std": float(last["median_std"].mean()),
-            "settled": still / steps if steps else math.nan,
+            "settled": settled / values,
         }
 
 
@@ -74,7 +78,8 @@ class Gates(Kind):
     metrics: ClassVar[Mapping[str, str]] = {
         "eta2": "share of variance between channels, mean over gates",
         "median_std": "median over channels of the std over images, mean over gates",
-        "settled": f"share of steps below {STILL} from the paper's first decay on",
+        "settled": "share of values, of an image in a channel, that move by less than 0.01 in each "
+        "epoch after that in which the paper sees most of them settled",
     }
 
     plot: Literal["overview", "epoch_difference", "stripes"]

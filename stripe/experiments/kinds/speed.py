@@ -1,6 +1,6 @@
 """What attention costs: a network timed beside the bare one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,13 +10,25 @@ from matplotlib.axes import Axes
 from stripe import plots
 from stripe.experiments.cells import Cell, fields_of
 from stripe.experiments.exhibits import Kind
-from stripe.experiments.measurement import Measurement
+from stripe.experiments.measurement import HARDWARE, Measurement
 from stripe.experiments.reproduce import Reproduction
 from stripe.experiments.scales import Scale
 from stripe.settings import Settings
 
-#: Classes, and side of the images, of the paper's data sets.
-SHAPES = {"cifar10": (10, 32), "cifar100": (100, 32), "stl10": (10, 96)}
+#: Classes, channels and side of the images of data sets, which are not opened for this.
+SHAPES = {
+    "cifar10": (10, 3, 32),
+    "cifar100": (100, 3, 32),
+    "stl10": (10, 3, 96),
+    "fashion_mnist": (10, 1, 28),
+    "fashion-mini": (10, 1, 28),
+}
+
+
+def shape_of(dataset: str) -> dict[str, Any]:
+    """Return what `stripe.build` has to know of a data set."""
+    classes, channels, side = SHAPES[dataset]
+    return {"num_classes": classes, "in_channels": channels, "image_size": side}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +39,7 @@ class Timing(Measurement):
     ----------
     backbone, attention, asr
         As for `stripe.build`.
-    num_classes, image_size
+    num_classes, in_channels, image_size
         As for `stripe.build`.
     batch_size
         Images per forward pass.
@@ -42,12 +54,16 @@ class Timing(Measurement):
     attention: str | None = None
     asr: str | None = None
     num_classes: int = 100
+    in_channels: int = 3
     image_size: int = 32
     batch_size: int = 32
     rounds: int = 15
 
     def measure(self) -> dict[str, float]:
         """Return millions of parameters, images per second, and speed relative to the bare one."""
+        from stripe.train.device import hardware, resolve_device
+
+        (self.out / HARDWARE).write_text(hardware(resolve_device(self.device)) + "\n")
         row = self.timed().iloc[-1]
         return {
             "params_millions": float(row["parameters"]) / 1e6,
@@ -65,14 +81,15 @@ class Timing(Measurement):
         from stripe.train.device import resolve_device
 
         # The speed does not depend on the weights, so the seed is of the images alone.
-        shape: Any = {"num_classes": self.num_classes, "image_size": self.image_size}
+        shape: Any = {n: getattr(self, n) for n in ("num_classes", "in_channels", "image_size")}
         networks = {"bare": build(self.backbone, **shape)}
         if self.attention or self.asr:
             gated = build(self.backbone, attention=self.attention, asr=self.asr, **shape)
             networks["gated"] = reparameterize(gated.eval()) if self.asr else gated
         side = self.image_size
         images = torch.randn(
-            (self.batch_size, 3, side, side), generator=torch.Generator().manual_seed(self.seed)
+            (self.batch_size, self.in_channels, side, side),
+            generator=torch.Generator().manual_seed(self.seed),
         )
         device = resolve_device(self.device)
         return compare_speed(networks, images.to(device), rounds=self.rounds, progress=False)
@@ -86,14 +103,13 @@ class Speed(Kind):
         "fps": "images/s on this machine",
         "speed": "share of the bare network's, timed beside it",
     }
+    of_the_machine: ClassVar[Sequence[str]] = ("fps",)
 
     def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
         """Return a timing."""
-        classes, side = SHAPES[cell.dataset]
-        modules = fields_of(cell)
         return [
             Timing(
-                backbone=cell.backbone, **modules, num_classes=classes, image_size=side,
+                backbone=cell.backbone, **fields_of(cell), **shape_of(cell.dataset),
                 batch_size=scale.timed_images, rounds=scale.rounds, seed=seed,
             )
         ]  # fmt: skip
@@ -112,9 +128,8 @@ class Speed(Kind):
     def shown(self, found: Reproduction) -> Axes | None:
         """Draw the speed relative to the bare network's."""
         numbers = found.numbers()
-        if not numbers["n"].any():
+        speed = numbers[numbers["metric"] == "speed"]
+        if not speed["n"].any():
             return None
-        speed = numbers[numbers["metric"] == "speed"].rename(columns={"mean": "last"})
-        ax = plots.reproduction(speed)
-        ax.set_xlabel("speed, as a share of the bare network's")
-        return ax
+        label = "speed, as a share of the bare network's"
+        return plots.reproduction(speed, value="mean", xlabel=label)

@@ -17,14 +17,21 @@ from stripe.experiments.scales import Scale
 from stripe.settings import Settings
 from stripe.style.config import StyleConfig
 
-#: So many are stylised, all that come along; the figures show two each.
 PHOTOGRAPHS = 7
 _NUMBERS = ("ssim", "high_frequency", "spread", "content", "style")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stylised(Measurement):
-    """What a style network makes of photographs, beside instance norm's."""
+    """What a style network makes of photographs, beside instance norm's.
+
+    Parameters
+    ----------
+    photographs
+        How many, all that come along; the figures show two each.
+    """
+
+    photographs: int = PHOTOGRAPHS
 
     def measure(self) -> dict[str, float]:
         """Return the means over photographs of `Comparison.numbers`, and keep the pictures."""
@@ -36,7 +43,7 @@ class Stylised(Measurement):
         shown = opened[-1].config.variant
         found = compare(
             runs,
-            photographs=PHOTOGRAPHS,
+            photographs=self.photographs,
             batch_sizes=(opened[0].config.batch_size,),
             seed=self.seed,
             progress=False,

@@ -1,6 +1,6 @@
 """Accuracy, size and speed together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from stripe import plots
 from stripe.experiments.cells import Cell
 from stripe.experiments.exhibits import Kind
-from stripe.experiments.kinds.speed import SHAPES, Timing
+from stripe.experiments.kinds.speed import Timing, shape_of
 from stripe.experiments.reproduce import Reproduction
 from stripe.experiments.runs import StoredRun, address
 from stripe.experiments.scales import Scale
@@ -33,6 +33,7 @@ class TimedTraining(Timing):
 class Tradeoff(Kind):
     """Figure 3."""
 
+    of_the_machine: ClassVar[Sequence[str]] = ("fps",)
     metrics: ClassVar[Mapping[str, str]] = {
         "top1": "%",
         "params_millions": "millions",
@@ -45,10 +46,9 @@ class Tradeoff(Kind):
         config = scale.config(cell, seed)
         if config is None:
             return []
-        classes, side = SHAPES[cell.dataset]
         timing = TimedTraining(
             of=(address(config),), backbone=config.backbone, attention=config.attention,
-            asr=config.asr, num_classes=classes, image_size=side, batch_size=scale.timed_images,
+            asr=config.asr, **shape_of(config.dataset), batch_size=scale.timed_images,
             rounds=scale.rounds, seed=seed,
         )  # fmt: skip
         return [config, timing]
