@@ -148,7 +148,7 @@ SCALES = {
             "300 where networks are looked into: too short to say anything of the paper",
             seeds=2,
             images=100,
-            rounds=5,
+            rounds=4,
             timed_images=8,
             painting={**_RANDOM, "steps": 150, "size": 64, "width": 8, "features": "random:8"},
             data="fashion-mini",
