@@ -1,6 +1,7 @@
 """Commands that reproduce the paper's tables and figures."""
 
 import json as jsonlib
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from cyclopts import App, Parameter
 
 from stripe.cli.app import Json, app, other_engine, print_json, print_table
 from stripe.errors import StripeError
+from stripe.registry import listed
 
 if TYPE_CHECKING:
     from stripe.experiments.reproduce import Reproduction
@@ -20,7 +22,10 @@ app.command(sweep_app)
 
 Names = Annotated[
     str,
-    Parameter(help='table1 to table9, table13, figure2 and so on; or "all", "tables", "figures".'),
+    Parameter(
+        help="table1 to table9, table13, table14, figure2 to figure5, figure11 to figure29; or "
+        "all, tables, figures."
+    ),
 ]
 
 
@@ -93,13 +98,17 @@ def reproduce(
     of_local = {"workers": workers, "device": None if device == "auto" else device}
     other_engine(of_local if engine == "ray" else of_ray, engine)
     wanted = _reproductions(exhibit, at)
+    folder = out or Path("figures/reproduce") / at.scale
+    for place in (folder,) if report else (at.store, folder):
+        _make(place)
     runs = [run for found in wanted for run in found.needed]
     if not report and any(run.state != "finished" for run in runs):
         try:
             if engine == "ray":
                 from stripe.experiments.ray_engine import sweep_on_ray
 
-                sweep_on_ray(runs, address=address, gpus=gpus_per_run, cpus=cpus_per_run or 1)
+                cpus = 1.0 if cpus_per_run is None else cpus_per_run
+                sweep_on_ray(runs, address=address, gpus=gpus_per_run, cpus=cpus)
             else:
                 from stripe.experiments.sweep import sweep  # which brings torch
 
@@ -107,13 +116,13 @@ def reproduce(
         except (KeyboardInterrupt, SystemExit) as stopped:
             print("\ninterrupted; the same command does what is missing", file=sys.stderr)
             sys.exit(stopped.code if isinstance(stopped, SystemExit) else 130)
-    folder = out or Path("figures/reproduce") / at.scale
     told = [_tell(found, write_report(found, folder), json) for found in wanted]
     if json:
         print_json(told[0] if len(told) == 1 else told)
-    failed = {run.config.out: run for run in runs if run.state == "failed"}
-    for path, run in failed.items():
-        print(f"failed: {path}:\n{indent(run.error, '  ')}", file=sys.stderr)
+    failed = {run.config.out: run.error for run in runs if run.state == "failed"}
+    for error in dict.fromkeys(failed.values()):  # the same is told once
+        paths = [str(path) for path, other in failed.items() if other == error]
+        print(f"failed: {listed(paths, 3)}:\n{indent(error, '  ')}", file=sys.stderr)
     if not report and (left := sum(run.state != "finished" for run in runs)):
         print(f"{left} runs are not finished; the same command tries them again", file=sys.stderr)
         sys.exit(1)
@@ -135,6 +144,21 @@ def status(exhibit: Names = "all", *, at: At = _DEFAULT, json: Json = False) -> 
     print_table(pd.DataFrame(rows), json)
 
 
+def _make(folder: Path) -> None:
+    """Make a folder now, rather than fail after the work."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StripeError(
+            f"{folder} cannot be a folder: {error.strerror}; choose another"
+        ) from error
+
+
+def _whole(short: "re.Match[str]") -> str:
+    """Write the first word of "Fig. 2" as the names have it."""
+    return {"tab": "table", "fig": "figure"}[short[1]]
+
+
 def _counted(runs: list[Any]) -> dict[str, int]:
     states = [run.state for run in runs]
     counts = {s: states.count(s) for s in ("finished", "failed", "begun", "missing")}
@@ -148,6 +172,7 @@ def _reproductions(name: str, at: At) -> "list[Reproduction]":
 
     if at.seeds is not None and at.seeds < 1:
         raise StripeError(f"--seeds must be at least 1, got {at.seeds}")
+    name = re.sub(r"^(tab|fig)(le|ure)?[. ]*", _whole, name.lower())
     groups = {"all": "", "tables": "table", "figures": "figure"}
     names = [n for n in list_exhibits() if n.startswith(groups[name])] if name in groups else [name]
     count = None if at.seeds is None else range(at.seeds)
@@ -160,17 +185,19 @@ def _reproductions(name: str, at: At) -> "list[Reproduction]":
 
 def _tell(found: "Reproduction", files: list[Path], json: bool) -> dict[str, Any] | None:
     """Print an exhibit, or return it as JSON holds it."""
-    from stripe.experiments.report import claim_text, shown
+    from stripe.experiments.report import claim_text, legend, shown
 
     if json:
         tables = {"numbers": found.numbers(), "claims": found.claims()}
         # By way of pandas, which writes what is missing as null.
         rows = {n: jsonlib.loads(t.to_json(orient="records")) for n, t in tables.items()}
-        return {"heading": found.heading, **rows, "files": [str(f) for f in files]}
+        said = {"heading": found.heading, "notes": found.notes, "claim": claim_text(found)}
+        return {**said, **rows, "files": [str(f) for f in files]}
     print(f"\n{found.heading}\n")
     print(shown(found.numbers()).to_string(index=False))
-    print(f"\n{found.notes}\n{claim_text(found)}\n")
+    print(f"\n{legend(found)}\n{found.notes}\n{claim_text(found)}\n")
     if len(found.claims()):
         print(shown(found.claims()).to_string(index=False))
-    print(f"\nwritten  {', '.join(str(file) for file in files)}")
+    written = ", ".join(str(file) for file in files)
+    print(f"\nwritten  {written}" if files else "\nnothing is finished yet, so nothing was written")
     return None

@@ -1,6 +1,7 @@
 """The small data sets that torchvision reads: CIFAR, STL10, Fashion-MNIST."""
 
 import gzip
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def stl10(split: str, root: Path, download: bool) -> ImageSet:
 def fashion_mnist(split: str, root: Path, download: bool) -> ImageSet:
     """Load Fashion-MNIST whole: 60,000 and 10,000 grey images of 28 x 28 in 10 classes."""
     raw = root / "FashionMNIST" / "raw"
-    if not download and not (raw / _FASHION_FILES[0]).exists():
+    if not download and not all((raw / name).exists() for name in _FASHION_FILES):
         _unpack(raw)
     data = _read(
         lambda: datasets.FashionMNIST(str(root), train=split == "train", download=download),
@@ -95,7 +96,7 @@ def _unpack(raw: Path) -> None:
     try:
         raw.mkdir(parents=True, exist_ok=True)
         for archive in archives:
-            draft = raw / f"{archive.stem}.draft"
+            draft = raw / f"{archive.stem}.{os.getpid()}.draft"  # others may unpack as well
             draft.write_bytes(gzip.decompress(archive.read_bytes()))
             draft.replace(raw / archive.stem)
     except (OSError, EOFError) as error:

@@ -111,7 +111,8 @@ def above(cell: Cell, *others: Cell, metric: str = "top1") -> Iterator[Contrast]
 
 def exceeds(cell: Cell, metric: str, bound: float) -> Contrast:
     """Compare a number of a cell with a bound."""
-    return Contrast(f"{metric} of {cell.label} > {bound:g}", {cell: 1.0}, metric, bound)
+    less = f" - {bound:g}" if bound else ""
+    return Contrast(f"{metric} of {cell.label}{less}", {cell: 1.0}, metric, bound)
 
 
 def _apart(cell: Cell, than: Cell) -> str:

@@ -59,6 +59,10 @@ def sweep_on_ray(
     waiting = unfinished(runs, retry=retry)
     if not waiting:
         return
+    if cpus <= 0 or (gpus is not None and gpus < 0):
+        raise StripeError(
+            f"a run takes more than 0 CPUs and no fewer than 0 GPUs, got {cpus}, {gpus}"
+        )
     bar = tqdm(total=len(waiting), desc="sweep", unit=" runs", disable=not progress)
     with bar, _connected(address) as ray:
         has = ray.cluster_resources()

@@ -23,8 +23,10 @@ def write_report(found: Reproduction, out: Path) -> list[Path]:
     Returns
     -------
     list[Path]
-        The files. The JSON says what made the others; without a finished run there is no picture.
+        The files. The JSON says what made the others. Without a finished run there are none.
     """
+    if not found.finished_cells():
+        return []
     out.mkdir(parents=True, exist_ok=True)
     name, numbers, claims = found.exhibit.name, found.numbers(), found.claims()
     notes = f"{found.notes}\n\n" if found.notes else ""
@@ -32,8 +34,8 @@ def write_report(found: Reproduction, out: Path) -> list[Path]:
     numbers.to_csv(files[0], index=False)
     claims.to_csv(files[1], index=False)
     files[2].write_text(
-        f"{found.heading}.\n\n{_markdown(shown(numbers))}\n\n{notes}{claim_text(found)}\n\n"
-        f"{_markdown(shown(claims))}\n"
+        f"{found.heading}.\n\n{_markdown(shown(numbers))}\n\n{legend(found)}\n\n{notes}"
+        f"{claim_text(found)}\n\n{_markdown(shown(claims))}\n"
     )
     files[3].write_text(shown(numbers).to_latex(index=False, caption=found.heading, escape=True))
     with paper_style():
@@ -63,11 +65,20 @@ def claim_text(found: Reproduction) -> str:
     holds = claims["holds"].value_counts()
     counted = ", ".join(f"{count} {verdict}" for verdict, count in holds.items())
     printed = len(found.exhibit.contrasts)
-    tested = f"{len(claims)} contrasts" if len(claims) == printed else f"{len(claims)} of {printed}"
+    tested = f"{len(claims)} contrasts"
+    if len(claims) < printed:
+        tested += f", the paper's other {printed - len(claims)} having no runs of their own here"
+    believed = "" if found.scale.conclusive else " At this scale no verdict means anything."
     return (
-        f"Claim: {found.exhibit.claim} {tested}: {counted} (paired over seeds, 95 % interval; "
-        "accuracies in percentage points)."
+        f"Claim: {found.exhibit.claim} {tested}: {counted} (paired over seeds, each at 95 %, "
+        f"without correction for their number; accuracies in percentage points).{believed}"
     )
+
+
+def legend(found: Reproduction) -> str:
+    """Say what the numbers are."""
+    metrics = [f"{metric}: {words}." for metric, words in found.exhibit.kind.metrics.items()]
+    return " ".join([*metrics, "std: over seeds, of n - 1."])
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:

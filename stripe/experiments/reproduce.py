@@ -123,7 +123,7 @@ class Reproduction:
             contrast; metric; paper, where it gives the numbers; mean, low and high: the paired
             difference over seeds and its 95 % interval by Student's t, accuracies in percentage
             points; n, seeds; holds: "yes" where the interval is above zero, "no" where it is below,
-            else "undecided", and "missing" below two seeds.
+            else "undecided"; "one seed" where that is all, "missing" where there is none.
         """
         rows = []
         for contrast in self.exhibit.contrasts:
@@ -196,7 +196,8 @@ def _interval(values: Sequence[float]) -> dict[str, object]:
     n = len(values)
     mean = float(np.mean(values)) if n else np.nan
     if n < 2:
-        return {"mean": mean, "low": np.nan, "high": np.nan, "n": n, "holds": "missing"}
+        holds = "one seed" if n else "missing"
+        return {"mean": mean, "low": np.nan, "high": np.nan, "n": n, "holds": holds}
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
     low, high = mean - half, mean + half
     holds = "yes" if low > 0 else "no" if high < 0 else "undecided"

@@ -53,7 +53,12 @@ class StoredRun:
     @property
     def history(self) -> pd.DataFrame:
         """The log of a finished training."""
-        return pd.read_parquet(self.config.out / "history.parquet")
+        file = self.config.out / "history.parquet"
+        try:
+            return pd.read_parquet(file)
+        except (OSError, ValueError) as error:  # those of Arrow are among them
+            reason = str(error).partition("\n")[0]
+            raise StripeError(f"{file} is damaged: {reason}; remove its folder") from error
 
     @cached_property
     def scores(self) -> dict[str, dict[str, float]]:

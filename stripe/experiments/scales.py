@@ -29,6 +29,8 @@ class Scale:
         How often networks are timed, and the batch.
     painting
         Fields of `StyleConfig` for style transfer.
+    conclusive
+        Whether trainings are long enough for a claim to be tested.
     data
         The data set that stands in for the paper's; by default none does.
     networks
@@ -46,6 +48,7 @@ class Scale:
     rounds: int
     timed_images: int
     painting: Mapping[str, Any]
+    conclusive: bool = True
     data: str | None = None
     networks: Mapping[str, str] | None = None
     fields: Mapping[str, Any] | None = None
@@ -151,6 +154,7 @@ SCALES = {
             rounds=4,
             timed_images=8,
             painting={**_RANDOM, "steps": 150, "size": 64, "width": 8, "features": "random:8"},
+            conclusive=False,
             data="fashion-mini",
             networks=_TINY,
             fields={**_SHORT, "epochs": 1, "batch_size": 50, "limit": 1000, "padding": 2},
@@ -164,6 +168,7 @@ SCALES = {
             rounds=1,
             timed_images=2,
             painting={**_RANDOM, "steps": 2, "size": 32, "width": 4, "features": "random:4"},
+            conclusive=False,
             data="fashion-mini",
             networks={"resnet164": "resnet11", "resnet83": "resnet11", "repvgg_a0": "repvgg_a0",
                       "resnet34": "resnet34", "resnet50": "resnet34",

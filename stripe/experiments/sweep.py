@@ -18,6 +18,7 @@ from stripe.errors import StripeError
 from stripe.experiments.measurement import Measurement
 from stripe.experiments.runs import StoredRun
 from stripe.experiments.worker import Worker
+from stripe.train.device import resolve_device
 
 
 def sweep(
@@ -50,8 +51,9 @@ def sweep(
     Raises
     ------
     StripeError
-        If there are fewer workers than one.
+        If there are fewer workers than one, or there is no such device.
     """
+    resolve_device(device)  # rather now than in every run
     gpus = torch.cuda.device_count() if device in ("auto", "cuda") else 0
     if workers is not None and workers < 1:
         raise StripeError(f"workers must be at least 1, got {workers}")

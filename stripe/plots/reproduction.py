@@ -55,7 +55,13 @@ def reproduction(
     ax.scatter(
         data["paper"], rows, marker="D", s=14, facecolor="none", edgecolor=papers, label="paper"
     )
-    bars = {"fmt": "o", "markersize": 3, "elinewidth": 0.8, "color": ours, "label": "ours"}
+    bars = {
+        "fmt": "o",
+        "markersize": 3,
+        "elinewidth": 0.8,
+        "color": ours,
+        "label": "ours, \u00b1 std over seeds",
+    }
     ax.errorbar(data[value], rows, xerr=data["std"].fillna(0), **{**bars, **kwargs})
     ax.set_yticks(rows, names)
     for row, group in zip(rows, groups, strict=True):
@@ -76,5 +82,8 @@ def _named(data: pd.DataFrame) -> tuple[list[str], list[str]]:
     fastest = max(told, key=lambda word: changes[word])
     slow = [word for word in told if word != fastest]
     groups = [" ".join(filter(None, map(str, row))) for row in data[slow].itertuples(index=False)]
+    if all(a != b for a, b in pairwise(groups)):  # one row each: nothing stands together
+        joined = data[told].itertuples(index=False)
+        return [" ".join(filter(None, map(str, row))) for row in joined], [""] * len(data)
     begins = [g if i == 0 or g != groups[i - 1] else "" for i, g in enumerate(groups)]
     return [str(name) or "-" for name in data[fastest]], begins

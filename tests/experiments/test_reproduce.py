@@ -134,7 +134,8 @@ def test_the_interval_is_students() -> None:
     assert found["holds"] == "undecided"
     assert _interval([1.0, 1.1, 1.2])["holds"] == "yes"
     assert _interval([-1.0, -1.1, -1.2])["holds"] == "no"
-    assert _interval([1.0])["holds"] == "missing"
+    assert _interval([1.0])["holds"] == "one seed"
+    assert _interval([])["holds"] == "missing"
 
 
 @pytest.fixture
@@ -188,6 +189,8 @@ def test_the_command_writes_a_report(
     code, said = run(*command, "--report")
     assert code == 0
     assert "missing" in said
+    assert "nothing is finished yet, so nothing was written" in said
+    assert not list((tmp_path / "out").iterdir())
     code, said = run(*command, "--seeds=1", "--workers=1")
     assert code == 0, said
     assert "scale test: two steps of training" in said
@@ -207,7 +210,8 @@ def test_the_command_writes_a_report(
     told = json.loads(said)
     assert told["numbers"][0]["n"] == 1
     assert told["numbers"][0]["std"] is None
-    assert told["claims"][0]["holds"] == "missing"
+    assert told["claims"][0]["holds"] == "one seed"
+    assert "no verdict means anything" in told["claim"]
     code, said = run("sweep", "status", "table9", "--scale=test", "--store", tmp_path / "s",
                      "--seeds=1", "--json")  # fmt: skip
     assert '"finished":3' in said
@@ -283,3 +287,32 @@ def test_options_of_the_other_engine(run: Callable[..., tuple[int, str]]) -> Non
         assert code == 1
         assert "means nothing to the engine" in said
         assert options[-1].partition("=")[0] in said
+
+
+def test_what_a_careless_user_types(
+    tmp_path: Path, run: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("Table 9", "tab9", "TABLE9", "Fig. 11", "figure 11", "fig11"):
+        code, said = run("sweep", "status", name, "--scale=test")
+        assert code == 0, said
+    (tmp_path / "file").touch()
+    for option in ("--store", "--out"):
+        code, said = run("reproduce", "table9", "--scale=test", option, tmp_path / "file")
+        assert code == 1
+        assert "cannot be a folder" in said
+    code, said = run("reproduce", "table9", "--scale=test", "--device=cuda:7")
+    assert code == 1
+    assert "was asked for and there are" in said
+    code, said = run("reproduce", "table9", "--scale=test", "--engine=ray", "--gpus-per-run=-1")
+    assert code == 1
+    assert "no fewer than 0 GPUs" in said
+
+
+def test_a_damaged_training_is_named(small: Reproduction) -> None:
+    run = runs_of(small)[0]
+    run.config.out.mkdir(parents=True)
+    (run.config.out / "model.safetensors").touch()
+    (run.config.out / "history.parquet").write_bytes(b"nothing")
+    with pytest.raises(StripeError, match=r"history.parquet is damaged: .*; remove its folder"):
+        small.numbers()

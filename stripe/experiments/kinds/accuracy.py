@@ -16,7 +16,11 @@ from stripe.settings import Settings
 class Accuracy(Kind):
     """Tables 2 to 9, 13 and 14."""
 
-    metrics: ClassVar[Mapping[str, str]] = {"top1": "%", "top5": "%"}
+    metrics: ClassVar[Mapping[str, str]] = {
+        "top1": "test accuracy in percent, after the last epoch, the best of all, and the mean of "
+        "the last ten",
+        "top5": "the same, of the label among the five highest scores",
+    }
     columns: ClassVar[Sequence[str]] = ("last", "best", "last_ten")
 
     def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
