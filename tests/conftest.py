@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jaxtyping
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -55,6 +56,13 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
         return code, said.out + said.err
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def no_figure_left() -> Iterator[None]:
+    """Close every figure that a test drew, so that another can tell what a command leaves open."""
+    yield
+    plt.close("all")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from matplotlib import pyplot as plt
 from matplotlib.lines import Line2D
 
 import stripe
@@ -37,7 +36,6 @@ def test_mean_cam_shows_the_map_over_the_image() -> None:
     alone = plots.mean_cam(CAM, image=False, centre=False, vmin=0)
     assert len(alone.get_images()) == 1
     assert not alone.patches
-    plt.close("all")
 
 
 @pytest.fixture
@@ -78,7 +76,6 @@ def test_spatial_attention_has_a_row_per_image_and_a_column_per_block(
     ]
     one = plots.spatial_attention(spatial, gates=[name], images=99)
     assert len(one.child_axes) == 5
-    plt.close("all")
 
 
 def test_spatial_attention_needs_maps(tmp_path: Path) -> None:
@@ -103,7 +100,6 @@ def test_gate_spread_boxes_hold_the_quantiles(spatial: stripe.Recording) -> None
     assert ax.get_xlabel() == "gate, in forward order"
     many = pd.concat([moments.assign(gate=f"g{number}") for number in range(300)])
     assert len(plots.gate_spread(many).get_xticks()) <= 12
-    plt.close("all")
 
 
 def test_noise_bound_draws_bound_and_growth_of_each_network() -> None:
@@ -119,7 +115,6 @@ def test_noise_bound_draws_bound_and_growth_of_each_network() -> None:
     assert heights(ax.lines[3]) == [0.75, 1]
     assert ax.get_yscale() == "log"
     assert len(plots.noise_bound(table).lines) == 2
-    plt.close("all")
 
 
 def test_freezing_draws_agreement_and_accuracy() -> None:
@@ -130,4 +125,3 @@ def test_freezing_draws_agreement_and_accuracy() -> None:
     assert heights(accuracy) == [80, 80, 80]
     assert heights(threshold)[0] == 95
     assert len(plots.freezing(table.assign(accuracy=float("nan"))).lines) == 1
-    plt.close("all")

@@ -1,6 +1,6 @@
 """What the artists hold, not their pixels."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,6 @@ from stripe import plots
 from stripe.errors import RecordingError, UnknownNameError
 from stripe.recording import Recording, open_recording
 from stripe.stats import epoch_difference
-
-
-@pytest.fixture(autouse=True)
-def closed_figures() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 @pytest.fixture

@@ -1,25 +1,17 @@
 """Plots of tables: what the artists hold."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 
 from stripe import plots
 from stripe.errors import RecordingError, StripeError
 from stripe.recording import Recording, open_recording
-
-
-@pytest.fixture(autouse=True)
-def closed_figures() -> Iterator[None]:
-    yield
-    plt.close("all")
-
 
 NETWORKS = pd.DataFrame({
     "network": ["bare", "se", "asr(se) folded", "asr(SRM)"],
