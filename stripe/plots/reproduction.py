@@ -50,7 +50,7 @@ def reproduction(
     data = with_columns(data, [*_WORDS, value, "std", "paper"], names=_WORDS)
     names, groups = _named(data)
     rows = np.arange(len(data)) + _GAP * np.cumsum([bool(group) for group in groups])
-    ax = axes_or_new(ax, height=0.75 + _ROW * (rows[-1] if len(rows) else 0))
+    ax = axes_or_new(ax, height=1.0 + _ROW * (rows[-1] if len(rows) else 0))
     ours, papers = sns.color_palette("colorblind", 2)
     ax.scatter(
         data["paper"], rows, marker="D", s=14, facecolor="none", edgecolor=papers, label="paper"
