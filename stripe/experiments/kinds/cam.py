@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from stripe import plots
 from stripe.experiments.cells import Cell
 from stripe.experiments.exhibits import Kind
-from stripe.experiments.measurement import Measurement
+from stripe.experiments.kinds.look import Look
 from stripe.experiments.reproduce import Reproduction
 from stripe.experiments.runs import address
 from stripe.experiments.scales import Scale
@@ -23,27 +23,16 @@ _FILE = "cam.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cam(Measurement):
-    """The mean Grad-CAM map of a network's last stage.
-
-    Parameters
-    ----------
-    images
-        How many test images, the first, and of class folders evenly.
-    """
-
-    images: int = 500
+class Cam(Look):
+    """The mean Grad-CAM map of a network's last stage."""
 
     def measure(self) -> dict[str, float]:
         """Return the share of the map's mass in the central quarter, and keep the map."""
-        from stripe.experiments.trained import open_trained
         from stripe.gradcam import mean_cam
 
-        model, loaders = open_trained(
-            self.runs[0], device=self.device, data_root=self.data_root, limit=self.images
-        )
+        model, images = self.opened()
         stages = [name for name, _ in model.named_children() if name.startswith("layer")]
-        cam = mean_cam(model, loaders.test, stages[-1], progress=False)
+        cam = mean_cam(model, images, stages[-1], progress=False)
         cam.save(self.out / _FILE)
         return {"central_share": cam.central_share}
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from stripe import plots
 from stripe.experiments.cells import Cell
 from stripe.experiments.exhibits import Kind
-from stripe.experiments.measurement import Measurement
+from stripe.experiments.kinds.look import Look
 from stripe.experiments.reproduce import Reproduction
 from stripe.experiments.runs import address
 from stripe.experiments.scales import Scale
@@ -19,26 +19,15 @@ from stripe.stats import spatial_index, stripe_index
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spatial(Measurement):
-    """A recording with the spatial maps of a trained network, and their stripe index.
-
-    Parameters
-    ----------
-    images
-        How many test images, the first, and of class folders evenly.
-    """
-
-    images: int = 500
+class Spatial(Look):
+    """A recording with the spatial maps of a trained network, and their stripe index."""
 
     def measure(self) -> dict[str, float]:
         """Return the mean stripe index of spatial maps and of channel gates, and keep both."""
-        from stripe.experiments.trained import open_trained
         from stripe.hooks import record
 
-        model, loaders = open_trained(
-            self.runs[0], device=self.device, data_root=self.data_root, limit=self.images
-        )
-        record(model, loaders.test, self.out / "recording", spatial=True, progress=False)
+        model, images = self.opened()
+        record(model, images, self.out / "recording", spatial=True, progress=False)
         recording = open_recording(self.out / "recording")
         maps = float(spatial_index(recording)["eta2"].mean())
         gates = float(stripe_index(recording)["eta2"].mean())

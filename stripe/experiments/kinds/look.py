@@ -1,0 +1,33 @@
+"""What is measured of the network that a finished training left, with some of its test images."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stripe.experiments.measurement import Measurement
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from stripe.train.loaders import Loader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look(Measurement):
+    """Settings of such a measurement.
+
+    Parameters
+    ----------
+    images
+        How many test images, the first, and of class folders evenly.
+    """
+
+    images: int = 500
+
+    def opened(self) -> "tuple[nn.Module, Loader]":
+        """Return the network, ready to evaluate, and the test images."""
+        from stripe.experiments.trained import open_trained  # which brings torch
+
+        model, loaders = open_trained(
+            self.runs[0], device=self.device, data_root=self.data_root, limit=self.images
+        )
+        return model, loaders.test
