@@ -142,3 +142,22 @@ def test_damaged_data_is_refused(
     with pytest.raises(DataError, match="missing or damaged"):
         load_dataset("fashion_mnist", "train", root=fashion)
     shutil.rmtree(fashion)
+
+
+def test_what_another_process_has_begun_to_unpack_is_finished(
+    fashion: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first file is there, and a draft of the second, as a process beside leaves them."""
+    debian, root = tmp_path / "debian", tmp_path / "data"
+    debian.mkdir()
+    for file in (fashion / "FashionMNIST" / "raw").iterdir():
+        (debian / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+    monkeypatch.setattr(torchvision_sets, "DEBIAN_FASHION", debian)
+    raw = root / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    first = "train-images-idx3-ubyte"
+    (raw / first).write_bytes(gzip.decompress((debian / f"{first}.gz").read_bytes()))
+    draft = raw / "train-labels-idx1-ubyte.1.draft"
+    draft.write_bytes(b"half")
+    assert len(load_dataset("fashion_mnist", "train", root=root)) == 160
+    assert draft.read_bytes() == b"half"
