@@ -21,12 +21,15 @@ class Settings:
     """What frozen dataclasses of settings share.
 
     A subclass names its fields' ranges in `LEAST` and `MOST`, and in `INCIDENTAL` those that say
-    where and how a run happens and do not change what comes out of it.
+    where and how a run happens and do not change what comes out of it. `BEFORE` names the fields
+    that were added later, with the value that runs had before the field existed: the `config.json`
+    of such a run is read with that value, and it does not appear in the run's address.
     """
 
     LEAST: ClassVar[Mapping[str, float]] = {}
     MOST: ClassVar[Mapping[str, float]] = {}
     INCIDENTAL: ClassVar[tuple[str, ...]] = ()
+    BEFORE: ClassVar[Mapping[str, Any]] = {}
 
     seed: int
     out: Path
@@ -86,10 +89,25 @@ class Settings:
                 f"{', '.join(sorted(unknown))} as well"
             )
         given = {name: value for name, value in values.items() if name in known}
+        if "versions" in values:  # written by a run, perhaps by one that had fewer fields
+            given = {**cls.BEFORE, **given}
         for name, value in given.items():
             if isinstance(value, list) and get_origin(known[name]) is tuple:
                 given[name] = tuple(value)
         return cls(**{**given, **cls._paths(given)})
+
+    def identity(self) -> dict[str, Any]:
+        """Return the fields that decide what comes out of a run, as JSON holds them.
+
+        A field of `BEFORE` that has the value from before it existed is left out, so that a new
+        field does not change the identity of the runs that were made without it.
+        """
+        return {
+            name: value
+            for name, value in self.to_json().items()
+            if name not in self.INCIDENTAL
+            and not (name in self.BEFORE and self.BEFORE[name] == value)
+        }
 
     @classmethod
     def _paths(cls, values: Mapping[str, Any]) -> dict[str, Path]:

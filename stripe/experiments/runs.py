@@ -101,7 +101,7 @@ def stored(config: Settings, store: Path, data_root: Path = TrainConfig.data_roo
 
 def address(config: Settings) -> str:
     """Return the name of a run's directory: what it is in a word, and a hash of what decides it."""
-    decides = {n: v for n, v in config.to_json().items() if n not in config.INCIDENTAL}
-    digest = sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+    decides = json.dumps(config.identity(), sort_keys=True)
+    digest = sha256(decides.encode()).hexdigest()[:16]
     word = getattr(config, "backbone", None) or type(config).__name__.lower()
     return f"{word}-{digest}"

@@ -20,7 +20,7 @@ def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimiz
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if config.optimizer == "adamw":
         return torch.optim.AdamW(parameters, **shared)  # type: ignore[arg-type]
-    momentum = {"momentum": config.momentum, "nesterov": config.momentum > 0}
+    momentum = {"momentum": config.momentum, "nesterov": config.nesterov}
     return torch.optim.SGD(parameters, **shared, **momentum)  # type: ignore[arg-type]
 
 

@@ -1,0 +1,139 @@
+"""Measure when the noise of Table 8 has to be there for the paper's pattern to appear.
+
+    python -m benchmarks.noise_protocol
+    python -m benchmarks.noise_protocol --report    # no training: the table of what is finished
+
+Bare and ASR(SE) networks are trained with plain momentum on fashion-mini, under noise in training,
+in training and evaluation, or in evaluation alone (a clean training, disturbed when it is tested).
+Finished trainings stay in the store, so an interrupted measurement continues where it stopped.
+The lengths are those of the demo (ResNet20) and of the time at hand (ResNet164); they were chosen
+before any result was seen.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from benchmarks.common import save
+from stripe.experiments.demo import demo_config
+from stripe.experiments.runs import StoredRun, stored
+from stripe.experiments.sweep import sweep
+from stripe.experiments.trained import open_trained
+from stripe.robustness import attack
+from stripe.settings import Settings
+from stripe.train import TrainConfig
+
+RESULT = Path(__file__).parent / "results" / "noise_protocol.json"
+ASR = {"bare": None, "ASR(SE)": "se"}
+#: For each network its epochs, its noises, when they are there, and the number of seeds.
+GRID: dict[str, tuple[int, tuple[str, ...], tuple[str, ...], int]] = {
+    "resnet20": (7, ("constant:0.8,0.8", "random:0.3,0.3"), ("train", "both", "eval"), 5),
+    "resnet164": (4, ("constant:0.8,0.8", "constant:0.5,0.2"), ("both",), 3),
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A network under a noise that is there in training, in evaluation, in both or never."""
+
+    backbone: str
+    network: str
+    noise: str
+    when: str
+    seed: int
+
+    @property
+    def config(self) -> TrainConfig:
+        """The training; a noise that is there in evaluation alone leaves it clean."""
+        epochs = GRID[self.backbone][0]
+        base = demo_config(out=Path(), seed=self.seed, device="cpu", epochs=epochs)
+        clean = self.when in ("never", "eval")
+        return replace(
+            base,
+            backbone=self.backbone,
+            attention=None,
+            asr=ASR[self.network],
+            record=False,
+            noise=None if clean else f"{self.noise},when={self.when}",
+        )
+
+
+def trials() -> Iterator[Trial]:
+    """Yield all trials, seed by seed, so that an interrupted measurement is balanced."""
+    for backbone, (_, noises, times, seeds) in GRID.items():
+        for seed, network in product(range(seeds), ASR):
+            yield Trial(backbone, network, "none", "never", seed)
+            for noise, when in product(noises, times):
+                yield Trial(backbone, network, noise, when, seed)
+
+
+def run_of(trial: Trial, store: Path) -> StoredRun:
+    """Return the training of a trial in the store."""
+    return stored(trial.config, store)
+
+
+def row(trial: Trial, store: Path) -> dict[str, Any]:
+    """Return the numbers of a finished trial: test accuracy in percent, after the last epoch."""
+    run = run_of(trial, store)
+    result: dict[str, Any] = {**vars(trial), "last": run.scores["top1"]["last"]}
+    if trial.when == "eval":
+        result["last"] = 100 * _disturbed(run.config, trial)
+    else:
+        result["best"] = run.scores["top1"]["best"]
+    return result
+
+
+def _disturbed(config: Settings, trial: Trial) -> float:
+    model, loaders = open_trained(config.out, device="cpu")
+    with torch.autocast("cpu", torch.bfloat16):
+        table = attack(
+            model, loaders.test, [f"{trial.noise},when=eval"], seeds=[trial.seed], progress=False
+        )
+    return float(table["accuracy"].iloc[-1])
+
+
+def summary(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return mean, standard deviation and n over seeds of each kind of trial."""
+    by = ["backbone", "noise", "when", "network"]
+    last = pd.DataFrame(rows).groupby(by, sort=False)["last"]
+    return last.agg(["mean", "std", "count"]).round(2)
+
+
+def main() -> None:
+    """Train what is missing, and write and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--store", type=Path, default=Path("runs/noise-protocol"))
+    parser.add_argument("--backbone", choices=GRID, action="append", help="default: all")
+    parser.add_argument("--workers", type=int, default=None, help="default: one per core")
+    parser.add_argument("--report", action="store_true", help="train nothing")
+    arguments = parser.parse_args()
+    chosen = [t for t in trials() if t.backbone in (arguments.backbone or GRID)]
+    if not arguments.report:
+        runs = [run_of(trial, arguments.store) for trial in chosen]
+        sweep(runs, workers=arguments.workers, device="cpu")
+    # Noise in evaluation is measured once: what the last report holds is not measured again.
+    known = json.loads(RESULT.read_text())["trials"] if RESULT.exists() else []
+    measured = {Trial(*(r[name] for name in Trial.__annotations__)): r for r in known}
+    finished = [t for t in trials() if run_of(t, arguments.store).state == "finished"]
+    measured |= {t: row(t, arguments.store) for t in finished if t not in measured}
+    rows = [measured[trial] for trial in trials() if trial in measured]
+    save(
+        "noise_protocol",
+        {
+            "epochs": {backbone: grid[0] for backbone, grid in GRID.items()},
+            "missing": len(list(trials())) - len(rows),
+            "trials": rows,
+        },
+    )
+    print(summary(rows).to_string())
+
+
+if __name__ == "__main__":
+    main()

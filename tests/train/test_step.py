@@ -1,0 +1,40 @@
+"""The steps of the optimizers, worked out by hand."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from stripe import StripeError
+from stripe.train import TrainConfig, list_recipes, recipe
+from stripe.train.step import make_optimizer
+
+SGD = TrainConfig(lr=0.1, momentum=0.9, weight_decay=0.0)
+
+
+def two_steps(config: TrainConfig) -> float:
+    """Return a weight that begins at 0 after two steps along a gradient of 1."""
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(layer.weight)
+    optimizer = make_optimizer(config, layer)
+    for _ in range(2):
+        layer.weight.grad = torch.ones_like(layer.weight)
+        optimizer.step()
+    return layer.weight.item()
+
+
+def test_momentum_is_plain_unless_nesterov_is_asked_for() -> None:
+    # The velocity is 1, then 1.9; Nesterov looks ahead and steps along 1.9, then 2.71.
+    assert two_steps(SGD) == pytest.approx(-0.1 * (1 + 1.9))
+    assert two_steps(replace(SGD, nesterov=True)) == pytest.approx(-0.1 * (1.9 + 2.71))
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_the_recipes_have_plain_momentum(name: str) -> None:
+    assert not recipe(name).nesterov
+
+
+def test_nesterov_without_momentum_is_refused() -> None:
+    with pytest.raises(StripeError, match="nesterov needs a momentum"):
+        TrainConfig(nesterov=True, momentum=0.0)
