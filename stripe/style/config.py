@@ -49,7 +49,8 @@ class StyleConfig(Settings):
     sample_every
         Steps between two lines of the log, each with a checkpoint and pictures in `out/samples`.
     precision
-        "bf16" runs the networks under autocast; "fp32" does not.
+        "bf16" runs the networks under autocast; "fp32" does not. "auto" is "bf16" where the device
+        computes in it natively, else "fp32"; the run's config.json says which it was.
     seed
         Of the weights, the order of photographs and the crops: equal for all variants.
     device
@@ -93,7 +94,7 @@ class StyleConfig(Settings):
     style_weight: float = 5.0
     variation_weight: float = 1.0
     sample_every: int = 100
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
     seed: int = 0
     device: str = "auto"
     workers: int = 2

@@ -31,6 +31,7 @@ from stripe.train.checkpoint import (
 )
 from stripe.train.device import resolve_device
 from stripe.train.log import read_history, write_history
+from stripe.train.precision import with_precision
 from stripe.train.run import WEIGHTS, open_run, read_config
 from stripe.train.stop import leave, stoppable
 
@@ -88,6 +89,7 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
         the weights of the features cannot be had.
     """
     device = resolve_device(config.device)
+    config = with_precision(config, device, resume=resume)
     photographs = Photographs(config.content)
     painting = read_painting(config.style, config.size).to(device)
     features = load_features(config.features, seed=config.seed)

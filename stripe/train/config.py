@@ -68,7 +68,8 @@ class TrainConfig(Settings):
         Pixels around an image within which its random crop moves; not for images from folders,
         whose crops are random in size too.
     precision
-        "bf16" runs the network under autocast; "fp32" does not.
+        "bf16" runs the network under autocast; "fp32" does not. "auto" is "bf16" where the device
+        computes in it natively, else "fp32"; the run's config.json says which it was.
     compile
         Run the network through torch.compile; on a GPU with CUDA graphs.
     sync_bn
@@ -145,7 +146,7 @@ class TrainConfig(Settings):
     warmup: float = 0.05
     label_smoothing: float = 0.0
     padding: int = 4
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
     compile: bool = False
     sync_bn: bool = False
     noise: str | None = None

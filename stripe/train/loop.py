@@ -29,6 +29,7 @@ from stripe.train.checkpoint import (
 from stripe.train.config import TrainConfig
 from stripe.train.loaders import Loaders, open_loaders
 from stripe.train.log import read_history, tensorboard, write_history
+from stripe.train.precision import with_precision
 from stripe.train.processes import Processes, joined
 from stripe.train.run import WEIGHTS, open_run
 from stripe.train.schedule import learning_rate
@@ -125,6 +126,7 @@ def train(
                 f"record_images must be at least the number of processes, {processes.count}, got "
                 f"{config.record_images}"
             )
+        config = with_precision(config, processes.device, resume=resume)
         with processes.first_alone():
             loaders = open_loaders(config, processes)
         if model is None:

@@ -11,7 +11,7 @@ from stripe.style.config import StyleConfig
 from stripe.train import TrainConfig
 
 #: Made before there was a field `nesterov`, when every run had Nesterov's momentum.
-OLD = TrainConfig(nesterov=True)
+OLD = TrainConfig(nesterov=True, precision="bf16")
 NEW = TrainConfig(psi="normal:0.3,fixed", schedule="cosine")
 CIFAR = replace(OLD, dataset="cifar100", epochs=164, warmup=0.0, decay_at=(81 / 164, 122 / 164))
 PINNED: list[tuple[str, Settings]] = [
@@ -19,12 +19,15 @@ PINNED: list[tuple[str, Settings]] = [
     ("resnet20-7cd55d1111dc660e", replace(OLD, asr="se", noise="random:0.3,0.3", seed=4)),
     ("resnet164-5df157b6888f3639", replace(CIFAR, backbone="resnet164")),
     ("resnet164-dc500bbd7a217bf8", replace(CIFAR, backbone="resnet164", asr="se", copies=2)),
-    ("styleconfig-bc7897d3bc3d59c8", StyleConfig(variant="bn+asr", seed=3, steps=10)),
-    ("resnet20-25e97ee7787adb72", NEW),
-    ("resnet20-a4ead87fc127f7a1", replace(NEW, asr="se", noise="random:0.3,0.3,when=train")),
+    (
+        "styleconfig-bc7897d3bc3d59c8",
+        StyleConfig(variant="bn+asr", seed=3, steps=10, precision="bf16"),
+    ),
+    ("resnet20-36029a4570bb716a", NEW),
+    ("resnet20-9ed2be223e99a562", replace(NEW, asr="se", noise="random:0.3,0.3,when=train")),
     ("resnet164-cb4fa025813fbde1", replace(CIFAR, backbone="resnet164", nesterov=False)),
-    ("resnet83-11ba3b32d9bbf87f", replace(NEW, backbone="resnet83", attention="ie")),
-    ("vgg19-599ed946ae9cb277", replace(NEW, backbone="vgg19", asr="spa", limit=100)),
+    ("resnet83-e035352795e6e34a", replace(NEW, backbone="resnet83", attention="ie")),
+    ("vgg19-3179aa0f3d442aa1", replace(NEW, backbone="vgg19", asr="spa", limit=100)),
 ]
 
 

@@ -124,7 +124,7 @@ def test_errors_say_what_to_do(config: TrainConfig) -> None:
         ("epochs", 0, "epochs must be at least 1, got 0"),
         ("seed", -1, "seed must be at least 0, got -1"),
         ("schedule", "cosin", "schedule is one of steps, cosine, got 'cosin'"),
-        ("precision", "fp16", "precision is one of bf16, fp32, got 'fp16'"),
+        ("precision", "fp16", "precision is one of auto, bf16, fp32, got 'fp16'"),
     ],
 )
 @pytest.mark.usefixtures("as_a_user")

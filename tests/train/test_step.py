@@ -1,6 +1,8 @@
 """The steps of the optimizers, worked out by hand."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +10,8 @@ from torch import nn
 
 from stripe import StripeError
 from stripe.train import TrainConfig, list_recipes, recipe
+from stripe.train.precision import native_precision, with_precision
+from stripe.train.run import open_run
 from stripe.train.step import make_optimizer
 
 SGD = TrainConfig(lr=0.1, momentum=0.9, weight_decay=0.0)
@@ -38,3 +42,21 @@ def test_the_recipes_have_plain_momentum(name: str) -> None:
 def test_nesterov_without_momentum_is_refused() -> None:
     with pytest.raises(StripeError, match="nesterov needs a momentum"):
         TrainConfig(nesterov=True, momentum=0.0)
+
+
+def test_auto_is_what_the_device_computes_natively(tmp_path: Path) -> None:
+    cpu, config = torch.device("cpu"), replace(SGD, out=tmp_path)
+    native = native_precision(cpu)
+    assert with_precision(config, cpu, resume=False).precision == native
+    fixed = replace(config, precision="bf16")
+    assert with_precision(fixed, cpu, resume=False) == fixed
+
+
+def test_a_resumed_run_keeps_its_precision(tmp_path: Path) -> None:
+    cpu = torch.device("cpu")
+    other: Any = {"bf16": "fp32", "fp32": "bf16"}[native_precision(cpu)]
+    begun = TrainConfig(out=tmp_path / "run", precision=other)  # begun on another kind of machine
+    open_run(begun, resume=False)
+    resumed = with_precision(replace(begun, precision="auto"), cpu, resume=True)
+    assert resumed == begun
+    open_run(resumed, resume=True)
