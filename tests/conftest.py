@@ -1,5 +1,6 @@
 """Models, data and recordings that many tests share."""
 
+import os
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +20,8 @@ from stripe.recording import Gate, Header, RecordingWriter
 from stripe.recording.schema import gate_column, input_column
 
 mpl.use("Agg")
-torch.set_num_threads(2)
+# Two threads of one process wait for each other where the machine is busy with something else.
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
 #: Gates by epoch and name, shape (images, channels).
 Values = dict[int, dict[str, np.ndarray]]
