@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
 
 from stripe.attention.pool import global_average
-from stripe.backbones.acnet import ACBasicBlock
+from stripe.backbones.acnet import ACBasicBlock, ACBlock
 from stripe.backbones.registry import BACKBONES
 from stripe.errors import ModelError
 
@@ -37,8 +37,7 @@ class CifarResNet(nn.Module):
 
     def __init__(self, block: Any, blocks: int, *, num_classes: int, in_channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, WIDTHS[0], kernel_size=3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(WIDTHS[0])
+        self.conv1, self.bn1 = _stem(block, in_channels)
         self.relu = nn.ReLU(inplace=True)
         self.layer1 = _stage(block, WIDTHS[0], WIDTHS[0], blocks, stride=1)
         self.layer2 = _stage(block, WIDTHS[0] * block.expansion, WIDTHS[1], blocks, stride=2)
@@ -54,6 +53,14 @@ class CifarResNet(nn.Module):
         x = self.layer3(self.layer2(self.layer1(x)))  # (B, channels, H / 4, W / 4)
         logits: Tensor = self.fc(global_average(x).flatten(1))
         return logits
+
+
+def _stem(block: Any, inputs: int) -> tuple[nn.Module, nn.Module]:
+    """Return the first convolution and its norm; an `ACBlock` has its norms inside."""
+    if block is ACBasicBlock:
+        return ACBlock(inputs, WIDTHS[0]), nn.Identity()
+    convolution = nn.Conv2d(inputs, WIDTHS[0], kernel_size=3, padding=1, bias=False)
+    return convolution, nn.BatchNorm2d(WIDTHS[0])
 
 
 def _stage(block: Any, inputs: int, planes: int, blocks: int, stride: int) -> nn.Sequential:
@@ -103,5 +110,8 @@ def basic_resnet(
 def acnet_resnet(
     depth: int, *, num_classes: int, in_channels: int, image_size: int = 32
 ) -> CifarResNet:
-    """Build the basic-block ResNet of `depth` 6n + 2 with ACNet's blocks (Table 5)."""
+    """Build the basic-block ResNet of `depth` 6n + 2 with ACNet's blocks (Table 5).
+
+    Every 3 x 3 convolution is an `ACBlock`, that of the stem too, as ACNet's own builder has it.
+    """
     return _build(ACBasicBlock, 2, "ACNet", depth, num_classes, in_channels)

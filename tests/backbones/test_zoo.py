@@ -1,11 +1,14 @@
 """Every backbone at small size: it builds, runs, is gated where the paper gates it, and folds."""
 
+from typing import TypeGuard
+
 import pytest
 import torch
 from torch import nn
 
 import stripe
 from stripe.asr import ASR, Gated
+from stripe.backbones.acnet import ACBlock
 from stripe.backbones.fuse import fuse_branches
 from stripe.errors import ModelError, UnknownNameError
 
@@ -113,6 +116,33 @@ def test_branches_fuse_before_and_after_folding(name: str, asr: str | None) -> N
             assert len(fused.state_dict()) < len(model.state_dict())
     with pytest.raises(ModelError, match=r"call model\.eval"):
         fuse_branches(model.train())
+
+
+def test_acnet_is_acnets_own() -> None:
+    """Its builder makes every 3 x 3 convolution an ACBlock, whose norms begin at 0.333."""
+    model = build("resnet20_acnet")
+    assert isinstance(model.get_submodule("conv1"), ACBlock)
+    blocks = [module for module in model.modules() if isinstance(module, ACBlock)]
+    assert len(blocks) == 1 + 2 * 9
+    inside = [norm for block in blocks for norm in block.modules() if _is_norm(norm)]
+    assert len(inside) == 3 * len(blocks)
+    assert all((norm.weight == 0.333).all() for norm in inside)
+    outside = [m for m in model.modules() if _is_norm(m) and m not in inside]
+    assert len(outside) == 2  # of the projections
+    assert all((norm.weight == 1).all() for norm in outside)
+    convolutions = [m for m in fuse_branches(model.eval()).modules() if isinstance(m, nn.Conv2d)]
+    assert len(convolutions) == len(blocks) + 2
+
+
+def _is_norm(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
+    return isinstance(module, nn.BatchNorm2d)
+
+
+def test_mobilenet_has_relu() -> None:
+    """Figure 9; timm's own has ReLU6."""
+    kinds = {type(module).__name__ for module in build("mobilenet").modules()}
+    assert "ReLU" in kinds
+    assert "ReLU6" not in kinds
 
 
 def test_the_stem_keeps_the_resolution_of_small_images() -> None:
