@@ -6,27 +6,19 @@ from fnmatch import fnmatchcase
 from itertools import chain
 from typing import Literal, get_args
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from stripe.asr.asr import ASR, Psi
+from stripe.asr.begin import Attention, Init, asr_modules, attention_modules
 from stripe.asr.channels import channel_dim_of, channels_of, ungated
 from stripe.asr.gated import Gated
 from stripe.asr.sites import Placement, check_sites, default_placement, family_placement
-from stripe.attention import ATTENTIONS
 from stripe.errors import ModelError, UnknownNameError
 from stripe.registry import listed
 
-#: A registered name, or any callable from a number of channels to a module.
-Attention = str | Callable[[int], nn.Module]
 #: Names of layers, a pattern as for file names, or a predicate of name and module.
 Sites = Sequence[str] | str | Callable[[str, nn.Module], bool]
 Activation = Literal["sigmoid", "tanh"]
-
-#: The `asr=` that has no attention module: the gate is psi itself (Table 9).
-BARE_PSI = "psi"
-#: How often a module that psi cannot move is drawn again.
-REDRAWS = 50
 
 
 def insert(
@@ -38,6 +30,7 @@ def insert(
     copies: int = 1,
     psi: float | Psi | None = None,
     activation: Activation | None = None,
+    init: Init = "paper",
 ) -> nn.Module:
     """Wrap layers of `model`, in place, so that gates multiply what they put out.
 
@@ -59,6 +52,10 @@ def insert(
         What psi is filled with, or a `Psi`; by default 0.1, for a ViT 1e-3.
     activation
         The last non-linearity of the gates; by default sigmoid, for a ViT tanh.
+    init
+        How the attention modules of ASRs begin in a ViT: "paper" fills every parameter with 1e-3,
+        "drawn" keeps the weights that the module draws and fills biases alone. Other networks
+        take the weights that the module draws either way.
 
     Returns
     -------
@@ -79,6 +76,14 @@ def insert(
     On a constant psi the one or two hidden units of a narrow SE or SPA may all be cut off by their
     ReLU, so that psi never learns; such a module is drawn again.
 
+    For a ViT the paper sets "the initial values of the network layers within ASR" to 1e-3. Read
+    literally, as `init="paper"` does, that is a symmetry which no step of training breaks: all
+    hidden units of an SE stay the same unit (its two matrices keep rank 1), and all elements of
+    psi the same number, so that the gate learns through the last biases. An ECA, which has no bias,
+    starts at a gate of 5e-6, where SE starts at 1e-3. With `init="drawn"` hidden units differ, and
+    the gates of SE, ECA and SRM start at some 1e-3. The recipes have "paper", since they are to
+    reproduce what is printed; use "drawn" for a network of your own.
+
     References
     ----------
     Figure 1 and Appendix C of the ASR paper; Table 4 for both together.
@@ -87,6 +92,8 @@ def insert(
         raise ModelError("insert needs attention= or asr=, got neither; name a module")
     if copies < 1:
         raise ModelError(f"copies is 1 or more, got {copies}")
+    if init not in get_args(Init):
+        raise ModelError(f"init is paper or drawn, got {init!r}")
     if activation not in (None, *get_args(Activation)):
         raise ModelError(f"an activation is sigmoid or tanh, got {activation!r}")
     placement = _placement(model, sites)
@@ -95,8 +102,10 @@ def insert(
     check_sites(model, names, attends=attention is not None)
     channels = [channels_of(model, name) for name in names]
     # Everything is built before the first layer is wrapped: an error leaves the model as it was.
-    outer = [] if attention is None else _modules(attention, channels, placement)
-    inner = [] if asr is None else [_asrs(asr, channels, placement, psi) for _ in range(copies)]
+    outer = [] if attention is None else attention_modules(attention, channels, placement)
+    inner = []
+    if asr is not None:
+        inner = [asr_modules(asr, channels, placement, psi=psi, init=init) for _ in range(copies)]
     for gates in inner:
         for name, gate in zip(names, gates, strict=True):
             _wrap(model, _innermost(model, name), gate)
@@ -125,68 +134,6 @@ def _placement(model: nn.Module, sites: Sites | None) -> Placement:
         raise ModelError(f"each site is named once, got {listed(names)}; give copies= for several")
     in_order = tuple(name for name in modules if name in set(names))
     return replace(family_placement(model), sites=in_order)
-
-
-def _modules(
-    attention: Attention, channels: Sequence[int], placement: Placement
-) -> list[nn.Module]:
-    """Build one attention module for each site."""
-    if not isinstance(attention, str):
-        return [_checked(attention(count), count) for count in channels]
-    build = ATTENTIONS[attention]
-    last: Callable[[Tensor], Tensor] = getattr(torch, placement.activation)
-    if hasattr(build, "along"):
-        return list(build.along(channels, activation=last))
-    return [build(count, activation=last) for count in channels]
-
-
-def _asrs(
-    attention: Attention,
-    channels: Sequence[int],
-    placement: Placement,
-    psi: float | Psi | None,
-) -> list[ASR]:
-    start = psi if isinstance(psi, Psi) else Psi(value=placement.psi if psi is None else psi)
-    inner: Sequence[nn.Module | None] = [None] * len(channels)
-    if attention != BARE_PSI:
-        inner = _modules(attention, channels, placement)
-    asrs = []
-    for module, count in zip(inner, channels, strict=True):
-        asr = ASR(module, start.tensor(count), learnable=start.learnable)
-        if module is not None and placement.weight is not None:
-            for parameter in module.parameters():
-                nn.init.constant_(parameter, placement.weight)
-        asrs.append(asr)
-    if isinstance(attention, str) and attention != BARE_PSI:
-        _redraw(asrs, attention, channels, placement)
-    return asrs
-
-
-def _redraw(
-    asrs: Sequence[ASR], attention: str, channels: Sequence[int], placement: Placement
-) -> None:
-    """Draw modules again that psi cannot move; not those that share something, as DIA its cell."""
-    if hasattr(ATTENTIONS[attention], "along"):
-        return
-    for asr, count in zip(asrs, channels, strict=True):
-        for _ in range(REDRAWS):
-            if asr.moves():
-                break
-            asr.attention = _modules(attention, [count], placement)[0]
-
-
-def _checked(gate: nn.Module, channels: int) -> nn.Module:
-    """Try a module of the user's own on zeros."""
-    training = gate.training
-    with torch.no_grad():
-        shape = tuple(gate.eval()(torch.zeros(2, channels, 8, 8)).shape)
-    gate.train(training)
-    if len(shape) != 4 or shape[:2] not in ((2, channels), (1, channels)):
-        raise ModelError(
-            f"an attention module for {channels} channels must return a gate (B, {channels}, 1, "
-            f"1), got shape {shape} from {type(gate).__name__}"
-        )
-    return gate
 
 
 def _wrap(model: nn.Module, name: str, gate: nn.Module) -> None:

@@ -23,25 +23,38 @@ class IE(nn.Module):
         C, the number of channels of x.
     activation
         The last non-linearity.
+    weight
+        Initial w. At 0, the published start, the gate is the same for every image until w has
+        moved.
 
     References
     ----------
     Liang, Huang, Liang and Yang, "Instance Enhancement Batch Normalization: an Adaptive Regulator
-    of Batch Noise", AAAI 2020, equation 5.
-
-    Notes
-    -----
-    It starts at b = -1, as in that paper, and at w = 0.1 rather than 0, where no gradient would
-    reach the squeeze, and with it an ASR's psi, in the first step.
+    of Batch Noise", AAAI 2020, equation 5; it starts at w = 0 and b = -1.
     """
 
     def __init__(
-        self, channels: int, *, activation: Callable[[Tensor], Tensor] = torch.sigmoid
+        self,
+        channels: int,
+        *,
+        activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+        weight: float = 0.0,
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.full((1, channels, 1, 1), 0.1))
+        self.weight = nn.Parameter(torch.full((1, channels, 1, 1), weight))
         self.bias = nn.Parameter(torch.full((1, channels, 1, 1), -1.0))
         self.activation = activation
+
+    @classmethod
+    def on_psi(
+        cls, channels: int, *, activation: Callable[[Tensor], Tensor] = torch.sigmoid
+    ) -> "IE":
+        """Return the module of an ASR, which starts at w = 0.1.
+
+        At w = 0 no gradient reaches psi in the first step, and psi would seem not to matter. The
+        ASR paper does not say at which w its IE starts.
+        """
+        return cls(channels, activation=activation, weight=0.1)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 1 1"]:
         """Return the gate of features `x`."""

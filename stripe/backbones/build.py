@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from stripe.asr import Psi, insert
-from stripe.asr.insert import Attention
+from stripe.asr.begin import Attention, Init
 from stripe.backbones.external import timm_network, torchvision_network
 from stripe.backbones.registry import BACKBONES
 
@@ -25,6 +25,7 @@ def build(
     asr: Attention | None = None,
     copies: int = 1,
     psi: float | Psi | None = None,
+    init: Init = "paper",
     seed: int | None = None,
 ) -> nn.Module:
     """Build a network of the paper, with attention or ASR where the paper puts it.
@@ -42,7 +43,7 @@ def build(
         Side of the images, by default what the paper uses the network with. Up to 128 the stem of
         a listed network keeps the resolution: no stride and no max-pool. Of the others only those
         that are built for one size, as ViTs, look at it.
-    attention, asr, copies, psi
+    attention, asr, copies, psi, init
         As for `stripe.insert`.
     seed
         Draws the weights from this seed and leaves the global generator as it was; by default the
@@ -73,7 +74,7 @@ def build(
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would touch GPUs too
         model: nn.Module = builder(num_classes=num_classes, in_channels=in_channels, **size)
         if attention is not None or asr is not None:
-            insert(model, attention=attention, asr=asr, copies=copies, psi=psi)
+            insert(model, attention=attention, asr=asr, copies=copies, psi=psi, init=init)
         return model
 
 

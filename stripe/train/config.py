@@ -27,6 +27,10 @@ class TrainConfig(Settings):
     psi
         How the vectors of the ASRs begin: "0.1", "constant:0.3", "normal:0.1", with ",fixed" behind
         it where they do not learn (Tables 7 and 13); by default the paper's.
+    asr_init
+        How the attention modules of ASRs begin in a ViT, as `init` of `stripe.insert`: "paper"
+        fills every parameter with 1e-3, "drawn" breaks the symmetry of that. The recipes have
+        "paper".
     dataset
         Data set, as in `stripe.data.list_datasets()`; imagenet, a folder of that name under
         `data_root`; or folder:PATH, with train/ and val/ (or test/) of one folder per class.
@@ -122,13 +126,14 @@ class TrainConfig(Settings):
     )
 
     #: Every run was Nesterov's before there was a field that says so.
-    BEFORE: ClassVar[Mapping[str, Any]] = {"nesterov": True}
+    BEFORE: ClassVar[Mapping[str, Any]] = {"nesterov": True, "asr_init": "paper"}
 
     backbone: str = "resnet20"
     attention: str | None = None
     asr: str | None = None
     copies: int = 1
     psi: str | None = None
+    asr_init: Literal["paper", "drawn"] = "paper"
     dataset: str = "fashion-mini"
     image_size: int = 224
     limit: int | None = None

@@ -154,6 +154,7 @@ def build_model(config: TrainConfig, loaders: Loaders) -> nn.Module:
         asr=config.asr,
         copies=config.copies,
         psi=None if config.psi is None else Psi.parse(config.psi),
+        init=config.asr_init,
         seed=config.seed,
         image_size=loaders.image_size,
     )

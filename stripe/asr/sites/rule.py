@@ -23,8 +23,8 @@ class Placement:
     psi
         What psi is filled with.
     weight
-        What every parameter of an ASR's attention module is filled with; None leaves them as the
-        module drew them.
+        What the parameters of an ASR's attention module are filled with, all or only the biases
+        as `init` of `stripe.insert` says; None leaves them as the module drew them.
     """
 
     sites: tuple[str, ...]

@@ -1,0 +1,92 @@
+"""The attention modules that `insert` builds, and how those of an ASR begin."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from stripe.asr.asr import ASR, Psi
+from stripe.asr.sites import Placement
+from stripe.attention import ATTENTIONS
+from stripe.errors import ModelError
+
+#: A registered name, or any callable from a number of channels to a module.
+Attention = str | Callable[[int], nn.Module]
+#: How the attention modules of ASRs begin, where the paper says it: as it says, or as drawn.
+Init = Literal["paper", "drawn"]
+
+#: The `asr=` that has no attention module: the gate is psi itself (Table 9).
+BARE_PSI = "psi"
+#: How often a module that psi cannot move is drawn again.
+REDRAWS = 50
+
+
+def attention_modules(
+    attention: Attention, channels: Sequence[int], placement: Placement, *, on_psi: bool = False
+) -> list[nn.Module]:
+    """Build one attention module for each site; `on_psi` says that each is for an ASR."""
+    if not isinstance(attention, str):
+        return [_checked(attention(count), count) for count in channels]
+    build = ATTENTIONS[attention]
+    last: Callable[[Tensor], Tensor] = getattr(torch, placement.activation)
+    if hasattr(build, "along"):
+        return list(build.along(channels, activation=last))
+    if on_psi:
+        build = getattr(build, "on_psi", build)
+    return [build(count, activation=last) for count in channels]
+
+
+def asr_modules(
+    attention: Attention,
+    channels: Sequence[int],
+    placement: Placement,
+    *,
+    psi: float | Psi | None,
+    init: Init,
+) -> list[ASR]:
+    """Build one ASR for each site, with its psi."""
+    start = psi if isinstance(psi, Psi) else Psi(value=placement.psi if psi is None else psi)
+    bare = attention == BARE_PSI
+    modules: Sequence[nn.Module | None] = [None] * len(channels)
+    if not bare:
+        modules = _begun(attention, channels, placement, init)
+    asrs = [
+        ASR(module, start.tensor(count), learnable=start.learnable)
+        for module, count in zip(modules, channels, strict=True)
+    ]
+    # A callable may build anything; modules that share something, as DIA its cell, stay together.
+    if isinstance(attention, str) and not bare and not hasattr(ATTENTIONS[attention], "along"):
+        for asr, count in zip(asrs, channels, strict=True):
+            for _ in range(REDRAWS):
+                if asr.moves():
+                    break
+                (asr.attention,) = _begun(attention, [count], placement, init)
+    return asrs
+
+
+def _begun(
+    attention: Attention, channels: Sequence[int], placement: Placement, init: Init
+) -> list[nn.Module]:
+    """Build attention modules for ASRs, with the initial weights of the placement."""
+    modules = attention_modules(attention, channels, placement, on_psi=True)
+    if placement.weight is not None:
+        for module in modules:
+            for name, parameter in module.named_parameters():
+                if init == "paper" or name.rpartition(".")[2] == "bias":
+                    nn.init.constant_(parameter, placement.weight)
+    return modules
+
+
+def _checked(gate: nn.Module, channels: int) -> nn.Module:
+    """Try a module of the user's own on zeros."""
+    training = gate.training
+    with torch.no_grad():
+        shape = tuple(gate.eval()(torch.zeros(2, channels, 8, 8)).shape)
+    gate.train(training)
+    if len(shape) != 4 or shape[:2] not in ((2, channels), (1, channels)):
+        raise ModelError(
+            f"an attention module for {channels} channels must return a gate (B, {channels}, 1, "
+            f"1), got shape {shape} from {type(gate).__name__}"
+        )
+    return gate
