@@ -51,6 +51,9 @@ def test_cifar(
     assert train.labels[:4].tolist() == [0, 3, classes - 1, 1]
     assert train.classes[3] == "class 3"
     assert load_dataset(name, "test", root=tmp_path).images.shape == (4, 3, 32, 32)
+    # Both by CIFAR-10's numbers, as the authors' script has them.
+    assert train.mean == (0.4914, 0.4822, 0.4465)
+    assert train.std == (0.2023, 0.1994, 0.2010)
 
 
 def write_stl(root: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
