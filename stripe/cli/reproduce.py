@@ -23,8 +23,8 @@ app.command(sweep_app)
 Names = Annotated[
     str,
     Parameter(
-        help="table1 to table9, table13, table14, figure2 to figure5, figure11 to figure29; or "
-        "all, tables, figures."
+        help="table1 to table9, table13, table14, figure2 to figure5, figure11 to figure29, "
+        "constants (Section 6 (1)); or all, tables, figures."
     ),
 ]
 
@@ -44,10 +44,17 @@ class At:
         The folder of all runs, each there once.
     data_root
         The folder that holds data sets.
+    noise_when
+        Table 8: when noise is there, train, eval or both. Default: random noise in training,
+        constant noise in training and evaluation.
+    noise_sigma
+        Table 8: whether sigma is the standard deviation of random noise or its variance.
     """
 
     scale: str = "smoke"
     seeds: int | None = None
+    noise_when: Literal["train", "eval", "both"] | None = None
+    noise_sigma: Literal["deviation", "variance"] = "deviation"
     store: Path = Path("runs/store")
     data_root: Path = Path("data")
 
@@ -167,6 +174,7 @@ def _counted(runs: list[Any]) -> dict[str, int]:
 
 def _reproductions(name: str, at: At) -> "list[Reproduction]":
     from stripe.experiments.catalogue import exhibit, list_exhibits
+    from stripe.experiments.noise_reading import NoiseReading
     from stripe.experiments.reproduce import reproduction
     from stripe.experiments.scales import scale
 
@@ -176,11 +184,9 @@ def _reproductions(name: str, at: At) -> "list[Reproduction]":
     groups = {"all": "", "tables": "table", "figures": "figure"}
     names = [n for n in list_exhibits() if n.startswith(groups[name])] if name in groups else [name]
     count = None if at.seeds is None else range(at.seeds)
-    chosen = scale(at.scale)
-    return [
-        reproduction(exhibit(one), chosen, store=at.store, seeds=count, data_root=at.data_root)
-        for one in names
-    ]
+    chosen, reading = scale(at.scale), NoiseReading(when=at.noise_when, sigma=at.noise_sigma)
+    where: Any = {"store": at.store, "seeds": count, "data_root": at.data_root}
+    return [reproduction(exhibit(one, reading), chosen, **where) for one in names]
 
 
 def _tell(found: "Reproduction", files: list[Path], json: bool) -> dict[str, Any] | None:

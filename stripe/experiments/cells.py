@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stripe.errors import StripeError
+from stripe.experiments.noise_reading import DEFAULT_READING, NoiseReading
+from stripe.experiments.paper import paper_results
 
 
 @dataclass(frozen=True)
@@ -43,48 +45,74 @@ _PSI = {"C": "constant", "N": "normal"}
 _USUAL = "0.1"
 
 
-def fields_of(cell: Cell) -> dict[str, Any]:
+def fields_of(cell: Cell, reading: NoiseReading = DEFAULT_READING) -> dict[str, Any]:
     """Return the fields of `TrainConfig` that a cell's method and setting mean.
+
+    Parameters
+    ----------
+    cell
+        A network in the paper's words.
+    reading
+        What the numbers of a noise mean.
 
     Raises
     ------
     StripeError
         If a word has no meaning.
     """
-    return {**_of_method(cell.method), **_of_setting(cell.setting)}
+    return {**_of_method(cell), **_of_setting(cell.setting, reading)}
 
 
-def _of_method(method: str) -> dict[str, Any]:
+def module_of_table_9(cell: Cell) -> str:
+    """Return the attention module of "ASR with attention module", which Table 9 does not name.
+
+    It is the one whose accuracy in Table 3, for the same network and data, is the number of Table
+    9: IE on STL10 and CIFAR100, SPA on CIFAR10.
+
+    Raises
+    ------
+    StripeError
+        If no number of Table 3, or more than one, is that of Table 9.
+    """
+    rows = paper_results()
+    rows = rows[(rows["dataset"] == cell.dataset) & (rows["backbone"] == cell.backbone)]
+    of_table_9 = rows[(rows["table"] == 9) & (rows["method"] == cell.method)]["value"]
+    same = rows[(rows["table"] == 3) & rows["value"].isin(of_table_9)]["method"]
+    if len(same) != 1:
+        raise StripeError(
+            f"Table 3 must have the number of {cell.label} in Table 9 once, and has it {len(same)} "
+            "times; name the module, as in ASR(SE)"
+        )
+    return str(same.item()).removeprefix("ASR(").removesuffix(")")
+
+
+def _of_method(cell: Cell) -> dict[str, Any]:
     """Return attention and ASR: "SE+ASR(SE)" has both."""
-    named = {
-        "base": {},
-        "ACNet": {},
-        "no ASR": {},
-        "ASR without attention module": {"asr": "psi"},
-        # Table 9 does not say which; its numbers on CIFAR100 and STL10 are those of IE in Table 3.
-        "ASR with attention module": {"asr": "ie"},
-    }
-    if method in named:
-        return {"attention": None, "asr": None, **named[method]}
-    found = re.fullmatch(r"(?:(?P<attention>\w+)\+?)?(?:ASR\((?P<asr>\w+)\))?", method)
+    named = {"base": None, "ACNet": None, "no ASR": None, "ASR without attention module": "psi"}
+    if cell.method in named:
+        return {"attention": None, "asr": named[cell.method]}
+    if cell.method == "ASR with attention module":
+        return {"attention": None, "asr": module_of_table_9(cell).lower()}
+    found = re.fullmatch(r"(?:(?P<attention>\w+)\+?)?(?:ASR\((?P<asr>\w+)\))?", cell.method)
     if found is None:
-        raise StripeError(f"no network is called {method!r}")
+        raise StripeError(f"no network is called {cell.method!r}")
     modules = {name: module and module.lower() for name, module in found.groupdict().items()}
     if modules["attention"] == "acnet":  # of the backbone
         modules["attention"] = None
     return modules
 
 
-def _of_setting(setting: str) -> dict[str, Any]:
+def _of_setting(setting: str, reading: NoiseReading) -> dict[str, Any]:
     """Return noise, copies of ASR, psi, the size of images, or how it is trained."""
     if ", " in setting:
-        return {name: v for part in setting.split(", ") for name, v in _of_setting(part).items()}
+        parts = [_of_setting(part, reading) for part in setting.split(", ")]
+        return {name: value for part in parts for name, value in part.items()}
     if not setting or setting in ("with ASR", "without ASR", "psi=learnable"):
         return {}
-    if noise := re.fullmatch(r"(constant|random)\(([\d.]+), ?([\d.]+)\)", setting):
-        kind, a, b = noise.groups()
-        unchanged = (kind, float(a), float(b)) == ("constant", 1, 0)
-        return {} if unchanged else {"noise": f"{kind}:{a},{b}"}
+    if found := re.fullmatch(r"(constant|random)\(([\d.]+), ?([\d.]+)\)", setting):
+        kind: Any = found[1]
+        noise = reading.noise(kind, float(found[2]), float(found[3]))
+        return {} if noise.changes_nothing else {"noise": str(noise)}
     name, _, value = setting.partition("=")
     if name == "delta":
         return {"copies": int(value)}

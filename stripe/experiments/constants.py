@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 
 from stripe.errors import StripeError
+from stripe.experiments.paper import CONSTANTS_LOSS
 from stripe.experiments.trained import open_trained
 from stripe.gates import freeze
 from stripe.hooks import Recorder
@@ -17,9 +18,6 @@ from stripe.train.processes import Processes
 from stripe.train.run import read_config
 from stripe.train.step import top_accuracies
 
-#: The loss of accuracy that the paper reports: at once, and after fine-tuning, in percent.
-PAPER_LOSS = {"constants": 28.0, "fine-tuned": 15.0}
-
 
 def constants_at_inference(
     run: Path,
@@ -28,6 +26,7 @@ def constants_at_inference(
     epochs: int = 2,
     lr: float | None = None,
     device: str = "auto",
+    data_root: Path | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Replace the gates of a trained network by their mean vectors, evaluate, and fine-tune.
@@ -48,6 +47,8 @@ def constants_at_inference(
         schedule.
     device
         As for `TrainConfig`.
+    data_root
+        The folder that holds data sets. Default: where the run had it.
     progress
         Show progress bars.
 
@@ -79,6 +80,7 @@ def constants_at_inference(
     if out.exists() and any(out.iterdir()):
         raise StripeError(f"{out} must be a new or empty directory; choose another with --out")
     config = replace(read_config(run / "config.json", TrainConfig), device=device)
+    config = replace(config, data_root=data_root or config.data_root)
     tuning = replace(
         config,
         out=out / "fine-tuned",
@@ -92,7 +94,7 @@ def constants_at_inference(
     )
     with torch.random.fork_rng():
         processes = Processes(0, 1, resolve_device(device))
-        model, loaders = open_trained(run, device=device)
+        model, loaders = open_trained(run, device=device, data_root=config.data_root)
         images = still_training_images(config, processes)
         example = next(iter(images))[0][:2]
         with Recorder(model, out / "gates", example, inputs=False, values=False) as recorder:
@@ -106,5 +108,5 @@ def constants_at_inference(
         found["fine-tuned"] = top_accuracies(frozen, loaders.test, processes)[0]
     table = pd.DataFrame({"network": found.keys(), "accuracy": found.values()})
     table["loss"] = 100 * (found["attention"] - table["accuracy"])
-    table["paper_loss"] = table["network"].map(PAPER_LOSS)
+    table["paper_loss"] = table["network"].map(CONSTANTS_LOSS)
     return table

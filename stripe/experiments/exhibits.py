@@ -1,5 +1,6 @@
 """A table or a figure of the paper as data: its cells, and the claim that it is printed for."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,12 +29,20 @@ class Contrast:
         Which number.
     bound
         Zero as a rule.
+    paper
+        What the paper says that the sum is, less the bound. By default it follows from the paper's
+        numbers for the cells.
+    average
+        The sum is an average over cells. A scale that has no stand-in for some of them takes the
+        average over the others.
     """
 
     label: str
     weights: Mapping[Cell, float]
     metric: str = "top1"
     bound: float = 0.0
+    paper: float | None = None
+    average: bool = False
 
 
 class Kind:
@@ -48,6 +57,8 @@ class Kind:
     of_the_machine: ClassVar[Sequence[str]] = ()
     #: What is told of each: the last epoch, say, or the mean over seeds alone.
     columns: ClassVar[Sequence[str]] = ("mean",)
+    #: Which of these the paper prints.
+    printed: ClassVar[str] = "mean"
 
     def planned(self, scale: "Scale", cell: Cell, seed: int) -> "Sequence[Settings]":
         """Return what has to be run for a cell, in order; the last gives its numbers.
@@ -87,6 +98,8 @@ class Exhibit:
         Every network that it needs, once.
     contrasts
         The claim, cell by cell.
+    remark
+        What a reader of the numbers has to know, for the report; "" if nothing.
     """
 
     name: str
@@ -95,12 +108,13 @@ class Exhibit:
     kind: Kind
     cells: tuple[Cell, ...]
     contrasts: tuple[Contrast, ...]
+    remark: str = ""
 
     @property
     def label(self) -> str:
         """The name as people write it: "Table 3"."""
-        letters = self.name.rstrip("0123456789")
-        return f"{letters.capitalize()} {self.name.removeprefix(letters)}"
+        word, number, _ = re.split(r"(\d+|$)", self.name, maxsplit=1)
+        return f"{word.capitalize()} {number}".rstrip()
 
 
 def above(cell: Cell, *others: Cell, metric: str = "top1") -> Iterator[Contrast]:

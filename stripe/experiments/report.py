@@ -77,8 +77,15 @@ def claim_text(found: Reproduction) -> str:
 
 def legend(found: Reproduction) -> str:
     """Say what the numbers are."""
-    metrics = [f"{metric}: {words}." for metric, words in found.exhibit.kind.metrics.items()]
-    return " ".join([*metrics, "std: over seeds, of n - 1."])
+    kind = found.exhibit.kind
+    metrics = [f"{metric}: {words}." for metric, words in kind.metrics.items()]
+    said = [*metrics, "std: over seeds, of n - 1."]
+    if kind.printed != kind.columns[0] and any(cell.paper for cell in found.runs):
+        said.append(
+            f"difference: {kind.printed} minus the paper's number, which is that of the "
+            f"{kind.printed} epoch; verdicts are on the {kind.columns[0]} epoch."
+        )
+    return " ".join(said)
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,8 +7,9 @@ from typing import Any
 
 from stripe.errors import UnknownNameError
 from stripe.experiments.cells import Cell, fields_of
+from stripe.experiments.noise_reading import DEFAULT_READING, NoiseReading
 from stripe.style.config import StyleConfig
-from stripe.train import TrainConfig, list_recipes, recipe
+from stripe.train import TrainConfig, recipe
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Scale:
     conclusive
         Whether trainings are long enough for a claim to be tested.
     data
-        The data set that stands in for the paper's; by default none does.
+        From the paper's data sets to those that stand in for them; a cell on any other is left
+        out. By default they are the paper's.
     networks
         From the paper's networks to those that stand in for them; by default they are the paper's.
     fields
@@ -49,28 +51,28 @@ class Scale:
     timed_images: int
     painting: Mapping[str, Any]
     conclusive: bool = True
-    data: str | None = None
+    data: Mapping[str, str] | None = None
     networks: Mapping[str, str] | None = None
     fields: Mapping[str, Any] | None = None
     watched: Mapping[str, Any] = field(default_factory=dict)
 
-    def config(self, cell: Cell, seed: int) -> TrainConfig | None:
+    def config(
+        self, cell: Cell, seed: int, reading: NoiseReading = DEFAULT_READING
+    ) -> TrainConfig | None:
         """Return the training of a cell, None where the scale has nothing that stands in for it."""
         backbone = _NAMES.get(cell.backbone, cell.backbone)
-        fields = fields_of(cell)
+        fields = fields_of(cell, reading)
         if backbone.endswith("_acnet") and not cell.method.startswith("ACNet"):
             backbone = backbone.replace("_acnet", "_basic")
         base = recipe(_recipe_of(cell.dataset, backbone, fields.get("image_size")))
         if self.data is None:
             return replace(base, backbone=backbone, seed=seed, **fields)
         assert self.networks is not None
-        if backbone not in self.networks:
+        if backbone not in self.networks or cell.dataset not in self.data:
             return None
         fields.pop("image_size", None)
-        given = {**(self.fields or {}), **fields}
-        return replace(
-            base, backbone=self.networks[backbone], dataset=self.data, seed=seed, **given
-        )
+        stand_ins = {"backbone": self.networks[backbone], "dataset": self.data[cell.dataset]}
+        return replace(base, seed=seed, **{**(self.fields or {}), **stand_ins, **fields})
 
     def recorded(self, cell: Cell, seed: int) -> TrainConfig | None:
         """Return the training of a cell with its gates recorded at every epoch."""
@@ -92,11 +94,13 @@ def scale(name: str) -> Scale:
 
 
 def _recipe_of(dataset: str, backbone: str, image_size: int | None) -> str:
-    """Return the recipe of a network, or of the deepest of its family where the paper has one."""
-    if image_size == 384:
-        return f"{dataset}/{backbone}_384"
-    name = f"{dataset}/{backbone}"
-    return name if name in list_recipes() else f"{dataset}/resnet164_acnet"
+    """Return the name of a network's recipe."""
+    return f"{dataset}/{backbone}_384" if image_size == 384 else f"{dataset}/{backbone}"
+
+
+def _all_by(dataset: str, **others: str) -> dict[str, str]:
+    """Let a data set stand in for each of the paper's, but for those that have another."""
+    return {**dict.fromkeys(("cifar10", "cifar100", "stl10", "imagenet"), dataset), **others}
 
 
 #: From the names in the tables to ours.
@@ -116,7 +120,10 @@ _SHALLOW = {
 }  # fmt: skip
 _TINY = {**_SHALLOW, "resnet164": "resnet11"}
 
-_SHORT = {"schedule": "cosine", "warmup": 0.05, "lr": 0.1, "weight_decay": 5e-4, "optimizer": "sgd"}
+_SHORT = {
+    "schedule": "cosine", "warmup": 0.05, "lr": 0.1, "weight_decay": 5e-4, "optimizer": "sgd",
+    "precision": "bf16",
+}  # fmt: skip
 
 #: The weights of the style demo's loss, where features are random.
 _RANDOM = {"style_weight": 2.0, "variation_weight": 0.2, "workers": 0}
@@ -141,7 +148,7 @@ SCALES = {
             rounds=25,
             timed_images=32,
             painting={"steps": 2000, "width": 16},
-            data="fashion_mnist",
+            data=_all_by("fashion_mnist"),
             networks=_SHALLOW,
             fields={**_SHORT, "epochs": 20, "batch_size": 128, "padding": 2},
         ),
@@ -155,7 +162,7 @@ SCALES = {
             timed_images=8,
             painting={**_RANDOM, "steps": 150, "size": 64, "width": 8, "features": "random:8"},
             conclusive=False,
-            data="fashion-mini",
+            data=_all_by("fashion-mini"),
             networks=_TINY,
             fields={**_SHORT, "epochs": 1, "batch_size": 50, "limit": 1000, "padding": 2},
             watched={"epochs": 4, "limit": 300},
@@ -169,7 +176,7 @@ SCALES = {
             timed_images=2,
             painting={**_RANDOM, "steps": 2, "size": 32, "width": 4, "features": "random:4"},
             conclusive=False,
-            data="fashion-mini",
+            data=_all_by("fashion-mini"),
             networks={"resnet164": "resnet11", "resnet83": "resnet11", "repvgg_a0": "repvgg_a0",
                       "resnet34": "resnet34", "resnet50": "resnet34",
                       "resnet56_acnet": "resnet8_acnet", "resnet56_basic": "resnet8_basic"},

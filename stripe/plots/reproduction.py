@@ -52,9 +52,10 @@ def reproduction(
     rows = np.arange(len(data)) + _GAP * np.cumsum([bool(group) for group in groups])
     ax = axes_or_new(ax, height=1.0 + _ROW * (rows[-1] if len(rows) else 0))
     ours, papers = sns.color_palette("colorblind", 2)
-    ax.scatter(
-        data["paper"], rows, marker="D", s=14, facecolor="none", edgecolor=papers, label="paper"
-    )
+    if data["paper"].notna().any():
+        ax.scatter(
+            data["paper"], rows, marker="D", s=14, facecolor="none", edgecolor=papers, label="paper"
+        )
     bars = {
         "fmt": "o",
         "markersize": 3,

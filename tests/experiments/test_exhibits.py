@@ -16,6 +16,7 @@ import stripe
 from stripe.errors import StripeError
 from stripe.experiments.catalogue import exhibit, list_exhibits
 from stripe.experiments.figures import FIGURES
+from stripe.experiments.in_text import IN_TEXT
 from stripe.experiments.kinds.gates import GateNumbers
 from stripe.experiments.kinds.speed import Timing
 from stripe.experiments.measurement import MEASURED, Measurement, perform
@@ -40,7 +41,7 @@ def test_all_of_the_paper_is_there() -> None:
     assert tables == {*range(1, 10), 13, 14}
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", [*FIGURES, *IN_TEXT])
 @pytest.mark.parametrize("scale", ["paper", "small", "smoke", "test"])
 def test_every_figure_has_runs_and_a_claim(name: str, scale: str, tmp_path: Path) -> None:
     found = at(name, scale, tmp_path)
@@ -283,7 +284,7 @@ def test_everything_at_the_smallest_scale(tmp_path: Path) -> None:
         "import sys; from stripe.cli import main; main(sys.argv[1:]); "
         "assert 'torch' not in sys.modules"
     )
-    for name in ("table8", "figure2", "figure3", "figure4", "figure5", "figure29"):
+    for name in ("table8", "constants", "figure2", "figure3", "figure4", "figure5", "figure29"):
         again = subprocess.run(
             [sys.executable, "-c", code, "reproduce", name, *options],
             capture_output=True, text=True, check=False,

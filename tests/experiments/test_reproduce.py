@@ -30,6 +30,8 @@ from stripe.experiments.tables import TABLES
 from stripe.plots.axes import headed
 from stripe.train import TrainConfig
 
+_BARE = {"attention": None, "asr": None}
+
 
 def test_the_papers_numbers() -> None:
     numbers = paper_results()
@@ -50,7 +52,8 @@ def test_the_papers_numbers() -> None:
         ("ASR(IE)", "psi=N_0.3", {"attention": None, "asr": "ie", "psi": "normal:0.3,fixed"}),
         ("ASR(IE)", "psi_init=0.1", {"attention": None, "asr": "ie"}),
         ("ASR(IE)", "psi_init=0.4", {"attention": None, "asr": "ie", "psi": "0.4"}),
-        ("base", "random(0.1,0.2)", {"attention": None, "asr": None, "noise": "random:0.1,0.2"}),
+        ("base", "random(0.1,0.2)", {**_BARE, "noise": "random:0.1,0.2,when=train"}),
+        ("base", "constant(0.8,0.5)", {**_BARE, "noise": "constant:0.8,0.5"}),
         ("base", "constant(1.0,0.0)", {"attention": None, "asr": None}),
         ("base", "image_size=384", {"attention": None, "asr": None, "image_size": 384}),
     ],
@@ -143,7 +146,7 @@ def small(tmp_path: Path, fashion: Path) -> Reproduction:
     """Return Table 9 with networks that are trained in a second."""
     tiny = replace(
         SCALES["test"],
-        data="fashion_mnist",
+        data=dict.fromkeys(("cifar10", "cifar100", "stl10"), "fashion_mnist"),
         fields={**(SCALES["test"].fields or {}), "limit": 32, "batch_size": 16},
     )
     return reproduction(exhibit("table9"), tiny, store=tmp_path / "store", data_root=fashion)
@@ -155,30 +158,30 @@ def runs_of(found: Reproduction) -> list[StoredRun]:
 
 def test_a_sweep_does_what_is_missing_and_survives_a_failure(small: Reproduction) -> None:
     runs = runs_of(small)
-    assert [run.state for run in runs] == ["missing"] * 6
+    assert [run.state for run in runs] == ["missing"] * 8
     broken = runs[2]
     assert isinstance(broken.config, TrainConfig)
     impossible = replace(broken.config, psi="oops")
     sweep([*runs[:2], StoredRun(impossible), *runs[3:]], workers=2, progress=False)
-    assert [run.state for run in runs] == [*["finished"] * 2, "failed", *["finished"] * 3]
+    assert [run.state for run in runs] == [*["finished"] * 2, "failed", *["finished"] * 5]
     assert "psi is a number" in broken.error
     numbers = small.numbers()
-    assert numbers["n"].tolist() == [2, 1, 2]
-    assert numbers["failed"].tolist() == [0, 1, 0]
+    assert numbers["n"].tolist() == [2, 1, 2, 2]
+    assert numbers["failed"].tolist() == [0, 1, 0, 0]
     log = runs[0].history
     both = [100 * run.history["test_accuracy"].iloc[-1] for run in runs[:2]]
     assert numbers["last"][0] == pytest.approx(np.mean(both))
     assert numbers["std"][0] == pytest.approx(np.std(both, ddof=1))
     assert (log["epoch"] == [1]).all()
-    assert small.claims()["n"].tolist() == [2, 1]
+    assert small.claims()["n"].tolist() == [2, 1, 2, 1]
 
     before = {run.config.out: (run.config.out / "history.csv").stat().st_mtime_ns
               for run in runs if run.state == "finished"}  # fmt: skip
     sweep(runs, workers=1, progress=False)  # the settings are right now
-    assert [run.state for run in runs] == ["finished"] * 6
+    assert [run.state for run in runs] == ["finished"] * 8
     for folder, time_of in before.items():
         assert (folder / "history.csv").stat().st_mtime_ns == time_of
-    assert small.numbers()["n"].tolist() == [2, 2, 2]
+    assert small.numbers()["n"].tolist() == [2, 2, 2, 2]
 
 
 def test_the_command_writes_a_report(
@@ -199,9 +202,9 @@ def test_the_command_writes_a_report(
         f"table9{end}" for end in (".csv", "-claim.csv", ".md", ".tex", ".png", ".json")
     }
     written = pd.read_csv(tmp_path / "out" / "table9.csv")
-    assert written["n"].tolist() == [1, 1, 1]
-    assert written["paper"].tolist() == [82.38, 83.44, 85.15]
-    np.testing.assert_allclose(written["difference"], written["last"] - written["paper"])
+    assert written["n"].tolist() == [1, 1, 1, 1]
+    assert written["paper"].tolist() == [82.38, 83.44, 85.15, 94.65]
+    np.testing.assert_allclose(written["difference"], written["best"] - written["paper"])
     assert (written["trained"] == "resnet11 on fashion-mini").all()
     assert "| stl10 | resnet164 | no ASR |" in (tmp_path / "out" / "table9.md").read_text()
     assert r"\begin{tabular}" in (tmp_path / "out" / "table9.tex").read_text()
@@ -214,7 +217,7 @@ def test_the_command_writes_a_report(
     assert "no verdict means anything" in told["claim"]
     code, said = run("sweep", "status", "table9", "--scale=test", "--store", tmp_path / "s",
                      "--seeds=1", "--json")  # fmt: skip
-    assert '"finished":3' in said
+    assert '"finished":4' in said
 
 
 def test_a_stopped_sweep_goes_on(tmp_path: Path) -> None:
@@ -250,15 +253,18 @@ def test_a_stopped_sweep_goes_on(tmp_path: Path) -> None:
 
 
 def test_plot_of_a_reproduction(small: Reproduction) -> None:
-    numbers = small.numbers().assign(last=[80.0, 81.0, np.nan], std=[1.0, np.nan, np.nan])
+    numbers = small.numbers().assign(last=[80.0, 81.0, np.nan, 82.0], std=[1.0, *[np.nan] * 3])
     ax = stripe.plots.reproduction(numbers)
     marks: Any = ax.collections[0].get_offsets()
-    np.testing.assert_allclose(marks[:, 0], [82.38, 83.44, 85.15])
+    np.testing.assert_allclose(marks[:, 0], [82.38, 83.44, 85.15, 94.65])
+    modules = ["ASR with attention module"]  # IE's, and below it SPA's of CIFAR10
     assert [label.get_text() for label in ax.get_yticklabels()] == [
         "no ASR",
         "ASR without attention module",
-        "ASR with attention module",
+        *modules,
+        *modules,
     ]
+    assert [text.get_text() for text in ax.texts] == ["stl10", "cifar10"]
     assert ax.get_xlabel() == "test accuracy (%)"
 
 

@@ -1,0 +1,58 @@
+"""How Table 8 is read: when the noise is there, and what its sigma is."""
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import Literal
+
+from stripe.robustness.noise_spec import Kind, NoiseSpec, When
+
+#: When each kind of noise is there unless a reading says otherwise; docs/protocol.md says why.
+_USUALLY: dict[str, When] = {"random": "train", "constant": "both"}
+_DURING: dict[When, str] = {
+    "train": "in training",
+    "eval": "in evaluation",
+    "both": "in training and evaluation",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseReading:
+    """One of the ways to read Table 8, which names two numbers for each noise and no more.
+
+    Parameters
+    ----------
+    when
+        "train", "eval" or "both": when all noise is there. None is the default protocol, with
+        random noise in training alone and constant noise in training and evaluation.
+    sigma
+        What the table's sigma is: the standard deviation of the normal distribution, as N(1, sigma)
+        is mostly read, or its variance, as the caption says.
+    """
+
+    when: When | None = None
+    sigma: Literal["deviation", "variance"] = "deviation"
+
+    def noise(self, kind: Kind, a: float, b: float) -> NoiseSpec:
+        """Return the noise that a pair of numbers in Table 8 means."""
+        if kind == "random" and self.sigma == "variance":
+            a, b = sqrt(a), sqrt(b)
+        return NoiseSpec(kind=kind, a=a, b=b, when=self.when or _USUALLY[kind])
+
+    @property
+    def words(self) -> str:
+        """The reading, for the heading of a result."""
+        during = [f"{kind} noise {_DURING[when]}" for kind, when in _USUALLY.items()]
+        if self.when is not None:
+            during = [f"noise {_DURING[self.when]}"]
+        meaning = {"deviation": "standard deviation"}.get(self.sigma, self.sigma)
+        return f"{', '.join(during)}; sigma is the {meaning}"
+
+    @property
+    def suffix(self) -> str:
+        """What the reading adds to the names of files: nothing for the default."""
+        when = "" if self.when is None else f"-when-{self.when}"
+        return when + ("" if self.sigma == "deviation" else f"-sigma-{self.sigma}")
+
+
+#: The default protocol.
+DEFAULT_READING = NoiseReading()
