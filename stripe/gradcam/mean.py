@@ -141,7 +141,7 @@ def mean_cam(
 
     References
     ----------
-    Figure 4 and Figures 11 to 18 of the paper.
+    Section 6 (1) and Figure 4 of the paper.
     """
     model = unwrapped(model)
     module, device = _layer(model, layer), device_of(model)

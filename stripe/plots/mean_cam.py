@@ -63,7 +63,7 @@ def mean_cam(
 
     References
     ----------
-    Figure 4 and Figures 11 to 18.
+    Section 6 (1), Figure 4.
     """
     ax = axes_or_new(ax, height=2.6)
     height, width = data.mean.shape

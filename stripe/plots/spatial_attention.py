@@ -60,7 +60,7 @@ def spatial_attention(
 
     References
     ----------
-    Figure 29; limitation (4).
+    Section 6 (4), Figure 29.
     """
     data = open_recording(data)
     maps = [gate.name for gate in data.header.gates if gate.kind == "spatial"]

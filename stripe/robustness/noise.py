@@ -60,7 +60,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
 
     References
     ----------
-    Section 6 (2), Tables 8 and 12.
+    Section 6 (2), Table 8.
     """
 
     def __init__(self, model: nn.Module, spec: NoiseSpec | str, *, seed: int = 0) -> None:

@@ -38,7 +38,7 @@ def spatial_index(recording: Recorded) -> pd.DataFrame:
 
     References
     ----------
-    Limitation (4) and Figure 29.
+    Section 6 (4), Figure 29.
     """
     recording = open_recording(recording)
     maps = [gate.name for gate in recording.header.gates if gate.kind == "spatial"]

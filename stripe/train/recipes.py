@@ -45,7 +45,7 @@ _NETWORKS_10: dict[str, dict[str, Any]] = {
        for depth in (56, 110, 164) for kind in ("acnet", "basic")},
 }  # fmt: skip
 
-# Table 11; the crop of 224 is that of the text below it.
+# Table 11; the crop of 224 is that of its caption.
 _TABLE_11 = TrainConfig(
     attention=None,
     dataset="imagenet",
