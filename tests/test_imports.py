@@ -11,7 +11,7 @@ import stripe
 
 PACKAGE = Path(stripe.__file__).parent
 #: Files without a part of their own, which every part may import.
-BASE = ["errors", "lazy", "registry", "settings", "versions"]
+BASE = ["errors", "interrupts", "lazy", "registry", "settings", "versions"]
 NO_TORCH = ["recording", "stats", "plots"]
 TORCH = [
     "attention",

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stripe.errors import ModelError
+from stripe.interrupts import interrupts_allowed, interrupts_held
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +109,7 @@ class ASR(nn.Module):
         if self.psi.is_meta:
             return True
         psi = self.psi.detach().requires_grad_()
-        with torch.enable_grad():
+        with interrupts_held(), torch.enable_grad(), interrupts_allowed():
             (gradient,) = torch.autograd.grad(self.attention(psi).sum(), psi)
         return bool(gradient.abs().sum() > 0)
 

@@ -10,6 +10,7 @@ from stripe.asr.asr import ASR, Psi
 from stripe.asr.sites import Placement
 from stripe.attention import ATTENTIONS
 from stripe.errors import ModelError
+from stripe.interrupts import interrupts_allowed, interrupts_held
 
 #: A registered name, or any callable from a number of channels to a module.
 Attention = str | Callable[[int], nn.Module]
@@ -81,9 +82,11 @@ def _begun(
 def _checked(gate: nn.Module, channels: int) -> nn.Module:
     """Try a module of the user's own on zeros."""
     training = gate.training
-    with torch.no_grad():
-        shape = tuple(gate.eval()(torch.zeros(2, channels, 8, 8)).shape)
-    gate.train(training)
+    try:
+        with interrupts_held(), torch.no_grad(), interrupts_allowed():
+            shape = tuple(gate.eval()(torch.zeros(2, channels, 8, 8)).shape)
+    finally:
+        gate.train(training)
     if len(shape) != 4 or shape[:2] not in ((2, channels), (1, channels)):
         raise ModelError(
             f"an attention module for {channels} channels must return a gate (B, {channels}, 1, "

@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_leaves
 
 from stripe.asr.gated import Gated
 from stripe.errors import ModelError
+from stripe.interrupts import interrupts_allowed, interrupts_held
 
 #: Sizes of square images to try where neither an example nor the network says what it takes.
 _SIDES = (32, 64, 96, 128, 224, 256, 299, 384)
@@ -40,7 +41,7 @@ def largest_difference(before: nn.Module, after: nn.Module, example: Tensor | No
     """
     for images in _random_images(before, example):
         try:
-            with torch.no_grad():
+            with interrupts_held(), torch.no_grad(), interrupts_allowed():
                 expected, came = tensors_in(before(images)), tensors_in(after(images))
         except Exception:
             if example is not None:

@@ -11,6 +11,7 @@ from stripe.asr.difference import check_difference, largest_difference
 from stripe.asr.folding import passes_on, scale_output, scale_passage
 from stripe.asr.gated import Gated
 from stripe.errors import ModelError
+from stripe.interrupts import interrupts_allowed, interrupts_held
 
 
 def reparameterize(
@@ -66,7 +67,7 @@ def _folded(model: nn.Module) -> nn.Module:
         if isinstance(module, Gated) and isinstance(module.gate, ASR)
     }
     _check_unshared(model, gated)
-    with torch.no_grad():
+    with interrupts_held(), torch.no_grad(), interrupts_allowed():
         # All values first, in forward order: a DIA cell hands its state from block to block.
         values = {name: _value(module).flatten() for name, module in gated.items()}
     for name in sorted(gated, key=lambda name: -name.count(".")):  # the innermost first

@@ -9,6 +9,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from stripe.asr.folding import Scale, scale_output
 from stripe.asr.sites import RULES, Placement
 from stripe.asr.sites.rule import named
+from stripe.interrupts import interrupts_allowed, interrupts_held
 
 #: Table 10, "gamma" of ResNet-ACNet.
 GAMMA = 0.333
@@ -54,7 +55,7 @@ class ACBlock(nn.Module):
             fuse_conv_bn_eval(*branch) for branch in (self.square, self.row, self.column)
         ]
         square, row, column = fused
-        with torch.no_grad():
+        with interrupts_held(), torch.no_grad(), interrupts_allowed():
             square.weight[:, :, 1:2, :] += row.weight
             square.weight[:, :, :, 1:2] += column.weight
             square.bias += row.bias + column.bias

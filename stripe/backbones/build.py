@@ -10,6 +10,7 @@ from stripe.asr import Psi, insert
 from stripe.asr.begin import Attention, Init
 from stripe.backbones.external import timm_network, torchvision_network
 from stripe.backbones.registry import BACKBONES
+from stripe.interrupts import interrupts_allowed, interrupts_held
 
 #: The libraries that "tv:NAME" and "timm:NAME" take networks from.
 _LIBRARIES = {"tv": torchvision_network, "timm": timm_network}
@@ -69,7 +70,11 @@ def build(
     """
     builder = _builder(backbone)
     size = {} if image_size is None else {"image_size": image_size}
-    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+    with (
+        interrupts_held(),
+        torch.random.fork_rng(devices=[], enabled=seed is not None),
+        interrupts_allowed(),
+    ):
         if seed is not None:
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would touch GPUs too
         model: nn.Module = builder(num_classes=num_classes, in_channels=in_channels, **size)

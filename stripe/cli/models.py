@@ -18,6 +18,7 @@ from stripe.cli.app import (
 )
 from stripe.cli.subject import Network, Subject
 from stripe.errors import StripeError
+from stripe.interrupts import interrupts_allowed, interrupts_held
 
 
 @app.command
@@ -51,7 +52,11 @@ def record(
     example = tensors_of(next(iter(loader)))[0]
     options = {"spatial": spatial, "values": not moments_only, "gates": gates}
     about = {"name": subject.model, "dataset": images, "seed": subject.seed}
-    with Recorder(network, out, example, **options, **about) as recorder:  # type: ignore[arg-type]
+    with (
+        interrupts_held(),
+        Recorder(network, out, example, **options, **about) as recorder,  # type: ignore[arg-type]
+        interrupts_allowed(),
+    ):
         count = recorder.record(loader, epoch)
     if json:
         found = {"epoch": epoch, "images": count, "gates": len(recorder.gates)}

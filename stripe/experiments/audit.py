@@ -22,6 +22,7 @@ from stripe.gates import find_gates, freeze, undisturbed
 from stripe.gates.unwrap import device_of, unwrapped
 from stripe.hooks import Recorder
 from stripe.hooks.batches import numbered_batches
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.recording import Recording, open_recording
 from stripe.stats import channel_moments, stripe_index
 from stripe.versions import command_line, library_versions
@@ -156,7 +157,11 @@ def audit(
             f"no gates were found in this {type(model).__name__}, so there is nothing to audit"
         )
     with tempfile.TemporaryDirectory() as folder:
-        with Recorder(model, Path(folder) / "gates", images[:2], gates="all") as recorder:
+        with (
+            interrupts_held(),
+            Recorder(model, Path(folder) / "gates", images[:2], gates="all") as recorder,
+            interrupts_allowed(),
+        ):
             recorder.record(known, 0, progress=progress)
         recording = open_recording(Path(folder) / "gates")
         gates, greedy, folded = _measure(model, recording, held_out, truth, progress)
@@ -260,7 +265,7 @@ def _table(recording: Recording, moments: pd.DataFrame, folds: pd.DataFrame) -> 
 
 def _predictions(model: nn.Module, batches: Sequence[Tensor]) -> Tensor:
     predicted = []
-    with undisturbed(model):
+    with interrupts_held(), undisturbed(model), interrupts_allowed():
         for batch in batches:
             scores = model(batch.to(device_of(model)))
             if not isinstance(scores, Tensor) or scores.ndim != 2:
@@ -295,7 +300,7 @@ def _latency(
     networks = {"gates": model, "frozen": frozen}
     for number in range(rounds + 1):
         for key in networks if number % 2 else reversed(networks):
-            with undisturbed(networks[key]):
+            with interrupts_held(), undisturbed(networks[key]), interrupts_allowed():
                 passed = forward_seconds(networks[key], images)
             if number:
                 seconds[key].append(passed)

@@ -11,6 +11,7 @@ from stripe.experiments.paper import CONSTANTS_LOSS
 from stripe.experiments.trained import open_trained
 from stripe.gates import freeze
 from stripe.hooks import Recorder
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.train import TrainConfig, train
 from stripe.train.device import resolve_device
 from stripe.train.loaders import still_training_images
@@ -92,12 +93,16 @@ def constants_at_inference(
         noise=None,
         record=False,
     )
-    with torch.random.fork_rng():
+    with interrupts_held(), torch.random.fork_rng(), interrupts_allowed():
         processes = Processes(0, 1, resolve_device(device))
         model, loaders = open_trained(run, device=device, data_root=config.data_root)
         images = still_training_images(config, processes)
         example = next(iter(images))[0][:2]
-        with Recorder(model, out / "gates", example, inputs=False, values=False) as recorder:
+        with (
+            interrupts_held(),
+            Recorder(model, out / "gates", example, inputs=False, values=False) as recorder,
+            interrupts_allowed(),
+        ):
             recorder.record(images, epoch=0, progress=progress)
         frozen = freeze(model, out / "gates", fold=False)
         found = {

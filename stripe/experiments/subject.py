@@ -22,6 +22,7 @@ from stripe.errors import ModelError, StripeError
 from stripe.experiments.trained import open_trained
 from stripe.gates import freeze, undisturbed
 from stripe.gates.unwrap import unwrapped
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.train.config import TrainConfig
 from stripe.train.loaders import open_loaders
 from stripe.train.loop import build_model
@@ -249,7 +250,7 @@ def _comparable(network: nn.Module, folder: Any) -> bool:
     classes = getattr(getattr(folder, "dataset", folder), "classes", None)
     if classes is None:
         return True
-    with undisturbed(network):
+    with interrupts_held(), undisturbed(network), interrupts_allowed():
         scores = network(folder[0][0][None])
     return isinstance(scores, torch.Tensor) and scores.shape[-1] == len(classes)
 

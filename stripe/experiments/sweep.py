@@ -18,6 +18,7 @@ from stripe.errors import StripeError
 from stripe.experiments.measurement import Measurement
 from stripe.experiments.runs import StoredRun
 from stripe.experiments.worker import Worker
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.train.device import resolve_device
 
 
@@ -60,7 +61,7 @@ def sweep(
     count = workers or gpus or os.cpu_count() or 1
     waiting = unfinished(runs, retry=retry)
     bar = tqdm(total=len(waiting), desc="sweep", unit=" runs", disable=not progress)
-    with bar, _ended_by_sigterm():
+    with interrupts_held(), bar, _ended_by_sigterm(), interrupts_allowed():
         for stage in in_stages(waiting):
             ready = [run for run in stage if is_ready(run)]
             share = 1 if is_timed(stage[0]) else min(count, len(ready))

@@ -5,10 +5,12 @@ import time
 import torch
 from torch import Tensor, nn
 
+from stripe.interrupts import interrupts_allowed, interrupts_held
+
 
 def forward_seconds(network: nn.Module, images: Tensor) -> float:
     """Return the seconds of one forward pass without gradients; on a GPU from CUDA events."""
-    with torch.no_grad():
+    with interrupts_held(), torch.no_grad(), interrupts_allowed():
         if not images.is_cuda:
             started = time.perf_counter()
             network(images)

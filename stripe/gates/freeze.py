@@ -28,6 +28,7 @@ from stripe.gates.fold import Flow, Scaling, Vector
 from stripe.gates.trace import Trace, checked_example, trace
 from stripe.gates.undisturbed import undisturbed
 from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.recording import Recorded, Recording, open_recording
 from stripe.registry import listed
 from stripe.stats import channel_moments
@@ -137,8 +138,14 @@ def _folded(
     folded = _without(folded, on_copy, vectors, scalings)
     sample = _zeros(model, flow.trace.input_shape)
     exact = torch.autocast(sample.device.type, enabled=False)  # its rounding is not the folding's
-    eager = torch.compiler.set_stance("force_eager")
-    with undisturbed(constant), undisturbed(folded), exact, eager:
+    with (
+        interrupts_held(),
+        undisturbed(constant),
+        undisturbed(folded),
+        exact,
+        torch.compiler.set_stance("force_eager"),
+        interrupts_allowed(),
+    ):
         return folded, largest_difference(constant, folded, sample)
 
 

@@ -19,6 +19,7 @@ from stripe.errors import ModelError
 from stripe.gates.layout import compact
 from stripe.gates.undisturbed import undisturbed
 from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
+from stripe.interrupts import interrupts_allowed, interrupts_held
 
 #: Operations whose result lies between two bounds whatever comes in: how a gate is made.
 _BOUNDED = {"sigmoid", "hardsigmoid", "tanh", "hardtanh", "clamp", "_softmax", "softmax", "erf"}
@@ -178,7 +179,14 @@ def _run(model: nn.Module, example: Tensor) -> Trace:
         watch.trace.names[watch.node(tensor)] = name
     watch.mark_input(example)
     # In inference mode operations would not come apart into those that are looked for.
-    with torch.inference_mode(False), undisturbed(model), watch.calls_of(model), watch:
+    with (
+        interrupts_held(),
+        torch.inference_mode(False),
+        undisturbed(model),
+        watch.calls_of(model),
+        watch,
+        interrupts_allowed(),
+    ):
         output = model(example)
     watch.trace.outputs = watch.nodes_in(output)
     return watch.trace

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from stripe.errors import ModelError, UnknownNameError
 from stripe.gates.undisturbed import undisturbed
 from stripe.gradcam.maps import Reshape
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.registry import listed
 
 
@@ -38,10 +39,12 @@ def library_cam(
         raise UnknownNameError(f"grad-cam has no method {method!r}; it has: {listed(names, 30)}")
     targets = None if classes is None else [ClassifierOutputTarget(int(c)) for c in classes]
     with (
+        interrupts_held(),
         undisturbed(model),
         _gradients_kept(model),
         torch.enable_grad(),
         kind(model, [layer], reshape_transform=reshape) as cam,
+        interrupts_allowed(),
     ):
         maps = None
         try:

@@ -1,6 +1,7 @@
 """Grad-CAM of one batch, on the device, with gradients only from the layer on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 from stripe.errors import ModelError
 from stripe.gates.undisturbed import undisturbed
 from stripe.gradcam.planes import as_planes
+from stripe.interrupts import interrupts_allowed, interrupts_held
 
 #: From a layer's output to planes (B, C, H, W).
 Reshape = Callable[[Tensor], Tensor]
@@ -70,15 +72,17 @@ def grad_cam(
         leaves.append(output.detach().requires_grad_())
         return leaves[0].clone()
 
-    handle = layer.register_forward_hook(cut)
-    try:
-        with undisturbed(model), torch.compiler.set_stance("force_eager"):
-            scores = model(images)
-            if not leaves:
-                raise ModelError(f"layer {name!r} was not called; choose one that is")
-            gradient = _gradient(scores, classes, leaves[0], name)
-    finally:
-        handle.remove()
+    with (
+        interrupts_held(),
+        _hooked(layer, cut),
+        undisturbed(model),
+        torch.compiler.set_stance("force_eager"),
+        interrupts_allowed(),
+    ):
+        scores = model(images)
+        if not leaves:
+            raise ModelError(f"layer {name!r} was not called; choose one that is")
+        gradient = _gradient(scores, classes, leaves[0], name)
     planes, slopes = (
         reshape(tensor) if reshape else as_planes(tensor, model, size, name)
         for tensor in (leaves[0].detach(), gradient)
@@ -90,6 +94,15 @@ def grad_cam(
         )
     weights = slopes.float().mean((2, 3), keepdim=True)
     return _scaled((weights * planes.float()).sum(1).clamp_min(0), size)
+
+
+@contextmanager
+def _hooked(layer: nn.Module, hook: Callable[..., Tensor]) -> Iterator[None]:
+    handle = layer.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _gradient(scores: Any, classes: Tensor | None, leaf: Tensor, name: str) -> Tensor:

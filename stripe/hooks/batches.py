@@ -2,12 +2,11 @@
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
@@ -17,6 +16,7 @@ from torch.utils.data import (
 )
 
 from stripe.errors import ModelError
+from stripe.interrupts import interrupts_held
 
 Numbered = tuple[Int64[np.ndarray, " b"], Tensor, Tensor | None]
 
@@ -28,9 +28,14 @@ def numbered_batches(loader: Iterable[Any]) -> Iterator[Numbered]:
     `loader.dataset` of a `DataLoader`, shuffled or not; else the order of arrival.
     """
     if isinstance(loader, DataLoader) and not _counts_up(loader):
-        with _same_draws(loader):
+        draws = _draws(loader)
+        try:
             for index, batch in _with_indices(loader):
                 yield _split(batch, index)
+        finally:
+            with interrupts_held():
+                for generator, state in draws:
+                    generator.set_state(state)
         return
     start = 0
     for batch in loader:
@@ -90,17 +95,11 @@ def _counts_up(loader: DataLoader[Any]) -> bool:
     )
 
 
-@contextmanager
-def _same_draws(loader: DataLoader[Any]) -> Iterator[None]:
-    """Put back the generators that the loader and its sampler draw from."""
+def _draws(loader: DataLoader[Any]) -> list[tuple[Generator, Tensor]]:
+    """Return the generators that the loader and its sampler draw from, and their states."""
     sources = (loader, loader.sampler, getattr(loader.batch_sampler, "sampler", None))
     generators = {id(g): g for s in sources if (g := getattr(s, "generator", None)) is not None}
-    states = [(generator, generator.get_state()) for generator in generators.values()]
-    try:
-        yield
-    finally:
-        for generator, state in states:
-            generator.set_state(state)
+    return [(generator, generator.get_state()) for generator in generators.values()]
 
 
 class _WithIndex(Dataset[tuple[Any, Any]]):

@@ -12,6 +12,7 @@ from stripe.gates.find import Place
 from stripe.gates.layout import pooled
 from stripe.hooks.buffer import Buffer
 from stripe.hooks.operands import Operands, unrepeated
+from stripe.interrupts import interrupts_held
 from stripe.recording import Gate
 from stripe.recording.schema import gate_column, input_column, spatial_column
 
@@ -69,8 +70,9 @@ class Capture:
         yield
         if not self._checked:
             self._check()
-            self._watching.close()
-            self._watch_operands()
+            with interrupts_held():
+                self._watching.close()
+                self._watch_operands()
 
     def _hook(self, place: Place, hooks: ExitStack) -> None:
         modules = self._modules

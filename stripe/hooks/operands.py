@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from stripe.gates.layout import compact, gated_side
+from stripe.interrupts import interrupts_held
 
 #: Called with the features and the gate of one multiplication.
 Seen = Callable[[Tensor, Tensor], None]
@@ -50,14 +51,16 @@ class Operands(TorchDispatchMode):
 
     def _enter(self, name: str, module: nn.Module, args: Any) -> None:
         if not self._running:
-            self._on.enter_context(self)
+            with interrupts_held():
+                self._on.enter_context(self)
         self._running.append(name)
 
     def _leave(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
         while self._running and self._running.pop() != name:
             pass  # owners that an exception ended, which the model caught
         if not self._running:
-            self._on.close()
+            with interrupts_held():
+                self._on.close()
 
     def _leave_all(self) -> None:
         self._running = []

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from torch import distributed
 
 from stripe.errors import RecordingError
+from stripe.interrupts import interrupts_allowed
 from stripe.recording.writer import alone
 
 #: How long one process waits for the others at the end of an epoch.
@@ -33,7 +34,8 @@ def current_processes(timeout: timedelta = TIMEOUT) -> Processes:
 
     def wait() -> None:
         try:
-            distributed.monitored_barrier(group, timeout)
+            with interrupts_allowed():  # it may wait for long
+                distributed.monitored_barrier(group, timeout)
         except RuntimeError as error:
             raise RecordingError(
                 f"the processes must all finish an epoch within {timeout} and one did not: "

@@ -1,6 +1,7 @@
 """Record the gates of a model over the images of a loader."""
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Generator, Iterable, Sized
+from contextlib import closing
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -22,6 +23,7 @@ from stripe.hooks.buffer import LABEL, PREDICTION, Buffer
 from stripe.hooks.capture import Capture, column_lengths
 from stripe.hooks.online import OnlineMoments
 from stripe.hooks.processes import current_processes
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.recording import Header, RecordingWriter
 from stripe.recording.background import Background
 from stripe.recording.part import PartWriter
@@ -33,6 +35,10 @@ class _Rows(NamedTuple):
 
     image: np.ndarray
     columns: dict[str, np.ndarray]
+
+
+#: The images of each batch, with the buffer that holds what it gave.
+_Batches = Generator[tuple[np.ndarray, Buffer], None, None]
 
 
 class Recorder:
@@ -162,18 +168,23 @@ class Recorder:
             disable=None if progress else True,
         )
         with (
+            interrupts_held(),
             self._writer.epoch(epoch) as part,
+            bar,
             undisturbed(self.model),
             torch.compiler.set_stance("force_eager"),
             capture.hooked(),
-            bar,
+            closing(self._batches(loader, capture, buffer, bar)) as batches,
+            Background[_Rows](lambda rows: _write(part, rows)) as writing,
+            interrupts_allowed(),
         ):
-            write = self._write_values if self._header.per_image else self._write_moments
-            return write(part, self._batches(loader, capture, buffer, bar))
+            if self._header.per_image:
+                return self._write_values(writing, batches)
+            return self._write_moments(part, batches)
 
     def _batches(
         self, loader: Iterable[Any], capture: Capture, buffer: Buffer, bar: Any
-    ) -> Iterator[tuple[np.ndarray, Buffer]]:
+    ) -> _Batches:
         """Yield the images of each batch, with the buffer that holds what it gave."""
         for index, images, labels in numbered_batches(loader):
             with capture.batch(len(images)):
@@ -183,23 +194,20 @@ class Recorder:
             if labels is not None:
                 buffer.note(LABEL, labels)
             yield index, buffer
-            bar.update()
+            with interrupts_held():  # the bar has a lock that its monitor waits for
+                bar.update()
 
     @staticmethod
-    def _write_values(part: PartWriter, batches: Iterator[tuple[np.ndarray, Buffer]]) -> int:
+    def _write_values(writing: Background[_Rows], batches: _Batches) -> int:
         count = 0
-        writing = Background[_Rows](lambda rows: _write(part, rows))
-        try:
-            for index, buffer in batches:
-                writing.put(_Rows(index, buffer.to_host()))
-                count += len(index)
-            writing.finish()
-        finally:
-            writing.stop()
+        for index, buffer in batches:
+            writing.put(_Rows(index, buffer.to_host()))
+            count += len(index)
+        writing.finish()
         return count
 
     @staticmethod
-    def _write_moments(part: PartWriter, batches: Iterator[tuple[np.ndarray, Buffer]]) -> int:
+    def _write_moments(part: PartWriter, batches: _Batches) -> int:
         moments = OnlineMoments()
         images: list[np.ndarray] = []
         for index, buffer in batches:
@@ -239,7 +247,8 @@ def record(
     The first batch is the example with which the gates are found; `options` are those of
     `Recorder`, which says what is raised.
     """
-    with undisturbed(model):  # a DataLoader draws from torch's generator when it starts
+    # A DataLoader draws from torch's generator when it starts.
+    with interrupts_held(), undisturbed(model), interrupts_allowed():
         batches = iter(loader)
         first = next(batches, None)
     if first is None:
@@ -250,7 +259,11 @@ def record(
     if batches is loader:  # it cannot start again
         loader = chain([first], batches)
     del batches
-    with Recorder(model, path, example, **options) as recorder:
+    with (
+        interrupts_held(),
+        Recorder(model, path, example, **options) as recorder,
+        interrupts_allowed(),
+    ):
         recorder.record(loader, epoch=0, progress=progress)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from stripe.errors import RecordingError
+from stripe.interrupts import interrupts_held
 from stripe.recording.durable import sync, write_json, writing
 from stripe.recording.layout import Layout
 from stripe.recording.lock import WriterLock
@@ -66,9 +67,14 @@ class RecordingWriter:
         self._barrier = barrier
         self._lock: WriterLock | None = None
         self._schema = arrow_schema(header.gates) if header.per_image else moments_schema()
-        if rank == 0:
-            self._open()
-        barrier()
+        try:
+            if rank == 0:
+                with interrupts_held():
+                    self._open()
+            barrier()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def epochs(self) -> list[int]:

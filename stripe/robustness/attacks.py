@@ -12,6 +12,7 @@ from stripe.errors import DataError, StripeError
 from stripe.gates import undisturbed
 from stripe.gates.unwrap import device_of
 from stripe.hooks.batches import numbered_batches
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.robustness.noise import inject_noise
 from stripe.robustness.noise_spec import NoiseSpec
 
@@ -83,7 +84,7 @@ def attack(
         if injected is None:
             accuracy, images = _accuracy(model, loader)
         else:
-            with injected:
+            with interrupts_held(), injected, interrupts_allowed():
                 accuracy, images = _accuracy(model, loader)
         rows.append((name, seed, accuracy, images))
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -91,7 +92,7 @@ def attack(
 
 def _accuracy(model: nn.Module, loader: Any) -> tuple[float, int]:
     correct, count = torch.zeros((), dtype=torch.int64, device=device_of(model)), 0
-    with undisturbed(model):
+    with interrupts_held(), undisturbed(model), interrupts_allowed():
         for _, images, labels in numbered_batches(loader):
             if labels is None:
                 raise DataError("accuracy needs labels; give a loader of (images, labels)")

@@ -21,6 +21,7 @@ from stripe.gates.find import Place, places
 from stripe.gates.trace import ALIASES, Trace, checked_example, trace
 from stripe.gates.undisturbed import undisturbed
 from stripe.gates.unwrap import modules_by_name, unwrapped
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.robustness.spectral import spectral_norm
 
 #: Operations that bring no two inputs further apart.
@@ -248,7 +249,12 @@ def _alphas(model: nn.Module, example: Tensor, blocks: Sequence[_Block]) -> list
         return lambda module, args, output: largest.update({name: float(output.abs().max())})
 
     hooks = [gate.hook for block in blocks for gate in block.gates if gate.hook]
-    with _hooked(model, {name: keep(name) for name in hooks}), undisturbed(model):
+    with (
+        interrupts_held(),
+        _hooked(model, {name: keep(name) for name in hooks}),
+        undisturbed(model),
+        interrupts_allowed(),
+    ):
         model(example)
     return [
         float(np.prod([largest.get(gate.hook or "", 1.0) for gate in block.gates]))
@@ -278,7 +284,12 @@ def _growth(
 
     lengths: list[list[np.ndarray]] = [[] for _ in range(len(blocks) + 1)]
     names = ["", *(block.name for block in blocks)]
-    with _hooked(model, {block.name: keep(block.name) for block in blocks}), undisturbed(model):
+    with (
+        interrupts_held(),
+        _hooked(model, {block.name: keep(block.name) for block in blocks}),
+        undisturbed(model),
+        interrupts_allowed(),
+    ):
         for _ in range(repeats):
             seen.clear()
             noise = torch.randn(example.shape, generator=generator).to(example)

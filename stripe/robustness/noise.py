@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from stripe.asr import Gated
 from stripe.errors import ModelError
 from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
+from stripe.interrupts import interrupts_held
 from stripe.robustness.noise_spec import NoiseSpec
 
 
@@ -84,12 +85,14 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
             raise ModelError(
                 "this noise is in the model already; make another inject_noise for more"
             )
-        self._active, self._ran, self._heard = True, False, False
-        if not self.spec.changes_nothing:
-            self._hooks.enter_context(torch.compiler.set_stance("force_eager"))
-            self._hooks.callback(self._model.register_forward_pre_hook(self._runs).remove)
-            for norm in self._norms.values():
-                self._hook(norm)
+        try:
+            with interrupts_held():
+                self._active, self._ran, self._heard = True, False, False
+                if not self.spec.changes_nothing:
+                    self._put_on()
+        except BaseException:
+            self._take_off()
+            raise
         return self
 
     def __exit__(
@@ -99,8 +102,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         trace: TracebackType | None,
     ) -> None:
         """Take the hooks off, also those of copies that were made of the model meanwhile."""
-        self._active = False
-        self._hooks.close()
+        self._take_off()
         if error is None and self._ran and not self._heard:
             names = ", ".join(self.modules[:3])
             raise ModelError(
@@ -115,6 +117,17 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Continue from where `state_dict` was taken."""
         self._generator.set_state(state["generator"])
+
+    def _put_on(self) -> None:
+        self._hooks.enter_context(torch.compiler.set_stance("force_eager"))
+        self._hooks.callback(self._model.register_forward_pre_hook(self._runs).remove)
+        for norm in self._norms.values():
+            self._hook(norm)
+
+    def _take_off(self) -> None:
+        with interrupts_held():
+            self._active = False
+            self._hooks.close()
 
     def _runs(self, *_: Any) -> None:
         self._ran = True

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from stripe.interrupts import interrupts_allowed, interrupts_held
+
 
 def spectral_norm(
     linear: Callable[[Tensor], Tensor],
@@ -38,7 +40,7 @@ def spectral_norm(
     value = 0.0
     for _ in range(iterations):
         x = x / x.norm().clamp_min(1e-30)
-        with torch.enable_grad():
+        with interrupts_held(), torch.enable_grad(), interrupts_allowed():
             leaf = x.requires_grad_()
             image = linear(leaf)
             (back,) = torch.autograd.grad(image, leaf, image.detach())

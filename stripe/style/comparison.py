@@ -18,6 +18,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from stripe.errors import StripeError
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.plots import batch_dial, paper_style, save_figure, style_grid
 from stripe.robustness import inject_noise
 from stripe.style.config import StyleConfig, Variant
@@ -247,7 +248,12 @@ def _among_mates(
 ) -> Float[Tensor, "draws 3 h w"]:
     """Stylise a photograph in one batch with each draw of its mates."""
     network.eval()
-    with torch.no_grad(), batch_statistics(network):
+    with (
+        interrupts_held(),
+        torch.no_grad(),
+        batch_statistics(network),
+        interrupts_allowed(),
+    ):
         drawn = [network(torch.cat([photograph[None], some]))[0] for some in mates]
     stylised: Tensor = torch.stack(drawn)
     return stylised

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.style.features import LAYERS, VGGFeatures
 
 #: The layer whose features are the content (Johnson et al.).
@@ -48,7 +49,7 @@ def style_of(
     network: VGGFeatures, painting: Float[Tensor, "3 h w"]
 ) -> list[Float[Tensor, "1 _ _"]]:
     """Return the Gram matrices of a painting at each layer."""
-    with torch.no_grad():
+    with interrupts_held(), torch.no_grad(), interrupts_allowed():
         return [gram(maps) for maps in network(painting[None])]
 
 
@@ -59,7 +60,7 @@ def losses(
     style: Sequence[Float[Tensor, "1 _ _"]],
 ) -> Losses:
     """Compare stylised images with their photographs and with the style of a painting."""
-    with torch.no_grad():
+    with interrupts_held(), torch.no_grad(), interrupts_allowed():
         kept = network(photographs)[CONTENT].float()
     maps = network(stylised)
     content = (maps[CONTENT].float() - kept).square().mean() / kept.square().mean()

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from stripe.asr import insert
 from stripe.errors import DataError, StripeError
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.style.config import SMALLEST, STRIDE, Variant
 
 #: Where ASR goes: behind the last norm of each residual block, as in a ResNet.
@@ -49,7 +50,7 @@ def style_network(
     if variant not in get_args(Variant):
         names = ", ".join(get_args(Variant))
         raise StripeError(f"a style network is one of {names}, got {variant!r}")
-    with torch.random.fork_rng(devices=[]):
+    with interrupts_held(), torch.random.fork_rng(devices=[]), interrupts_allowed():
         torch.default_generator.manual_seed(seed)
         norm: Norm = nn.BatchNorm2d if variant != "in" else _instance_norm
         network = StyleNetwork(norm, width, blocks)

@@ -16,6 +16,7 @@ from torchvision.transforms.v2 import functional as TF
 
 from stripe.data.workers import outliving_signals, without_workers_traceback
 from stripe.errors import DataError, StripeError
+from stripe.interrupts import interrupts_allowed, interrupts_held
 
 #: What scikit-image ships, in colour, and lets anyone use.
 SHIPPED = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
@@ -133,7 +134,7 @@ class _Crops(Dataset[UInt8[Tensor, "3 h w"]]):
 
     def __getitem__(self, drawn: tuple[int, int]) -> UInt8[Tensor, "3 h w"]:
         index, seed = drawn
-        with torch.random.fork_rng(devices=[]):
+        with interrupts_held(), torch.random.fork_rng(devices=[]), interrupts_allowed():
             torch.default_generator.manual_seed(seed)
             cropped: Tensor = self.transform(self.photographs[index])
         return cropped

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from stripe.asr import reparameterize
 from stripe.errors import StripeError
 from stripe.gates import undisturbed
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.plots import paper_style, save_figure, style_grid
 from stripe.style.config import StyleConfig
 from stripe.style.features import describe_features, load_features
@@ -97,7 +98,7 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
         config.variant, attention=config.attention, width=config.width, seed=config.seed
     )
     open_run(config, resume=resume)
-    with stoppable() as stop:
+    with interrupts_held(), stoppable() as stop, interrupts_allowed():
         for module in (features, network):
             module.to(device).to(memory_format=torch.channels_last)
         optimizer = torch.optim.Adam(network.parameters(), lr=config.lr, fused=True)
@@ -148,7 +149,7 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
                 bar.update()
                 done = step + 1
                 if done % config.sample_every == 0 or done == config.steps:
-                    with undisturbed(network), autocast:
+                    with interrupts_held(), undisturbed(network), autocast, interrupts_allowed():
                         stylised = network(samples)
                         parts = losses(features, stylised, samples, style)
                     at.history.append({"step": done, **_numbers(parts)})
@@ -220,5 +221,5 @@ def stylise(
 ) -> list[Float[Tensor, "3 h w"]]:
     """Stylise images of any sizes, in [0, 1], one at a time, on the network's device."""
     device = next(network.parameters()).device
-    with undisturbed(network):
+    with interrupts_held(), undisturbed(network), interrupts_allowed():
         return [network(image[None].to(device))[0].float().cpu() for image in images]

@@ -16,6 +16,7 @@ from stripe.asr import Psi
 from stripe.backbones import build
 from stripe.errors import StripeError
 from stripe.hooks import Recorder
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.robustness import inject_noise
 from stripe.train.checkpoint import (
     Progress,
@@ -115,7 +116,12 @@ def train(
         If `config.out` is not empty (without `resume`) or of another run, a checkpoint is damaged
         or of another network, or a name or size in the configuration does not exist.
     """
-    with joined(config.device) as processes, torch.random.fork_rng(processes.gpus):
+    with (
+        interrupts_held(),
+        joined(config.device) as processes,
+        torch.random.fork_rng(processes.gpus),
+        interrupts_allowed(),
+    ):
         if config.batch_size < processes.count:
             raise StripeError(
                 f"batch_size must be at least the number of processes, {processes.count}, got "
@@ -140,7 +146,7 @@ def train(
         with processes.first_alone():
             if processes.rank == 0:
                 open_run(config, resume=resume)
-        with stoppable() as stop:
+        with interrupts_held(), stoppable() as stop, interrupts_allowed():
             return _train(config, processes, loaders, model, stop, progress)
 
 

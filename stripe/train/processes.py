@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed, nn
 
+from stripe.interrupts import interrupts_allowed
 from stripe.train.device import resolve_device
 
 
@@ -101,7 +102,8 @@ def joined(device: str) -> Iterator[Processes]:
     if resolved.type == "cuda":
         resolved = resolve_device(f"cuda:{os.environ['LOCAL_RANK']}")
         torch.cuda.set_device(resolved)
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if resolved.type == "cuda" else "gloo")
+    with interrupts_allowed():  # it waits for the other processes
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if resolved.type == "cuda" else "gloo")
     try:
         yield Processes(distributed.get_rank(), distributed.get_world_size(), resolved)
     finally:

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from stripe.gates import undisturbed
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.train.config import TrainConfig
 from stripe.train.loaders import Loader
 from stripe.train.processes import Processes
@@ -71,7 +72,7 @@ def train_step(
 def top_accuracies(model: nn.Module, loader: Loader, processes: Processes) -> tuple[float, float]:
     """Return the shares of images whose label scores highest, and among the five highest."""
     right = torch.zeros(3, dtype=torch.int64, device=processes.device)  # top-1, top-5, images
-    with undisturbed(model):
+    with interrupts_held(), undisturbed(model), interrupts_allowed():
         for images, labels in loader:
             logits: Float[Tensor, "b classes"] = model(images)
             best = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]

@@ -32,7 +32,8 @@ def leave(number: int) -> NoReturn:
 def stoppable() -> Iterator[Stop]:
     """Catch SIGINT and SIGTERM while a run goes on; afterwards they mean what they meant before.
 
-    Only the main thread can catch signals; elsewhere nothing is caught.
+    A signal that came too late for the run to act on it is raised again at the end. Only the main
+    thread can catch signals; elsewhere nothing is caught.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -45,3 +46,5 @@ def stoppable() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if stop.signal is not None:
+        signal.raise_signal(stop.signal)

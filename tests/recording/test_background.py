@@ -7,11 +7,11 @@ from stripe.recording.background import DEPTH, Background
 
 def test_items_are_done_in_order() -> None:
     done: list[int] = []
-    background = Background(done.append)
-    for item in range(20):
-        background.put(item)
-    background.finish()
-    assert done == list(range(20))
+    with Background(done.append) as background:
+        for item in range(20):
+            background.put(item)
+        background.finish()
+        assert done == list(range(20))
 
 
 def test_a_fast_producer_is_held_back() -> None:
@@ -20,28 +20,48 @@ def test_a_fast_producer_is_held_back() -> None:
     def wait(item: int) -> None:
         gate.wait(10)
 
-    background = Background(wait)
-    producer = threading.Thread(target=_put_all, args=(background, DEPTH + 5))
-    producer.start()
-    producer.join(0.2)
-    assert producer.is_alive()  # the queue is full and the consumer asleep
-    gate.set()
-    producer.join(10)
-    background.finish()
-    assert not producer.is_alive()
+    with Background(wait) as background:
+        producer = threading.Thread(target=_put_all, args=(background, DEPTH + 1))
+        producer.start()
+        producer.join(0.2)
+        assert producer.is_alive()  # as many items as may be unfinished are
+        gate.set()
+        producer.join(10)
+        background.finish()
+        assert not producer.is_alive()
 
 
 def test_an_error_surfaces_at_the_next_item_and_at_the_end() -> None:
     def fail(item: int) -> None:
         raise OSError("disk full")
 
-    background = Background(fail)
-    background.put(0)
-    with pytest.raises(OSError, match="disk full"):
-        _put_all(background, 1000)
-    background.stop()
-    with pytest.raises(OSError, match="disk full"):
-        background.finish()
+    with Background(fail) as background:
+        background.put(0)
+        with pytest.raises(OSError, match="disk full"):
+            _put_all(background, 1000)
+        with pytest.raises(OSError, match="disk full"):
+            background.finish()
+
+
+def test_leaving_drops_what_waits_and_ends_the_thread() -> None:
+    started, gate = threading.Event(), threading.Event()
+    done: list[int] = []
+
+    def wait(item: int) -> None:
+        started.set()
+        gate.wait(10)
+        done.append(item)
+
+    background = Background(wait)
+    with background:
+        for item in range(DEPTH):
+            background.put(item)
+        started.wait(10)
+        opener = threading.Timer(0.1, gate.set)
+        opener.start()
+    opener.join()
+    assert done == [0]
+    assert threading.enumerate() == [threading.main_thread()]
 
 
 def _put_all(background: Background[int], count: int) -> None:

@@ -1,0 +1,116 @@
+"""Keep Ctrl-C out of set-up and clean-up, so that an interrupted call leaves nothing behind."""
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+Handler = Callable[[int, FrameType | None], Any]
+
+#: In the order in which their handlers are replaced. SIGTERM is held where it has a handler.
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+class _State:
+    """Whether signals are held in this process, and those that came meanwhile."""
+
+    holding = False
+    came: tuple[int, ...] = ()
+
+
+class interrupts_held:  # noqa: N801  # used like a function, as torch.no_grad is
+    """Defer SIGINT and SIGTERM while this context is open, and deliver them when it closes.
+
+    A `KeyboardInterrupt` can be raised between any two instructions: after a hook is registered
+    and before its handle is stored, or inside the `__exit__` that removes it. This context and
+    `interrupts_allowed` leave only the body of a `with` statement open to it:
+
+    >>> with interrupts_held(), undisturbed(model), interrupts_allowed():  # doctest: +SKIP
+    ...     model(images)
+
+    Signals are deferred while the contexts between the two are entered and left.
+
+    Notes
+    -----
+    Only handlers that are Python functions are replaced, and only in the main thread, which is
+    where Python runs them. The contexts must be left in reverse order, so a generator must not
+    yield inside one.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[int, Handler] = {}
+        self._outer = False
+
+    def __enter__(self) -> None:
+        self._main = _in_main_thread()
+        if not self._main:
+            return
+        self._outer, _State.holding = _State.holding, True
+        try:
+            for number in _NUMBERS:
+                handler = signal.getsignal(number)
+                if callable(handler) and not _is_ours(handler):
+                    self._before[number] = handler
+                    signal.signal(number, self._handle)
+        except BaseException:
+            self._leave()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        if self._main:
+            self._leave()
+
+    def _leave(self) -> None:
+        try:
+            while self._before:
+                signal.signal(*self._before.popitem())
+        finally:
+            _State.holding = self._outer
+            _deliver()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        # The frame tells a signal in the body from one as the body is entered or left.
+        if _State.holding or (frame is not None and frame.f_code in _AT_THE_EDGE):
+            _State.came += (number,)
+        else:
+            self._before[number](number, frame)
+
+
+class interrupts_allowed:  # noqa: N801
+    """Let signals through inside `interrupts_held`; those that came before are delivered first.
+
+    Outside of `interrupts_held` it does nothing.
+    """
+
+    def __enter__(self) -> None:
+        self._main, self._outer = _in_main_thread(), _State.holding
+        if self._main:
+            try:
+                _State.holding = False
+                _deliver()
+            except BaseException:
+                _State.holding = self._outer
+                raise
+
+    def __exit__(self, *_: object) -> None:
+        if self._main:  # nothing is called here, so a signal finds this frame or is held
+            _State.holding = self._outer
+
+
+_AT_THE_EDGE = {interrupts_allowed.__enter__.__code__, interrupts_allowed.__exit__.__code__}
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _is_ours(handler: object) -> bool:
+    return getattr(handler, "__func__", None) is interrupts_held._handle
+
+
+def _deliver() -> None:
+    """Raise what came again, for whatever handler is there now; a held signal is deferred again."""
+    came, _State.came = _State.came, ()
+    for number in dict.fromkeys(came):
+        signal.raise_signal(number)

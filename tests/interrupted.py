@@ -1,0 +1,221 @@
+"""Send SIGINT at random moments of what sets something up and cleans it up, and look what is left.
+
+Usage: python tests/interrupted.py TASK COUNT FOLDER [SEED]. The last line is the number of
+interrupts and of failures; a hang ends the process with the stacks of all threads.
+"""
+
+import faulthandler
+import itertools
+import os
+import random
+import shutil
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import stripe
+from stripe import Recorder, open_recording
+from stripe.asr import Gated
+from stripe.attention import SE, SRM
+from stripe.robustness import attack
+
+HANG = 20.0  # seconds
+IMAGES = torch.randn(64, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+
+
+class Functional(nn.Module):
+    """A gate that no module puts out, for which the operands of its product are watched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Multiply features by the sigmoid of their average."""
+        y: torch.Tensor = self.conv(x)
+        return y * y.mean((2, 3), keepdim=True).sigmoid()
+
+
+class Block(nn.Module):
+    """A residual block, for the bound."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.Conv2d(8, 8, 3, padding=1, bias=False), Gated(nn.BatchNorm2d(8), SE(8, reduction=2))
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Add the branch."""
+        return torch.relu(x + self.branch(x))
+
+
+def network() -> nn.Sequential:
+    """Return a network of several gates; some modules are in training and some are not."""
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1),
+        Gated(nn.BatchNorm2d(8), SRM(8)),
+        Block(),
+        Functional(),
+        Block(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 3),
+    ).train()
+    model[2].eval()
+    return model
+
+
+def state(model: nn.Module) -> dict[str, object]:
+    """Return all that must be after an interrupt as it was before."""
+    modules = list(model.modules())
+    tables = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    hooks = [hook for m in modules for table in tables for hook in getattr(m, table)]
+    gradients = [p.grad is None for p in model.parameters()]
+    return {
+        "threads": len([t for t in threading.enumerate() if t.name.startswith("stripe")]),
+        "hooks": hooks,
+        "modes": [module.training for module in modules],
+        "gradients": (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), gradients),
+        "dispatch modes": torch._C._len_torch_dispatch_stack(),
+        "stance": torch._dynamo.eval_frame._stance.stance,
+        "generator": torch.get_rng_state().sum().item(),
+        "handlers": [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)],
+    }
+
+
+def recorder(model: nn.Module, folder: Path, **options: bool) -> Iterator[Callable[[], object]]:
+    """Yield calls that each record an epoch, in one recording that stays open."""
+    data = TensorDataset(IMAGES, torch.arange(64) % 3)
+    generator = torch.Generator().manual_seed(1)
+    loader = DataLoader(data, batch_size=8, shuffle=True, generator=generator)
+    shutil.rmtree(folder / "r", ignore_errors=True)
+    recording = Recorder(model, folder / "r", IMAGES[:2], **options)
+    with recording:
+        for _ in itertools.count():
+            epoch = max([-1, *recording.epochs]) + 1
+            yield lambda epoch=epoch: recording.record(loader, epoch=epoch)
+            opened = open_recording(folder / "r")
+            opened.verify()
+            if epoch in opened.epochs and not options:
+                assert len(opened.images) == 64, "a partial epoch"
+            assert not list((folder / "r" / "staging").iterdir()), "a staged epoch is left"
+
+
+def moments(model: nn.Module, folder: Path) -> Iterator[Callable[[], object]]:
+    """Yield the same for moments."""
+    return recorder(model, folder, values=False)
+
+
+def record(model: nn.Module, folder: Path) -> Iterator[Callable[[], object]]:
+    """Yield calls of `stripe.record`, each into a new recording."""
+    loader = DataLoader(TensorDataset(IMAGES, torch.arange(64) % 3), batch_size=16)
+    path = folder / "s"
+    for _ in itertools.count():
+        shutil.rmtree(path, ignore_errors=True)
+        yield lambda: stripe.record(model, loader, path)
+        if (path / "recording.json").exists():
+            open_recording(path).verify()
+            Recorder(model, path, IMAGES[:2]).close()  # nobody holds the lock
+
+
+def others(model: nn.Module, folder: Path) -> Iterator[Callable[[], object]]:
+    """Yield calls of everything else that looks into a model."""
+    labels = torch.arange(64) % 3
+    batches = [(IMAGES[:16], labels[:16]), (IMAGES[16:32], labels[16:32])]
+
+    def noise() -> None:
+        # The body is the user's, and an interrupt in it reaches __exit__ as any exception does.
+        with stripe.inject_noise(model, "random:0.3,0.3"):
+            model(IMAGES[:16])
+
+    means = {gate.name: [0.5] * gate.channels for gate in stripe.find_gates(model, IMAGES[:2])}
+    calls: list[Callable[[], object]] = [
+        lambda: stripe.mean_cam(model, batches, "2", progress=False),
+        lambda: stripe.mean_cam(model, batches, "2", method="EigenCAM", progress=False),
+        lambda: stripe.find_gates(model, IMAGES[:2]),
+        lambda: stripe.noise_bound(model, IMAGES[:4], repeats=1, iterations=2),
+        lambda: stripe.freeze(model, means, example=IMAGES[:2]),
+        lambda: attack(model, batches, ["random:0.3,0.3"], progress=False),
+        lambda: stripe.build("resnet20", asr="se", seed=0),
+        noise,
+    ]
+    for call in itertools.cycle(calls):
+        model.train()
+        model[2].eval()
+        yield call
+
+
+def interrupted(call: Callable[[], object], longest: float) -> BaseException | None:
+    """Run a call, and send a SIGINT at a random moment of it, or soon after."""
+    sent = threading.Event()
+
+    def send() -> None:
+        time.sleep(random.random() * longest)
+        os.kill(os.getpid(), signal.SIGINT)
+        sent.set()
+
+    try:
+        threading.Thread(target=send, daemon=True).start()
+        call()
+        while not sent.is_set():
+            time.sleep(0.001)
+        time.sleep(0.001)
+    except KeyboardInterrupt as error:
+        return error  # kept, as a notebook keeps the last traceback: what it holds is not collected
+    return None
+
+
+def main(task: str, count: int, folder: Path, seed: int) -> int:
+    """Interrupt a task `count` times and report."""
+    random.seed(seed)
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    model = network()
+    calls = globals()[task](model, folder)
+    durations: dict[object, float] = {}
+    failures: Counter[str] = Counter()
+    kept: list[BaseException | None] = []
+    number = 0
+    while number < count:
+        faulthandler.dump_traceback_later(HANG, exit=True)
+        call = next(calls)
+        kind = call.__code__.co_firstlineno
+        before = state(model)
+        if kind not in durations:  # the first time, to learn how long it takes
+            call()
+            start = time.perf_counter()
+            call = next(calls) if task != "others" else call
+            call()
+            durations[kind] = time.perf_counter() - start
+            continue
+        kept = [interrupted(call, 1.1 * durations[kind])]
+        number += 1
+        after = state(model)
+        left = [what for what in before if before[what] != after[what]]
+        failures.update(left)
+        if left:
+            model = network()
+            torch.set_grad_enabled(True)
+            torch.compiler.set_stance("default")
+            kept.clear()
+            calls = globals()[task](model, folder)
+    faulthandler.cancel_dump_traceback_later()
+    sys.stdout.write(f"{dict(failures)}\n{count} interrupts, {sum(failures.values())} failures\n")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(
+        main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int((sys.argv[4:] or ["0"])[0]))
+    )
