@@ -40,7 +40,8 @@ class Audit:
         How many images the means come from, and how many others agreement is measured on.
     gates
         One row per gate, in forward order: gate, owner_class, channels, eta2, median_std (over
-        channels), relative_spread (root mean square spread over images, relative to the mean), and
+        channels), constant (one value for all images and channels), relative_spread (root mean
+        square spread over images, relative to the mean; 0 for a constant), and
         as in `stripe.freeze` frozen, folded, into, reason.
     greedy
         One row per number of frozen gates, from none to all, the most constant (smallest
@@ -257,7 +258,8 @@ def _row(
 def _table(recording: Recording, moments: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
     index = stripe_index(moments).drop(columns=["epoch"])
     mean = moments.groupby("gate", sort=False)["mean"].apply(lambda m: float((m**2).mean() ** 0.5))
-    index["relative_spread"] = index["within_var"] ** 0.5 / index["gate"].map(mean)
+    spread = index["within_var"] ** 0.5
+    index["relative_spread"] = (spread / index["gate"].map(mean)).where(spread > 0, 0.0)
     known = recording.gates[["name", "owner_class", "kind", "channels"]]
     table = known.rename(columns={"name": "gate"}).merge(index, on="gate").merge(folds, on="gate")
     return table.drop(columns=["between_var", "within_var"])

@@ -22,8 +22,8 @@ def spatial_index(recording: Recorded) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        epoch, gate, eta2, between_var, within_var, median_std, as `stripe_index`; the spreads are
-        over images, at each position.
+        epoch, gate, eta2, between_var, within_var, median_std, constant, as `stripe_index`; the
+        spreads are over images, at each position.
 
     Raises
     ------

@@ -9,21 +9,27 @@ from jaxtyping import Float
 from stripe.recording import Recorded
 from stripe.stats.moments import Over, channel_moments
 
-COLUMNS = ["epoch", "gate", "eta2", "between_var", "within_var", "median_std"]
+COLUMNS = ["epoch", "gate", "eta2", "between_var", "within_var", "median_std", "constant"]
+
+#: Relative to the values: a standard deviation below it is rounding of float32, in which gates are
+#: recorded.
+ROUNDING = 4 * float(np.finfo(np.float32).eps)
 
 
 def index_row(
     mean: Float[np.ndarray, " channels"], std: Float[np.ndarray, " channels"]
-) -> tuple[float, float, float, float]:
-    """Return eta2, the variance between and the variance within channels, and the median spread.
+) -> tuple[float, float, float, float, bool]:
+    """Return eta2, the variances between and within channels, the median spread, and constancy.
 
     By the law of total variance over all images and channels, with population moments:
-    `total = var_c(mean_c) + mean_c(std_c ** 2)`, and `eta2 = between / total`.
+    `total = var_c(mean_c) + mean_c(std_c ** 2)`, and `eta2 = between / total`; 1 where the total is
+    no more than rounding.
     """
     between, within = float(np.var(mean)), float(np.mean(np.square(std)))
     total = between + within
-    eta2 = between / total if total > 0 else float("nan")
-    return eta2, between, within, float(np.median(std))
+    constant = total <= ROUNDING**2 * float(np.mean(np.square(mean)))
+    eta2 = 1.0 if constant else between / total
+    return eta2, between, within, float(np.median(std)), constant
 
 
 def eta2_of(values: Float[np.ndarray, "images channels"]) -> float:
@@ -50,17 +56,19 @@ def stripe_index(
     Returns
     -------
     DataFrame
-        epoch, gate, eta2, between_var, within_var, median_std (over channels); of several
-        recordings, recording comes first. `eta2` is 1 for a perfect stripe and 0 where the image
-        decides everything; it is NaN for a gate whose every value is the same, since then there is
-        no variance to share.
+        epoch, gate, eta2, between_var, within_var, median_std (over channels), constant; of
+        several recordings, recording comes first. `eta2` is 1 for a perfect stripe and 0 where the
+        image decides everything. `constant` is True for a gate with one value for all images and
+        channels, up to the rounding of float32. It has no variance to share; since the image
+        decides nothing, its `eta2` is 1 by definition.
 
     Notes
     -----
     `eta2` answers "do channels differ more than images?", not "does the gate ignore the image?":
     a gate with large spread within channels still scores high if its channels lie far apart, and
-    a gate with one channel scores 0 whatever it does. Look at `median_std` as well, and at what
-    freezing the gate costs.
+    a gate with one channel scores 0 unless it is constant. Look at `median_std` as well, and at
+    what freezing the gate costs. A mean of `eta2` over gates counts gates that are stuck at one
+    value, such as a saturated sigmoid, as perfect stripes; `constant` tells which they are.
 
     References
     ----------

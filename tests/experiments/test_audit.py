@@ -78,6 +78,31 @@ def test_a_constant_gate_freezes_and_a_telling_one_does_not(tmp_path: Path) -> N
     assert json.loads(json.dumps(found.to_json()))["recommended"] == ["0.gate"]
 
 
+class Stuck(nn.Module):
+    """A gate of one value, whatever comes in."""
+
+    def __init__(self, logit: float) -> None:
+        super().__init__()
+        self.logit = logit
+
+    def forward(self, y: Tensor) -> Tensor:
+        return torch.sigmoid(0 * y.mean((2, 3), keepdim=True) + self.logit)
+
+
+@pytest.mark.parametrize("logit", [0.0, -200.0])  # gates of 0.5 and of 0
+def test_a_gate_of_one_value_is_called_constant(tmp_path: Path, logit: float) -> None:
+    images, labels = bright_and_dark(40)
+    model = network()
+    model[1].gate = Stuck(logit)
+    report = stripe.audit(
+        model, [(images, labels)], out=tmp_path / "report.html", rounds=1, progress=False
+    )
+    assert report.gates["constant"].tolist() == [False, True]
+    assert report.gates["eta2"].tolist() == [1, 1]
+    assert report.gates["relative_spread"].tolist() == pytest.approx([0, 0], abs=1e-6)
+    assert "1.000 (one value)" in (tmp_path / "report.html").read_text()
+
+
 def test_labels_are_left_out_where_there_are_none(tmp_path: Path) -> None:
     images, _ = bright_and_dark(20)
     found = stripe.audit(network(), [images], None, rounds=1, progress=False, threshold=0.1)

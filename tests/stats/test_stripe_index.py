@@ -16,7 +16,7 @@ def test_the_two_ends_of_the_scale(write_recording: Callable[..., Path]) -> None
         open_recording(write_recording({0: {"stripe": STRIPE, "images": IMAGES_DECIDE}}))
     )
     assert table.columns.tolist() == (
-        ["epoch", "gate", "eta2", "between_var", "within_var", "median_std"]
+        ["epoch", "gate", "eta2", "between_var", "within_var", "median_std", "constant"]
     )
     assert table["gate"].tolist() == ["stripe", "images"]
     assert table["eta2"].tolist() == pytest.approx([1, 0], abs=1e-12)
@@ -38,9 +38,33 @@ def test_shares_the_total_variance(write_recording: Callable[..., Path]) -> None
     assert row["between_var"] + row["within_var"] == pytest.approx(total, rel=1e-12)
 
 
-def test_no_variance_has_no_shares(write_recording: Callable[..., Path]) -> None:
-    table = stripe_index(open_recording(write_recording({0: {"g": np.full((3, 2), 0.5)}})))
-    assert np.isnan(table["eta2"]).all()
+@pytest.mark.parametrize("value", [0.5, 0.1, 0.0, 1e-30, -3e4])
+@pytest.mark.parametrize("channels", [1, 7])
+def test_a_gate_of_one_value_is_a_stripe_and_called_constant(
+    write_recording: Callable[..., Path], value: float, channels: int
+) -> None:
+    exact = np.full((300, channels), value, np.float32)
+    rounded = exact.copy()
+    rounded[::7] = np.nextafter(rounded[::7], np.float32(1e5))  # the last bit of float32
+    values = {"exact": exact} if value == 0 else {"exact": exact, "rounded": rounded}
+    table = stripe_index(open_recording(write_recording({0: values})))
+    assert table["constant"].all()
+    assert (table["eta2"] == 1).all()
+
+
+def test_other_gates_are_not_constant(write_recording: Callable[..., Path]) -> None:
+    little = 0.5 + 1e-5 * np.random.default_rng(0).random((3, 2))
+    values = {"stripe": STRIPE, "images": IMAGES_DECIDE, "little": little}
+    table = stripe_index(open_recording(write_recording({0: values})))
+    assert not table["constant"].any()
+
+
+def test_a_missing_number_is_no_constant(write_recording: Callable[..., Path]) -> None:
+    values = np.full((3, 2), 0.5)
+    values[0, 0] = np.nan
+    (row,) = stripe_index(open_recording(write_recording({0: {"g": values}}))).itertuples()
+    assert np.isnan(row.eta2)
+    assert not row.constant
 
 
 def test_takes_moments_too(write_recording: Callable[..., Path]) -> None:
