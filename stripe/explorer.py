@@ -22,7 +22,7 @@ from stripe.plots.choose import View, view
 from stripe.recording import Recorded, Recording, open_recording
 
 #: Inches, and dots per inch on the screen.
-_SIZE, _DPI = (9.5, 6.5), 100
+_SIZE, _DPI = (9.5, 8.5), 100
 #: What a page without a running kernel shows; where the widget lives, the widget hides it.
 _STATIC = "stripe-explorer-static"
 
@@ -73,6 +73,7 @@ class Explorer:
                 value="both" if pooled else "after",
                 style=wide,
             ),
+            "scale": widgets.Dropdown(options=["own", "shared"], style=wide),
             "seed": widgets.BoundedIntText(0, min=0, max=2**31, style=wide),
         }
         for name, control in self.controls.items():
@@ -145,7 +146,7 @@ class Explorer:
     def _view(self) -> View:
         choice = self.choice
         gate, epoch = choice.pop("gate"), choice.pop("epoch")
-        del choice["side"]
+        del choice["side"], choice["scale"]
         return view(self.recording, gate, epoch, **choice)
 
     def _point(self, event: dict[str, Any]) -> None:
@@ -160,7 +161,7 @@ class Explorer:
         row, column = (min(i, n - 1) for i, n in zip((row, column), drawn.shape, strict=True))
         about = self.recording.rows(self.choice["epoch"]).iloc[self._shown.rows[row]]
         self.told.value = (
-            f"{found.get_title()}: <b>{drawn[row, column]:.4f}</b> at channel "
+            f"{found.get_title().splitlines()[0]}: <b>{drawn[row, column]:.4f}</b> at channel "
             f"{self._shown.columns[column]} of image {about['image']}{_named(about)}"
         )
 

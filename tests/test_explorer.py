@@ -50,6 +50,10 @@ def test_controls_redraw_the_picture_and_the_line_of_code(recording: Path) -> No
     drawn: Any = eval(explorer.code, {"stripe": stripe})  # as a user pastes it
     again = drawn.child_axes[0].child_axes[1].images[0].get_array()
     np.testing.assert_array_equal(picture(explorer), np.asarray(again))
+    assert len(explorer.figure.axes[0].child_axes[0].child_axes) == 4  # a colour bar each
+    explorer.controls["scale"].value = "shared"
+    assert "scale='shared'" in explorer.code
+    assert len(explorer.figure.axes[0].child_axes[0].child_axes) == 3
 
 
 def test_pointing_tells_channel_image_and_value(recording: Path) -> None:

@@ -32,6 +32,7 @@ def plot_stripes(
     image_order: Literal["random", "label", "prediction"] = "random",
     channel_order: Literal["random", "mean", "spread"] = "random",
     side: Literal["both", "before", "after"] = "both",
+    scale: Literal["own", "shared"] = "own",
     seed: Seed = 0,
 ) -> None:
     """Draw images x channels before and after attention (Figure 2a).
@@ -44,9 +45,11 @@ def plot_stripes(
         How they are sorted.
     side
         Features before, gate after, or both.
+    scale
+        Colour scale: own, one per panel, or shared.
     """
-    choice = {"images": images, "channels": channels, "side": side, "seed": seed}
-    orders = {"image_order": image_order, "channel_order": channel_order}
+    choice = {"images": images, "channels": channels, "side": side, "scale": scale}
+    orders = {"image_order": image_order, "channel_order": channel_order, "seed": seed}
     _draw("stripes", recording, out, gate=gate, epoch=epoch, **choice, **orders)
 
 
@@ -123,6 +126,7 @@ def plot_overview(
     image_order: Literal["random", "label", "prediction"] = "random",
     channel_order: Literal["random", "mean", "spread"] = "random",
     side: Literal["both", "before", "after"] = "both",
+    scale: Literal["own", "shared"] = "own",
     seed: Seed = 0,
 ) -> None:
     """Draw stripes, spread and difference of one gate together (Figure 2).
@@ -135,9 +139,11 @@ def plot_overview(
         How they are sorted.
     side
         Features before, gate after, or both.
+    scale
+        Colour scale: own, one per panel, or shared.
     """
-    choice = {"images": images, "channels": channels, "side": side, "seed": seed}
-    orders = {"image_order": image_order, "channel_order": channel_order}
+    choice = {"images": images, "channels": channels, "side": side, "scale": scale}
+    orders = {"image_order": image_order, "channel_order": channel_order, "seed": seed}
     _draw("overview", recording, out, gate=gate, epoch=epoch, **choice, **orders)
 
 

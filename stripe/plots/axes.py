@@ -12,6 +12,8 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from stripe.errors import StripeError
+from stripe.plots.choose import Scale
+from stripe.stats.stripe_index import ROUNDING
 
 #: Inches: a column of a two-column paper.
 COLUMN_WIDTH = 3.4
@@ -25,6 +27,10 @@ _LETTERS = 62
 MOST_PANELS = 8
 #: Shares of the width: between two panels, and of all panels where a colour bar stands beside.
 _GAP, _PANELS = 0.04, 0.88
+#: Shares of the width of a panel with a colour bar and its numbers: the panel, the bar's left edge.
+_PANEL, _BAR = 0.6, 0.63
+#: Shares of the width: of a colour bar.
+_BAR_WIDTH = 0.03
 
 
 def axes_or_new(ax: Axes | None, *, height: float = 1.9) -> Axes:
@@ -49,15 +55,25 @@ def headed(ax: Axes, heading: str) -> None:
     figure.suptitle("\n".join(lines), fontsize=size)
 
 
-def panels(ax: Axes, count: int) -> list[Axes]:
-    """Split `ax` into `count` panels side by side, its children; one panel is `ax` itself."""
+def panels(ax: Axes, count: int, *, bars: int) -> tuple[list[Axes], list[Axes]]:
+    """Split `ax` into `count` panels side by side, its children; one panel is `ax` itself.
+
+    Also return the axes of the colour bars: one beside all panels, or `count`, one beside each.
+    """
     if count == 1:
-        return [ax]
+        return [ax], [ax.inset_axes((1.02, 0, _BAR_WIDTH, 1))]
     if count > MOST_PANELS:
         raise StripeError(f"at most {MOST_PANELS} panels are readable side by side, got {count}")
     ax.set_axis_off()
-    width = (_PANELS - _GAP * (count - 1)) / count
-    return [ax.inset_axes((i * (width + _GAP), 0, width, 1)) for i in range(count)]
+    # Several panels leave room inside the axes, so that neighbours in a larger figure stay free.
+    if bars == 1:
+        step = (_PANELS + _GAP) / count
+        width, edges = step - _GAP, [_PANELS + 0.02]
+    else:
+        step = 1 / count
+        width, edges = _PANEL * step, [(i + _BAR) * step for i in range(count)]
+    drawn = [ax.inset_axes((i * step, 0, width, 1)) for i in range(count)]
+    return drawn, [ax.inset_axes((edge, 0, _BAR_WIDTH, 1)) for edge in edges]
 
 
 def heat_maps(
@@ -68,19 +84,26 @@ def heat_maps(
     xlabel: str,
     ylabel: str,
     colour_label: str,
+    scale: Scale = "shared",
     **kwargs: Any,
 ) -> list[AxesImage]:
-    """Draw matrices side by side on one colour scale, with one colour bar.
+    """Draw matrices side by side, each on its own colour scale or all on one, with colour bars.
 
-    `kwargs` go to `Axes.imshow`; `vmin` and `vmax` default to the range of all maps together.
+    `kwargs` go to `Axes.imshow`; `vmin` and `vmax` default to the range of each map, or of all maps
+    together.
     """
-    limits = {"vmin": min(map(np.nanmin, maps)), "vmax": max(map(np.nanmax, maps))}
+    together = [np.concatenate([np.ravel(matrix) for matrix in maps])] * len(maps)
     if "norm" in kwargs:
-        limits = {}
         kwargs = {name: value for name, value in kwargs.items() if name not in ("vmin", "vmax")}
-    style = {"aspect": "auto", "interpolation": "nearest", **limits, **kwargs}
+    if len(maps) > 1:  # a panel is narrower than the label
+        xlabel = xlabel.replace(" (", "\n(")
+    places, bars = panels(ax, len(maps), bars=len(maps) if scale == "own" else 1)
     drawn = []
-    for panel, matrix, title in zip(panels(ax, len(maps)), maps, titles, strict=True):
+    for panel, matrix, of, title in zip(
+        places, maps, maps if scale == "own" else together, titles, strict=True
+    ):
+        limits = {} if "norm" in kwargs else colour_range(of)
+        style = {"aspect": "auto", "interpolation": "nearest", **limits, **kwargs}
         drawn.append(panel.imshow(matrix, **style))
         panel.set_title(title, fontsize=plt.rcParams["axes.labelsize"])
         panel.set_xlabel(xlabel)
@@ -89,7 +112,22 @@ def heat_maps(
         panel.tick_params(labelleft=not drawn[1:])
         if not drawn[1:]:
             panel.set_ylabel(ylabel)
-    # Several panels leave room inside the axes, so that neighbours in a larger figure stay free.
-    bar = ax.inset_axes((1.02 if len(maps) == 1 else _PANELS + 0.02, 0, 0.03, 1))
-    ax.figure.colorbar(drawn[0], cax=bar, label=colour_label)
+    for image, bar in zip(drawn, bars, strict=False):
+        beside = len(bars) > 1  # then the title says what the colours are
+        ax.figure.colorbar(image, cax=bar, label="" if beside else colour_label)
+        bar.yaxis.set_major_locator(MaxNLocator(nbins=5))
     return drawn
+
+
+def colour_range(values: Float[np.ndarray, "..."]) -> dict[str, float]:
+    """Return the range of the values as `vmin` and `vmax`; nothing is clipped.
+
+    A range that is only rounding of float32 is widened to 1 % of the values, so that rounding is
+    not drawn in all colours.
+    """
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    largest = max(abs(low), abs(high))
+    if high - low <= ROUNDING * largest:
+        widened = 0.01 * largest or 0.01
+        low, high = low - widened, high + widened
+    return {"vmin": low, "vmax": high}

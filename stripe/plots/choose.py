@@ -12,6 +12,7 @@ from stripe.recording import Recording
 ChannelOrder = Literal["random", "mean", "spread"]
 ImageOrder = Literal["random", "label", "prediction"]
 Side = Literal["both", "before", "after"]
+Scale = Literal["own", "shared"]
 
 
 def chosen_gate(recording: Recording, gate: str | None) -> str:

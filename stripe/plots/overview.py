@@ -6,14 +6,24 @@ from matplotlib.axes import Axes
 
 from stripe.plots.axes import axes_or_new
 from stripe.plots.channel_std import channel_std
-from stripe.plots.choose import ChannelOrder, ImageOrder, Side, chosen_epoch, chosen_gate, view
+from stripe.plots.choose import (
+    ChannelOrder,
+    ImageOrder,
+    Scale,
+    Side,
+    chosen_epoch,
+    chosen_gate,
+    view,
+)
 from stripe.plots.epoch_difference import epoch_difference
 from stripe.plots.stripes import stripes
 from stripe.recording import Recorded, open_recording
 from stripe.stats import common_images
 
-#: Left, bottom, width and height of the three panels, as shares of the axes.
-_STRIPES, _SPREAD, _DIFFERENCE = (0, 0.6, 1, 0.4), (0, 0, 0.44, 0.34), (0.62, 0, 0.3, 0.34)
+#: Left, bottom, width and height of the three rows, as shares of the axes.
+_STRIPES, _SPREAD, _DIFFERENCE = (0, 0.72, 1, 0.28), (0, 0.365, 1, 0.16), (0, 0, 1, 0.225)
+#: Images whose steps are shown, as in the paper.
+_FOLLOWED = 3
 
 
 def overview(
@@ -27,14 +37,15 @@ def overview(
     channel_order: ChannelOrder = "random",
     seed: int = 0,
     side: Side = "both",
+    scale: Scale = "own",
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw the stripes of a gate, the spread of its channels, and how an image's gate settled.
+    """Draw the stripes of a gate, the spread of its channels, and how the gates of images settled.
 
     Parameters
     ----------
-    data, gate, epoch, images, channels, image_order, channel_order, seed, side
+    data, gate, epoch, images, channels, image_order, channel_order, seed, side, scale
         As for `stripe.plots.stripes`.
     ax
         Axes to draw in; by default new ones.
@@ -45,8 +56,8 @@ def overview(
     -------
     Axes
         `ax`, whose three `child_axes` hold `stripes`, `channel_std` and `epoch_difference`: the
-        last of the first image that the stripes show and that every epoch has, or a remark where
-        there is one epoch alone.
+        last of the first three images that the stripes show and that every epoch has, or a remark
+        where there is one epoch alone.
 
     Raises
     ------
@@ -66,18 +77,18 @@ def overview(
         "channel_order": channel_order,
         "seed": seed,
     }
-    ax = axes_or_new(ax, height=3.6)
+    ax = axes_or_new(ax, height=5.4)
     ax.set_axis_off()
-    top, left, right = (ax.inset_axes(place) for place in (_STRIPES, _SPREAD, _DIFFERENCE))
-    stripes(data, gate=gate, epoch=epoch, side=side, ax=top, **choice, **kwargs)  # type: ignore[arg-type]
-    channel_std(data, gate=gate, epoch=epoch, side=side, ax=left)
+    top, middle, bottom = (ax.inset_axes(place) for place in (_STRIPES, _SPREAD, _DIFFERENCE))
+    stripes(data, gate=gate, epoch=epoch, side=side, scale=scale, ax=top, **choice, **kwargs)  # type: ignore[arg-type]
+    channel_std(data, gate=gate, epoch=epoch, side=side, ax=middle)
     if len(data.epochs) < 2:
-        right.set_axis_off()
-        right.text(0.5, 0.5, "one epoch:\nno difference", ha="center", va="center")
+        bottom.set_axis_off()
+        bottom.text(0.5, 0.5, "one epoch: no difference", ha="center", va="center")
         return ax
     shown = view(data, gate, epoch, **choice)  # type: ignore[arg-type]
     everywhere = set(common_images(data))
     ids = data.rows(epoch)["image"].to_numpy()[shown.rows]
-    followed = [int(image) for image in ids if image in everywhere][:1] or 1
-    epoch_difference(data, gate=gate, images=followed, seed=seed, ax=right)
+    followed = [int(image) for image in ids if image in everywhere][:_FOLLOWED]
+    epoch_difference(data, gate=gate, images=followed or _FOLLOWED, seed=seed, ax=bottom)
     return ax

@@ -9,6 +9,7 @@ from stripe.plots.axes import axes_or_new, heat_maps
 from stripe.plots.choose import (
     ChannelOrder,
     ImageOrder,
+    Scale,
     Side,
     chosen_epoch,
     chosen_gate,
@@ -17,6 +18,7 @@ from stripe.plots.choose import (
     view,
 )
 from stripe.recording import Recorded, open_recording
+from stripe.stats.stripe_index import index_row
 
 
 def stripes(
@@ -30,6 +32,7 @@ def stripes(
     channel_order: ChannelOrder = "random",
     seed: int = 0,
     side: Side = "both",
+    scale: Scale = "own",
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
@@ -52,8 +55,10 @@ def stripes(
     seed
         Of that choice.
     side
-        "before": the global average of what the gate multiplies; "after": the gate; or both on
-        one colour scale.
+        "before": the global average of what the gate multiplies; "after": the gate; or both.
+    scale
+        "own": each panel has a colour scale and a colour bar of its own; "shared": both panels have
+        the same.
     ax
         Axes to draw on; by default new ones. With both sides, the two panels are its
         `child_axes`.
@@ -63,7 +68,8 @@ def stripes(
     Returns
     -------
     Axes
-        `ax`. Every panel shows an array (images, channels).
+        `ax`. Every panel shows an array (images, channels); its title ends with the stripe index
+        (eta2) of all images and channels of the epoch.
 
     Raises
     ------
@@ -75,9 +81,12 @@ def stripes(
 
     Notes
     -----
-    The two sides have different ranges by nature: a gate that ends in a sigmoid lies in (0, 1)
-    and looks flatter than features that do not, whether it depends on the image or not. The
-    stripe index compares like with like.
+    Both scales can mislead. Features and gates have different ranges by nature: a gate that ends in
+    a sigmoid lies in (0, 1). On a shared scale it looks flat beside features of a wider range, and
+    so like a stripe, however much it depends on the image. On its own scale a gate whose values
+    hardly differ looks as varied as one whose values differ much: read the numbers at the bar. A
+    scale spans all values shown, so one outlier makes the others look alike; give `vmin` and `vmax`
+    to look at them. The stripe index does not depend on the scale.
 
     References
     ----------
@@ -101,15 +110,23 @@ def stripes(
         channel_order=channel_order,
         seed=seed,
     )
+    one_of("scale", scale, get_args(Scale))
     total_images, total_channels = next(iter(sides.values())).shape
     ax = axes_or_new(ax)
     heat_maps(
         ax,
         [values[np.ix_(*shown)] for values in sides.values()],
-        titles=list(sides),
+        titles=[f"{side}\n{_index(values)}" for side, values in sides.items()],
         xlabel=of(len(shown.columns), total_channels, "channel"),
         ylabel=of(len(shown.rows), total_images, "image"),
         colour_label="value",
+        scale=scale,
         **{"cmap": "viridis", **kwargs},
     )
     return ax
+
+
+def _index(values: np.ndarray) -> str:
+    mean, std = (moment(values, axis=0, dtype=np.float64) for moment in (np.mean, np.std))
+    eta2, *_, constant = index_row(mean, std)
+    return r"$\eta^2$ = " + f"{eta2:.2f}" + (" (one value)" if constant else "")

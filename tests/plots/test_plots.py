@@ -13,7 +13,7 @@ from matplotlib.colors import Colormap
 from stripe import plots
 from stripe.errors import RecordingError, UnknownNameError
 from stripe.recording import Recording, open_recording
-from stripe.stats import epoch_difference
+from stripe.stats import epoch_difference, stripe_index
 
 
 @pytest.fixture
@@ -42,11 +42,55 @@ def test_stripes_shows_the_same_images_and_channels_on_both_sides(recording: Rec
     np.testing.assert_array_equal(shown(before), -shown(after))  # the fixture's inputs
     values = recording.values("b", 1)
     assert all(value in values for value in shown(after)[0])
-    assert before.images[0].get_clim() == after.images[0].get_clim()
-    assert (before.get_title(), after.get_title()) == ("before: features", "after: gate")
-    assert before.get_xlabel() == "channel (60 of 70)"
+    for panel in (before, after):
+        assert panel.images[0].get_clim() == (shown(panel).min(), shown(panel).max())
+    index = stripe_index(recording).query("gate == 'b' and epoch == 1")["eta2"].item()
+    assert [panel.get_title() for panel in (before, after)] == [
+        f"{side}\n$\\eta^2$ = {index:.2f}" for side in ("before: features", "after: gate")
+    ]
+    assert before.get_xlabel() == "channel\n(60 of 70)"
     assert before.get_ylabel() == "image (5 of 30)"
-    assert ax.child_axes[-1].get_ylabel() == "value"  # the one colour bar
+
+
+def test_each_panel_has_a_colour_bar_of_its_own_unless_they_share_one(recording: Recording) -> None:
+    own: Any = plots.stripes(recording, gate="a").child_axes
+    assert len(own) == 4
+    assert [bar.get_ylim() for bar in own[2:]] == [panel.images[0].get_clim() for panel in own[:2]]
+    assert own[2].get_ylim()[1] < own[3].get_ylim()[0]  # the fixture's inputs are negative
+    shared: Any = plots.stripes(recording, gate="a", scale="shared").child_axes
+    assert len(shared) == 3
+    assert {panel.images[0].get_clim() for panel in shared[:2]} == {shared[2].get_ylim()}
+    assert shared[2].get_ylabel() == "value"
+
+
+@pytest.mark.parametrize("value", [0.5, 0.0])
+def test_rounding_is_not_drawn_in_all_colours(
+    write_recording: Callable[..., Path], value: float
+) -> None:
+    values = np.full((6, 5), value, np.float32)
+    values[::2] = np.nextafter(values[::2], np.float32(value))
+    values[0] = np.nextafter(values[0], np.float32(1)) if value else values[0]
+    ax = plots.stripes(open_recording(write_recording({0: {"g": values}})), side="after")
+    low, high = ax.images[0].get_clim()
+    assert low < value - 1e-3 < value + 1e-3 < high
+    assert ax.get_title() == "after: gate\n$\\eta^2$ = 1.00 (one value)"
+
+
+@pytest.mark.parametrize("scale", ["own", "shared"])
+@pytest.mark.parametrize("plot", [plots.stripes, plots.overview, plots.epoch_difference])
+def test_labels_are_no_wider_than_their_axes(
+    write_recording: Callable[..., Path], plot: Any, scale: str
+) -> None:
+    rng = np.random.default_rng(0)
+    values = {epoch: {"g": 100 * rng.random((500, 2048))} for epoch in range(3)}
+    options = {} if plot is plots.epoch_difference else {"scale": scale}
+    ax = plot(open_recording(write_recording(values)), **options)
+    ax.figure.canvas.draw()
+    waiting = [ax]
+    for panel in waiting:
+        waiting += panel.child_axes
+        width, label = panel.bbox.width, panel.xaxis.label
+        assert not panel.axison or label.get_window_extent().width <= width, label
 
 
 def test_stripes_of_one_side_draws_on_the_axes_itself(recording: Recording) -> None:

@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgb
 
 from stripe import plots
 from stripe.errors import RecordingError, StripeError
+from stripe.plots.choose import view
 from stripe.recording import Recording, open_recording
 
 NETWORKS = pd.DataFrame({
@@ -147,10 +148,16 @@ def test_orders_of_channels_and_images(recording: Recording) -> None:
 
 def test_overview_holds_stripes_spread_and_difference(recording: Recording) -> None:
     ax = plots.overview(recording, gate="wide", side="after", images=4)
-    top, left, right = ax.child_axes
+    top, middle, bottom = ax.child_axes
     assert picture(top).shape == (4, 60)
-    assert left.get_xlabel() == "standard deviation over images"
-    assert picture(right).shape == (20, 1)
+    assert middle.get_xlabel() == "standard deviation over images"
+    panels: Any = bottom.child_axes[:3]
+    assert [picture(panel).shape for panel in panels] == [(20, 1)] * 3
+    shown = view(
+        recording, "wide", 1, images=4, channels=60, image_order="random",
+        channel_order="random", seed=0,
+    ).rows  # fmt: skip
+    assert [panel.get_title() for panel in panels] == [f"image {row}" for row in shown[:3]]
     alone = plots.stripes(recording, gate="wide", side="after", images=4)
     np.testing.assert_array_equal(picture(top), picture(alone))
 
@@ -158,7 +165,7 @@ def test_overview_holds_stripes_spread_and_difference(recording: Recording) -> N
 def test_overview_of_one_channel(recording: Recording) -> None:
     ax = plots.overview(recording, gate="one", images=1, channels=1, channel_order="spread")
     panels: Any = ax.child_axes[0].child_axes[:2]
-    assert [panel.get_title() for panel in panels] == [
+    assert [panel.get_title().splitlines()[0] for panel in panels] == [
         *("before: features", "after: gate"),
     ]
     ax.figure.canvas.draw()
@@ -167,7 +174,7 @@ def test_overview_of_one_channel(recording: Recording) -> None:
 def test_overview_of_one_epoch(write_recording: Callable[..., Path], tmp_path: Path) -> None:
     path = write_recording({3: {"a": np.random.default_rng(0).random((5, 4))}}, path=tmp_path / "s")
     ax = plots.overview(open_recording(path))
-    assert ax.child_axes[2].texts[0].get_text() == "one epoch:\nno difference"
+    assert ax.child_axes[2].texts[0].get_text() == "one epoch: no difference"
 
 
 def test_an_order_that_was_not_recorded(tmp_path: Path) -> None:
@@ -181,7 +188,7 @@ def test_an_order_that_was_not_recorded(tmp_path: Path) -> None:
         plots.stripes(open_recording(tmp_path / "r"), image_order="label")
 
 
-@pytest.mark.parametrize("option", ["side", "image_order", "channel_order"])
+@pytest.mark.parametrize("option", ["side", "image_order", "channel_order", "scale"])
 @pytest.mark.usefixtures("as_a_user")
 def test_misspelt_options_are_refused(recording: Recording, option: str) -> None:
     with pytest.raises(StripeError, match=f"{option} is one of .*, got 'misspelt'"):
