@@ -40,6 +40,8 @@ class DeviceLoader:
         so that together they see what one alone would.
     indices
         Also yield the positions of the images in the data set, by which a recorder names its rows.
+    take
+        Positions of the images to take; by default all.
     """
 
     def __init__(
@@ -54,8 +56,9 @@ class DeviceLoader:
         seed: int = 0,
         share: tuple[int, int] = (0, 1),
         indices: bool = False,
+        take: Int64[Tensor, " taken"] | None = None,
     ) -> None:
-        self.dataset = dataset
+        self.dataset = dataset = dataset if take is None else dataset.take(take)
         self.batch_size = batch_size
         self.device = torch.device(device)
         self.shuffle = shuffle
@@ -63,6 +66,8 @@ class DeviceLoader:
         self.indices = indices
         self.augment = augment
         self.padding = padding if augment else 0
+        positions = torch.arange(len(dataset)) if take is None else take
+        self._positions = positions.to(self.device)
         self.generator = torch.Generator(self.device).manual_seed(seed)
         padded = F.pad(dataset.images, (self.padding,) * 4)
         self._pixels = padded.permute(0, 2, 3, 1).contiguous().to(self.device)  # (N, H, W, C)
@@ -86,7 +91,7 @@ class DeviceLoader:
             mine = slice(self.rank, None, self.processes)
             images = self._images(chosen[mine], None if crops is None else crops[:, mine])
             batch = (images, self._labels[chosen[mine]])
-            yield (*batch, chosen[mine]) if self.indices else batch  # type: ignore[misc]
+            yield (*batch, self._positions[chosen[mine]]) if self.indices else batch  # type: ignore[misc]
 
     def _crops(self, count: int) -> Int64[Tensor, "3 b 1"]:
         """Draw the row, whether to mirror, and the column of the crop of each image."""

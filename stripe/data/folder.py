@@ -11,6 +11,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.datasets.folder import IMG_EXTENSIONS, default_loader
 from torchvision.transforms import v2
 
+from stripe.data.sample import sample
 from stripe.errors import DataError
 
 #: Of ImageNet, in RGB.
@@ -41,7 +42,7 @@ def image_folder(
     crop
         Share of the resized image's shorter side that the crop keeps.
     limit
-        Draw at most so many images; they keep their order.
+        Take at most so many images, drawn at random; they keep their order.
     seed
         Of that draw.
 
@@ -71,8 +72,7 @@ def image_folder(
     if limit is None or len(data) <= limit:
         whole: Dataset[Any] = data
         return whole
-    generator = torch.Generator().manual_seed(seed)
-    return Subset(data, sorted(torch.randperm(len(data), generator=generator)[:limit].tolist()))
+    return Subset(data, sample(len(data), limit, seed).tolist())
 
 
 def class_folders(root: Path, transform: v2.Compose) -> ImageFolder:

@@ -36,6 +36,10 @@ class ImageSet:
         """Return the number of images."""
         return len(self.labels)
 
+    def take(self, positions: Int64[Tensor, " taken"]) -> "ImageSet":
+        """Return the images at `positions`, in their order."""
+        return replace(self, images=self.images[positions], labels=self.labels[positions])
+
     def head(self, count: int) -> "ImageSet":
         """Return the first `count` images, or all if there are fewer."""
         return replace(self, images=self.images[:count], labels=self.labels[:count])

@@ -55,6 +55,8 @@ class StreamLoader:
         Also yield the positions of the images in the data set.
     limit
         Take only so many images, evenly from the first to the last, and so of all classes.
+    take
+        Positions of the images to take, instead of `limit`.
 
     Raises
     ------
@@ -76,6 +78,7 @@ class StreamLoader:
         share: tuple[int, int] = (0, 1),
         indices: bool = False,
         limit: int | None = None,
+        take: Int64[Tensor, " taken"] | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.batch_size = batch_size
@@ -83,9 +86,12 @@ class StreamLoader:
         self.generator = torch.Generator().manual_seed(seed)
         self.data: Any = class_folders(split_folder(root, split), _transform(size, augment))
         self.classes: tuple[str, ...] = tuple(self.data.classes)
-        self.images = len(self.data) if limit is None else min(limit, len(self.data))
-        chosen = torch.linspace(0, len(self.data) - 1, self.images).round().long()
-        self._batches = _Batches(chosen, batch_size, augment, share, self.generator)
+        if take is None:
+            count = len(self.data) if limit is None else min(limit, len(self.data))
+            take = torch.linspace(0, len(self.data) - 1, count).round().long()
+        self.positions = take
+        self.images = len(take)
+        self._batches = _Batches(take, batch_size, augment, share, self.generator)
         self._open = functools.partial(
             DataLoader,
             _Drawn(self.data),

@@ -97,7 +97,9 @@ def load_images(
     image_size
         Side of the images; by default what timm says of the network, or 224. Not for data sets.
     limit
-        Take at most so many.
+        Take at most so many: of a data set the first, of a folder a random sample.
+    seed
+        Of that sample.
 
     Notes
     -----

@@ -16,7 +16,7 @@ from stripe.train.run import WEIGHTS, read_config
 
 
 def open_trained(
-    run: Path, *, device: str = "auto", data_root: Path | None = None, limit: int | None = None
+    run: Path, *, device: str = "auto", data_root: Path | None = None, images: int | None = None
 ) -> tuple[nn.Module, Loaders]:
     """Return the network of a finished run, ready to evaluate on a device, and its loaders.
 
@@ -28,8 +28,8 @@ def open_trained(
         As for `TrainConfig`.
     data_root
         Where its data is; by default where it was.
-    limit
-        As for `TrainConfig`; by default the run's.
+    images
+        How many test images are in the sample `probe`; by default the run's `record_images`.
 
     Raises
     ------
@@ -40,7 +40,10 @@ def open_trained(
         raise StripeError(f"{run} holds no finished run; train it first")
     config = read_config(run / "config.json", TrainConfig)
     config = replace(
-        config, data_root=data_root or config.data_root, limit=limit or config.limit, device=device
+        config,
+        data_root=data_root or config.data_root,
+        record_images=images or config.record_images,
+        device=device,
     )
     processes = Processes(0, 1, resolve_device(device))
     loaders = open_loaders(config, processes)

@@ -87,7 +87,8 @@ class TrainConfig(Settings):
         Record the gates of some test images before training and after every epoch, into
         `out/recording`.
     record_images
-        How many: the first, and of class folders evenly from the first to the last.
+        How many: a random sample of the test images that `limit` leaves. It depends on their
+        number alone, not on `seed`, so every epoch and every network has the same images.
     tensorboard
         Also write the log for TensorBoard.
     device

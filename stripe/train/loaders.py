@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stripe.data import DeviceLoader, StreamLoader, load_dataset
+from stripe.data.sample import sample
 from stripe.errors import DataError
 from stripe.registry import listed
 from stripe.train.config import TrainConfig
@@ -22,7 +24,8 @@ class Loaders:
     train, test
         Batches (images, labels).
     probe
-        The images whose gates are recorded: batches (images, labels, indices).
+        The images whose gates are recorded, a random sample of those of `test`: batches (images,
+        labels, indices).
     dataset
         The name of the probe's data set and split.
     classes, channels
@@ -100,11 +103,12 @@ def _on_device(config: TrainConfig, processes: Processes) -> Loaders:
         ),
         test=DeviceLoader(test, EVALUATION_BATCH, device=device, share=share),
         probe=DeviceLoader(
-            test.head(config.record_images),
+            test,
             EVALUATION_BATCH,
             device=device,
             share=share,
             indices=True,
+            take=sample(len(test), config.record_images),
         ),
         dataset=test.name,
         classes=len(train.classes),
@@ -115,7 +119,7 @@ def _on_device(config: TrainConfig, processes: Processes) -> Loaders:
 
 
 def _streamed(config: TrainConfig, processes: Processes, root: Path) -> Loaders:
-    def loader(split: str, **options: bool | int | None) -> StreamLoader:
+    def loader(split: str, **options: Any) -> StreamLoader:
         return StreamLoader(
             root,
             split,
@@ -125,7 +129,7 @@ def _streamed(config: TrainConfig, processes: Processes, root: Path) -> Loaders:
             workers=config.workers,
             seed=config.seed,
             share=processes.share,
-            **options,  # type: ignore[arg-type]
+            **options,
         )
 
     limited: dict[str, int | None] = {"limit": config.limit}
@@ -136,11 +140,11 @@ def _streamed(config: TrainConfig, processes: Processes, root: Path) -> Loaders:
             f"the splits of {root} must have the same class folders, and only one of them has "
             f"{listed(differs, 5)}"
         )
-    probed = min(config.record_images, config.limit or config.record_images)
+    probed = test.positions[sample(test.images, config.record_images)]
     return Loaders(
         train=train,
         test=test,
-        probe=loader("test", indices=True, limit=probed),
+        probe=loader("test", indices=True, take=probed),
         dataset=f"{config.dataset}/test",
         classes=len(train.classes),
         channels=3,

@@ -18,16 +18,16 @@ class Look(Measurement):
     Parameters
     ----------
     images
-        How many test images, the first, and of class folders evenly.
+        How many test images: a random sample, as of `TrainConfig.record_images`.
     """
 
     images: int = 500
 
     def opened(self) -> "tuple[nn.Module, Loader]":
-        """Return the network, ready to evaluate, and the test images."""
+        """Return the network, ready to evaluate, and the sample of test images."""
         from stripe.experiments.trained import open_trained  # which brings torch
 
         model, loaders = open_trained(
-            self.runs[0], device=self.device, data_root=self.data_root, limit=self.images
+            self.runs[0], device=self.device, data_root=self.data_root, images=self.images
         )
-        return model, loaders.test
+        return model, loaders.probe

@@ -1,0 +1,16 @@
+"""Draw images of a data set at random, the same ones every time."""
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+
+def sample(total: int, count: int, seed: int = 0) -> Int64[Tensor, " drawn"]:
+    """Draw up to `count` of `total` positions without repeats, in ascending order.
+
+    The draw depends on these three numbers alone, so networks that are tested on the same images
+    are compared on the same sample of them.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    drawn: Tensor = torch.randperm(total, generator=generator)[:count].sort().values
+    return drawn
