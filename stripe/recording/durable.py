@@ -34,8 +34,13 @@ def sync(path: Path) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` so that `path` holds either what it held before or all of it."""
+    write_whole(path, (json.dumps(value, indent=1) + "\n").encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write `content` so that `path` holds either what it held before or all of it."""
     draft = path.with_name(path.name + ".draft")
-    draft.write_text(json.dumps(value, indent=1) + "\n")
+    draft.write_bytes(content)
     sync(draft)
     draft.replace(path)
     sync(path.parent)

@@ -13,6 +13,7 @@ from jaxtyping import Float32
 
 from stripe.errors import RecordingError
 from stripe.recording.durable import footer_sha256
+from stripe.recording.schema import NULLABLE
 
 Vectors = Float32[np.ndarray, "images channels"]
 
@@ -27,15 +28,22 @@ class FinishedPart:
         The file.
     footer_sha256
         The checksum of its footer, from the log.
+    epoch
+        The epoch that it must be of.
+    columns
+        From its columns to their types, from the log; not an Arrow schema, which forgets when it is
+        sent to another process that elements are not null.
     """
 
     path: Path
     footer_sha256: str
+    epoch: int
+    columns: dict[str, str]
 
     def read(self, columns: list[str]) -> pa.Table:
         """Read columns, in the order given."""
         with self._opened() as file:
-            return file.read(columns=columns).select(columns)
+            return self._checked(file.read(columns=columns).select(columns))
 
     def scan(self, columns: Mapping[str, str]) -> Iterator[dict[str, Vectors]]:
         """Yield vectors by name, a row group of about 16 MiB at a time.
@@ -47,14 +55,23 @@ class FinishedPart:
         """
         with self._opened() as file:
             for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=list(columns.values()))
+                table = self._checked(file.read_row_group(group, columns=[*columns.values()]))
                 yield {name: matrix(table[column]) for name, column in columns.items()}
 
     def frame(self) -> pd.DataFrame:
         """Read the whole file, as the moments of a recording without values."""
         with self._opened() as file:
-            table: pd.DataFrame = file.read().to_pandas()
+            table: pd.DataFrame = self._checked(file.read()).to_pandas()
             return table
+
+    def _checked(self, table: pa.Table) -> pa.Table:
+        """Return a table whose columns have the form that the header gives them, without nulls."""
+        for field, column in zip(table.schema, table.columns, strict=True):
+            if str(field.type) != self.columns[field.name]:
+                raise ValueError(f"{field.name} is {field.type}, not {self.columns[field.name]}")
+            if column.null_count and field.name not in NULLABLE:
+                raise ValueError(f"{field.name} has {column.null_count} nulls")
+        return table
 
     @contextmanager
     def _opened(self) -> Iterator[pq.ParquetFile]:
@@ -66,12 +83,23 @@ class FinishedPart:
             if footer_sha256(self.path) != self.footer_sha256:
                 raise ValueError("its footer changed")
             with pq.ParquetFile(self.path, page_checksum_verification=True) as file:
+                check_epoch(file, self.epoch)
                 yield file
-        except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
             raise RecordingError(
                 f"{self.path} is damaged or missing ({str(error).partition(chr(10))[0]}); restore "
                 "it from a copy"
             ) from error
+
+
+def check_epoch(file: pq.ParquetFile, epoch: int) -> None:
+    """Raise a ValueError if the file says that it is of another epoch.
+
+    A file of a recording that began in format version 1 does not say.
+    """
+    said = (file.metadata.metadata or {}).get(b"epoch", str(epoch).encode())
+    if said != str(epoch).encode():
+        raise ValueError(f"it is of epoch {said.decode(errors='replace')}")
 
 
 def matrix(column: pa.ChunkedArray) -> Vectors:

@@ -31,6 +31,11 @@ class Layout:
         return self.root / "log"
 
     @property
+    def head(self) -> Path:
+        """Return the path of the head of the log, which lists the epochs."""
+        return self.logs / "head.json"
+
+    @property
     def staging(self) -> Path:
         """Return the directory of the work in progress."""
         return self.root / "staging"
@@ -49,13 +54,21 @@ class Layout:
 
     def epochs(self) -> list[int]:
         """Return the finished epochs, in order."""
-        names = [path.name.removeprefix("epoch=") for path in self.data.glob("epoch=*")]
-        return sorted(int(name) for name in names if name.isdecimal())
+        return _epochs_in(self.data)
+
+    def being_moved(self) -> list[int]:
+        """Return the epochs that are being written or dropped, in order."""
+        return _epochs_in(self.staging)
 
     def logged(self) -> list[int]:
         """Return the epochs that have a log record, in order."""
         names = [path.stem for path in self.logs.glob("*.json")]
         return sorted(int(name) for name in names if name.isdecimal())
+
+
+def _epochs_in(directory: Path) -> list[int]:
+    names = [path.name.removeprefix("epoch=") for path in directory.glob("epoch=*")]
+    return sorted(int(name) for name in names if name.isdecimal())
 
 
 def part_name(rank: int) -> str:

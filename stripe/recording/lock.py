@@ -28,6 +28,11 @@ class WriterLock:
                 f"{path.parent} takes one writer at a time and process {holder} is writing; wait "
                 "for it, or record into another directory"
             ) from error
+        if not path.exists() or not os.path.samestat(os.fstat(self._file.fileno()), path.stat()):
+            self._file.close()
+            raise RecordingError(
+                f"a writer of {path.parent} failed meanwhile and removed the lock; try again"
+            )
         self._file.truncate(0)
         self._file.write(str(os.getpid()))
         self._file.flush()

@@ -1,5 +1,6 @@
 """One process's share of an epoch, as one Parquet file."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float32, Float64, Int
 
 from stripe.errors import RecordingError
-from stripe.recording.durable import footer_sha256, sha256, sync, write_json, writing
+from stripe.recording.durable import footer_sha256, sha256, sync, writing
 from stripe.recording.layout import part_name
 
 #: Rows are gathered up to this many bytes before they are encoded, and read back in these pieces.
@@ -28,7 +29,8 @@ class PartWriter:
     carries a checksum.
     """
 
-    def __init__(self, directory: Path, rank: int, schema: pa.Schema) -> None:
+    def __init__(self, directory: Path, rank: int, schema: pa.Schema, epoch: int) -> None:
+        schema = schema.with_metadata({"epoch": str(epoch)})
         self.path = directory / part_name(rank)
         self.rows = 0
         self._rank = rank
@@ -143,7 +145,7 @@ class PartWriter:
                 "sha256": sha256(self.path),
                 "footer_sha256": footer_sha256(self.path),
             }
-            write_json(self._record, record)
+            self._record.write_text(json.dumps(record))  # until the commit, which syncs the log
 
 
 def images_path(directory: Path, rank: int) -> Path:

@@ -1,10 +1,8 @@
 """Read a recording."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,15 +11,16 @@ from jaxtyping import Float32
 
 from stripe.errors import RecordingError, UnknownNameError
 from stripe.recording.finished_part import FinishedPart, Vectors, matrix
+from stripe.recording.header import read_header
 from stripe.recording.layout import Layout
+from stripe.recording.log import Log
 from stripe.recording.schema import (
     Gate,
-    Header,
     gate_column,
     input_column,
     spatial_column,
 )
-from stripe.recording.verify import check_complete, read_log, verify
+from stripe.recording.verify import verify
 from stripe.registry import listed
 
 
@@ -33,7 +32,8 @@ def open_recording(path: "Recorded") -> "Recording":
     Raises
     ------
     RecordingError
-        If there is no recording, or one of another format version.
+        If there is no recording, or one of another format version; or its header or the head of its
+        log is damaged, missing or of another recording.
     """
     return path if isinstance(path, Recording) else Recording(path)
 
@@ -52,7 +52,10 @@ class Recording:
 
     def __init__(self, path: str | Path) -> None:
         self._layout = Layout(Path(path).expanduser())
-        self.header = read_header(self._layout)
+        self._stored = read_header(self._layout)
+        self.header = self._stored.header
+        self._log = Log(self._layout, self._stored)
+        self._log.head()  # it knows the digest of the header
 
     def __repr__(self) -> str:
         return (
@@ -73,8 +76,7 @@ class Recording:
     @property
     def epochs(self) -> list[int]:
         """The recorded epochs, ascending; an error if one that was logged is gone."""
-        check_complete(self._layout)
-        return self._layout.epochs()
+        return self._log.committed()
 
     @property
     def images(self) -> pd.DataFrame:
@@ -84,9 +86,9 @@ class Recording:
     @property
     def last_epoch(self) -> int:
         """The last recorded epoch; an error if there is none."""
-        if not self.epochs:
+        if not (epochs := self.epochs):
             raise RecordingError(f"{self.path} holds no epoch yet; record one first")
-        return self.epochs[-1]
+        return epochs[-1]
 
     def rows(self, epoch: int | None = None) -> pd.DataFrame:
         """Return image, label and prediction of each row of `values(gate, epoch)`."""
@@ -97,7 +99,9 @@ class Recording:
             "label": pd.array(table["label"].to_pandas(), dtype="Int32"),
             "prediction": pd.array(table["prediction"].to_pandas(), dtype="Int32"),
         })  # fmt: skip
-        return frame.sort_values("image", ignore_index=True)
+        frame = frame.sort_values("image", ignore_index=True)
+        self._check_once(frame["image"].to_numpy(), epoch)
+        return frame
 
     def values(self, gate: str, epoch: int | None = None) -> Vectors:
         """Return the gate of every image in an epoch, by default the last.
@@ -191,7 +195,16 @@ class Recording:
         RecordingError
             At the first file that is missing, foreign, truncated or changed; the message names it.
         """
-        return verify(self._layout)
+        return verify(self._layout, self._stored)
+
+    def weights(self, epoch: int | None = None) -> str | None:
+        """Return the digest of the weights that were recorded, by default in the last epoch.
+
+        `stripe.gates.fingerprint` computes it of a network. None where the writer did not know it.
+        """
+        epoch = self.last_epoch if epoch is None else epoch
+        self._check_recorded(epoch)
+        return self._log.record(epoch).weights
 
     def _vectors(self, column: str, epoch: int | None) -> Vectors:
         self._check_values()
@@ -199,9 +212,19 @@ class Recording:
         images, values = table["image"].to_numpy(), matrix(table[column])
         if np.all(images[1:] > images[:-1]):
             return values
-        values = values[np.argsort(images)]
+        order = np.argsort(images)
+        self._check_once(images[order], epoch)
+        values = values[order]
         values.flags.writeable = False
         return values
+
+    def _check_once(self, images: np.ndarray, epoch: int | None) -> None:
+        """Raise if an image comes twice among images in ascending order."""
+        if len(twice := images[1:][images[1:] == images[:-1]]):
+            raise RecordingError(
+                f"{self._layout.epoch(self.last_epoch if epoch is None else epoch)} holds image "
+                f"{twice[0]} more than once; record it again"
+            )
 
     def _read(self, epoch: int | None, columns: list[str]) -> pa.Table:
         return pa.concat_tables([part.read(columns) for part in self.parts(epoch)])
@@ -209,31 +232,21 @@ class Recording:
     def parts(self, epoch: int | None = None) -> list[FinishedPart]:
         """Return the files of an epoch, by default the last, one per process that recorded."""
         epoch = self.last_epoch if epoch is None else epoch
-        directory, log = self._layout.epoch(epoch), self._layout.log(epoch)
-        # To list all epochs at each of thousands would take longer than to read them.
-        if not (directory.is_dir() and log.is_file()) and epoch not in self.epochs:
-            recorded = listed([str(number) for number in self.epochs]) or "none"
-            raise RecordingError(f"{self.path} holds no epoch {epoch}; recorded: {recorded}")
+        self._check_recorded(epoch)
+        directory, record = self._layout.epoch(epoch), self._log.record(epoch)
         return [
-            FinishedPart(directory / part["name"], part["footer_sha256"])
-            for part in read_log(log)["parts"]
+            FinishedPart(directory / part.name, part.footer_sha256, epoch, record.schema)
+            for part in record.parts
         ]
+
+    def _check_recorded(self, epoch: int) -> None:
+        # To list all epochs at each of thousands would take longer than to read them.
+        if self._layout.epoch(epoch).is_dir() and self._layout.log(epoch).is_file():
+            return
+        if epoch not in (epochs := self.epochs):
+            recorded = listed([str(number) for number in epochs]) or "none"
+            raise RecordingError(f"{self.path} holds no epoch {epoch}; recorded: {recorded}")
 
 
 #: A recording, or its directory.
 Recorded = Recording | str | Path
-
-
-def read_header(layout: Layout) -> Header:
-    """Read `recording.json`."""
-    if not layout.header.is_file():
-        inside = layout.root / "recording"
-        hint = f"did you mean {inside}?" if inside.is_dir() else "give what a Recorder wrote"
-        raise RecordingError(
-            f"no recording at {layout.root}: {layout.header.name} is missing; {hint}"
-        )
-    try:
-        values: dict[str, Any] = json.loads(layout.header.read_text())
-    except (OSError, ValueError) as error:
-        raise RecordingError(f"{layout.header} cannot be read: {error}") from error
-    return Header.from_json(values, layout.header)

@@ -1,4 +1,35 @@
-"""What a recording holds: its header in JSON, its rows in Arrow."""
+"""What a recording holds: its header in JSON, its rows in Arrow.
+
+A recording of format version 2 is a directory::
+
+    recording.json                   header: gates, model, dataset, seed, versions, a random id
+    log/head.json                    head of the log: digest of the header, epochs in the order of
+                                     their commits, digest of the last log record
+    log/EPOCH.json                   log record: digest of the header, digest of the record before
+                                     it, epoch, rows, columns, digest of the weights that were
+                                     recorded, and name, rows, size and SHA-256s of every part
+    data/epoch=EPOCH/part-RANK.parquet   one row per image; its metadata holds the epoch
+    staging/                         epochs that are being written or dropped
+    LOCK                             held by the one writer
+
+Every JSON file is sealed: its last key, "sha256", is the SHA-256 of the bytes of the file before
+the digits. A changed bit in any of them is an error that names the file. The digests refer to each
+other (parts by their record, records by the next record or the head, the header by all), so that a
+file that is replaced, swapped or removed is noticed too. Who can compute a SHA-256 can write
+another recording: digests tell of accidents and not of forgery.
+
+Opening a recording checks the header and the head; reading an epoch its log record, the footer and
+the checksum of every page of its parts, and the form of the columns that are read; `verify` all of
+it, and that no image comes twice.
+
+An epoch is committed in this order: parts, log record, head, rename into `data/`. An epoch that is
+in the head and still in `staging/` is not recorded; the next writer drops it. `discard` moves an
+epoch back into `staging/` and drops it in the same way.
+
+Format version 1 has no seals, no head, no digests of header, record and weights, and no epoch in
+the metadata of parts. Version 1 is read and verified as far as its logs go. A writer that continues
+it verifies it first and seals it as version 2.
+"""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -8,7 +39,11 @@ import pyarrow as pa
 
 from stripe.errors import RecordingError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+#: Is read, and becomes the current one when it is continued.
+UNSEALED_VERSION = 1
+#: Columns that may hold nulls.
+NULLABLE = ("label", "prediction")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +106,8 @@ class Header:
         The recorded gates, in forward order.
     model, dataset
         What ran on what, in words.
+    model_class
+        Class of the network; empty where it is not known.
     seed
         The seed of the run, if it had one.
     per_image
@@ -83,6 +120,7 @@ class Header:
 
     gates: tuple[Gate, ...]
     model: str = ""
+    model_class: str = ""
     dataset: str = ""
     seed: int | None = None
     per_image: bool = True
@@ -102,11 +140,12 @@ class Header:
     def from_json(cls, values: dict[str, Any], path: Path) -> "Header":
         """Read the header back; `path` is for messages."""
         version = values.pop("format_version", None) if isinstance(values, dict) else None
-        if version != FORMAT_VERSION:
+        if version not in (UNSEALED_VERSION, FORMAT_VERSION):
             raise RecordingError(
-                f"{path} must have format version {FORMAT_VERSION}, got {version}; read it with "
-                "the version of stripe that wrote it"
+                f"{path} must have format version {UNSEALED_VERSION} or {FORMAT_VERSION}, got "
+                f"{version}; read it with the version of stripe that wrote it"
             )
+        values.pop("id", None)
         try:
             gates = tuple(_gate(gate) for gate in values.pop("gates"))
             shape = values.pop("input_shape", None)
@@ -152,6 +191,11 @@ def arrow_schema(gates: tuple[Gate, ...]) -> pa.Schema:
         if gate.pooled:
             fields.append(_vector(input_column(gate.name), gate.channels))
     return pa.schema(fields)
+
+
+def part_schema(header: Header) -> pa.Schema:
+    """Return the columns of the parts of a recording."""
+    return arrow_schema(header.gates) if header.per_image else moments_schema()
 
 
 def moments_schema() -> pa.Schema:

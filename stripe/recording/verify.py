@@ -1,82 +1,103 @@
-"""Check every file of a recording against its log record."""
+"""Check every file of a recording against its log."""
 
-import json
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stripe.errors import RecordingError
 from stripe.recording.durable import sha256
+from stripe.recording.finished_part import check_epoch
+from stripe.recording.header import StoredHeader
 from stripe.recording.layout import Layout
+from stripe.recording.log import Log, PartRecord, Record
+from stripe.recording.schema import part_schema
 
 
-def verify(layout: Layout) -> pd.DataFrame:
+def verify(layout: Layout, stored: StoredHeader) -> pd.DataFrame:
     """Return epoch, part, rows and bytes of every file; raise at the first that is not whole."""
-    check_complete(layout)
-    known = {layout.epoch(epoch) for epoch in layout.epochs()}
-    if foreign := sorted(path for path in layout.data.iterdir() if path not in known):
-        raise RecordingError(f"{foreign[0]} is not an epoch; remove it")
+    log, schema = Log(layout, stored), part_schema(stored.header)
+    _check_foreign(layout, log)
+    records = _chain(layout, log)
+    for record in records:
+        _check_epoch(layout.epoch(record.epoch), record, schema)
     rows = [
-        {"epoch": epoch, "part": part["name"], "rows": part["rows"], "bytes": part["bytes"]}
-        for epoch in layout.epochs()
-        for part in _checked_parts(layout, epoch)
+        {"epoch": record.epoch, "part": part.name, "rows": part.rows, "bytes": part.bytes}
+        for record in sorted(records, key=lambda record: record.epoch)
+        for part in record.parts
     ]
     return pd.DataFrame(rows, columns=["epoch", "part", "rows", "bytes"])
 
 
-def check_complete(layout: Layout) -> None:
-    """Raise if an epoch that was logged is gone, or one is there that was not logged."""
-    for epoch in set(layout.logged()) - set(layout.epochs()):
-        # An epoch that is logged and still staged was being committed when its writer died.
-        # One that appeared meanwhile was being committed by a writer that lives.
-        staged = layout.staged(epoch).exists()
-        if not staged and epoch not in layout.epochs() and layout.log(epoch).exists():
-            raise RecordingError(f"{layout.epoch(epoch)} is missing, though {layout.log(epoch)} "
-                                 "says that it was recorded; restore it from a copy")  # fmt: skip
-    for epoch in set(layout.epochs()) - set(layout.logged()):
-        raise RecordingError(f"{layout.log(epoch)} is missing; restore it from a copy")
+def _check_foreign(layout: Layout, log: Log) -> None:
+    """Raise if something lies in `data/` or `log/` that the log does not list."""
+    there = [*layout.data.iterdir(), *layout.logs.glob("*.json")]
+    known = {layout.head}
+    for epoch in log.committed():
+        known |= {layout.epoch(epoch), layout.log(epoch)}
+    known |= {layout.log(epoch) for epoch in layout.being_moved()}
+    for path in sorted(set(there) - known):
+        # One that appeared or went meanwhile is a writer's.
+        if path.exists() and path not in map(layout.epoch, log.committed()):
+            raise RecordingError(f"{path} is not of this recording; remove it")
 
 
-def _checked_parts(layout: Layout, epoch: int) -> list[dict[str, Any]]:
-    log = read_log(layout.log(epoch))
-    directory = layout.epoch(epoch)
-    named = {part["name"] for part in log["parts"]}
+def _chain(layout: Layout, log: Log) -> list[Record]:
+    """Return the records of the recorded epochs, each checked to follow the one before it."""
+    head, committed = log.head(), set(log.committed())
+    records = [log.record(epoch) for epoch in head.epochs]
+    before, path = None, None
+    for record in records if log.chained else []:
+        if record.previous != before:
+            raise RecordingError(
+                f"{layout.log(record.epoch)} does not follow {path or 'the header'}: one of the "
+                "two was replaced; restore both from one copy"
+            )
+        before, path = record.digest, layout.log(record.epoch)
+    if log.chained and before != head.last:
+        raise RecordingError(
+            f"{path or layout.logs} does not end the log as {layout.head} says: one of the two was "
+            "replaced; restore both from one copy"
+        )
+    return [record for record in records if record.epoch in committed]
+
+
+def _check_epoch(directory: Path, record: Record, schema: pa.Schema) -> None:
+    named = {part.name for part in record.parts}
     if foreign := sorted(path.name for path in directory.iterdir() if path.name not in named):
         raise RecordingError(f"{directory / foreign[0]} is not in the log; remove it")
-    for part in log["parts"]:
-        _check_part(directory / part["name"], part, log["schema"])
-    return list(log["parts"])
+    images = [_checked(directory / part.name, part, record.epoch, schema) for part in record.parts]
+    unique, counts = np.unique(np.concatenate(images), return_counts=True)
+    if len(unique) and counts.max() > 1:
+        raise RecordingError(
+            f"{directory} holds image {unique[counts.argmax()]} {counts.max()} times, and an image "
+            "must come once in an epoch; record it again"
+        )
 
 
-def read_log(path: Path) -> dict[str, Any]:
-    """Read the log record of an epoch: rows, schema and parts (name, rows, bytes, sha256)."""
-    try:
-        log: dict[str, Any] = json.loads(path.read_text())
-        keys = {"name", "rows", "bytes", "sha256", "footer_sha256"}
-        if missing := [keys - set(part) for part in log["parts"] if keys - set(part)]:
-            raise KeyError(missing[0].pop())
-        log["schema"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RecordingError(f"{path} is damaged ({error}); restore it from a copy") from error
-    return log
-
-
-def _check_part(path: Path, part: dict[str, Any], columns: dict[str, str]) -> None:
+def _checked(path: Path, part: PartRecord, epoch: int, schema: pa.Schema) -> np.ndarray:
+    """Check one file, and return which images it holds; none where it holds moments."""
     if not path.is_file():
         raise RecordingError(f"{path} is missing; restore it from a copy")
     size = path.stat().st_size
-    if size != part["bytes"]:
-        raise RecordingError(f"{path} must have {part['bytes']} bytes, has {size}; restore it")
-    if sha256(path) != part["sha256"]:
+    if size != part.bytes:
+        raise RecordingError(f"{path} must have {part.bytes} bytes, has {size}; restore it")
+    if sha256(path) != part.sha256:
         raise RecordingError(f"{path} changed since it was recorded (SHA-256 differs); restore it")
     try:
-        file = pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        raise RecordingError(f"{path} is not Parquet ({error}); restore it") from error
-    if {field.name: str(field.type) for field in file.schema_arrow} != columns:
-        raise RecordingError(f"{path} has other columns than its log record says; restore it")
-    if file.metadata.num_rows != part["rows"]:
-        raise RecordingError(f"{path} must have {part['rows']} rows, has {file.metadata.num_rows}")
+        with pq.ParquetFile(path) as file:
+            check_epoch(file, epoch)
+            if not file.schema_arrow.equals(schema):
+                raise ValueError("other columns than the header says")
+            if file.metadata.num_rows != part.rows:
+                raise ValueError(f"{file.metadata.num_rows} rows for {part.rows}")
+            if "image" not in schema.names:
+                return np.empty(0, np.int64)
+            images: np.ndarray = file.read(columns=["image"])["image"].to_numpy()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise RecordingError(
+            f"{path} is not what the log says ({error}); restore it from a copy"
+        ) from error
+    return images

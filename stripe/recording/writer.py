@@ -9,17 +9,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import SupportsIndex
 
-import numpy as np
-import pyarrow.parquet as pq
-
 from stripe.errors import RecordingError
 from stripe.interrupts import interrupts_held
-from stripe.recording.durable import sync, write_json, writing
+from stripe.recording.claim import Claim, check_root
+from stripe.recording.continued import check_same, upgrade
+from stripe.recording.durable import sync, write_whole, writing
+from stripe.recording.header import StoredHeader, read_header, seal_header
+from stripe.recording.images import check_images, images_of, taken_images
 from stripe.recording.layout import Layout
 from stripe.recording.lock import WriterLock
-from stripe.recording.part import PartWriter, images_path
-from stripe.recording.reader import read_header
-from stripe.recording.schema import Gate, Header, arrow_schema, moments_schema
+from stripe.recording.log import Log
+from stripe.recording.part import PartWriter
+from stripe.recording.schema import Header, part_schema
 
 
 def alone() -> None:
@@ -30,7 +31,8 @@ class RecordingWriter:
     """The one writer of a recording; a context manager.
 
     Opening it takes the lock and discards what a killed writer left in `staging/`. An existing
-    recording is continued if its gates are the same.
+    recording is continued if it is of the same gates, network, data set and seed; one without
+    epochs is begun anew. A writer that fails before its first epoch leaves the directory as it was.
 
     Parameters
     ----------
@@ -46,7 +48,8 @@ class RecordingWriter:
     Raises
     ------
     RecordingError
-        If the directory holds something else, cannot be written, is locked, or records other gates.
+        If the directory holds something else, cannot be written, is locked, or records other gates,
+        another network or other images.
     """
 
     def __init__(
@@ -66,13 +69,18 @@ class RecordingWriter:
             raise RecordingError(f"{processes} processes need a barrier=, got none")
         self._barrier = barrier
         self._lock: WriterLock | None = None
-        self._schema = arrow_schema(header.gates) if header.per_image else moments_schema()
+        self._claim: Claim | None = None
+        self._failed = False
+        self._schema = part_schema(header)
         try:
             if rank == 0:
                 with interrupts_held():
                     self._open()
             barrier()
+            if rank > 0:
+                self._log = Log(self.layout, read_header(self.layout))
         except BaseException:
+            self._failed = True
             self.close()
             raise
 
@@ -81,9 +89,20 @@ class RecordingWriter:
         """The committed epochs, in order."""
         return self.layout.epochs()
 
+    def weights(self, epoch: int) -> str | None:
+        """Return the digest of the weights that were recorded; None where it is not known."""
+        return self._log.record(epoch).weights
+
     @contextmanager
-    def epoch(self, epoch: SupportsIndex) -> Iterator[PartWriter]:
+    def epoch(self, epoch: SupportsIndex, *, weights: str | None = None) -> Iterator[PartWriter]:
         """Give a `PartWriter` for one epoch; commit on leaving, discard on any exception.
+
+        Parameters
+        ----------
+        epoch
+            Its number.
+        weights
+            A digest of the weights that are recorded, for the log; that of rank 0 counts.
 
         Raises
         ------
@@ -96,21 +115,58 @@ class RecordingWriter:
         staged = self.layout.staged(epoch)
         try:
             staged.mkdir(parents=True, exist_ok=True)
-            with PartWriter(staged, self.rank, self._schema) as part:
+            with PartWriter(staged, self.rank, self._schema, epoch) as part:
                 yield part
             self._barrier()
             if self.rank == 0:
                 with writing(staged):
-                    self._commit(epoch)
+                    self._commit(epoch, weights)
+                    self._claim = None
             self._barrier()
         except BaseException:
             if self.rank == 0 and epoch not in self.epochs:
-                self._discard(epoch)
+                self._failed = True
+                with writing(self.layout.root):
+                    self._log.drop(epoch)
             raise
 
+    def discard(self, epoch: int) -> None:
+        """Drop an epoch and those that were committed after it, the last first.
+
+        Each of them goes whole: a killed writer leaves it as it was, or gone. What is before them
+        stays as it is, so that the log goes on from there.
+
+        Raises
+        ------
+        RecordingError
+            If the epoch is not recorded.
+        """
+        if self.rank == 0:
+            self._check_open()
+            order = self._log.head().epochs
+            if epoch not in order:
+                raise RecordingError(f"{self.layout.root} holds no epoch {epoch} to discard")
+            for later in reversed(order[order.index(epoch) :]):
+                with writing(self.layout.root):
+                    self._discard(later)
+        self._barrier()
+
+    def _discard(self, epoch: int) -> None:
+        """Move an epoch to where a killed commit leaves one, and drop it from there."""
+        shutil.rmtree(self.layout.staged(epoch), ignore_errors=True)
+        self.layout.epoch(epoch).rename(self.layout.staged(epoch))
+        sync(self.layout.data)
+        sync(self.layout.staging)
+        self._log.drop(epoch)
+
     def close(self) -> None:
-        """Release the lock; what was committed stays."""
-        if self._lock is not None:
+        """Release the lock; what was committed stays, and a failure before that leaves nothing."""
+        if self._lock is None:
+            return
+        try:
+            if self._claim is not None and self._failed:
+                self._claim.undo()
+        finally:
             self._lock.release()
             self._lock = None
 
@@ -123,48 +179,57 @@ class RecordingWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._failed |= kind is not None
         self.close()
 
     def _open(self) -> None:
         root = self.layout.root
         with writing(root):
-            _check_root(self.layout)
+            check_root(self.layout)
+            claim = Claim(self.layout)
             root.mkdir(parents=True, exist_ok=True)
             sync(root.absolute().parent)
             self._lock = WriterLock(self.layout.lock)
-        try:
-            with writing(root):
-                self._recover()
-                if self.layout.header.exists():
-                    _check_same(read_header(self.layout), self.header, root)
-                else:
-                    write_json(self.layout.header, self.header.to_json())
-        except BaseException:
-            self.close()
-            raise
+            if not self.layout.header.exists():
+                self._claim = claim
+            for directory in (self.layout.data, self.layout.logs, self.layout.staging):
+                directory.mkdir(exist_ok=True)
+            stored = self._recovered()
+            if stored is not None and (self.layout.epochs() or self.layout.logged()):
+                self._continue(stored)
+            else:
+                self._claim = claim
+                self._begin()
 
-    def _recover(self) -> None:
-        """Discard what a killed writer left in staging, and drafts."""
-        for directory in (self.layout.data, self.layout.logs, self.layout.staging):
-            directory.mkdir(exist_ok=True)
-        for epoch in set(self.layout.logged()) - set(self.layout.epochs()):
-            if self.layout.staged(epoch).exists():
-                self._discard(epoch)
+    def _recovered(self) -> StoredHeader | None:
+        """Drop what a killed writer left, and return the header if there is one."""
+        stored = read_header(self.layout) if self.layout.header.exists() else None
+        if stored is not None:
+            Log(self.layout, stored).roll_back()
         for draft in [*self.layout.root.glob("*.draft"), *self.layout.logs.glob("*.draft")]:
             draft.unlink()
         shutil.rmtree(self.layout.staging)
         self.layout.staging.mkdir()
         sync(self.layout.root)
+        return stored
 
-    def _discard(self, epoch: int) -> None:
-        """Drop an uncommitted epoch; its log first, so that no log outlives what it logs."""
-        self.layout.log(epoch).unlink(missing_ok=True)
-        sync(self.layout.logs)
-        shutil.rmtree(self.layout.staged(epoch), ignore_errors=True)
+    def _begin(self) -> None:
+        """Write a header, last, over that of a recording without epochs if there is one."""
+        self.layout.header.unlink(missing_ok=True)
+        content, digest = seal_header(self.header)
+        self._log = Log(self.layout, StoredHeader(self.header, digest))
+        self._log.begin()
+        write_whole(self.layout.header, content)
+
+    def _continue(self, stored: StoredHeader) -> None:
+        check_same(stored.header, self.header, self.layout.root)
+        if stored.digest is None:
+            stored = upgrade(self.layout, stored, self.header)
+        self._log = Log(self.layout, stored)
+        self._log.committed()  # all of it is there
 
     def _check_new(self, epoch: int) -> None:
-        if self.rank == 0 and self._lock is None:
-            raise RecordingError(f"the writer of {self.layout.root} is closed; open a new one")
+        self._check_open()
         if epoch < 0:
             raise RecordingError(f"an epoch is 0 or more, got {epoch}")
         if epoch in self.epochs:
@@ -173,7 +238,11 @@ class RecordingWriter:
                 "another epoch, or into another directory"
             )
 
-    def _commit(self, epoch: int) -> None:
+    def _check_open(self) -> None:
+        if self.rank == 0 and self._lock is None:
+            raise RecordingError(f"the writer of {self.layout.root} is closed; open a new one")
+
+    def _commit(self, epoch: int, weights: str | None) -> None:
         """Log the epoch, then make it appear by one rename."""
         staged = self.layout.staged(epoch)
         records = []
@@ -182,15 +251,13 @@ class RecordingWriter:
             records.append(json.loads(record.read_text()))
             record.unlink()
         if self.header.per_image:
-            _check_images(_images(staged, [record["name"] for record in records]))
+            images = images_of(staged, [record["name"] for record in records])
         else:
-            _check_images(_taken_images(staged, self.processes))
+            images = taken_images(staged, self.processes)
+        check_images(images)
         sync(staged)
         sync(self.layout.staging)
-        columns = {field.name: str(field.type) for field in self._schema}
-        rows = sum(record["rows"] for record in records)
-        log = {"epoch": epoch, "rows": rows, "schema": columns, "parts": records}
-        write_json(self.layout.log(epoch), log)
+        self._log.append(epoch, records, weights)
         staged.rename(self.layout.epoch(epoch))
         sync(self.layout.data)
         sync(self.layout.staging)
@@ -201,66 +268,3 @@ def _whole(epoch: SupportsIndex) -> int:
         return operator.index(epoch)
     except TypeError:
         raise RecordingError(f"an epoch is a whole number, got {epoch!r}") from None
-
-
-def _check_root(layout: Layout) -> None:
-    root = layout.root
-    if not root.exists() or layout.header.exists():
-        return
-    if not root.is_dir():
-        raise RecordingError(f"a recording is a directory, and {root} is a file; choose another")
-    # A writer killed before its header was in place leaves no more than these, all empty.
-    folders = (layout.data, layout.logs, layout.staging)
-    ours = {path for path in folders if path.is_dir() and not any(path.iterdir())}
-    ours |= {layout.lock, root / "recording.json.draft"}
-    if foreign := sorted(path.name for path in root.iterdir() if path not in ours):
-        raise RecordingError(
-            f"{root} must be a new or empty directory, or a recording, and holds {foreign[0]}; "
-            "choose another directory"
-        )
-
-
-def _check_same(there: Header, here: Header, root: Path) -> None:
-    if there.per_image != here.per_image:
-        kept = "values" if there.per_image else "moments only"
-        raise RecordingError(f"{root} holds {kept}; record the other into another directory")
-    if [_form(gate) for gate in there.gates] != [_form(gate) for gate in here.gates]:
-        known, new = ({gate.name for gate in header.gates} for header in (there, here))
-        differing = sorted(known ^ new) or ["the same names with other shapes or kinds"]
-        raise RecordingError(
-            f"{root} records other gates ({differing[0]}); record this model into another directory"
-        )
-
-
-def _form(gate: Gate) -> tuple[object, ...]:
-    """Return what must stay the same for a recording to be continued."""
-    return (gate.name, gate.channels, gate.groups, gate.kind, gate.pooled, gate.spatial)
-
-
-def _images(staged: Path, parts: list[str]) -> np.ndarray:
-    return np.concatenate([
-        pq.read_table(staged / part, columns=["image"], partitioning=None)["image"].to_numpy()
-        for part in parts
-    ])  # fmt: skip
-
-
-def _taken_images(staged: Path, processes: int) -> np.ndarray:
-    """Take the indices of the images that moments are of out of the staged epoch."""
-    images = [np.empty(0, np.int64)]
-    for rank in range(processes):
-        path = images_path(staged, rank)
-        if path.exists():
-            images.append(np.load(path))
-            path.unlink()
-    return np.concatenate(images)
-
-
-def _check_images(images: np.ndarray) -> None:
-    if not len(images):
-        raise RecordingError("an epoch must hold at least one image, got none; check the loader")
-    unique, counts = np.unique(images, return_counts=True)
-    if counts.max() > 1:
-        raise RecordingError(
-            f"an image must come once in an epoch, and image {unique[counts.argmax()]} came "
-            f"{counts.max()} times; record with a loader that neither repeats nor pads"
-        )

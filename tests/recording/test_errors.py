@@ -37,11 +37,11 @@ def test_no_recording_or_another_version(tmp_path: Path, path: Path) -> None:
     with pytest.raises(RecordingError, match=r"no recording at .*recording\.json is missing"):
         open_recording(tmp_path / "nothing")
     header = path / "recording.json"
-    header.write_text(header.read_text().replace('"format_version": 1', '"format_version": 9'))
-    with pytest.raises(RecordingError, match="must have format version 1, got 9"):
+    header.write_text('{"format_version": 9}')
+    with pytest.raises(RecordingError, match="must have format version 1 or 2, got 9"):
         open_recording(path)
     header.write_text("{")
-    with pytest.raises(RecordingError, match=r"recording\.json cannot be read"):
+    with pytest.raises(RecordingError, match=r"recording\.json is damaged and cannot be read"):
         open_recording(path)
 
 
@@ -60,7 +60,7 @@ def test_every_flipped_byte_is_noticed_or_harmless(path: Path) -> None:
     part = path / "data/epoch=1/part-0.parquet"
     content = part.read_bytes()
     rng = np.random.default_rng(0)
-    for position in rng.choice(len(content), 400, replace=False):
+    for position in rng.choice(len(content), 500, replace=False):
         damaged = bytearray(content)
         damaged[position] ^= 1 << rng.integers(8)
         part.write_bytes(damaged)

@@ -31,7 +31,7 @@ def path(values: dict[int, dict[str, np.ndarray]], write_recording: Callable[...
 
 def test_layout_and_log(path: Path) -> None:
     files = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
-    assert files == {"recording.json", "LOCK", "log/0.json", "log/3.json"} | {
+    assert files == {"recording.json", "LOCK", "log/head.json", "log/0.json", "log/3.json"} | {
         f"data/epoch={epoch}/part-0.parquet" for epoch in (0, 3)
     }
     log = json.loads((path / "log/3.json").read_text())
@@ -39,7 +39,7 @@ def test_layout_and_log(path: Path) -> None:
     assert set(log["parts"][0]) == {"name", "rows", "bytes", "sha256", "footer_sha256"}
     assert log["schema"][f"gate/{GATE}"].startswith("fixed_size_list<element: float")
     header = json.loads((path / "recording.json").read_text())
-    assert header["format_version"] == 1
+    assert header["format_version"] == 2
     assert header["gates"][0]["name"] == GATE
 
 

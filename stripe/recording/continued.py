@@ -1,0 +1,66 @@
+"""Go on with a recording: only with what it records, and in the current format."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from stripe.errors import RecordingError
+from stripe.recording.durable import write_whole
+from stripe.recording.header import StoredHeader, seal_header
+from stripe.recording.layout import Layout
+from stripe.recording.log import Log
+from stripe.recording.schema import Gate, Header
+from stripe.recording.verify import verify
+
+
+def check_same(there: Header, here: Header, root: Path) -> None:
+    """Raise if a recording is of other gates, another network or other images.
+
+    Weights may differ: the epochs of a training have different ones.
+    """
+    if there.per_image != here.per_image:
+        kept = "values" if there.per_image else "moments only"
+        raise RecordingError(f"{root} holds {kept}; record the other into another directory")
+    if [_form(gate) for gate in there.gates] != [_form(gate) for gate in here.gates]:
+        known, new = ({gate.name for gate in header.gates} for header in (there, here))
+        differing = sorted(known ^ new) or ["the same names with other shapes or kinds"]
+        raise RecordingError(
+            f"{root} records other gates ({differing[0]}); record this model into another directory"
+        )
+    # Format version 1 does not know the class.
+    known_class = there.model_class or here.model_class
+    for what, old, new in (
+        ("model", there.model, here.model),
+        ("model class", known_class, here.model_class),
+        ("data set", there.dataset, here.dataset),
+        ("seed", there.seed, here.seed),
+        ("image shape", there.input_shape, here.input_shape),
+    ):
+        if old != new:
+            raise RecordingError(
+                f"{root} must be continued with the {what} {old!r} that it began with, got "
+                f"{new!r}; record this into another directory"
+            )
+
+
+def _form(gate: Gate) -> tuple[object, ...]:
+    """Return what must stay the same for a recording to be continued."""
+    return (gate.name, gate.channels, gate.groups, gate.kind, gate.pooled, gate.spatial)
+
+
+def upgrade(layout: Layout, stored: StoredHeader, here: Header) -> StoredHeader:
+    """Verify a recording of format version 1 and seal it.
+
+    The header comes last: until it is there, the rest reads as format version 1, which passes over
+    what it does not know.
+    """
+    verify(layout, stored)
+    header = replace(stored.header, model_class=here.model_class)
+    content, digest = seal_header(header)
+    old, new = Log(layout, stored), Log(layout, StoredHeader(header, digest))
+    records = [old.record(epoch) for epoch in layout.epochs()]
+    new.begin()
+    for record in records:
+        parts = [asdict(part) for part in record.parts]
+        new.append(record.epoch, parts, record.weights)
+    write_whole(layout.header, content)
+    return StoredHeader(header, digest)

@@ -1,0 +1,57 @@
+"""The file `recording.json`."""
+
+import json
+import uuid
+from typing import Any, NamedTuple
+
+from stripe.errors import RecordingError
+from stripe.recording.layout import Layout
+from stripe.recording.schema import FORMAT_VERSION, Header
+from stripe.recording.sealed import Sealed, seal, unseal
+
+
+class StoredHeader(NamedTuple):
+    """What `recording.json` says, and its SHA-256; None of format version 1, which has none."""
+
+    header: Header
+    digest: str | None
+
+
+def seal_header(header: Header) -> Sealed:
+    """Return the content of `recording.json`, with an `id` that no other recording has.
+
+    Log records name the header by its digest, so the id keeps the epochs of two recordings of the
+    same settings apart.
+    """
+    return seal({**header.to_json(), "id": uuid.uuid4().hex})
+
+
+def read_header(layout: Layout) -> StoredHeader:
+    """Read `recording.json`.
+
+    Raises
+    ------
+    RecordingError
+        If it is missing or damaged, or of another format version.
+    """
+    path = layout.header
+    if not path.is_file():
+        inside = layout.root / "recording"
+        hint = f"did you mean {inside}?" if inside.is_dir() else "give what a Recorder wrote"
+        raise RecordingError(f"no recording at {layout.root}: {path.name} is missing; {hint}")
+    digest = None
+    try:
+        values: Any = json.loads(path.read_bytes())
+        if _is_sealed(values):
+            values, digest = unseal(path)
+    except (OSError, ValueError) as error:
+        raise RecordingError(
+            f"{path} is damaged and cannot be read ({error}); restore it from a copy"
+        ) from error
+    return StoredHeader(Header.from_json(values, path), digest)
+
+
+def _is_sealed(values: Any) -> bool:
+    """Tell whether this must have a digest; a flip of one bit does not turn a 2 into a 1."""
+    version = values.get("format_version") if isinstance(values, dict) else None
+    return version == FORMAT_VERSION or (isinstance(values, dict) and "sha256" in values)

@@ -1,0 +1,232 @@
+"""The log of a recording: a chain of sealed records, one per epoch, and its head."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stripe.errors import RecordingError
+from stripe.recording.durable import sync, write_whole
+from stripe.recording.header import StoredHeader
+from stripe.recording.layout import Layout, part_name
+from stripe.recording.schema import part_schema
+from stripe.recording.sealed import seal, unseal
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartRecord:
+    """What the log says of one file: the SHA-256 of all of it, and that of its footer."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+    footer_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What the log says of one epoch.
+
+    Parameters
+    ----------
+    epoch, rows, schema
+        The epoch, its rows, and types by column.
+    parts
+        Its files, by rank.
+    weights
+        Digest of the weights that were recorded; None where it is not known.
+    previous
+        Digest of the record that was written before this one, None of the first.
+    digest
+        Of this record; None in format version 1.
+    """
+
+    epoch: int
+    rows: int
+    schema: dict[str, str]
+    parts: tuple[PartRecord, ...]
+    weights: str | None = None
+    previous: str | None = None
+    digest: str | None = None
+
+
+class Head(NamedTuple):
+    """The epochs in the order of their commits, and the digest of the last record."""
+
+    epochs: tuple[int, ...]
+    last: str | None
+
+
+class _Seen(NamedTuple):
+    """What lies in the directory at one time."""
+
+    listed: tuple[int, ...]
+    recorded: tuple[int, ...]
+    moving: tuple[int, ...]
+    logged: tuple[int, ...]
+
+
+class Log:
+    """Read the log of a recording, and for its one writer, change it.
+
+    Parameters
+    ----------
+    layout
+        Where it lies.
+    stored
+        The header, with its digest; without one, the recording is of format version 1.
+    """
+
+    def __init__(self, layout: Layout, stored: StoredHeader) -> None:
+        self._layout = layout
+        self._header, self._header_digest = stored
+
+    @property
+    def chained(self) -> bool:
+        """Whether there are a head and a chain: not in format version 1."""
+        return self._header_digest is not None
+
+    @cached_property
+    def _columns(self) -> dict[str, str]:
+        return {field.name: str(field.type) for field in part_schema(self._header)}
+
+    def head(self) -> Head:
+        """Read the head."""
+        path = self._layout.head
+        if not self.chained:
+            return Head(tuple(self._layout.logged()), None)
+        values, _ = _read(path, {"header", "epochs", "last"}, sealed=True)
+        if values["header"] != self._header_digest:
+            raise RecordingError(
+                f"{path} is not of {self._layout.header}: one of the two was replaced; restore "
+                "both from one copy"
+            )
+        return Head(tuple(values["epochs"]), values["last"])
+
+    def committed(self) -> list[int]:
+        """Return the recorded epochs, ascending.
+
+        Raises
+        ------
+        RecordingError
+            If an epoch that was logged is gone, or one is there that was not logged.
+        """
+        seen = self._look()
+        # What a writer is at looks different the second time.
+        while (problem := self._problem(seen)) is not None:
+            again = self._look()
+            if again == seen:
+                raise RecordingError(problem)
+            seen = again
+        return sorted(set(seen.recorded) & set(seen.listed))
+
+    def _look(self) -> _Seen:
+        layout = self._layout
+        there = layout.epochs(), layout.being_moved(), layout.logged()
+        return _Seen(self.head().epochs, *map(tuple, there))
+
+    def _problem(self, seen: _Seen) -> str | None:
+        layout, copy = self._layout, "restore it from a copy"
+        for epoch in seen.listed:
+            if epoch not in seen.recorded and epoch not in seen.moving:
+                said = layout.head if self.chained else layout.log(epoch)
+                return f"{layout.epoch(epoch)} is missing, though {said} lists it; {copy}"
+        for epoch in seen.recorded:
+            if self.chained and epoch not in seen.listed:
+                return f"{layout.epoch(epoch)} is not in {layout.head}; remove it"
+            if epoch not in seen.logged:
+                return f"{layout.log(epoch)} is missing; {copy}"
+        return None
+
+    def record(self, epoch: int) -> Record:
+        """Read and check the record of an epoch."""
+        path = self._layout.log(epoch)
+        values, digest = _read(path, {"epoch", "rows", "schema", "parts"}, sealed=self.chained)
+        header = values.pop("header", None)
+        try:
+            parts = tuple(PartRecord(**part) for part in values.pop("parts"))
+            record = Record(**values, parts=parts, digest=digest)
+        except TypeError as error:
+            raise RecordingError(f"{path} is damaged ({error}); restore it from a copy") from error
+        if (problem := self._contradiction(record, epoch)) is not None:
+            raise RecordingError(f"{path} {problem}; restore it from a copy")
+        if header != self._header_digest and self.chained:
+            raise RecordingError(
+                f"{path} is of another recording than {self._layout.header}; restore both from one "
+                "copy"
+            )
+        return record
+
+    def _contradiction(self, record: Record, epoch: int) -> str | None:
+        if record.epoch != epoch:
+            return f"is the log of epoch {record.epoch}"
+        if [part.name for part in record.parts] != [*map(part_name, range(len(record.parts)))]:
+            return "does not name each part once"
+        if record.rows != sum(part.rows for part in record.parts):
+            return "counts other rows than its parts"
+        if record.schema != self._columns:
+            return f"has other columns than {self._layout.header} says"
+        return None
+
+    def append(
+        self, epoch: int, parts: Sequence[dict[str, Any]], weights: str | None = None
+    ) -> None:
+        """Log an epoch; it is recorded once its directory is in place."""
+        head = self.head()
+        if head.epochs and not self._layout.epoch(head.epochs[-1]).exists():
+            self.drop(head.epochs[-1])  # its commit failed, and so did the attempt to undo that
+            head = self.head()
+        values = {
+            "header": self._header_digest,
+            "previous": head.last,
+            "epoch": epoch,
+            "rows": sum(part["rows"] for part in parts),
+            "schema": self._columns,
+            "weights": weights,
+            "parts": list(parts),
+        }
+        content, digest = seal(values)
+        write_whole(self._layout.log(epoch), content)
+        self._write_head(Head((*head.epochs, epoch), digest))
+
+    def drop(self, epoch: int) -> None:
+        """Drop an epoch that is staged; the head forgets it first, so that it always holds."""
+        head = self.head()
+        if self.chained and epoch in head.epochs:
+            self._write_head(Head(head.epochs[:-1], self.record(epoch).previous))
+        self._layout.log(epoch).unlink(missing_ok=True)
+        sync(self._layout.logs)
+        shutil.rmtree(self._layout.staged(epoch), ignore_errors=True)
+
+    def roll_back(self) -> None:
+        """Drop what was being written or dropped when a writer died."""
+        for epoch in self._layout.being_moved():
+            if epoch not in self._layout.epochs():
+                self.drop(epoch)
+
+    def begin(self) -> None:
+        """Write the head of a recording without epochs."""
+        self._write_head(Head((), None))
+
+    def _write_head(self, head: Head) -> None:
+        values = {"header": self._header_digest, "epochs": list(head.epochs), "last": head.last}
+        write_whole(self._layout.head, seal(values).content)
+
+
+def _read(path: Path, keys: set[str], *, sealed: bool) -> tuple[dict[str, Any], str | None]:
+    """Return the values of a file of the log, with at least these keys, and its digest."""
+    try:
+        values: Any
+        values, digest = unseal(path) if sealed else (json.loads(path.read_bytes()), None)
+        if not isinstance(values, dict) or not keys <= set(values):
+            raise ValueError(f"it must hold {', '.join(sorted(keys))}")
+    except FileNotFoundError as error:
+        raise RecordingError(f"{path} is missing; restore it from a copy") from error
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"{path} is damaged ({error}); restore it from a copy") from error
+    values.pop("sha256", None)  # of a log that is being sealed, see `upgrade`
+    return values, digest

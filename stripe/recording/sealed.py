@@ -1,0 +1,48 @@
+"""JSON files that end with the SHA-256 of all that stands before it."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_KEY = b',\n "sha256": "'
+_END = b'"\n}\n'
+_DIGITS = 64
+
+
+class Sealed(NamedTuple):
+    """The content of a sealed file, and its SHA-256 in hexadecimal digits."""
+
+    content: bytes
+    digest: str
+
+
+def seal(values: dict[str, Any]) -> Sealed:
+    """Return `values`, which are not empty, as JSON with one more key, "sha256".
+
+    The digest is that of the bytes of the file up to its first digit, so that readers need not
+    print the values again to check it.
+    """
+    body = json.dumps(values, indent=1).encode().removesuffix(b"\n}") + _KEY
+    digest = hashlib.sha256(body).hexdigest()
+    return Sealed(body + digest.encode() + _END, digest)
+
+
+def unseal(path: Path) -> tuple[dict[str, Any], str]:
+    """Read a sealed file: its values and its digest.
+
+    Raises
+    ------
+    ValueError
+        If any bit of the file changed.
+    OSError
+        If it cannot be read.
+    """
+    content = path.read_bytes()
+    cut = max(0, len(content) - len(_END) - _DIGITS)
+    digest = hashlib.sha256(content[:cut]).hexdigest()
+    if content[cut:] != digest.encode() + _END:
+        raise ValueError("its content does not have the SHA-256 at its end")
+    values: dict[str, Any] = json.loads(content)
+    del values["sha256"]
+    return values, digest
