@@ -37,7 +37,7 @@ def record(
     Parameters
     ----------
     out
-        A new directory, or a recording of the same gates.
+        A new directory, or a recording of the same network and images.
     epoch
         The number of the epoch.
     spatial
@@ -128,6 +128,7 @@ def freeze(
     gates: Gates = "all",
     epoch: Epoch = None,
     fold: bool = True,
+    force: Annotated[bool, Parameter(negative=())] = False,
     json: Json = False,
 ) -> None:
     """Replace gates by their recorded means, fold them, and write the weights.
@@ -142,13 +143,15 @@ def freeze(
         The weights of the frozen network, .safetensors.
     fold
         Fold constants into the layers beside them.
+    force
+        Take means that were recorded from other weights than the network has.
     """
     import stripe
     from stripe.experiments.subject import write_frozen
 
     network = subject.load_network()
     data = stripe.open_recording(recording)
-    frozen = stripe.freeze(network, data, gates=gates, epoch=epoch, fold=fold)
+    frozen = stripe.freeze(network, data, gates=gates, epoch=epoch, fold=fold, force=force)
     report, error = vars(frozen)["fold_report"], vars(frozen)["fold_error"]
     taken = report[report["frozen"]]
     channels = {gate.name: gate.channels for gate in data.header.gates}

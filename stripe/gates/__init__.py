@@ -1,5 +1,6 @@
 """Find the gates of any model; freeze and fold those that are constant."""
 
 from stripe.gates.find import find_gates as find_gates
+from stripe.gates.fingerprint import fingerprint as fingerprint
 from stripe.gates.freeze import freeze as freeze
 from stripe.gates.undisturbed import undisturbed as undisturbed

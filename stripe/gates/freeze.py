@@ -24,6 +24,7 @@ from stripe.gates.axis import CannotFoldError
 from stripe.gates.choose import Choice, chosen_gates
 from stripe.gates.constant import ConstantGate, ConstantScale, PassOn
 from stripe.gates.find import DEFAULT_KINDS, Place, places
+from stripe.gates.fingerprint import check_fingerprint
 from stripe.gates.fold import Flow, Scaling, Vector
 from stripe.gates.trace import Trace, checked_example, trace
 from stripe.gates.undisturbed import undisturbed
@@ -51,6 +52,7 @@ def freeze(
     fold: bool = True,
     epoch: int | None = None,
     example: Tensor | None = None,
+    force: bool = False,
 ) -> nn.Module:
     """Replace gates by their mean over images, and fold each constant into a layer beside it.
 
@@ -76,6 +78,8 @@ def freeze(
     example
         A batch of images, (B, C, H, W), of the size that the model is used with; by default of the
         size that was recorded, or a usual one.
+    force
+        Take the means even if they were recorded from other weights than the model has.
 
     Returns
     -------
@@ -91,8 +95,9 @@ def freeze(
     UnknownNameError
         If a gate is not in the model, or the data does not have it.
     ModelError
-        If a mean does not have the gate's number of channels, or is not finite; or if folding
-        changes the output by more than rounding.
+        If a mean does not have the gate's number of channels, or is not finite; if the means were
+        recorded from other weights (without `force`); or if folding changes the output by more than
+        rounding.
 
     Notes
     -----
@@ -102,6 +107,8 @@ def freeze(
     puts out, in a module that does more than gate, stays as it was: the report says so.
     """
     model = unwrapped(model)
+    if not force:
+        check_fingerprint(model, data, epoch)
     means, shape = _means(data, epoch)
     watched = _watched(model, example, shape)
     able, unable = _freezable(watched, means, gates)

@@ -17,6 +17,7 @@ from stripe.errors import ModelError, StripeError
 from stripe.gates import undisturbed
 from stripe.gates.choose import Choice, chosen_gates
 from stripe.gates.find import DEFAULT_KINDS, KINDS, Place, find_places
+from stripe.gates.fingerprint import fingerprint
 from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
 from stripe.hooks.batches import numbered_batches, tensors_of
 from stripe.hooks.buffer import LABEL, PREDICTION, Buffer
@@ -53,7 +54,9 @@ class Recorder:
     model
         Any network; a compiled one runs uncompiled while it is recorded.
     path
-        A new or empty directory, or a recording of the same gates, which is continued.
+        A new or empty directory, or a recording of the same gates, network, data set and seed,
+        which is continued; its weights may have changed. If the first epoch fails, the directory is
+        left as it was.
     example
         A batch of images, (B, C, H, W), with which the gates are found.
     gates
@@ -79,7 +82,8 @@ class Recorder:
     UnknownNameError
         If it has none of a given name.
     RecordingError
-        If the directory holds something else, cannot be written or is being written.
+        If the directory holds something else, cannot be written or is being written, or is a
+        recording of another network, data set or seed.
 
     Examples
     --------
@@ -112,6 +116,7 @@ class Recorder:
         header = Header(
             gates=tuple(self.gates),
             model=name or type(self.model).__name__,
+            model_class=type(self.model).__name__,
             dataset=dataset,
             seed=seed,
             per_image=values,
@@ -125,6 +130,26 @@ class Recorder:
     def epochs(self) -> list[int]:
         """The epochs that the recording holds."""
         return self._writer.epochs
+
+    def is_current(self, epoch: int) -> bool:
+        """Tell whether an epoch is recorded, and from the weights that the model has now.
+
+        An epoch of a recording that began in format version 1 counts as current: the digest of its
+        weights is not known.
+        """
+        if epoch not in self.epochs:
+            return False
+        return self._writer.weights(epoch) in (None, fingerprint(self.model))
+
+    def discard(self, epoch: int) -> None:
+        """Drop a recorded epoch and those that were recorded after it; all processes call it.
+
+        Raises
+        ------
+        RecordingError
+            If the epoch is not recorded.
+        """
+        self._writer.discard(epoch)
 
     def record(self, loader: Iterable[Any], epoch: int, *, progress: bool = True) -> int:
         """Run the model over `loader` and commit what its gates were as one epoch.
@@ -167,9 +192,10 @@ class Recorder:
             leave=False,
             disable=None if progress else True,
         )
+        weights = fingerprint(self.model)  # may take seconds, and can be interrupted
         with (
             interrupts_held(),
-            self._writer.epoch(epoch) as part,
+            self._writer.epoch(epoch, weights=weights) as part,
             bar,
             undisturbed(self.model),
             torch.compiler.set_stance("force_eager"),
@@ -231,7 +257,7 @@ class Recorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        self._writer.__exit__(kind, error, trace)
 
 
 def record(

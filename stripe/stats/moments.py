@@ -175,6 +175,9 @@ def channel_moments(
             tables.append(table)
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
     table.attrs["input_shape"] = recordings[0].header.input_shape if recordings else None
+    if alone:
+        found_epochs = dict.fromkeys(epoch for _, epoch in places)
+        table.attrs["weights"] = {str(e): recordings[0].weights(e) for e in found_epochs}
     return table
 
 

@@ -104,7 +104,8 @@ def train(
     resume
         Go on from the last checkpoint in `config.out`, if there is one: on a CPU the result is that
         of an uninterrupted run, bit for bit, under as many processes as before. A finished run is
-        not trained again.
+        not trained again. An epoch that was recorded from other weights than the resumed run has
+        at that epoch is recorded again, and the epochs recorded after it are dropped.
     model
         Train this network, in place, instead of building the one that `config` names.
     progress
@@ -229,9 +230,17 @@ def _train(
         )
 
         def record(epoch: int) -> None:
-            """Record an epoch, once, and leave the noise as it was, so that a rerun can skip it."""
-            if recorder is None or epoch in recorder.epochs:
+            """Record an epoch once, and leave the noise as it was, so that a rerun can skip it.
+
+            A rerun that came to other weights replaces the epoch, and drops those after it.
+            """
+            if recorder is None:
                 return
+            current = recorder.is_current(epoch)
+            if not processes.agree(int(main and not current)):
+                return
+            if processes.agree(int(main and epoch in recorder.epochs)):
+                recorder.discard(epoch)
             state = None if noise is None else noise.state_dict()
             recorder.record(loaders.probe, epoch=epoch, progress=progress and main)
             if noise is not None and state is not None:

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 
 import stripe
 from stripe.errors import StripeError
+from stripe.gates import fingerprint
 from stripe.train import TrainConfig, loop, train
 from stripe.train.checkpoint import finished_epochs, latest_checkpoint
 from stripe.train.step import train_step
@@ -311,3 +312,48 @@ def test_half_a_checkpoint_is_none(finished: TrainConfig) -> None:
     staging.mkdir()
     (staging / "state.pt").write_bytes(b"half")
     assert len(train(finished, resume=True, progress=False).history) == 1
+
+
+def test_an_epoch_of_other_weights_is_recorded_again(
+    tmp_path: Path, fashion: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between recording and checkpoint; resumed where sums round in another way."""
+    config = settings(tmp_path / "run", fashion)
+    save = loop.save_checkpoint
+
+    def killed(folder: Path, model: torch.nn.Module, at: Any) -> None:
+        if at.epoch == 2:
+            raise KeyboardInterrupt
+        save(folder, model, at)
+
+    def rounded(*args: Any, **options: Any) -> torch.Tensor:
+        loss = train_step(*args, **options)
+        with torch.no_grad():
+            next(args[0].parameters()).mul_(1 + 1e-3)
+        return loss
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "save_checkpoint", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, progress=False)
+    recording = stripe.open_recording(config.out / "recording")
+    before = {epoch: recording.weights(epoch) for epoch in recording.epochs}
+    assert list(before) == [0, 1, 2]
+    monkeypatch.setattr(loop, "train_step", rounded)
+    result = train(config, resume=True, progress=False)
+    after = {epoch: recording.weights(epoch) for epoch in recording.epochs}
+    assert {epoch: after[epoch] == before[epoch] for epoch in after} == {0: True, 1: True, 2: False}
+    assert after[2] == fingerprint(result.model)
+    assert recording.verify()["epoch"].tolist() == [0, 1, 2]
+    stripe.freeze(result.model, recording)  # the final weights and the last epoch are one
+
+
+def test_an_epoch_of_the_same_weights_is_left_alone(tmp_path: Path, fashion: Path) -> None:
+    config = settings(tmp_path / "run", fashion)
+    train(config, progress=False)
+    parts = sorted((config.out / "recording").rglob("*.parquet"))
+    before = [(part, part.stat().st_mtime_ns) for part in parts]
+    shutil.rmtree(config.out / "checkpoint")
+    (config.out / "model.safetensors").unlink()
+    train(config, resume=True, progress=False)  # from the first step
+    assert [(part, part.stat().st_mtime_ns) for part in parts] == before

@@ -1,0 +1,119 @@
+"""A digest of the weights of a network, to tell whether a recording is of them."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from stripe.errors import ModelError
+from stripe.gates.unwrap import unwrapped
+from stripe.recording import Recording, open_recording
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+
+def fingerprint(model: nn.Module) -> str:
+    """Return the SHA-256 of the `state_dict` of a network.
+
+    Parameters
+    ----------
+    model
+        Any network. DistributedDataParallel, DataParallel and `torch.compile` do not change its
+        digest, and neither do its device and its memory format. Where its weights are sharded, all
+        processes must call this.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits: of name, dtype, shape and bytes of every parameter and buffer in the
+        `state_dict`, in the order of their names. Weights that modules share count under each name.
+
+    Notes
+    -----
+    One tensor at a time is copied to the host. Weights in another dtype are other weights, and so
+    are running statistics after one more batch in training.
+
+    Examples
+    --------
+    >>> stripe.gates.fingerprint(model) == recording.weights(epoch=3)
+    """
+    digest = hashlib.sha256()
+    state = {_uncompiled(name): value for name, value in unwrapped(model).state_dict().items()}
+    for name in sorted(state):
+        _add(digest, name, state[name])
+    return digest.hexdigest()
+
+
+def check_fingerprint(model: nn.Module, data: Any, epoch: int | None) -> None:
+    """Raise if `data` was recorded from other weights than the model has.
+
+    Parameters
+    ----------
+    model
+        A network.
+    data, epoch
+        A recording, its directory or the moments of one, as `stripe.freeze` takes them. Other
+        means, and epochs whose weights were not logged, pass.
+
+    Raises
+    ------
+    ModelError
+        If the digests differ.
+    """
+    recorded = _recorded(data, epoch)
+    if recorded is not None and recorded != (mine := fingerprint(model)):
+        raise ModelError(
+            "the means must be recorded from the weights that the model has (SHA-256 "
+            f"{mine[:12]}), got a recording of others ({recorded[:12]}); load the recorded "
+            "weights, record this model, or take these means all the same with force=True (--force)"
+        )
+
+
+def _recorded(data: Any, epoch: int | None) -> str | None:
+    """Return the digest of the weights that `data` was recorded from, None if it is not known."""
+    if isinstance(data, Recording | str | Path):
+        return open_recording(data).weights(epoch)
+    if not isinstance(data, pd.DataFrame) or "epoch" not in data or not len(data):
+        return None
+    digests: dict[str, str | None] = data.attrs.get("weights", {})
+    return digests.get(str(data["epoch"].max() if epoch is None else epoch))
+
+
+def _uncompiled(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part != "_orig_mod")
+
+
+def _add(digest: "_Hash", name: str, value: Any) -> None:
+    """Add one entry of a state_dict, which may be more than a tensor where a module says so."""
+    if isinstance(value, Tensor):
+        value = value.full_tensor() if hasattr(value, "full_tensor") else value
+        known = not torch.nn.parameter.is_lazy(value)
+        shape = tuple(value.shape) if known else None
+        digest.update(repr((name, str(value.dtype), shape)).encode())
+        if known and not value.is_meta:
+            digest.update(_bytes(value))
+    elif isinstance(value, Mapping):
+        for key in value:
+            _add(digest, f"{name}.{key}", value[key])
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            _add(digest, f"{name}.{number}", item)
+    else:
+        plain = isinstance(value, str | bytes | int | float | torch.dtype | None)
+        digest.update(repr((name, value if plain else type(value).__name__)).encode())
+
+
+def _bytes(value: Tensor) -> memoryview:
+    """Return the elements of a tensor in their order, as bytes on the host."""
+    value = value.detach()
+    if value.is_quantized:
+        value = value.dequantize()
+    if value.layout != torch.strided:
+        value = value.to_dense()
+    flat = value.cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
+    return memoryview(flat.view(torch.uint8).numpy())
