@@ -115,9 +115,9 @@ def _base(recipe: str | None, config: Path | None, resumed: Path | None) -> Trai
 
 def _run(config: TrainConfig, resume: bool, main: bool) -> "TrainResult":
     from stripe.train import train as run
-    from stripe.train.checkpoint import finished_epochs
+    from stripe.train.run import WEIGHTS
 
-    if main and resume and finished_epochs(config.out / "checkpoint") >= config.epochs:
+    if main and resume and (config.out / WEIGHTS).exists():
         print(f"{config.out} is finished already; nothing is done", file=sys.stderr)
     return run(config, resume=resume)
 

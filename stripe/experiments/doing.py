@@ -8,6 +8,7 @@ import torch
 
 from stripe.experiments.measurement import Measurement, perform
 from stripe.experiments.runs import ERROR, StoredRun
+from stripe.recording.durable import drafted
 from stripe.settings import Settings
 from stripe.style import StyleConfig, train_style
 from stripe.train import TrainConfig, train
@@ -31,7 +32,7 @@ def do(run: StoredRun, device: str, threads: int) -> bool:
     torch.set_num_threads(threads)
     folder = run.config.out
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+    with (folder.parent / f"{folder.name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if run.state == "finished":
             return True
@@ -47,7 +48,8 @@ def do(run: StoredRun, device: str, threads: int) -> bool:
 def fail(run: StoredRun, error: str) -> None:
     """Write down what went wrong with a run."""
     run.config.out.mkdir(parents=True, exist_ok=True)
-    (run.config.out / ERROR).write_text(error)
+    with drafted(run.config.out / ERROR) as draft:
+        draft.write_text(error)
 
 
 def _do(config: Settings, device: str, threads: int) -> None:

@@ -1,5 +1,6 @@
 """What is measured of finished runs, or of a network as it is: a directory like that of a run."""
 
+import json
 import math
 import shutil
 from dataclasses import dataclass
@@ -7,9 +8,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from stripe.errors import StripeError
-from stripe.recording.durable import write_json
+from stripe.recording.durable import drafted, refuse_links, sha256
 from stripe.settings import Settings
-from stripe.train.run import WEIGHTS, open_run
+from stripe.train.manifest import MANIFEST, digests_of, read_manifest, write_manifest
+from stripe.train.run import CONFIG, WEIGHTS, open_run
 
 #: What a finished measurement leaves: its numbers by metric.
 MEASURED = "measured.json"
@@ -38,6 +40,8 @@ class Measurement(Settings):
     INCIDENTAL: ClassVar[tuple[str, ...]] = ("device", "data_root", "out")
     #: Whether it takes times, and so wants the machine for itself.
     TIMED: ClassVar[bool] = False
+    #: Files and folders that it writes into `out`, beside its numbers.
+    LEAVES: ClassVar[tuple[str, ...]] = ()
 
     of: tuple[str, ...] = ()
     seed: int = 0
@@ -68,13 +72,28 @@ def perform(measurement: Measurement) -> None:
     Raises
     ------
     StripeError
-        If a run that it looks at is not finished.
+        If a run that it looks at is not finished, or somebody else's files are in its directory.
     """
     if awaited := measurement.awaited():
         raise StripeError(f"this looks at {awaited[0]}, which is not finished")
-    if measurement.out.exists():
-        shutil.rmtree(measurement.out)
+    _clear(measurement)
     open_run(measurement, resume=False)
     numbers = measurement.measure()
     written = {metric: value if math.isfinite(value) else None for metric, value in numbers.items()}
-    write_json(measurement.out / MEASURED, written)
+    folder = measurement.out
+    with drafted(folder / MEASURED) as draft:
+        draft.write_text(json.dumps(written, indent=1) + "\n")
+        digests = digests_of(folder, measurement.LEAVES) | (read_manifest(folder) or {})
+        write_manifest(folder, {**digests, MEASURED: sha256(draft)})
+
+
+def _clear(measurement: Measurement) -> None:
+    """Remove what an earlier attempt left, by name; what somebody else put there stays."""
+    ours = (*measurement.LEAVES, CONFIG, MANIFEST, MEASURED)
+    paths = [measurement.out / f"{name}{end}" for name in ours for end in ("", ".draft")]
+    refuse_links(measurement.out, *paths)
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

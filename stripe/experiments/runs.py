@@ -14,7 +14,9 @@ from stripe.experiments.measurement import MEASURED, Measurement
 from stripe.settings import Settings
 from stripe.style.config import StyleConfig
 from stripe.train import TrainConfig
-from stripe.train.run import WEIGHTS
+from stripe.train.log import read_history
+from stripe.train.manifest import checked
+from stripe.train.run import CONFIG, WEIGHTS
 
 State = Literal["finished", "failed", "begun", "missing"]
 #: Where a run that failed leaves what went wrong.
@@ -43,7 +45,7 @@ class StoredRun:
             return "finished"
         if (folder / ERROR).exists():
             return "failed"
-        return "begun" if (folder / "config.json").exists() else "missing"
+        return "begun" if (folder / CONFIG).exists() else "missing"
 
     @property
     def error(self) -> str:
@@ -53,12 +55,7 @@ class StoredRun:
     @property
     def history(self) -> pd.DataFrame:
         """The log of a finished training."""
-        file = self.config.out / "history.parquet"
-        try:
-            return pd.read_parquet(file)
-        except (OSError, ValueError) as error:  # those of Arrow are among them
-            reason = str(error).partition("\n")[0]
-            raise StripeError(f"{file} is damaged: {reason}; remove its folder") from error
+        return read_history(self.config.out)
 
     @cached_property
     def scores(self) -> dict[str, dict[str, float]]:
@@ -71,7 +68,7 @@ class StoredRun:
         if isinstance(self.config, Measurement):
             file = self.config.out / MEASURED
             try:
-                numbers = dict(json.loads(file.read_text()))
+                numbers = dict(json.loads(checked(file).read_text()))
             except (OSError, ValueError, TypeError) as error:
                 raise StripeError(f"{file} is damaged: {error}; remove its folder") from error
             return {metric: {"mean": v} for metric, v in numbers.items() if v is not None}

@@ -9,8 +9,7 @@ from typing import Any
 
 import timm
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_model
+from safetensors.torch import save_model
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -28,6 +27,7 @@ from stripe.train.loaders import open_loaders
 from stripe.train.loop import build_model
 from stripe.train.processes import Processes
 from stripe.train.run import read_config
+from stripe.train.weights import read_weights
 
 
 def load_network(
@@ -144,7 +144,7 @@ def dataset_of(model: str) -> str | None:
 def _of_run(run: Path) -> nn.Module:
     config = read_config(run / "config.json", TrainConfig)
     one = Processes(0, 1, torch.device("cpu"))
-    return build_model(config, open_loaders(config, one))
+    return build_model(config, open_loaders(config, one).data)
 
 
 def _imported(model: str) -> nn.Module:
@@ -187,27 +187,8 @@ def _published(model: str, num_classes: int) -> nn.Module:
 
 
 def _load_weights(network: nn.Module, path: Path) -> nn.Module:
-    """Load a state_dict, also one that a training script nested or prefixed, or a frozen one."""
-    if not path.is_file():
-        raise ModelError(f"weights must be a file, and {path} is none")
-    state: Any
-    try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = (str(error).splitlines() or ["unreadable"])[0]
-        raise ModelError(f"{path} is no state_dict of tensors: {reason}") from error
-    except Exception as error:  # weights_only refuses anything but tensors, by an error of pickle
-        raise ModelError(f"{path} must hold tensors only, and holds code or objects") from error
-    for key in ("state_dict_ema", "state_dict", "model_ema", "model"):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-            break
-    if not isinstance(state, dict):
-        raise ModelError(f"{path} must hold a state_dict, got {type(state).__name__}")
-    state = {key.removeprefix("module.").replace("_orig_mod.", ""): v for key, v in state.items()}
+    """Load a state_dict, also that of a frozen network."""
+    state = read_weights(path)
     recipe = path.with_suffix(".frozen.json")
     network = _refrozen(network, recipe) if recipe.is_file() else unwrapped(network)
     try:

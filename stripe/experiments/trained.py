@@ -3,16 +3,17 @@
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from stripe.errors import StripeError
 from stripe.train import TrainConfig
-from stripe.train.checkpoint import load_weights
 from stripe.train.device import resolve_device
 from stripe.train.loaders import Loaders, open_loaders
 from stripe.train.loop import build_model
 from stripe.train.processes import Processes
-from stripe.train.run import WEIGHTS, read_config
+from stripe.train.run import CONFIG, WEIGHTS, DataShape, read_config, read_data_shape
+from stripe.train.weights import load_weights
 
 
 def open_trained(
@@ -34,19 +35,49 @@ def open_trained(
     Raises
     ------
     StripeError
-        If the run is not finished.
+        If the run is not finished, or one of its files is changed or damaged.
     """
-    if not (run / WEIGHTS).exists():
-        raise StripeError(f"{run} holds no finished run; train it first")
-    config = read_config(run / "config.json", TrainConfig)
+    resolved = resolve_device(device)
+    network = trained_network(run, data_root=data_root)
+    config = read_config(run / CONFIG, TrainConfig)
     config = replace(
         config,
         data_root=data_root or config.data_root,
         record_images=images or config.record_images,
         device=device,
     )
-    processes = Processes(0, 1, resolve_device(device))
-    loaders = open_loaders(config, processes)
-    model = build_model(config, loaders)
-    load_weights(run / WEIGHTS, model)
-    return model.to(processes.device).eval(), loaders
+    return network.to(resolved), open_loaders(config, Processes(0, 1, resolved))
+
+
+def trained_network(run: Path, *, data_root: Path | None = None) -> nn.Module:
+    """Return the network of a finished run, in evaluation and on the CPU, without opening its data.
+
+    Raises
+    ------
+    StripeError
+        If the run is not finished, or one of its files is changed or damaged.
+    """
+    if not (run / WEIGHTS).exists():
+        raise StripeError(f"{run} holds no finished run; train it first")
+    network = untrained_network(run, data_root=data_root)
+    load_weights(run / WEIGHTS, network)
+    return network.eval()
+
+
+def untrained_network(run: Path, *, data_root: Path | None = None) -> nn.Module:
+    """Return the network of a run as it was before its training, in training mode."""
+    config = read_config(run / CONFIG, TrainConfig)
+    return build_model(config, data_shape(run, data_root=data_root))
+
+
+def data_shape(run: Path, *, data_root: Path | None = None) -> DataShape:
+    """Return what the network of a run has to know of its data.
+
+    The data is opened for that where the run is from before its `config.json` said so.
+    """
+    known = read_data_shape(run)
+    if known is not None:
+        return known
+    config = read_config(run / CONFIG, TrainConfig)
+    config = replace(config, data_root=data_root or config.data_root)
+    return open_loaders(config, Processes(0, 1, torch.device("cpu"))).data

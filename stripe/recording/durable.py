@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stripe.errors import RecordingError
+from stripe.errors import RecordingError, StripeError
 
 
 @contextmanager
@@ -32,6 +32,34 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def refuse_links(*paths: Path) -> None:
+    """Raise a `StripeError` if one of the paths is a symbolic link.
+
+    What a link points to belongs to somebody else, so nothing is written or deleted through one.
+    """
+    for path in paths:
+        if path.is_symlink():
+            raise StripeError(
+                f"{path} is a link, and nothing is written or deleted through a link; remove it, "
+                "or move what it points to into its place"
+            )
+
+
+@contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """Give the path of a draft, which takes the place of `path` if nothing was raised.
+
+    The draft and its directory are flushed to the disk, so that `path` holds either what it held
+    before or all of the new file, after a loss of power too.
+    """
+    draft = path.with_name(path.name + ".draft")
+    refuse_links(draft)
+    yield draft
+    sync(draft)
+    draft.replace(path)
+    sync(path.parent)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` so that `path` holds either what it held before or all of it."""
     write_whole(path, (json.dumps(value, indent=1) + "\n").encode())
@@ -39,11 +67,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write `content` so that `path` holds either what it held before or all of it."""
-    draft = path.with_name(path.name + ".draft")
-    draft.write_bytes(content)
-    sync(draft)
-    draft.replace(path)
-    sync(path.parent)
+    with drafted(path) as draft:
+        draft.write_bytes(content)
 
 
 def sha256(path: Path) -> str:

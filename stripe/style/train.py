@@ -26,15 +26,15 @@ from stripe.train.checkpoint import (
     Progress,
     latest_checkpoint,
     load_checkpoint,
-    load_weights,
     save_checkpoint,
-    save_weights,
 )
 from stripe.train.device import resolve_device
-from stripe.train.log import read_history, write_history
+from stripe.train.finish import finish_run
+from stripe.train.log import read_rows, write_history
 from stripe.train.precision import with_precision
-from stripe.train.run import WEIGHTS, open_run, read_config
+from stripe.train.run import CONFIG, WEIGHTS, open_run, read_config
 from stripe.train.stop import leave, stoppable
+from stripe.train.weights import load_weights
 
 #: Photographs of the log and of its pictures.
 SAMPLES = 3
@@ -70,8 +70,8 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
     """Train a style network as `config` says.
 
     The run leaves `config.json` (with versions), `history.csv` and `history.parquet`, the weights
-    in `model.safetensors`, a checkpoint, and pictures in `samples/` in `config.out`. Ctrl-C and
-    SIGTERM leave a checkpoint of the step.
+    in `model.safetensors`, the SHA-256 of these in `manifest.sha256`, a checkpoint, and pictures in
+    `samples/` in `config.out`. Ctrl-C and SIGTERM leave a checkpoint of the step.
 
     Parameters
     ----------
@@ -104,11 +104,13 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
         optimizer = torch.optim.Adam(network.parameters(), lr=config.lr, fused=True)
         rows = -(-config.steps // config.sample_every)
         at, checkpoints = Progress(), config.out / "checkpoint"
-        if (saved := latest_checkpoint(checkpoints)) is not None:
-            at = load_checkpoint(saved, network, optimizer, rows)
-        elif (config.out / WEIGHTS).exists():  # finished, and its checkpoint removed
+        saved = latest_checkpoint(checkpoints)
+        finished = (config.out / WEIGHTS).exists()
+        if finished:
             load_weights(config.out / WEIGHTS, network)
-            at.epoch, at.history = rows, read_history(config.out)
+            at.epoch, at.history = rows, read_rows(config.out)
+        elif saved is not None:
+            at = load_checkpoint(saved, network, optimizer, rows)
         autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
         with autocast:
             style = style_of(features, painting)
@@ -160,8 +162,8 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
                 if stop.signal is not None and done < config.steps:
                     save(done)
                     leave(stop.signal)
-        save_weights(config.out / WEIGHTS, network)
-        write_history(config.out, at.history)
+        if not finished:
+            finish_run(config.out, network, at.history)
         if stop.signal is not None:  # in the last step: whoever called is to stop
             leave(stop.signal)
     return StyleRun(network.eval(), config, pd.DataFrame(at.history))
@@ -175,7 +177,7 @@ def open_style(run: Path, *, device: str = "auto") -> StyleRun:
     StripeError
         If there is none, or its weights are damaged or of another architecture.
     """
-    file = run / "config.json"
+    file = run / CONFIG
     if not file.exists() or '"variant"' not in file.read_text():
         raise StripeError(
             f"{run} is no run of stripe style train; a comparison has one per variant in it"
@@ -188,7 +190,7 @@ def open_style(run: Path, *, device: str = "auto") -> StyleRun:
         )
     load_weights(run / WEIGHTS, network)
     network.to(resolve_device(device)).to(memory_format=torch.channels_last)
-    return StyleRun(network.eval(), config, pd.DataFrame(read_history(run)))
+    return StyleRun(network.eval(), config, pd.DataFrame(read_rows(run)))
 
 
 def _weighted(config: StyleConfig, parts: Losses) -> Float[Tensor, ""]:

@@ -1,6 +1,6 @@
 """Checkpoints: whole or not there at all, and read without running anything that is in them."""
 
-import shutil
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -10,14 +10,19 @@ from typing import Any, get_type_hints
 import torch
 from beartype.door import is_bearable
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from stripe.errors import StripeError
-from stripe.recording.durable import sync
+from stripe.recording.durable import refuse_links, sync
+from stripe.train.manifest import MANIFEST, checked, digests_of, write_manifest
 from stripe.train.run import WEIGHTS
+from stripe.train.weights import load_weights, save_weights
 
 STATE = "state.pt"
+STAGING = "staging"
+#: Nothing else is written into the folder of a checkpoint, and nothing else is deleted there.
+_FILES = (WEIGHTS, STATE, MANIFEST, f"{MANIFEST}.draft")
+_NAME = re.compile(r"epoch=(\d{5,})-batch=(\d{7,})")
 
 
 @dataclass
@@ -57,35 +62,103 @@ class Progress:
 
 
 def save_checkpoint(folder: Path, model: nn.Module, progress: Progress) -> None:
-    """Write a checkpoint beside the last one, make it appear at once, and remove the last."""
+    """Write a checkpoint beside the last one, make it appear at once, and remove the last.
+
+    Raises
+    ------
+    StripeError
+        If the disk refuses, or there is a link where the checkpoint is to be.
+
+    Notes
+    -----
+    Whatever else is in `folder` is left alone.
+    """
     name = f"epoch={progress.epoch:05d}-batch={progress.batch:07d}"
-    staging = folder / "staging"
+    new, staging = folder / name, folder / STAGING
+    refuse_links(folder, new)
+    _check_staging(staging)
     try:
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
-        save_file(_own(model.state_dict()), str(staging / WEIGHTS))
-        torch.save(asdict(progress), staging / STATE)
-        for file in (staging / WEIGHTS, staging / STATE, staging):
-            sync(file)
-        if not (folder / name).exists():
-            staging.rename(folder / name)
+        _remove(staging)
+        if not new.exists():
+            staging.mkdir(parents=True)
+            save_weights(staging / WEIGHTS, model)
+            torch.save(asdict(progress), staging / STATE)
+            for file in (staging / WEIGHTS, staging / STATE):
+                sync(file)
+            write_manifest(staging, digests_of(staging, (WEIGHTS, STATE)))
+            staging.rename(new)
             sync(folder)
+            sync(folder.parent)
+        for old in _checkpoints(folder):
+            if old != new and _is_ours(old):
+                old.rename(staging)  # at once, so that no half of it looks like a checkpoint
+                _remove(staging)
     except (OSError, RuntimeError, SafetensorError) as error:  # torch's, of a full disk
-        raise StripeError(f"cannot write the checkpoint {folder / name}: {error}") from error
-    for path in folder.iterdir():
-        if path.name != name:
-            shutil.rmtree(path, ignore_errors=True)
+        raise StripeError(f"cannot write the checkpoint {new}: {error}") from error
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """Return the last whole checkpoint of a run, None if there is none."""
-    return max(folder.glob("epoch=*"), default=None) if folder.is_dir() else None
+    """Return the last whole checkpoint of a run, None if there is none.
+
+    Raises
+    ------
+    StripeError
+        If it is a link, or the next checkpoint could not be written beside it.
+    """
+    refuse_links(folder)
+    _check_staging(folder / STAGING)
+    found = _checkpoints(folder)
+    refuse_links(*found)
+    return found[-1] if found else None
 
 
 def finished_epochs(folder: Path) -> int:
     """Return how many epochs the last whole checkpoint of a run has finished."""
     last = latest_checkpoint(folder)
-    return 0 if last is None else int(last.name[len("epoch=") :].partition("-")[0])
+    return 0 if last is None else _number(last)[0]
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Return what is called as a checkpoint is, the last at the end."""
+    if not folder.is_dir():
+        return []
+    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=_number)
+
+
+def _number(path: Path) -> tuple[int, int]:
+    named = _NAME.fullmatch(path.name)
+    assert named is not None
+    return int(named[1]), int(named[2])
+
+
+def _check_staging(staging: Path) -> None:
+    """Refuse a folder of that name that somebody else uses, rather than empty it."""
+    refuse_links(staging)
+    if staging.exists() and not _is_ours(staging):
+        raise StripeError(
+            f"{staging} is where checkpoints are written, and holds what no checkpoint has; move "
+            "that elsewhere"
+        )
+
+
+def _is_ours(folder: Path) -> bool:
+    """Tell whether a folder holds nothing but files of a checkpoint."""
+    return (
+        folder.is_dir()
+        and not folder.is_symlink()
+        and all(
+            path.name in _FILES and path.is_file() and not path.is_symlink()
+            for path in folder.iterdir()
+        )
+    )
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder of a checkpoint by the names of its files."""
+    if folder.exists():
+        for name in _FILES:
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def load_checkpoint(
@@ -96,12 +169,13 @@ def load_checkpoint(
     Raises
     ------
     StripeError
-        If a file is damaged, holds anything but tensors and numbers, or is of another network; the
-        message names it. Nothing in it is run.
+        If a file is changed or damaged, holds anything but tensors and numbers, or is of another
+        network; the message names it. Nothing in it is run.
     """
     load_weights(path / WEIGHTS, model)
+    file = checked(path / STATE)
     try:
-        state = torch.load(path / STATE, map_location="cpu", weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # what damaged or hostile files raise has no common type
         raise StripeError(
             f"{path / STATE} is damaged, or holds more than tensors and numbers; remove {path} and "
@@ -147,45 +221,3 @@ def _held(value: Tensor) -> int:
     """Return the bytes that a tensor has of its own; one that was expanded shows more."""
     start = int(value.storage_offset()) * value.element_size()
     return value.untyped_storage().nbytes() - start
-
-
-def save_weights(path: Path, model: nn.Module) -> None:
-    """Write the weights of a finished run, whole or not at all."""
-    draft = path.with_suffix(".draft")
-    try:
-        save_file(_own(model.state_dict()), str(draft))
-        sync(draft)
-        draft.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise StripeError(f"cannot write {path}: {error}") from error
-
-
-def load_weights(path: Path, model: nn.Module) -> None:
-    """Load weights that a run wrote into the network that it trained.
-
-    Raises
-    ------
-    StripeError
-        If the file is damaged, or of another network.
-    """
-    try:
-        weights = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise StripeError(f"{path} is missing or no file of weights: {error}") from error
-    mine = model.state_dict()
-    if missing := sorted(set(mine) ^ set(weights)):
-        raise StripeError(
-            f"{path} holds the weights of another network: {missing[0]} is in only one of the two"
-        )
-    for name, value in mine.items():
-        if value.shape != weights[name].shape:
-            raise StripeError(
-                f"{path} holds the weights of another network: {name} must have the shape "
-                f"{tuple(value.shape)}, got {tuple(weights[name].shape)}"
-            )
-    model.load_state_dict(weights)
-
-
-def _own(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give every entry memory of its own, as the format wants it: shared modules share weights."""
-    return {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}

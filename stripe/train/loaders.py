@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from stripe.data import DeviceLoader, StreamLoader, load_dataset
+from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
 from stripe.data.sample import sample
 from stripe.errors import DataError
 from stripe.registry import listed
 from stripe.train.config import TrainConfig
 from stripe.train.processes import Processes
+from stripe.train.run import DataShape
 
 EVALUATION_BATCH = 500
 Loader = DeviceLoader | StreamLoader
@@ -28,22 +30,18 @@ class Loaders:
         labels, indices).
     dataset
         The name of the probe's data set and split.
-    classes, channels
-        Outputs and input channels of the network.
     train_images
         How many there are, over all processes.
-    image_size
-        Side of the images.
+    data
+        What a network has to know of them.
     """
 
     train: Loader
     test: Loader
     probe: Loader
     dataset: str
-    classes: int
-    channels: int
     train_images: int
-    image_size: int
+    data: DataShape
 
 
 def open_loaders(config: TrainConfig, processes: Processes) -> Loaders:
@@ -111,10 +109,10 @@ def _on_device(config: TrainConfig, processes: Processes) -> Loaders:
             take=sample(len(test), config.record_images),
         ),
         dataset=test.name,
-        classes=len(train.classes),
-        channels=train.images.shape[1],
         train_images=len(train),
-        image_size=train.images.shape[-1],
+        data=DataShape(
+            len(train.classes), train.images.shape[1], train.images.shape[-1], test.mean, test.std
+        ),
     )
 
 
@@ -146,8 +144,6 @@ def _streamed(config: TrainConfig, processes: Processes, root: Path) -> Loaders:
         test=test,
         probe=loader("test", indices=True, take=probed),
         dataset=f"{config.dataset}/test",
-        classes=len(train.classes),
-        channels=3,
         train_images=train.images,
-        image_size=config.image_size,
+        data=DataShape(len(train.classes), 3, config.image_size, IMAGENET_MEAN, IMAGENET_STD),
     )

@@ -8,27 +8,47 @@ from typing import Any
 import pandas as pd
 
 from stripe.errors import StripeError
+from stripe.recording.durable import drafted
+from stripe.train.manifest import checked
+
+#: The two forms of the log.
+CSV, PARQUET = "history.csv", "history.parquet"
 
 
 def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
     """Replace the log as a whole, so that a kill loses no finished epoch."""
     table = pd.DataFrame(history)
-    csv, parquet = folder / "history.csv", folder / "history.parquet"
-    table.to_csv(csv.with_suffix(".draft"), index=False)
-    csv.with_suffix(".draft").replace(csv)
-    table.to_parquet(parquet.with_suffix(".draft"), index=False)
-    parquet.with_suffix(".draft").replace(parquet)
+    try:
+        with drafted(folder / CSV) as draft:
+            table.to_csv(draft, index=False)
+        with drafted(folder / PARQUET) as draft:
+            table.to_parquet(draft, index=False)
+    except OSError as error:
+        raise StripeError(f"cannot write the log in {folder}: {error}; make room") from error
 
 
-def read_history(folder: Path) -> list[dict[str, Any]]:
-    """Read the log of a run, empty where there is none."""
-    file = folder / "history.parquet"
-    if not file.exists():
+def read_history(folder: Path) -> pd.DataFrame:
+    """Read the log of a finished run.
+
+    Raises
+    ------
+    StripeError
+        If it is missing, changed or damaged.
+    """
+    file = folder / PARQUET
+    try:
+        return pd.read_parquet(checked(file))
+    except (OSError, ValueError) as error:  # those of Arrow are among them
+        reason = str(error).partition("\n")[0]
+        raise StripeError(f"{file} is damaged: {reason}; remove its folder") from error
+
+
+def read_rows(folder: Path) -> list[dict[str, Any]]:
+    """Return the log of a finished run row by row, as training holds it; empty without a log."""
+    if not (folder / PARQUET).exists():
         return []
-    return [
-        {str(name): value for name, value in row.items()}
-        for row in pd.read_parquet(file).to_dict("records")
-    ]
+    rows = read_history(folder).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 @contextmanager

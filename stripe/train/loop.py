@@ -22,20 +22,20 @@ from stripe.train.checkpoint import (
     Progress,
     latest_checkpoint,
     load_checkpoint,
-    load_weights,
     restoring,
     save_checkpoint,
-    save_weights,
 )
 from stripe.train.config import TrainConfig
+from stripe.train.finish import finish_run
 from stripe.train.loaders import Loaders, open_loaders
-from stripe.train.log import read_history, tensorboard, write_history
+from stripe.train.log import read_rows, tensorboard, write_history
 from stripe.train.precision import with_precision
 from stripe.train.processes import Processes, joined
-from stripe.train.run import WEIGHTS, open_run
+from stripe.train.run import WEIGHTS, DataShape, open_run
 from stripe.train.schedule import learning_rate
 from stripe.train.step import make_optimizer, top_accuracies, train_step
 from stripe.train.stop import Stop, leave, stoppable
+from stripe.train.weights import load_weights
 
 #: Steps after which several processes ask each other whether one of them is to stop.
 ASK_EVERY = 10
@@ -91,8 +91,9 @@ def train(
     """Train a network as `config` says.
 
     The run leaves `config.json` (with versions), `history.csv` and `history.parquet`, the last
-    weights in `model.safetensors`, a checkpoint and, on request, `recording/` in `config.out`. A
-    checkpoint is written after every epoch, and where Ctrl-C or SIGTERM stops the run.
+    weights in `model.safetensors`, the SHA-256 of these in `manifest.sha256`, a checkpoint and, on
+    request, `recording/` in `config.out`. A checkpoint is written after every epoch, and where
+    Ctrl-C or SIGTERM stops the run.
 
     Under torchrun all processes train one network, each on its share of every batch. A signal to
     one of them stops all at the same step, within ten; while the network is tested it waits.
@@ -114,8 +115,9 @@ def train(
     Raises
     ------
     StripeError
-        If `config.out` is not empty (without `resume`) or of another run, a checkpoint is damaged
-        or of another network, or a name or size in the configuration does not exist.
+        If `config.out` is not empty (without `resume`) or of another run, a file of it is changed,
+        damaged or of another network, a checkpoint is a link, or a name or size in the
+        configuration does not exist.
     """
     with (
         interrupts_held(),
@@ -137,7 +139,7 @@ def train(
         with processes.first_alone():
             loaders = open_loaders(config, processes)
         if model is None:
-            model = build_model(config, loaders)
+            model = build_model(config, loaders.data)
         if config.sync_bn and processes.count > 1:
             if processes.device.type != "cuda":
                 raise StripeError("sync_bn works on GPUs alone; leave it out on a CPU")
@@ -146,24 +148,24 @@ def train(
         model.to(memory_format=torch.channels_last)
         with processes.first_alone():
             if processes.rank == 0:
-                open_run(config, resume=resume)
+                open_run(config, resume=resume, data=loaders.data)
         with interrupts_held(), stoppable() as stop, interrupts_allowed():
             return _train(config, processes, loaders, model, stop, progress)
 
 
-def build_model(config: TrainConfig, loaders: Loaders) -> nn.Module:
+def build_model(config: TrainConfig, data: DataShape) -> nn.Module:
     """Build the network of a run, with weights from its seed."""
     return build(
         config.backbone,
-        num_classes=loaders.classes,
-        in_channels=loaders.channels,
+        num_classes=data.classes,
+        in_channels=data.channels,
         attention=config.attention,
         asr=config.asr,
         copies=config.copies,
         psi=None if config.psi is None else Psi.parse(config.psi),
         init=config.asr_init,
         seed=config.seed,
-        image_size=loaders.image_size,
+        image_size=data.image_size,
     )
 
 
@@ -189,7 +191,12 @@ def _train(
         optimizer = make_optimizer(config, model)
 
         at = Progress(generators={"loader": generator.get_state()})
-        if (saved := latest_checkpoint(checkpoints)) is not None:
+        saved = latest_checkpoint(checkpoints)
+        finished = (config.out / WEIGHTS).exists()
+        if finished:
+            load_weights(config.out / WEIGHTS, model)
+            at.epoch, at.history = config.epochs, read_rows(config.out)
+        elif saved is not None:
             at = load_checkpoint(saved, model, optimizer, config.epochs)
             with restoring(saved):
                 generator.set_state(at.generators["loader"])
@@ -200,10 +207,6 @@ def _train(
                         noise.load_state_dict({"generator": mine["noise"]})
                     if device.type == "cuda":
                         torch.cuda.set_rng_state(mine["cuda"], device)
-
-        elif (config.out / WEIGHTS).exists():  # finished, and its checkpoint removed
-            load_weights(config.out / WEIGHTS, model)
-            at.epoch, at.history = config.epochs, read_history(config.out)
 
         network = _parallel(config, processes, model)
         autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
@@ -326,9 +329,8 @@ def _train(
             if at.epoch < config.epochs and (asked := processes.agree(stop.signal)):
                 leave(asked)
 
-        if main:
-            save_weights(config.out / WEIGHTS, model)
-            write_history(config.out, at.history)
+        if main and not finished:
+            finish_run(config.out, model, at.history)
         if asked := processes.agree(stop.signal):  # in the last epoch: whoever called is to stop
             leave(asked)
         processes.wait()

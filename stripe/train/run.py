@@ -1,20 +1,50 @@
 """The directory of a run: what it was, and whether it can go on."""
 
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from beartype.door import is_bearable
+
 from stripe.errors import StripeError
+from stripe.recording.durable import drafted, refuse_links, sha256
 from stripe.settings import Settings
+from stripe.train.manifest import MANIFEST, checked, write_manifest
 from stripe.versions import command_line, library_versions
 
+#: The file of the settings, which is there once the run has begun.
+CONFIG = "config.json"
 #: The file of the last weights, which is there once the run is finished.
 WEIGHTS = "model.safetensors"
 
 S = TypeVar("S", bound=Settings)
 
 
-def open_run(config: Settings, *, resume: bool) -> None:
+@dataclass(frozen=True)
+class DataShape:
+    """What a network has to know of its data, kept so that no data is opened to build it again.
+
+    Parameters
+    ----------
+    classes
+        Number of classes.
+    channels
+        Channels of an image.
+    image_size
+        Side of an image in pixels.
+    mean, std
+        Per channel, by which images scaled to [0, 1] are normalised.
+    """
+
+    classes: int
+    channels: int
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def open_run(config: Settings, *, resume: bool, data: DataShape | None = None) -> None:
     """Make the directory of a run and write down what it is; or find there what it was.
 
     Raises
@@ -22,8 +52,7 @@ def open_run(config: Settings, *, resume: bool) -> None:
     StripeError
         If the directory holds something else, or with `resume` a run of other settings.
     """
-    file = config.out / "config.json"
-    draft = file.with_suffix(".draft")
+    file = config.out / CONFIG
     if resume and file.exists():
         if differs := config.differences(read_config(file, type(config))):
             raise StripeError(
@@ -31,18 +60,24 @@ def open_run(config: Settings, *, resume: bool) -> None:
                 "those that it had, or choose another --out"
             )
         return
-    # A draft alone is of a start that was killed.
-    there = list(config.out.iterdir()) if config.out.is_dir() else [config.out]
-    if config.out.exists() and there not in ([], [draft]):
+    # These alone are of a start that was killed.
+    drafts = {CONFIG + ".draft", MANIFEST, MANIFEST + ".draft"}
+    refuse_links(*(config.out / name for name in drafts))
+    there = config.out.iterdir() if config.out.is_dir() else [config.out]
+    if config.out.exists() and not {path.name for path in there} <= drafts:
         hint = "continue it with --resume, or " if file.exists() else ""
         raise StripeError(
             f"{config.out} must be a new or empty directory; {hint}choose another with --out"
         )
-    resolved = {**config.to_json(), "command": command_line(), "versions": library_versions()}
+    about = {} if data is None else {"data": asdict(data)}
+    resolved = {**config.to_json(), **about}
+    resolved |= {"command": command_line(), "versions": library_versions()}
     try:
         config.out.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(resolved, indent=1) + "\n")
-        draft.replace(file)
+        with drafted(file) as draft:
+            draft.write_text(json.dumps(resolved, indent=1) + "\n")
+            # Before the file itself, so that no moment has a file without its digest.
+            write_manifest(config.out, {CONFIG: sha256(draft)})
     except OSError as error:
         raise StripeError(
             f"cannot write to {config.out}: {error.strerror}; choose another with --out"
@@ -50,13 +85,38 @@ def open_run(config: Settings, *, resume: bool) -> None:
 
 
 def read_config(file: Path, kind: type[S]) -> S:
-    """Return the settings that a `config.json` holds."""
+    """Return the settings that a `config.json` holds.
+
+    Raises
+    ------
+    StripeError
+        If the file is missing, damaged or changed, or holds something else.
+    """
+    return kind.from_json(_read(file))
+
+
+def read_data_shape(run: Path) -> DataShape | None:
+    """Return what the network of a run knows of its data; None of a run from before it was kept."""
+    found = _read(run / CONFIG).get("data")
+    if found is None:
+        return None
     try:
-        values: Any = json.loads(file.read_text())
+        found = {n: tuple(v) if isinstance(v, list) else v for n, v in found.items()}
+        shape = DataShape(**found)
+        if all(is_bearable(getattr(shape, n), h) for n, h in DataShape.__annotations__.items()):
+            return shape
+    except (TypeError, AttributeError):
+        pass
+    raise StripeError(f"{run / CONFIG} is damaged: its entry data is {found!r}; restore it")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        values: Any = json.loads(checked(file).read_text())
     except (OSError, ValueError) as error:
         raise StripeError(
             f"{file} is missing or damaged: {error}; give the config.json of a run"
         ) from error
     if not isinstance(values, dict):
         raise StripeError(f"{file} must hold a JSON object, got {values!r}")
-    return kind.from_json(values)
+    return values

@@ -132,6 +132,7 @@ def test_a_saved_configuration_is_the_same_again(tmp_path: Path) -> None:
     file = config.out / "config.json"
     assert asdict(read_config(file, TrainConfig)) == asdict(config)
     values: dict[str, Any] = json.loads(file.read_text())
+    file = tmp_path / "edited.json"  # elsewhere, since a run's own file is checked
     file.write_text(json.dumps({**values, "momentun": 0.5}))
     with pytest.raises(StripeError, match="got momentun as well"):
         read_config(file, TrainConfig)

@@ -18,6 +18,7 @@ from stripe.experiments.runs import address
 from stripe.experiments.scales import Scale
 from stripe.plots.axes import COLUMN_WIDTH
 from stripe.settings import Settings
+from stripe.train.manifest import checked
 
 _FILE = "cam.npz"
 
@@ -25,6 +26,8 @@ _FILE = "cam.npz"
 @dataclass(frozen=True, kw_only=True)
 class Cam(Look):
     """The mean Grad-CAM map of a network's last stage."""
+
+    LEAVES: ClassVar[tuple[str, ...]] = (_FILE,)
 
     def measure(self) -> dict[str, float]:
         """Return the share of the map's mass in the central quarter, and keep the map."""
@@ -73,6 +76,6 @@ class AverageCam(Kind):
 
 def _read(file: Any) -> SimpleNamespace:
     """Read a map as `plots.mean_cam` takes it, without what computed it."""
-    with np.load(file, allow_pickle=False) as arrays:
+    with np.load(checked(file), allow_pickle=False) as arrays:
         found = {name: arrays[name] for name in ("mean", "mean_image")}
         return SimpleNamespace(**found, central_share=float(arrays["central_share"]))

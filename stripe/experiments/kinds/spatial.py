@@ -22,6 +22,8 @@ from stripe.stats import spatial_index, stripe_index
 class Spatial(Look):
     """A recording with the spatial maps of a trained network, and their stripe index."""
 
+    LEAVES: ClassVar[tuple[str, ...]] = ("recording",)
+
     def measure(self) -> dict[str, float]:
         """Return the mean stripe index of spatial maps and of channel gates, and keep both."""
         from stripe.hooks import record

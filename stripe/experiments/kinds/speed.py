@@ -48,6 +48,7 @@ class Timing(Measurement):
     """
 
     TIMED: ClassVar[bool] = True
+    LEAVES: ClassVar[tuple[str, ...]] = (HARDWARE,)
     LEAST: ClassVar[Mapping[str, float]] = {"batch_size": 1, "rounds": 1}
 
     backbone: str = "resnet164"

@@ -31,6 +31,8 @@ class Stylised(Measurement):
         How many, all that come along; the figures show two each.
     """
 
+    LEAVES: ClassVar[tuple[str, ...]] = ("photograph", "stylised")
+
     photographs: int = PHOTOGRAPHS
 
     def measure(self) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Accuracy, size and speed together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pandas as pd
@@ -26,6 +26,7 @@ class TimedTraining(Timing):
     def measure(self) -> dict[str, float]:
         """Return two accuracies, in percent, beside what `Timing` measures."""
         config = read_config(self.runs[0] / "config.json", TrainConfig)
+        config = replace(config, out=self.runs[0])  # where it is now, not where it was trained
         accuracy = StoredRun(config).scores["top1"]
         return {"top1": accuracy["last"], "best": accuracy["best"], **super().measure()}
 

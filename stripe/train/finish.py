@@ -1,0 +1,35 @@
+"""What a finished run leaves beside its configuration: its log, its last weights and a manifest."""
+
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from torch import nn
+
+from stripe.errors import StripeError
+from stripe.recording.durable import drafted, sha256
+from stripe.train.log import CSV, PARQUET, write_history
+from stripe.train.manifest import digests_of, read_manifest, write_manifest
+from stripe.train.run import CONFIG, WEIGHTS
+from stripe.train.weights import save_weights
+
+
+def finish_run(folder: Path, model: nn.Module, history: list[dict[str, Any]]) -> None:
+    """Write log, weights and manifest; the weights appear last, and with them the run is finished.
+
+    Raises
+    ------
+    StripeError
+        If the disk refuses.
+    """
+    write_history(folder, history)
+    try:
+        with drafted(folder / WEIGHTS) as draft:
+            save_weights(draft, model)
+            written = digests_of(folder, (CONFIG, CSV, PARQUET))
+            # The configuration keeps the digest of when it was written, so that what happened to
+            # it since is noticed.
+            before = {n: d for n, d in (read_manifest(folder) or {}).items() if n == CONFIG}
+            write_manifest(folder, {**written, **before, WEIGHTS: sha256(draft)})
+    except (OSError, SafetensorError) as error:
+        raise StripeError(f"cannot write {folder / WEIGHTS}: {error}") from error

@@ -1,0 +1,80 @@
+"""The SHA-256 of every file that a run leaves, so that a changed file is an error and no result."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from stripe.errors import StripeError
+from stripe.recording.durable import drafted, sha256
+
+#: Lies beside the files that it names; `sha256sum --check` reads it too.
+MANIFEST = "manifest.sha256"
+#: Files with one of which a run or a measurement is finished.
+LAST = ("model.safetensors", "measured.json")
+#: Files that a manifest beside them must name; others may be the user's own.
+MUST_BE_NAMED = ("config.json", "history.parquet", "state.pt", *LAST)
+_LINE = r"([0-9a-f]{64})  ([!-~]+)\n"
+
+_REMEDIES = {
+    "config.json": "undo the change, or copy the file elsewhere and start another run from the "
+    "copy with --config"
+}
+
+
+def write_manifest(folder: Path, digests: Mapping[str, str]) -> None:
+    """Write the digests of files in `folder`, by name, whole or not at all."""
+    lines = [f"{digest}  {name}\n" for name, digest in sorted(digests.items())]
+    with drafted(folder / MANIFEST) as draft:
+        draft.write_text("".join(lines))
+
+
+def digests_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the SHA-256 of those files in `folder` that exist."""
+    return {name: sha256(folder / name) for name in names if (folder / name).is_file()}
+
+
+def read_manifest(folder: Path) -> dict[str, str] | None:
+    """Return the digests of the files in `folder`, None where no manifest was written.
+
+    Raises
+    ------
+    StripeError
+        If the manifest is damaged.
+    """
+    file = folder / MANIFEST
+    if not file.is_file():
+        return None
+    text = file.read_bytes().decode("latin-1")
+    pairs = [(name, digest) for digest, name in re.findall(_LINE, text)]
+    if not re.fullmatch(f"({_LINE})+", text) or len(dict(pairs)) < len(pairs):
+        raise StripeError(
+            f"{file} is damaged; restore it from a copy, or remove it to use {folder} unchecked"
+        )
+    return dict(pairs)
+
+
+def checked(file: Path) -> Path:
+    """Return the path of a file, after a comparison with the manifest beside it.
+
+    Notes
+    -----
+    A run that was written before there were manifests has none, and its files are not checked;
+    `stripe verify` says so.
+
+    Raises
+    ------
+    StripeError
+        If the file is not the one that was written, or the manifest is damaged.
+    """
+    digests = read_manifest(file.parent)
+    if digests is None or not file.is_file():  # whoever reads a file that is missing says so
+        return file
+    if file.name not in digests and file.name not in MUST_BE_NAMED:
+        return file
+    if digests.get(file.name) != sha256(file):
+        remedy = _REMEDIES.get(file.name, f"restore it from a copy, or remove {file.parent}")
+        raise StripeError(
+            f"{file} is not the file that was written (its SHA-256 is not that in {MANIFEST}); "
+            f"{remedy}"
+        )
+    return file

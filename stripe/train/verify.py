@@ -1,0 +1,60 @@
+"""Check every file of a run against the manifest that was written with it."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from stripe.errors import StripeError
+from stripe.train.checkpoint import latest_checkpoint
+from stripe.train.manifest import LAST, MUST_BE_NAMED, checked, read_manifest
+from stripe.train.run import CONFIG
+
+#: What is said of a run that was written before there were manifests.
+UNCHECKED = "unchecked, no manifest"
+
+
+def verify_run(run: Path) -> pd.DataFrame:
+    """Return the state of every file that the manifests of a run name.
+
+    Parameters
+    ----------
+    run
+        The directory of a training, a style training or a measurement, finished or not.
+
+    Returns
+    -------
+    DataFrame
+        file, relative to the run; bytes; and state: "whole", or "unchecked, no manifest" where the
+        run was written before there were manifests.
+
+    Raises
+    ------
+    StripeError
+        If a file is missing, changed or damaged.
+
+    Notes
+    -----
+    The log of an unfinished run is not in the table: the run writes it anew from its checkpoint.
+    """
+    finished = any((run / name).exists() for name in LAST)
+    rows = _checked(run, None if finished else (CONFIG,))
+    latest = latest_checkpoint(run / "checkpoint")
+    if latest is not None:
+        rows += _checked(latest, None)
+    table = pd.DataFrame(rows, columns=["file", "bytes", "state"])
+    table["file"] = [str(file.relative_to(run)) for file in table["file"]]
+    return table
+
+
+def _checked(folder: Path, names: tuple[str, ...] | None) -> list[tuple[Path, int, str]]:
+    """Check files of a folder, by default those that its manifest names or has to name."""
+    digests = read_manifest(folder)
+    there = {name for name in MUST_BE_NAMED if (folder / name).is_file()}
+    rows = []
+    for name in names or sorted({*(digests or {}), *there}):
+        file = folder / name
+        if not file.is_file():
+            raise StripeError(f"{file} is missing; restore it from a copy")
+        checked(file)
+        rows.append((file, file.stat().st_size, UNCHECKED if digests is None else "whole"))
+    return rows

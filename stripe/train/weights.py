@@ -1,0 +1,90 @@
+"""The weights of a network in a file: written whole, and read into the network that they are of."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from stripe.errors import ModelError, StripeError
+from stripe.train.manifest import checked
+
+
+def save_weights(file: Path, model: nn.Module) -> None:
+    """Write the weights of a network; its caller makes the file appear."""
+    save_file(_own(model.state_dict()), str(file))
+
+
+def load_weights(path: Path, model: nn.Module) -> None:
+    """Load weights that a run wrote into the network that it trained.
+
+    Raises
+    ------
+    StripeError
+        If the file is missing, changed or damaged, or of another network.
+    """
+    try:
+        weights = load_file(checked(path))
+    except (OSError, SafetensorError) as error:
+        raise StripeError(f"{path} is missing or no file of weights: {error}") from error
+    mine = model.state_dict()
+    if missing := sorted(set(mine) ^ set(weights)):
+        raise StripeError(
+            f"{path} holds the weights of another network: {missing[0]} is in only one of the two"
+        )
+    for name, value in mine.items():
+        if value.shape != weights[name].shape:
+            raise StripeError(
+                f"{path} holds the weights of another network: {name} must have the shape "
+                f"{tuple(value.shape)}, got {tuple(weights[name].shape)}"
+            )
+    model.load_state_dict(weights)
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """Read a state_dict, also one that a training script nested or prefixed.
+
+    Parameters
+    ----------
+    file
+        A .safetensors file, or one that `torch.save` wrote, of tensors only.
+
+    Raises
+    ------
+    ModelError
+        If it is missing or damaged, or holds something else; nothing in it is run.
+    StripeError
+        If it is a run's, and changed since the run wrote it.
+    """
+    if not file.is_file():
+        raise ModelError(f"weights must be a file, and {file} is none")
+    state = _read(checked(file))
+    for key in ("state_dict_ema", "state_dict", "model_ema", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+            break
+    if not isinstance(state, dict):
+        raise ModelError(f"{file} must hold a state_dict, got {type(state).__name__}")
+    return {
+        str(key).removeprefix("module.").replace("_orig_mod.", ""): value
+        for key, value in state.items()
+    }
+
+
+def _read(file: Path) -> Any:
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or ["unreadable"])[0]
+        raise ModelError(f"{file} is no state_dict of tensors: {reason}") from error
+    except Exception as error:  # weights_only refuses anything but tensors, by an error of pickle
+        raise ModelError(f"{file} must hold tensors only, and holds code or objects") from error
+
+
+def _own(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Give every entry memory of its own, as the format wants it: shared modules share weights."""
+    return {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
