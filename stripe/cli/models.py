@@ -140,7 +140,7 @@ def freeze(
     recording
         Where the means come from.
     out
-        The weights of the frozen network, .safetensors.
+        The weights of the frozen network, a new .safetensors file.
     fold
         Fold constants into the layers beside them.
     force
@@ -149,6 +149,7 @@ def freeze(
     import stripe
     from stripe.experiments.subject import write_frozen
 
+    new_file(out)
     network = subject.load_network()
     data = stripe.open_recording(recording)
     frozen = stripe.freeze(network, data, gates=gates, epoch=epoch, fold=fold, force=force)

@@ -1,5 +1,7 @@
 """The options that say which network and which images a command is about."""
 
+import math
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +14,9 @@ from stripe.errors import StripeError
 
 if TYPE_CHECKING:
     from torch import nn
+
+#: Of an option that takes one number or several.
+_Several = Parameter(consume_multiple=True, negative=())
 
 
 @Parameter(name="*")
@@ -57,6 +62,7 @@ class Network:
             num_classes=self.num_classes,
             attention=self.attention,
             seed=self.seed,
+            data_root=getattr(self, "data_root", None),
         )
 
     def has_weights(self) -> bool:
@@ -74,10 +80,16 @@ class Subject(Network):
     Parameters
     ----------
     images
-        A folder of images or of class folders, or the data set fashion-mini; by default that of a
-        training run.
+        A folder of images or of class folders, a data set such as fashion-mini or cifar100, or
+        imagenet; by default the test images of the training run.
     image_size
-        Side of the images; by default what timm says of the network, or 224.
+        Side of the images, or HEIGHTxWIDTH, as 48x192; by default that of the training run, what
+        timm says of the network, or 224.
+    mean, std
+        One number, or one per channel, by which images scaled to 0 to 1 are normalised; by default
+        those of the training run, what timm says of the network, or ImageNet's.
+    data_root
+        The folder that holds data sets; by default that of the training run, or data.
     batch_size
         Images per forward pass.
     limit
@@ -87,31 +99,69 @@ class Subject(Network):
     """
 
     images: str | None = None
-    image_size: int | None = None
+    image_size: str | None = None
+    mean: Annotated[tuple[str, ...] | None, _Several] = None
+    std: Annotated[tuple[str, ...] | None, _Several] = None
+    data_root: Path | None = None
     batch_size: int = 64
     limit: int | None = None
     device: str = "auto"
 
     def load(self) -> "tuple[nn.Module, Iterable[Any], str]":
         """Return the network on its device, a loader of images, and what they are called."""
-        from stripe.experiments.subject import dataset_of, load_images
+        from stripe.experiments.images import load_images
+        from stripe.experiments.subject import dataset_of, run_of
         from stripe.train.device import resolve_device
 
-        for name in ("batch_size", "limit", "image_size"):
+        for name in ("batch_size", "limit"):
             if (count := getattr(self, name)) is not None and count < 1:
                 raise StripeError(f"--{name.replace('_', '-')} must be at least 1, got {count}")
-        images = self.images or dataset_of(self.model)
+        size, mean, std = _size(self.image_size), _numbers("mean", self), _numbers("std", self)
+        run = run_of(self.model)
+        images = self.images or dataset_of(run)
         if images is None and "/" in self.model and not Path(self.model).exists():
             raise StripeError(f"{self.model} does not exist; --model names a network or a run")
         if images is None:
             raise StripeError("--images must name a folder of images or a data set, got nothing")
         network = self.load_network()
-        loader = load_images(
+        loader, prepared = load_images(
             images,
             network,
-            image_size=self.image_size,
+            run=run,
+            image_size=size,
+            mean=mean,
+            std=std,
             batch_size=self.batch_size,
             limit=self.limit,
             seed=self.seed,
+            data_root=self.data_root,
         )
+        print(prepared, file=sys.stderr)
         return network.to(resolve_device(self.device)), loader, images
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    """Return height and width of "48x192", or of one side."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)(?:[xX](\d+))?", text)
+    height, width = (int(side) for side in (found[1], found[2] or found[1])) if found else (0, 0)
+    if min(height, width) < 1:
+        raise StripeError(
+            f"--image-size is a side or HEIGHTxWIDTH, at least 1, as 224 or 48x192; got {text!r}"
+        )
+    return height, width
+
+
+def _numbers(name: str, options: Subject) -> tuple[float, ...] | None:
+    """Return the numbers of an option, with spaces or commas between them."""
+    given = getattr(options, name)
+    if given is None:
+        return None
+    try:
+        numbers = tuple(float(number) for text in given for number in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(math.isfinite(number) for number in numbers):
+        raise StripeError(f"--{name} is a number, or one per channel, got {' '.join(given)!r}")
+    return numbers

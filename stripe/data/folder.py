@@ -1,6 +1,7 @@
 """Images in a folder, of any size and format, brought to the size that a network takes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def image_folder(
     mean: Sequence[float] = IMAGENET_MEAN,
     std: Sequence[float] = IMAGENET_STD,
     crop: float = 0.875,
+    interpolation: str = "bicubic",
     limit: int | None = None,
     seed: int = 0,
 ) -> Dataset[Any]:
@@ -40,7 +42,10 @@ def image_folder(
     mean, std
         Per channel, by which images scaled to [0, 1] are normalised; one number for grey images.
     crop
-        Share of the resized image's shorter side that the crop keeps.
+        Share of the height and the width of the resized image that the crop keeps. An image is
+        resized in proportion, until it covers what is cropped.
+    interpolation
+        Of resizing, as torchvision calls it: "bicubic", "bilinear" and so on.
     limit
         Take at most so many images, drawn at random; they keep their order.
     seed
@@ -59,11 +64,15 @@ def image_folder(
     root = Path(path).expanduser()
     if not root.is_dir():
         raise DataError(f"images must be a folder, and {root} is none; give one of image files")
-    side = round(min(size) / crop)
+    if len(mean) != len(std) or len(mean) not in (1, 3):
+        raise DataError(
+            f"mean and std hold 1 or 3 numbers, one per channel, got {len(mean)} and {len(std)}"
+        )
+    covered = _Cover(round(size[0] / crop), round(size[1] / crop), interpolation)
     transform = v2.Compose([
         v2.PILToTensor(),
         *([v2.Grayscale()] if len(mean) == 1 else []),
-        v2.Resize(side, interpolation=v2.InterpolationMode.BICUBIC, antialias=True),
+        covered,
         v2.CenterCrop(size),
         v2.ToDtype(torch.float32, scale=True),
         v2.Normalize(list(mean), list(std)),
@@ -92,6 +101,25 @@ def _open(root: Path, transform: v2.Compose) -> Any:
             )
         return class_folders(root, transform)
     return _Flat(root, transform)
+
+
+@dataclass(frozen=True)
+class _Cover:
+    """Resize an image in proportion, so that it covers a height and a width and no more."""
+
+    height: int
+    width: int
+    interpolation: str
+
+    def __call__(self, image: Tensor) -> Tensor:
+        height, width = image.shape[-2:]
+        if height * self.width <= width * self.height:
+            size = [self.height, max(self.width, int(self.height * width / height))]
+        else:
+            size = [max(self.height, int(self.width * height / width)), self.width]
+        mode = v2.InterpolationMode(self.interpolation)
+        resized: Tensor = v2.functional.resize(image, size, interpolation=mode, antialias=True)
+        return resized
 
 
 class _Flat(Dataset[Tensor]):

@@ -1,8 +1,7 @@
-"""The network and the images that a command is about."""
+"""The network that a command is about."""
 
 import json
 import sys
-from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,22 +10,14 @@ import timm
 import torch
 from safetensors.torch import save_model
 from torch import nn
-from torch.utils.data import DataLoader
 
 from stripe.backbones import build
-from stripe.data import DeviceLoader, image_folder, list_datasets, load_dataset
-from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
-from stripe.data.stream import split_folder
 from stripe.errors import ModelError, StripeError
-from stripe.experiments.trained import open_trained
-from stripe.gates import freeze, undisturbed
+from stripe.experiments.trained import trained_network, untrained_network
+from stripe.gates import freeze
 from stripe.gates.unwrap import unwrapped
-from stripe.interrupts import interrupts_allowed, interrupts_held
-from stripe.train.config import TrainConfig
-from stripe.train.loaders import open_loaders
-from stripe.train.loop import build_model
-from stripe.train.processes import Processes
-from stripe.train.run import read_config
+from stripe.train import TrainConfig
+from stripe.train.run import CONFIG, read_config
 from stripe.train.weights import read_weights
 
 
@@ -38,6 +29,7 @@ def load_network(
     num_classes: int = 1000,
     attention: str | None = None,
     seed: int = 0,
+    data_root: Path | None = None,
 ) -> nn.Module:
     """Return the network that a command line names, in evaluation.
 
@@ -52,16 +44,20 @@ def load_network(
         Take the weights that timm or torchvision publish.
     num_classes, attention, seed
         For `stripe.build`.
+    data_root
+        The folder that holds data sets, for a run that does not say what its data is like; by
+        default that of the run.
 
     Raises
     ------
     UnknownNameError, ModelError
         If there is no such network, or the weights are not its own.
     """
-    if (Path(model) / "config.json").is_file():
+    run = run_of(model)
+    if run is not None:
         if weights is None:
-            return open_trained(Path(model), device="cpu")[0]
-        network = _of_run(Path(model))
+            return trained_network(run, data_root=data_root)
+        network = untrained_network(run, data_root=data_root)
     elif _is_function(model):
         network = _imported(model)
     elif model.endswith(".py") or "/" in model.removeprefix("timm:"):
@@ -79,72 +75,23 @@ def load_network(
     return network.eval()
 
 
-def load_images(
-    images: str,
-    network: nn.Module,
-    *,
-    image_size: int | None = None,
-    batch_size: int = 64,
-    limit: int | None = None,
-    seed: int = 0,
-) -> Iterable[Any]:
-    """Return a loader of the images that a command line names, as `network` takes them.
-
-    Parameters
-    ----------
-    images
-        A data set of `stripe.data.list_datasets()`, whose test images are taken, or a folder.
-    image_size
-        Side of the images; by default what timm says of the network, or 224. Not for data sets.
-    limit
-        Take at most so many: of a data set the first, of a folder a random sample.
-    seed
-        Of that sample.
-
-    Notes
-    -----
-    Labels of a folder are left out where it has another number of classes than the network.
-    """
-    if images in list_datasets():
-        test = load_dataset(images, "test")
-        return DeviceLoader(test if limit is None else test.head(limit), batch_size)
-    if images.startswith("folder:"):  # the data set of a run
-        images = str(split_folder(Path(images.removeprefix("folder:")), "test"))
-    said = getattr(network, "pretrained_cfg", {})
-    size = (image_size, image_size) if image_size else tuple(said.get("input_size", ()))[1:]
-    folder = image_folder(
-        images,
-        size or (224, 224),
-        mean=said.get("mean", IMAGENET_MEAN),
-        std=said.get("std", IMAGENET_STD),
-        crop=said.get("crop_pct") or 0.875,
-        limit=limit,
-        seed=seed,
-    )
-    # Folder names are numbered in their order: of another number of classes they mean nothing here.
-    collate = None if _comparable(network, folder) else _without_labels
-    return DataLoader(folder, batch_size, collate_fn=collate)
-
-
 def has_weights(model: str) -> bool:
     """Tell whether what a model is named by brings weights: a run, or a function of one's own."""
-    return dataset_of(model) is not None or _is_function(model)
+    return run_of(model) is not None or _is_function(model)
 
 
 def _is_function(model: str) -> bool:
     return ":" in model and model.partition(":")[0] not in ("timm", "tv")
 
 
-def dataset_of(model: str) -> str | None:
-    """Return the data set of a training run, None if `model` is none."""
-    config = Path(model) / "config.json"
-    return str(json.loads(config.read_text())["dataset"]) if config.is_file() else None
+def run_of(model: str) -> Path | None:
+    """Return the directory of a training run, None if `model` is none."""
+    return Path(model) if (Path(model) / CONFIG).is_file() else None
 
 
-def _of_run(run: Path) -> nn.Module:
-    config = read_config(run / "config.json", TrainConfig)
-    one = Processes(0, 1, torch.device("cpu"))
-    return build_model(config, open_loaders(config, one).data)
+def dataset_of(run: Path | None) -> str | None:
+    """Return the data set of a training run."""
+    return None if run is None else read_config(run / CONFIG, TrainConfig).dataset
 
 
 def _imported(model: str) -> nn.Module:
@@ -226,17 +173,3 @@ def _refrozen(network: nn.Module, recipe: Path) -> nn.Module:
         if means:
             network = freeze(network, means, fold=folded, example=example)
     return network
-
-
-def _comparable(network: nn.Module, folder: Any) -> bool:
-    """Tell whether the labels of a folder can be the classes of a network, by their number."""
-    classes = getattr(getattr(folder, "dataset", folder), "classes", None)
-    if classes is None:
-        return True
-    with interrupts_held(), undisturbed(network), interrupts_allowed():
-        scores = network(folder[0][0][None])
-    return isinstance(scores, torch.Tensor) and scores.shape[-1] == len(classes)
-
-
-def _without_labels(items: list[Any]) -> torch.Tensor:
-    return torch.stack([image for image, _ in items])

@@ -16,7 +16,8 @@ from stripe.asr import Gated
 from stripe.cli import main
 from stripe.errors import ModelError, StripeError
 from stripe.experiments.audit import interval
-from stripe.experiments.subject import load_images, load_network
+from stripe.experiments.images import load_images
+from stripe.experiments.subject import load_network
 
 
 class Lookup(nn.Module):
@@ -288,7 +289,8 @@ def test_labels_of_other_classes_are_left_out(tmp_path: Path) -> None:
     write_images(tmp_path / "images", classes=2, each=2)
     five, two = (timm.create_model("seresnet18", num_classes=count).eval() for count in (5, 2))
     assert isinstance(
-        next(iter(load_images(str(tmp_path / "images"), five, image_size=64))), Tensor
+        next(iter(load_images(str(tmp_path / "images"), five, image_size=64)[0])), Tensor
     )
-    batch = next(iter(load_images(str(tmp_path / "images"), two, image_size=64, limit=3)))
+    loader, _ = load_images(str(tmp_path / "images"), two, image_size=64, limit=3)
+    batch = next(iter(loader))
     assert batch[0].shape == (3, 3, 64, 64)
