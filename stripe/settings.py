@@ -83,7 +83,7 @@ class Settings:
         """
         hints = get_type_hints(cls)
         known = {field.name: hints[field.name] for field in fields(cls)}  # type: ignore[arg-type]
-        if unknown := set(values) - set(known) - {"command", "data", "versions"}:
+        if unknown := set(values) - set(known) - {"command", "data", "initial_sha256", "versions"}:
             raise StripeError(
                 f"a configuration has the fields {listed(sorted(known))}; got "
                 f"{', '.join(sorted(unknown))} as well"

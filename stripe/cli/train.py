@@ -49,6 +49,7 @@ def train(
     out = given.get("out", TrainConfig.out)
     if resume and not (recipe or config or set(given) - {"out"} or (out / "config.json").exists()):
         raise StripeError(f"{out} holds no run to resume; give its directory with --out")
+    _needs_initial(recipe, given)
     chosen = replace(_base(recipe, config, out if resume else None), **given)
     main = os.environ.get("RANK", "0") == "0"
     if main:
@@ -95,6 +96,17 @@ def constants(
     from stripe.experiments.constants import constants_at_inference
 
     print_table(constants_at_inference(run, out, epochs=epochs, lr=lr, device=device), json)
+
+
+def _needs_initial(recipe: str | None, given: dict[str, Any]) -> None:
+    """Refuse a recipe for fine-tuning with nothing to fine-tune; "none" says that this is meant."""
+    from stripe.train.recipes import BEGINS_WITH
+
+    if recipe in BEGINS_WITH and "initial" not in given:
+        raise StripeError(
+            f"{recipe} fine-tunes; give --initial, a run of {BEGINS_WITH[recipe]} or a file of its "
+            "weights, or --initial none"
+        )
 
 
 def _base(recipe: str | None, config: Path | None, resumed: Path | None) -> TrainConfig:

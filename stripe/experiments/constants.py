@@ -92,6 +92,7 @@ def constants_at_inference(
         warmup=0.0,
         noise=None,
         record=False,
+        initial=None,
     )
     with interrupts_held(), torch.random.fork_rng(), interrupts_allowed():
         processes = Processes(0, 1, resolve_device(device))

@@ -48,6 +48,16 @@ class StoredRun:
         return "begun" if (folder / CONFIG).exists() else "missing"
 
     @property
+    def awaited(self) -> list[Path]:
+        """What has to be finished before this can begin, and is not."""
+        if isinstance(self.config, Measurement):
+            return self.config.awaited()
+        first = self.config.initial if isinstance(self.config, TrainConfig) else None
+        if first is None or first.is_file() or (first / WEIGHTS).exists():
+            return []
+        return [first]
+
+    @property
     def error(self) -> str:
         """The last lines of what went wrong."""
         return "\n".join((self.config.out / ERROR).read_text().strip().splitlines()[-3:])
@@ -93,6 +103,8 @@ def stored(config: Settings, store: Path, data_root: Path = TrainConfig.data_roo
         placed |= {name: root / path for name, path in given.items() if path is not None}
     else:
         placed["data_root"] = data_root
+    if isinstance(config, TrainConfig) and config.initial is not None:
+        placed["initial"] = store / config.initial
     return StoredRun(replace(config, **placed))  # type: ignore[type-var]  # all are dataclasses
 
 

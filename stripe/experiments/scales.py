@@ -8,6 +8,7 @@ from typing import Any
 from stripe.errors import UnknownNameError
 from stripe.experiments.cells import Cell, fields_of
 from stripe.experiments.noise_reading import DEFAULT_READING, NoiseReading
+from stripe.experiments.runs import address
 from stripe.style.config import StyleConfig
 from stripe.train import TrainConfig, recipe
 
@@ -74,6 +75,22 @@ class Scale:
         stand_ins = {"backbone": self.networks[backbone], "dataset": self.data[cell.dataset]}
         return replace(base, seed=seed, **{**(self.fields or {}), **stand_ins, **fields})
 
+    def trainings(
+        self, cell: Cell, seed: int, reading: NoiseReading = DEFAULT_READING
+    ) -> list[TrainConfig]:
+        """Return the training of a cell behind the one with whose weights it begins, if any.
+
+        None where the scale has nothing that stands in for the cell.
+        """
+        config = self.config(cell, seed, reading)
+        if config is None:
+            return []
+        if cell.setting != _FINE_TUNED or config.image_size != 384:
+            return [config]
+        first = self.config(cell.but(setting="image_size=224"), seed, reading)
+        assert first is not None
+        return [first, replace(config, initial=Path(address(first)))]
+
     def recorded(self, cell: Cell, seed: int) -> TrainConfig | None:
         """Return the training of a cell with its gates recorded at every epoch."""
         config = self.config(cell, seed)
@@ -102,6 +119,9 @@ def _all_by(dataset: str, **others: str) -> dict[str, str]:
     """Let a data set stand in for each of the paper's, but for those that have another."""
     return {**dict.fromkeys(("cifar10", "cifar100", "stl10", "imagenet"), dataset), **others}
 
+
+#: A setting of Table 2 whose recipe fine-tunes the network of 224 x 224 (Table 11).
+_FINE_TUNED = "image_size=384"
 
 #: From the names in the tables to ours.
 _NAMES = {"vit_s": "vit_s_16", "vit_b": "vit_b_16"}

@@ -32,9 +32,10 @@ def sweep(
 ) -> None:
     """Do every run that is not finished; a run that fails does not stop the rest.
 
-    A training that was begun goes on from its checkpoint. A run that another sweep is at is waited
-    for. What looks at runs comes after them, where they are finished; what is timed comes last, and
-    by itself. Ctrl-C and SIGTERM stop all processes, each after it has saved.
+    A training that was begun continues from its checkpoint. A training that starts from another run
+    waits for it, and so does a run that another sweep executes. Measurements run after the
+    trainings they need; timings run last, one at a time. Ctrl-C and SIGTERM stop all processes,
+    each after it has saved.
 
     Parameters
     ----------
@@ -76,10 +77,18 @@ def unfinished(runs: Sequence[StoredRun], *, retry: bool = True) -> list[StoredR
 
 
 def in_stages(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:
-    """Return trainings, then what looks at them, then what takes times."""
+    """Return trainings, then what looks at them, then what takes times.
 
-    def stage(run: StoredRun) -> int:
-        return isinstance(run.config, Measurement) + is_timed(run)
+    A training that begins with the weights of another comes a stage after that one.
+    """
+    by_folder = {run.config.out: run for run in runs}
+
+    def stage(run: StoredRun) -> tuple[int, int]:
+        return isinstance(run.config, Measurement) + is_timed(run), before(run)
+
+    def before(run: StoredRun) -> int:
+        first = by_folder.get(getattr(run.config, "initial", None))
+        return 0 if first is None else 1 + before(first)
 
     return [list(some) for _, some in groupby(sorted(runs, key=stage), key=stage)]
 
@@ -90,8 +99,8 @@ def is_timed(run: StoredRun) -> bool:
 
 
 def is_ready(run: StoredRun) -> bool:
-    """Tell whether what a run looks at is finished."""
-    return not isinstance(run.config, Measurement) or not run.config.awaited()
+    """Tell whether what a run looks at, or begins with, is finished."""
+    return not run.awaited
 
 
 def tell(bar: Any, *, well: bool) -> None:

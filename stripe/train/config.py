@@ -31,6 +31,10 @@ class TrainConfig(Settings):
         How the attention modules of ASRs begin in a ViT, as `init` of `stripe.insert`: "paper"
         fills every parameter with 1e-3, "drawn" breaks the symmetry of that. The recipes have
         "paper".
+    initial
+        Weights to begin with: the directory of a finished run, or a file. Position embeddings are
+        resampled for another image size, and the layer that gives the classes starts anew where
+        their number differs; by default weights are drawn from `seed`.
     dataset
         Data set, as in `stripe.data.list_datasets()`; imagenet, a folder of that name under
         `data_root`; or folder:PATH, with train/ and val/ (or test/) of one folder per class.
@@ -126,8 +130,8 @@ class TrainConfig(Settings):
         *("device", "data_root", "download", "workers", "tensorboard", "out"),
     )
 
-    #: Every run was Nesterov's before there was a field that says so.
-    BEFORE: ClassVar[Mapping[str, Any]] = {"nesterov": True, "asr_init": "paper"}
+    #: What every run was and had before there were these fields.
+    BEFORE: ClassVar[Mapping[str, Any]] = {"nesterov": True, "asr_init": "paper", "initial": None}
 
     backbone: str = "resnet20"
     attention: str | None = None
@@ -135,6 +139,7 @@ class TrainConfig(Settings):
     copies: int = 1
     psi: str | None = None
     asr_init: Literal["paper", "drawn"] = "paper"
+    initial: Path | None = None
     dataset: str = "fashion-mini"
     image_size: int = 224
     limit: int | None = None
@@ -180,3 +185,17 @@ class TrainConfig(Settings):
             NoiseSpec.parse(self.noise)
             if self.compile:
                 raise StripeError("noise and compile do not go together; leave one of them out")
+
+    def identity(self) -> dict[str, Any]:
+        """Return the fields that decide the run, with another run by its name and not its path."""
+        found = super().identity()
+        if self.initial is not None:
+            found["initial"] = self.initial.name
+        return found
+
+    def differences(self, other: Settings) -> list[str]:
+        """Leave out where initial weights are: a run compares what they are (`open_run`)."""
+        assert isinstance(other, TrainConfig)
+        found = super().differences(other)
+        both = self.initial is not None and other.initial is not None
+        return [name for name in found if name != "initial" or not both]

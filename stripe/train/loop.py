@@ -27,6 +27,7 @@ from stripe.train.checkpoint import (
 )
 from stripe.train.config import TrainConfig
 from stripe.train.finish import finish_run
+from stripe.train.initial import begin
 from stripe.train.loaders import Loaders, open_loaders
 from stripe.train.log import read_rows, tensorboard, write_history
 from stripe.train.precision import with_precision
@@ -140,6 +141,9 @@ def train(
             loaders = open_loaders(config, processes)
         if model is None:
             model = build_model(config, loaders.data)
+        initial, anew = begin(config, model, loaders.data.classes, resume=resume)
+        if anew and progress and processes.rank == 0:
+            tqdm.write(f"start anew, for other classes: {', '.join(anew)}", file=sys.stderr)
         if config.sync_bn and processes.count > 1:
             if processes.device.type != "cuda":
                 raise StripeError("sync_bn works on GPUs alone; leave it out on a CPU")
@@ -148,7 +152,7 @@ def train(
         model.to(memory_format=torch.channels_last)
         with processes.first_alone():
             if processes.rank == 0:
-                open_run(config, resume=resume, data=loaders.data)
+                open_run(config, resume=resume, data=loaders.data, initial=initial)
         with interrupts_held(), stoppable() as stop, interrupts_allowed():
             return _train(config, processes, loaders, model, stop, progress)
 

@@ -81,6 +81,9 @@ _NETWORKS_11: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 
+#: Recipes that fine-tune: each needs `initial`, a network of the other recipe.
+BEGINS_WITH = {"imagenet/vit_b_16_384": "imagenet/vit_b_16"}
+
 
 def _recipes() -> dict[str, TrainConfig]:
     recipes = {}
@@ -126,7 +129,8 @@ def recipe(name: str, **overrides: Any) -> TrainConfig:
     ----------
     Tables 10 and 11, Appendix C. Warm-up and label smoothing, which they do not name, are off; the
     padding of random crops is the usual 4 pixels. Recipes train in fp32, as the authors' script
-    does; `precision="bf16"` is faster.
+    does; `precision="bf16"` is faster. imagenet/vit_b_16_384 has a learning rate for fine-tuning,
+    so give it `initial`, the network of imagenet/vit_b_16.
     """
     if name not in RECIPES:
         raise UnknownNameError(f"unknown recipe {name!r}; choose one of: {listed(list_recipes())}")

@@ -44,8 +44,21 @@ class DataShape:
     std: tuple[float, ...]
 
 
-def open_run(config: Settings, *, resume: bool, data: DataShape | None = None) -> None:
+def open_run(
+    config: Settings, *, resume: bool, data: DataShape | None = None, initial: str | None = None
+) -> None:
     """Make the directory of a run and write down what it is; or find there what it was.
+
+    Parameters
+    ----------
+    config
+        The run.
+    resume
+        Accept a run of these settings that is there already.
+    data
+        What the network has to know of its data.
+    initial
+        SHA-256 of the weights with which the run begins.
 
     Raises
     ------
@@ -54,7 +67,10 @@ def open_run(config: Settings, *, resume: bool, data: DataShape | None = None) -
     """
     file = config.out / CONFIG
     if resume and file.exists():
-        if differs := config.differences(read_config(file, type(config))):
+        differs = config.differences(read_config(file, type(config)))
+        if initial is not None and _read(file).get("initial_sha256") not in (None, initial):
+            differs = ["the weights of initial", *differs]
+        if differs:
             raise StripeError(
                 f"{config.out} is a run of other settings, in {', '.join(differs)}; resume it with "
                 "those that it had, or choose another --out"
@@ -69,7 +85,8 @@ def open_run(config: Settings, *, resume: bool, data: DataShape | None = None) -
         raise StripeError(
             f"{config.out} must be a new or empty directory; {hint}choose another with --out"
         )
-    about = {} if data is None else {"data": asdict(data)}
+    about: dict[str, Any] = {} if data is None else {"data": asdict(data)}
+    about |= {} if initial is None else {"initial_sha256": initial}
     resolved = {**config.to_json(), **about}
     resolved |= {"command": command_line(), "versions": library_versions()}
     try:

@@ -36,9 +36,8 @@ class Accuracy(Kind):
     reading: NoiseReading = DEFAULT_READING
 
     def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
-        """Return the training of a cell."""
-        config = scale.config(cell, seed, self.reading)
-        return [] if config is None else [config]
+        """Return the training of a cell, behind the one with whose weights it begins."""
+        return list(scale.trainings(cell, seed, self.reading))
 
     def shown(self, found: Reproduction) -> Axes | None:
         """Draw our accuracies beside the paper's, each of the best epoch."""
