@@ -2,14 +2,18 @@
 
 import warnings
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from math import prod
 
 from torch import Tensor, nn
 
 from stripe.asr import Gated
 from stripe.errors import ModelError
-from stripe.gates.layout import Shape, gate_shape, gated_side, spatial_shape
-from stripe.gates.trace import Trace, checked_example, trace
+from stripe.gates.evidence import is_channel_axis, is_quantiser
+from stripe.gates.example import checked_example, valid_example
+from stripe.gates.layout import Shape, gate_shape, spatial_shape
+from stripe.gates.loops import merged, products, uniquely_named
+from stripe.gates.place import Place as Place
+from stripe.gates.trace import Trace, trace
 from stripe.recording import Gate
 
 #: What `find_gates` looks for unless told otherwise.
@@ -21,41 +25,6 @@ _ELEMENTWISE = {
     *("sigmoid", "hardsigmoid", "tanh", "hardtanh", "clamp", "add", "mul", "div", "sub", "neg"),
     *("clone", "_to_copy", "view"),
 }
-
-
-@dataclass(frozen=True)
-class Place:
-    """A gate, and where it is in the trace of a forward pass.
-
-    Parameters
-    ----------
-    gate
-        What it is.
-    shape
-        How it lies against the features.
-    step
-        The multiplication.
-    features, operand, product
-        The nodes: x, v and x v.
-    hook, input_hook
-        Names of modules that put out v and x, each called once; None where none does.
-    first_argument
-        Whether x is what the owner, called once, takes first.
-    count
-        Which of the owner's multiplications of a feature map by a gate it is, from 0; None if it
-        multiplies together with a spatial map, as in CBAM.
-    """
-
-    gate: Gate
-    shape: Shape
-    step: int
-    features: int
-    operand: int
-    product: int
-    hook: str | None
-    input_hook: str | None
-    first_argument: bool
-    count: int | None
 
 
 def find_gates(
@@ -99,19 +68,25 @@ def find_gates(
     -----
     Not found: attention that adds (a context block) or multiplies by `addcmul`, `lerp`, `einsum` or
     a division; constants (LayerScale); gates over height or width alone (coordinate attention);
-    and a gate (B, C, 1) over (B, C, N), which looks the same as an RMS norm over the last of three
-    dimensions. What is not squashed by a sigmoid, tanh, softmax, clamp or comparison counts as
-    "response". A gate (B, 1, N) over (B, C, N) is taken for one of tokens with channels last.
+    and the scales of a dynamic quantiser. What is not squashed by a sigmoid, tanh, softmax, clamp
+    or comparison counts as "response". A tensor (B, C, 1) over (B, C, T) is a gate if it is
+    squashed and the features come from a convolution or norm along C; otherwise it may be a
+    weight per token, or an RMS norm. A gate (B, 1, N) over (B, C, N) is taken for one of tokens
+    with channels last.
+
+    A gate that runs once for each image, in a loop over the batch, is one gate. Where frames,
+    patches or flipped copies are folded into the batch, `per_image_values` says how many there are.
     """
     if isinstance(kinds, str) or (unknown := set(kinds) - set(KINDS)):
         came = kinds if isinstance(kinds, str) else sorted(unknown)[0]
         raise ModelError(f"kinds are several of {', '.join(KINDS)}, got {came!r}")
-    return [place.gate for place in find_places(model, example) if place.gate.kind in kinds]
+    found = find_places(model, checked_example(example))
+    return [place.gate for place in found if place.gate.kind in kinds]
 
 
 def find_places(model: nn.Module, example: Tensor) -> list[Place]:
     """Return every gate that `find_gates` can find, of any kind, and where it is."""
-    watched = trace(model, checked_example(example))
+    watched = trace(model, valid_example(example))
     if hidden := _hidden(watched):
         warnings.warn(
             f"the example is too small: {hidden!r} has a feature map of 1 x 1, where a gate cannot "
@@ -122,7 +97,10 @@ def find_places(model: nn.Module, example: Tensor) -> list[Place]:
 
 
 def places(watched: Trace) -> list[Place]:
-    """Return every gate in a trace, of any kind; of one that multiplies twice, the last place."""
+    """Return every gate in a trace, of any kind; of one that multiplies twice, the last place.
+
+    Their names are unique.
+    """
     found: dict[int, Place] = {}
     for number, step in enumerate(watched.steps):
         if step.op != "mul" or len(step.inputs) != 2:
@@ -133,17 +111,17 @@ def places(watched: Trace) -> list[Place]:
                     root = watched.root(place.operand)
                     found.pop(root, None)
                     found[root] = place
-    return list(found.values())
+    return uniquely_named(merged(watched, list(found.values())))
 
 
 def _places_at(watched: Trace, number: int, features: int, operand: int) -> Iterator[Place]:
     factors = _factors(watched, operand)
     for factor in factors:
         shape = _shape(watched, features, factor)
-        kind = shape and _kind(watched, number, factor, shape)
+        kind = shape and _kind(watched, number, (features, factor), shape)
         hook = watched.maker(watched.root(factor), number)
         if shape and kind and (hook or len(factors) == 1):
-            count = _count(watched, number) if len(factors) == 1 else None
+            count = _count(watched, number, shape) if len(factors) == 1 else None
             yield _place(watched, number, (features, factor), shape, kind, hook, count)
 
 
@@ -164,16 +142,21 @@ def _shape(watched: Trace, features: int, operand: int) -> Shape | None:
     return gate_shape(of_features, of_gate) or spatial_shape(of_features, of_gate)
 
 
-def _kind(watched: Trace, step: int, operand: int, shape: Shape) -> str | None:
+def _kind(watched: Trace, step: int, nodes: tuple[int, int], shape: Shape) -> str | None:
     """Return what kind of gate it is, None for none."""
+    features, operand = nodes
     node = watched.nodes[operand]
     ours = watched.calls[watched.steps[step].call].kind is Gated
     if not node.depends:
         return "constant" if ours and not shape.spatial else None
     if shape.spatial:
         return "spatial" if node.bounded else None
+    if shape.layout == "NC1" and not (node.bounded and is_channel_axis(watched, features, 1)):
+        return "gate" if ours else None
     if not node.bounded and not ours:
         return "response"
+    if is_quantiser(watched, step, features, operand):
+        return None
     return "split" if shape.layout == "NRC11" and _summed(watched, step) else "gate"
 
 
@@ -199,6 +182,10 @@ def _place(
     origin = watched.root(features)
     producing = watched.nodes[origin].step
     product = step.outputs[0]
+    maker = watched.maker(origin, number)
+    if maker is not None and not _rows_of(watched, watched.output_of(maker), features):
+        maker = None
+    alone = watched.times(call.module) == 1 and watched.first_argument(call) == origin
     gate = Gate(
         name=hook or _own_name(watched, call.module, count),
         owner=call.module,
@@ -211,6 +198,7 @@ def _place(
         consumers=tuple(dict.fromkeys(_readers(watched, product, number))),
         dtype=str(watched.nodes[operand].dtype).removeprefix("torch."),
         spatial=shape.spatial,
+        per_image_values=_values_per_image(watched, operand, shape, hook),
     )
     return Place(
         gate=gate,
@@ -220,10 +208,29 @@ def _place(
         operand=operand,
         product=product,
         hook=hook,
-        input_hook=watched.maker(origin, number),
-        first_argument=watched.times(call.module) == 1 and watched.first_argument(call) == origin,
+        input_hook=maker
+        if maker and _rows_of(watched, watched.output_of(maker), features)
+        else None,
+        first_argument=alone and _rows_of(watched, call.inputs[0], features),
         count=count,
+        period=len(products(watched, call.module, shape.of_signals)),
+        static=watched.static and not watched.nodes[operand].ordered,
     )
+
+
+def _values_per_image(watched: Trace, operand: int, shape: Shape, hook: str | None) -> int:
+    """Return how many rows of the gate each image has, 0 where they cannot be shared out."""
+    node = watched.nodes[operand if hook is None else watched.output_of(hook)]
+    height, width = shape.spatial or (1, 1)
+    rows, images = prod(node.compact) // (shape.channels * height * width), watched.input_shape[0]
+    if not node.depends:
+        return 1
+    return 0 if rows % images else rows // images
+
+
+def _rows_of(watched: Trace, node: int, features: int) -> bool:
+    """Tell whether a tensor has a row wherever the features that it becomes have one."""
+    return watched.nodes[node].shape[:1] == watched.nodes[features].shape[:1]
 
 
 def _own_name(watched: Trace, owner: str, count: int | None) -> str:
@@ -232,21 +239,10 @@ def _own_name(watched: Trace, owner: str, count: int | None) -> str:
     return f"{name}:{count}" if count else name
 
 
-def _count(watched: Trace, number: int) -> int:
+def _count(watched: Trace, number: int, shape: Shape) -> int:
     """Count the owner's multiplications by something of the shape of a gate before this one."""
-    owner = watched.module_of(number)
-    spans = [(call.first, call.last) for call in watched.calls if call.module == owner]
-    return sum(
-        _could_gate(watched, step)
-        for first, last in spans
-        for step in range(first, min(last, number))
-    )
-
-
-def _could_gate(watched: Trace, number: int) -> bool:
-    step = watched.steps[number]
-    shapes = [(watched.nodes[node].shape, watched.nodes[node].compact) for node in step.inputs]
-    return step.op == "mul" and gated_side(shapes) is not None
+    alike = products(watched, watched.module_of(number), shape.of_signals)
+    return sum(step < number for step, _ in alike)
 
 
 def _readers(watched: Trace, product: int, after: int) -> Iterator[str]:
@@ -259,13 +255,15 @@ def _readers(watched: Trace, product: int, after: int) -> Iterator[str]:
 
 
 def _hidden(watched: Trace) -> str | None:
-    """Return where two tensors (B, C, 1, 1) are multiplied as a gate would be, None if nowhere."""
+    """Return where two tensors of one place per image are multiplied as a gate would be."""
     for number, step in enumerate(watched.steps):
         if step.op != "mul" or len(step.inputs) != 2:
             continue
         shapes = {watched.nodes[node].shape for node in step.inputs}
         plane = next(iter(shapes))
-        if len(shapes) > 1 or len(plane) != 4 or plane[1] < 2 or plane[2:] != (1, 1):
+        if len(shapes) > 1 or len(plane) not in (4, 5) or prod(plane[1:]) != plane[1]:
+            continue
+        if plane[1] < 2:
             continue
         for features, operand in (step.inputs, step.inputs[::-1]):
             squashed = watched.nodes[operand].bounded and watched.nodes[features].depends

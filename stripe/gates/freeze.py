@@ -23,10 +23,11 @@ from stripe.errors import ModelError, RecordingError, UnknownNameError
 from stripe.gates.axis import CannotFoldError
 from stripe.gates.choose import Choice, chosen_gates
 from stripe.gates.constant import ConstantGate, ConstantScale, PassOn
+from stripe.gates.example import checked_example
 from stripe.gates.find import DEFAULT_KINDS, Place, places
 from stripe.gates.fingerprint import check_fingerprint
 from stripe.gates.fold import Flow, Scaling, Vector
-from stripe.gates.trace import Trace, checked_example, trace
+from stripe.gates.trace import Trace, trace
 from stripe.gates.undisturbed import undisturbed
 from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
 from stripe.interrupts import interrupts_allowed, interrupts_held

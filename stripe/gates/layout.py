@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-#: By the number of dimensions and the dimensions in which a gate is not 1: its layout. A gate of
-#: (B, C, 1) over (B, C, N) is no layout, for an RMS norm over the last of three looks the same.
+#: By the number of dimensions and the dimensions in which a gate is not 1: its layout.
 _LAYOUTS: dict[tuple[int, tuple[int, ...]], str] = {
     (4, (1,)): "NC11",
     (5, (1,)): "NC111",
     (4, (3,)): "N11C",
     (5, (4,)): "N111C",
     (3, (2,)): "N1C",
+    (3, (1,)): "NC1",
     (5, (1, 2)): "NRC11",
 }
 
@@ -33,6 +33,11 @@ class Shape(NamedTuple):
     groups: int = 1
     #: Height and width of a spatial map.
     spatial: tuple[int, int] | None = None
+
+    @property
+    def of_signals(self) -> bool:
+        """Whether it may as well be a weight per token; counted apart from what may not."""
+        return self.layout == "NC1"
 
 
 def gate_shape(features: Sequence[int], gate: Sequence[int]) -> Shape | None:
@@ -64,13 +69,15 @@ def spatial_shape(features: Sequence[int], gate: Sequence[int]) -> Shape | None:
     return Shape(layout, 1, spatial=(height, width))
 
 
-def gated_side(operands: Sequence[tuple[Sequence[int], Sequence[int]]]) -> int | None:
-    """Return which of two operands, given by shape and compact shape, gates the other."""
+def gated_shape(
+    operands: Sequence[tuple[Sequence[int], Sequence[int]]],
+) -> tuple[int, Shape] | None:
+    """Return which of two operands, given by shape and compact shape, gates the other, and how."""
     if len(operands) == 2:
         for gate in (1, 0):
             features, compact = operands[1 - gate][0], operands[gate][1]
-            if gate_shape(features, compact) or spatial_shape(features, compact):
-                return gate
+            if shape := gate_shape(features, compact) or spatial_shape(features, compact):
+                return gate, shape
     return None
 
 

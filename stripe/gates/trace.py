@@ -16,29 +16,22 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from stripe.asr.difference import tensors_in
 from stripe.errors import ModelError
+from stripe.gates.bounded import UNBOUNDED, Bounds, bounds
+from stripe.gates.example import some_images
+from stripe.gates.feed import feed
 from stripe.gates.layout import compact
+from stripe.gates.ordering import puts_in_order
 from stripe.gates.undisturbed import undisturbed
 from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
 from stripe.interrupts import interrupts_allowed, interrupts_held
-
-#: Operations whose result lies between two bounds whatever comes in: how a gate is made.
-_BOUNDED = {"sigmoid", "hardsigmoid", "tanh", "hardtanh", "clamp", "_softmax", "softmax", "erf"}
-
-#: Operations after which a bounded tensor is still bounded, if all that depend on the input are.
-_STAY_BOUNDED = {
-    *("view", "_unsafe_view", "reshape", "expand", "unsqueeze", "squeeze", "permute", "transpose"),
-    *("t", "clone", "contiguous", "_to_copy", "detach", "alias", "lift_fresh", "_reshape_alias"),
-    *("select", "slice", "split", "split_with_sizes", "chunk", "unbind", "cat", "stack", "repeat"),
-    *("index_select", "gather", "where", "minimum", "maximum", "pow", "sqrt", "round", "mean"),
-    *("amax", "amin", "max", "min"),
-    *("mul", "div", "add", "sub", "rsub", "neg", "upsample_nearest2d", "upsample_bilinear2d"),
-}
 
 #: Operations that put out the values that come in, in the same order.
 ALIASES = {
     *("view", "_unsafe_view", "reshape", "expand", "unsqueeze", "squeeze", "clone", "contiguous"),
     *("_to_copy", "detach", "alias", "lift_fresh", "_reshape_alias", "dropout", "native_dropout"),
 }
+
+_QUANTISED = (torch.qint8, torch.quint8, torch.qint32)
 
 #: Operations that take the form of a tensor and not its values.
 _FORM_ONLY = ("new_", "empty", "zeros", "ones", "full", "rand", "arange")
@@ -48,16 +41,23 @@ _FORM_ONLY = ("new_", "empty", "zeros", "ones", "full", "rand", "arange")
 class Node:
     """A tensor: its shape, what it depends on, and the step that made it.
 
-    `compact` is the shape with 1 wherever a dimension only repeats (a stride of 0). `bounded`
-    tells whether it was squashed, as a gate is, and only moved and shifted since.
+    `compact` is the shape with 1 wherever a dimension only repeats (a stride of 0). `bounds`
+    tell whether it was squashed, as a gate is, and only moved and shifted since. `ordered` tells
+    whether what it holds was put in an order, or chosen, by the values of the images.
     """
 
     shape: tuple[int, ...]
     compact: tuple[int, ...]
     dtype: torch.dtype
     depends: bool = False
-    bounded: bool = False
+    bounds: Bounds = UNBOUNDED
     step: int | None = None
+    ordered: bool = False
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it has bounds on both sides."""
+        return all(self.bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,8 @@ class Trace:
     calls: list[Call] = field(default_factory=list)
     outputs: tuple[int, ...] = ()
     input_shape: tuple[int, ...] = ()
+    #: Whether the model ran without values, so that shapes alone say which step follows which.
+    static: bool = False
     #: Names of the parameters and buffers among the nodes.
     names: dict[int, str] = field(default_factory=dict)
 
@@ -134,6 +136,10 @@ class Trace:
         ]
         return max(found, key=lambda call: call.ended).module if found else None
 
+    def output_of(self, module: str) -> int:
+        """Return the first tensor that a module puts out."""
+        return next(call.outputs[0] for call in self.calls if call.module == module)
+
     def first_argument(self, call: Call) -> int | None:
         """Return the root of what a module takes first, None if that is no tensor."""
         return self.root(call.inputs[0]) if call.inputs and call.positional else None
@@ -144,23 +150,60 @@ class Trace:
 
 
 def trace(model: nn.Module, example: Tensor) -> Trace:
-    """Watch one forward pass of `model` in evaluation.
+    """Watch one forward pass of `model` in evaluation, over two images of `example`.
 
     It runs on the meta device, where nothing is computed, on a copy without weights; where the
     model does not run there, or under autocast, which that device does not know, the model itself
-    runs. Either way it is left as it was.
+    runs. A model that does not take two images is given the whole example. It is left as it was.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be watched, or computes with int8 tensors.
     """
     model = unwrapped(model)
+    for size in dict.fromkeys((2, len(example))):
+        try:
+            watched = _traced(model, some_images(example, size))
+            break
+        except Exception as error:
+            failure = error
+    else:
+        raise failure
+    _refuse_int8(watched)
+    return watched
+
+
+def _traced(model: nn.Module, images: Tensor) -> Trace:
+    """Watch a pass without values, or, if that fails, with them."""
     device = device_of(model)
     kind = "cpu" if device is None else device.type
-    if kind != "meta" and not torch.is_autocast_enabled(kind):
-        # Whatever goes wrong without values and without warning is seen again with them.
-        with warnings.catch_warnings(action="ignore"):
-            try:
-                return _run(_weightless(model), example.to("meta"))
-            except Exception:
-                pass
-    return _run(model, example.to(device))
+    without = None if kind == "meta" else _run_without_values(model, images)
+    if without is not None and not torch.is_autocast_enabled(kind):
+        return without
+    watched = _run(model, images.to(device))
+    watched.static = kind == "meta" or without is not None
+    return watched
+
+
+def _run_without_values(model: nn.Module, images: Tensor) -> Trace | None:
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            watched = _run(_weightless(model), images.to("meta"))
+        except Exception:  # seen again, and not caught, with values
+            return None
+    watched.static = True
+    return watched
+
+
+def _refuse_int8(watched: Trace) -> None:
+    for number, step in enumerate(watched.steps):
+        if any(watched.nodes[node].dtype in _QUANTISED for node in step.outputs):
+            raise ModelError(
+                f"a network must compute with floating point numbers to be looked into, and "
+                f"{watched.module_of(number) or 'all of it'!r} computes with int8 ({step.op}); "
+                "give the network that was quantised, fake-quantised or not"
+            )
 
 
 def _weightless(model: nn.Module) -> nn.Module:
@@ -187,7 +230,7 @@ def _run(model: nn.Module, example: Tensor) -> Trace:
         watch,
         interrupts_allowed(),
     ):
-        output = model(example)
+        output = feed(model, example)
     watch.trace.outputs = watch.nodes_in(output)
     return watch.trace
 
@@ -240,11 +283,15 @@ class _Watch(TorchDispatchMode):
         scalars = tuple(leaf for leaf in flat if not isinstance(leaf, Tensor))
         form_only = op.startswith(_FORM_ONLY) or op.endswith("_like")
         depending = [] if form_only else [node for node in nodes if node.depends]
-        stays = op in _STAY_BOUNDED and all(node.bounded for node in depending)
-        squashed = stays or _bounds(op, scalars) or _is_bool(result)
-        bounded = bool(depending) and squashed
+        bounded = UNBOUNDED
+        if depending:
+            came = [node.bounds for node in depending]
+            is_bool = isinstance(result, Tensor) and result.dtype == torch.bool
+            others = len(nodes) - len(depending)
+            bounded = Bounds(True, True) if is_bool else bounds(op, scalars, came, others)
+        ordered = puts_in_order(op, len(depending)) or any(node.ordered for node in nodes)
         outputs = tuple(
-            self._add(leaf, bool(depending), bounded, len(self.trace.steps))
+            self._add(leaf, bool(depending), bounded, len(self.trace.steps), ordered)
             for leaf in tree_leaves(result)
             if isinstance(leaf, Tensor)
         )
@@ -253,12 +300,17 @@ class _Watch(TorchDispatchMode):
         self.trace.steps.append(Step(op, inputs, outputs, scalars, self._stack[-1]))
 
     def _add(
-        self, tensor: Tensor, depends: bool = False, bounded: bool = False, step: int | None = None
+        self,
+        tensor: Tensor,
+        depends: bool = False,
+        bounded: Bounds = UNBOUNDED,
+        step: int | None = None,
+        ordered: bool = False,
     ) -> int:
         shape = tuple(tensor.shape)
         strides = tensor.stride() if tensor.layout == torch.strided else (1,) * len(shape)
         self.trace.nodes.append(
-            Node(shape, compact(shape, strides), tensor.dtype, depends, bounded, step)
+            Node(shape, compact(shape, strides), tensor.dtype, depends, bounded, step, ordered)
         )
         self._node_of[tensor] = len(self.trace.nodes) - 1
         return len(self.trace.nodes) - 1
@@ -299,33 +351,3 @@ class _Watch(TorchDispatchMode):
         call.one_tensor = isinstance(output, Tensor)
         call.last = len(self.trace.steps)
         call.ended = self._ended = self._ended + 1
-
-
-def _is_bool(result: Any) -> bool:
-    return isinstance(result, Tensor) and result.dtype == torch.bool
-
-
-def _bounds(op: str, scalars: tuple[Any, ...]) -> bool:
-    """Tell whether an operation squashes; a clamp does if it is given both bounds."""
-    return op in _BOUNDED and (op != "clamp" or (len(scalars) > 1 and None not in scalars))
-
-
-def checked_example(example: Any) -> Tensor:
-    """Return an example of two images, and say what is wrong with another one."""
-    if not isinstance(example, Tensor):
-        raise ModelError(
-            f"an example is a batch of images as a tensor, got {type(example)}; put a model of "
-            "several inputs into a module that takes the images alone"
-        )
-    if example.ndim < 3 or not len(example):
-        raise ModelError(
-            f"an example is a batch of images (B, C, H, W), got shape {tuple(example.shape)}"
-        )
-    if len(example) > 1:
-        return example[:2]
-    warnings.warn(
-        "an example should hold at least 2 images, so that what differs between images can be told "
-        "from what does not; got 1, which is used twice",
-        stacklevel=4,
-    )
-    return example.expand(2, *example.shape[1:]).contiguous()

@@ -1,7 +1,11 @@
 """The network inside a wrapper, and its modules by the names that it gives them itself."""
 
+import sys
+from typing import Any
+
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from stripe.errors import ModelError
 
@@ -14,7 +18,8 @@ def unwrapped(model: nn.Module) -> nn.Module:
     Raises
     ------
     ModelError
-        If it, or a part of it, is scripted: its forward pass cannot be watched.
+        If its forward pass cannot be watched: it is no module, it or a part of it is scripted or
+        quantised to int8, its parameters are sharded, or not there before its first pass.
     """
     while True:
         if isinstance(model, _PARALLEL):
@@ -23,13 +28,35 @@ def unwrapped(model: nn.Module) -> nn.Module:
             model = original
         else:
             break
+    if not isinstance(model, nn.Module):
+        exported = hasattr(model, "module") and hasattr(model, "graph_module")
+        advice = "give its module()" if exported else "give the network itself"
+        raise ModelError(f"a network must be a torch.nn.Module, got {type(model)}; {advice}")
     for name, module in model.named_modules():
-        if isinstance(module, torch.jit.ScriptModule):
+        if (obstacle := _obstacle(module)) is not None:
+            what, advice = obstacle
             raise ModelError(
-                f"a network must not be scripted to be looked into, and {name or 'all of it'!r} "
-                "is; give the model that torch.jit was given"
+                f"a network must not be {what} to be looked into, and {name or 'all of it'!r} is; "
+                f"{advice}"
             )
     return model
+
+
+def _obstacle(module: nn.Module) -> tuple[str, str] | None:
+    """Return what keeps a module from being watched, and what to do about it."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return "scripted", "give the model that torch.jit was given"
+    kind = type(module).__module__
+    if kind.startswith("torch.ao.nn") and ".quantized." in kind and ".dynamic." not in kind:
+        return "quantised to int8", "give the network that convert was given, fake-quantised or not"
+    parameters: list[Any] = [*module._parameters.values(), *module._buffers.values()]
+    if any(is_lazy(parameter) for parameter in parameters if parameter is not None):
+        return "lazy before its first pass", "run it once on a batch of images"
+    tensors: Any = sys.modules.get("torch.distributed.tensor")  # heavy to import, there if needed
+    sharded = type(module).__name__ == "FullyShardedDataParallel" or (
+        tensors and any(isinstance(parameter, tensors.DTensor) for parameter in parameters)
+    )
+    return ("sharded (FSDP)", "load its full state_dict into a plain copy") if sharded else None
 
 
 def modules_by_name(model: nn.Module) -> dict[str, nn.Module]:

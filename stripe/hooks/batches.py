@@ -52,10 +52,12 @@ def tensors_of(batch: Any) -> list[Tensor]:
             "a batch must be images, (images, labels) or (images, labels, indices) as tensors, "
             f"got {type(batch).__name__}; wrap the loader so that it yields these"
         )
-    if parts[0].ndim not in (4, 5):
+    single = len(parts) > 1 and parts[1].ndim == 0
+    if parts[0].ndim < 2 or single:
         raise ModelError(
-            "images must come in batches (B, C, H, W), or clips (B, C, T, H, W), got "
-            f"{tuple(parts[0].shape)}; give a DataLoader rather than a data set"
+            "images must come in batches (B, C, H, W), clips as (B, C, T, H, W) and signals as "
+            f"(B, F, T) or (B, T), got {tuple(parts[0].shape)}"
+            f"{' with one label' if single else ''}; give a DataLoader rather than a data set"
         )
     return parts
 

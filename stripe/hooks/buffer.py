@@ -41,7 +41,7 @@ class Buffer:
         self._filled = set()
 
     def fill(self, column: str, values: Tensor) -> None:
-        """Keep the vectors of one column, shape (images, length), or (1, length) for all images.
+        """Keep the vectors of one column, shape (images, length).
 
         Raises
         ------
@@ -49,7 +49,7 @@ class Buffer:
             If the shape is another, or the column is filled already.
         """
         block = self.block(column)
-        if values.shape[1] != block.shape[1] or values.shape[0] not in (1, block.shape[0]):
+        if values.shape != block.shape:
             raise ModelError(
                 f"{column!r} must have shape {tuple(block.shape)}, got {tuple(values.shape)}; the "
                 "model changed after its gates were found"

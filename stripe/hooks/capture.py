@@ -1,56 +1,38 @@
 """Hooks that take gates, and what they multiply, from a running model."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from stripe.errors import ModelError
-from stripe.gates.find import Place
-from stripe.gates.layout import pooled
-from stripe.hooks.buffer import Buffer
+from stripe.gates.feed import feed
+from stripe.gates.layout import Shape, pooled
+from stripe.gates.place import Place
 from stripe.hooks.operands import Operands, unrepeated
+from stripe.hooks.rows import Product, Taken
 from stripe.interrupts import interrupts_held
-from stripe.recording import Gate
-from stripe.recording.schema import gate_column, input_column, spatial_column
-
-
-def value_column(gate: Gate) -> str:
-    """Return the column that holds what a gate puts out."""
-    return spatial_column(gate.name) if gate.kind == "spatial" else gate_column(gate.name)
-
-
-def column_lengths(gates: Sequence[Gate]) -> dict[str, int]:
-    """Return the numbers per image of every column of `gates`."""
-    lengths = {}
-    for gate in gates:
-        height, width = gate.spatial or (1, 1)
-        lengths[value_column(gate)] = gate.channels * height * width
-        if gate.pooled:
-            lengths[input_column(gate.name)] = gate.channels
-    return lengths
 
 
 class Capture:
-    """Fill a buffer with the gates of every batch.
+    """Take the gates of one forward pass after another.
 
     A gate is the output of a module, and what it multiplies the output of another, or the first
     argument of its owner: plain forward hooks. Where no module puts one out, the operands of the
-    owner's multiplication are taken. In the first batch the operands are looked at in any case, and
+    owner's multiplications are taken. In the first pass the operands are looked at in any case, and
     compared with what the hooks gave.
     """
 
-    def __init__(
-        self, places: Sequence[Place], modules: Mapping[str, nn.Module], buffer: Buffer
-    ) -> None:
+    def __init__(self, places: Sequence[Place], model: nn.Module, modules: Mapping[str, nn.Module]):
         self._places = places
+        self._model = model
         self._modules = modules
-        self._buffer = buffer
         self._checked = False
-        self._expected: dict[str, Tensor] = {}
-        self._operands = Operands({})
+        self._taken = Taken()
         self._watching = ExitStack()
 
     @contextmanager
@@ -62,17 +44,16 @@ class Capture:
             self._watch_operands()
             yield
 
-    @contextmanager
-    def batch(self, images: int) -> Iterator[None]:
-        """Capture one forward pass over `images` images."""
-        self._buffer.start(images)
-        self._operands.start()
-        yield
+    def run(self, images: Tensor) -> tuple[Any, Taken]:
+        """Run the model on images; return its output, and what the pass gave."""
+        self._taken = Taken()
+        output = feed(self._model, images)
         if not self._checked:
-            self._check()
+            self._check(self._taken)
             with interrupts_held():
                 self._watching.close()
                 self._watch_operands()
+        return output, self._taken
 
     def _hook(self, place: Place, hooks: ExitStack) -> None:
         modules = self._modules
@@ -90,53 +71,71 @@ class Capture:
             hooks.callback(owner.register_forward_pre_hook(partial(_argument, take)).remove)
 
     def _watch_operands(self) -> None:
-        """Watch the multiplications that hooks miss, and in the first batch all."""
+        """Watch the owners whose multiplications hooks miss, and in the first pass all."""
+        by_owner = defaultdict(list)
+        for place in self._places:
+            if place.count is not None and (not self._checked or _needs_product(place)):
+                by_owner[place.gate.owner].append(place)
         self._operands = Operands({
-            (place.gate.owner, place.count): partial(self._see, place)
-            for place in self._places
-            if place.count is not None and (not self._checked or self._needs_operands(place))
+            owner: partial(self._see, owner, any(map(_features_from_product, places)))
+            for owner, places in by_owner.items()
         })  # fmt: skip
         self._watching.enter_context(self._operands.hooked(self._modules))
 
-    @staticmethod
-    def _needs_operands(place: Place) -> bool:
-        return place.hook is None or _features_from_product(place)
-
-    def _see(self, place: Place, features: Tensor, operand: Tensor) -> None:
-        if place.hook is None:
-            self._keep_gate(place, operand)
-        else:
-            self._expected[place.gate.name] = operand.detach().flatten(1)
-        if _features_from_product(place):
-            self._keep_features(place, features)
+    def _see(
+        self, owner: str, averaged: bool, features: Tensor, operand: Tensor, shape: Shape
+    ) -> None:
+        average = averaged and shape.spatial is None
+        product = Product(
+            _rows(operand, shape), pooled(features.detach(), shape) if average else None, shape
+        )
+        self._taken.products[owner].append(product)
 
     def _keep_gate(self, place: Place, output: Tensor) -> None:
-        self._buffer.fill(value_column(place.gate), unrepeated(output.detach()).flatten(1))
+        self._taken.gates[place.gate.name].append(_rows(output, place.shape))
 
     def _keep_features(self, place: Place, features: Tensor) -> None:
-        self._buffer.fill(input_column(place.gate.name), pooled(features.detach(), place.shape))
+        self._taken.features[place.gate.name].append(pooled(features.detach(), place.shape))
 
-    def _check(self) -> None:
+    def _check(self, taken: Taken) -> None:
         """Compare what the hooks gave with what was multiplied, once."""
         for place in self._places:
-            expected = self._expected.get(place.gate.name)
             if place.hook is None or place.count is None:
                 continue
-            if expected is None:
+            products = taken.products_like(place)[place.count :: place.period]
+            if not products:
                 raise ModelError(
                     f"{place.gate.owner or 'the model'!r} must multiply by the gate "
                     f"{place.gate.name!r} in every pass, and did not; leave it out with gates=[...]"
                 )
-            came = self._buffer.block(value_column(place.gate))
-            rounded = came.to(expected.dtype)  # a gate may be cast before it multiplies
-            same = torch.isclose(rounded, expected, rtol=0, atol=0, equal_nan=True)
-            if not same.all():
+            came = torch.cat(taken.gates[place.gate.name] or [torch.empty(0)])
+            if not _same(came, torch.cat([product.gate for product in products])):
                 raise ModelError(
                     f"the gate {place.gate.name!r} must be what {place.gate.owner!r} multiplies "
                     "by, and differs; leave it out with gates=[...]"
                 )
         self._checked = True
-        self._expected = {}
+
+
+def _rows(gate: Tensor, shape: Shape) -> Tensor:
+    """Return a copy of a gate as rows of as many values as it has per image, or of maps."""
+    height, width = shape.spatial or (1, 1)
+    return unrepeated(gate.detach()).reshape(-1, shape.channels * height * width).clone()
+
+
+def _same(came: Tensor, multiplied: Tensor) -> bool:
+    """Tell whether rows are the same, but for a cast, and for each coming several times."""
+    if came.dtype != multiplied.dtype:  # a gate may be cast before it multiplies
+        came = came.to(multiplied.dtype)
+    times, odd = divmod(len(multiplied), len(came)) if len(came) else (0, 1)
+    if odd:
+        return False
+    ways = (came.repeat_interleave(times, 0), came.repeat(times, 1))
+    return any(torch.isclose(w, multiplied, rtol=0, atol=0, equal_nan=True).all() for w in ways)
+
+
+def _needs_product(place: Place) -> bool:
+    return place.hook is None or _features_from_product(place)
 
 
 def _features_from_product(place: Place) -> bool:

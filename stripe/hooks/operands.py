@@ -8,39 +8,33 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from stripe.gates.layout import compact, gated_side
+from stripe.gates.layout import Shape, compact, gated_shape
 from stripe.interrupts import interrupts_held
 
-#: Called with the features and the gate of one multiplication.
-Seen = Callable[[Tensor, Tensor], None]
+#: Called with the features and the gate of one multiplication, and how they lie.
+Seen = Callable[[Tensor, Tensor, Shape], None]
 
 
 class Operands(TorchDispatchMode):
-    """Hand over the operands of chosen multiplications, while modules that own them run.
+    """Hand over the operands of multiplications by a gate, while the modules that own them run.
 
     Parameters
     ----------
     wanted
-        By the name of the owner and the count of the multiplication within it, as `Place` has
-        them: whom to tell.
+        Whom to tell of a module's multiplications, by its name, in the order in which they come.
     """
 
-    def __init__(self, wanted: Mapping[tuple[str, int], Seen]) -> None:
+    def __init__(self, wanted: Mapping[str, Seen]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._on = ExitStack()
         self._wanted = wanted
-        self._counts: dict[str, int] = {}
         self._running: list[str] = []
-
-    def start(self) -> None:
-        """Count from 0 again, for a new forward pass."""
-        self._counts = {}
 
     @contextmanager
     def hooked(self, modules: Mapping[str, nn.Module]) -> Iterator[None]:
         """Watch the owners among `modules`, given by name; nothing is left behind afterwards."""
         with ExitStack() as hooks:
-            for name in {owner for owner, _ in self._wanted}:
+            for name in self._wanted:
                 enter = modules[name].register_forward_pre_hook(partial(self._enter, name))
                 hooks.callback(enter.remove)
                 leave = partial(self._leave, name)
@@ -81,14 +75,12 @@ class Operands(TorchDispatchMode):
             compact(shape, operand.stride())
             for shape, operand in zip(shapes, operands, strict=True)
         ]
-        side = gated_side(list(zip(shapes, compacts, strict=True)))
-        if side is None:
+        found = gated_shape(list(zip(shapes, compacts, strict=True)))
+        if found is None:
             return
+        side, shape = found
         for owner in dict.fromkeys(self._running):
-            count = self._counts.get(owner, 0)
-            self._counts[owner] = count + 1
-            if seen := self._wanted.get((owner, count)):
-                seen(operands[1 - side], unrepeated(operands[side]))
+            self._wanted[owner](operands[1 - side], unrepeated(operands[side]), shape)
 
 
 def unrepeated(tensor: Tensor) -> Tensor:

@@ -18,10 +18,11 @@ from stripe.gates import undisturbed
 from stripe.gates.choose import Choice, chosen_gates
 from stripe.gates.find import DEFAULT_KINDS, KINDS, Place, find_places
 from stripe.gates.fingerprint import fingerprint
-from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
+from stripe.gates.unwrap import device_of, unwrapped
 from stripe.hooks.batches import numbered_batches, tensors_of
 from stripe.hooks.buffer import LABEL, PREDICTION, Buffer
-from stripe.hooks.capture import Capture, column_lengths
+from stripe.hooks.columns import column_lengths, fill, gates_of_values
+from stripe.hooks.observed import Observer, Proofs
 from stripe.hooks.online import OnlineMoments
 from stripe.hooks.processes import current_processes
 from stripe.interrupts import interrupts_allowed, interrupts_held
@@ -72,6 +73,14 @@ class Recorder:
         channel, kept on the device in float64, for runs too large to store.
     every
         Record only the epochs that are multiples of it; `record` passes over the others.
+    average
+        Where frames, patches or flipped copies of an image are folded into the batch, record the
+        mean of the gate over them; `Gate.per_image_values` says how many there are. If not, each
+        is a gate of its own, `name@0` to `name@k-1`.
+    check
+        Prove, in the first batch of several images, that the rows of every gate are those of the
+        images, by one more pass over the images in another order. If not, rows are taken to come in
+        the order of the images: for models that draw at random in evaluation.
     name, dataset, seed
         What the recording says of where it comes from.
 
@@ -102,6 +111,8 @@ class Recorder:
         spatial: bool = False,
         values: bool = True,
         every: int = 1,
+        average: bool = True,
+        check: bool = True,
         name: str | None = None,
         dataset: str = "",
         seed: int | None = None,
@@ -112,7 +123,12 @@ class Recorder:
         self.every = every
         places = _chosen(find_places(model, example), gates, self.model, spatial)
         self._places = [_pooled(place, inputs) for place in places]
-        self.gates = [place.gate for place in self._places]
+        self._columns = {
+            place.gate.name: [place.gate] if average else gates_of_values(place.gate)
+            for place in self._places
+        }
+        self._proofs, self._check = Proofs(), check
+        self.gates = [gate for gates in self._columns.values() for gate in gates]
         header = Header(
             gates=tuple(self.gates),
             model=name or type(self.model).__name__,
@@ -184,7 +200,7 @@ class Recorder:
             return 0
         lengths = column_lengths(self.gates)
         buffer = Buffer(lengths, device_of(self.model), rows=not self._header.per_image)
-        capture = Capture(self._places, modules_by_name(self.model), buffer)
+        observer = Observer(self._places, self.model, self._proofs, check=self._check)
         total = len(loader) if isinstance(loader, Sized) else None
         bar = tqdm(
             total=total,
@@ -199,8 +215,8 @@ class Recorder:
             bar,
             undisturbed(self.model),
             torch.compiler.set_stance("force_eager"),
-            capture.hooked(),
-            closing(self._batches(loader, capture, buffer, bar)) as batches,
+            observer.hooked(),
+            closing(self._batches(loader, observer, buffer, bar)) as batches,
             Background[_Rows](lambda rows: _write(part, rows)) as writing,
             interrupts_allowed(),
         ):
@@ -209,12 +225,14 @@ class Recorder:
             return self._write_moments(part, batches)
 
     def _batches(
-        self, loader: Iterable[Any], capture: Capture, buffer: Buffer, bar: Any
+        self, loader: Iterable[Any], observer: Observer, buffer: Buffer, bar: Any
     ) -> _Batches:
         """Yield the images of each batch, with the buffer that holds what it gave."""
         for index, images, labels in numbered_batches(loader):
-            with capture.batch(len(images)):
-                output = self.model(images.to(buffer.device, non_blocking=True))
+            buffer.start(len(images))
+            output, rows = observer.run(images)
+            for gate, its_rows in rows.items():
+                fill(buffer, self._columns[gate], its_rows)
             if isinstance(output, Tensor) and output.ndim == 2:
                 buffer.note(PREDICTION, output.argmax(1))
             if labels is not None:
@@ -280,8 +298,6 @@ def record(
     if first is None:
         raise ModelError("a loader must give at least one batch to record, got none")
     example = tensors_of(first)[0]
-    if len(example) == 1:  # gates are found with two images
-        example = example.expand(2, *example.shape[1:])
     if batches is loader:  # it cannot start again
         loader = chain([first], batches)
     del batches

@@ -69,7 +69,8 @@ class Gate:
         map that multiplies every channel; "constant", which depends on no input (ASR).
     layout
         How the gate lies against the features: "NC11" for (B, C, 1, 1), "N11C" for channels last,
-        "N1C" for tokens (B, N, C), "NRC11" for a split, "N1HW" for a spatial map.
+        "N1C" for tokens (B, N, C), "NC1" for signals (B, C, T), "NRC11" for a split, "N1HW" for a
+        spatial map.
     producer
         Dotted name of the innermost module that computed the features.
     consumers
@@ -80,6 +81,10 @@ class Gate:
         Whether the global average of what the gate multiplies is recorded too.
     spatial
         Height and width of the recorded spatial map, if there is one.
+    per_image_values
+        How many values of each channel an image has: more than 1 where frames, patches or flipped
+        copies of an image are folded into the batch, and then their mean is recorded; 0 where the
+        rows of the gate cannot be shared out evenly among the images.
     """
 
     name: str
@@ -94,6 +99,7 @@ class Gate:
     dtype: str = "float32"
     pooled: bool = True
     spatial: tuple[int, int] | None = None
+    per_image_values: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

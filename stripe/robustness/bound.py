@@ -17,8 +17,9 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from stripe.errors import ModelError
+from stripe.gates.example import checked_example
 from stripe.gates.find import Place, places
-from stripe.gates.trace import ALIASES, Trace, checked_example, trace
+from stripe.gates.trace import ALIASES, Trace, trace
 from stripe.gates.undisturbed import undisturbed
 from stripe.gates.unwrap import modules_by_name, unwrapped
 from stripe.interrupts import interrupts_allowed, interrupts_held

@@ -142,7 +142,10 @@ def kinds_in(toy: nn.Module, example: Tensor = EXAMPLE) -> list[tuple[str, str, 
             lambda t, x: x.flatten(2).mT * t.pooled(x).flatten(2).mT.sigmoid(),
             [("Toy", "gate", "N1C", 6)],
         ),
-        (lambda t, x: x.flatten(2) * t.pooled(x).flatten(2).sigmoid(), []),
+        (
+            lambda t, x: x.flatten(2) * t.pooled(x).flatten(2).sigmoid(),
+            [("Toy", "gate", "NC1", 6)],
+        ),
         (lambda t, x: x * (t.pooled(x) > 0), [("Toy", "gate", "NC11", 6)]),
         (lambda t, x: x * x.sigmoid().mean((2, 3), keepdim=True), [("Toy", "gate", "NC11", 6)]),
         (

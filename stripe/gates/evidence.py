@@ -1,0 +1,84 @@
+"""What the steps around a product say of it: where its channels are, and what its scale does."""
+
+from stripe.gates.axis import CannotFoldError, axis_before
+from stripe.gates.trace import Step, Trace
+
+#: Layers whose output has its channels in the first dimension after the images', or in the last.
+_FIRST = {"convolution", "native_group_norm", "instance_norm", "prelu"} | {
+    *("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "_batch_norm_no_update"),
+    *(
+        "_native_batch_norm_legit_no_training",
+        "_native_batch_norm_legit",
+        "_batch_norm_with_update",
+    ),
+}
+_LAST = {"native_layer_norm", "mm", "addmm", "bmm", "baddbmm", "linear", "embedding"}
+
+#: Operations between the two scalings of a quantiser, each value from the one at the same place.
+_BETWEEN = {"round", "clamp", "add", "sub", "_to_copy", "clone", "detach", "view", "mul", "div"}
+
+#: Operations from a quantiser's range to its scale.
+_SCALARS = {*_BETWEEN, "reciprocal", "clamp_min", "maximum", "pow", "expand", "unsqueeze"}
+
+
+def is_channel_axis(watched: Trace, node: int, axis: int) -> bool:
+    """Tell whether the layer that made a tensor has its channels along an axis.
+
+    The tensor is followed back, through what leaves the axis where it is or moves it, to the next
+    convolution, norm or linear layer.
+    """
+    while (made := watched.nodes[node].step) is not None:
+        step, shape = watched.steps[made], watched.nodes[node].shape
+        if step.op in _FIRST or step.op in _LAST:
+            return axis == (1 if step.op in _FIRST else len(shape) - 1)
+        before = next((n for n in step.inputs if watched.nodes[n].depends), None)
+        if before is None:
+            return False
+        try:
+            axis = axis_before(step, watched.nodes[before].shape, shape, axis)
+        except CannotFoldError:
+            return False
+        node = before
+    return False
+
+
+def is_quantiser(watched: Trace, number: int, features: int, operand: int) -> bool:
+    """Tell whether a product undoes, or is undone by, another scaling by the same numbers.
+
+    A dynamic quantiser divides by a range of the image, rounds, and multiplies by it again.
+    """
+    if not any(step.op == "round" for step in watched.steps):
+        return False
+    before, after = {features}, {watched.steps[number].outputs[0]}
+    earlier = [s for s in reversed(watched.steps[:number]) if _reaches(s, s.outputs, before)]
+    later = [s for s in watched.steps[number + 1 :] if _reaches(s, s.inputs, after)]
+    return any(
+        any(step.op == "round" for step in way)
+        and any(_range(watched, by) == _range(watched, operand) for by in _scales(watched, way))
+        for way in (earlier, later)
+    )
+
+
+def _reaches(step: Step, near: tuple[int, ...], reached: set[int]) -> bool:
+    """Tell whether a step works value by value on what was reached, and go on from it."""
+    if step.op not in _BETWEEN or reached.isdisjoint(near):
+        return False
+    reached.update(step.inputs if near is step.outputs else step.outputs)
+    return True
+
+
+def _scales(watched: Trace, way: list[Step]) -> list[int]:
+    """Return what tensors are multiplied with, or divided by, on the way."""
+    scalings = [step for step in way if step.op in ("mul", "div") and len(step.inputs) == 2]
+    return [n for step in scalings for n in step.inputs if watched.nodes[n].depends]
+
+
+def _range(watched: Trace, node: int) -> int:
+    """Return the tensor from which a scale is made by numbers alone."""
+    while (made := watched.nodes[node].step) is not None:
+        step = watched.steps[made]
+        depending = [n for n in step.inputs if watched.nodes[n].depends]
+        if step.op not in _SCALARS or len(depending) != 1:
+            break
+        node = depending[0]
+    return node

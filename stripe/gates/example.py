@@ -1,0 +1,40 @@
+"""The images with which a network is watched."""
+
+import warnings
+from typing import Any
+
+from torch import Tensor
+
+from stripe.errors import ModelError
+
+
+def checked_example(example: Any) -> Tensor:
+    """Return an example of images; say what is wrong with another one, and warn of one image."""
+    if len(valid_example(example)) == 1:
+        warnings.warn(
+            "an example should hold at least 2 images, so that what differs between images can be "
+            "told from what does not; got 1, which is used twice",
+            stacklevel=3,
+        )
+    return valid_example(example)
+
+
+def valid_example(example: Any) -> Tensor:
+    """Return an example of images, and say what is wrong with another one."""
+    if not isinstance(example, Tensor):
+        raise ModelError(
+            f"an example is a batch of images as a tensor, got {type(example)}; put a model of "
+            "several inputs into a module that takes the images alone"
+        )
+    if example.ndim < 2 or not len(example):
+        raise ModelError(
+            f"an example is a batch of images (B, C, H, W), got shape {tuple(example.shape)}"
+        )
+    return example
+
+
+def some_images(example: Tensor, count: int) -> Tensor:
+    """Return the first images of an example; one image alone is repeated."""
+    if len(example) == 1:
+        return example.expand(count, *example.shape[1:]).contiguous()
+    return example[:count]

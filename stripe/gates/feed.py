@@ -1,0 +1,73 @@
+"""Give images to a network, whatever it calls them."""
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stripe.errors import ModelError
+from stripe.gates.unwrap import device_of
+
+#: What networks call their images where these are not the first argument.
+_NAMES = ("pixel_values", "input_values", "input_features", "pixel_values_videos", "images", "x")
+
+
+def feed(model: nn.Module, images: Tensor) -> Any:
+    """Run `model` on images, by position or by keyword, on its device.
+
+    Images go by keyword to a network that takes keywords only, or text before images, as many of
+    transformers do. They become float64 for a network that is float64 throughout.
+
+    Raises
+    ------
+    ModelError
+        If the network takes keywords only and none of them is a usual name of images, or it fails
+        on images that are no floating point numbers.
+    """
+    images = images.to(device_of(model), dtype=_number_format(model, images), non_blocking=True)
+    name = _keyword(model)
+    try:
+        return model(images) if name is None else model(**{name: images})
+    except RuntimeError as error:
+        if images.is_floating_point() or images.is_complex():
+            raise
+        raise ModelError(
+            f"the network must take the images as they come, {images.dtype}, and failed: "
+            f"{str(error).splitlines()[0]}; give images as it was trained with, such as "
+            "images.float() / 255"
+        ) from error
+
+
+def _number_format(model: nn.Module, images: Tensor) -> torch.dtype:
+    """Return float64 where the network computes in it, for which nothing is lost; else theirs."""
+    formats = {p.dtype for p in model.parameters() if p.is_floating_point()}
+    exact = images.dtype == torch.float32 and formats == {torch.float64}
+    return torch.float64 if exact else images.dtype
+
+
+def _keyword(model: nn.Module) -> str | None:
+    """Return the name under which a network takes images, None where they come first."""
+    try:
+        parameters = list(inspect.signature(model.forward).parameters.values())
+    except (TypeError, ValueError):  # a forward without a signature
+        return None
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    first = next((p.name for p in parameters if p.kind in positional), None)
+    names = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters):
+        return None
+    if first is not None:
+        takes = {p.name for p in parameters}
+        texts = first in ("input_ids", "text", "tokens")
+        return next((n for n in _NAMES if n in takes), None) if texts else None
+    if not names and any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+        names = [_NAMES[0]]
+    known = [name for name in _NAMES if name in names]
+    if not known and len(names) != 1:
+        raise ModelError(
+            f"a network must take its images first, or as one of {', '.join(_NAMES)}, and this "
+            f"{type(model).__name__} takes {', '.join(names) or 'nothing'} by keyword; put it into "
+            "a module whose forward takes the images alone"
+        )
+    return known[0] if known else names[0]

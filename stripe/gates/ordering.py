@@ -1,0 +1,20 @@
+"""Which operations put values in an order that the images, or chance, decide."""
+
+#: Operations that draw at random.
+_RANDOM = ("rand", "multinomial", "bernoulli", "normal", "uniform", "exponential")
+
+#: Operations that put out values in an order, or of a number, that depends on the values.
+_ORDERING = {"sort", "topk", "argsort", "nonzero", "masked_select", "kthvalue"}
+
+#: Operations that do so if the indices depend on the input.
+_INDEXING = {
+    *("index", "index_select", "gather", "take", "index_put", "_index_put_impl", "index_add"),
+    *("index_copy", "scatter", "scatter_add", "masked_scatter", "_unsafe_index"),
+}
+
+
+def puts_in_order(op: str, depending: int) -> bool:
+    """Tell whether an operation does, given how many tensors it reads that depend on the input."""
+    by_value = op in _ORDERING and depending > 0
+    by_index = op in _INDEXING and depending > 1
+    return by_value or by_index or op.startswith(_RANDOM)

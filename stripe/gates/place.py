@@ -1,0 +1,49 @@
+"""A gate, and where it is in the trace of a forward pass."""
+
+from dataclasses import dataclass
+
+from stripe.gates.layout import Shape
+from stripe.recording import Gate
+
+
+@dataclass(frozen=True)
+class Place:
+    """A gate, and where it is in the trace of a forward pass.
+
+    Parameters
+    ----------
+    gate
+        What it is.
+    shape
+        How it lies against the features.
+    step
+        The multiplication.
+    features, operand, product
+        The nodes: x, v and x v.
+    hook, input_hook
+        Names of modules that put out v and x, each called once; None where none does.
+    first_argument
+        Whether x is what the owner, called once, takes first.
+    count
+        Which of the owner's multiplications of a feature map by a gate it is, from 0; None if it
+        multiplies together with a spatial map, as in CBAM.
+    period
+        How many such multiplications the owner makes over the same images; where it goes through a
+        batch piece by piece, these repeat.
+    static
+        Whether shapes alone say which row of the gate is of which image. If not, the values of the
+        images may put them in another order in every batch.
+    """
+
+    gate: Gate
+    shape: Shape
+    step: int
+    features: int
+    operand: int
+    product: int
+    hook: str | None
+    input_hook: str | None
+    first_argument: bool
+    count: int | None
+    period: int
+    static: bool

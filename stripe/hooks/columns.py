@@ -1,0 +1,51 @@
+"""Which columns a gate fills, and with what."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from jaxtyping import Float
+from torch import Tensor
+
+from stripe.hooks.buffer import Buffer
+from stripe.hooks.rows import ImageRows
+from stripe.recording import Gate
+from stripe.recording.schema import gate_column, input_column, spatial_column
+
+
+def value_column(gate: Gate) -> str:
+    """Return the column that holds what a gate puts out."""
+    return spatial_column(gate.name) if gate.kind == "spatial" else gate_column(gate.name)
+
+
+def column_lengths(gates: Sequence[Gate]) -> dict[str, int]:
+    """Return the numbers per image of every column of `gates`."""
+    lengths = {}
+    for gate in gates:
+        height, width = gate.spatial or (1, 1)
+        lengths[value_column(gate)] = gate.channels * height * width
+        if gate.pooled:
+            lengths[input_column(gate.name)] = gate.channels
+    return lengths
+
+
+def gates_of_values(gate: Gate) -> list[Gate]:
+    """Return a gate for each of the values that an image has, `name@0` to `name@k-1`."""
+    k = gate.per_image_values
+    each = [replace(gate, name=f"{gate.name}@{j}", per_image_values=1) for j in range(k)]
+    return each if k > 1 else [gate]
+
+
+def fill(buffer: Buffer, gates: Sequence[Gate], rows: ImageRows) -> None:
+    """Keep the rows of one gate: their mean over an image's values, or each as its own gate."""
+    for number, gate in enumerate(gates):
+        each = slice(None) if len(gates) == 1 else slice(number, number + 1)
+        buffer.fill(value_column(gate), _mean(rows.gate[:, each]))
+        if rows.features is not None:
+            several = rows.features.shape[1] == rows.gate.shape[1]
+            buffer.fill(
+                input_column(gate.name), _mean(rows.features[:, each if several else slice(None)])
+            )
+
+
+def _mean(rows: Float[Tensor, "b k n"]) -> Float[Tensor, "b n"]:
+    return rows[:, 0] if rows.shape[1] == 1 else rows.mean(1)

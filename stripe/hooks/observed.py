@@ -1,0 +1,187 @@
+"""The gates of every image, from batches whose rows are proven to be of their images."""
+
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stripe.errors import ModelError
+from stripe.gates.place import Place
+from stripe.gates.unwrap import modules_by_name
+from stripe.hooks.capture import Capture
+from stripe.hooks.proof import Verdict, rotation, selections, verdict
+from stripe.hooks.rows import ImageRows, Order, Taken, image_rows, orders
+from stripe.registry import listed
+
+#: In how many batches at most the rows of a gate are looked at that are the same for all images.
+_TRIES = 4
+
+#: Which image came in each place of a pass, and what the pass gave.
+_Pass = tuple[list[int], Taken]
+
+
+@dataclass
+class Proofs:
+    """In which order the rows of each gate come, as far as it is proven.
+
+    By the gate's name and the number of images, since models may go through batches of other sizes
+    in other ways.
+    """
+
+    orders: dict[tuple[str, int], Order] = field(default_factory=dict)
+    tries: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
+    mixed: set[str] = field(default_factory=set)
+
+
+class Observer:
+    """Run a model over batches, and hand out the rows of every image.
+
+    Which rows are of which image is proven in the first batch of each size, by a pass over the same
+    images in another order (two passes where there are but two images), and in every batch for a
+    model that may order images by what they show.
+
+    Parameters
+    ----------
+    places
+        Where the gates are.
+    model
+        The network.
+    proofs
+        What is proven already; it is added to.
+    check
+        Whether to prove it; if not, rows are taken to come in the order of the images.
+    """
+
+    def __init__(
+        self, places: Sequence[Place], model: nn.Module, proofs: Proofs, *, check: bool = True
+    ) -> None:
+        self._places = places
+        self._capture = Capture(places, model, modules_by_name(model))
+        self._proofs = proofs
+        self._check = check
+
+    @contextmanager
+    def hooked(self) -> Iterator[None]:
+        """Keep hooks on the model; they are gone afterwards, whatever happens."""
+        with self._capture.hooked():
+            yield
+
+    def run(self, images: Tensor) -> tuple[Any, Mapping[str, ImageRows]]:
+        """Run the model on images; return its output, and the rows of each image by gate.
+
+        Raises
+        ------
+        ModelError
+            If the rows of a gate are not those of the images.
+
+        Warns
+        -----
+        UserWarning
+            If the other images of a batch have a part in the gate of an image.
+        """
+        output, taken = self._capture.run(images)
+        rows = {place.gate.name: self._rows(place, taken, len(images)) for place in self._places}
+        if len(images) > 1 and self._check and (unproven := self._unproven(len(images))):
+            devices = [images.device] if images.device.type == "cuda" else []
+            with torch.random.fork_rng(devices=devices):
+                self._prove(unproven, images, taken)
+            rows |= {p.gate.name: self._rows(p, taken, len(images)) for p in unproven}
+        return output, rows
+
+    def _unproven(self, images: int) -> list[Place]:
+        known = self._proofs.orders
+        return [p for p in self._places if not p.static or (p.gate.name, images) not in known]
+
+    def _rows(self, place: Place, taken: Taken, images: int) -> ImageRows:
+        order = self._proofs.orders.get((place.gate.name, images), Order())
+        if images > 1 and not self._check and len(orders(place, taken, images)) > 1:
+            raise ModelError(
+                f"the gate {place.gate.name!r} has several rows per image, whose order must be "
+                "proven, and check=False; leave it out with gates=[...]"
+            )
+        return image_rows(place, taken, images, order)
+
+    def _prove(self, places: Sequence[Place], images: Tensor, taken: Taken) -> None:
+        count = len(images)
+        half = _in_half_precision(taken, images)
+        passes = [(s, self._capture.run(images[s])[1]) for s in selections(count)]
+        judged = {place: self._judge(place, taken, passes, half) for place in places}
+        wrong = [place for place, came in judged.items() if came is Verdict.WRONG]
+        mixed = [place for place, came in judged.items() if came is Verdict.MIXED]
+        if wrong and count > 3:  # the batch as a whole stays the same
+            turned = rotation(count)
+            passes = [(turned, self._capture.run(images[turned])[1])]
+            still = [p for p in wrong if self._judge(p, taken, passes, half) is Verdict.WRONG]
+            mixed += [place for place in wrong if place not in still]
+            wrong = still
+        if wrong or mixed:
+            again = [([*range(count)], self._capture.run(images)[1])]
+            suspects = wrong or mixed
+            drawn = self._judge(suspects[0], taken, again, half) is not Verdict.SAME
+            if wrong:
+                raise ModelError(_refusal(wrong[0].gate.name, count, drawn))
+            self._warn({place.gate.name for place in mixed}, drawn)
+
+    def _judge(self, place: Place, taken: Taken, passes: list[_Pass], half: bool) -> Verdict:
+        """Return what passes say of a gate's rows in their likeliest order, which is kept."""
+        images = len(passes[0][0])
+        judged = {
+            order: _verdict(place, order, taken, passes, half)
+            for order in orders(place, taken, images)
+        }
+        order = min(judged, key=lambda order: judged[order])
+        known = (place.gate.name, images)
+        self._proofs.tries[known] += 1
+        told = judged[order] in (Verdict.PROVEN, Verdict.MIXED)
+        if told or self._proofs.tries[known] >= _TRIES:
+            self._proofs.orders[known] = order
+        return judged[order]
+
+    def _warn(self, names: set[str], drawn: bool) -> None:
+        if new := names - self._proofs.mixed:
+            self._proofs.mixed |= new
+            why = (
+                "something is drawn at random in evaluation, and changes these gates"
+                if drawn
+                else "the other images of a batch have a part in these gates of an image"
+            )
+            warnings.warn(
+                f"{why}, which are recorded as they come: {listed(sorted(new))}", stacklevel=2
+            )
+
+
+def _verdict(place: Place, order: Order, taken: Taken, passes: list[_Pass], half: bool) -> Verdict:
+    try:
+        before = image_rows(place, taken, len(passes[0][0]), order)
+        after = [(s, image_rows(place, came, len(s), order)) for s, came in passes]
+    except ModelError:  # the rows cannot come in this order
+        return Verdict.WRONG
+    return max(verdict(before, rows, selection, half) for selection, rows in after)
+
+
+def _in_half_precision(taken: Taken, images: Tensor) -> bool:
+    blocks = [rows for group in (taken.gates, taken.features) for rows in group.values()]
+    formats = {block.dtype for rows in blocks for block in rows} | {images.dtype}
+    formats |= {product.gate.dtype for rows in taken.products.values() for product in rows}
+    autocast = torch.is_autocast_enabled(images.device.type)
+    return autocast or not formats.isdisjoint({torch.float16, torch.bfloat16})
+
+
+def _refusal(name: str, images: int, at_random: bool) -> str:
+    if at_random:
+        return (
+            f"the gate {name!r} must be the same whenever it is computed for the same images, and "
+            "differs: something is drawn at random in evaluation; leave it out with gates=[...], "
+            "or record it unchecked with check=False"
+        )
+    return (
+        f"the rows of the gate {name!r} must follow the images of a batch, and do not when the "
+        "images come in another order: the model puts them in an order of its own, or computes the "
+        "gate from the whole batch; record batches of one image"
+        f"{', or of 4 and more' if images < 4 else ''}, or leave it out with gates=[...]"
+    )

@@ -1,0 +1,95 @@
+"""Prove which row of a gate is of which image, by passes over the images in other orders."""
+
+from enum import IntEnum
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from stripe.hooks.rows import ImageRows
+
+#: How far a row may move, relative to how far the rows of different images are apart, before the
+#: other images are said to have a part in it; and relative to the nearest other row, before it may
+#: as well be that one.
+_UNMOVED, _NEAREST = 0.02, 0.5
+
+#: What rounding does to a number, relative to the largest, in single and in half precision.
+_ROUNDING, _ROUNDING_OF_HALF = 1e-5, 0.03
+
+
+class Verdict(IntEnum):
+    """What two passes say of the rows of a gate; of several the largest holds."""
+
+    #: All images have the same row, so that nothing can be told, and nothing can be mistaken.
+    SAME = 0
+    #: Each row is of its image, and of no other.
+    PROVEN = 1
+    #: Each row is of its image, and the other images of the batch have a part in it.
+    MIXED = 2
+    #: A row is not of the image that it is taken for.
+    WRONG = 3
+
+
+def selections(images: int) -> list[list[int]]:
+    """Return which images to put in the places of a batch, so that no wrong order goes unseen.
+
+    The rows must follow the images. Two images change places, one comes twice, one is left out,
+    and the others move on by one. No other order of the rows than that of the images, fixed or
+    decided by the images, follows too, and what is computed from the whole batch changes. Of two
+    images that takes two passes.
+    """
+    if images == 2:
+        return [[1, 0], [0, 0]]
+    return [[1, 0, 0, *range(2, images - 1)]]
+
+
+def rotation(images: int) -> list[int]:
+    """Return all images but the last, moved on by one: the batch as a whole stays the same."""
+    return [*range(1, images - 1), 0, images - 1]
+
+
+def verdict(before: ImageRows, after: ImageRows, selection: list[int], half: bool) -> Verdict:
+    """Compare the rows of a batch with those of the images that were selected from it.
+
+    Parameters
+    ----------
+    before, after
+        Rows of the batch, and of the selected images.
+    selection
+        Which image came in each place.
+    half
+        Whether the network computes in half precision.
+    """
+    pairs = [(before.gate, after.gate)]
+    if before.features is not None and after.features is not None:
+        pairs.append((before.features, after.features))
+    return max(_verdict(left, right, selection, half) for left, right in pairs)
+
+
+def _verdict(
+    before: Float[Tensor, "b k n"], after: Float[Tensor, "b k n"], selection: list[int], half: bool
+) -> Verdict:
+    if before.shape != after.shape:
+        return Verdict.WRONG
+    old, new = (torch.nan_to_num(rows.cpu().double().flatten(1)) for rows in (before, after))
+    expected, moved = old[selection], torch.tensor(selection) != torch.arange(len(selection))
+    apart = _length((old - expected)[moved]).square().mean().sqrt().item() if moved.any() else 0.0
+    errors = _length(new - expected)
+    error = errors.max().item()
+    rounding = (_ROUNDING_OF_HALF if half else _ROUNDING) * _length(old).max().item()
+    if max(apart, error) <= rounding:
+        return Verdict.SAME
+    unsure = errors > rounding
+    if unsure.any() and (errors > _NEAREST * _to_next(old, selection))[unsure].any():
+        return Verdict.WRONG
+    return Verdict.PROVEN if error <= max(_UNMOVED * apart, 10 * rounding) else Verdict.MIXED
+
+
+def _length(rows: Float[Tensor, "b n"]) -> Float[Tensor, " b"]:
+    return rows.square().mean(1).sqrt()
+
+
+def _to_next(old: Float[Tensor, "b n"], selection: list[int]) -> Float[Tensor, " b"]:
+    """Return how far each selected row is from the nearest row of another image."""
+    distances = torch.cdist(old, old).fill_diagonal_(float("inf")) / old.shape[1] ** 0.5
+    return distances.amin(1)[selection]

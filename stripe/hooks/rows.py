@@ -1,0 +1,149 @@
+"""From what a forward pass gave, piece by piece, to the rows of each image."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from stripe.errors import ModelError
+from stripe.gates.layout import Shape
+from stripe.gates.place import Place
+
+
+class Product(NamedTuple):
+    """What one multiplication saw: rows of the gate, and of the averaged features if wanted."""
+
+    gate: Float[Tensor, "rows length"]
+    features: Float[Tensor, "rows channels"] | None
+    shape: Shape
+
+
+class Order(NamedTuple):
+    """In which order the rows of a gate come.
+
+    Parameters
+    ----------
+    by_piece
+        Of a module that multiplies several times for each piece of the batch: whether all of the
+        first piece comes before the second piece.
+    by_image
+        Of an image that has k rows, whether they come together, (B k), or all first rows of the
+        images come before all second ones, (k B).
+    """
+
+    by_piece: bool = True
+    by_image: bool = True
+
+
+@dataclass
+class Taken:
+    """What hooks gave in one forward pass, by gate, and multiplications, by owner."""
+
+    gates: dict[str, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
+    features: dict[str, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
+    products: dict[str, list[Product]] = field(default_factory=lambda: defaultdict(list))
+
+    def products_like(self, place: Place) -> list[Product]:
+        """Return what the owner of a gate multiplied, among which the place counts."""
+        products = self.products[place.gate.owner]
+        return [p for p in products if p.shape.of_signals is place.shape.of_signals]
+
+
+class ImageRows(NamedTuple):
+    """The k rows of each image of one gate; features are None where they are not recorded."""
+
+    gate: Float[Tensor, "b k length"]
+    features: Float[Tensor, "b j channels"] | None
+
+
+def orders(place: Place, taken: Taken, images: int) -> list[Order]:
+    """Return the orders in which the rows of a gate may have come, the usual one first."""
+    several = len(taken.products_like(place)) > place.period > 1
+    folded = any(
+        sum(map(len, blocks)) > images for blocks in _blocks(place, taken, Order()) if blocks
+    )
+    return [
+        Order(by_piece, by_image)
+        for by_piece in ((True, False) if several else (True,))
+        for by_image in ((True, False) if folded else (True,))
+    ]
+
+
+def image_rows(place: Place, taken: Taken, images: int, order: Order) -> ImageRows:
+    """Return the rows of each image.
+
+    Raises
+    ------
+    ModelError
+        If the rows are not as many as they were when the gates were found, or cannot be shared out
+        among the images.
+    """
+    gates, features = _blocks(place, taken, order)
+    gate = _shared_out(place, "gate", gates, images, order)
+    k = place.gate.per_image_values
+    if k != gate.shape[1] and (images > 1 or k):
+        raise ModelError(
+            f"the gate {place.gate.name!r} must have {k or 'as many'} rows per image, as when its "
+            f"gates were found, got {gate.shape[1]} for each of {images}; record batches of one "
+            "image, or leave it out with gates=[...]"
+        )
+    if not place.gate.pooled:
+        return ImageRows(gate, None)
+    return ImageRows(gate, _shared_out(place, "input of", features, images, order))
+
+
+def _blocks(place: Place, taken: Taken, order: Order) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the rows of the gate and of the features, in the pieces in which they came."""
+    name = place.gate.name
+    gates, features = taken.gates[name], taken.features[name]
+    if place.count is not None and (not gates or not features):
+        products = _of_place(place, taken.products_like(place), order)
+        gates = gates or [product.gate for product in products]
+        features = features or [p.features for p in products if p.features is not None]
+    return gates, features
+
+
+def _of_place(place: Place, products: Sequence[Product], order: Order) -> Sequence[Product]:
+    pieces, odd = divmod(len(products), place.period)
+    if odd or place.count is None:
+        raise ModelError(
+            f"{place.gate.owner or 'the model'!r} must multiply by gates {place.period} times for "
+            f"the same images, as when its gates were found, and did so {len(products)} times for "
+            f"all; leave {place.gate.name!r} out with gates=[...]"
+        )
+    if order.by_piece:
+        return products[place.count :: place.period]
+    return products[place.count * pieces : (place.count + 1) * pieces]
+
+
+def _shared_out(
+    place: Place, what: str, blocks: Sequence[Tensor], images: int, order: Order
+) -> Float[Tensor, "b k length"]:
+    name = place.gate.name
+    if not blocks:
+        raise ModelError(
+            f"the {what} {name!r} did not appear in this forward pass; every recorded gate must "
+            "be called for every batch, or leave it out with gates=[...]"
+        )
+    if len({block.shape[1] for block in blocks}) > 1:
+        raise ModelError(
+            f"the {what} {name!r} must have as many values in each piece of a batch, got "
+            f"{[tuple(block.shape) for block in blocks]}; leave it out with gates=[...]"
+        )
+    rows = torch.cat(list(blocks)) if len(blocks) > 1 else blocks[0]
+    if what == "gate" and place.gate.kind == "constant" and len(rows) == 1:
+        rows = rows.expand(images, -1)
+    k, odd = divmod(len(rows), images)
+    if odd or not k:
+        raise ModelError(
+            f"the {what} {name!r} must have a row for every image of a batch, or as many for "
+            f"each, got {len(rows)} rows for {images} images; leave it out with gates=[...], or "
+            "record batches of one image"
+        )
+    if order.by_image:
+        return rows.reshape(images, k, -1)
+    return rows.reshape(k, images, -1).transpose(0, 1)
