@@ -25,7 +25,7 @@ def feed(model: nn.Module, images: Tensor) -> Any:
         If the network takes keywords only and none of them is a usual name of images, or it fails
         on images that are no floating point numbers.
     """
-    images = images.to(device_of(model), dtype=_number_format(model, images), non_blocking=True)
+    images = placed(model, images)
     name = _keyword(model)
     try:
         return model(images) if name is None else model(**{name: images})
@@ -37,6 +37,11 @@ def feed(model: nn.Module, images: Tensor) -> Any:
             f"{str(error).splitlines()[0]}; give images as it was trained with, such as "
             "images.float() / 255"
         ) from error
+
+
+def placed(model: nn.Module, images: Tensor) -> Tensor:
+    """Return images on the device of a network, in float64 if it is throughout."""
+    return images.to(device_of(model), dtype=_number_format(model, images), non_blocking=True)
 
 
 def _number_format(model: nn.Module, images: Tensor) -> torch.dtype:

@@ -89,8 +89,9 @@ def find_places(model: nn.Module, example: Tensor) -> list[Place]:
     watched = trace(model, valid_example(example))
     if hidden := _hidden(watched):
         warnings.warn(
-            f"the example is too small: {hidden!r} has a feature map of 1 x 1, where a gate cannot "
-            "be told from any other product; give images of the model's own size",
+            f"the example is too small: {hidden[0]!r} has a feature map of one place, "
+            f"{' x '.join('1' * (hidden[1] - 2))}, where a gate cannot be told from any other "
+            "product; give images of the model's own size",
             stacklevel=3,
         )
     return places(watched)
@@ -254,7 +255,7 @@ def _readers(watched: Trace, product: int, after: int) -> Iterator[str]:
             yield watched.module_of(number)
 
 
-def _hidden(watched: Trace) -> str | None:
+def _hidden(watched: Trace) -> tuple[str, int] | None:
     """Return where two tensors of one place per image are multiplied as a gate would be."""
     for number, step in enumerate(watched.steps):
         if step.op != "mul" or len(step.inputs) != 2:
@@ -268,7 +269,7 @@ def _hidden(watched: Trace) -> str | None:
         for features, operand in (step.inputs, step.inputs[::-1]):
             squashed = watched.nodes[operand].bounded and watched.nodes[features].depends
             if squashed and not _elementwise(watched, operand, watched.root(features)):
-                return watched.module_of(number) or "the model itself"
+                return watched.module_of(number) or "the model itself", len(plane)
     return None
 
 

@@ -18,7 +18,7 @@ from stripe.asr.difference import tensors_in
 from stripe.errors import ModelError
 from stripe.gates.bounded import UNBOUNDED, Bounds, bounds
 from stripe.gates.example import some_images
-from stripe.gates.feed import feed
+from stripe.gates.feed import feed, placed
 from stripe.gates.layout import compact
 from stripe.gates.ordering import puts_in_order
 from stripe.gates.undisturbed import undisturbed
@@ -181,7 +181,7 @@ def _traced(model: nn.Module, images: Tensor) -> Trace:
     without = None if kind == "meta" else _run_without_values(model, images)
     if without is not None and not torch.is_autocast_enabled(kind):
         return without
-    watched = _run(model, images.to(device))
+    watched = _run(model, images)
     watched.static = kind == "meta" or without is not None
     return watched
 
@@ -220,6 +220,7 @@ def _run(model: nn.Module, example: Tensor) -> Trace:
     watch = _Watch()
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         watch.trace.names[watch.node(tensor)] = name
+    example = placed(model, example)
     watch.mark_input(example)
     # In inference mode operations would not come apart into those that are looked for.
     with (

@@ -46,8 +46,9 @@ def _obstacle(module: nn.Module) -> tuple[str, str] | None:
     """Return what keeps a module from being watched, and what to do about it."""
     if isinstance(module, torch.jit.ScriptModule):
         return "scripted", "give the model that torch.jit was given"
-    kind = type(module).__module__
-    if kind.startswith("torch.ao.nn") and ".quantized." in kind and ".dynamic." not in kind:
+    kind = f"{type(module).__module__}.{type(module).__name__}"
+    int8 = kind.startswith("torch.ao.nn.") and ".quantized." in kind
+    if int8 and ".dynamic." not in kind and not kind.endswith("FloatFunctional"):
         return "quantised to int8", "give the network that convert was given, fake-quantised or not"
     parameters: list[Any] = [*module._parameters.values(), *module._buffers.values()]
     if any(is_lazy(parameter) for parameter in parameters if parameter is not None):

@@ -121,6 +121,11 @@ class Recorder:
             raise StripeError(f"every is 1 or more, got {every}")
         self.model = unwrapped(model)
         self.every = every
+        if (device := device_of(self.model)) is not None and device.type == "meta":
+            raise ModelError(
+                "a network must have values to be recorded, and its weights are on the meta "
+                "device; load them onto another one"
+            )
         places = _chosen(find_places(model, example), gates, self.model, spatial)
         self._places = [_pooled(place, inputs) for place in places]
         self._columns = {

@@ -292,7 +292,9 @@ def test_examples_that_hide_a_gate_are_warned_of() -> None:
     toy = Toy(lambda t, x: x * t.pooled(x).sigmoid())
     with pytest.warns(UserWarning, match="at least 2 images"):
         assert len(find_gates(toy, EXAMPLE[:1])) == 1
-    with pytest.warns(UserWarning, match="'the model itself' has a feature map of 1 x 1"):
+    with pytest.warns(
+        UserWarning, match="'the model itself' has a feature map of one place, 1 x 1,"
+    ):
         assert find_gates(toy, torch.zeros(2, 3, 3, 3)) == []
     swish = Toy(lambda t, x: x * F.hardtanh(x + 3, 0, 6).div(6))
     assert find_gates(swish, torch.zeros(2, 3, 3, 3)) == []
