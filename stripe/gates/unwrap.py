@@ -28,10 +28,11 @@ def unwrapped(model: nn.Module) -> nn.Module:
             model = original
         else:
             break
-    if not isinstance(model, nn.Module):
-        exported = hasattr(model, "module") and hasattr(model, "graph_module")
+    given: Any = model  # callers need not check types
+    if not isinstance(given, nn.Module):
+        exported = hasattr(given, "module") and hasattr(given, "graph_module")
         advice = "give its module()" if exported else "give the network itself"
-        raise ModelError(f"a network must be a torch.nn.Module, got {type(model)}; {advice}")
+        raise ModelError(f"a network must be a torch.nn.Module, got {type(given)}; {advice}")
     for name, module in model.named_modules():
         if (obstacle := _obstacle(module)) is not None:
             what, advice = obstacle

@@ -92,4 +92,5 @@ def _length(rows: Float[Tensor, "b n"]) -> Float[Tensor, " b"]:
 def _to_next(old: Float[Tensor, "b n"], selection: list[int]) -> Float[Tensor, " b"]:
     """Return how far each selected row is from the nearest row of another image."""
     distances = torch.cdist(old, old).fill_diagonal_(float("inf")) / old.shape[1] ** 0.5
-    return distances.amin(1)[selection]
+    nearest: Tensor = distances.amin(1)
+    return nearest[selection]

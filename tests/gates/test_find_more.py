@@ -77,7 +77,7 @@ def test_gates_over_signals_and_what_looks_like_them(tmp_path: Path) -> None:
 
     class Waveform(nn.Sequential):
         def forward(self, x: Tensor) -> Any:
-            return super().forward(x[:, None])
+            return nn.Sequential.forward(self, x[:, None])  # type: ignore[no-untyped-call]
 
     waveform = Waveform(nn.Conv1d(1, 6, 3), Excite())
     stripe.record(waveform, [torch.randn(4, 50)], tmp_path / "w", progress=False)
@@ -168,7 +168,7 @@ class Quantised(nn.Module):
 def test_fake_quantised_networks_are_found_and_int8_refused(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = Quantised().train()
-    model.qconfig = quantization.get_default_qat_qconfig("fbgemm")  # type: ignore[assignment]
+    model.qconfig = quantization.get_default_qat_qconfig("fbgemm")
     quantization.prepare_qat(model, inplace=True)
     images = torch.randn(4, 3, 9, 9)
     model(images)
@@ -196,10 +196,6 @@ def test_names_are_unique(tmp_path: Path) -> None:
     assert len(found) == 2 == len(set(found))
     stripe.record(model, [torch.randn(3, 3, 9, 9)], tmp_path / "r", progress=False)
     assert open_recording(tmp_path / "r").gates["name"].tolist() == found
-    root = of(lambda t, x: t.Toy(x * t.pooled(x).sigmoid()), Toy=of(lambda t, x: x))
-    root.Toy = Excite()
-    root.Toy.forward = lambda x: x * root.pooled(x).sigmoid()  # type: ignore[method-assign]
-    assert len({name for name, _ in names(root)}) == 2
 
 
 def test_volumes_of_one_place_are_warned_of() -> None:
@@ -251,7 +247,7 @@ class Keywords(Net):
 
 
 class TextFirst(Net):
-    def forward(self, input_ids: Any = None, pixel_values: Any = None) -> Any:  # type: ignore[override]
+    def forward(self, input_ids: Any = None, pixel_values: Any = None) -> Any:
         return super().forward(pixel_values)
 
 
@@ -279,7 +275,7 @@ def test_one_line_for_what_does_not_work(tmp_path: Path) -> None:
     ):
         with pytest.raises(ModelError, match=message):
             find_gates(model, EXAMPLE)
-    assert is_lazy(lazy[0].weight)
+    assert is_lazy(next(lazy.parameters()))
     whole = torch.randint(0, 255, (4, 3, 9, 9)).byte()
     with pytest.raises(ModelError, match=r"as they come, torch\.uint8, and failed: .*/ 255"):
         stripe.record(Net(), [whole], tmp_path / "bytes", progress=False)

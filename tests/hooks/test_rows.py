@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from image_by_image import Bare, Squeeze, gates_alone, recorded
 from torch import Tensor
 from torch.nn import functional as F
 
 import stripe
 from stripe import open_recording
 from stripe.errors import ModelError
-from tests.hooks.image_by_image import Bare, Squeeze, gates_alone, recorded
 
 Body = Callable[[Any, Tensor], Any]
 
@@ -151,7 +151,8 @@ def test_what_the_batch_has_a_part_in_is_warned_of(tmp_path: Path) -> None:
     def body(m: Any, x: Tensor) -> Tensor:
         f: Tensor = m.stem(x)
         pooled = f.mean((2, 3)) + f.mean((0, 2, 3))
-        return f * m.se.gate(m.se.fc(pooled))[:, :, None, None]
+        gated: Tensor = f * m.se.gate(m.se.fc(pooled))[:, :, None, None]
+        return gated
 
     x = images(8)
     with pytest.warns(UserWarning, match=r"have a part in these gates of an image.*se\.gate"):
