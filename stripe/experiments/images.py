@@ -106,10 +106,14 @@ def load_images(
     channels = _channels(network) if prepared.mean is None else len(prepared.mean)
     if isinstance(image_size, int):
         image_size = (image_size, image_size)
-    given = {"size": image_size, "mean": _each(mean, channels), "std": _each(std, channels)}
     if std is not None and min(std) <= 0:
         raise DataError(f"std must be above 0, got {std}")
-    chosen = replace(prepared, **{name: v for name, v in given.items() if v is not None})
+    chosen = replace(
+        prepared,
+        size=image_size or prepared.size,
+        mean=_each(mean, channels) or prepared.mean,
+        std=_each(std, channels) or prepared.std,
+    )
     if data_root is None:
         data_root = DATA_ROOT if run is None else read_config(run / CONFIG, TrainConfig).data_root
     if images in list_datasets():
@@ -136,14 +140,14 @@ def _of_network(network: nn.Module) -> Preprocessing:
     """Return what a network says of itself, as those of timm do."""
     said = getattr(network, "pretrained_cfg", None) or {}
     size = tuple(said.get("input_size", ()))[1:]
+    interpolation = str(said.get("interpolation"))
     return Preprocessing(
         size=size if len(size) == 2 else None,
         mean=_averaged(said.get("mean"), _channels(network)),
         std=_averaged(said.get("std"), _channels(network)),
         crop=said.get("crop_pct") or TEST_CROP,
-        interpolation=said.get("interpolation") if said.get("interpolation") in _INTERPOLATIONS
-        else "bicubic",
-    )  # fmt: skip
+        interpolation=interpolation if interpolation in _INTERPOLATIONS else "bicubic",
+    )
 
 
 def _whole(chosen: Preprocessing, channels: int) -> Preprocessing:
@@ -184,18 +188,16 @@ def _channels(network: nn.Module) -> int:
 
 def _as_prepared(test: ImageSet, chosen: Preprocessing) -> tuple[ImageSet, Preprocessing]:
     """Return a data set as it was chosen, and all numbers that it is prepared with."""
-    fits = {
-        name: values
-        for name, values in (("mean", chosen.mean), ("std", chosen.std))
-        if values is not None and len(values) == test.images.shape[1]
-    }
-    test = replace(test, **fits)
-    height, width = test.images.shape[-2:]
-    if chosen.size not in (None, (height, width)):
-        resized = v2.functional.resize(test.images, list(chosen.size or ()), antialias=True)
-        test = replace(test, images=resized)
-    size = (int(test.images.shape[-2]), int(test.images.shape[-1]))
-    return test, replace(chosen, size=size, mean=test.mean, std=test.std)
+    mean, std = (
+        theirs if ours is None or len(ours) != test.images.shape[1] else ours
+        for ours, theirs in ((chosen.mean, test.mean), (chosen.std, test.std))
+    )
+    height, width = (int(side) for side in test.images.shape[-2:])
+    size, images = chosen.size or (height, width), test.images
+    if size != (height, width):
+        images = v2.functional.resize(images, list(size), antialias=True)
+    test = replace(test, images=images, mean=mean, std=std)
+    return test, replace(chosen, size=size, mean=mean, std=std)
 
 
 def _folder(images: str, root: Path) -> Path:

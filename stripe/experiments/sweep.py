@@ -19,6 +19,7 @@ from stripe.experiments.measurement import Measurement
 from stripe.experiments.runs import StoredRun
 from stripe.experiments.worker import Worker
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.train import TrainConfig
 from stripe.train.device import resolve_device
 
 
@@ -87,8 +88,8 @@ def in_stages(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:
         return isinstance(run.config, Measurement) + is_timed(run), before(run)
 
     def before(run: StoredRun) -> int:
-        first = by_folder.get(getattr(run.config, "initial", None))
-        return 0 if first is None else 1 + before(first)
+        first = run.config.initial if isinstance(run.config, TrainConfig) else None
+        return 1 + before(by_folder[first]) if first in by_folder else 0
 
     return [list(some) for _, some in groupby(sorted(runs, key=stage), key=stage)]
 

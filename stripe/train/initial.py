@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 import torch
-from timm.layers import resample_abs_pos_embed
+from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from stripe.errors import ModelError, StripeError

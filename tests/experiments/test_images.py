@@ -161,7 +161,7 @@ def test_wide_images_are_covered_and_not_padded(tmp_path: Path) -> None:
     """A crop wider than the resized image was once filled with black."""
     (tmp_path / "white").mkdir()
     Image.fromarray(np.full((40, 60, 3), 255, np.uint8)).save(tmp_path / "white" / "0.png")
-    (image,) = image_folder(tmp_path / "white", (48, 192), mean=(0.0,) * 3, std=(1.0,) * 3)
+    image = image_folder(tmp_path / "white", (48, 192), mean=(0.0,) * 3, std=(1.0,) * 3)[0]
     assert image.shape == (3, 48, 192)
     assert (image == 1).all()
 
@@ -172,7 +172,7 @@ def test_square_images_are_as_torchvision_makes_them(
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "0.png")
-    (mine,) = image_folder(tmp_path, (32, 32), mean=(0.0,) * 3, std=(1.0,) * 3)
+    mine = image_folder(tmp_path, (32, 32), mean=(0.0,) * 3, std=(1.0,) * 3)[0]
     theirs = v2.Compose([
         v2.Resize(37, interpolation=v2.InterpolationMode.BICUBIC, antialias=True),
         v2.CenterCrop(32),
