@@ -140,10 +140,7 @@ _SHALLOW = {
 }  # fmt: skip
 _TINY = {**_SHALLOW, "resnet164": "resnet11"}
 
-_SHORT = {
-    "schedule": "cosine", "warmup": 0.05, "lr": 0.1, "weight_decay": 5e-4, "optimizer": "sgd",
-    "precision": "bf16",
-}  # fmt: skip
+_SHORT = {"schedule": "cosine", "warmup": 0.05, "lr": 0.1, "weight_decay": 5e-4, "optimizer": "sgd"}
 
 #: The weights of the style demo's loss, where features are random.
 _RANDOM = {"style_weight": 2.0, "variation_weight": 0.2, "workers": 0}

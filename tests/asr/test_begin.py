@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import stripe
-from stripe.asr import ASR, Gated
+from stripe.asr import ASR
 from stripe.asr.begin import Init, asr_modules
 from stripe.asr.sites import Placement
 from stripe.attention import IE, SE
@@ -20,10 +20,9 @@ def asrs(model: nn.Module) -> list[ASR]:
 def test_ie_starts_as_published_where_it_is_attention() -> None:
     """w = 0, b = -1: the gate is sigmoid(-1), whatever the image, and w has a gradient."""
     model = stripe.build("resnet20", attention="ie", num_classes=10, seed=0)
-    gates = [m.gate for m in model.modules() if isinstance(m, Gated)]
+    gates = [module for module in model.modules() if isinstance(module, IE)]
     assert len(gates) == 6
     for gate in gates:
-        assert isinstance(gate, IE)
         assert (gate.weight == 0).all()
         assert (gate.bias == -1).all()
     model(torch.randn(4, 3, 16, 16)).square().mean().backward()

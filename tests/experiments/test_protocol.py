@@ -22,6 +22,7 @@ from stripe.experiments.paper import CONSTANTS_LOSS, paper_results
 from stripe.experiments.report import legend, write_report
 from stripe.experiments.reproduce import Reproduction, reproduction
 from stripe.experiments.scales import SCALES
+from stripe.experiments.sweep import sweep
 from stripe.robustness.noise_spec import NoiseSpec
 from stripe.train import TrainConfig
 
@@ -169,7 +170,7 @@ def test_figure_3_compares_the_best_epoch_too(tmp_path: Path) -> None:
     (measured.out / MEASURED).write_text(json.dumps(numbers))
     rows = found.numbers().query("method == 'base'").set_index("metric")
     assert rows.loc["best", "difference"] == pytest.approx(74.0 - 74.32)
-    assert np.isnan(rows.loc["top1", "difference"])
+    assert pd.isna(rows.loc["top1", "difference"])
 
 
 def test_each_data_set_of_the_paper_has_a_stand_in_of_its_own(tmp_path: Path) -> None:
@@ -237,3 +238,27 @@ def test_the_average_loss_of_constants_stands_beside_the_papers(tmp_path: Path) 
     tuned = claims.loc["mean loss_fine_tuned over networks"]
     assert (tuned["paper"], tuned["mean"]) == (15.0, pytest.approx(4.5))
     assert len(write_report(found, tmp_path / "out")) == 6
+
+
+@pytest.mark.parametrize("scale", list(SCALES))
+def test_all_runs_of_a_scale_have_the_precision_of_the_recipes(scale: str, tmp_path: Path) -> None:
+    """A precision that the device decides would mix two in one table."""
+    for name in ("table3", "figure11"):
+        found = reproduction(exhibit(name), SCALES[scale], store=tmp_path)
+        trainings = [run.config for run in found.needed if isinstance(run.config, TrainConfig)]
+        assert {config.precision for config in trainings} == {"fp32"}
+
+
+@pytest.mark.parametrize("backbone", ["vgg19", "mobilenet"])
+def test_constants_of_a_network_whose_norms_have_attention(backbone: str, tmp_path: Path) -> None:
+    """A training and its measurement, as `stripe reproduce constants` runs them."""
+    small = {"epochs": 1, "batch_size": 8, "limit": 16, "schedule": "cosine"}
+    scale = replace(SCALES["test"], networks={backbone: backbone}, fields=small)
+    cell = Cell("cifar100", backbone, "SRM", "")
+    of_one = replace(exhibit("constants"), cells=(cell,))
+    found = reproduction(of_one, scale, store=tmp_path, seeds=[0])
+    sweep(found.needed, workers=1, device="cpu", progress=False)
+    numbers = found.numbers().set_index("metric")
+    assert (numbers["n"] == 1).all()
+    difference = numbers.loc["attention", "mean"] - numbers.loc["constants", "mean"]
+    assert numbers.loc["loss", "mean"] == pytest.approx(difference)
