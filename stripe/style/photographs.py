@@ -7,20 +7,23 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
 
+from stripe.data.photographs import packaged_photograph, read_photograph
 from stripe.data.workers import outliving_signals, without_workers_traceback
-from stripe.errors import DataError, StripeError
+from stripe.errors import DataError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 
-#: What scikit-image ships, in colour, and lets anyone use.
-SHIPPED = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
-PAINTING = "ihc.png"
+#: What scikit-image and scikit-learn ship, in colour, and let anyone use.
+SHIPPED = (
+    *("skimage/astronaut.png", "skimage/chelsea.png", "skimage/coffee.png", "skimage/rocket.jpg"),
+    *("skimage/motorcycle_left.png", "sklearn/china.jpg", "sklearn/flower.jpg"),
+)
+PAINTING = "skimage/ihc.png"
 #: The least share of a photograph that a random crop keeps.
 LEAST_CROP = 0.25
 
@@ -41,7 +44,7 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
 
     def __init__(self, folder: Path | None = None) -> None:
         if folder is None:
-            self.files = _shipped()
+            self.files = [packaged_photograph(file) for file in SHIPPED]
             return
         root = folder.expanduser()
         try:
@@ -64,7 +67,7 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
 
     def __getitem__(self, index: int) -> UInt8[Tensor, "3 h w"]:
         """Return a photograph as it is."""
-        return _read(self.files[index])
+        return read_photograph(self.files[index])
 
     def names(self, count: int) -> list[str]:
         """Return what the first `count` photographs are called, no two alike."""
@@ -98,12 +101,12 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
 def read_painting(file: Path | None, size: int) -> Float[Tensor, "3 h w"]:
     """Read the image whose style is taken, its shorter side `size` pixels, in [0, 1]."""
     if file is None:
-        path = next(path for path in _shipped(PAINTING))
+        path = packaged_photograph(PAINTING)
     else:
         path = file.expanduser()
         if not path.is_file():
             raise DataError(f"style must be an image file, and {path} is none")
-    return in_unit_range(TF.resize(_read(path), [size], antialias=True))
+    return in_unit_range(TF.resize(read_photograph(path), [size], antialias=True))
 
 
 def in_unit_range(pixels: UInt8[Tensor, "..."]) -> Float[Tensor, "..."]:
@@ -157,36 +160,9 @@ class _Steps(Sampler[list[tuple[int, int]]]):
             yield list(zip(chosen.tolist(), seeds.tolist(), strict=True))
 
 
-def _shipped(*names: str) -> list[Path]:
-    """Return the files that scikit-image (and, of photographs, scikit-learn) ship."""
-    try:
-        import skimage
-        import sklearn
-    except ImportError as error:
-        raise StripeError(
-            "without --content and --style the photographs of scikit-image and scikit-learn are "
-            "used, which are not installed; pip install 'stripe-attention[style]'"
-        ) from error
-    of_skimage = Path(skimage.__file__).parent / "data"
-    of_sklearn = Path(sklearn.__file__).parent / "datasets" / "images"
-    if names:
-        return [of_skimage / name for name in names]
-    return [*(of_skimage / name for name in SHIPPED), *sorted(of_sklearn.glob("*.jpg"))]
-
-
 def as_image(file: Path) -> Float[Tensor, "3 h w"]:
     """Read an image file, in [0, 1], upright as the camera was held."""
-    return in_unit_range(_read(file))
-
-
-def _read(file: Path) -> UInt8[Tensor, "3 h w"]:
-    try:
-        with Image.open(file) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-    except Exception as error:  # a damaged file raises whatever its decoder trips over
-        raise DataError(f"{file} cannot be read as an image; remove or replace it") from error
-    pixels: Tensor = TF.pil_to_tensor(upright)
-    return pixels
+    return in_unit_range(read_photograph(file))
 
 
 def _refuse(error: OSError) -> None:

@@ -1,0 +1,68 @@
+"""The photographs that scikit-image and scikit-learn carry inside their wheels."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from jaxtyping import UInt8
+from PIL import Image, ImageOps
+from torch import Tensor
+from torchvision.transforms.v2 import functional as TF
+
+from stripe.errors import DataError
+
+#: Where a package keeps its photographs.
+FOLDERS = {"skimage": "data", "sklearn": "datasets/images"}
+
+
+def packaged_photograph(file: str) -> Path:
+    """Return the path of an image file that a package carries.
+
+    Nothing is downloaded, and the package is not imported.
+
+    Parameters
+    ----------
+    file
+        Package and file name, "skimage/coffee.png" or "sklearn/china.jpg".
+
+    Raises
+    ------
+    DataError
+        If the package is not installed, or its wheel does not carry the file.
+
+    Examples
+    --------
+    >>> packaged_photograph("skimage/coffee.png").name
+    'coffee.png'
+    """
+    package, name = file.split("/")
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise DataError(
+            "the photographs of scikit-image and scikit-learn are needed, for photo-patches and "
+            f"for style transfer without --content and --style, and {package} is not installed; "
+            "pip install 'stripe-attention[style]'"
+        )
+    path = Path(spec.origin).parent / FOLDERS[package] / name
+    if not path.is_file():
+        raise DataError(
+            f"{package} must carry {name}, and {path} is missing; install the package again from "
+            "its wheel"
+        )
+    return path
+
+
+def read_photograph(file: Path) -> UInt8[Tensor, "3 h w"]:
+    """Read an image file in RGB, upright as the camera was held.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be decoded.
+    """
+    try:
+        with Image.open(file) as image:
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+    except Exception as error:  # a damaged file raises whatever its decoder trips over
+        raise DataError(f"{file} cannot be read as an image; remove or replace it") from error
+    pixels: Tensor = TF.pil_to_tensor(upright)
+    return pixels
