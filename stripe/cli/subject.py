@@ -80,8 +80,8 @@ class Subject(Network):
     Parameters
     ----------
     images
-        A folder of images or of class folders, a data set such as fashion-mini or cifar100, or
-        imagenet; by default the test images of the training run.
+        A folder of images or of class folders, a data set such as fashion-mini, photo-patches or
+        cifar100, or imagenet; by default the test images of the training run.
     image_size
         Side of the images, or HEIGHTxWIDTH, as 48x192; by default that of the training run, what
         timm says of the network, or 224.

@@ -36,8 +36,9 @@ class TrainConfig(Settings):
         resampled for another image size, and the layer that gives the classes starts anew where
         their number differs; by default weights are drawn from `seed`.
     dataset
-        Data set, as in `stripe.data.list_datasets()`; imagenet, a folder of that name under
-        `data_root`; or folder:PATH, with train/ and val/ (or test/) of one folder per class.
+        Data set, as in `stripe.data.list_datasets()`, of which fashion-mini (grey) and
+        photo-patches (colour) need no download; imagenet, a folder of that name under `data_root`;
+        or folder:PATH, with train/ and val/ (or test/) of one folder per class.
     image_size
         Side of the images of imagenet and of folders.
     limit

@@ -22,6 +22,7 @@ SHAPES = {
     "stl10": (10, 3, 96),
     "fashion_mnist": (10, 1, 28),
     "fashion-mini": (10, 1, 28),
+    "photo-patches": (20, 3, 32),
 }
 
 
