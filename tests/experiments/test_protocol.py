@@ -262,3 +262,13 @@ def test_constants_of_a_network_whose_norms_have_attention(backbone: str, tmp_pa
     assert (numbers["n"] == 1).all()
     difference = numbers.loc["attention", "mean"] - numbers.loc["constants", "mean"]
     assert numbers.loc["loss", "mean"] == pytest.approx(difference)
+
+
+@pytest.mark.parametrize("name", ["small", "smoke", "test"])
+def test_stl10_is_another_data_set_than_cifar(name: str) -> None:
+    figure11, figure14 = (
+        {SCALES[name].recorded(cell, 0) for cell in exhibit(figure).cells}
+        for figure in ("figure11", "figure14")
+    )
+    assert None not in figure11 | figure14
+    assert not figure11 & figure14
