@@ -172,8 +172,8 @@ SCALES = {
         ),
         Scale(
             name="smoke",
-            words="the shallowest networks, one epoch of 1,000 images of fashion-mini (photo-patches "
-            "for STL10), or four of 300 where gates are recorded: too short for any claim",
+            words="the shallowest networks, one epoch of 1,000 images of fashion-mini (STL10: "
+            "photo-patches), or four of 300 where gates are recorded: too short for any claim",
             seeds=2,
             images=100,
             rounds=4,
