@@ -24,14 +24,18 @@ def fingerprint(model: nn.Module) -> str:
     ----------
     model
         Any network. DistributedDataParallel, DataParallel and `torch.compile` do not change its
-        digest, and neither do its device and its memory format. Where its weights are sharded, all
-        processes must call this.
+        digest, and neither do its device and its memory format.
 
     Returns
     -------
     str
         64 hexadecimal digits: of name, dtype, shape and bytes of every parameter and buffer in the
         `state_dict`, in the order of their names. Weights that modules share count under each name.
+
+    Raises
+    ------
+    ModelError
+        If the network is scripted, quantised to int8, sharded or lazy.
 
     Notes
     -----
@@ -91,11 +95,8 @@ def _uncompiled(name: str) -> str:
 def _add(digest: "_Hash", name: str, value: Any) -> None:
     """Add one entry of a state_dict, which may be more than a tensor where a module says so."""
     if isinstance(value, Tensor):
-        value = value.full_tensor() if hasattr(value, "full_tensor") else value
-        known = not torch.nn.parameter.is_lazy(value)
-        shape = tuple(value.shape) if known else None
-        digest.update(repr((name, str(value.dtype), shape)).encode())
-        if known and not value.is_meta:
+        digest.update(repr((name, str(value.dtype), tuple(value.shape))).encode())
+        if not value.is_meta:
             digest.update(_bytes(value))
     elif isinstance(value, Mapping):
         for key in value:
@@ -116,4 +117,4 @@ def _bytes(value: Tensor) -> memoryview:
     if value.layout != torch.strided:
         value = value.to_dense()
     flat = value.cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
-    return memoryview(flat.view(torch.uint8).numpy())
+    return flat.view(torch.uint8).numpy().data

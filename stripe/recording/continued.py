@@ -28,17 +28,17 @@ def check_same(there: Header, here: Header, root: Path) -> None:
         )
     # Format version 1 does not know the class.
     known_class = there.model_class or here.model_class
-    for what, old, new in (
+    for what, began, comes in (
         ("model", there.model, here.model),
         ("model class", known_class, here.model_class),
         ("data set", there.dataset, here.dataset),
         ("seed", there.seed, here.seed),
         ("image shape", there.input_shape, here.input_shape),
     ):
-        if old != new:
+        if began != comes:
             raise RecordingError(
-                f"{root} must be continued with the {what} {old!r} that it began with, got "
-                f"{new!r}; record this into another directory"
+                f"{root} must be continued with the {what} {began!r} that it began with, got "
+                f"{comes!r}; record this into another directory"
             )
 
 

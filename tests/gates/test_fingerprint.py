@@ -69,7 +69,6 @@ class Unusual(nn.Module):
         self.register_buffer("sparse", torch.eye(2).to_sparse())
         self.register_buffer("meta", torch.ones(2, device="meta"))
         self.register_buffer("int8", torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8))
-        self.lazy = nn.LazyLinear(3)
 
     def get_extra_state(self) -> Any:
         return self.extra
@@ -151,7 +150,7 @@ def test_another_network_does_not_continue_a_recording(
         record(other, tmp_path / "r", images, epoch=1)
     for about in ({"dataset": "other"}, {"seed": 1}, {"name": "other"}):
         with pytest.raises(RecordingError, match="must be continued with the"):
-            Recorder(small_model, tmp_path / "r", images, **about)  # type: ignore[arg-type]
+            Recorder(small_model, tmp_path / "r", images, **about)
     with pytest.raises(RecordingError, match="with the model class 'Sequential'"):
         Recorder(other, tmp_path / "r", images, name="Sequential")
     assert open_recording(tmp_path / "r").verify()["epoch"].tolist() == [0]

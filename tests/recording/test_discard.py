@@ -84,6 +84,7 @@ def test_after_means_after_in_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("action", ["commit", "discard", "begin"])
 def test_a_writer_may_die_at_any_step(tmp_path: Path, action: str) -> None:
     """Readers find a whole recording at once, and the next writer goes on."""
+    writer: RecordingWriter | None
     step, finished = 0, False
     while not finished:
         path = tmp_path / f"{action}-{step}"

@@ -1,21 +1,55 @@
 """Nothing that is changed, swapped, added or removed comes back as data."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from stripe.errors import RecordingError
 from stripe.recording import open_recording
+from stripe.recording.durable import footer_sha256
 from stripe.recording.log import Log
 from stripe.recording.sealed import seal, unseal
-from tests.recording.forge import reseal, rewrite
 
 ARRAY = np.random.default_rng(0).random((12, 3)).astype(np.float32)
+
+
+def reseal(file: Path, change: Callable[[dict[str, Any]], object]) -> str:
+    """Change the values of a sealed file, give it a digest that fits, and return that."""
+    values, _ = unseal(file)
+    change(values)
+    content, digest = seal(values)
+    file.write_bytes(content)
+    return digest
+
+
+def rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Change the rows of epoch 0, the only one, and make log and head fit."""
+    part = path / "data/epoch=0/part-0.parquet"
+    table = pq.read_table(part, partitioning=None)
+    changed = change(table)
+    pq.write_table(changed.replace_schema_metadata(table.schema.metadata), part)
+    known = {
+        "rows": changed.num_rows,
+        "bytes": part.stat().st_size,
+        "sha256": hashlib.sha256(part.read_bytes()).hexdigest(),
+        "footer_sha256": footer_sha256(part),
+    }
+
+    def fit(values: dict[str, Any]) -> None:
+        values["rows"] = changed.num_rows
+        values["parts"][0] |= known
+
+    last = reseal(path / "log/0.json", fit)
+    reseal(path / "log/head.json", lambda head: head.update(last=last))
 
 
 @pytest.fixture
@@ -85,8 +119,12 @@ def _swap_edited(path: Path) -> None:
     previous = None
     for epoch in (0, 1, 2):
         changed = {"epoch": epoch, "previous": previous}
-        previous = reseal(path / f"log/{epoch}.json", lambda log, new=changed: log.update(new))
+        previous = reseal(path / f"log/{epoch}.json", partial(_update, changed))
     reseal(path / "log/head.json", lambda head: head.update(last=previous))
+
+
+def _update(new: dict[str, Any], log: dict[str, Any]) -> None:
+    log.update(new)
 
 
 def _rename(path: Path) -> None:

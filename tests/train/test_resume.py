@@ -22,7 +22,7 @@ import stripe
 from stripe.errors import StripeError
 from stripe.gates import fingerprint
 from stripe.train import TrainConfig, loop, train
-from stripe.train.checkpoint import finished_epochs, latest_checkpoint
+from stripe.train.checkpoint import finished_epochs, latest_checkpoint, save_checkpoint
 from stripe.train.step import train_step
 
 #: Kills of one run after another; twenty were tried by hand.
@@ -323,12 +323,11 @@ def test_an_epoch_of_other_weights_is_recorded_again(
 ) -> None:
     """Killed between recording and checkpoint; resumed where sums round in another way."""
     config = settings(tmp_path / "run", fashion)
-    save = loop.save_checkpoint
 
     def killed(folder: Path, model: torch.nn.Module, at: Any) -> None:
         if at.epoch == 2:
             raise KeyboardInterrupt
-        save(folder, model, at)
+        save_checkpoint(folder, model, at)
 
     def rounded(*args: Any, **options: Any) -> torch.Tensor:
         loss = train_step(*args, **options)
