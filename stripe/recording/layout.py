@@ -62,13 +62,24 @@ class Layout:
 
     def logged(self) -> list[int]:
         """Return the epochs that have a log record, in order."""
-        names = [path.stem for path in self.logs.glob("*.json")]
-        return sorted(int(name) for name in names if name.isdecimal())
+        return sorted(_numbers(self.logs, "", ".json"))
+
+    def drafts(self) -> list[Path]:
+        """Return the drafts that a killed writer may have left, by their names."""
+        of_logs = [self.log(number) for number in _numbers(self.logs, "", ".json.draft")]
+        files = [self.header, self.head, *of_logs]
+        return [file.with_name(f"{file.name}.draft") for file in files]
 
 
 def _epochs_in(directory: Path) -> list[int]:
-    names = [path.name.removeprefix("epoch=") for path in directory.glob("epoch=*")]
-    return sorted(int(name) for name in names if name.isdecimal())
+    return sorted(_numbers(directory, "epoch=", ""))
+
+
+def _numbers(directory: Path, before: str, behind: str) -> list[int]:
+    """Return the numbers between two ends of names in a directory."""
+    paths = directory.glob(f"{before}*{behind}")
+    names = [path.name.removeprefix(before).removesuffix(behind) for path in paths]
+    return [int(name) for name in names if name.isdecimal()]
 
 
 def part_name(rank: int) -> str:

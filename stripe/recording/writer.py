@@ -13,7 +13,7 @@ from stripe.errors import RecordingError
 from stripe.interrupts import interrupts_held
 from stripe.recording.claim import Claim, check_root
 from stripe.recording.continued import check_same, upgrade
-from stripe.recording.durable import sync, write_whole, writing
+from stripe.recording.durable import refuse_links, sync, write_whole, writing
 from stripe.recording.header import StoredHeader, read_header, seal_header
 from stripe.recording.images import check_images, images_of, taken_images
 from stripe.recording.layout import Layout
@@ -192,8 +192,10 @@ class RecordingWriter:
             self._lock = WriterLock(self.layout.lock)
             if not self.layout.header.exists():
                 self._claim = claim
-            for directory in (self.layout.data, self.layout.logs, self.layout.staging):
-                directory.mkdir(exist_ok=True)
+            folders = (self.layout.data, self.layout.logs, self.layout.staging)
+            refuse_links(*folders)
+            for folder in folders:
+                folder.mkdir(exist_ok=True)
             stored = self._recovered()
             if stored is not None and (self.layout.epochs() or self.layout.logged()):
                 self._continue(stored)
@@ -206,10 +208,10 @@ class RecordingWriter:
         stored = read_header(self.layout) if self.layout.header.exists() else None
         if stored is not None:
             Log(self.layout, stored).roll_back()
-        for draft in [*self.layout.root.glob("*.draft"), *self.layout.logs.glob("*.draft")]:
-            draft.unlink()
-        shutil.rmtree(self.layout.staging)
-        self.layout.staging.mkdir()
+        for draft in self.layout.drafts():
+            draft.unlink(missing_ok=True)
+        for epoch in self.layout.being_moved():  # by name: what somebody else put there stays
+            shutil.rmtree(self.layout.staged(epoch))
         sync(self.layout.root)
         return stored
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stripe.errors import RecordingError, UnknownNameError
+from stripe.errors import RecordingError, StripeError, UnknownNameError
 from stripe.recording import Gate, Header, RecordingWriter, open_recording
 
 HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=2, pooled=False),))
@@ -107,6 +107,32 @@ def test_missing_epochs_and_logs_are_named(path: Path) -> None:
         _ = open_recording(path).epochs
     with pytest.raises(RecordingError, match="data/epoch=0 is missing"):
         open_recording(path).verify()
+
+
+def test_what_somebody_keeps_in_a_recording_stays(write_recording: Any, tmp_path: Path) -> None:
+    """A writer that opens a recording clears what a killed one left, by its names."""
+    path = write_recording({0: {"g": np.zeros((2, 4), np.float32)}})
+    mine = ["thesis.draft", "log/notes.draft", "staging/my-best/a", "staging/epoch=best/a"]
+    left = ["recording.json.draft", "log/7.json.draft", "staging/epoch=7/part-0.parquet"]
+    for name in (*mine, *left):
+        (path / name).parent.mkdir(exist_ok=True)
+        (path / name).write_text("dear")
+    with RecordingWriter(path, open_recording(path).header):
+        pass
+    assert all((path / name).read_text() == "dear" for name in mine)
+    assert not any((path / name).exists() for name in left)
+
+
+@pytest.mark.parametrize("name", ["staging", "log", "data"])
+def test_nothing_is_deleted_through_a_link(name: str, write_recording: Any, tmp_path: Path) -> None:
+    path = write_recording({0: {"g": np.zeros((2, 4), np.float32)}})
+    header = open_recording(path).header
+    (path / name).rename(tmp_path / "thesis")
+    (tmp_path / "thesis" / "7.json.draft").write_text("dear")
+    (path / name).symlink_to(tmp_path / "thesis")
+    with pytest.raises(StripeError, match=f"{name} is a link"):
+        RecordingWriter(path, header)
+    assert (tmp_path / "thesis" / "7.json.draft").read_text() == "dear"
 
 
 def test_a_folder_that_only_looks_like_a_recording_is_left_alone(tmp_path: Path) -> None:
