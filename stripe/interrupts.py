@@ -3,8 +3,8 @@
 import signal
 import threading
 from collections.abc import Callable
-from types import FrameType
-from typing import Any
+from types import CodeType, FrameType
+from typing import Any, TypeVar
 
 Handler = Callable[[int, FrameType | None], Any]
 
@@ -17,6 +17,22 @@ class _State:
 
     holding = False
     came: tuple[int, ...] = ()
+
+
+#: The code of functions marked by `at_the_edge`.
+_EDGES: set[CodeType] = set()
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def at_the_edge(function: Function) -> Function:
+    """Mark the `__enter__` or `__exit__` of a context that holds signals and allows them.
+
+    A signal may come at the first instruction of an `__exit__`, before it can hold anything. Inside
+    `interrupts_held`, one that finds a marked function running is deferred; functions that it calls
+    are not marked with it.
+    """
+    _EDGES.add(function.__code__)
+    return function
 
 
 class interrupts_held:  # noqa: N801  # used like a function, as torch.no_grad is
@@ -47,6 +63,7 @@ class interrupts_held:  # noqa: N801  # used like a function, as torch.no_grad i
         if not self._main:
             return
         self._outer, _State.holding = _State.holding, True
+        self._before = {}
         try:
             for number in _NUMBERS:
                 handler = signal.getsignal(number)
@@ -63,15 +80,16 @@ class interrupts_held:  # noqa: N801  # used like a function, as torch.no_grad i
 
     def _leave(self) -> None:
         try:
-            while self._before:
-                signal.signal(*self._before.popitem())
+            for number, handler in reversed(self._before.items()):
+                if signal.getsignal(number) == self._handle:
+                    signal.signal(number, handler)
         finally:
             _State.holding = self._outer
             _deliver()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         # The frame tells a signal in the body from one as the body is entered or left.
-        if _State.holding or (frame is not None and frame.f_code in _AT_THE_EDGE):
+        if _State.holding or (frame is not None and frame.f_code in _EDGES):
             _State.came += (number,)
         else:
             self._before[number](number, frame)
@@ -83,6 +101,7 @@ class interrupts_allowed:  # noqa: N801
     Outside of `interrupts_held` it does nothing.
     """
 
+    @at_the_edge
     def __enter__(self) -> None:
         self._main, self._outer = _in_main_thread(), _State.holding
         if self._main:
@@ -93,12 +112,10 @@ class interrupts_allowed:  # noqa: N801
                 _State.holding = self._outer
                 raise
 
+    @at_the_edge
     def __exit__(self, *_: object) -> None:
         if self._main:  # nothing is called here, so a signal finds this frame or is held
             _State.holding = self._outer
-
-
-_AT_THE_EDGE = {interrupts_allowed.__enter__.__code__, interrupts_allowed.__exit__.__code__}
 
 
 def _in_main_thread() -> bool:

@@ -16,6 +16,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -93,20 +94,20 @@ def state(model: nn.Module) -> dict[str, object]:
     }
 
 
-def recorder(model: nn.Module, folder: Path, **options: bool) -> Iterator[Callable[[], object]]:
+def recorder(model: nn.Module, folder: Path, values: bool = True) -> Iterator[Callable[[], object]]:
     """Yield calls that each record an epoch, in one recording that stays open."""
     data = TensorDataset(IMAGES, torch.arange(64) % 3)
     generator = torch.Generator().manual_seed(1)
     loader = DataLoader(data, batch_size=8, shuffle=True, generator=generator)
     shutil.rmtree(folder / "r", ignore_errors=True)
-    recording = Recorder(model, folder / "r", IMAGES[:2], **options)
+    recording = Recorder(model, folder / "r", IMAGES[:2], values=values)
     with recording:
         for _ in itertools.count():
             epoch = max([-1, *recording.epochs]) + 1
-            yield lambda epoch=epoch: recording.record(loader, epoch=epoch)
+            yield partial(recording.record, loader, epoch=epoch)
             opened = open_recording(folder / "r")
             opened.verify()
-            if epoch in opened.epochs and not options:
+            if epoch in opened.epochs and values:
                 assert len(opened.images) == 64, "a partial epoch"
             assert not list((folder / "r" / "staging").iterdir()), "a staged epoch is left"
 
@@ -151,7 +152,7 @@ def others(model: nn.Module, folder: Path) -> Iterator[Callable[[], object]]:
     ]
     for call in itertools.cycle(calls):
         model.train()
-        model[2].eval()
+        model.get_submodule("2").eval()
         yield call
 
 
@@ -190,7 +191,7 @@ def main(task: str, count: int, folder: Path, seed: int) -> int:
     while number < count:
         faulthandler.dump_traceback_later(HANG, exit=True)
         call = next(calls)
-        kind = call.__code__.co_firstlineno
+        kind = getattr(call, "__code__", task)
         before = state(model)
         if kind not in durations:  # the first time, to learn how long it takes
             call()

@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
+from torch import nn
 
 import stripe
 from stripe.interrupts import interrupts_allowed, interrupts_held
@@ -24,7 +26,7 @@ CHANGING = {
     "_gradients_kept", "batch_statistics", "stoppable", "joined", "_ended_by_sigterm",
 }  # fmt: skip
 #: Contexts that are made of others; whoever enters them holds the signals.
-HELPERS = {"undisturbed", "calls_of"}
+HELPERS = {"undisturbed", "calls_of", "hooked"}
 
 
 @pytest.mark.parametrize("task", ["recorder", "record", "moments", "others"])
@@ -70,20 +72,32 @@ def test_an_interrupt_that_the_body_swallows_does_not_disable_the_next() -> None
                 signal.raise_signal(signal.SIGINT)
 
 
+def interrupt_when(function: Callable[..., Any]) -> None:
+    """Let a SIGINT find `function` at its first instruction."""
+
+    def at_the_start(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code is function.__code__:
+            sys.setprofile(None)
+            handler = signal.getsignal(signal.SIGINT)
+            assert callable(handler)
+            handler(signal.SIGINT, frame)  # as Python calls it
+
+    sys.setprofile(at_the_start)
+
+
 def test_a_signal_as_the_body_ends_waits_for_the_clean_up() -> None:
     seen: list[str] = []
     allowed = interrupts_allowed()
-
-    def at_the_start(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code is interrupts_allowed.__exit__.__code__:
-            sys.setprofile(None)
-            held = signal.getsignal(signal.SIGINT)
-            assert callable(held)
-            held(signal.SIGINT, frame)  # as Python calls it before the first instruction
-
     with pytest.raises(KeyboardInterrupt), interrupts_held(), _noting(seen), allowed:
-        sys.setprofile(at_the_start)
+        interrupt_when(interrupts_allowed.__exit__)
     assert seen == ["set up", "cleaned"]
+
+
+def test_a_signal_as_the_body_ends_takes_noise_out_too(small_model: nn.Sequential) -> None:
+    with pytest.raises(KeyboardInterrupt), stripe.inject_noise(small_model, "constant:0.8,0.8"):
+        interrupt_when(stripe.inject_noise.__exit__)
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in small_model.modules())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_nested_contexts_hold_until_the_outermost_ends() -> None:

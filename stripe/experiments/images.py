@@ -18,6 +18,7 @@ from stripe.data.stream import TEST_CROP, split_folder
 from stripe.errors import DataError
 from stripe.experiments.trained import data_shape
 from stripe.gates import undisturbed
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.train import TrainConfig
 from stripe.train.run import CONFIG, read_config
 
@@ -214,7 +215,7 @@ def _comparable(network: nn.Module, folder: Any) -> bool:
     classes = getattr(getattr(folder, "dataset", folder), "classes", None)
     if classes is None:
         return True
-    with undisturbed(network):
+    with interrupts_held(), undisturbed(network), interrupts_allowed():
         scores = network(folder[0][0][None])
     return isinstance(scores, torch.Tensor) and scores.shape[-1] == len(classes)
 

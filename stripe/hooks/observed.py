@@ -16,6 +16,7 @@ from stripe.gates.unwrap import modules_by_name
 from stripe.hooks.capture import Capture
 from stripe.hooks.proof import Verdict, rotation, selections, verdict
 from stripe.hooks.rows import ImageRows, Order, Taken, image_rows, orders
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.registry import listed
 
 #: In how many batches at most the rows of a gate are looked at that are the same for all images.
@@ -88,7 +89,11 @@ class Observer:
         rows = {place.gate.name: self._rows(place, taken, len(images)) for place in self._places}
         if len(images) > 1 and self._check and (unproven := self._unproven(len(images))):
             devices = [images.device] if images.device.type == "cuda" else []
-            with torch.random.fork_rng(devices=devices):
+            with (
+                interrupts_held(),
+                torch.random.fork_rng(devices=devices),
+                interrupts_allowed(),
+            ):
                 self._prove(unproven, images, taken)
             rows |= {p.gate.name: self._rows(p, taken, len(images)) for p in unproven}
         return output, rows

@@ -127,6 +127,6 @@ def stripes(
 
 
 def _index(values: np.ndarray) -> str:
-    mean, std = (moment(values, axis=0, dtype=np.float64) for moment in (np.mean, np.std))
-    eta2, *_, constant = index_row(mean, std)
+    exact = values.astype(np.float64)
+    eta2, *_, constant = index_row(exact.mean(axis=0), exact.std(axis=0))
     return r"$\eta^2$ = " + f"{eta2:.2f}" + (" (one value)" if constant else "")

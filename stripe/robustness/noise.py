@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from stripe.asr import Gated
 from stripe.errors import ModelError
 from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
-from stripe.interrupts import interrupts_held
+from stripe.interrupts import at_the_edge, interrupts_allowed, interrupts_held
 from stripe.robustness.noise_spec import NoiseSpec
 
 
@@ -73,6 +73,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         self._model = model
         self._active = False
         self._ran = self._heard = False
+        self._held, self._allowed = interrupts_held(), interrupts_allowed()
 
     @property
     def modules(self) -> list[str]:
@@ -85,16 +86,18 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
             raise ModelError(
                 "this noise is in the model already; make another inject_noise for more"
             )
+        self._held.__enter__()
         try:
-            with interrupts_held():
-                self._active, self._ran, self._heard = True, False, False
-                if not self.spec.changes_nothing:
-                    self._put_on()
+            self._active, self._ran, self._heard = True, False, False
+            if not self.spec.changes_nothing:
+                self._put_on()
+            self._allowed.__enter__()
         except BaseException:
             self._take_off()
             raise
         return self
 
+    @at_the_edge
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -102,6 +105,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         trace: TracebackType | None,
     ) -> None:
         """Take the hooks off, also those of copies that were made of the model meanwhile."""
+        self._allowed.__exit__()
         self._take_off()
         if error is None and self._ran and not self._heard:
             names = ", ".join(self.modules[:3])
@@ -125,9 +129,11 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
             self._hook(norm)
 
     def _take_off(self) -> None:
-        with interrupts_held():
-            self._active = False
+        self._active = False
+        try:
             self._hooks.close()
+        finally:
+            self._held.__exit__()
 
     def _runs(self, *_: Any) -> None:
         self._ran = True

@@ -8,6 +8,7 @@ from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from stripe.errors import ModelError, StripeError
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.recording.durable import sha256
 from stripe.train.checkpoint import latest_checkpoint
 from stripe.train.config import TrainConfig
@@ -108,7 +109,7 @@ def _resampled(name: str, given: Tensor, mine: Tensor) -> Tensor | None:
     for prefix in range(_MOST_PREFIX_TOKENS + 1):
         old, new = (_side(tokens.shape[1] - prefix) for tokens in (given, mine))
         if old and new:
-            with torch.no_grad():
+            with interrupts_held(), torch.no_grad(), interrupts_allowed():
                 resampled: Tensor = resample_abs_pos_embed(
                     given, [new, new], [old, old], num_prefix_tokens=prefix
                 )
