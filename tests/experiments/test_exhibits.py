@@ -199,7 +199,7 @@ def test_cells_that_a_scale_leaves_out_are_told(tmp_path: Path) -> None:
     )
     assert at("table2", "paper", tmp_path).notes == ""
     notes = at("table3", "smoke", tmp_path).notes
-    assert notes.endswith("0 have no stand-in at this scale, 40 are the same run as another.")
+    assert notes.endswith("0 have no stand-in at this scale, 20 are the same run as another.")
 
 
 def test_a_measurement_waits_for_its_runs_and_is_done_again(tmp_path: Path) -> None:
