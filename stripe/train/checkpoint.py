@@ -22,6 +22,8 @@ STATE = "state.pt"
 STAGING = "staging"
 #: Nothing else is written into the folder of a checkpoint, and nothing else is deleted there.
 _FILES = (WEIGHTS, STATE, MANIFEST, f"{MANIFEST}.draft")
+#: What safetensors left where a run of an earlier version was killed.
+_LEFT = re.compile(r"\.tmp\w{6}")
 _NAME = re.compile(r"epoch=(\d{5,})-batch=(\d{7,})")
 
 
@@ -143,21 +145,20 @@ def _check_staging(staging: Path) -> None:
 
 def _is_ours(folder: Path) -> bool:
     """Tell whether a folder holds nothing but files of a checkpoint."""
-    return (
-        folder.is_dir()
-        and not folder.is_symlink()
-        and all(
-            path.name in _FILES and path.is_file() and not path.is_symlink()
-            for path in folder.iterdir()
-        )
-    )
+    return folder.is_dir() and not folder.is_symlink() and all(map(_is_file, folder.iterdir()))
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether a file of a checkpoint is called so."""
+    named = path.name in _FILES or _LEFT.fullmatch(path.name) is not None
+    return named and path.is_file() and not path.is_symlink()
 
 
 def _remove(folder: Path) -> None:
     """Remove the folder of a checkpoint by the names of its files."""
     if folder.exists():
-        for name in _FILES:
-            (folder / name).unlink(missing_ok=True)
+        for path in filter(_is_file, list(folder.iterdir())):
+            path.unlink()
         folder.rmdir()
 
 

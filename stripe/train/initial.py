@@ -32,14 +32,13 @@ def begin(
     """
     if config.initial is None:
         return None, []
-    file = initial_file(config.initial)
     begun = resume and (
         (config.out / WEIGHTS).exists() or latest_checkpoint(config.out / "checkpoint") is not None
     )
-    if not begun:
-        return sha256(file), start_from(file, model, classes)
-    same = read_config(config.out / CONFIG, TrainConfig).initial == config.initial
-    return None if same else sha256(file), []
+    if begun and read_config(config.out / CONFIG, TrainConfig).initial == config.initial:
+        return None, []  # whether or not these weights are still there
+    file = initial_file(config.initial)
+    return sha256(file), [] if begun else start_from(file, model, classes)
 
 
 def initial_file(initial: Path) -> Path:

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from stripe.errors import ModelError, StripeError
@@ -13,8 +13,12 @@ from stripe.train.manifest import checked
 
 
 def save_weights(file: Path, model: nn.Module) -> None:
-    """Write the weights of a network; its caller makes the file appear."""
-    save_file(_own(model.state_dict()), str(file))
+    """Write the weights of a network; its caller makes the file appear.
+
+    `safetensors.torch.save_file` would write a file of another name first, which a process that is
+    killed leaves behind, and which nobody else may read.
+    """
+    file.write_bytes(save(_own(model.state_dict())))
 
 
 def load_weights(path: Path, model: nn.Module) -> None:

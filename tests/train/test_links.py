@@ -79,6 +79,22 @@ def test_staging_of_somebody_else_is_refused(tmp_path: Path, model: nn.Module) -
     assert (tmp_path / "staging" / "thesis").is_dir()
 
 
+def test_what_a_killed_writer_left_is_no_obstacle(tmp_path: Path, model: nn.Module) -> None:
+    """Also the file that safetensors renames when it is written."""
+    staging = tmp_path / "staging"
+    staging.mkdir()
+    for name in (".tmpI9EkdT", "model.safetensors", "state.pt", "manifest.sha256.draft"):
+        (staging / name).write_bytes(b"half")
+    assert latest_checkpoint(tmp_path) is None
+    save_checkpoint(tmp_path, model, Progress())
+    assert not staging.exists()
+    last = latest_checkpoint(tmp_path)
+    assert last is not None
+    weights = last / "model.safetensors"
+    assert {path.name for path in last.iterdir()} == {weights.name, "state.pt", "manifest.sha256"}
+    assert weights.stat().st_mode == (last / "state.pt").stat().st_mode
+
+
 def test_a_checkpoint_of_more_than_99999_epochs_is_the_last(
     tmp_path: Path, model: nn.Module
 ) -> None:
