@@ -36,34 +36,56 @@ def largest_difference(before: nn.Module, after: nn.Module, example: Tensor | No
     """Return the largest difference of two networks' outputs, relative to the largest output.
 
     Of several outputs it is the largest. The input is random, of the form of `example`, or else of
-    the first usual size that both take; nan, with a warning, if there is none; inf where only one
-    of the two is finite.
+    the first usual size that both take; both networks start from one seed. The result is nan, with
+    a warning, if no size fits or the outputs hold no numbers, and inf where the outputs differ in
+    form or only one of the two is finite.
     """
     for images in _random_images(before, example):
         try:
-            with interrupts_held(), torch.no_grad(), interrupts_allowed():
-                expected, came = tensors_in(before(images)), tensors_in(after(images))
+            expected, came = (tensors_in(_seeded(network, images)) for network in (before, after))
         except Exception:
             if example is not None:
                 raise
             continue
-        pairs = zip(expected, came, strict=True)
-        return max((_relative(left, right) for left, right in pairs), default=0.0)
+        if len(expected) != len(came):
+            return float("inf")
+        errors = [relative_difference(*pair) for pair in zip(expected, came, strict=True)]
+        compared = [error for error in errors if error == error]
+        if not compared:
+            warnings.warn("the outputs hold no numbers to measure the error with", stacklevel=3)
+        return max(compared, default=float("nan"))
     warnings.warn("no input was found to measure the error with; give example=", stacklevel=3)
     return float("nan")
 
 
-def _relative(expected: Tensor, came: Tensor) -> float:
+def _seeded(network: nn.Module, images: Tensor) -> Any:
+    devices = [images.device] if images.device.type == "cuda" else []
+    with (
+        interrupts_held(),
+        torch.no_grad(),
+        torch.random.fork_rng(devices=devices),
+        interrupts_allowed(),
+    ):
+        torch.manual_seed(0)
+        return network(images)
+
+
+def relative_difference(expected: Tensor, came: Tensor) -> float:
+    """Return the largest difference of two tensors, relative to the largest value expected.
+
+    It is nan where there is nothing to compare: no value, none that is finite, or no numbers with
+    a fraction; inf where the shapes differ, or only one of the two is finite.
+    """
     if expected.shape != came.shape:
         return float("inf")
     if not expected.is_floating_point() or not expected.numel():
-        return 0.0
+        return float("nan")
     finite = expected.isfinite()
     if not torch.equal(finite, came.isfinite()):
         return float("inf")
     expected, came = expected[finite], came[finite]
     if not expected.numel():
-        return 0.0
+        return float("nan")
     return float((expected - came).abs().max() / expected.abs().max().clamp_min(1e-30))
 
 
@@ -81,10 +103,16 @@ def tensors_in(output: Any) -> list[Tensor]:
     return found
 
 
-def _random_images(model: nn.Module, example: Tensor | None) -> list[Tensor]:
+def random_like(example: Tensor) -> Tensor:
+    """Return normal numbers of the form of an example, the same in every call."""
     generator = torch.Generator().manual_seed(0)
+    return torch.randn(example.shape, generator=generator).to(example)
+
+
+def _random_images(model: nn.Module, example: Tensor | None) -> list[Tensor]:
     if example is not None:
-        return [torch.randn(example.shape, generator=generator).to(example)]
+        return [random_like(example)]
+    generator = torch.Generator().manual_seed(0)
     weight = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
     shapes = likely_shapes(model)
     return [torch.randn((2, *shape), generator=generator).to(weight) for shape in shapes]

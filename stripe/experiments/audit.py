@@ -18,7 +18,8 @@ from tqdm.auto import tqdm
 from stripe.errors import ModelError, StripeError
 from stripe.experiments.audit_report import write_report
 from stripe.experiments.timing import forward_seconds
-from stripe.gates import find_gates, freeze, undisturbed
+from stripe.gates import find_gates, undisturbed
+from stripe.gates.plan import plan
 from stripe.gates.unwrap import device_of, unwrapped
 from stripe.hooks import Recorder
 from stripe.hooks.batches import numbered_batches
@@ -229,17 +230,15 @@ def _measure(
 ) -> tuple[pd.DataFrame, pd.DataFrame, nn.Module]:
     """Return the table of gates, what freezing them one after the other costs, and all folded."""
     moments = channel_moments(recording)
-    everything = freeze(model, moments)
+    freezing = plan(model, moments)
+    everything = freezing.freeze()
     gates = _table(recording, moments, vars(everything)["fold_report"])
     frozen = gates[gates["frozen"]].sort_values("relative_spread", kind="stable")
     order = frozen["gate"].tolist()
     before = _predictions(model, images)
     rows = [_row(0, "", before, before, labels)]
     for count in tqdm(range(1, len(order) + 1), "freeze", disable=None if progress else True):
-        if count == len(order):
-            now = everything
-        else:
-            now = freeze(model, moments, gates=order[:count], fold=False)
+        now = everything if count == len(order) else freezing.freeze(order[:count], fold=False)
         rows.append(_row(count, order[count - 1], before, _predictions(now, images), labels))
     return gates, pd.DataFrame(rows), everything
 

@@ -1,6 +1,6 @@
 """What the steps around a product say of it: where its channels are, and what its scale does."""
 
-from stripe.gates.axis import CannotFoldError, axis_before
+from stripe.gates.axis import axis_before
 from stripe.gates.trace import Step, Trace
 
 #: Layers whose output has its channels in the first dimension after the images', or in the last.
@@ -34,11 +34,10 @@ def is_channel_axis(watched: Trace, node: int, axis: int) -> bool:
         before = next((n for n in step.inputs if watched.nodes[n].depends), None)
         if before is None:
             return False
-        try:
-            axis = axis_before(step, watched.nodes[before].shape, shape, axis)
-        except CannotFoldError:
+        earlier = axis_before(step, watched.nodes[before].shape, shape, axis)
+        if earlier is None:
             return False
-        node = before
+        node, axis = before, earlier
     return False
 
 

@@ -1,23 +1,40 @@
 """Where a constant gate can go: into the layers before it, or into those after it."""
 
-import copy
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
-from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float64
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.instancenorm import _InstanceNorm
 
-from stripe.asr.folding import scale_input, scale_linear_map
 from stripe.errors import ModelError
-from stripe.gates.axis import CannotFoldError, axis_after, axis_before
+from stripe.gates.factors import (
+    VIEWS,
+    CannotFoldError,
+    Factors,
+    after_view,
+    along,
+    before_view,
+    fitted,
+    reduced,
+    split,
+)
 from stripe.gates.find import Place
-from stripe.gates.trace import ALIASES, Step, Trace
+from stripe.gates.flow import Flow
+from stripe.gates.scaling import Scaling
+from stripe.gates.trace import Step
+from stripe.gates.weights import (
+    MATRIX_PRODUCTS,
+    input_weights,
+    is_convolution,
+    makes_planes,
+    makes_tokens,
+    output_weights,
+)
 
 #: One factor per channel.
 Vector = Float64[np.ndarray, " c"]
@@ -27,291 +44,347 @@ _LINEAR = {
     *("avg_pool2d", "avg_pool3d", "_adaptive_avg_pool2d", "adaptive_avg_pool2d", "mean", "sum"),
     *("upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d", "reflection_pad2d"),
     *("_adaptive_avg_pool3d", "replication_pad2d", "neg", "_upsample_nearest_exact2d"),
+    *("adaptive_avg_pool3d", "upsample_nearest3d", "upsample_trilinear3d", "upsample_linear1d"),
+    *("upsample_nearest1d", "reflection_pad1d", "reflection_pad3d", "replication_pad3d"),
+    *("_upsample_bilinear2d_aa", "avg_pool1d", "slice"),
 }
 #: f(v x) = v f(x) for v >= 0.
 _POSITIVE = {
     *("relu", "leaky_relu", "prelu", "max_pool2d_with_indices", "max_pool3d_with_indices"),
-    *("adaptive_max_pool2d", "adaptive_max_pool3d"),
+    *("adaptive_max_pool2d", "adaptive_max_pool3d", "abs"),
 }
 
-_MATRIX_PRODUCTS = {"addmm": 1, "mm": 0, "linear": 0}
+#: Those among both that compute each value from the one at the same place.
+_ELEMENTWISE = {"neg", "relu", "leaky_relu", "prelu", "abs"}
 
-
-class Scaling(NamedTuple):
-    """Multiply what a layer puts out, or takes in, by one factor per channel."""
-
-    module: str
-    side: str
-    factors: Vector
+_SPLITS = ("split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes")
 
 
 @dataclass(frozen=True)
-class Flow:
-    """What reads what in a forward pass whose gates at `frozen` are constants.
+class Fold:
+    """How a constant gate folds.
 
     Parameters
     ----------
-    trace
-        The forward pass.
-    frozen
-        The gates.
+    scalings
+        What is scaled.
+    neutral
+        What stays in the gate's place: 1 for x v, 0 for x + x v.
+    beside
+        Names of the modules whose outputs, next to the gate, must stay what they were.
+    """
+
+    scalings: tuple[Scaling, ...]
+    neutral: int
+    beside: frozenset[str]
+
+    @property
+    def into(self) -> str:
+        """The names of what is scaled."""
+        return ", ".join(scaling.target for scaling in self.scalings)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Find where constant gates fold.
+
+    Parameters
+    ----------
+    flow
+        What reads what, with these gates as constants.
     modules
         The layers that may be scaled, by name.
     """
 
-    trace: Trace
-    frozen: Sequence[Place]
+    flow: Flow
     modules: Mapping[str, nn.Module]
 
-    def scalings(self, place: Place, v: Vector) -> list[Scaling]:
-        """Return which layers to scale so that the gate at `place`, a constant v, can go.
+    def fold(self, place: Place, v: Vector) -> Fold:
+        """Return how the gate at `place`, a constant v, folds.
 
         Raises
         ------
         CannotFoldError
             With the reasons, if neither the layers before it nor those after it can take it.
         """
-        if place.gate.kind == "split":
-            raise CannotFoldError("a split weighs branches that are summed")
         if place.count is None:
             raise CannotFoldError("it multiplies together with a spatial map")
-        if place.gate.groups > 1:
-            raise CannotFoldError("its channels are in groups")
-        if not self.multiplies_once(place):
+        if not self.flow.multiplies_once(place):
             raise CannotFoldError("it is used in several places, or put out")
-        axis = place.shape.layout.index("C")
+        product = self.flow.product(place)
+        form = self.flow.trace.nodes[place.operand].compact
+        factors = product.offset + product.slope * v.reshape(1, *form[1:])
         try:
-            return self._before(place.features, axis, v, place.step)
+            scalings = self._before(place.features, factors, product.steps)
+            return Fold(tuple(scalings), product.neutral, self._beside(place, product.node))
         except CannotFoldError as reason:
             before = reason
         try:
-            return self._after(place.product, axis, v)
+            scalings = self._after(product.node, factors)
         except CannotFoldError as after:
             raise CannotFoldError(f"before it, {before}; after it, {after}") from None
+        beside = frozenset(scaling.runs_in for scaling in scalings)
+        return Fold(tuple(scalings), product.neutral, beside)
 
-    def does_nothing_else(self, place: Place) -> bool:
-        """Tell whether the gate's owner takes x, gives x v, and computes nothing else."""
-        calls = [call for call in self.trace.calls if call.module == place.gate.owner]
-        if len(calls) > 1 or not place.first_argument or not calls[0].one_tensor:
-            return False
-        if not self.multiplies_once(place):
-            return False
-        call = calls[0]
-        others = [
-            number
-            for number in range(call.first, call.last)
-            if number in self.live and number != place.step
-        ]
-        aliases = all(self.trace.steps[number].op in ALIASES for number in others)
-        return aliases and self.trace.root(call.outputs[0]) == place.product
+    def _beside(self, place: Place, node: int) -> frozenset[str]:
+        root = self.flow.trace.root(node)
+        readers = {self.flow.trace.module_of(n) for n in self.flow.users.get(root, ())}
+        return frozenset({place.gate.owner, *readers})
 
-    def multiplies_once(self, place: Place) -> bool:
-        """Tell whether the gate is read by its multiplication alone."""
-        root = self.trace.root(place.operand)
-        readers = {
-            number
-            for number, step in enumerate(self.trace.steps)
-            if step.op not in ALIASES and root in map(self.trace.root, step.inputs)
-        }
-        return readers == {place.step} and root not in map(self.trace.root, self.trace.outputs)
-
-    @cached_property
-    def live(self) -> frozenset[int]:
-        """The steps that the output depends on."""
-        if not self.trace.outputs:
-            return frozenset(range(len(self.trace.steps)))
-        waiting, live = list(self.trace.outputs), set()
-        while waiting:
-            made = self.trace.nodes[waiting.pop()].step
-            if made is not None and made not in live:
-                live.add(made)
-                waiting += self._read_by(made)
-        return frozenset(live)
-
-    @cached_property
-    def _gated(self) -> dict[int, int]:
-        """The features of each multiplication by a frozen gate, by step."""
-        return {place.step: place.features for place in self.frozen}
-
-    def _read_by(self, number: int) -> tuple[int, ...]:
-        gated = self._gated.get(number)
-        return self.trace.steps[number].inputs if gated is None else (gated,)
-
-    @cached_property
-    def _readers(self) -> dict[int, list[int]]:
-        """The live steps that read each node."""
-        readers: dict[int, list[int]] = {}
-        for number in sorted(self.live):
-            for node in self._read_by(number):
-                readers.setdefault(node, []).append(number)
-        return readers
-
-    @cached_property
-    def _users(self) -> dict[int, set[int]]:
-        """The live steps that use the values of each root, past all that only pass them on."""
-        users: dict[int, set[int]] = {}
-        for node, numbers in self._readers.items():
-            using = {n for n in numbers if self.trace.steps[n].op not in ALIASES}
-            users.setdefault(self.trace.root(node), set()).update(using)
-        return users
-
-    def _before(self, node: int, axis: int, v: Vector, reader: int) -> list[Scaling]:
-        """Scale, by v along `axis`, what makes `node`, which only step `reader` may use."""
-        root = self.trace.root(node)
-        if root in map(self.trace.root, self.trace.outputs):
+    def _before(self, node: int, factors: Factors, readers: Iterable[int]) -> list[Scaling]:
+        """Scale by `factors` what makes `node`, which only the steps `readers` may use."""
+        trace = self.flow.trace
+        root = trace.root(node)
+        if root in self.flow.outputs:
             raise CannotFoldError("what it multiplies is put out too")
-        if others := self._users.get(root, set()) - {reader}:
-            where = self.trace.module_of(min(others)) or "the model"
+        if others := self.flow.users.get(root, set()) - set(readers):
+            where = trace.module_of(min(others)) or "the model"
             raise CannotFoldError(f"{where} reads what it multiplies too")
-        made = self.trace.nodes[node].step
+        made = trace.nodes[node].step
         if made is None:
             raise CannotFoldError("there is no layer")
-        step = self.trace.steps[made]
-        if axis == 1 and isinstance(self._module(made), nn.modules.instancenorm._InstanceNorm):
-            return [self._checked(Scaling(self.trace.module_of(made), "output", v))]
-        if step.op in ALIASES or step.op in ("permute", "transpose"):
+        step = trace.steps[made]
+        if isinstance(self.modules.get(trace.module_of(made)), _InstanceNorm):
+            return [self._module(made, "output", along(factors, 1, self._shape(node)[1]))]
+        if step.op in VIEWS:
             source = step.inputs[0]
-            axis = axis_before(step, self._shape(source), self._shape(node), axis)
-            return self._before(source, axis, v, made if step.op not in ALIASES else reader)
-        if self._passes(step, axis, v):
-            return self._before(step.inputs[0], axis, v, made)
-        if (factor := self._scaled(made)) is not None:
-            return self._before(factor, axis, v, made)
-        if step.op == "add" and all(self.trace.nodes[n].depends for n in step.inputs):
-            shapes = {self._shape(n) for n in step.inputs}
-            if len(set(step.inputs)) != 2 or len(shapes) != 1:
-                raise CannotFoldError("a sum of one thing, or of different shapes")
-            return [s for n in step.inputs for s in self._before(n, axis, v, made)]
-        if step.op == "cat":
-            ends = np.cumsum([self._shape(n)[axis] for n in step.inputs])
-            if ends[-1] != len(v) or len(set(step.inputs)) != len(step.inputs):
-                raise CannotFoldError("branches are joined, but not along channels, or one twice")
-            parts = zip(step.inputs, np.split(v, ends[:-1]), strict=True)
-            return [s for n, part in parts for s in self._before(n, axis, part, made)]
-        return [self._layer(made, axis, v)]
+            factors = before_view(step, self._shape(source), self._shape(node), factors)
+            return self._before(source, factors, readers if trace.root(source) == root else [made])
+        if self._passes(step, factors):
+            return self._before(step.inputs[0], self._unreduced(step, factors), [made])
+        if (scaled := self._scaled(made)) is not None:
+            return self._before(scaled, factors, [made])
+        if step.op in ("add", "sub") and len(step.inputs) == 2:
+            return self._terms(made, factors)
+        if step.op in ("cat", "stack"):
+            return self._branches(made, factors)
+        return self._layer(made, factors)
 
-    def _layer(self, made: int, axis: int, v: Vector) -> Scaling:
-        step, module = self.trace.steps[made], self.trace.module_of(made)
-        dims = len(self._shape(step.outputs[0]))
-        planes = any(kind in step.op for kind in ("convolution", "batch_norm", "group_norm"))
-        tokens = "layer_norm" in step.op or step.op in _MATRIX_PRODUCTS
-        if not (planes and axis == 1) and not (tokens and axis == dims - 1):
+    def _terms(self, made: int, factors: Factors) -> list[Scaling]:
+        """Scale all that a sum adds: features, and what is the same for all images."""
+        trace, step = self.flow.trace, self.flow.trace.steps[made]
+        if len(set(map(trace.root, step.inputs))) != len(step.inputs):
+            raise CannotFoldError("a sum of one thing")
+        scalings = []
+        for node in step.inputs:
+            fitting = fitted(factors, self._shape(node))
+            if trace.nodes[node].depends:
+                scalings += self._before(node, fitting, [made])
+            else:
+                scalings += self._constant(node, fitting, made)
+        return scalings
+
+    def _branches(self, made: int, factors: Factors) -> list[Scaling]:
+        """Scale all branches that are joined."""
+        step = self.flow.trace.steps[made]
+        if len(set(map(self.flow.trace.root, step.inputs))) != len(step.inputs):
+            raise CannotFoldError("one branch is joined twice")
+        parts = self._parts(step, factors)
+        return [s for n, part in zip(step.inputs, parts, strict=True)
+                for s in self._before(n, part, [made])]  # fmt: skip
+
+    def _parts(self, step: Step, factors: Factors) -> list[Factors]:
+        """Return the factors of each branch that a step joins, from those of the whole."""
+        axis = int(step.scalars[0]) % factors.ndim if step.scalars else 0
+        if step.op == "stack":
+            parts = split(factors, [1] * len(step.inputs), axis)
+            return [part.squeeze(axis) for part in parts]
+        return split(factors, [self._shape(node)[axis] for node in step.inputs], axis)
+
+    def _layer(self, made: int, factors: Factors) -> list[Scaling]:
+        """Scale what a layer puts out, as a module or by the weights that its operation reads."""
+        step, module = self.flow.trace.steps[made], self.flow.trace.module_of(made)
+        shape = self._shape(step.outputs[0])
+        if not makes_planes(step) and not makes_tokens(step):
             raise CannotFoldError(f"{step.op} in {module or 'the model'} does not pass a scale on")
-        return self._checked(Scaling(module, "output", v))
+        axis = 1 if makes_planes(step) else len(shape) - 1
+        v = along(factors, axis, shape[axis])
+        try:
+            return [self._module(made, "output", v)]
+        except CannotFoldError as reason:
+            try:
+                return self._weights(made, output_weights(step, self._shape, v))
+            except CannotFoldError:
+                raise reason from None
 
-    def _after(self, node: int, axis: int, v: Vector) -> list[Scaling]:
-        """Scale, by v along `axis`, everything that reads `node`."""
-        if node in self.trace.outputs:
+    def _constant(self, node: int, factors: Factors, reader: int) -> list[Scaling]:
+        """Scale what does not depend on the images, and only the step `reader` may use."""
+        trace = self.flow.trace
+        if self._all_readers[node] != {reader}:
+            raise CannotFoldError("a constant beside it is read in several places")
+        if name := trace.names.get(node):
+            if id(self._tensor(name)) in self._shared:
+                raise CannotFoldError(f"{name} is held by several modules")
+            return [Scaling(name, "weight", factors, trace.module_of(reader))]
+        made = trace.nodes[node].step
+        step = None if made is None else trace.steps[made]
+        if made is None or step is None:
+            raise CannotFoldError("a constant beside it is neither a parameter nor a buffer")
+        if step.op in VIEWS:
+            source = step.inputs[0]
+            factors = before_view(step, self._shape(source), self._shape(node), factors)
+            return self._constant(source, factors, made)
+        if step.op in ("add", "sub") and len(step.inputs) == 2:
+            return [s for n in step.inputs
+                    for s in self._constant(n, fitted(factors, self._shape(n)), made)]  # fmt: skip
+        if step.op in ("mul", "div", "neg"):
+            for factor in step.inputs[: 1 if step.op == "div" else None]:
+                with suppress(CannotFoldError):
+                    return self._constant(factor, fitted(factors, self._shape(factor)), made)
+        raise CannotFoldError(f"{step.op} computes a constant beside it")
+
+    def _after(self, node: int, factors: Factors) -> list[Scaling]:
+        """Scale by `factors` everything that reads `node`."""
+        if node in self.flow.trace.outputs:
             raise CannotFoldError("the product is put out")
         scalings = []
-        for number in self._readers.get(node, []):
-            scalings += self._reader(number, node, axis, v)
+        for number in self.flow.readers.get(node, []):
+            scalings += self._reader(number, node, factors)
         if not scalings:
             raise CannotFoldError("no layer reads the product")
         return scalings
 
-    def _reader(self, number: int, node: int, axis: int, v: Vector) -> list[Scaling]:
-        step, module = self.trace.steps[number], self.trace.module_of(number)
+    def _reader(self, number: int, node: int, factors: Factors) -> list[Scaling]:
+        step, module = self.flow.trace.steps[number], self.flow.trace.module_of(number)
         made = step.outputs[0]
-        if step.op in ALIASES or step.op in ("permute", "transpose"):
-            axis = axis_after(step, self._shape(node), self._shape(made), axis)
-            return self._after(made, axis, v)
-        if self._passes(step, axis, v) or self._scaled(number) == node:
-            return self._after(made, axis, v)
-        if step.op in ("split", "split_with_sizes"):
-            ends = np.cumsum([self._shape(output)[axis] for output in step.outputs])
-            if ends[-1] != len(v):
-                raise CannotFoldError(f"{step.op} in {module} parts places and not channels")
-            parts = zip(step.outputs, np.split(v, ends[:-1]), strict=True)
-            return [s for output, part in parts for s in self._after(output, axis, part)]
-        position = 0 if step.op.endswith("convolution") else _MATRIX_PRODUCTS.get(step.op)
-        wide = axis == 1 if step.op.endswith("convolution") else axis == len(self._shape(node)) - 1
-        if position is None or step.inputs[position] != node or not wide:
+        if step.op in VIEWS:
+            factors = after_view(step, self._shape(node), self._shape(made), factors)
+            return self._after(made, factors)
+        if self._passes(step, factors, of=node):
+            return self._after(made, self._reduced(step, factors))
+        if self._scaled(number) == node:
+            return self._after(made, factors)
+        if step.op in _SPLITS:
+            return self._split(step, factors)
+        position = 0 if is_convolution(step) else MATRIX_PRODUCTS.get(step.op)
+        if position is None or step.inputs[position] != node:
             raise CannotFoldError(f"{step.op} in {module or 'the model'} reads the product")
-        return [self._checked(Scaling(module, "input", v))]
+        axis = 1 if is_convolution(step) else len(self._shape(node)) - 1
+        v = along(factors, axis, self._shape(node)[axis])
+        try:
+            return [self._module(number, "input", v)]
+        except CannotFoldError as reason:
+            try:
+                return self._weights(number, input_weights(step, self._shape, v))
+            except CannotFoldError:
+                raise reason from None
 
-    def _passes(self, step: Step, axis: int, v: Vector) -> bool:
-        """Tell whether a scale of what goes in is the same scale of what comes out."""
+    def _split(self, step: Step, factors: Factors) -> list[Scaling]:
+        """Scale everything that reads a part."""
         taken, made = self._shape(step.inputs[0]), self._shape(step.outputs[0])
-        if taken[: axis + 1] != made[: axis + 1] or self._reduces(step, axis):
+        axis = next((d for d, sizes in enumerate(zip(taken, made, strict=True))
+                     if sizes[0] != sizes[1]), 0)  # fmt: skip
+        parts = split(factors, [self._shape(output)[axis] for output in step.outputs], axis)
+        return [s for output, part in zip(step.outputs, parts, strict=True)
+                if output in self.flow.readers for s in self._after(output, part)]  # fmt: skip
+
+    def _passes(self, step: Step, factors: Factors, of: int | None = None) -> bool:
+        """Tell whether a scale of what goes in is the same scale of what comes out."""
+        if not step.inputs or (of is not None and step.inputs[0] != of):
             return False
-        if step.op in _POSITIVE and (v < 0).any():
-            raise CannotFoldError(f"there is a {step.op}, and the gate is negative in places")
-        if step.op == "constant_pad_nd":
-            return bool(step.scalars[-1] == 0)
         if step.op == "add" and len(step.inputs) == 1:
             return bool(step.scalars[0] == 0)  # how a sum over branches begins
-        return step.op in _LINEAR or step.op in _POSITIVE
-
-    def _reduces(self, step: Step, axis: int) -> bool:
-        """Tell whether a mean or a sum runs over an axis."""
-        if step.op not in ("mean", "sum"):
+        if step.op == "constant_pad_nd" and step.scalars[-1] != 0:
             return False
-        dims = len(self._shape(step.inputs[0]))
-        over = [s for s in step.scalars if isinstance(s, int) and not isinstance(s, bool)]
-        return not over or axis in [dim % dims for dim in over]
+        if step.op not in _LINEAR | _POSITIVE:
+            return False
+        if step.op in _POSITIVE and (factors < 0).any():
+            raise CannotFoldError(f"there is a {step.op}, and the gate is negative in places")
+        if step.op in _ELEMENTWISE:
+            return True
+        if step.op in ("mean", "sum"):
+            return of is None or not self._wide(factors, reduced(step, factors.ndim))
+        taken, made = self._shape(step.inputs[0]), self._shape(step.outputs[0])
+        sizes = list(zip(taken, made, strict=True))
+        mixed = {dim for dim, (before, after) in enumerate(sizes) if before != after}
+        if step.op not in ("slice", "constant_pad_nd"):
+            mixed |= set(range(2, len(sizes)))  # a pool of stride 1 mixes places too
+        return not self._wide(factors, mixed)
 
-    def _module(self, step: int) -> nn.Module | None:
-        return self.modules.get(self.trace.module_of(step))
+    def _unreduced(self, step: Step, factors: Factors) -> Factors:
+        """Return factors of what a step took, from those of what it made."""
+        taken = self._shape(step.inputs[0])
+        if factors.ndim < len(taken):  # a mean that drops dimensions
+            return np.expand_dims(factors, reduced(step, len(taken)))
+        return factors
+
+    def _reduced(self, step: Step, factors: Factors) -> Factors:
+        """Return factors of what a step made, from those of what it took."""
+        if len(self._shape(step.outputs[0])) < factors.ndim:
+            return factors.squeeze(tuple(reduced(step, factors.ndim)))
+        return factors
+
+    @staticmethod
+    def _wide(factors: Factors, dims: Iterable[int]) -> bool:
+        return any(factors.shape[dim] > 1 for dim in dims)
 
     def _scaled(self, number: int) -> int | None:
         """Return what a step multiplies by a constant or a frozen gate, None if it does not."""
-        step = self.trace.steps[number]
-        if number in self._gated:
-            return self._gated[number]
+        nodes, step = self.flow.trace.nodes, self.flow.trace.steps[number]
+        if number in self.flow.gated:
+            return self.flow.gated[number]
         if step.op not in ("mul", "div"):
             return None
-        depending = [node for node in step.inputs if self.trace.nodes[node].depends]
+        depending = [node for node in step.inputs if nodes[node].depends]
         if len(depending) != 1 or self._shape(depending[0]) != self._shape(step.outputs[0]):
             return None
         return depending[0] if step.op == "mul" or depending[0] == step.inputs[0] else None
 
-    def _checked(self, scaling: Scaling) -> Scaling:
-        """Return a scaling that is known to work, tried on a copy of the layer."""
-        layer = self.modules[scaling.module]
-        if (times := self.trace.times(scaling.module)) != 1:
-            raise CannotFoldError(f"{scaling.module} is called {times} times")
+    def _module(self, number: int, side: str, v: Vector) -> Scaling:
+        """Return a scaling of the module that a step ran in, tried on a copy of it."""
+        name = self.flow.trace.module_of(number)
+        layer = self.modules[name]
+        if (times := self.flow.trace.times(name)) != 1:
+            raise CannotFoldError(f"{name} is called {times} times")
         if any(id(parameter) in self._shared for parameter in layer.parameters()):
-            raise CannotFoldError(f"{scaling.module} shares its weight with another layer")
-        if others := self._weight_readers.get(scaling.module, set()) - {scaling.module}:
-            raise CannotFoldError(f"{min(others) or 'the model'} reads {scaling.module}'s weight")
+            raise CannotFoldError(f"{name} shares its weight with another layer")
+        if others := self._weight_readers.get(name, set()) - {name}:
+            raise CannotFoldError(f"{min(others) or 'the model'} reads {name}'s weight")
+        scaling = Scaling(name, side, v, name)
         try:
-            _scale(copy.deepcopy(layer), scaling)
+            scaling.try_on(self.modules)
         except (ModelError, RuntimeError) as error:
-            raise CannotFoldError(f"{scaling.module} cannot be scaled: {error}") from None
+            raise CannotFoldError(f"{name} cannot be scaled: {error}") from None
         return scaling
+
+    def _weights(self, number: int, factors: Mapping[int, Factors]) -> list[Scaling]:
+        """Scale the weights that an operation reads."""
+        return [s for node, of_node in factors.items()
+                for s in self._constant(node, of_node, number)]  # fmt: skip
 
     @cached_property
     def _weight_readers(self) -> dict[str, set[str]]:
         """By the name of a module, the modules in whose forward pass its own weights are read."""
         readers: dict[str, set[str]] = {}
-        for number in self.live:
-            for node in self.trace.steps[number].inputs:
-                if name := self.trace.names.get(node):
+        for number in self.flow.live:
+            for node in self.flow.trace.steps[number].inputs:
+                if name := self.flow.trace.names.get(node):
                     owner = name.rpartition(".")[0]
-                    readers.setdefault(owner, set()).add(self.trace.module_of(number))
+                    readers.setdefault(owner, set()).add(self.flow.trace.module_of(number))
+        return readers
+
+    @cached_property
+    def _all_readers(self) -> dict[int, set[int]]:
+        """The live steps that read each node, and -1 for what is put out."""
+        readers: dict[int, set[int]] = {node: {-1} for node in self.flow.trace.outputs}
+        for node, numbers in self.flow.readers.items():
+            readers.setdefault(node, set()).update(numbers)
         return readers
 
     @cached_property
     def _shared(self) -> set[int]:
-        """The parameters that several modules hold."""
+        """The parameters and buffers that several modules hold."""
         held = Counter(
-            id(parameter)
+            id(tensor)
             for module in set(self.modules.values())
-            for parameter in module.parameters(recurse=False)
+            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False))
         )
         return {key for key, count in held.items() if count > 1}
 
-    def scale(self, scaling: Scaling) -> None:
-        """Change a layer in place as a scaling says."""
-        _scale(self.modules[scaling.module], scaling)
+    def _tensor(self, name: str) -> Tensor:
+        owner, _, leaf = name.rpartition(".")
+        tensor: Tensor = getattr(self.modules[owner], leaf)
+        return tensor
 
     def _shape(self, node: int) -> tuple[int, ...]:
-        return self.trace.nodes[node].shape
-
-
-def _scale(layer: nn.Module, scaling: Scaling) -> None:
-    tensor = next(chain(layer.parameters(), layer.buffers()), torch.empty(0))
-    v = torch.from_numpy(scaling.factors).to(tensor)
-    change = scale_linear_map if scaling.side == "output" else scale_input
-    change(layer, v)
+        return self.flow.trace.nodes[node].shape

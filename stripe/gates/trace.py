@@ -16,6 +16,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from stripe.asr.difference import tensors_in
 from stripe.errors import ModelError
+from stripe.gates.asked import Asked
 from stripe.gates.bounded import UNBOUNDED, Bounds, bounds
 from stripe.gates.example import some_images
 from stripe.gates.feed import feed, placed
@@ -102,6 +103,8 @@ class Trace:
     static: bool = False
     #: Names of the parameters and buffers among the nodes.
     names: dict[int, str] = field(default_factory=dict)
+    #: The steps that Python code asked for by a multiplication, in order.
+    products: list[int] = field(default_factory=list)
 
     def root(self, node: int) -> int:
         """Return the first node that holds the same values in the same order."""
@@ -229,6 +232,7 @@ def _run(model: nn.Module, example: Tensor) -> Trace:
         undisturbed(model),
         watch.calls_of(model),
         watch,
+        Asked(watch.note_product),
         interrupts_allowed(),
     ):
         output = feed(model, example)
@@ -267,6 +271,10 @@ class _Watch(TorchDispatchMode):
         """Let everything that is computed from `example` depend on the input."""
         self._add(example, depends=True)
         self.trace.input_shape = tuple(example.shape)
+
+    def note_product(self) -> None:
+        """Note that the last step is a multiplication that Python code asked for."""
+        self.trace.products.append(len(self.trace.steps) - 1)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None

@@ -22,7 +22,8 @@ from stripe import find_gates, open_recording, stats
 from stripe.asr.difference import tensors_in
 from stripe.errors import ModelError, UnknownNameError
 from stripe.gates.constant import ConstantGate, ConstantScale
-from stripe.gates.fold import Scaling
+from stripe.gates.fold import Fold
+from stripe.gates.scaling import Scaling
 from stripe.gates.trace import trace
 
 #: Where everything folds.
@@ -192,7 +193,7 @@ def test_layers_by_hand(case: str) -> None:
         ),
         (nn.ReLU(), nn.SiLU(), "there is a relu, and the gate is negative in places"),
         (nn.SiLU(), ScaledStdConv2d(8, 4, 1), "standardised convolution cannot take a scale"),
-        (nn.SiLU(), nn.Sequential(nn.Flatten(), nn.Linear(800, 2)), "mixed with places by a view"),
+        (nn.SiLU(), nn.Sequential(nn.Flatten(2), nn.Linear(100, 2)), "mixed with places by a view"),
     ],
 )
 def test_what_cannot_fold_stays_a_scale(before: nn.Module, after: nn.Module, reason: str) -> None:
@@ -243,13 +244,21 @@ def test_folded_gates_of_ours_leave_the_plain_network() -> None:
     assert frozen.fold_report["into"][0] == "layer1.0.bn3"
 
 
-def test_splits_and_products_with_a_map_stay_constants() -> None:
+def test_splits_fold_into_their_branches() -> None:
+    x = torch.randn(2, 3, 64, 64)
+    for name, layer in (
+        ("skresnet18", "layer1.0.conv1.paths.0.bn"),
+        ("resnest14d", "layer1.0.conv2.bn0"),
+    ):
+        model = randomized(timm.create_model(name))
+        means = means_of(find_gates(model, x))
+        frozen = freeze(model, means, example=x)
+        assert frozen.fold_report["folded"].all(), frozen.fold_report.to_string()
+        assert layer in frozen.fold_report["into"][0].split(", ")
+
+
+def test_products_with_a_map_stay_constants() -> None:
     x = torch.zeros(2, 3, 64, 64)
-    model = timm.create_model("skresnet18").eval()
-    gates = find_gates(model, x)
-    frozen = freeze(model, {gate.name: np.full(gate.channels, 0.5) for gate in gates}, example=x)
-    assert set(frozen.fold_report["reason"]) == {"a split weighs branches that are summed"}
-    assert sum(isinstance(m, ConstantGate) for m in frozen.modules()) == 8
     cbam = stripe.build("resnet20", attention="cbam", seed=0).eval()
     frozen = freeze(cbam, means_of(find_gates(cbam, x)), example=x)
     assert set(frozen.fold_report["reason"]) == {"it multiplies together with a spatial map"}
@@ -406,8 +415,9 @@ def test_a_compiled_owner_is_replaced_with_its_wrapper() -> None:
 
 
 def test_a_fold_that_changes_the_output_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = Scaling("before", "output", np.full(8, 2.0))
-    monkeypatch.setattr("stripe.gates.fold.Flow.scalings", lambda *args: [wrong])
+    wrong = Scaling("before", "output", np.full(8, 2.0), "before")
+    fold = Fold((wrong,), 1, frozenset(["se", "after"]))
+    monkeypatch.setattr("stripe.gates.fold.Folder.fold", lambda *args: fold)
     net = Net(nn.Conv2d(3, 8, 3), nn.SiLU()).eval()
     frozen = freeze(net, {"se.gate": POSITIVE}, example=torch.zeros(2, 3, 12, 12))
     assert frozen.fold_report["folded"].tolist() == [False]

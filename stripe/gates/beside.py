@@ -1,0 +1,94 @@
+"""Compare a folded network with the constant one, at the tensors beside each gate."""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stripe.asr.difference import random_like, relative_difference, tensors_in
+from stripe.gates.feed import feed
+from stripe.gates.unwrap import modules_by_name
+from stripe.interrupts import interrupts_allowed, interrupts_held
+
+#: What the modules put out in one pass, by name, in the order of their calls.
+_Seen = dict[str, list[list[Tensor]]]
+
+
+def differences(
+    constant: nn.Module,
+    folded: nn.Module,
+    beside: Mapping[str, Collection[str]],
+    example: Tensor,
+) -> dict[str, float]:
+    """Return the largest difference beside each gate, relative to the largest value there.
+
+    Parameters
+    ----------
+    constant, folded
+        The networks. Both take the same random images, and start from the same seed.
+    beside
+        By gate, the names of the modules whose outputs must agree; "" is the network.
+    example
+        The form of the images.
+
+    Returns
+    -------
+    dict
+        inf where the outputs differ in form, or one alone is finite; nan where there was nothing to
+        compare.
+    """
+    names = {name for several in beside.values() for name in several}
+    images = random_like(example)
+    expected, came = (_outputs(network, names, images) for network in (constant, folded))
+    errors = {name: _difference(expected.get(name, []), came.get(name, [])) for name in names}
+    return {gate: _largest([errors[name] for name in several]) for gate, several in beside.items()}
+
+
+def _outputs(model: nn.Module, names: Collection[str], images: Tensor) -> _Seen:
+    seen: _Seen = {}
+    with (
+        interrupts_held(),
+        _hooked(model, names, seen),
+        torch.random.fork_rng(devices=_devices(images)),
+        interrupts_allowed(),
+    ):
+        torch.manual_seed(0)
+        feed(model, images)
+    return seen
+
+
+@contextmanager
+def _hooked(model: nn.Module, names: Collection[str], seen: _Seen) -> Iterator[None]:
+    modules = modules_by_name(model)
+    with ExitStack() as hooks:
+        for name in names & modules.keys():
+            hooks.callback(modules[name].register_forward_hook(partial(_keep, seen, name)).remove)
+        yield
+
+
+def _keep(seen: _Seen, name: str, module: nn.Module, args: Any, output: Any) -> None:
+    # Values may be changed in place afterwards, by a ReLU for instance.
+    tensors = [tensor.detach().clone() for tensor in tensors_in(output)]
+    seen.setdefault(name, []).append(tensors)
+
+
+def _difference(expected: list[list[Tensor]], came: list[list[Tensor]]) -> float:
+    if [len(call) for call in expected] != [len(call) for call in came]:
+        return float("inf") if expected and came else float("nan")
+    pairs = [
+        pair for calls in zip(expected, came, strict=True) for pair in zip(*calls, strict=True)
+    ]
+    return _largest([relative_difference(*pair) for pair in pairs])
+
+
+def _largest(errors: list[float]) -> float:
+    """Return the largest of what was compared, nan if nothing was."""
+    compared = [error for error in errors if error == error]
+    return max(compared, default=float("nan"))
+
+
+def _devices(images: Tensor) -> list[torch.device]:
+    return [images.device] if images.device.type == "cuda" else []

@@ -1,0 +1,64 @@
+"""The constants that gates are frozen at."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from stripe.errors import ModelError, RecordingError
+from stripe.gates.find import Place
+from stripe.gates.fold import Vector
+from stripe.recording import Recorded, Recording, open_recording
+from stripe.stats import channel_moments
+
+#: A recording or its directory, the table of `stripe.stats.channel_moments`, or vectors by gate.
+Means = Recorded | pd.DataFrame | Mapping[str, Sequence[float] | np.ndarray | Tensor]
+
+
+class Constants(NamedTuple):
+    """Mean vectors by gate, and the shape of the images they come from where it is known."""
+
+    vectors: Mapping[str, np.ndarray]
+    shape: tuple[int, ...] | None
+
+
+def constants(data: Means, epoch: int | None) -> Constants:
+    """Return the mean of every gate that the data has."""
+    if isinstance(data, Recording | str | Path):
+        recording = open_recording(data)
+        data = channel_moments(recording, [recording.last_epoch if epoch is None else epoch])
+    if not isinstance(data, pd.DataFrame):
+        vectors = {name: np.asarray(vector, dtype=np.float64) for name, vector in data.items()}
+        return Constants(vectors, None)
+    shape = data.attrs.get("input_shape")
+    frame = data
+    if "epoch" in data:
+        data = data[data["epoch"] == (data["epoch"].max() if epoch is None else epoch)]
+    if "epoch" in frame and not len(data):
+        raise RecordingError(
+            f"the moments hold no epoch {epoch}; they hold {sorted(set(frame['epoch']))}"
+        )
+    by_gate = data.sort_values("channel").groupby("gate", sort=False)["mean"]
+    means = {str(name): means.to_numpy() for name, means in by_gate}
+    return Constants(means, shape and tuple(shape))
+
+
+def vector_of(place: Place, means: Mapping[str, np.ndarray]) -> Vector:
+    """Return the constant of a gate.
+
+    Raises
+    ------
+    ModelError
+        If it does not have the gate's number of channels, or is not finite.
+    """
+    name, channels = place.gate.name, place.gate.channels
+    vector = np.array(means[name], dtype=np.float64)
+    if vector.shape != (channels,) or not np.isfinite(vector).all():
+        raise ModelError(
+            f"the mean of {name!r} must be {channels} finite numbers, got shape {vector.shape}"
+            f"{'' if np.isfinite(vector).all() else ' with some that are not finite'}"
+        )
+    return vector

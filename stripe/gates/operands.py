@@ -1,0 +1,166 @@
+"""Multiply by constants in modules that compute a gate by functions."""
+
+from collections.abc import Sequence
+from functools import wraps
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from stripe.errors import ModelError
+from stripe.gates.asked import is_product
+from stripe.gates.layout import compact
+from stripe.gates.trace import Trace
+
+_FROZEN_KINDS: dict[Any, type[nn.Module]] = {}
+
+
+class Operand(NamedTuple):
+    """One side of one multiplication in a module's forward pass.
+
+    Parameters
+    ----------
+    owner
+        The module's name.
+    ordinal
+        Which of the multiplications that its forward pass asks for, in it or in modules inside it.
+    position
+        0 or 1: left or right.
+    """
+
+    owner: str
+    ordinal: int
+    position: int
+
+
+def operand_at(trace: Trace, step: int, position: int) -> Operand | None:
+    """Return which multiplication of its module a step is, None if no Python code asks for it."""
+    call = trace.calls[trace.steps[step].call]
+    inside = [
+        number
+        for number in trace.products
+        if call.first <= number < call.last and _counts(_shapes(trace, number))
+    ]
+    if step not in inside or trace.times(call.module) != 1:
+        return None
+    return Operand(call.module, inside.index(step), position)
+
+
+def multiply_by(owner: nn.Module, operand: Operand, value: Tensor) -> None:
+    """Let a module multiply by `value`, of one image, instead of what it computes, in place.
+
+    The module keeps its parameters and their names; `value` becomes a buffer of it,
+    `frozen_gate_N`. What computed the gate still runs: `torch.compile` and `torch.export` drop it.
+    """
+    if not isinstance(owner, MultipliesByConstants):
+        owner.__class__ = _class_with_constants(type(owner))
+        vars(owner)["frozen_operands"] = {}
+    name = f"frozen_gate_{operand.ordinal}"
+    owner.register_buffer(name, value)
+    vars(owner)["frozen_operands"][operand.ordinal] = (operand.position, name)
+
+
+class MultipliesByConstants(nn.Module):
+    """A module, some of whose multiplications take a buffer in place of one operand."""
+
+    frozen_operands: dict[int, tuple[int, str]]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle and copy as the class that was frozen, and freeze it again."""
+        reduced: Any = super().__reduce_ex__(protocol)
+        make, args, *rest = reduced
+        kinds = [_Frozen(kind.__mro__[2]) if kind is type(self) else kind for kind in args]
+        return _remade, (make, kinds), *rest
+
+
+class _Frozen(NamedTuple):
+    kind: type[nn.Module]
+
+
+def _remade(make: Any, args: Sequence[Any]) -> Any:
+    return make(*(_class_with_constants(arg.kind) if isinstance(arg, _Frozen) else arg
+                  for arg in args))  # fmt: skip
+
+
+def _class_with_constants(kind: Any) -> type[nn.Module]:
+    """Return the one class that freezes modules of a kind."""
+    if kind not in _FROZEN_KINDS:
+        _FROZEN_KINDS[kind] = _made_class(kind)
+    return _FROZEN_KINDS[kind]
+
+
+def _made_class(kind: Any) -> type[nn.Module]:
+    @wraps(kind.forward)  # with its signature, which torch.export and others read
+    def forward(self: MultipliesByConstants, *args: Any, **kwargs: Any) -> Any:
+        constants = {
+            ordinal: (position, getattr(self, name))
+            for ordinal, (position, name) in self.frozen_operands.items()
+        }
+        replacing = _Replacing(constants)
+        with replacing:
+            output = kind.forward(self, *args, **kwargs)
+        if replacing.left:
+            raise ModelError(
+                f"a frozen {kind.__name__} must multiply by its constants in every pass, and did "
+                "not; symbolic tracing does not see them, torch.export does"
+            )
+        return output
+
+    members = {"__module__": kind.__module__, "forward": forward}
+    return type(kind.__name__, (MultipliesByConstants, kind), members)
+
+
+class _Replacing(TorchFunctionMode):
+    """Put constants into the multiplications that are asked for while this mode is on."""
+
+    def __init__(self, constants: dict[int, tuple[int, Tensor]]) -> None:
+        super().__init__()
+        self._constants = constants
+        self._count = 0
+        self.left = len(constants)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if is_product(func):
+            args, kwargs = self._constant(args, kwargs)
+        return func(*args, **kwargs)
+
+    def _constant(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        keys = ("input", "other")[len(args) :]
+        operands = [*args, *(kwargs.get(key) for key in keys)]
+        if not _counts([x.shape for x in operands if isinstance(x, Tensor)]):
+            return args, kwargs
+        found = self._constants.get(self._count)
+        self._count += 1
+        if found is None:
+            return args, kwargs
+        position, value = found
+        operands[position] = _instead(operands[position], value)
+        self.left -= 1
+        rest = {key: x for key, x in kwargs.items() if key not in keys}
+        return tuple(operands), rest
+
+
+def _instead(operand: Tensor, value: Tensor) -> Tensor:
+    form = compact(operand.shape, operand.stride())
+    if form[1:] != tuple(value.shape[1:]):
+        raise ModelError(
+            f"a frozen gate of shape {tuple(value.shape)} must stand for the operand that it was "
+            f"recorded from, and came to one of shape {tuple(operand.shape)}; the module computes "
+            "in another order than when it was frozen"
+        )
+    return value.to(device=operand.device, dtype=operand.dtype)
+
+
+def _counts(shapes: Sequence[Sequence[int]]) -> bool:
+    """Tell whether a multiplication is counted: of two tensors with several values per image.
+
+    Masks of one value per image, as stochastic depth has them in training alone, do not count.
+    """
+    return len(shapes) == 2 and all(any(n > 1 for n in shape[1:]) for shape in shapes)
+
+
+def _shapes(trace: Trace, number: int) -> list[tuple[int, ...]]:
+    return [trace.nodes[node].shape for node in trace.steps[number].inputs]

@@ -1,0 +1,282 @@
+"""Find the gates of a model once, and freeze any of them many times."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, fx, nn
+from torch.export import ExportedProgram
+
+from stripe.asr import Gated
+from stripe.asr.difference import check_difference, likely_shapes, rounding_bound
+from stripe.errors import ModelError, UnknownNameError
+from stripe.gates.accepted import accepted, copied
+from stripe.gates.beside import differences
+from stripe.gates.choose import Choice, chosen_gates
+from stripe.gates.example import checked_example
+from stripe.gates.factors import CannotFoldError
+from stripe.gates.find import DEFAULT_KINDS, Place, places
+from stripe.gates.fingerprint import check_fingerprint
+from stripe.gates.flow import Flow
+from stripe.gates.fold import Fold, Folder, Vector
+from stripe.gates.means import Means, constants, vector_of
+from stripe.gates.substitute import Substitute, spots, zeros
+from stripe.gates.trace import Trace, trace
+from stripe.gates.undisturbed import undisturbed
+from stripe.gates.unwrap import modules_by_name
+from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.registry import listed
+
+_STAYS = "it looks at the image as before: "
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model whose gates were found, and the constants to freeze them at.
+
+    Parameters
+    ----------
+    model
+        The network, unwrapped.
+    trace
+        A forward pass of it.
+    places
+        The gates that the data has means of.
+    means
+        The constants, by the name of the gate, as they came.
+    kept
+        By name, why a gate cannot be frozen.
+    """
+
+    model: nn.Module
+    trace: Trace
+    places: Sequence[Place]
+    means: Mapping[str, np.ndarray]
+    kept: Mapping[str, str] = field(default_factory=dict)
+
+    def freeze(self, gates: Choice = "all", *, fold: bool = True) -> nn.Module:
+        """Return a copy whose chosen gates are constants, as `stripe.freeze` does."""
+        chosen = {gate.name for gate in chosen_gates([p.gate for p in self.places], gates)}
+        mine = [place for place in self.places if place.gate.name in chosen]
+        able = [place for place in mine if place.gate.name not in self.kept]
+        vectors = {place.gate.name: vector_of(place, self.means) for place in able}
+        making = _Making(self, Flow(self.trace, able), vectors)
+        folds, reasons = making.folds() if fold else ({}, {})
+        frozen, errors = making.build(folds)
+        bound = rounding_bound(self.model)
+        if not _sound(errors, folds, bound):
+            reasons |= making.misfits(folds, bound)
+            folds = {name: plan for name, plan in folds.items() if name not in reasons}
+            frozen, errors = making.build(folds)
+        error = _measured(errors)
+        check_difference(frozen, error)
+        vars(frozen)["fold_error"] = error
+        vars(frozen)["fold_report"] = self._report(mine, folds, {**reasons, **self.kept})
+        return frozen
+
+    def _report(
+        self, mine: Sequence[Place], folds: Mapping[str, Fold], reasons: Mapping[str, str]
+    ) -> pd.DataFrame:
+        rows = [
+            {
+                "gate": place.gate.name,
+                "frozen": place.gate.name not in self.kept,
+                "folded": place.gate.name in folds,
+                "into": _into(place, folds.get(place.gate.name)),
+                "reason": reasons.get(place.gate.name, ""),
+            }
+            for place in sorted(mine, key=lambda place: place.gate.name in self.kept)
+        ]
+        return pd.DataFrame(rows, columns=["gate", "frozen", "folded", "into", "reason"])
+
+
+def plan(
+    model: nn.Module | ExportedProgram,
+    data: Means,
+    *,
+    epoch: int | None = None,
+    example: Tensor | None = None,
+    force: bool = False,
+) -> Plan:
+    """Find the gates of a model that data has means of; arguments and errors as `stripe.freeze`."""
+    model = accepted(model)
+    if not force:
+        check_fingerprint(model, data, epoch)
+    means, shape = constants(data, epoch)
+    watched = _watched(model, example, shape)
+    known = _known(watched, means)
+    kept = {
+        place.gate.name: reason
+        for place in known
+        if (reason := _unreplaceable(Flow(watched, [place]), place, model))
+    }
+    return _verified(Plan(model, watched, known, means, kept))
+
+
+@dataclass(frozen=True)
+class _Making:
+    """Make frozen copies of a plan's model, for one choice of gates."""
+
+    plan: Plan
+    flow: Flow
+    vectors: Mapping[str, Vector]
+
+    def folds(self) -> tuple[dict[str, Fold], dict[str, str]]:
+        """Return how each gate folds, and why the others do not."""
+        folder = Folder(self.flow, modules_by_name(self.plan.model))
+        folds, reasons = {}, {}
+        for place in self.flow.frozen:
+            name = place.gate.name
+            try:
+                folds[name] = folder.fold(place, self.vectors[name])
+            except CannotFoldError as reason:
+                reasons[name] = str(reason)
+        return folds, reasons
+
+    def build(self, folds: Mapping[str, Fold]) -> tuple[nn.Module, dict[str, float]]:
+        """Return a copy with the gates frozen, and its differences from the constant network."""
+        folded = copied(self.plan.model)
+        modules = modules_by_name(folded)
+        for scaling in chain.from_iterable(fold.scalings for fold in folds.values()):
+            scaling.on(modules)
+        folded = Substitute(self.flow, self.vectors, folds).owners(folded)
+        constant = self.constant()
+        beside = {name: self._continuous(fold.beside) for name, fold in folds.items()}
+        if not self.flow.chooses:
+            beside[""] = frozenset([""])
+        sample = zeros(self.plan.model, self.flow.trace.input_shape)
+        exact = torch.autocast(sample.device.type, enabled=False)  # its rounding is not the fold's
+        eager = torch.compiler.set_stance("force_eager")
+        with (
+            interrupts_held(),
+            undisturbed(constant),
+            undisturbed(folded),
+            exact,
+            eager,
+            interrupts_allowed(),
+        ):
+            return folded, differences(constant, folded, beside, sample)
+
+    def constant(self) -> nn.Module:
+        """Return a copy whose gates are constants and that is otherwise what the model is."""
+        copy = copied(self.plan.model)
+        return Substitute(self.flow, self.vectors, {}).gates(copy)
+
+    def misfits(self, folds: Mapping[str, Fold], bound: float) -> dict[str, str]:
+        """Return the gates that change what is beside them when folded alone, with the reason."""
+        reasons = {}
+        for name, fold in folds.items():
+            _, errors = self.build({name: fold})
+            compared = [error for error in errors.values() if error == error]
+            if errors[name] != errors[name]:
+                reasons[name] = f"nothing beside it could be compared to fold it into {fold.into}"
+            elif max(compared) > bound:
+                changed = f"changes the output by {max(compared):.1g}"
+                reasons[name] = f"folding it into {fold.into} {changed}"
+        return reasons
+
+    def _continuous(self, names: frozenset[str]) -> frozenset[str]:
+        """Leave out modules that choose by value, which rounding can turn over."""
+        return frozenset(name for name in names if not self.flow.chooses_in(name))
+
+
+def _sound(errors: Mapping[str, float], folds: Mapping[str, Fold], bound: float) -> bool:
+    """Tell whether every fold was compared, and none changed more than rounding does."""
+    compared = all(errors[name] == errors[name] for name in folds)
+    return compared and not any(error > bound for error in errors.values())
+
+
+def _measured(errors: Mapping[str, float]) -> float:
+    """Return the difference of the outputs, or the largest beside a gate where they do not tell."""
+    output = errors.get("", float("nan"))
+    beside = [error for error in errors.values() if error == error]
+    return output if output == output else max(beside, default=0.0)
+
+
+def _into(place: Place, fold: Fold | None) -> str:
+    """Return what a gate was folded into, where `Gated` gave way to its host."""
+    if fold is None:
+        return ""
+    owner = place.gate.owner
+    host = f"{owner}.host".lstrip(".")
+    ours = place.gate.owner_class == Gated.__name__
+    return ", ".join(owner if ours and s.target == host else s.target for s in fold.scalings)
+
+
+def _unreplaceable(flow: Flow, place: Place, model: nn.Module) -> str | None:
+    """Return why no constant can be put where a gate is, None if one can."""
+    if place.hook is not None:
+        return None
+    where = place.gate.owner or "the model"
+    if flow.trace.times(place.gate.owner) != 1:
+        times = flow.trace.times(place.gate.owner)
+        return f"{_STAYS}{where}, which computes it, is called {times} times in a pass"
+    if flow.trace.nodes[place.features].shape[0] < flow.trace.input_shape[0]:
+        return f"{_STAYS}{where} computes it by functions in a loop over the batch"
+    if spots(flow, place) is None:
+        return f"{_STAYS}functions in {where} compute it, and not only products in Python read it"
+    return None
+
+
+def _verified(plan: Plan) -> Plan:
+    """Look at the constant network; gates that still look at the image are kept."""
+    able = [place for place in plan.places if place.gate.name not in plan.kept]
+    by_function = [p for p in able if p.hook is None or _in_graph(plan.model, p)]
+    if not by_function:
+        return plan
+    halves = {place.gate.name: np.full(place.gate.channels, 0.5) for place in able}
+    constant = _Making(plan, Flow(plan.trace, able), halves).constant()
+    again = trace(constant, zeros(constant, plan.trace.input_shape))
+    left = {place.gate.name for place in places(again)}
+    kept = {
+        p.gate.name: f"{_STAYS}no constant reaches its product in {p.gate.owner or 'the model'}"
+        for p in by_function
+        if p.gate.name in left
+    }
+    return Plan(plan.model, plan.trace, plan.places, plan.means, {**plan.kept, **kept})
+
+
+def _in_graph(model: nn.Module, place: Place) -> bool:
+    return isinstance(modules_by_name(model)[place.gate.owner], fx.GraphModule)
+
+
+def _known(watched: Trace, means: Mapping[str, np.ndarray]) -> list[Place]:
+    """Return the gates that there are means of."""
+    every = places(watched)
+    found = [place for place in every if place.gate.kind in DEFAULT_KINDS]
+    known = [place for place in found if place.gate.name in means]
+    others = {p.gate.name: p.gate.kind for p in every if p.gate.kind not in DEFAULT_KINDS}
+    if not known and (mine := [name for name in others if name in means]):
+        raise ModelError(
+            f"only gates of the kinds {', '.join(DEFAULT_KINDS)} can be frozen, and the data has "
+            f"means of {mine[0]!r}, a {others[mine[0]]}"
+        )
+    if not found:
+        raise ModelError("no gates were found in the model, so there is nothing to freeze")
+    if not known:
+        names = listed([place.gate.name for place in found]) or "none"
+        raise UnknownNameError(
+            f"the data must have means of the model's gates, {names}, and has those of: "
+            f"{listed(list(means)) or 'none'}"
+        )
+    return known
+
+
+def _watched(model: nn.Module, example: Tensor | None, shape: tuple[int, ...] | None) -> Trace:
+    if example is not None:
+        return trace(model, checked_example(example))
+    native = getattr(model, "pretrained_cfg", {}).get("input_size")  # timm's networks say so
+    usual = sorted(likely_shapes(model), key=lambda size: size[-1] != 224)
+    sizes = [shape] if shape else [native] if native else usual
+    last: Exception | None = None
+    for size in sizes:
+        try:
+            return trace(model, zeros(model, (2, *size)))
+        except Exception as error:
+            last = error
+    if shape and last is not None:
+        raise last
+    raise ModelError("no size of image was found that the model takes; give example=") from last

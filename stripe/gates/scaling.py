@@ -1,0 +1,64 @@
+"""Multiply a layer, or a weight of the model, by one factor per channel."""
+
+import copy
+from collections.abc import Mapping
+from itertools import chain
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from stripe.asr.folding import scale_input, scale_linear_map, scale_output
+from stripe.gates.factors import Factors
+
+
+class Scaling(NamedTuple):
+    """Multiply what a layer puts out, or takes in, or a weight.
+
+    Parameters
+    ----------
+    target
+        The name of the layer, or of the parameter or buffer.
+    side
+        "output" or "input" of the layer, or "weight".
+    factors
+        One per channel, or what broadcasts to the weight.
+    runs_in
+        The name of the module in which the layer computes.
+    """
+
+    target: str
+    side: str
+    factors: Factors
+    runs_in: str
+
+    def on(self, modules: Mapping[str, nn.Module]) -> None:
+        """Scale a layer or a weight among modules, in place.
+
+        Raises
+        ------
+        ModelError
+            If nothing is known of this kind of layer.
+        """
+        if self.side == "weight":
+            owner, _, name = self.target.rpartition(".")
+            self._multiply(getattr(modules[owner], name))
+        else:
+            self.apply(modules[self.target])
+
+    def try_on(self, modules: Mapping[str, nn.Module]) -> None:
+        """Scale a copy of a layer, to learn whether it works; raise as `on`."""
+        layer = modules[self.target]
+        rules = scale_output if self.side == "output" else scale_input
+        known = rules.dispatch(type(layer)) is not rules.dispatch(object)
+        self.apply(copy.deepcopy(layer) if known else layer)  # one that is not known raises
+
+    def apply(self, layer: nn.Module) -> None:
+        """Scale a layer in place."""
+        tensor = next(chain(layer.parameters(), layer.buffers()), torch.empty(0))
+        change = scale_linear_map if self.side == "output" else scale_input
+        change(layer, torch.tensor(self.factors).to(tensor))
+
+    def _multiply(self, weight: Tensor) -> None:
+        factors = torch.tensor(self.factors).to(weight.device)
+        weight.data = (weight.data.double() * factors).to(weight.dtype)
