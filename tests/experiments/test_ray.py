@@ -17,6 +17,8 @@ from stripe.experiments.reproduce import reproduction
 from stripe.experiments.runs import StoredRun
 from stripe.experiments.scales import SCALES
 
+FASHION = {"cifar100": "fashion_mnist"}
+
 pytest.importorskip("ray")
 pytestmark = pytest.mark.filterwarnings("ignore")  # what Ray and its libraries warn of
 
@@ -32,7 +34,7 @@ def cluster() -> Iterator[Any]:
 
 def runs_of(name: str, store: Path, root: Path, epochs: int) -> list[StoredRun]:
     fields = {**(SCALES["test"].fields or {}), "epochs": epochs, "batch_size": 16}
-    tiny = replace(SCALES["test"], data="fashion_mnist", fields=fields)
+    tiny = replace(SCALES["test"], data=FASHION, fields=fields)
     return reproduction(exhibit(name), tiny, store=store, data_root=root).needed
 
 

@@ -21,6 +21,8 @@ from stripe.experiments.scales import SCALES
 from stripe.experiments.sweep import sweep
 from stripe.train import TrainConfig
 
+FASHION = {"cifar100": "fashion_mnist"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Deadly(Measurement):
@@ -46,7 +48,7 @@ class Slow(Measurement):
 @pytest.fixture
 def small(tmp_path: Path, fashion: Path) -> Reproduction:
     fields = {**(SCALES["test"].fields or {}), "limit": 32, "batch_size": 16}
-    tiny = replace(SCALES["test"], data="fashion_mnist", fields=fields)
+    tiny = replace(SCALES["test"], data=FASHION, fields=fields)
     return reproduction(exhibit("figure11"), tiny, store=tmp_path / "store", data_root=fashion)
 
 

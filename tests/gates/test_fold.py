@@ -215,7 +215,8 @@ def test_a_fold_is_never_judged_by_nothing(choose: bool) -> None:
 
 def test_both_networks_draw_the_same_noise() -> None:
     def noisy(t: Any, y: Tensor, v: Any) -> Tensor:
-        return gate(t, nn.functional.dropout(y, 0.5, training=True), v)
+        noised: Tensor = gate(t, nn.functional.dropout(y, 0.5, training=True), v)
+        return noised
 
     net = Gated(noisy).eval()
     x = torch.randn(2, 3, 8, 8)
