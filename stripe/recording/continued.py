@@ -53,10 +53,11 @@ def upgrade(layout: Layout, stored: StoredHeader, here: Header) -> StoredHeader:
     The header comes last: until it is there, the rest reads as format version 1, which passes over
     what it does not know.
     """
-    verify(layout, stored)
+    old = Log(layout, stored)
+    verify(layout, old)
     header = replace(stored.header, model_class=here.model_class)
     content, digest = seal_header(header)
-    old, new = Log(layout, stored), Log(layout, StoredHeader(header, digest))
+    new = Log(layout, StoredHeader(header, digest))
     records = [old.record(epoch) for epoch in layout.epochs()]
     new.begin()
     for record in records:

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from stripe.errors import RecordingError
 from stripe.recording.durable import sync, write_whole
 from stripe.recording.header import StoredHeader
@@ -91,8 +93,13 @@ class Log:
         return self._header_digest is not None
 
     @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns that the header gives every part."""
+        return part_schema(self._header)
+
+    @cached_property
     def _columns(self) -> dict[str, str]:
-        return {field.name: str(field.type) for field in part_schema(self._header)}
+        return {field.name: str(field.type) for field in self.schema}
 
     def head(self) -> Head:
         """Read the head."""

@@ -52,9 +52,9 @@ class Recording:
 
     def __init__(self, path: str | Path) -> None:
         self._layout = Layout(Path(path).expanduser())
-        self._stored = read_header(self._layout)
-        self.header = self._stored.header
-        self._log = Log(self._layout, self._stored)
+        stored = read_header(self._layout)
+        self.header = stored.header
+        self._log = Log(self._layout, stored)
         self._log.head()  # it knows the digest of the header
 
     def __repr__(self) -> str:
@@ -195,7 +195,7 @@ class Recording:
         RecordingError
             At the first file that is missing, foreign, truncated or changed; the message names it.
         """
-        return verify(self._layout, self._stored)
+        return verify(self._layout, self._log)
 
     def weights(self, epoch: int | None = None) -> str | None:
         """Return the digest of the weights that were recorded, by default in the last epoch.

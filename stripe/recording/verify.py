@@ -10,19 +10,18 @@ import pyarrow.parquet as pq
 from stripe.errors import RecordingError
 from stripe.recording.durable import sha256
 from stripe.recording.finished_part import check_epoch
-from stripe.recording.header import StoredHeader
 from stripe.recording.layout import Layout
 from stripe.recording.log import Log, PartRecord, Record
-from stripe.recording.schema import part_schema
 
 
-def verify(layout: Layout, stored: StoredHeader) -> pd.DataFrame:
+def verify(layout: Layout, log: Log) -> pd.DataFrame:
     """Return epoch, part, rows and bytes of every file; raise at the first that is not whole."""
-    log, schema = Log(layout, stored), part_schema(stored.header)
-    _check_foreign(layout, log)
-    records = _chain(layout, log)
+    there = [*layout.data.iterdir(), *layout.logs.glob("*.json")]
+    committed = log.committed()
+    _check_foreign(there, layout, log, committed)
+    records = [record for record in _chain(layout, log) if record.epoch in committed]
     for record in records:
-        _check_epoch(layout.epoch(record.epoch), record, schema)
+        _check_epoch(layout.epoch(record.epoch), record, log.schema)
     rows = [
         {"epoch": record.epoch, "part": part.name, "rows": part.rows, "bytes": part.bytes}
         for record in sorted(records, key=lambda record: record.epoch)
@@ -31,22 +30,23 @@ def verify(layout: Layout, stored: StoredHeader) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["epoch", "part", "rows", "bytes"])
 
 
-def _check_foreign(layout: Layout, log: Log) -> None:
+def _check_foreign(there: list[Path], layout: Layout, log: Log, committed: list[int]) -> None:
     """Raise if something lies in `data/` or `log/` that the log does not list."""
-    there = [*layout.data.iterdir(), *layout.logs.glob("*.json")]
-    known = {layout.head}
-    for epoch in log.committed():
-        known |= {layout.epoch(epoch), layout.log(epoch)}
-    known |= {layout.log(epoch) for epoch in layout.being_moved()}
-    for path in sorted(set(there) - known):
-        # One that appeared or went meanwhile is a writer's.
-        if path.exists() and path not in map(layout.epoch, log.committed()):
-            raise RecordingError(f"{path} is not of this recording; remove it")
+    foreign = set(there) - _known(layout, committed)
+    if foreign:  # what appeared or went meanwhile is a writer's
+        foreign = {path for path in foreign - _known(layout, log.committed()) if path.exists()}
+    if foreign:
+        raise RecordingError(f"{min(foreign)} is not of this recording; remove it")
+
+
+def _known(layout: Layout, committed: list[int]) -> set[Path]:
+    logged = [*committed, *layout.being_moved()]
+    return {layout.head, *map(layout.epoch, committed), *map(layout.log, logged)}
 
 
 def _chain(layout: Layout, log: Log) -> list[Record]:
-    """Return the records of the recorded epochs, each checked to follow the one before it."""
-    head, committed = log.head(), set(log.committed())
+    """Return the records that the head lists, each checked to follow the one before it."""
+    head = log.head()
     records = [log.record(epoch) for epoch in head.epochs]
     before, path = None, None
     for record in records if log.chained else []:
@@ -61,7 +61,7 @@ def _chain(layout: Layout, log: Log) -> list[Record]:
             f"{path or layout.logs} does not end the log as {layout.head} says: one of the two was "
             "replaced; restore both from one copy"
         )
-    return [record for record in records if record.epoch in committed]
+    return records
 
 
 def _check_epoch(directory: Path, record: Record, schema: pa.Schema) -> None:

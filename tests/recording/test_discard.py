@@ -1,6 +1,7 @@
 """Epochs that go again, and writers that die at any step of it."""
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,6 +120,32 @@ def test_a_writer_may_die_at_any_step(tmp_path: Path, action: str) -> None:
         assert not list((path / "staging").iterdir())
         step += 1
     assert step > 15
+
+
+@pytest.mark.parametrize("discards", [False, True])
+def test_readers_do_not_mistake_a_writer_for_damage(tmp_path: Path, discards: bool) -> None:
+    """Epochs come, and go, while a reader looks; `verify` reads a recording that grows."""
+    with RecordingWriter(tmp_path / "r", HEADER) as writer:
+        write(writer, 0)
+
+        def work() -> None:
+            for epoch in range(1, 25):
+                write(writer, epoch)
+                if discards:
+                    writer.discard(epoch)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        looks = 0
+        while thread.is_alive():
+            recording = open_recording(tmp_path / "r")
+            epochs = recording.epochs if discards else recording.verify()["epoch"].tolist()
+            assert epochs[0] == 0
+            assert len(epochs) <= 2 if discards else epochs == list(range(len(epochs)))
+            looks += 1
+        thread.join()
+    assert looks > 10
+    assert open_recording(tmp_path / "r").epochs == list(range(1 if discards else 25))
 
 
 def _release(writer: RecordingWriter | None) -> None:

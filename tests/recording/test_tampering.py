@@ -16,7 +16,6 @@ import pytest
 from stripe.errors import RecordingError
 from stripe.recording import open_recording
 from stripe.recording.durable import footer_sha256
-from stripe.recording.log import Log
 from stripe.recording.sealed import seal, unseal
 
 ARRAY = np.random.default_rng(0).random((12, 3)).astype(np.float32)
@@ -310,8 +309,7 @@ def test_a_sealed_file_says_what_it_held(tmp_path: Path) -> None:
 
 
 def test_the_chain_and_the_head(path: Path) -> None:
-    recording = open_recording(path)
-    log = Log(recording._layout, recording._stored)
+    log = open_recording(path)._log
     records = [log.record(epoch) for epoch in (0, 1, 2)]
     assert [record.previous for record in records] == [None, records[0].digest, records[1].digest]
     assert log.head() == ((0, 1, 2), records[2].digest)
