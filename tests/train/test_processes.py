@@ -89,7 +89,8 @@ def test_processes_train_as_one_does(script: Path, tmp_path: Path, fashion: Path
         assert done.returncode == 0, done.stderr[-2000:]
         histories.append(pd.read_parquet(out / "history.parquet").drop(columns="seconds"))
         recording = stripe.open_recording(out / "recording")
-        assert recording.images["image"].tolist() == list(range(11))
+        assert recording.images["image"].is_unique
+        assert len(recording.images) == 11  # of a random sample, the same for all
         histories[-1].attrs["gate"] = recording.values("2.gate", 2)
     for other in histories[1:]:
         np.testing.assert_allclose(histories[0].to_numpy(), other.to_numpy(), rtol=1e-5)
