@@ -20,11 +20,11 @@ from stripe.gates.factors import (
     along,
     before_view,
     fitted,
-    reduced,
     split,
 )
 from stripe.gates.find import Place
 from stripe.gates.flow import Flow
+from stripe.gates.passes import after_reduction, before_reduction, passes
 from stripe.gates.scaling import Scaling
 from stripe.gates.trace import Step
 from stripe.gates.weights import (
@@ -38,24 +38,6 @@ from stripe.gates.weights import (
 
 #: One factor per channel.
 Vector = Float64[np.ndarray, " c"]
-
-#: f(v x) = v f(x) for any v that is constant over a plane.
-_LINEAR = {
-    *("avg_pool2d", "avg_pool3d", "_adaptive_avg_pool2d", "adaptive_avg_pool2d", "mean", "sum"),
-    *("upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d", "reflection_pad2d"),
-    *("_adaptive_avg_pool3d", "replication_pad2d", "neg", "_upsample_nearest_exact2d"),
-    *("adaptive_avg_pool3d", "upsample_nearest3d", "upsample_trilinear3d", "upsample_linear1d"),
-    *("upsample_nearest1d", "reflection_pad1d", "reflection_pad3d", "replication_pad3d"),
-    *("_upsample_bilinear2d_aa", "avg_pool1d", "slice"),
-}
-#: f(v x) = v f(x) for v >= 0.
-_POSITIVE = {
-    *("relu", "leaky_relu", "prelu", "max_pool2d_with_indices", "max_pool3d_with_indices"),
-    *("adaptive_max_pool2d", "adaptive_max_pool3d", "abs"),
-}
-
-#: Those among both that compute each value from the one at the same place.
-_ELEMENTWISE = {"neg", "relu", "leaky_relu", "prelu", "abs"}
 
 _SPLITS = ("split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes")
 
@@ -151,7 +133,9 @@ class Folder:
             factors = before_view(step, self._shape(source), self._shape(node), factors)
             return self._before(source, factors, readers if trace.root(source) == root else [made])
         if self._passes(step, factors):
-            return self._before(step.inputs[0], self._unreduced(step, factors), [made])
+            return self._before(
+                step.inputs[0], before_reduction(step, self._shape(step.inputs[0]), factors), [made]
+            )
         if (scaled := self._scaled(made)) is not None:
             return self._before(scaled, factors, [made])
         if step.op in ("add", "sub") and len(step.inputs) == 2:
@@ -251,7 +235,7 @@ class Folder:
             factors = after_view(step, self._shape(node), self._shape(made), factors)
             return self._after(made, factors)
         if self._passes(step, factors, of=node):
-            return self._after(made, self._reduced(step, factors))
+            return self._after(made, after_reduction(step, self._shape(made), factors))
         if self._scaled(number) == node:
             return self._after(made, factors)
         if step.op in _SPLITS:
@@ -279,44 +263,10 @@ class Folder:
                 if output in self.flow.readers for s in self._after(output, part)]  # fmt: skip
 
     def _passes(self, step: Step, factors: Factors, of: int | None = None) -> bool:
-        """Tell whether a scale of what goes in is the same scale of what comes out."""
+        """Tell whether a scale passes a step, before it or, `of` a node, after that."""
         if not step.inputs or (of is not None and step.inputs[0] != of):
             return False
-        if step.op == "add" and len(step.inputs) == 1:
-            return bool(step.scalars[0] == 0)  # how a sum over branches begins
-        if step.op == "constant_pad_nd" and step.scalars[-1] != 0:
-            return False
-        if step.op not in _LINEAR | _POSITIVE:
-            return False
-        if step.op in _POSITIVE and (factors < 0).any():
-            raise CannotFoldError(f"there is a {step.op}, and the gate is negative in places")
-        if step.op in _ELEMENTWISE:
-            return True
-        if step.op in ("mean", "sum"):
-            return of is None or not self._wide(factors, reduced(step, factors.ndim))
-        taken, made = self._shape(step.inputs[0]), self._shape(step.outputs[0])
-        sizes = list(zip(taken, made, strict=True))
-        mixed = {dim for dim, (before, after) in enumerate(sizes) if before != after}
-        if step.op not in ("slice", "constant_pad_nd"):
-            mixed |= set(range(2, len(sizes)))  # a pool of stride 1 mixes places too
-        return not self._wide(factors, mixed)
-
-    def _unreduced(self, step: Step, factors: Factors) -> Factors:
-        """Return factors of what a step took, from those of what it made."""
-        taken = self._shape(step.inputs[0])
-        if factors.ndim < len(taken):  # a mean that drops dimensions
-            return np.expand_dims(factors, reduced(step, len(taken)))
-        return factors
-
-    def _reduced(self, step: Step, factors: Factors) -> Factors:
-        """Return factors of what a step made, from those of what it took."""
-        if len(self._shape(step.outputs[0])) < factors.ndim:
-            return factors.squeeze(tuple(reduced(step, factors.ndim)))
-        return factors
-
-    @staticmethod
-    def _wide(factors: Factors, dims: Iterable[int]) -> bool:
-        return any(factors.shape[dim] > 1 for dim in dims)
+        return passes(step, self._shape(step.inputs[0]), self._shape(step.outputs[0]), factors)
 
     def _scaled(self, number: int) -> int | None:
         """Return what a step multiplies by a constant or a frozen gate, None if it does not."""

@@ -84,6 +84,10 @@ CASES: dict[str, tuple[Callable[[Any, Tensor, Any], Tensor], Tensor, str]] = {
     "functional": (lambda t, y, v: gate(t, nn.functional.conv2d(y, t.kernel), v), V, "kernel"),
     "linear": (lambda t, y, v: gate(t, tokens(t, y), v), V, "matrix"),
     "shuffled": (lambda t, y, v: gate(t, shuffled(y), v), SIGNED, "stem"),
+    "padded": (lambda t, y, v: gate(t, nn.functional.pad(y, (1, 1)), v), SIGNED, "stem"),
+    "padded with ones": (lambda t, y, v: gate(t, nn.functional.pad(y, (1, 1), value=1), v), V, ""),
+    "pooled": (lambda t, y, v: t.out(nn.functional.max_pool2d(y.sin() * v(y), 2)), V, "out"),
+    "a mean over places": (lambda t, y, v: t.fc((y.sin() * v(y)).mean(3, True)), V, ""),
     "a number read": (lambda t, y, v: gate(t, y, v) * y.abs().max().item(), V, ""),
     "flattened": (lambda t, y, v: t.flat((y.sin() * v(y)).flatten(1)), SIGNED, "flat"),
 }  # fmt: skip
@@ -214,9 +218,8 @@ def test_a_fold_is_never_judged_by_nothing(choose: bool) -> None:
 
 
 def test_both_networks_draw_the_same_noise() -> None:
-    def noisy(t: Any, y: Tensor, v: Any) -> Tensor:
-        noised: Tensor = gate(t, nn.functional.dropout(y, 0.5, training=True), v)
-        return noised
+    def noisy(t: Any, y: Tensor, v: Any) -> Any:
+        return gate(t, nn.functional.dropout(y, 0.5, training=True), v)
 
     net = Gated(noisy).eval()
     x = torch.randn(2, 3, 8, 8)
