@@ -249,3 +249,25 @@ def test_a_graph_in_a_larger_network(x: Tensor) -> None:
     with torch.no_grad():
         expected = net[2](net[1].by_hand(plain.by_hand(x, V), V))
         torch.testing.assert_close(constant(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_gates_of_one_module_are_frozen_one_after_the_other(x: Tensor) -> None:
+    class Pair(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 1)
+
+        def forward(self, x: Tensor) -> Any:
+            y = self.conv(x).sin()
+            y = (y * y.mean((2, 3), keepdim=True).sigmoid()).sin()
+            return y * y.amax((2, 3), keepdim=True).sigmoid()
+
+    model = Pair().eval()
+    first, second = (gate.name for gate in find_gates(model, x))
+    both = stripe.freeze(model, {first: V, second: V}, example=x, fold=False)
+    for one, other in ((first, second), (second, first)):
+        half: Any = stripe.freeze(model, {one: V}, example=x, fold=False)
+        assert [gate.name for gate in find_gates(half, x)] == [other]
+        whole: Any = stripe.freeze(half, {other: V}, example=x, fold=False)
+        with torch.no_grad():
+            torch.testing.assert_close(whole(x), both(x))
