@@ -23,9 +23,13 @@ from stripe.train import train
 from stripe.train.device import hardware, resolve_device
 
 DIFFICULTIES = {
-    "none": Distortion(),
-    "mild": Distortion(turn=0.25, scale=(0.75, 1.25), gain=0.25, brightness=30, noise=20),
+    "none": Distortion(scale=(1.5, 1.5)),
     "chosen": DISTORTION,
+    "stronger": Distortion(turn=0.25, scale=(1.2, 1.8), gain=0.1, brightness=12, noise=10),
+    "none, small windows": Distortion(),
+    "stronger, small windows": Distortion(
+        turn=0.25, scale=(0.75, 1.25), gain=0.1, brightness=12, noise=10
+    ),
 }
 
 

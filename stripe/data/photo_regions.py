@@ -45,7 +45,7 @@ REGIONS = (
     Region("pavilion", "sklearn/china.jpg", (240, 0, 640, 427), (0, 0, 208, 427)),
     Region("motorcycle", "skimage/motorcycle_left.png", (0, 210, 440, 500), (472, 210, 741, 500)),
     Region("garage", "skimage/motorcycle_left.png", (0, 0, 420, 178), (452, 0, 741, 178)),
-    Region("petals", "sklearn/flower.jpg", (180, 90, 330, 350), (362, 110, 440, 340)),
+    Region("petals", "sklearn/flower.jpg", (180, 90, 308, 350), (340, 110, 440, 340)),
     Region("leaves", "sklearn/flower.jpg", (0, 0, 148, 427), (480, 0, 640, 360)),
     Region("bricks", "skimage/brick.png", (0, 0, 330, 512), (362, 0, 512, 512)),
     Region("cameraman", "skimage/camera.png", (0, 0, 340, 512), (372, 0, 512, 512)),

@@ -24,7 +24,7 @@ from stripe.data.photographs import packaged_photograph, read_photograph
 from stripe.errors import DataError
 
 #: Far beyond what the data set has, so that windows reach the edges of their regions.
-STRONG = Distortion(turn=1.0, scale=(0.5, 1.5), gain=0.5, brightness=60, noise=80)
+STRONG = Distortion(turn=1.0, scale=(0.5, 2.0), gain=0.5, brightness=60, noise=80)
 SPLITS = ("train", "test")
 
 
@@ -146,6 +146,11 @@ def test_no_pixel_outside_of_a_split_changes_its_patches(
     monkeypatch.undo()
     whole, _ = make_patches(SPLITS[split == "train"], STRONG)
     assert (whole != other).mean() > 0.9
+
+
+def test_windows_larger_than_a_region_are_refused() -> None:
+    with pytest.raises(DataError, match=r"too small for a scale of 2\.5; lower the scale"):
+        make_patches("test", Distortion(scale=(1.0, 2.5)))
 
 
 def test_without_distortion_a_patch_is_interpolated_between_whole_pixels() -> None:
