@@ -29,6 +29,14 @@ CHANGING = {
 HELPERS = {"undisturbed", "calls_of", "hooked"}
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_raises() -> Iterator[None]:
+    """Give SIGINT Python's handler; a process that was started in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("task", ["recorder", "record", "moments", "others"])
 def test_real_interrupts_leave_nothing_behind(task: str, tmp_path: Path) -> None:
     command = [sys.executable, str(HARNESS), task, "30", str(tmp_path)]

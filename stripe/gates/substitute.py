@@ -17,6 +17,7 @@ from stripe.gates.fold import Fold, Vector
 from stripe.gates.trace import Trace, trace
 from stripe.gates.undisturbed import undisturbed
 from stripe.gates.unwrap import modules_by_name
+from stripe.interrupts import interrupts_allowed, interrupts_held
 
 
 class Spot(NamedTuple):
@@ -125,7 +126,7 @@ class Substitute:
                 value = on_device_of(owner, model, self._value_at(place, spot))
                 if isinstance(owner, fx.GraphModule):
                     if spot.owner not in nodes:
-                        with undisturbed(model):
+                        with interrupts_held(), undisturbed(model), interrupts_allowed():
                             nodes[spot.owner] = graph.products(model, owner, example)
                     if len(nodes[spot.owner]) == len(own):
                         self._rewrite(owner, nodes[spot.owner][spot.order], place, spot, value)

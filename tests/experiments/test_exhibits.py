@@ -204,6 +204,8 @@ def test_cells_that_a_scale_leaves_out_are_told(tmp_path: Path) -> None:
 
 def test_a_measurement_waits_for_its_runs_and_is_done_again(tmp_path: Path) -> None:
     class Half(Measurement):
+        LEAVES = ("leftover",)
+
         def measure(self) -> dict[str, float]:
             assert not (self.out / "leftover").exists()
             (self.out / "leftover").touch()

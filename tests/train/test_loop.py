@@ -38,7 +38,7 @@ def test_learns_and_leaves_everything(config: TrainConfig) -> None:
     result = train(config, progress=False)
     assert result.best >= result.last > 0.8
     assert result.history["epoch"].tolist() == [1, 2, 3]
-    assert result.history["train_loss"].is_monotonic_decreasing
+    assert result.history["train_loss"].iloc[-1] < 0.5 * result.history["train_loss"].iloc[0]
     logged = pd.read_csv(config.out / "history.csv")
     pd.testing.assert_frame_equal(logged, result.history)
     saved = json.loads((config.out / "config.json").read_text())

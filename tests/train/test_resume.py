@@ -116,6 +116,7 @@ def test_stopped_in_the_middle_of_an_epoch(
     whole = settings(tmp_path / "whole", fashion)
     train(whole, progress=False)
     stopped = replace(whole, out=tmp_path / "stopped")
+    before = signal.getsignal(signal.SIGTERM)
     taken = iter(range(100))
     step_of = train_step
 
@@ -132,7 +133,7 @@ def test_stopped_in_the_middle_of_an_epoch(
     last = latest_checkpoint(stopped.out / "checkpoint")
     assert last is not None
     assert last.name == f"epoch={step // 10:05d}-batch={step % 10 + 1:07d}"
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
     train(stopped, resume=True, progress=False)
     assert_equal_runs(whole.out, stopped.out)
 

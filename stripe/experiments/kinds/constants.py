@@ -27,6 +27,7 @@ class ConstantGates(Measurement):
     """
 
     LEAST: ClassVar[Mapping[str, float]] = {"epochs": 1}
+    LEAVES: ClassVar[tuple[str, ...]] = ("constants",)
 
     epochs: int = 2
 
