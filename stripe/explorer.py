@@ -106,7 +106,7 @@ class Explorer:
 
     @property
     def choice(self) -> dict[str, Any]:
-        """What is shown: the arguments of `stripe.plots.overview`."""
+        """The current view, as arguments of `stripe.plots.overview`."""
         return {name: control.value for name, control in self.controls.items()}
 
     @property

@@ -30,7 +30,7 @@ class Registry(Generic[Builder]):
     package
         Dotted name of the package whose modules register themselves on import.
     kind
-        What is registered, for messages: "attention module".
+        Kind of the registered objects, for messages: "attention module".
     """
 
     def __init__(self, package: str, kind: str) -> None:

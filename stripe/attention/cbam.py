@@ -58,7 +58,7 @@ class CBAM(nn.Module):
     reduction
         How many times narrower the hidden layer of the channel gate is.
     kernel_size
-        Of the spatial convolution.
+        Side of the spatial convolution's kernel, in pixels.
     activation
         The last non-linearity of both.
 

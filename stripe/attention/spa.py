@@ -36,7 +36,7 @@ class SPA(nn.Module):
 
     Notes
     -----
-    Of a 1 x 1 plane, as an ASR's psi, all 21 averages are its one value.
+    All 21 averages of a 1 x 1 plane, such as an ASR's psi, are its one value.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ class ACBlock(nn.Module):
     Parameters
     ----------
     in_channels, out_channels, stride
-        Of each of the three convolutions.
+        Channels and stride of each of the three convolutions.
     gamma
         Initial weight of the three batch norms. A third keeps the sum of the branches at the scale
         of one convolution with its norm.

@@ -40,7 +40,7 @@ def plot_stripes(
     Parameters
     ----------
     images, channels
-        How many, drawn at random.
+        Number of images and of channels, drawn at random.
     image_order, channel_order
         How they are sorted.
     side
@@ -62,7 +62,7 @@ def plot_spatial_attention(
     Parameters
     ----------
     images
-        How many, drawn at random.
+        Number of images, drawn at random.
     """
     _draw("spatial_attention", recording, out, epoch=epoch, images=images, seed=seed)
 
@@ -107,7 +107,7 @@ def plot_epoch_difference(
     Parameters
     ----------
     images, channels
-        How many, drawn at random.
+        Number of images and of channels, drawn at random.
     """
     _draw(
         "epoch_difference", recording, out, gate=gate, images=images, channels=channels, seed=seed
@@ -134,7 +134,7 @@ def plot_overview(
     Parameters
     ----------
     images, channels
-        How many, drawn at random.
+        Number of images and of channels, drawn at random.
     image_order, channel_order
         How they are sorted.
     side
@@ -221,7 +221,7 @@ def plot_style_grid(folder: Source, *, out: Picture) -> None:
     Parameters
     ----------
     folder
-        Of one folder of pictures per column; the files' names are the rows.
+        Folder that holds one folder of pictures per column; the files' names are the rows.
     """
     from matplotlib.image import imread
 

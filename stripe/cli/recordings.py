@@ -32,7 +32,7 @@ class Where:
     engine
         local, or ray, a cluster whose nodes see the recordings under the same path.
     address
-        Of the Ray cluster; by default one that runs here, or this machine alone.
+        Address of the Ray cluster. Default: one that runs here, or this machine alone.
     """
 
     workers: int | None = None
@@ -51,8 +51,8 @@ def verify(
 ) -> None:
     """Check every file of a recording or a run against the SHA-256 of when it was written.
 
-    Of a run: its configuration, log and weights, its last checkpoint, and its recording if there
-    is one.
+    For a run, these are its configuration, log and weights, its last checkpoint, and its recording
+    if there is one.
     """
     if not (path / "config.json").exists():
         return _verify_recording(path, json)

@@ -91,13 +91,13 @@ def reproduce(
     engine
         local, a pool of processes; or ray, a cluster whose nodes share the store.
     address
-        Of the Ray cluster; by default one that runs here, or this machine alone.
+        Address of the Ray cluster. Default: one that runs here, or this machine alone.
     gpus_per_run
-        Of the Ray cluster; by default 1, or 0 where it has none.
+        GPUs per run on Ray. Default: 1, or 0 where the cluster has none.
     cpus_per_run
-        Of the Ray cluster; by default 1.
+        CPUs per run on Ray. Default: 1.
     device
-        Of the local engine: auto, cpu or cuda.
+        Device of the local engine: auto, cpu or cuda.
     """
     from stripe.experiments.report import write_report
 

@@ -159,7 +159,7 @@ def demo(
     out
         A new directory for runs, pictures and tables.
     steps
-        Of each of the three trainings.
+        Steps of each of the three trainings.
     device
         auto, cpu, cuda or cuda:N.
     """

@@ -34,7 +34,7 @@ class DeviceLoader:
     padding
         Pixels of padding on each side for the random crop.
     seed
-        Of the generator that draws orders, crops and flips.
+        Seed of the generator that draws orders, crops and flips.
     share
         Which of how many processes this is: each draws the same and gets its share of every batch,
         so that together they see what one alone would.

@@ -53,7 +53,8 @@ class Audit:
     threshold
         The least agreement.
     milliseconds
-        Of a forward pass: "gates" in place, "frozen" all of them, medians; "batch_size" images.
+        Median times of a forward pass: "gates" has them in place, "frozen" has none left;
+        "batch_size" is the number of images of a pass.
     attention_share
         Share of the time with gates that is gone when all are frozen and folded: the median over
         rounds, in each of which both run side by side.

@@ -12,7 +12,7 @@ from stripe.experiments.paper import paper_results
 
 @dataclass(frozen=True)
 class Cell:
-    """What is trained for one number of a table, in the paper's words.
+    """The network behind one number of a table, in the paper's words.
 
     Parameters
     ----------

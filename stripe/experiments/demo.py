@@ -23,7 +23,7 @@ class DemoResult:
     Parameters
     ----------
     result
-        Of the training run.
+        Result of the training run.
     index
         The stripe index of every gate after the last epoch.
     recording, figures

@@ -27,7 +27,7 @@ def do(run: StoredRun, device: str, threads: int) -> bool:
     device
         As for `TrainConfig`.
     threads
-        Of the CPU.
+        Number of CPU threads.
     """
     torch.set_num_threads(threads)
     folder = run.config.out

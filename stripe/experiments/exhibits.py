@@ -24,7 +24,7 @@ class Contrast:
     label
         In a few words.
     weights
-        Of the number of each cell, of the same seed.
+        Weight of each cell's number; the numbers are of one seed.
     metric
         Which number.
     bound
@@ -89,7 +89,7 @@ class Exhibit:
     name
         "table3", "figure11" and so on.
     title
-        What it is about.
+        Subject, in a few words.
     claim
         What the paper says that it shows.
     kind

@@ -56,7 +56,7 @@ def gallery(
     device
         As for `TrainConfig`.
     epochs
-        Of every training.
+        Epochs of every training.
 
     Returns
     -------

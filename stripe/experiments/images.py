@@ -90,7 +90,7 @@ def load_images(
     limit
         Take at most so many; by default all.
     seed
-        Of which images are drawn from a folder where there are more than `limit`.
+        Seed of the sample from a folder that holds more than `limit` images.
     data_root
         The folder that holds data sets; by default that of the run, or data.
 

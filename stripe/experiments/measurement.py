@@ -1,4 +1,4 @@
-"""What is measured of finished runs, or of a network as it is: a directory like that of a run."""
+"""Measurements of finished runs or of untrained networks, each in a directory like a run's."""
 
 import json
 import math

@@ -39,7 +39,7 @@ def sweep_on_ray(
     runs
         From `stored`, in a folder that all nodes see under the same path.
     address
-        Of the cluster, as for `ray.init`; by default one that is running here, or else this machine
+        Address of the cluster, as for `ray.init`. Default: one that runs here, or this machine
         alone.
     gpus
         Per run; by default 1 where the cluster has GPUs, else 0. A share, as 0.5, lets runs share.

@@ -28,7 +28,7 @@ class Reproduction:
     Parameters
     ----------
     exhibit, scale
-        What is reproduced, and how.
+        The table or figure, and the scale at which it is reproduced.
     runs
         By cell, one per seed, that with the cell's numbers; none where the scale has no stand-in.
         Cells that are the same run at this scale are there once, the first of them.
@@ -99,7 +99,7 @@ class Reproduction:
 
         Notes
         -----
-        Of a training the difference is that of the best epochs, since the paper's accuracies are
+        The difference of trainings is that of the best epochs, since the paper's accuracies are
         those of the best epoch: the four in the authors' repository are the maxima of the logs
         beside them, 0.3 to 0.8 above the last epochs.
         """
@@ -205,7 +205,7 @@ def reproduction(
     store
         The folder of runs.
     seeds
-        Of the trainings of each cell; by default as many as the scale says, from 0.
+        Seeds of the trainings of each cell. Default: as many as the scale has, from 0.
     data_root
         The folder that holds data sets.
     """

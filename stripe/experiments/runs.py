@@ -32,7 +32,7 @@ class StoredRun:
     Parameters
     ----------
     config
-        What is done, with its directory.
+        Settings of the run, with its directory.
     """
 
     config: Settings

@@ -22,7 +22,7 @@ class Scale:
     name
         "paper", "small", "smoke" or "test".
     words
-        What it is, for the heading of every result.
+        Description, for the heading of every result.
     seeds
         How many trainings of each cell.
     images

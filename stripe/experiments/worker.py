@@ -23,7 +23,7 @@ class Worker:
     device
         Where it trains.
     threads
-        Of the CPU.
+        Number of CPU threads.
     """
 
     def __init__(self, device: str, threads: int) -> None:

@@ -49,7 +49,7 @@ class Fold:
     Parameters
     ----------
     scalings
-        What is scaled.
+        The layers to scale, each with its factors.
     neutral
         What stays in the gate's place: 1 for x v, 0 for x + x v.
     beside

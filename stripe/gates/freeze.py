@@ -42,7 +42,7 @@ def freeze(
     fold
         Whether constants fold, or all stay constant scales.
     epoch
-        Of a recording or its moments; by default the last.
+        Epoch of a recording or its moments. Default: the last.
     example
         A batch of images, (B, C, H, W), of the size that the model is used with; by default of the
         size that was recorded, or a usual one.

@@ -13,7 +13,7 @@ class Place:
     Parameters
     ----------
     gate
-        What it is.
+        The gate's name, owner, channels and kind.
     shape
         How it lies against the features.
     step

@@ -53,7 +53,7 @@ class Observer:
     model
         The network.
     proofs
-        What is proven already; it is added to.
+        Proofs of earlier batches; new proofs are added.
     check
         Whether to prove it; if not, rows are taken to come in the order of the images.
     """

@@ -28,11 +28,11 @@ class Order(NamedTuple):
     Parameters
     ----------
     by_piece
-        Of a module that multiplies several times for each piece of the batch: whether all of the
-        first piece comes before the second piece.
+        For a module that multiplies several times for each piece of the batch: whether all
+        products of the first piece come before those of the second.
     by_image
-        Of an image that has k rows, whether they come together, (B k), or all first rows of the
-        images come before all second ones, (k B).
+        For k rows per image: whether the rows of an image are adjacent, (B k), or all first rows
+        of the images come before all second rows, (k B).
     """
 
     by_piece: bool = True

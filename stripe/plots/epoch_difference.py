@@ -32,9 +32,9 @@ def epoch_difference(
     gate
         Which gate; by default the deepest.
     images
-        How many, drawn at random, or which, by index; one panel each.
+        Number of images, drawn at random, or their indices; one panel each.
     channels
-        How many, drawn at random, the same in every panel.
+        Number of channels, drawn at random, the same in every panel.
     seed
         Of these choices.
     ax

@@ -34,7 +34,7 @@ def reproduction(
     value
         The column of ours.
     xlabel
-        What it is.
+        Label of the horizontal axis, with its unit.
     ax
         Axes to draw on; by default new ones.
     **kwargs

@@ -36,7 +36,7 @@ def spatial_attention(
     epoch
         Which epoch; by default the last.
     seed
-        Of the draw.
+        Seed of the random choice of images.
     ax
         Axes to draw in; by default new ones.
     **kwargs

@@ -13,7 +13,7 @@ class Claim:
     Parameters
     ----------
     layout
-        Of a recording that is about to be made.
+        Paths of the recording that is about to be made.
     """
 
     def __init__(self, layout: Layout) -> None:

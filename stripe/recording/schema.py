@@ -76,7 +76,7 @@ class Gate:
     consumers
         Dotted names of the innermost modules that read the product.
     dtype
-        Of the values in the model; on disk they are float32.
+        Number format of the values in the model; on disk they are float32.
     pooled
         Whether the global average of what the gate multiplies is recorded too.
     spatial

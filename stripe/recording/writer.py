@@ -39,7 +39,7 @@ class RecordingWriter:
     path
         A new or empty directory, or a recording.
     header
-        What is recorded.
+        Gates and provenance of the recording.
     rank, processes
         Which of how many processes this is; each writes a part of every epoch, and rank 0 commits.
     barrier

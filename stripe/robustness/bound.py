@@ -70,7 +70,7 @@ def noise_bound(
     repeats
         Perturbations of every image.
     iterations
-        Of the power iteration, at most.
+        Largest number of steps of the power iteration.
     seed
         Of perturbations and power iterations.
 

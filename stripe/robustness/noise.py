@@ -38,8 +38,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         or ",per=layer", "batch" (batch statistics in evaluation); ",when=train", "eval" or "both";
         ",modules=PATTERN".
     seed
-        Of the generator that draws random noise, on the model's device; it is of its own, so noise
-        changes no other random number.
+        Seeds a private generator on the model's device; the global generators are untouched.
 
     Raises
     ------

@@ -29,7 +29,7 @@ def spectral_norm(
     tolerance
         Stop when an iteration changes the value by less than this share.
     seed
-        Of the first x.
+        Seed of the first x.
 
     Notes
     -----

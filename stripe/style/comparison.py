@@ -58,7 +58,7 @@ class Comparison:
     features
         What compared images, in words.
     settings
-        Of each run, and of the comparison.
+        Settings of each run and of the comparison.
     """
 
     photographs: list[Float[Tensor, "3 h w"]]
@@ -92,9 +92,9 @@ def compare(
     draws
         How often the mates of a photograph are drawn, at every batch size; two or more.
     batch_sizes
-        Of the dial; training's is added where it is missing.
+        Batch sizes of the dial; the one of the training is added where it is missing.
     seed
-        Of the mates: random crops of the run's photographs.
+        Seed of the batch mates, which are random crops of the run's photographs.
     progress
         Show a progress bar.
 
@@ -184,7 +184,7 @@ def batch_statistics(network: StyleNetwork) -> AbstractContextManager[Any]:
 def high_frequency(image: Float[Tensor, "3 h w"]) -> float:
     """Return the share of an image's energy in detail finer than four pixels a period, 0 to 1.
 
-    Of the spectrum of its luma without the mean; the share falls as an image is blurred.
+    The share is that of the spectrum of its luma without the mean; blur lowers it.
     """
     luma = torch.tensordot(torch.tensor(_LUMA), image.float(), dims=1)
     power = torch.fft.fft2(luma - luma.mean()).abs().square()
@@ -281,7 +281,7 @@ def train_and_compare(
     Parameters
     ----------
     config
-        Of each run, but for variant and out.
+        Settings of each run, but for variant and out.
     out
         A new directory; with `resume`, one that may hold some of the runs, finished or not.
     photographs, shown, draws, progress

@@ -45,14 +45,14 @@ class StyleConfig(Settings):
     lr
         Learning rate of Adam.
     content_weight, style_weight, variation_weight
-        Of the three parts of the loss, which are relative: see `stripe.style.losses`.
+        Weights of the three parts of the loss, which are relative: see `stripe.style.losses`.
     sample_every
         Steps between two lines of the log, each with a checkpoint and pictures in `out/samples`.
     precision
         "bf16" runs the networks under autocast; "fp32" does not. "auto" is "bf16" where the device
         computes in it natively, else "fp32"; the run's config.json says which it was.
     seed
-        Of the weights, the order of photographs and the crops: equal for all variants.
+        Seed of the weights, the order of photographs and the crops; equal for all variants.
     device
         "auto" takes a GPU if there is one; or "cpu", "cuda", "cuda:1".
     workers

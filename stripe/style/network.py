@@ -40,7 +40,7 @@ def style_network(
     blocks
         Residual blocks.
     seed
-        Of the weights: all variants of one seed begin with the same convolutions.
+        Seed of the weights; all variants of one seed begin with the same convolutions.
 
     Raises
     ------

@@ -38,7 +38,7 @@ class Progress:
     batch
         Steps taken in the next one.
     loss_sum
-        Of the losses of these steps, over all processes.
+        Sum of the losses of these steps, over all processes.
     seconds
         That these steps took.
     history

@@ -87,7 +87,7 @@ class TrainConfig(Settings):
         Noise in every batch norm, as `stripe.inject_noise` takes it: "constant:0.8,0.8",
         "random:0.3,0.3,when=train"; none by default.
     seed
-        Of the weights, the order of images, the crops, the flips and the noise.
+        Seed of the weights, the order of images, the crops, the flips and the noise.
     record
         Record the gates of some test images before training and after every epoch, into
         `out/recording`.

@@ -45,8 +45,8 @@ def train_step(
     parts
         Split the batch, and add up the gradients.
     weight
-        Of each image in the loss; by default 1 / b. Under several processes, whose gradients are
-        averaged, it is their number divided by the images of all.
+        Weight of each image in the loss. Default: 1 / b. Under several processes, whose gradients
+        are averaged, it is their number divided by the images of all.
 
     Returns
     -------

@@ -72,7 +72,7 @@ class Gates(Kind):
     settles_at
         As for `GateNumbers`.
     options
-        Of the plot.
+        Options of the plot.
     """
 
     metrics: ClassVar[Mapping[str, str]] = {

@@ -1,4 +1,4 @@
-"""What is measured of the network that a finished training left, with some of its test images."""
+"""Measurements of a trained network on a sample of its test images."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

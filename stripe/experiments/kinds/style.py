@@ -28,7 +28,7 @@ class Stylised(Measurement):
     Parameters
     ----------
     photographs
-        How many, all that come along; the figures show two each.
+        Number of photographs. Default: all that the packages bring; each figure shows two.
     """
 
     LEAVES: ClassVar[tuple[str, ...]] = ("photograph", "stylised")
