@@ -10,7 +10,7 @@ from stripe.errors import StripeError
 from stripe.train import TrainConfig
 from stripe.train.device import resolve_device
 from stripe.train.loaders import Loaders, open_loaders
-from stripe.train.loop import build_model
+from stripe.train.network import build_model
 from stripe.train.processes import Processes
 from stripe.train.run import CONFIG, WEIGHTS, DataShape, read_config, read_data_shape
 from stripe.train.weights import load_weights

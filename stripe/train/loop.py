@@ -9,11 +9,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from tqdm.auto import tqdm
 
-from stripe.asr import Psi
-from stripe.backbones import build
 from stripe.errors import StripeError
 from stripe.hooks import Recorder
 from stripe.interrupts import interrupts_allowed, interrupts_held
@@ -31,9 +28,10 @@ from stripe.train.finish import finish_run
 from stripe.train.initial import begin
 from stripe.train.loaders import Loaders, open_loaders
 from stripe.train.log import read_rows, tensorboard, write_history
+from stripe.train.network import build_model, stepped_network
 from stripe.train.precision import with_precision
 from stripe.train.processes import Processes, joined
-from stripe.train.run import WEIGHTS, DataShape, open_run
+from stripe.train.run import WEIGHTS, open_run
 from stripe.train.schedule import learning_rate
 from stripe.train.step import make_optimizer, top_accuracies, train_step
 from stripe.train.stop import Stop, leave, stoppable
@@ -158,22 +156,6 @@ def train(
             return _train(config, processes, loaders, model, stop, progress)
 
 
-def build_model(config: TrainConfig, data: DataShape) -> nn.Module:
-    """Build the network of a run, with weights from its seed."""
-    return build(
-        config.backbone,
-        num_classes=data.classes,
-        in_channels=data.channels,
-        attention=config.attention,
-        asr=config.asr,
-        copies=config.copies,
-        psi=None if config.psi is None else Psi.parse(config.psi),
-        init=config.asr_init,
-        seed=config.seed,
-        image_size=data.image_size,
-    )
-
-
 def _train(
     config: TrainConfig,
     processes: Processes,
@@ -213,7 +195,7 @@ def _train(
                     if device.type == "cuda":
                         torch.cuda.set_rng_state(mine["cuda"], device)
 
-        network = _parallel(config, processes, model)
+        network = stepped_network(config, processes, model)
         autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
         batches = len(loaders.train)
         steps = config.epochs * batches
@@ -341,18 +323,6 @@ def _train(
         processes.wait()
     recording = config.out / "recording" if config.record else None
     return TrainResult(model, pd.DataFrame(at.history), recording)
-
-
-def _parallel(config: TrainConfig, processes: Processes, model: nn.Module) -> nn.Module:
-    """Return the network as it is stepped: shared by processes, and compiled, on request."""
-    network = model
-    if processes.count > 1:
-        devices = [processes.device] if processes.device.type == "cuda" else None
-        network = DistributedDataParallel(network, device_ids=devices)
-    if config.compile:
-        graphs = {"mode": "reduce-overhead"} if processes.device.type == "cuda" else {}
-        network = torch.compile(network, **graphs)  # type: ignore[call-overload]
-    return network
 
 
 def _recorder(config: TrainConfig, loaders: Loaders, model: nn.Module, example: Tensor) -> Recorder:
