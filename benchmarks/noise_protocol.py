@@ -29,6 +29,12 @@ from stripe.settings import Settings
 from stripe.train import TrainConfig
 
 RESULT = Path(__file__).parent / "results" / "noise_protocol.json"
+#: The page that shows the table, between two comments.
+PAGE = Path(__file__).parents[1] / "docs" / "protocol.md"
+BEGIN, END = (
+    f"<!-- Generated from benchmarks/results/noise_protocol.json: {edge}. -->"
+    for edge in ("begin", "end")
+)
 ASR = {"bare": None, "ASR(SE)": "se"}
 #: For each network its epochs, its noises, when they are there, and the number of seeds.
 GRID: dict[str, tuple[int, tuple[str, ...], tuple[str, ...], int]] = {
@@ -103,6 +109,34 @@ def summary(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return last.agg(["mean", "std", "count"]).round(2)
 
 
+def markdown(table: pd.DataFrame) -> str:
+    """Return the summary: a row for each backbone, noise and time, a column for each network."""
+    by_network = table.reset_index().to_dict("records")
+    cells = {
+        (row["backbone"], row["noise"], row["when"], row["network"]): (
+            f"{row['mean']:.1f} ± {row['std']:.1f} ({row['count']:.0f})"
+        )
+        for row in by_network
+    }
+    kinds = dict.fromkeys(key[:3] for key in cells)
+    lines = [
+        f"| network | noise | when | {' | '.join(ASR)} |",
+        f"|{'---|' * (3 + len(ASR))}",
+        *(
+            f"| {' | '.join(kind)} | {' | '.join(cells.get((*kind, name), '') for name in ASR)} |"
+            for kind in kinds
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def publish(table: pd.DataFrame) -> None:
+    """Put the table into the page."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{markdown(table)}\n\n{END}{after}")
+
+
 def main() -> None:
     """Train what is missing, and write and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -129,7 +163,9 @@ def main() -> None:
             "trials": rows,
         },
     )
-    print(summary(rows).to_string())
+    table = summary(rows)
+    publish(table)
+    print(table.to_string())
 
 
 if __name__ == "__main__":
