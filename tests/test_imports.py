@@ -3,11 +3,13 @@
 import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import stripe
+from stripe import _HOME as HOMES
 
 PACKAGE = Path(stripe.__file__).parent
 #: Files without a part of their own, which every part may import.
@@ -93,7 +95,9 @@ def test_torch_is_not_imported_until_needed(code: str) -> None:
 
 def test_every_public_name_is_there() -> None:
     for name in stripe.__all__:
-        assert getattr(stripe, name) is not None
+        home = import_module(HOMES.get(name, "stripe.errors"))
+        whole = home.__name__ == f"stripe.{name}"
+        assert getattr(stripe, name) is (home if whole else vars(home)[name])
     assert set(stripe.__all__) <= set(dir(stripe))
     with pytest.raises(AttributeError, match="nonsense"):
         stripe.nonsense  # noqa: B018

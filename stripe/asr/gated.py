@@ -9,8 +9,8 @@ from torch import Tensor, nn
 class Gated(nn.Module):
     """Multiply the output of `host` by the gate computed from it: `y = host(x); y * gate(y)`.
 
-    This is the only place in the project where a gate multiplies, so that hooks on `gate` see
-    both what is multiplied (its input) and by what (its output).
+    Every gate that `stripe.insert` adds multiplies here, so hooks on `gate` see both what is
+    multiplied (its input) and by what (its output).
 
     Parameters
     ----------

@@ -1,4 +1,7 @@
-"""Channel-attention modules: one a file, each maps features (B, C, H, W) to a gate (B, C, 1, 1)."""
+"""Attention modules, one a file; each maps features (B, C, H, W) to a gate.
+
+A gate is (B, C, 1, 1); that of CBAM is (B, C, H, W), since it has a spatial map too.
+"""
 
 from stripe.attention.cbam import CBAM as CBAM
 from stripe.attention.dia import DIA as DIA

@@ -1,4 +1,4 @@
-"""SE, ECA and CBAM against timm's modules, given the same weights."""
+"""ECA and CBAM against timm's modules, given the same weights."""
 
 import torch
 from timm.layers.cbam import CbamModule

@@ -70,8 +70,8 @@ def test_a_constant_gate_freezes_and_a_telling_one_does_not(tmp_path: Path) -> N
     assert found.gates["relative_spread"].tolist()[0] == pytest.approx(0, abs=1e-6)
     assert found.gates["folded"].tolist() == [True, True]
     assert set(found.milliseconds) == {"gates", "frozen", "batch_size"}
-    low, high = found.attention_share_quartiles
-    assert low <= found.attention_share <= high
+    gates, frozen = found.milliseconds["gates"], found.milliseconds["frozen"]
+    assert found.attention_share == pytest.approx(1 - frozen / gates)  # of the only round
     page = out.read_text()
     assert page.count("data:image/png;base64,") == 4
     assert "1 of 2 gates can be frozen" in page

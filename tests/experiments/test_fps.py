@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from stripe.errors import StripeError
@@ -16,8 +17,7 @@ def test_folded_costs_what_bare_costs() -> None:
         assert rows[name]["flops"] == rows["bare"]["flops"]
     assert rows["se"]["parameters"] - rows["bare"]["parameters"] == 2 * (580 + 2184 + 8464)
     assert rows["se"]["flops"] > rows["bare"]["flops"]
-    assert (table["images_per_s"] > 0).all()
-    assert (table["ratio"] > 0).all()
+    assert np.isfinite(table[["images_per_s", "ratio"]]).all(axis=None)
 
 
 def test_errors_say_what_to_do() -> None:

@@ -63,7 +63,9 @@ def test_a_node_is_killed_and_every_run_ends_once(
 def _kill_when_begun(cluster: Any, node: Any, runs: list[StoredRun]) -> None:
     """Kill a node, with all that runs on it, once two runs have begun."""
     deadline = time.monotonic() + 120
-    while sum(run.state == "begun" for run in runs) < 2 and time.monotonic() < deadline:
+    while sum(run.state == "begun" for run in runs) < 2:
+        if time.monotonic() > deadline:
+            raise TimeoutError("two runs must begin before the node is killed")
         time.sleep(0.05)
     cluster.remove_node(node, allow_graceful=False)
 

@@ -95,7 +95,6 @@ def test_by_hand() -> None:
     expected[1, 2], expected[3, 3] = 1, 0.5
     np.testing.assert_allclose(found.mean, expected, atol=1e-6)
     assert found.central_share == pytest.approx(1 / 1.5)
-    assert found.uniform_share == 0.25
 
 
 def test_the_central_quarter() -> None:

@@ -153,7 +153,10 @@ def test_one_channel_is_fine(write_recording: Callable[..., Path]) -> None:
     recording = open_recording(write_recording(values))
     assert shown(plots.stripes(recording, side="after")).shape == (3, 1)
     assert shown(plots.epoch_difference(recording, images=[0])).shape == (1, 1)
-    plots.channel_std(recording)
+    spread = float(np.std(recording.values("g"), ddof=1))
+    shapes = plots.channel_std(recording).collections
+    bars = [path.get_extents() for shape in shapes for path in shape.get_paths()]
+    assert any(bar.x0 <= spread <= bar.x1 for bar in bars)
 
 
 def test_errors_say_what_to_do(recording: Recording) -> None:

@@ -2,10 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import Collection
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
 
 import stripe
 from stripe.errors import RecordingError
@@ -16,6 +21,16 @@ from stripe.recording import open_recording
 def path(write_recording: Callable[..., Path]) -> Path:
     rng = np.random.default_rng(0)
     return write_recording({epoch: {"g": rng.random((6, 4))} for epoch in (0, 2)})
+
+
+def drawn(ax: Axes) -> list[bytes]:
+    """Return what the images, lines and shapes of a figure hold."""
+    figure = ax.figure
+    held: list[Any] = [image.get_array() for image in figure.findobj(AxesImage)]
+    held += [line.get_xydata() for line in figure.findobj(Line2D)]
+    held += [path.vertices for shape in figure.findobj(Collection) for path in shape.get_paths()]
+    assert held
+    return [np.asarray(array).tobytes() for array in held]
 
 
 def test_a_directory_stands_for_its_recording(path: Path) -> None:
@@ -35,7 +50,7 @@ def test_a_directory_stands_for_its_recording(path: Path) -> None:
         stripe.plots.overview,
         stripe.plots.gate_spread,
     ):
-        assert draw(path).figure is not None
+        assert drawn(draw(path)) == drawn(draw(opened))
     with pytest.raises(RecordingError, match="no recording at nowhere"):
         stripe.stats.stripe_index("nowhere")
 
