@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 import stripe
 from benchmarks.common import interleaved, median_rates, resident, save
-from stripe.gates import undisturbed
+from stripe.modules import undisturbed
 
 
 def bare(model: nn.Module, layer: str, batches: list[Tensor]) -> None:

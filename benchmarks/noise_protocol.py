@@ -20,13 +20,13 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.common import save
-from stripe.experiments.demo import demo_config
-from stripe.experiments.runs import StoredRun, stored
-from stripe.experiments.sweep import sweep
-from stripe.experiments.trained import open_trained
+from stripe.demos.demo import demo_config
+from stripe.reproduce.engines.local import sweep
+from stripe.reproduce.store.runs import StoredRun, stored
 from stripe.robustness import attack
 from stripe.settings import Settings
 from stripe.train import TrainConfig
+from stripe.train.trained import open_trained
 
 RESULT = Path(__file__).parent / "results" / "noise_protocol.json"
 #: The page that shows the table, between two comments.

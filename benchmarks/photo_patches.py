@@ -18,7 +18,7 @@ from typing import Any
 from stripe.data import ImageSet
 from stripe.data.photo_patches import DISTORTION, Distortion, as_image_set, make_patches
 from stripe.data.registry import DATASETS
-from stripe.experiments.demo import demo_config
+from stripe.demos.demo import demo_config
 from stripe.train import train
 from stripe.train.device import hardware, resolve_device
 

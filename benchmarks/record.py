@@ -25,7 +25,7 @@ from torch import Tensor, nn
 import stripe
 from benchmarks.common import interleaved, median_rates, resident, save
 from stripe.attention import ATTENTIONS
-from stripe.gates.unwrap import modules_by_name
+from stripe.modules.unwrap import modules_by_name
 
 
 def bare(model: nn.Module, batches: list[Tensor], path: Path) -> None:

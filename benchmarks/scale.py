@@ -23,9 +23,9 @@ from tqdm.auto import tqdm
 import stripe
 from benchmarks.common import save
 from stripe.data import DeviceLoader, load_dataset
-from stripe.experiments.catalogue import exhibit
-from stripe.experiments.reproduce import reproduction
-from stripe.experiments.scales import scale
+from stripe.reproduce.paper.catalogue import exhibit
+from stripe.reproduce.paper.scales import scale
+from stripe.reproduce.reproduction import reproduction
 from stripe.robustness import inject_noise
 from stripe.stats import channel_moments, processes
 from stripe.train import TrainConfig

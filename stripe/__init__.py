@@ -7,7 +7,7 @@ time and does not import torch.
 from typing import TYPE_CHECKING
 
 from stripe.errors import StripeError as StripeError
-from stripe.lazy import lazy_names
+from stripe.lazy import keep_functions, lazy_names
 
 if TYPE_CHECKING:
     from stripe import plots as plots
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from stripe.asr import insert as insert
     from stripe.asr import reparameterize as reparameterize
     from stripe.attention import list_attentions as list_attentions
+    from stripe.audit.audit import audit as audit
+    from stripe.audit.result import Audit as Audit
     from stripe.backbones import build as build
     from stripe.backbones import list_backbones as list_backbones
-    from stripe.experiments.audit import Audit as Audit
-    from stripe.experiments.audit import audit as audit
     from stripe.explorer import explore as explore
     from stripe.gates import find_gates as find_gates
     from stripe.gates import freeze as freeze
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 
 #: Where each public name lives; a module that lives in itself is public as a whole.
 _HOME = {
-    "Audit": "stripe.experiments.audit",
+    "Audit": "stripe.audit.result",
     "Gate": "stripe.recording",
     "Gated": "stripe.asr",
     "MeanCam": "stripe.gradcam",
     "Psi": "stripe.asr",
     "Recorder": "stripe.hooks",
     "Recording": "stripe.recording",
-    "audit": "stripe.experiments.audit",
+    "audit": "stripe.audit.audit",
     "build": "stripe.backbones",
-    "explore": "stripe.explorer",
+    "explore": "stripe.explorer.widget",
     "find_gates": "stripe.gates",
     "freeze": "stripe.gates",
     "inject_noise": "stripe.robustness",
@@ -65,3 +65,4 @@ __all__ = ["StripeError", *_HOME]
 
 
 __getattr__, __dir__ = lazy_names(__name__, _HOME)
+keep_functions(__name__, _HOME)

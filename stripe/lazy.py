@@ -1,7 +1,9 @@
 """Names of a package that are imported when they are first used."""
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 
@@ -33,3 +35,26 @@ def lazy_names(
         return sorted([*vars(import_module(package)), *homes])
 
     return get, names
+
+
+def keep_functions(package: str, homes: Mapping[str, str]) -> None:
+    """Keep the public functions of a package where a part of it has the same name.
+
+    `stripe.audit` is a function, and `stripe/audit/` a folder. An import of the folder sets the
+    attribute `audit` of the package to the module; here that is ignored, so that `stripe.audit` is
+    the function whatever was imported before. The module stays in `sys.modules`, where
+    `from stripe.audit.report import write_report` finds it.
+
+    Parameters
+    ----------
+    package, homes
+        As for `lazy_names`.
+    """
+    hidden = {name for name, home in homes.items() if home.startswith(f"{package}.{name}.")}
+
+    class Package(ModuleType):
+        def __setattr__(self, name: str, value: Any) -> None:
+            if not (name in hidden and isinstance(value, ModuleType)):
+                super().__setattr__(name, value)
+
+    sys.modules[package].__class__ = Package

@@ -3,6 +3,9 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Container
+from functools import partial
+from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 
@@ -13,9 +16,10 @@ from stripe import _HOME as HOMES
 
 PACKAGE = Path(stripe.__file__).parent
 #: Files without a part of their own, which every part may import.
-BASE = ["errors", "interrupts", "lazy", "registry", "settings", "versions"]
-NO_TORCH = ["recording", "stats", "plots"]
+BASE = ["errors", "files", "interrupts", "lazy", "registry", "settings", "versions"]
+NO_TORCH = ["recording", "stats", "plots", "explorer"]
 TORCH = [
+    "modules",
     "attention",
     "asr",
     "backbones",
@@ -26,12 +30,9 @@ TORCH = [
     "data",
     "train",
     "style",
-    "experiments",
-    "explorer",
-    "cli",
-    "__main__",
 ]
-ORDER = BASE + NO_TORCH + TORCH
+ON_TOP = ["audit", "reproduce", "demos", "cli", "__main__"]
+ORDER = BASE + NO_TORCH + TORCH + ON_TOP
 
 
 def part_of(path: Path) -> str:
@@ -48,6 +49,17 @@ def imported(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: imports are absolute"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
+
+
+def name_of(path: Path) -> str:
+    """Return the dotted name of a file."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def _module(known: Container[str], name: str) -> str:
+    """Return the module of ours that an imported name is, or is of; "" if it is another's."""
+    return next((n for n in (name, name.rpartition(".")[0]) if n in known), "")
 
 
 FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
@@ -67,7 +79,22 @@ def test_imports_point_to_the_left(path: Path) -> None:
             if there in ORDER:
                 assert ORDER.index(there) <= ORDER.index(here), f"{path} imports {name}"
             else:
-                assert here in ("cli", "explorer"), f"{path} imports a public name, {name}"
+                assert here == "cli", f"{path} imports a public name, {name}"
+
+
+def test_no_import_runs_in_a_circle() -> None:
+    """Those within functions count, and those for type annotations too."""
+    known = {name_of(path): path for path in [*FILES, PACKAGE / "__init__.py"]}
+    graph = {
+        name: {there for there in map(partial(_module, known), imported(path)) if there != name}
+        for name, path in known.items()
+    }
+    # A package whose __init__ names its own parts is no circle: the parts import each other.
+    names = {name: {there for there in graph[name] if there in known} for name in known}
+    for name, path in known.items():
+        if path.name == "__init__.py":
+            names[name] = set()
+    TopologicalSorter(names).prepare()
 
 
 @pytest.mark.parametrize("part", NO_TORCH + BASE)
@@ -101,3 +128,13 @@ def test_every_public_name_is_there() -> None:
     assert set(stripe.__all__) <= set(dir(stripe))
     with pytest.raises(AttributeError, match="nonsense"):
         stripe.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["audit"])
+def test_a_part_never_hides_the_public_function_of_its_name(name: str) -> None:
+    check = (
+        f"import stripe, stripe.{name}, stripe.{name}.{name}; from stripe import {name}; "
+        f"assert callable({name}) and stripe.{name} is {name}; "
+        f"import sys; sys.modules['stripe.{name}.{name}'].{name} is {name} or sys.exit(1)"
+    )
+    assert subprocess.run([sys.executable, "-c", check]).returncode == 0

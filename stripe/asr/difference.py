@@ -1,16 +1,15 @@
 """Compare a network with what it was folded into."""
 
 import warnings
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from stripe.asr.gated import Gated
 from stripe.errors import ModelError
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.tensors import tensors_in
 
 #: Sizes of square images to try where neither an example nor the network says what it takes.
 _SIDES = (32, 64, 96, 128, 224, 256, 299, 384)
@@ -87,20 +86,6 @@ def relative_difference(expected: Tensor, came: Tensor) -> float:
     if not expected.numel():
         return float("nan")
     return float((expected - came).abs().max() / expected.abs().max().clamp_min(1e-30))
-
-
-def tensors_in(output: Any) -> list[Tensor]:
-    """Return the tensors in what a network put out: nested lists, dictionaries, dataclasses."""
-    if is_dataclass(output) and not isinstance(output, type):
-        output = [getattr(output, field.name) for field in fields(output)]
-    leaves = tree_leaves(output, is_leaf=lambda leaf: is_dataclass(leaf) and leaf is not output)
-    found = []
-    for leaf in leaves:
-        if isinstance(leaf, Tensor):
-            found.append(leaf)
-        elif is_dataclass(leaf) and not isinstance(leaf, type):
-            found += tensors_in(leaf)
-    return found
 
 
 def random_like(example: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def fps(
     out
         A CSV file for the table.
     """
-    from stripe.experiments.fps import fps_table
+    from stripe.demos.fps import fps_table
     from stripe.train.device import resolve_device
 
     new_file(out)

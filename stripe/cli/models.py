@@ -16,7 +16,7 @@ from stripe.cli.app import (
     print_json,
     print_table,
 )
-from stripe.cli.subject import Network, Subject
+from stripe.cli.options import Network, Subject
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 
@@ -147,7 +147,7 @@ def freeze(
         Take means that were recorded from other weights than the network has.
     """
     import stripe
-    from stripe.experiments.subject import write_frozen
+    from stripe.cli.network import write_frozen
 
     new_file(out)
     network = subject.load_network()

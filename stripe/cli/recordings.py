@@ -174,7 +174,7 @@ def _mapped(where: Where) -> "Iterator[Over]":
     of_other = {"address": where.address} if where.engine == "local" else {"workers": where.workers}
     other_engine(of_other, where.engine)
     if where.engine == "ray":
-        from stripe.experiments.ray_engine import mapped_on_ray
+        from stripe.reproduce.engines.ray import mapped_on_ray
 
         made: Any = mapped_on_ray(where.address)
     else:

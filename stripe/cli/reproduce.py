@@ -15,7 +15,7 @@ from stripe.errors import StripeError
 from stripe.registry import listed
 
 if TYPE_CHECKING:
-    from stripe.experiments.reproduce import Reproduction
+    from stripe.reproduce.reproduction import Reproduction
 
 sweep_app = App(name="sweep", help="The runs that tables and figures need.")
 app.command(sweep_app)
@@ -99,7 +99,7 @@ def reproduce(
     device
         Device of the local engine: auto, cpu or cuda.
     """
-    from stripe.experiments.report import write_report
+    from stripe.reproduce.report import write_report
 
     of_ray = {"address": address, "gpus_per_run": gpus_per_run, "cpus_per_run": cpus_per_run}
     of_local = {"workers": workers, "device": None if device == "auto" else device}
@@ -112,12 +112,12 @@ def reproduce(
     if not report and any(run.state != "finished" for run in runs):
         try:
             if engine == "ray":
-                from stripe.experiments.ray_engine import sweep_on_ray
+                from stripe.reproduce.engines.ray import sweep_on_ray
 
                 cpus = 1.0 if cpus_per_run is None else cpus_per_run
                 sweep_on_ray(runs, address=address, gpus=gpus_per_run, cpus=cpus)
             else:
-                from stripe.experiments.sweep import sweep  # which brings torch
+                from stripe.reproduce.engines.local import sweep  # which brings torch
 
                 sweep(runs, workers=workers, device=device)
         except (KeyboardInterrupt, SystemExit) as stopped:
@@ -173,10 +173,10 @@ def _counted(runs: list[Any]) -> dict[str, int]:
 
 
 def _reproductions(name: str, at: At) -> "list[Reproduction]":
-    from stripe.experiments.catalogue import exhibit, list_exhibits
-    from stripe.experiments.noise_reading import NoiseReading
-    from stripe.experiments.reproduce import reproduction
-    from stripe.experiments.scales import scale
+    from stripe.reproduce.paper.catalogue import exhibit, list_exhibits
+    from stripe.reproduce.paper.noise_reading import NoiseReading
+    from stripe.reproduce.paper.scales import scale
+    from stripe.reproduce.reproduction import reproduction
 
     if at.seeds is not None and at.seeds < 1:
         raise StripeError(f"--seeds must be at least 1, got {at.seeds}")
@@ -191,7 +191,7 @@ def _reproductions(name: str, at: At) -> "list[Reproduction]":
 
 def _tell(found: "Reproduction", files: list[Path], json: bool) -> dict[str, Any] | None:
     """Print an exhibit, or return it as JSON holds it."""
-    from stripe.experiments.report import claim_text, legend, shown
+    from stripe.reproduce.report import claim_text, legend, shown
 
     if json:
         tables = {"numbers": found.numbers(), "claims": found.claims()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stripe.cli.app import Json, Seed, app, print_json
 
 if TYPE_CHECKING:
-    from stripe.experiments.demo import DemoResult
+    from stripe.demos.demo import DemoResult
 
 
 @app.command
@@ -32,7 +32,7 @@ def demo(
     device
         auto, cpu, cuda or cuda:N.
     """
-    from stripe.experiments.demo import EPOCHS, demo_config, run_demo
+    from stripe.demos.demo import EPOCHS, demo_config, run_demo
 
     epochs = EPOCHS if epochs is None else epochs
     run = _next_free(Path("runs/demo")) if out is None else out
@@ -92,7 +92,7 @@ def gallery(
     """
     from tempfile import TemporaryDirectory
 
-    from stripe.experiments.gallery import gallery as draw
+    from stripe.demos.gallery import gallery as draw
 
     print("training five networks, about 15 s an epoch on two CPU cores ...", file=sys.stderr)
     with TemporaryDirectory() as work:

@@ -93,9 +93,12 @@ def constants(
     device
         auto, cpu, cuda or cuda:N.
     """
-    from stripe.experiments.constants import constants_at_inference
+    from stripe.audit.constants import constants_at_inference
+    from stripe.reproduce.paper.results import CONSTANTS_LOSS
 
-    print_table(constants_at_inference(run, out, epochs=epochs, lr=lr, device=device), json)
+    table = constants_at_inference(run, out, epochs=epochs, lr=lr, device=device)
+    table["paper_loss"] = table["network"].map(CONSTANTS_LOSS)
+    print_table(table, json)
 
 
 def _needs_initial(recipe: str | None, given: dict[str, Any]) -> None:

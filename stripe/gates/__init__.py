@@ -3,4 +3,3 @@
 from stripe.gates.find import find_gates as find_gates
 from stripe.gates.fingerprint import fingerprint as fingerprint
 from stripe.gates.freeze import freeze as freeze
-from stripe.gates.undisturbed import undisturbed as undisturbed

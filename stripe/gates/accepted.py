@@ -7,7 +7,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from stripe.errors import ModelError
-from stripe.gates.unwrap import modules_by_name, unwrapped
+from stripe.modules.unwrap import modules_by_name, unwrapped
 
 
 def accepted(model: nn.Module | ExportedProgram) -> nn.Module:

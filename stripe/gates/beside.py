@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stripe.asr.difference import random_like, relative_difference, tensors_in
+from stripe.asr.difference import random_like, relative_difference
 from stripe.gates.feed import feed
-from stripe.gates.unwrap import modules_by_name
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.tensors import tensors_in
+from stripe.modules.unwrap import modules_by_name
 
 #: What the modules put out in one pass, by name, in the order of their calls.
 _Seen = dict[str, list[list[Tensor]]]

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from stripe.asr.difference import tensors_in
+from stripe.modules.tensors import tensors_in
 
 
 class ConstantGate(nn.Module):

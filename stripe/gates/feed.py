@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from stripe.errors import ModelError
-from stripe.gates.unwrap import device_of
+from stripe.modules.unwrap import device_of
 
 #: What networks call their images where these are not the first argument.
 _NAMES = ("pixel_values", "input_values", "input_features", "pixel_values_videos", "images", "x")

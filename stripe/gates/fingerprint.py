@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from stripe.errors import ModelError
-from stripe.gates.unwrap import unwrapped
+from stripe.modules.unwrap import unwrapped
 from stripe.recording import Recording, open_recording
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ from stripe.gates.fold import Fold, Folder, Vector
 from stripe.gates.means import Means, constants, vector_of
 from stripe.gates.substitute import Substitute, spots, zeros
 from stripe.gates.trace import Trace, trace
-from stripe.gates.undisturbed import undisturbed
-from stripe.gates.unwrap import modules_by_name
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.undisturbed import undisturbed
+from stripe.modules.unwrap import modules_by_name
 from stripe.registry import listed
 
 _STAYS = "it looks at the image as before: "

@@ -15,9 +15,9 @@ from stripe.gates.find import Place
 from stripe.gates.flow import Flow
 from stripe.gates.fold import Fold, Vector
 from stripe.gates.trace import Trace, trace
-from stripe.gates.undisturbed import undisturbed
-from stripe.gates.unwrap import modules_by_name
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.undisturbed import undisturbed
+from stripe.modules.unwrap import modules_by_name
 
 
 class Spot(NamedTuple):

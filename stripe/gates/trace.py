@@ -14,7 +14,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from stripe.asr.difference import tensors_in
 from stripe.errors import ModelError
 from stripe.gates.asked import Asked
 from stripe.gates.bounded import UNBOUNDED, Bounds, bounds
@@ -22,9 +21,10 @@ from stripe.gates.example import some_images
 from stripe.gates.feed import feed, placed
 from stripe.gates.layout import compact
 from stripe.gates.ordering import puts_in_order
-from stripe.gates.undisturbed import undisturbed
-from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.tensors import tensors_in
+from stripe.modules.undisturbed import undisturbed
+from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
 
 #: Operations that put out the values that come in, in the same order.
 ALIASES = {

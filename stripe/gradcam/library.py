@@ -11,9 +11,9 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
 from stripe.errors import ModelError, UnknownNameError
-from stripe.gates.undisturbed import undisturbed
 from stripe.gradcam.maps import Reshape
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.undisturbed import undisturbed
 from stripe.registry import listed
 
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stripe.errors import ModelError
-from stripe.gates.undisturbed import undisturbed
 from stripe.gradcam.planes import as_planes
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.undisturbed import undisturbed
 
 #: From a layer's output to planes (B, C, H, W).
 Reshape = Callable[[Tensor], Tensor]

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from stripe.errors import ModelError, StripeError, UnknownNameError
-from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
 from stripe.gradcam.library import library_cam
 from stripe.gradcam.maps import Reshape, grad_cam
 from stripe.gradcam.planes import as_planes
 from stripe.hooks.batches import numbered_batches
+from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
 from stripe.registry import listed
 
 _SHARES = ("central_share", "uniform_share")

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from stripe.errors import ModelError
 from stripe.gates.place import Place
-from stripe.gates.unwrap import modules_by_name
 from stripe.hooks.capture import Capture
 from stripe.hooks.proof import Verdict, rotation, selections, verdict
 from stripe.hooks.rows import ImageRows, Order, Taken, image_rows, orders
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.unwrap import modules_by_name
 from stripe.registry import listed
 
 #: In how many batches at most the rows of a gate are looked at that are the same for all images.

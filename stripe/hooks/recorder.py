@@ -14,11 +14,9 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from stripe.errors import ModelError, StripeError
-from stripe.gates import undisturbed
 from stripe.gates.choose import Choice, chosen_gates
 from stripe.gates.find import DEFAULT_KINDS, KINDS, Place, find_places
 from stripe.gates.fingerprint import fingerprint
-from stripe.gates.unwrap import device_of, unwrapped
 from stripe.hooks.batches import numbered_batches, tensors_of
 from stripe.hooks.buffer import LABEL, PREDICTION, Buffer
 from stripe.hooks.columns import column_lengths, fill, gates_of_values
@@ -26,6 +24,8 @@ from stripe.hooks.observed import Observer, Proofs
 from stripe.hooks.online import OnlineMoments
 from stripe.hooks.processes import current_processes
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules import undisturbed
+from stripe.modules.unwrap import device_of, unwrapped
 from stripe.recording import Header, RecordingWriter
 from stripe.recording.background import Background
 from stripe.recording.part import PartWriter

@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from stripe.errors import RecordingError
-from stripe.recording.durable import write_whole
+from stripe.files import write_whole
 from stripe.recording.header import StoredHeader, seal_header
 from stripe.recording.layout import Layout
 from stripe.recording.log import Log

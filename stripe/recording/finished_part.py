@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float32
 
 from stripe.errors import RecordingError
-from stripe.recording.durable import footer_sha256
+from stripe.files import footer_sha256
 from stripe.recording.schema import NULLABLE
 
 Vectors = Float32[np.ndarray, "images channels"]

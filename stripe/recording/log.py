@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from stripe.errors import RecordingError
-from stripe.recording.durable import sync, write_whole
+from stripe.files import sync, write_whole
 from stripe.recording.header import StoredHeader
 from stripe.recording.layout import Layout, part_name
 from stripe.recording.schema import part_schema

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float32, Float64, Int
 
 from stripe.errors import RecordingError
-from stripe.recording.durable import footer_sha256, sha256, sync, writing
+from stripe.files import footer_sha256, sha256, sync, writing
 from stripe.recording.layout import part_name
 
 #: Rows are gathered up to this many bytes before they are encoded, and read back in these pieces.

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stripe.errors import RecordingError
-from stripe.recording.durable import sha256
+from stripe.files import sha256
 from stripe.recording.finished_part import check_epoch
 from stripe.recording.layout import Layout
 from stripe.recording.log import Log, PartRecord, Record

@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import SupportsIndex
 
 from stripe.errors import RecordingError
+from stripe.files import refuse_links, sync, write_whole, writing
 from stripe.interrupts import interrupts_held
 from stripe.recording.claim import Claim, check_root
 from stripe.recording.continued import check_same, upgrade
-from stripe.recording.durable import refuse_links, sync, write_whole, writing
 from stripe.recording.header import StoredHeader, read_header, seal_header
 from stripe.recording.images import check_images, images_of, taken_images
 from stripe.recording.layout import Layout

@@ -9,10 +9,10 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from stripe.errors import DataError, StripeError
-from stripe.gates import undisturbed
-from stripe.gates.unwrap import device_of
 from stripe.hooks.batches import numbered_batches
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules import undisturbed
+from stripe.modules.unwrap import device_of
 from stripe.robustness.noise import inject_noise
 from stripe.robustness.noise_spec import NoiseSpec
 

@@ -20,9 +20,9 @@ from stripe.errors import ModelError
 from stripe.gates.example import checked_example
 from stripe.gates.find import Place, places
 from stripe.gates.trace import ALIASES, Trace, trace
-from stripe.gates.undisturbed import undisturbed
-from stripe.gates.unwrap import modules_by_name, unwrapped
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.undisturbed import undisturbed
+from stripe.modules.unwrap import modules_by_name, unwrapped
 from stripe.robustness.spectral import spectral_norm
 
 #: Operations that bring no two inputs further apart.

@@ -13,8 +13,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from stripe.asr import Gated
 from stripe.errors import ModelError
-from stripe.gates.unwrap import device_of, modules_by_name, unwrapped
 from stripe.interrupts import at_the_edge, interrupts_allowed, interrupts_held
+from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
 from stripe.robustness.noise_spec import NoiseSpec
 
 

@@ -14,8 +14,8 @@ from tqdm.auto import tqdm
 
 from stripe.asr import reparameterize
 from stripe.errors import StripeError
-from stripe.gates import undisturbed
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules import undisturbed
 from stripe.plots import paper_style, save_figure, style_grid
 from stripe.style.config import StyleConfig
 from stripe.style.features import describe_features, load_features

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from stripe.errors import StripeError
-from stripe.recording.durable import refuse_links, sync
+from stripe.files import refuse_links, sync
 from stripe.train.manifest import MANIFEST, checked, digests_of, write_manifest
 from stripe.train.run import WEIGHTS
 from stripe.train.weights import load_weights, save_weights

@@ -7,7 +7,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from stripe.errors import StripeError
-from stripe.recording.durable import drafted, sha256
+from stripe.files import drafted, sha256
 from stripe.train.log import CSV, PARQUET, write_history
 from stripe.train.manifest import digests_of, read_manifest, write_manifest
 from stripe.train.run import CONFIG, WEIGHTS

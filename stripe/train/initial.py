@@ -8,8 +8,8 @@ from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from stripe.errors import ModelError, StripeError
+from stripe.files import sha256
 from stripe.interrupts import interrupts_allowed, interrupts_held
-from stripe.recording.durable import sha256
 from stripe.train.checkpoint import latest_checkpoint
 from stripe.train.config import TrainConfig
 from stripe.train.run import CONFIG, WEIGHTS, read_config

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from stripe.errors import StripeError
-from stripe.recording.durable import drafted
+from stripe.files import drafted
 from stripe.train.manifest import checked
 
 #: The two forms of the log.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stripe.errors import StripeError
-from stripe.recording.durable import drafted, sha256
+from stripe.files import drafted, sha256
 
 #: Lies beside the files that it names; `sha256sum --check` reads it too.
 MANIFEST = "manifest.sha256"

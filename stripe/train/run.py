@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from beartype.door import is_bearable
 
 from stripe.errors import StripeError
-from stripe.recording.durable import drafted, refuse_links, sha256
+from stripe.files import drafted, refuse_links, sha256
 from stripe.settings import Settings
 from stripe.train.manifest import MANIFEST, checked, write_manifest
 from stripe.versions import command_line, library_versions

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from stripe.gates import undisturbed
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules import undisturbed
 from stripe.train.config import TrainConfig
 from stripe.train.loaders import Loader
 from stripe.train.processes import Processes

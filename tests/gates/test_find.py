@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 import stripe
 from stripe import find_gates
 from stripe.errors import ModelError
-from stripe.gates import undisturbed
+from stripe.modules import undisturbed
 
 #: Modules that gate, counted by reading the libraries' sources.
 COUNTS = {

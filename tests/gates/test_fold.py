@@ -13,7 +13,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 import stripe
 from stripe import find_gates
-from stripe.gates import undisturbed
+from stripe.modules import undisturbed
 
 V = torch.linspace(0.1, 0.9, 8)
 SIGNED = torch.linspace(-0.9, 0.9, 8)

@@ -19,12 +19,12 @@ from torch.nn import functional as F
 
 import stripe
 from stripe import find_gates, open_recording, stats
-from stripe.asr.difference import tensors_in
 from stripe.errors import ModelError, UnknownNameError
 from stripe.gates.constant import ConstantGate, ConstantScale
 from stripe.gates.fold import Fold
 from stripe.gates.scaling import Scaling
 from stripe.gates.trace import trace
+from stripe.modules.tensors import tensors_in
 
 #: Where everything folds.
 FOLDING = [

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stripe import files
 from stripe.errors import RecordingError
-from stripe.recording import Gate, Header, RecordingWriter, durable, log, open_recording, writer
+from stripe.recording import Gate, Header, RecordingWriter, log, open_recording, writer
 
 HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=4, pooled=False),))
 
@@ -27,7 +28,7 @@ def dying_at(step: int) -> Iterator[list[str]]:
     places: list[tuple[Any, str]] = [
         (Path, "rename"), (Path, "replace"), (Path, "unlink"), (Path, "mkdir"), (Path, "rmdir"),
         (Path, "write_bytes"), (Path, "write_text"), (shutil, "rmtree"),
-        (durable, "sync"), (writer, "sync"), (log, "sync"),
+        (files, "sync"), (writer, "sync"), (log, "sync"),
     ]  # fmt: skip
 
     def dying(call: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from stripe.errors import RecordingError
+from stripe.files import footer_sha256
 from stripe.recording import open_recording
-from stripe.recording.durable import footer_sha256
 from stripe.recording.sealed import seal, unseal
 
 ARRAY = np.random.default_rng(0).random((12, 3)).astype(np.float32)

@@ -145,7 +145,7 @@ def cluster() -> Iterator[Any]:
 
 @pytest.mark.filterwarnings("ignore")  # what Ray and its libraries warn of
 def test_a_ray_cluster_gives_the_same_to_the_bit(cluster: Any, ranked: Path) -> None:
-    from stripe.experiments.ray_engine import mapped_on_ray
+    from stripe.reproduce.engines.ray import mapped_on_ray
 
     recording = open_recording(ranked)
     here = channel_moments(recording)

@@ -18,11 +18,11 @@ from torchvision.models import VisionTransformer
 
 import stripe
 from stripe.errors import ModelError, StripeError
-from stripe.experiments.catalogue import exhibit
-from stripe.experiments.reproduce import reproduction
-from stripe.experiments.runs import StoredRun, address, stored
-from stripe.experiments.scales import SCALES
-from stripe.experiments.sweep import in_stages, is_ready, sweep
+from stripe.reproduce.engines.local import in_stages, is_ready, sweep
+from stripe.reproduce.paper.catalogue import exhibit
+from stripe.reproduce.paper.scales import SCALES
+from stripe.reproduce.reproduction import reproduction
+from stripe.reproduce.store.runs import StoredRun, address, stored
 from stripe.train import TrainConfig, loop, train
 from stripe.train.checkpoint import latest_checkpoint
 from stripe.train.initial import start_from

@@ -11,16 +11,16 @@ import pytest
 import torch
 from torch import nn
 
+from stripe.cli.network import load_network
 from stripe.errors import StripeError
-from stripe.experiments.measurement import Measurement, perform
-from stripe.experiments.runs import StoredRun
-from stripe.experiments.subject import load_network
-from stripe.experiments.trained import open_trained
+from stripe.reproduce.store.measurement import Measurement, perform
+from stripe.reproduce.store.runs import StoredRun
 from stripe.train import TrainConfig, train
 from stripe.train.checkpoint import latest_checkpoint, load_checkpoint
 from stripe.train.log import read_history
 from stripe.train.manifest import MANIFEST, checked, read_manifest, write_manifest
 from stripe.train.run import read_config
+from stripe.train.trained import open_trained
 from stripe.train.verify import UNCHECKED, verify_run
 from stripe.train.weights import load_weights
 

@@ -1,0 +1,1 @@
+"""What attention costs, what it does, and what can go."""

@@ -1,0 +1,69 @@
+"""The report of an audit: one HTML file with everything in it."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.axes import Axes
+
+from stripe import plots
+from stripe.audit.result import Audit
+from stripe.errors import StripeError
+from stripe.recording import Recording
+
+
+def write_report(path: Path, audit: Audit, recording: Recording, about: dict[str, Any]) -> None:
+    """Write an audit as HTML, with its pictures inside.
+
+    Raises
+    ------
+    StripeError
+        If the file cannot be written.
+    """
+    templates = Environment(
+        loader=PackageLoader("stripe.audit"), autoescape=True, undefined=StrictUndefined
+    )
+    page = templates.get_template("audit.html").render(
+        audit=audit,
+        gates=audit.gates.to_dict("records"),
+        order={gate: number for number, gate in enumerate(audit.greedy["gate"])},
+        first=audit.greedy.iloc[0],
+        last=audit.greedy.iloc[-1],
+        chosen=audit.greedy.iloc[len(audit.recommended)],
+        choice=repr(audit.recommended if len(audit.recommended) < len(audit.gates) else "all"),
+        ends=_ends(audit),
+        pictures=_pictures(audit, recording),
+        about=about,
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise StripeError(f"cannot write the report {path}: {error.strerror}") from error
+
+
+def _ends(audit: Audit) -> tuple[str, str]:
+    """Return the names of the most and the least constant gate."""
+    ordered = audit.gates.sort_values("relative_spread", kind="stable")["gate"]
+    return ordered.iloc[0], ordered.iloc[-1]
+
+
+def _pictures(audit: Audit, recording: Recording) -> dict[str, str]:
+    """Return the pictures by name, as data URLs."""
+    most, least = _ends(audit)
+    with plots.paper_style():
+        drawn = {
+            "spread": plots.gate_spread(recording),
+            "freezing": plots.freezing(audit.greedy, threshold=audit.threshold),
+            "most": plots.stripes(recording, gate=most, side="after"),
+            "least": plots.stripes(recording, gate=least, side="after"),
+        }
+        return {name: _data_url(ax) for name, ax in drawn.items()}
+
+
+def _data_url(ax: Axes) -> str:
+    png = io.BytesIO()
+    plots.save_figure(ax, png)
+    return f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"

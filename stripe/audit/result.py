@@ -1,0 +1,74 @@
+"""What an audit found."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found.
+
+    Parameters
+    ----------
+    model, dataset
+        What was looked at, in words.
+    images
+        How many images the means come from, and how many others agreement is measured on.
+    gates
+        One row per gate, in forward order: gate, owner_class, channels, eta2, median_std (over
+        channels), constant (one value for all images and channels), relative_spread (root mean
+        square spread over images, relative to the mean; 0 for a constant), and
+        as in `stripe.freeze` frozen, folded, into, reason.
+    greedy
+        One row per number of frozen gates, from none to all, the most constant (smallest
+        relative_spread) first: frozen, gate (the last one frozen), agreement (share of images with
+        the prediction of the untouched network), accuracy (NaN without labels).
+    recommended
+        The largest of these sets whose agreement is at least `threshold`.
+    threshold
+        The least agreement.
+    milliseconds
+        Median times of a forward pass: "gates" has them in place, "frozen" has none left;
+        "batch_size" is the number of images of a pass.
+    attention_share
+        Share of the time with gates that is gone when all are frozen and folded: the median over
+        rounds, in each of which both run side by side.
+    attention_share_quartiles
+        Between which half of the rounds lie: how far the machine's noise reaches.
+    fold_error
+        Of `stripe.freeze` with all gates.
+    out
+        The report.
+    """
+
+    model: str
+    dataset: str
+    images: tuple[int, int]
+    gates: pd.DataFrame
+    greedy: pd.DataFrame
+    recommended: list[str]
+    threshold: float
+    milliseconds: dict[str, float]
+    attention_share: float
+    attention_share_quartiles: tuple[float, float]
+    fold_error: float
+    out: Path | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        values = asdict(self) | {"out": None if self.out is None else str(self.out)}
+        for name in ("gates", "greedy"):
+            values[name] = json.loads(getattr(self, name).to_json(orient="records"))
+        return values
+
+
+def interval(share: float, count: int) -> tuple[float, float]:
+    """Return between what a share of `count` images lies with 95 % confidence (Wilson, 1927)."""
+    z = 1.96
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * (share * (1 - share) / count + (z / (2 * count)) ** 2) ** 0.5 / (1 + z * z / count)
+    return max(0.0, middle - half), min(1.0, middle + half)

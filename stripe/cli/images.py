@@ -1,0 +1,224 @@
+"""The images that a command is about, as its network takes them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision.transforms import v2
+
+from stripe.data import DeviceLoader, image_folder, list_datasets, load_dataset
+from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
+from stripe.data.image_set import ImageSet
+from stripe.data.registry import DATA_ROOT
+from stripe.data.stream import TEST_CROP, split_folder
+from stripe.errors import DataError
+from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules import undisturbed
+from stripe.train import TrainConfig
+from stripe.train.run import CONFIG, read_config
+from stripe.train.trained import data_shape
+
+_INTERPOLATIONS = {mode.value for mode in v2.InterpolationMode}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """How images become what a network takes; None is what their data set says.
+
+    Parameters
+    ----------
+    size
+        Height and width in pixels.
+    mean, std
+        Per channel, by which images scaled to [0, 1] are normalised.
+    crop
+        Share of the resized image that the crop in its centre keeps.
+    interpolation
+        Of resizing.
+    """
+
+    size: tuple[int, int] | None
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    crop: float = TEST_CROP
+    interpolation: str = "bicubic"
+
+    def __str__(self) -> str:
+        """Say all of it in a line."""
+        assert self.size is not None
+        height, width = self.size
+        mean, std = (", ".join(f"{v:.4g}" for v in some or ()) for some in (self.mean, self.std))
+        return f"images of {height} x {width} pixels, mean {mean}, std {std}"
+
+
+def load_images(
+    images: str,
+    network: nn.Module,
+    *,
+    run: Path | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    batch_size: int = 64,
+    limit: int | None = None,
+    seed: int = 0,
+    data_root: Path | None = None,
+) -> tuple[Iterable[Any], Preprocessing]:
+    """Return a loader of the images that a command line names, and how it prepares them.
+
+    Parameters
+    ----------
+    images
+        A data set of `stripe.data.list_datasets()`, whose test images are taken; imagenet;
+        folder:PATH, as for `TrainConfig`; or a folder.
+    network
+        What takes them.
+    run
+        The directory of the run that trained the network.
+    image_size
+        Side, or height and width; by default what the run was trained with, what the network's
+        own configuration says, or 224. Images of a data set keep their size without a run.
+    mean, std
+        One number, or one per channel; by default those of the run, of the network's own
+        configuration, of the data set, or ImageNet's.
+    batch_size
+        Images per batch.
+    limit
+        Take at most so many; by default all.
+    seed
+        Seed of the sample from a folder that holds more than `limit` images.
+    data_root
+        The folder that holds data sets; by default that of the run, or data.
+
+    Raises
+    ------
+    DataError
+        If there are no such images, or a number is out of range.
+
+    Notes
+    -----
+    Labels of a folder are left out where it has another number of classes than the network.
+    """
+    prepared = _of_run(run, data_root) if run is not None else _of_network(network)
+    channels = _channels(network) if prepared.mean is None else len(prepared.mean)
+    if isinstance(image_size, int):
+        image_size = (image_size, image_size)
+    if std is not None and min(std) <= 0:
+        raise DataError(f"std must be above 0, got {std}")
+    chosen = replace(
+        prepared,
+        size=image_size or prepared.size,
+        mean=_each(mean, channels) or prepared.mean,
+        std=_each(std, channels) or prepared.std,
+    )
+    if data_root is None:
+        data_root = DATA_ROOT if run is None else read_config(run / CONFIG, TrainConfig).data_root
+    if images in list_datasets():
+        keeps_size = run is None and image_size is None
+        test = load_dataset(images, "test", root=data_root)
+        test = test if limit is None else test.head(limit)
+        test, chosen = _as_prepared(test, replace(chosen, size=None) if keeps_size else chosen)
+        return DeviceLoader(test, batch_size), chosen
+    chosen = _whole(chosen, channels)
+    data = image_folder(_folder(images, data_root), **vars(chosen), limit=limit, seed=seed)
+    # Folder names are numbered in their order: of another number of classes they mean nothing here.
+    collate = None if _comparable(network, data) else _without_labels
+    return DataLoader(data, batch_size, collate_fn=collate), chosen
+
+
+def _of_run(run: Path, data_root: Path | None) -> Preprocessing:
+    """Return how a run tested its network."""
+    data = data_shape(run, data_root=data_root)
+    size = (data.image_size, data.image_size)
+    return Preprocessing(size=size, mean=data.mean, std=data.std, interpolation="bilinear")
+
+
+def _of_network(network: nn.Module) -> Preprocessing:
+    """Return what a network says of itself, as those of timm do."""
+    said = getattr(network, "pretrained_cfg", None) or {}
+    size = tuple(said.get("input_size", ()))[1:]
+    interpolation = str(said.get("interpolation"))
+    return Preprocessing(
+        size=size if len(size) == 2 else None,
+        mean=_averaged(said.get("mean"), _channels(network)),
+        std=_averaged(said.get("std"), _channels(network)),
+        crop=said.get("crop_pct") or TEST_CROP,
+        interpolation=interpolation if interpolation in _INTERPOLATIONS else "bicubic",
+    )
+
+
+def _whole(chosen: Preprocessing, channels: int) -> Preprocessing:
+    """Fill in ImageNet's numbers where nobody said any."""
+    return replace(
+        chosen,
+        size=chosen.size or (224, 224),
+        mean=chosen.mean or _averaged(IMAGENET_MEAN, channels),
+        std=chosen.std or _averaged(IMAGENET_STD, channels),
+    )
+
+
+def _averaged(values: Any, channels: int) -> tuple[float, ...] | None:
+    """Return numbers per channel; of a grey image the mean of those of red, green and blue."""
+    if values is None:
+        return None
+    values = tuple(float(value) for value in values)
+    return (sum(values) / len(values),) if channels == 1 else values
+
+
+def _each(values: tuple[float, ...] | None, channels: int) -> tuple[float, ...] | None:
+    """Repeat one number for every channel."""
+    if values is None:
+        return None
+    if len(values) not in (1, channels):
+        raise DataError(
+            f"mean and std take one number, or one for each of the {channels} channels, got "
+            f"{len(values)}"
+        )
+    return values * channels if len(values) == 1 else values
+
+
+def _channels(network: nn.Module) -> int:
+    """Return how many channels the images of a network have, by its first convolution."""
+    of_layers = (m.in_channels for m in network.modules() if isinstance(m, nn.Conv2d))
+    return 1 if next(of_layers, 3) == 1 else 3
+
+
+def _as_prepared(test: ImageSet, chosen: Preprocessing) -> tuple[ImageSet, Preprocessing]:
+    """Return a data set as it was chosen, and all numbers that it is prepared with."""
+    mean, std = (
+        theirs if ours is None or len(ours) != test.images.shape[1] else ours
+        for ours, theirs in ((chosen.mean, test.mean), (chosen.std, test.std))
+    )
+    height, width = (int(side) for side in test.images.shape[-2:])
+    size, images = chosen.size or (height, width), test.images
+    if size != (height, width):
+        images = v2.functional.resize(images, list(size), antialias=True)
+    test = replace(test, images=images, mean=mean, std=std)
+    return test, replace(chosen, size=size, mean=mean, std=std)
+
+
+def _folder(images: str, root: Path) -> Path:
+    """Return the folder of images that a name means."""
+    if images == "imagenet" and not Path(images).is_dir():
+        return split_folder(root.expanduser() / "imagenet", "test")
+    if images.startswith("folder:"):  # the data set of a run
+        return split_folder(Path(images.removeprefix("folder:")).expanduser(), "test")
+    return Path(images)
+
+
+def _comparable(network: nn.Module, folder: Any) -> bool:
+    """Tell whether the labels of a folder can be the classes of a network, by their number."""
+    classes = getattr(getattr(folder, "dataset", folder), "classes", None)
+    if classes is None:
+        return True
+    with interrupts_held(), undisturbed(network), interrupts_allowed():
+        scores = network(folder[0][0][None])
+    return isinstance(scores, torch.Tensor) and scores.shape[-1] == len(classes)
+
+
+def _without_labels(items: list[Any]) -> torch.Tensor:
+    return torch.stack([image for image, _ in items])

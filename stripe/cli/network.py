@@ -1,0 +1,175 @@
+"""The network that a command is about."""
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors.torch import save_model
+from torch import nn
+
+from stripe.backbones import build
+from stripe.errors import ModelError, StripeError
+from stripe.gates import freeze
+from stripe.modules.unwrap import unwrapped
+from stripe.train import TrainConfig
+from stripe.train.run import CONFIG, read_config
+from stripe.train.trained import trained_network, untrained_network
+from stripe.train.weights import read_weights
+
+
+def load_network(
+    model: str,
+    *,
+    weights: Path | None = None,
+    pretrained: bool = False,
+    num_classes: int = 1000,
+    attention: str | None = None,
+    seed: int = 0,
+    data_root: Path | None = None,
+) -> nn.Module:
+    """Return the network that a command line names, in evaluation.
+
+    Parameters
+    ----------
+    model
+        "timm:NAME", "tv:NAME", "module:function" (imported from the working directory too, called
+        without arguments), a name for `stripe.build`, or the directory of a training run.
+    weights
+        A state_dict: .safetensors, or a file that `torch.save` wrote, of tensors only.
+    pretrained
+        Take the weights that timm or torchvision publish.
+    num_classes, attention, seed
+        For `stripe.build`.
+    data_root
+        The folder that holds data sets, for a run that does not say what its data is like; by
+        default that of the run.
+
+    Raises
+    ------
+    UnknownNameError, ModelError
+        If there is no such network, or the weights are not its own.
+    """
+    run = run_of(model)
+    if run is not None:
+        if weights is None:
+            return trained_network(run, data_root=data_root)
+        network = untrained_network(run, data_root=data_root)
+    elif _is_function(model):
+        network = _imported(model)
+    elif model.endswith(".py") or "/" in model.removeprefix("timm:"):
+        raise ModelError(
+            "a model is timm:NAME, tv:NAME, module:function, the directory of a training run (with "
+            f"config.json) or a name for stripe.build, and {model!r} is none; of a file mine.py it "
+            "is mine:FUNCTION"
+        )
+    elif pretrained:
+        network = _published(model, num_classes)
+    else:
+        network = build(model, num_classes=num_classes, attention=attention, seed=seed)
+    if weights is not None:
+        network = _load_weights(network, weights)
+    return network.eval()
+
+
+def has_weights(model: str) -> bool:
+    """Tell whether what a model is named by brings weights: a run, or a function of one's own."""
+    return run_of(model) is not None or _is_function(model)
+
+
+def _is_function(model: str) -> bool:
+    return ":" in model and model.partition(":")[0] not in ("timm", "tv")
+
+
+def run_of(model: str) -> Path | None:
+    """Return the directory of a training run, None if `model` is none."""
+    return Path(model) if (Path(model) / CONFIG).is_file() else None
+
+
+def dataset_of(run: Path | None) -> str | None:
+    """Return the data set of a training run."""
+    return None if run is None else read_config(run / CONFIG, TrainConfig).dataset
+
+
+def _imported(model: str) -> nn.Module:
+    module, _, function = model.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        build_network = getattr(import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise ModelError(
+            f"a model is timm:NAME, tv:NAME, module:function or a name for stripe.build, and "
+            f"{model!r} is none of them: {error}"
+        ) from error
+    try:
+        network = build_network()
+    except Exception as error:
+        raise ModelError(f"{model}() raised {type(error).__name__}: {error}") from error
+    if not isinstance(network, nn.Module):
+        raise ModelError(f"{model} must return an nn.Module, got {type(network).__name__}")
+    return network
+
+
+def _published(model: str, num_classes: int) -> nn.Module:
+    library, _, name = model.partition(":")
+    if library not in ("timm", "tv"):
+        raise ModelError(f"timm and torchvision publish weights, and {model!r} is of neither")
+    try:
+        if library == "timm":
+            network: nn.Module = timm.create_model(name, pretrained=True, num_classes=num_classes)
+            return network
+        from torchvision.models import get_model
+
+        network = get_model(name, weights="DEFAULT")
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"the weights of {model} could not be fetched: {reason}; give a file with --weights"
+        ) from error
+    return network
+
+
+def _load_weights(network: nn.Module, path: Path) -> nn.Module:
+    """Load a state_dict, also that of a frozen network."""
+    state = read_weights(path)
+    recipe = path.with_suffix(".frozen.json")
+    network = _refrozen(network, recipe) if recipe.is_file() else unwrapped(network)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        raise ModelError(f"{path} does not fit the network: {lines[-1][:300]} ...") from error
+    return network
+
+
+def write_frozen(frozen: nn.Module, path: Path, recipe: dict[str, Any]) -> None:
+    """Write the weights of a frozen network, and beside them what `load_network` needs to use them.
+
+    Parameters
+    ----------
+    recipe
+        "gates": for each frozen gate its name, channels and whether it was folded; "input_shape".
+    """
+    if path.suffix != ".safetensors":
+        raise StripeError(f"weights end in .safetensors, got {path}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_model(frozen, str(path))
+        path.with_suffix(".frozen.json").write_text(json.dumps(recipe, indent=1) + "\n")
+    except OSError as error:
+        raise StripeError(f"cannot write {path}: {error.strerror}; choose another --out") from error
+
+
+def _refrozen(network: nn.Module, recipe: Path) -> nn.Module:
+    """Take the same gates out of a network as were taken out when weights were written."""
+    said = json.loads(recipe.read_text())
+    example = torch.zeros(2, *said["input_shape"])
+    for folded in (True, False):
+        means = {g["gate"]: [0.5] * g["channels"] for g in said["gates"] if g["folded"] is folded}
+        if means:
+            network = freeze(network, means, fold=folded, example=example)
+    return network

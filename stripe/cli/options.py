@@ -1,0 +1,167 @@
+"""The options that say which network and which images a command is about."""
+
+import math
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from stripe.errors import StripeError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+#: Of an option that takes one number or several.
+_Several = Parameter(consume_multiple=True, negative=())
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """The network that a command is about.
+
+    Parameters
+    ----------
+    model
+        timm:NAME, tv:NAME, module:function, the directory of a training run, or a name for
+        stripe.build.
+    weights
+        A state_dict, as .safetensors or of tensors saved by torch; without it, and without
+        --pretrained, the weights are random.
+    pretrained
+        Fetch the weights that timm or torchvision publish.
+    attention
+        Attention module, for a name for stripe.build.
+    num_classes
+        Outputs of the network.
+    seed
+        Of random weights, and of which images are drawn.
+    """
+
+    model: Annotated[str, Parameter(alias="--checkpoint")]
+    weights: Path | None = None
+    pretrained: Annotated[bool, Parameter(negative=())] = False
+    attention: str | None = None
+    num_classes: int = 1000
+    seed: int = 0
+
+    def load_network(self) -> "nn.Module":
+        """Return the network, on the CPU."""
+        from stripe.cli.network import load_network
+
+        if not self.has_weights():
+            print("the weights are random: give --weights or --pretrained", file=sys.stderr)
+        return load_network(
+            self.model,
+            weights=self.weights,
+            pretrained=self.pretrained,
+            num_classes=self.num_classes,
+            attention=self.attention,
+            seed=self.seed,
+            data_root=getattr(self, "data_root", None),
+        )
+
+    def has_weights(self) -> bool:
+        """Tell whether the network has other weights than random ones."""
+        from stripe.cli.network import has_weights
+
+        return bool(self.weights) or self.pretrained or has_weights(self.model)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Subject(Network):
+    """The network and the images that a command is about.
+
+    Parameters
+    ----------
+    images
+        A folder of images or of class folders, a data set such as fashion-mini, photo-patches or
+        cifar100, or imagenet; by default the test images of the training run.
+    image_size
+        Side of the images, or HEIGHTxWIDTH, as 48x192; by default that of the training run, what
+        timm says of the network, or 224.
+    mean, std
+        One number, or one per channel, by which images scaled to 0 to 1 are normalised; by default
+        those of the training run, what timm says of the network, or ImageNet's.
+    data_root
+        The folder that holds data sets; by default that of the training run, or data.
+    batch_size
+        Images per forward pass.
+    limit
+        Use at most so many images; by default all, and of an audit 1,000.
+    device
+        auto, cpu, cuda or cuda:N.
+    """
+
+    images: str | None = None
+    image_size: str | None = None
+    mean: Annotated[tuple[str, ...] | None, _Several] = None
+    std: Annotated[tuple[str, ...] | None, _Several] = None
+    data_root: Path | None = None
+    batch_size: int = 64
+    limit: int | None = None
+    device: str = "auto"
+
+    def load(self) -> "tuple[nn.Module, Iterable[Any], str]":
+        """Return the network on its device, a loader of images, and what they are called."""
+        from stripe.cli.images import load_images
+        from stripe.cli.network import dataset_of, run_of
+        from stripe.train.device import resolve_device
+
+        for name in ("batch_size", "limit"):
+            if (count := getattr(self, name)) is not None and count < 1:
+                raise StripeError(f"--{name.replace('_', '-')} must be at least 1, got {count}")
+        size, mean, std = _size(self.image_size), _numbers("mean", self), _numbers("std", self)
+        run = run_of(self.model)
+        images = self.images or dataset_of(run)
+        if images is None and "/" in self.model and not Path(self.model).exists():
+            raise StripeError(f"{self.model} does not exist; --model names a network or a run")
+        if images is None:
+            raise StripeError("--images must name a folder of images or a data set, got nothing")
+        network = self.load_network()
+        loader, prepared = load_images(
+            images,
+            network,
+            run=run,
+            image_size=size,
+            mean=mean,
+            std=std,
+            batch_size=self.batch_size,
+            limit=self.limit,
+            seed=self.seed,
+            data_root=self.data_root,
+        )
+        print(prepared, file=sys.stderr)
+        return network.to(resolve_device(self.device)), loader, images
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    """Return height and width of "48x192", or of one side."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)(?:[xX](\d+))?", text)
+    height, width = (int(side) for side in (found[1], found[2] or found[1])) if found else (0, 0)
+    if min(height, width) < 1:
+        raise StripeError(
+            f"--image-size is a side or HEIGHTxWIDTH, at least 1, as 224 or 48x192; got {text!r}"
+        )
+    return height, width
+
+
+def _numbers(name: str, options: Subject) -> tuple[float, ...] | None:
+    """Return the numbers of an option, with spaces or commas between them."""
+    given = getattr(options, name)
+    if given is None:
+        return None
+    try:
+        numbers = tuple(float(number) for text in given for number in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(math.isfinite(number) for number in numbers):
+        raise StripeError(f"--{name} is a number, or one per channel, got {' '.join(given)!r}")
+    return numbers

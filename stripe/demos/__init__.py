@@ -1,0 +1,1 @@
+"""The demo, the gallery and the speed table of the command line."""

@@ -1,0 +1,129 @@
+"""Every picture that the embedded data can make, each with what made it."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from stripe import plots
+from stripe.audit.audit import audit
+from stripe.data import DeviceLoader, load_dataset
+from stripe.demos.demo import demo_config
+from stripe.demos.fps import fps_table
+from stripe.gradcam import mean_cam
+from stripe.hooks import record
+from stripe.recording import open_recording
+from stripe.robustness import attack, noise_bound
+from stripe.train import TrainResult, train
+from stripe.versions import command_line, library_versions
+
+EPOCHS = 3
+DATASET = "fashion-mini"
+
+#: The networks that are trained, as `TrainConfig` takes them.
+NETWORKS: dict[str, dict[str, Any]] = {
+    "bare": {"attention": None},
+    "se": {"attention": "se"},
+    "cbam": {"attention": "cbam"},
+    "asr(se)": {"attention": None, "asr": "se"},
+    "asr(cbam)": {"attention": None, "asr": "cbam"},
+}
+#: Those that are attacked and bounded.
+COMPARED = ("bare", "se", "asr(se)")
+NOISES = ("constant:0.8,0.2", "constant:0.5,0.2", "random:0.1,0.1", "random:0.2,0.2")
+
+Picture = tuple[str, Callable[..., Axes], Any, dict[str, Any]]
+
+
+def gallery(
+    out: Path, work: Path, *, seed: int = 0, device: str = "auto", epochs: int = EPOCHS
+) -> list[Path]:
+    """Train five small networks and draw everything that can be drawn of them.
+
+    Parameters
+    ----------
+    out
+        Directory of the pictures: for each a PNG, and a JSON of its command, seed, data and
+        versions.
+    work
+        A new or empty directory for runs and recordings.
+    seed
+        Of everything random.
+    device
+        As for `TrainConfig`.
+    epochs
+        Epochs of every training.
+
+    Returns
+    -------
+    list of Path
+        The pictures.
+    """
+    results = {}
+    for name, modules in NETWORKS.items():
+        config = demo_config(out=work / name, seed=seed, device=device, epochs=epochs)
+        results[name] = train(replace(config, record=name == "se", **modules))
+    about = {
+        "command": command_line(),
+        "seed": seed,
+        "data": DATASET,
+        "epochs": epochs,
+        "test_accuracy": {name: result.last for name, result in results.items()},
+        "versions": library_versions(),
+    }
+    files = []
+    for name, draw, data, options in _pictures(results, work, seed):
+        with plots.paper_style():
+            plots.save_figure(draw(data, **options), out / f"{name}.png")
+        drawn = {"picture": name, "plot": draw.__name__, "options": options, **about}
+        (out / f"{name}.json").write_text(json.dumps(drawn, indent=1, default=str) + "\n")
+        files.append(out / f"{name}.png")
+    return files
+
+
+def _pictures(results: dict[str, TrainResult], work: Path, seed: int) -> Iterator[Picture]:
+    """Yield name, plot, data and options of every picture."""
+    assert results["se"].recording is not None
+    gates = open_recording(results["se"].recording)
+    yield "stripes", plots.stripes, gates, {"seed": seed}
+    ordered = {"side": "after", "image_order": "label", "channel_order": "spread", "images": 100}
+    yield "stripes_ordered", plots.stripes, gates, {"seed": seed, **ordered}
+    yield "channel_std", plots.channel_std, gates, {}
+    yield "epoch_difference", plots.epoch_difference, gates, {"seed": seed}
+    yield "overview", plots.overview, gates, {"seed": seed}
+    yield "gate_spread", plots.gate_spread, gates, {}
+
+    model = results["se"].model
+    device = next(model.parameters()).device
+    test = DeviceLoader(load_dataset(DATASET, "test"), 250, device=device)
+    record(results["cbam"].model, test, work / "spatial", spatial=True)
+    yield (
+        "spatial_attention",
+        plots.spatial_attention,
+        open_recording(work / "spatial"),
+        {"seed": seed},
+    )
+    cam = mean_cam(model, test, "layer3.1")
+    yield "mean_cam", plots.mean_cam, cam, {}
+    yield "mean_cam_alone", plots.mean_cam, cam, {"image": False}
+
+    speed = fps_table("resnet20", attentions=("se", "cbam"), num_classes=10, seed=seed)
+    accuracy = {name: result.last for name, result in results.items()}
+    plain = speed["network"].str.removesuffix(" folded")
+    yield "tradeoff", plots.tradeoff, speed.assign(accuracy=plain.map(accuracy)), {}
+
+    compared = {name: results[name].model for name in COMPARED}
+    tables = [
+        attack(network, test, NOISES, seeds=[seed, seed + 1, seed + 2]).assign(network=name)
+        for name, network in compared.items()
+    ]
+    yield "noise_robustness", plots.noise_robustness, pd.concat(tables), {}
+    images, _ = next(iter(test))
+    bounds = {name: noise_bound(network, images[:32]) for name, network in compared.items()}
+    yield "noise_bound", plots.noise_bound, bounds, {}
+    report = audit(model, test, work / "audit.html", limit=1000, rounds=5)
+    yield "freezing", plots.freezing, report.greedy, {"threshold": 0.99}

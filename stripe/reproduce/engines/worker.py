@@ -1,0 +1,84 @@
+"""A process that does runs one after the other, and is replaced where a run takes it down."""
+
+import os
+import signal
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+
+from stripe.reproduce.store.execute import do, fail
+from stripe.reproduce.store.runs import StoredRun
+
+
+class Worker:
+    """A process of its own for runs.
+
+    It is deaf to Ctrl-C, which is for the one that waits; SIGTERM lets a training save the step
+    where it is, and ends the process. So does the death of the one that started it.
+
+    Parameters
+    ----------
+    device
+        Where it trains.
+    threads
+        Number of CPU threads.
+    """
+
+    def __init__(self, device: str, threads: int) -> None:
+        self.stopped = False
+        self._device, self._threads = device, threads
+        self._pool: ProcessPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    def do(self, run: StoredRun) -> bool:
+        """Do a run and return whether that went well; to be called from a thread of its own."""
+        with self._lock:
+            if self.stopped:
+                return False
+            if self._pool is None:
+                # Spawned, since a fork of a process that has run torch may hang. What a process
+                # starts inherits the signals that this thread blocks.
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+                context = get_context("spawn")
+                self._pool = ProcessPoolExecutor(1, context, initializer=_end_with_parent)
+            done = self._pool.submit(_do, run, self._device, self._threads)
+        try:
+            return done.result()
+        except BrokenProcessPool:
+            self._pool = None
+            if not self.stopped:
+                fail(run, "its process ended before it did: killed, or out of memory?")
+            return False
+
+    def stop(self) -> None:
+        """End the process, after it has saved where it is."""
+        with self._lock:
+            self.stopped = True
+            if self._pool is not None:
+                for process in list((self._pool._processes or {}).values()):
+                    process.terminate()
+
+    def close(self) -> None:
+        """Wait for the process to end."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+
+    def end() -> None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=end, daemon=True).start()
+
+
+def _do(run: StoredRun, device: str, threads: int) -> bool:
+    try:
+        return do(run, device, threads)
+    except (KeyboardInterrupt, SystemExit):  # the training has saved where it is
+        os._exit(128 + signal.SIGTERM)  # a pool would keep the process

@@ -1,0 +1,10 @@
+"""How the numbers of tables and figures come about: one kind per file."""
+
+from stripe.reproduce.kinds.accuracy import Accuracy as Accuracy
+from stripe.reproduce.kinds.cam import AverageCam as AverageCam
+from stripe.reproduce.kinds.constants import ConstantsAtInference as ConstantsAtInference
+from stripe.reproduce.kinds.gates import Gates as Gates
+from stripe.reproduce.kinds.spatial import SpatialMaps as SpatialMaps
+from stripe.reproduce.kinds.speed import Speed as Speed
+from stripe.reproduce.kinds.style import StylePictures as StylePictures
+from stripe.reproduce.kinds.tradeoff import Tradeoff as Tradeoff

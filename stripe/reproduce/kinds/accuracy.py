@@ -1,0 +1,52 @@
+"""Tables of accuracy: a training per cell and seed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from matplotlib.axes import Axes
+
+from stripe import plots
+from stripe.reproduce.paper.cells import Cell
+from stripe.reproduce.paper.exhibits import Kind, Results
+from stripe.reproduce.paper.noise_reading import DEFAULT_READING, NoiseReading
+from stripe.reproduce.paper.scales import Scale
+from stripe.settings import Settings
+
+
+@dataclass(frozen=True)
+class Accuracy(Kind):
+    """Tables 2 to 9, 13 and 14.
+
+    Parameters
+    ----------
+    reading
+        What the noises of Table 8 mean.
+    """
+
+    metrics: ClassVar[Mapping[str, str]] = {
+        "top1": "test accuracy in percent, after the last epoch, the best of all, and the mean of "
+        "the last ten",
+        "top5": "the same, of the label among the five highest scores",
+    }
+    columns: ClassVar[Sequence[str]] = ("last", "best", "last_ten")
+    printed: ClassVar[str] = "best"
+
+    reading: NoiseReading = DEFAULT_READING
+
+    def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
+        """Return the training of a cell, behind the one with whose weights it begins."""
+        return list(scale.trainings(cell, seed, self.reading))
+
+    def draw(self, results: Results) -> Axes | None:
+        """Draw our accuracies beside the paper's, each of the best epoch."""
+        numbers = results.numbers()
+        top1 = numbers[numbers["metric"] == "top1"]
+        if not top1["n"].any():
+            return None
+        trained = set(top1["trained"])
+        ours = f"\nours: {trained.pop()}" if len(trained) == 1 else ""
+        label = f"test accuracy of the best epoch (%){ours}"
+        return plots.reproduction(
+            top1.assign(std=top1["best_std"]), value=self.printed, xlabel=label
+        )

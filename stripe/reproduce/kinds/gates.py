@@ -1,0 +1,103 @@
+"""How constant gates are, and how soon: numbers and pictures of the recording of a training."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from itertools import islice
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from stripe import plots
+from stripe.recording import open_recording
+from stripe.reproduce.paper.cells import Cell
+from stripe.reproduce.paper.exhibits import Kind, Results
+from stripe.reproduce.paper.scales import Scale
+from stripe.reproduce.store.measurement import Measurement
+from stripe.reproduce.store.runs import address
+from stripe.settings import Settings
+from stripe.stats import channel_moments, common_images, stripe_index
+from stripe.stats.difference import epoch_steps
+
+#: "Most of the attention values almost converge at the first learning rate decay (30 epochs)",
+#: Appendix F, of 164.
+SETTLES_AT = 30 / 164
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateNumbers(Measurement):
+    """Stripe index and settling of all gates of a recorded training.
+
+    Parameters
+    ----------
+    settles_at
+        Share of the training after which gates are said to have settled.
+    still
+        A step |v(t + 1) - v(t)| under it counts as none; gates from a sigmoid lie in (0, 1).
+    """
+
+    settles_at: float = SETTLES_AT
+    still: float = 0.01
+
+    def measure(self) -> dict[str, float]:
+        """Return the means over gates of eta2 and median_std, and the share of settled values."""
+        recording = open_recording(self.runs[0] / "recording")
+        last = stripe_index(channel_moments(recording, [recording.last_epoch]))
+        begin = math.ceil(self.settles_at * recording.last_epoch)
+        before = sum(epoch < begin for epoch in recording.epochs[:-1])
+        images, settled, values = common_images(recording), 0, 0
+        for gate in recording.header.channel_gates:
+            steps = islice(epoch_steps(recording, gate.name, images), before, None)
+            stays = reduce(np.logical_and, (step < self.still for step in steps))
+            settled += int(stays.sum())
+            values += stays.size
+        return {
+            "eta2": float(last["eta2"].mean()),
+            "median_std": float(last["median_std"].mean()),
+            "settled": settled / values,
+        }
+
+
+@dataclass(frozen=True)
+class Gates(Kind):
+    """Figures 2, 11 to 18 and 22 to 28.
+
+    Parameters
+    ----------
+    plot
+        Which, of `stripe.plots`.
+    settles_at
+        As for `GateNumbers`.
+    options
+        Options of the plot.
+    """
+
+    metrics: ClassVar[Mapping[str, str]] = {
+        "eta2": "share of variance between channels, mean over gates",
+        "median_std": "median over channels of the std over images, mean over gates",
+        "settled": "share of values, of an image in a channel, that move by less than 0.01 in each "
+        "epoch after that in which the paper sees most of them settled",
+    }
+
+    plot: Literal["overview", "epoch_difference", "stripes"]
+    settles_at: float = SETTLES_AT
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
+        """Return a recorded training, and what is measured of its gates."""
+        config = scale.recorded(cell, seed)
+        if config is None:
+            return []
+        of = (address(config),)
+        return [config, GateNumbers(of=of, settles_at=self.settles_at, seed=seed)]
+
+    def draw(self, results: Results) -> Axes | None:
+        """Draw the deepest gate of the first seed."""
+        for run in results.first_finished():
+            assert isinstance(run.config, GateNumbers)
+            draw = getattr(plots, self.plot)
+            axes: Axes = draw(open_recording(run.config.runs[0] / "recording"), **self.options)
+            return axes
+        return None

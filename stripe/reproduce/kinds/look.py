@@ -1,0 +1,33 @@
+"""Measurements of a trained network on a sample of its test images."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stripe.reproduce.store.measurement import Measurement
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from stripe.train.loaders import Loader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look(Measurement):
+    """Settings of such a measurement.
+
+    Parameters
+    ----------
+    images
+        How many test images: a random sample, as of `TrainConfig.record_images`.
+    """
+
+    images: int = 500
+
+    def opened(self) -> "tuple[nn.Module, Loader]":
+        """Return the network, ready to evaluate, and the sample of test images."""
+        from stripe.train.trained import open_trained  # which brings torch
+
+        model, loaders = open_trained(
+            self.runs[0], device=self.device, data_root=self.data_root, images=self.images
+        )
+        return model, loaders.probe

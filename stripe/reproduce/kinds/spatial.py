@@ -1,0 +1,62 @@
+"""Spatial attention of a finished training, image by image."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from matplotlib.axes import Axes
+
+from stripe import plots
+from stripe.recording import open_recording
+from stripe.reproduce.kinds.look import Look
+from stripe.reproduce.paper.cells import Cell
+from stripe.reproduce.paper.exhibits import Kind, Results
+from stripe.reproduce.paper.scales import Scale
+from stripe.reproduce.store.runs import address
+from stripe.settings import Settings
+from stripe.stats import spatial_index, stripe_index
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spatial(Look):
+    """A recording with the spatial maps of a trained network, and their stripe index."""
+
+    LEAVES: ClassVar[tuple[str, ...]] = ("recording",)
+
+    def measure(self) -> dict[str, float]:
+        """Return the mean stripe index of spatial maps and of channel gates, and keep both."""
+        from stripe.hooks import record
+
+        model, images = self.opened()
+        record(model, images, self.out / "recording", spatial=True, progress=False)
+        recording = open_recording(self.out / "recording")
+        maps = float(spatial_index(recording)["eta2"].mean())
+        gates = float(stripe_index(recording)["eta2"].mean())
+        return {"eta2_map": maps, "eta2_gate": gates, "gate_above_map": gates - maps}
+
+
+@dataclass(frozen=True)
+class SpatialMaps(Kind):
+    """Figure 29."""
+
+    metrics: ClassVar[Mapping[str, str]] = {
+        "eta2_map": "share of variance between positions, mean over spatial maps",
+        "eta2_gate": "share of variance between channels, mean over gates",
+        "gate_above_map": "eta2_gate - eta2_map",
+    }
+
+    def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
+        """Return a training, and what is measured of it."""
+        config = scale.config(cell, seed)
+        if config is None:
+            return []
+        return [config, Spatial(of=(address(config),), images=scale.images, seed=seed)]
+
+    def draw(self, results: Results) -> Axes | None:
+        """Draw six images in five blocks, as the paper does, of the first seed."""
+        for run in results.first_finished():
+            recording = open_recording(run.config.out / "recording")
+            maps = [gate.name for gate in recording.header.gates if gate.kind == "spatial"]
+            chosen = maps[:: max(1, len(maps) // 5)][:5]
+            return plots.spatial_attention(recording, gates=chosen, images=6)
+        return None

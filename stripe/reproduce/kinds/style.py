@@ -1,0 +1,106 @@
+"""Batch noise in style transfer: pictures and numbers of finished style networks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from matplotlib.axes import Axes
+from matplotlib.image import imread
+
+from stripe import plots
+from stripe.reproduce.paper.cells import Cell
+from stripe.reproduce.paper.exhibits import Kind, Results
+from stripe.reproduce.paper.scales import Scale
+from stripe.reproduce.store.measurement import Measurement
+from stripe.reproduce.store.runs import address
+from stripe.settings import Settings
+from stripe.style.config import StyleConfig
+
+PHOTOGRAPHS = 7
+_NUMBERS = ("ssim", "high_frequency", "spread", "content", "style")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stylised(Measurement):
+    """What a style network makes of photographs, beside instance norm's.
+
+    Parameters
+    ----------
+    photographs
+        Number of photographs. Default: all that the packages bring; each figure shows two.
+    """
+
+    LEAVES: ClassVar[tuple[str, ...]] = ("photograph", "stylised")
+
+    photographs: int = PHOTOGRAPHS
+
+    def measure(self) -> dict[str, float]:
+        """Return the means over photographs of `Comparison.numbers`, and keep the pictures."""
+        from stripe.style import compare, open_style
+        from stripe.style.comparison import write_picture
+
+        opened = [open_style(run, device=self.device) for run in self.runs]
+        runs = {str(run.config.variant): run for run in opened}
+        shown = opened[-1].config.variant
+        found = compare(
+            runs,
+            photographs=self.photographs,
+            batch_sizes=(opened[0].config.batch_size,),
+            seed=self.seed,
+            progress=False,
+        )
+        pictures = {"photograph": found.photographs, "stylised": found.stylised[shown]}
+        for title, images in pictures.items():
+            for number, image in enumerate(images):
+                file = self.out / title / f"{number}.png"
+                write_picture(image, file, shown, found.features)
+        rows = found.numbers[found.numbers["variant"] == shown]
+        return {name: float(rows[name].mean()) for name in _NUMBERS}
+
+
+@dataclass(frozen=True)
+class StylePictures(Kind):
+    """Figures 5 and 19 to 21.
+
+    Parameters
+    ----------
+    photographs
+        Which are shown, by number; the numbers are of all.
+    """
+
+    metrics: ClassVar[Mapping[str, str]] = {
+        "ssim": "structural similarity with instance norm's picture",
+        "high_frequency": "fine detail, relative to instance norm's picture",
+        "spread": "std of a pixel over random batch mates",
+        "content": "loss",
+        "style": "loss",
+    }
+
+    photographs: tuple[int, ...]
+
+    def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
+        """Return the training of a variant and of instance norm, and their comparison."""
+        variants = dict.fromkeys(("in", cell.method.lower()))
+        configs: list[Settings] = [scale.style(variant, seed) for variant in variants]
+        return [*configs, Stylised(of=tuple(address(config) for config in configs), seed=seed)]
+
+    def stand_in(self, config: StyleConfig) -> str:
+        """Say how wide the network is."""
+        return f"{config.width} channels"
+
+    def words(self, scale: Scale) -> str:
+        """Say how the style networks are trained."""
+        config = scale.style("in", 0)
+        return (
+            f"{config.steps} steps at {config.size} x {config.size}, features "
+            f"{config.features}; means of {PHOTOGRAPHS} photographs"
+        )
+
+    def draw(self, results: Results) -> Axes | None:
+        """Draw photographs, and what each finished variant of the first seed makes of them."""
+        columns: dict[str, list[Any]] = {}
+        for run, cell in zip(results.first_finished(), results.finished_cells(), strict=True):
+            for title, name in (("photograph", "photograph"), (cell.method, "stylised")):
+                files = [run.config.out / name / f"{number}.png" for number in self.photographs]
+                columns.setdefault(title, [imread(file) for file in files])
+        return plots.style_grid(columns) if columns else None

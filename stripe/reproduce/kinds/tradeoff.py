@@ -1,0 +1,75 @@
+"""Accuracy, size and speed together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from stripe import plots
+from stripe.reproduce.kinds.speed import Timing, shape_of
+from stripe.reproduce.paper.cells import Cell
+from stripe.reproduce.paper.exhibits import Kind, Results
+from stripe.reproduce.paper.scales import Scale
+from stripe.reproduce.store.runs import StoredRun, address
+from stripe.settings import Settings
+from stripe.train import TrainConfig
+from stripe.train.run import read_config
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimedTraining(Timing):
+    """The accuracy of a training, and the speed and size of its network."""
+
+    def measure(self) -> dict[str, float]:
+        """Return two accuracies, in percent, beside what `Timing` measures."""
+        config = read_config(self.runs[0] / "config.json", TrainConfig)
+        config = replace(config, out=self.runs[0])  # where it is now, not where it was trained
+        accuracy = StoredRun(config).scores["top1"]
+        return {"top1": accuracy["last"], "best": accuracy["best"], **super().measure()}
+
+
+class Tradeoff(Kind):
+    """Figure 3."""
+
+    of_the_machine: ClassVar[Sequence[str]] = ("fps",)
+    metrics: ClassVar[Mapping[str, str]] = {
+        "top1": "test accuracy in percent, after the last epoch",
+        "best": "test accuracy in percent, of the best epoch, which is what the paper prints",
+        "params_millions": "millions",
+        "fps": "images/s on this machine",
+        "speed": "share of the bare network's, timed beside it",
+    }
+
+    def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
+        """Return a training and the timing of its network."""
+        config = scale.config(cell, seed)
+        if config is None:
+            return []
+        timing = TimedTraining(
+            of=(address(config),), backbone=config.backbone, attention=config.attention,
+            asr=config.asr, **shape_of(config.dataset), batch_size=scale.timed_images,
+            rounds=scale.rounds, seed=seed,
+        )  # fmt: skip
+        return [config, timing]
+
+    def draw(self, results: Results) -> Axes | None:
+        """Draw the means over seeds."""
+        numbers = results.numbers()
+        numbers = numbers[numbers["n"] > 0]
+        if numbers.empty:
+            return None
+        by_network = numbers.pivot_table(index="method", columns="metric", values="mean")
+        return plots.tradeoff(
+            pd.DataFrame({
+                "network": [_plain(method) for method in by_network.index],
+                "accuracy": by_network["top1"].to_numpy() / 100,
+                "images_per_s": by_network["fps"].to_numpy(),
+                "parameters": 1e6 * by_network["params_millions"].to_numpy(),
+            })
+        )  # fmt: skip
+
+
+def _plain(method: str) -> str:
+    return "bare" if method == "base" else method.lower()

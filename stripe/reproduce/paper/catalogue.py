@@ -1,0 +1,45 @@
+"""Everything of the paper that can be reproduced, by name."""
+
+from stripe.errors import StripeError, UnknownNameError
+from stripe.reproduce.paper.exhibits import Exhibit
+from stripe.reproduce.paper.figures import FIGURES
+from stripe.reproduce.paper.in_text import IN_TEXT
+from stripe.reproduce.paper.noise_reading import DEFAULT_READING, NoiseReading
+from stripe.reproduce.paper.tables import TABLES, noise_table
+
+
+def list_exhibits() -> list[str]:
+    """Return the names of the tables, figures and claims that can be reproduced."""
+    return [*TABLES, *FIGURES, *IN_TEXT]
+
+
+def exhibit(name: str, reading: NoiseReading = DEFAULT_READING) -> Exhibit:
+    """Return a table or a figure by name.
+
+    Parameters
+    ----------
+    name
+        One of `list_exhibits()`.
+    reading
+        Of Table 8.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such exhibit.
+    StripeError
+        If an exhibit without noise is to be read in another way.
+    """
+    if name == "table8":
+        return noise_table(reading)
+    if reading != DEFAULT_READING:
+        raise StripeError(
+            f"noise is read in another way for table8 alone, got {name!r}; leave --noise-when and "
+            "--noise-sigma out"
+        )
+    for entries in (TABLES, FIGURES, IN_TEXT):
+        if name in entries:
+            return entries[name]()
+    raise UnknownNameError(
+        f"the paper has no {name!r} to reproduce; choose one of: {', '.join(list_exhibits())}"
+    )

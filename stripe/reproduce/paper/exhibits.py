@@ -1,0 +1,149 @@
+"""A table or a figure of the paper as data: its cells, and the claim that it is printed for."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from stripe.reproduce.paper.cells import Cell
+from stripe.reproduce.paper.scales import Scale
+from stripe.reproduce.store.runs import StoredRun
+from stripe.settings import Settings
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A weighted sum of numbers that a claim says is above a bound.
+
+    Parameters
+    ----------
+    label
+        In a few words.
+    weights
+        Weight of each cell's number; the numbers are of one seed.
+    metric
+        Which number.
+    bound
+        Zero as a rule.
+    paper
+        What the paper says that the sum is, less the bound. By default it follows from the paper's
+        numbers for the cells.
+    average
+        The sum is an average over cells. A scale that has no stand-in for some of them takes the
+        average over the others.
+    """
+
+    label: str
+    weights: Mapping[Cell, float]
+    metric: str = "top1"
+    bound: float = 0.0
+    paper: float | None = None
+    average: bool = False
+
+
+@runtime_checkable
+class Results(Protocol):
+    """What a kind draws: the finished runs of an exhibit (`stripe.reproduce.reproduction`)."""
+
+    def numbers(self) -> pd.DataFrame:
+        """Return one row per cell and metric."""
+
+    def finished_cells(self) -> list[Cell]:
+        """Return the cells that have a finished run."""
+
+    def first_finished(self) -> list[StoredRun]:
+        """Return the first finished run of each of these cells."""
+
+
+class Kind:
+    """How the numbers of an exhibit come about, and how it is drawn.
+
+    A subclass says which runs a cell needs, and what becomes of them.
+    """
+
+    #: What is measured, and its unit.
+    metrics: ClassVar[Mapping[str, str]] = {}
+    #: Which of them hang on the machine, so that ours and the paper's have no difference.
+    of_the_machine: ClassVar[Sequence[str]] = ()
+    #: What is told of each: the last epoch, say, or the mean over seeds alone.
+    columns: ClassVar[Sequence[str]] = ("mean",)
+    #: Which of these the paper prints.
+    printed: ClassVar[str] = "mean"
+
+    def planned(self, scale: Scale, cell: Cell, seed: int) -> Sequence[Settings]:
+        """Return what has to be run for a cell, in order; the last gives its numbers.
+
+        Nothing, where the scale has no stand-in for the cell.
+        """
+        raise NotImplementedError
+
+    def stand_in(self, config: Any) -> str:
+        """Say what is trained in the place of the paper's network and data, by its settings."""
+        return f"{config.backbone} on {config.dataset}"
+
+    def words(self, scale: Scale) -> str:
+        """Say what the scale is, for the heading."""
+        return scale.words
+
+    def draw(self, results: Results) -> Axes | None:
+        """Draw what is finished; None where nothing is."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A table or a figure of the paper.
+
+    Parameters
+    ----------
+    name
+        "table3", "figure11" and so on.
+    title
+        Subject, in a few words.
+    claim
+        What the paper says that it shows.
+    kind
+        How its numbers come about.
+    cells
+        Every network that it needs, once.
+    contrasts
+        The claim, cell by cell.
+    remark
+        What a reader of the numbers has to know, for the report; "" if nothing.
+    """
+
+    name: str
+    title: str
+    claim: str
+    kind: Kind
+    cells: tuple[Cell, ...]
+    contrasts: tuple[Contrast, ...]
+    remark: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name as people write it: "Table 3"."""
+        word, number, _ = re.split(r"(\d+|$)", self.name, maxsplit=1)
+        return f"{word.capitalize()} {number}".rstrip()
+
+
+def above(cell: Cell, *others: Cell, metric: str = "top1") -> Iterator[Contrast]:
+    """Compare a cell with others, which the claim says are below it."""
+    for other in others:
+        yield Contrast(f"{cell.label} - {_apart(other, cell)}", {cell: 1.0, other: -1.0}, metric)
+
+
+def exceeds(cell: Cell, metric: str, bound: float) -> Contrast:
+    """Compare a number of a cell with a bound."""
+    less = f" - {bound:g}" if bound else ""
+    return Contrast(f"{metric} of {cell.label}{less}", {cell: 1.0}, metric, bound)
+
+
+def _apart(cell: Cell, than: Cell) -> str:
+    """Return the words in which a cell differs from another."""
+    words: dict[str, Any] = {w: getattr(cell, w) for w in ("dataset", "backbone", "method")}
+    words["setting"] = cell.setting
+    return " ".join(value for word, value in words.items() if value != getattr(than, word))

@@ -1,0 +1,42 @@
+"""What the paper says in its text alone, with no table or figure."""
+
+from collections.abc import Callable
+
+from stripe.reproduce.kinds import ConstantsAtInference
+from stripe.reproduce.paper.cells import Cell
+from stripe.reproduce.paper.exhibits import Contrast, Exhibit, exceeds
+from stripe.reproduce.paper.results import CONSTANTS_LOSS, paper_results
+
+#: By the name of a row of `constants_at_inference`, the metric of its loss.
+_LOSSES = {"constants": "loss", "fine-tuned": "loss_fine_tuned"}
+
+
+def _constants() -> Exhibit:
+    """Return Section 6 (1), over the networks of Table 3 with the attention modules of its ASRs."""
+    rows = paper_results()
+    rows = rows[(rows["table"] == 3) & rows["method"].str.startswith("ASR(")]
+    words = zip(rows["dataset"], rows["backbone"], rows["method"], strict=True)
+    cells = tuple(
+        Cell(dataset, backbone, method.removeprefix("ASR(").removesuffix(")"), "")
+        for dataset, backbone, method in words
+    )
+    share = {cell: 1 / len(cells) for cell in cells}
+    averages = tuple(
+        Contrast(f"mean {metric} over networks", share, metric, paper=paper, average=True)
+        for metric, paper in ((_LOSSES[name], loss) for name, loss in CONSTANTS_LOSS.items())
+    )
+    return Exhibit(
+        "constants",
+        "Gates replaced by their means at inference (Section 6 (1))",
+        "Constants in the place of attention cost accuracy, 28 % on average, and still 15 % after "
+        "fine-tuning.",
+        ConstantsAtInference(),
+        cells,
+        (*averages, *(exceeds(cell, metric, 0.0) for cell in cells for metric in _LOSSES.values())),
+        "The paper does not say how long it fine-tuned, at which rate, or whether its percentages "
+        "are points of accuracy; here they are compared with points.",
+    )
+
+
+#: By name, what makes it.
+IN_TEXT: dict[str, Callable[[], Exhibit]] = {"constants": _constants}

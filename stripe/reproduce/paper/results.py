@@ -1,0 +1,26 @@
+"""The paper's numbers, as they are printed in its tables."""
+
+from functools import cache
+from importlib.resources import files
+from io import StringIO
+
+import pandas as pd
+
+#: Section 6 (1): the average loss of accuracy in percent where gates become constants, at once and
+#: after fine-tuning.
+CONSTANTS_LOSS = {"constants": 28.0, "fine-tuned": 15.0}
+
+
+@cache
+def paper_results() -> pd.DataFrame:
+    """Return the numbers of Tables 1 to 9, 13 and 14.
+
+    Returns
+    -------
+    DataFrame
+        One row per number: table, dataset, backbone, method ("base", "SE", "ASR(SE)",
+        "SE+ASR(SE)"), setting ("delta=2", "constant(0.8,0.8)", or ""), metric (top1, top1_std and
+        top5 in percent, params_millions, fps), value, and note, where there is one.
+    """
+    text = (files("stripe.reproduce.paper") / "results.csv").read_text()
+    return pd.read_csv(StringIO(text), keep_default_na=False).astype({"value": float})

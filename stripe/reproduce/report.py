@@ -1,0 +1,109 @@
+"""A reproduced table or figure as text, CSV, Markdown, LaTeX and a picture."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from stripe.plots import paper_style, save_figure
+from stripe.plots.axes import headed
+from stripe.reproduce.reproduction import Reproduction
+from stripe.versions import command_line, library_versions
+
+_MISSING = "missing"
+#: Columns that may have nothing to say where nothing is missing: one run has no spread.
+_OPTIONAL = ("paper", "paper_std", "std", "difference")
+
+
+def write_report(found: Reproduction, out: Path) -> list[Path]:
+    """Write an exhibit and its claim into `out`, as `table8.csv`, `.md`, `.tex`, `.png` and more.
+
+    Returns
+    -------
+    list[Path]
+        The files. The JSON says what made the others. Without a finished run there are none.
+    """
+    if not found.finished_cells():
+        return []
+    out.mkdir(parents=True, exist_ok=True)
+    name, numbers, claims = found.exhibit.name, found.numbers(), found.claims()
+    notes = f"{found.notes}\n\n" if found.notes else ""
+    files = [out / f"{name}{end}" for end in (".csv", "-claim.csv", ".md", ".tex")]
+    numbers.to_csv(files[0], index=False)
+    claims.to_csv(files[1], index=False)
+    files[2].write_text(
+        f"{found.heading}.\n\n{_markdown(shown(numbers))}\n\n{legend(found)}\n\n{notes}"
+        f"{claim_text(found)}\n\n{_markdown(shown(claims))}\n"
+    )
+    files[3].write_text(shown(numbers).to_latex(index=False, caption=found.heading, escape=True))
+    with paper_style():
+        ax = found.exhibit.kind.draw(found)
+        if ax is not None:
+            headed(ax, found.heading)
+            files.append(out / f"{name}.png")
+            save_figure(ax, files[-1])
+    runs = {cell.label: [str(run.config.out) for run in runs] for cell, runs in found.runs.items()}
+    made = {
+        "heading": found.heading,
+        "notes": found.notes,
+        "command": command_line(),
+        "versions": library_versions(),
+    }
+    metrics = dict(found.exhibit.kind.metrics)
+    files.append(out / f"{name}.json")
+    files[-1].write_text(json.dumps({**made, "metrics": metrics, "runs": runs}, indent=1) + "\n")
+    return files
+
+
+def claim_text(found: Reproduction) -> str:
+    """Say what the paper claims, and how many of its contrasts hold."""
+    claims = found.claims()
+    if claims.empty:
+        return f"Claim: {found.exhibit.claim} This scale has nothing to test it with."
+    holds = claims["holds"].value_counts()
+    counted = ", ".join(f"{count} {verdict}" for verdict, count in holds.items())
+    printed = len(found.exhibit.contrasts)
+    tested = f"{len(claims)} contrasts"
+    if len(claims) < printed:
+        tested += f", the paper's other {printed - len(claims)} having no runs of their own here"
+    believed = "" if found.scale.conclusive else " At this scale no verdict means anything."
+    return (
+        f"Claim: {found.exhibit.claim} {tested}: {counted} (paired over seeds, each at 95 %, "
+        f"without correction for their number; accuracies in percentage points).{believed}"
+    )
+
+
+def legend(found: Reproduction) -> str:
+    """Say what the numbers are."""
+    kind = found.exhibit.kind
+    metrics = [f"{metric}: {words}." for metric, words in kind.metrics.items()]
+    said = [*metrics, "std: over seeds, of n - 1."]
+    if kind.printed != kind.columns[0] and any(cell.paper for cell in found.runs):
+        said.append(
+            f"difference: {kind.printed} minus the paper's number, which is that of the "
+            f"{kind.printed} epoch; verdicts are on the {kind.columns[0]} epoch."
+        )
+    return " ".join(said)
+
+
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table as people read it: two decimals, and what is not there is called missing."""
+    numbers = table.select_dtypes("float").columns
+    written = {name: [_written(name, value) for value in table[name]] for name in numbers}
+    return table.assign(**written)
+
+
+def _written(column: str, value: float) -> str:
+    if math.isnan(value):
+        return "" if column in _OPTIONAL else _MISSING
+    return f"{value:.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    def line(cells: Sequence[object]) -> str:
+        return "| " + " | ".join(map(str, cells)) + " |"
+
+    lines = [line(list(table.columns)), line(["---"] * len(table.columns))]
+    return "\n".join([*lines, *(line(row) for row in table.itertuples(index=False))])

@@ -1,0 +1,248 @@
+"""A table or figure of the paper, reproduced: our mean and spread beside the paper's number."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from stripe.reproduce.paper.cells import Cell
+from stripe.reproduce.paper.exhibits import Contrast, Exhibit
+from stripe.reproduce.paper.scales import Scale
+from stripe.reproduce.store.measurement import HARDWARE
+from stripe.reproduce.store.runs import StoredRun, stored
+from stripe.train import TrainConfig
+
+#: Where runs are kept.
+STORE = Path("runs/store")
+#: Of the intervals of a claim.
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """An exhibit at a scale, as far as its runs are done.
+
+    Parameters
+    ----------
+    exhibit, scale
+        The table or figure, and the scale at which it is reproduced.
+    runs
+        By cell, one per seed, that with the cell's numbers; none where the scale has no stand-in.
+        Cells that are the same run at this scale are there once, the first of them.
+    first
+        By each cell with a stand-in, the cell that `runs` has for it: itself, or the first that is
+        the same run.
+    needed
+        These, and what they look at: everything that has to be run.
+    stand_ins
+        By cell, what is trained in the place of the paper's network and data.
+    without
+        How many cells have no stand-in at this scale.
+    """
+
+    exhibit: Exhibit
+    scale: Scale
+    runs: dict[Cell, list[StoredRun]]
+    first: dict[Cell, Cell]
+    needed: list[StoredRun]
+    stand_ins: dict[Cell, str]
+    without: int
+
+    @property
+    def heading(self) -> str:
+        """What the numbers are, and at which scale."""
+        words = self.exhibit.kind.words(self.scale)
+        return f"{self.exhibit.label}, {self.exhibit.title}; scale {self.scale.name}: {words}"
+
+    @property
+    def notes(self) -> str:
+        """What the exhibit remarks, which cells are left out, where times were taken; or ""."""
+        cells, shown, notes = len(self.exhibit.cells), len(self.runs), []
+        if self.exhibit.remark:
+            notes.append(self.exhibit.remark)
+        if shown < cells:
+            notes.append(
+                f"{shown} of the paper's {cells} cells: {self.without} have no stand-in at this "
+                f"scale, {cells - shown - self.without} are the same run as another."
+            )
+        files = [run.config.out / HARDWARE for runs in self.runs.values() for run in runs]
+        if machines := sorted({file.read_text().strip() for file in files if file.exists()}):
+            notes.append(f"Timed on {', '.join(machines)}.")
+        return " ".join(notes)
+
+    def finished_cells(self) -> list[Cell]:
+        """Return the cells of which a run is finished."""
+        return [c for c, runs in self.runs.items() if any(r.state == "finished" for r in runs)]
+
+    def first_finished(self) -> list[StoredRun]:
+        """Return the first finished run of each of these cells."""
+        return [
+            next(run for run in self.runs[cell] if run.state == "finished")
+            for cell in self.finished_cells()
+        ]
+
+    def numbers(self) -> pd.DataFrame:
+        """Return one row per cell and metric.
+
+        Returns
+        -------
+        DataFrame
+            dataset, backbone, method, setting, in the paper's words; trained, the network and data
+            that stand in for them; metric; the means over seeds: of a training last, best and
+            last_ten, in percent, else mean; std, of the first of these (of n - 1), and for a
+            training best_std; n, finished runs; failed, runs; and where the paper gives numbers,
+            paper; paper_std, where it gives one; difference, ours minus the paper's, but not of
+            what another machine decides. What is missing is NaN.
+
+        Notes
+        -----
+        The difference of trainings is that of the best epochs, since the paper's accuracies are
+        those of the best epoch: the four in the authors' repository are the maxima of the logs
+        beside them, 0.3 to 0.8 above the last epochs.
+        """
+        kind, rows = self.exhibit.kind, []
+        printed = any(cell.paper for cell in self.runs)
+        for cell, runs in self.runs.items():
+            finished = [run.scores for run in runs if run.state == "finished"]
+            for metric in kind.metrics:
+                if metric == "top5" and metric not in cell.paper:
+                    continue
+                told = [found[metric] for found in finished if metric in found]
+                scores = pd.DataFrame(told, columns=list(kind.columns), dtype=float)
+                row = {
+                    "dataset": cell.dataset, "backbone": cell.backbone, "method": cell.method,
+                    "setting": cell.setting, "trained": self.stand_ins[cell], "metric": metric,
+                    **scores.mean(), "std": scores[kind.columns[0]].std(),
+                    **({"best_std": scores["best"].std()} if "best" in scores else {}),
+                    "n": len(scores), "failed": sum(run.state == "failed" for run in runs),
+                }  # fmt: skip
+                if printed:
+                    paper = cell.paper.get(metric, np.nan)
+                    row |= {"paper": paper, "paper_std": cell.paper.get(f"{metric}_std", np.nan)}
+                    ours = np.nan if metric in kind.of_the_machine else row[kind.printed]
+                    row["difference"] = ours - paper
+                rows.append(row)
+        return pd.DataFrame(rows)
+
+    def claims(self) -> pd.DataFrame:
+        """Return one row per contrast of the claim, by the last epoch where there are several.
+
+        Returns
+        -------
+        DataFrame
+            contrast; metric; paper, where it gives the numbers; mean, low and high: the paired
+            difference over seeds and its 95 % interval by Student's t, accuracies in percentage
+            points; n, seeds; holds: "yes" where the interval is above zero, "no" where it is below,
+            else "undecided"; "one seed" where that is all, "missing" where there is none.
+        """
+        rows: dict[object, dict[str, object]] = {}
+        for contrast in self.exhibit.contrasts:
+            of_paper = self._present(contrast)
+            weights = self._by_run(of_paper)
+            same = (frozenset(weights.items()), contrast.metric, contrast.bound)
+            if not weights or same in rows:
+                continue
+            found = [self._by_seed(cell, contrast.metric) for cell in weights]
+            seeds = sorted(set.intersection(*(set(numbers) for numbers in found)))
+            ours = [_sum(weights, [numbers[seed] for numbers in found]) for seed in seeds]
+            rows[same] = {
+                "contrast": contrast.label, "metric": contrast.metric,
+                "paper": self._printed(contrast, of_paper),
+                **_interval([value - contrast.bound for value in ours]),
+            }  # fmt: skip
+        table = pd.DataFrame(list(rows.values()))
+        if rows and table["paper"].isna().all():  # a picture in the paper, without numbers
+            return table.drop(columns="paper")
+        return table
+
+    def _present(self, contrast: Contrast) -> dict[Cell, float]:
+        """Return the weights of a contrast, nothing if a cell of it has no stand-in."""
+        there = {cell: w for cell, w in contrast.weights.items() if cell in self.first}
+        if contrast.average and there:
+            share = sum(contrast.weights.values()) / sum(there.values())
+            return {cell: share * weight for cell, weight in there.items()}
+        return there if len(there) == len(contrast.weights) else {}
+
+    def _by_run(self, weights: Mapping[Cell, float]) -> dict[Cell, float]:
+        """Add up the weights of cells that are the same run, and drop those that cancel."""
+        summed: dict[Cell, float] = {}
+        for cell, weight in weights.items():
+            summed[self.first[cell]] = summed.get(self.first[cell], 0.0) + weight
+        return {cell: weight for cell, weight in summed.items() if weight}
+
+    def _printed(self, contrast: Contrast, weights: Mapping[Cell, float]) -> float:
+        """Return what the paper says a contrast is; NaN where it gives no number."""
+        if contrast.paper is not None:
+            return contrast.paper
+        of_paper = {cell: cell.paper for cell in self.exhibit.cells}
+        numbers = [of_paper[cell].get(contrast.metric, np.nan) for cell in weights]
+        return _sum(weights, numbers) - contrast.bound
+
+    def _by_seed(self, cell: Cell, metric: str) -> dict[int, float]:
+        """Return a number of each finished run of a cell."""
+        column = self.exhibit.kind.columns[0]
+        done = (run for run in self.runs[cell] if run.state == "finished")
+        return {r.config.seed: r.scores[metric][column] for r in done if metric in r.scores}
+
+
+def reproduction(
+    exhibit: Exhibit,
+    scale: Scale,
+    *,
+    store: Path = STORE,
+    seeds: Sequence[int] | None = None,
+    data_root: Path = TrainConfig.data_root,
+) -> Reproduction:
+    """Return an exhibit at a scale, with the runs that it needs, done or not.
+
+    Parameters
+    ----------
+    exhibit, scale
+        What, and at which size.
+    store
+        The folder of runs.
+    seeds
+        Seeds of the trainings of each cell. Default: as many as the scale has, from 0.
+    data_root
+        The folder that holds data sets.
+    """
+    chosen = range(scale.seeds) if seeds is None else seeds
+    runs: dict[Cell, list[StoredRun]] = {}
+    first: dict[Cell, Cell] = {}
+    at: dict[Path, Cell] = {}
+    needed: dict[Path, StoredRun] = {}
+    stand_ins: dict[Cell, str] = {}
+    without = 0
+    for cell in exhibit.cells:
+        planned = [exhibit.kind.planned(scale, cell, seed) for seed in chosen]
+        if not all(planned):
+            without += 1
+            continue
+        found = [[stored(one, store, data_root) for one in configs] for configs in planned]
+        of_cell = [configs[-1] for configs in found]
+        first[cell] = at.setdefault(of_cell[0].config.out, cell)
+        if first[cell] == cell:
+            runs[cell] = of_cell
+            stand_ins[cell] = exhibit.kind.stand_in(planned[0][0])
+            needed |= {run.config.out: run for configs in found for run in configs}
+    return Reproduction(exhibit, scale, runs, first, list(needed.values()), stand_ins, without)
+
+
+def _sum(weights: Mapping[Cell, float], numbers: Sequence[float]) -> float:
+    return float(np.array(list(weights.values())) @ np.array(numbers))
+
+
+def _interval(values: Sequence[float]) -> dict[str, object]:
+    """Return the mean of paired differences, its interval, and what that says of a claim."""
+    n = len(values)
+    mean = float(np.mean(values)) if n else np.nan
+    if n < 2:
+        holds = "one seed" if n else "missing"
+        return {"mean": mean, "low": np.nan, "high": np.nan, "n": n, "holds": holds}
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+    low, high = mean - half, mean + half
+    holds = "yes" if low > 0 else "no" if high < 0 else "undecided"
+    return {"mean": mean, "low": low, "high": high, "n": n, "holds": holds}

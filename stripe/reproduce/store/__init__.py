@@ -1,0 +1,1 @@
+"""Content-addressed runs and measurements."""

@@ -1,0 +1,65 @@
+"""One run is done: by whoever holds its lock, from where it was left."""
+
+import fcntl
+import traceback
+from dataclasses import replace
+
+import torch
+
+from stripe.files import drafted
+from stripe.reproduce.store.measurement import Measurement, perform
+from stripe.reproduce.store.runs import ERROR, StoredRun
+from stripe.settings import Settings
+from stripe.style import StyleConfig, train_style
+from stripe.train import TrainConfig, train
+
+
+def do(run: StoredRun, device: str, threads: int) -> bool:
+    """Do one run, a training from its checkpoint if there is one; return whether that went well.
+
+    Where another process is at it, that one is waited for. What goes wrong is written down in the
+    run's directory.
+
+    Parameters
+    ----------
+    run
+        From `stored`.
+    device
+        As for `TrainConfig`.
+    threads
+        Number of CPU threads.
+    """
+    torch.set_num_threads(threads)
+    folder = run.config.out
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{folder.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if run.state == "finished":
+            return True
+        (folder / ERROR).unlink(missing_ok=True)
+        try:
+            _do(run.config, device, threads)
+        except Exception:  # whatever it is, it is told, and the rest goes on
+            fail(run, traceback.format_exc())
+            return False
+    return True
+
+
+def fail(run: StoredRun, error: str) -> None:
+    """Write down what went wrong with a run."""
+    run.config.out.mkdir(parents=True, exist_ok=True)
+    with drafted(run.config.out / ERROR) as draft:
+        draft.write_text(error)
+
+
+def _do(config: Settings, device: str, threads: int) -> None:
+    if isinstance(config, Measurement):
+        perform(replace(config, device=device))
+        return
+    # Where a GPU trains, the cores are free to read images.
+    assert isinstance(config, TrainConfig | StyleConfig)
+    readers = max(config.workers, threads) if device.startswith("cuda") else config.workers
+    if isinstance(config, TrainConfig):
+        train(replace(config, device=device, workers=readers), resume=True, progress=False)
+    else:
+        train_style(replace(config, device=device, workers=readers), resume=True, progress=False)

@@ -1,0 +1,99 @@
+"""Measurements of finished runs or of untrained networks, each in a directory like a run's."""
+
+import json
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from stripe.errors import StripeError
+from stripe.files import drafted, refuse_links, sha256
+from stripe.settings import Settings
+from stripe.train.manifest import MANIFEST, digests_of, read_manifest, write_manifest
+from stripe.train.run import CONFIG, WEIGHTS, open_run
+
+#: What a finished measurement leaves: its numbers by metric.
+MEASURED = "measured.json"
+#: Where one that takes times writes down on what.
+HARDWARE = "hardware.txt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement(Settings):
+    """Settings of a measurement.
+
+    Parameters
+    ----------
+    of
+        Names of the runs that are looked at, beside this one in the store.
+    seed
+        Of whatever is drawn.
+    device
+        "auto" takes a GPU if there is one; or "cpu", "cuda", "cuda:1".
+    data_root
+        The folder that holds data sets.
+    out
+        The directory for what it leaves.
+    """
+
+    INCIDENTAL: ClassVar[tuple[str, ...]] = ("device", "data_root", "out")
+    #: Whether it takes times, and so wants the machine for itself.
+    TIMED: ClassVar[bool] = False
+    #: Files and folders that it writes into `out`, beside its numbers.
+    LEAVES: ClassVar[tuple[str, ...]] = ()
+
+    of: tuple[str, ...] = ()
+    seed: int = 0
+    device: str = "auto"
+    data_root: Path = Path("data")
+    out: Path = Path("runs/measurement")
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    @property
+    def runs(self) -> list[Path]:
+        """The directories of the runs that are looked at."""
+        return [self.out.parent / name for name in self.of]
+
+    def awaited(self) -> list[Path]:
+        """Return those that are not finished."""
+        return [run for run in self.runs if not (run / WEIGHTS).exists()]
+
+    def measure(self) -> dict[str, float]:
+        """Return numbers by metric; whatever else is worth keeping goes into `out`."""
+        raise NotImplementedError
+
+
+def perform(measurement: Measurement) -> None:
+    """Measure, and write down what came of it; what an earlier attempt left is done again.
+
+    Raises
+    ------
+    StripeError
+        If a run that it looks at is not finished, or somebody else's files are in its directory.
+    """
+    if awaited := measurement.awaited():
+        raise StripeError(f"this looks at {awaited[0]}, which is not finished")
+    _clear(measurement)
+    open_run(measurement, resume=False)
+    numbers = measurement.measure()
+    written = {metric: value if math.isfinite(value) else None for metric, value in numbers.items()}
+    folder = measurement.out
+    with drafted(folder / MEASURED) as draft:
+        draft.write_text(json.dumps(written, indent=1) + "\n")
+        digests = digests_of(folder, measurement.LEAVES) | (read_manifest(folder) or {})
+        write_manifest(folder, {**digests, MEASURED: sha256(draft)})
+
+
+def _clear(measurement: Measurement) -> None:
+    """Remove what an earlier attempt left, by name; what somebody else put there stays."""
+    ours = (*measurement.LEAVES, CONFIG, MANIFEST, MEASURED)
+    paths = [measurement.out / f"{name}{end}" for name in ours for end in ("", ".draft")]
+    refuse_links(measurement.out, *paths)
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,116 @@
+"""Runs by what they are: the same configuration is one directory, whichever exhibit asks."""
+
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from stripe.errors import StripeError
+from stripe.reproduce.store.measurement import MEASURED, Measurement
+from stripe.settings import Settings
+from stripe.style.config import StyleConfig
+from stripe.train import TrainConfig
+from stripe.train.log import read_history
+from stripe.train.manifest import checked
+from stripe.train.run import CONFIG, WEIGHTS
+
+State = Literal["finished", "failed", "begun", "missing"]
+#: Where a run that failed leaves what went wrong.
+ERROR = "error.txt"
+#: From the metrics of a training to the columns of its log.
+_COLUMNS = {"top1": "test_accuracy", "top5": "test_top5"}
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A training or a measurement, done or not, in a store of runs.
+
+    Parameters
+    ----------
+    config
+        Settings of the run, with its directory.
+    """
+
+    config: Settings
+
+    @property
+    def state(self) -> State:
+        """How far it is."""
+        folder = self.config.out
+        if (folder / (MEASURED if isinstance(self.config, Measurement) else WEIGHTS)).exists():
+            return "finished"
+        if (folder / ERROR).exists():
+            return "failed"
+        return "begun" if (folder / CONFIG).exists() else "missing"
+
+    @property
+    def awaited(self) -> list[Path]:
+        """What has to be finished before this can begin, and is not."""
+        if isinstance(self.config, Measurement):
+            return self.config.awaited()
+        first = self.config.initial if isinstance(self.config, TrainConfig) else None
+        if first is None or first.is_file() or (first / WEIGHTS).exists():
+            return []
+        return [first]
+
+    @property
+    def error(self) -> str:
+        """The last lines of what went wrong."""
+        return "\n".join((self.config.out / ERROR).read_text().strip().splitlines()[-3:])
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """The log of a finished training."""
+        return read_history(self.config.out)
+
+    @cached_property
+    def scores(self) -> dict[str, dict[str, float]]:
+        """The numbers of a finished run, by metric: of a training last, best and last_ten.
+
+        Those are of the test images, in percent: after the last epoch, the best of all, and the
+        mean of the last ten. A measurement has one number, mean. What could not be measured is
+        left out.
+        """
+        if isinstance(self.config, Measurement):
+            file = self.config.out / MEASURED
+            try:
+                numbers = dict(json.loads(checked(file).read_text()))
+            except (OSError, ValueError, TypeError) as error:
+                raise StripeError(f"{file} is damaged: {error}; remove its folder") from error
+            return {metric: {"mean": v} for metric, v in numbers.items() if v is not None}
+        log = 100 * self.history
+        return {
+            metric: {
+                "last": float(log[column].iloc[-1]),
+                "best": float(log[column].max()),
+                "last_ten": float(log[column].tail(10).mean()),
+            }
+            for metric, column in _COLUMNS.items()
+        }
+
+
+def stored(config: Settings, store: Path, data_root: Path = TrainConfig.data_root) -> StoredRun:
+    """Return the run of a configuration in a store; its directory is named after what it is."""
+    placed: dict[str, Any] = {"out": store / address(config)}
+    if isinstance(config, StyleConfig):
+        given = {"content": config.content, "style": config.style}
+        # Absolute, since a run that goes on must have the paths that it had.
+        root = data_root.absolute()
+        placed |= {name: root / path for name, path in given.items() if path is not None}
+    else:
+        placed["data_root"] = data_root
+    if isinstance(config, TrainConfig) and config.initial is not None:
+        placed["initial"] = store / config.initial
+    return StoredRun(replace(config, **placed))  # type: ignore[type-var]  # all are dataclasses
+
+
+def address(config: Settings) -> str:
+    """Return the name of a run's directory: what it is in a word, and a hash of what decides it."""
+    decides = json.dumps(config.identity(), sort_keys=True)
+    digest = sha256(decides.encode()).hexdigest()[:16]
+    word = getattr(config, "backbone", None) or type(config).__name__.lower()
+    return f"{word}-{digest}"

@@ -1,0 +1,296 @@
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import timm
+import torch
+from torch import Tensor, nn
+
+import stripe
+from stripe.asr import Gated
+from stripe.audit.result import interval
+from stripe.cli import main
+from stripe.cli.images import load_images
+from stripe.cli.network import load_network
+from stripe.errors import ModelError, StripeError
+
+
+class Lookup(nn.Module):
+    """A gate of two channels: a constant, or one that tells bright images from dark ones."""
+
+    def __init__(self, constant: bool) -> None:
+        super().__init__()
+        self.constant = constant
+
+    def forward(self, y: Tensor) -> Tensor:
+        bright = torch.sigmoid(50 * y.mean((1, 2, 3), keepdim=True))
+        gate = torch.cat([bright, 1 - bright], 1)
+        return (
+            torch.sigmoid(0 * gate + torch.tensor([1.0, 2.0]).view(1, 2, 1, 1))
+            if self.constant
+            else gate
+        )
+
+
+def network() -> nn.Sequential:
+    """Return a network whose class is the brighter channel, which only its second gate decides."""
+    spread = nn.Conv2d(1, 2, 1, bias=False)
+    nn.init.ones_(spread.weight)
+    return nn.Sequential(
+        Gated(spread, Lookup(constant=True)),
+        Gated(nn.Identity(), Lookup(constant=False)),
+        nn.Softplus(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    )
+
+
+def bright_and_dark(count: int) -> tuple[Tensor, Tensor]:
+    """Return images in pairs, so that the halves of an audit hold both kinds."""
+    labels = torch.arange(count) // 2 % 2
+    noise = torch.rand(count, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    return (2 * labels - 1).view(-1, 1, 1, 1) + 0.1 * noise, labels
+
+
+def test_a_constant_gate_freezes_and_a_telling_one_does_not(tmp_path: Path) -> None:
+    images, labels = bright_and_dark(40)
+    out = tmp_path / "report.html"
+    found = stripe.audit(network(), [(images, labels)], out, rounds=1, progress=False)
+    assert found.images == (20, 20)
+    assert found.recommended == ["0.gate"]
+    assert found.greedy["frozen"].tolist() == [0, 1, 2]
+    assert found.greedy["agreement"].tolist()[:2] == [1, 1]
+    assert found.greedy["agreement"].iloc[2] == 0.5
+    assert found.gates["gate"].tolist() == ["0.gate", "1.gate"]
+    assert found.gates["relative_spread"].tolist()[0] == pytest.approx(0, abs=1e-6)
+    assert found.gates["folded"].tolist() == [True, True]
+    assert set(found.milliseconds) == {"gates", "frozen", "batch_size"}
+    gates, frozen = found.milliseconds["gates"], found.milliseconds["frozen"]
+    assert found.attention_share == pytest.approx(1 - frozen / gates)  # of the only round
+    page = out.read_text()
+    assert page.count("data:image/png;base64,") == 4
+    assert "1 of 2 gates can be frozen" in page
+    assert not re.search(r'(src|href)="(?!data:)', page)  # nothing outside the file
+    assert json.loads(json.dumps(found.to_json()))["recommended"] == ["0.gate"]
+
+
+class Stuck(nn.Module):
+    """A gate of one value, whatever comes in."""
+
+    def __init__(self, logit: float) -> None:
+        super().__init__()
+        self.logit = logit
+
+    def forward(self, y: Tensor) -> Tensor:
+        return torch.sigmoid(0 * y.mean((2, 3), keepdim=True) + self.logit)
+
+
+@pytest.mark.parametrize("logit", [0.0, -200.0])  # gates of 0.5 and of 0
+def test_a_gate_of_one_value_is_called_constant(tmp_path: Path, logit: float) -> None:
+    images, labels = bright_and_dark(40)
+    model = network()
+    model[1].gate = Stuck(logit)
+    report = stripe.audit(
+        model, [(images, labels)], out=tmp_path / "report.html", rounds=1, progress=False
+    )
+    assert report.gates["constant"].tolist() == [False, True]
+    assert report.gates["eta2"].tolist() == [1, 1]
+    assert report.gates["relative_spread"].tolist() == pytest.approx([0, 0], abs=1e-6)
+    assert "1.000 (one value)" in (tmp_path / "report.html").read_text()
+
+
+def test_labels_are_left_out_where_there_are_none(tmp_path: Path) -> None:
+    images, _ = bright_and_dark(20)
+    found = stripe.audit(network(), [images], None, rounds=1, progress=False, threshold=0.1)
+    assert found.greedy["accuracy"].isna().all()
+    assert found.recommended == ["0.gate", "1.gate"]
+    assert found.out is None
+
+
+def test_the_model_is_left_as_it_was() -> None:
+    model = timm.create_model("seresnet18", num_classes=5).train()
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    images = torch.randn(8, 3, 64, 64)
+    found = stripe.audit(model, [images], None, rounds=1, progress=False)
+    assert len(found.greedy) == 9
+    assert model.training
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_the_interval_of_a_share() -> None:
+    low, high = interval(1.0, 20)
+    assert (round(low, 3), high) == (0.839, 1.0)
+    low, high = interval(0.5, 100)  # Wilson's: 0.404 to 0.596
+    assert (round(low, 3), round(high, 3)) == (0.404, 0.596)
+
+
+def test_errors_say_what_to_do(tmp_path: Path) -> None:
+    images, _ = bright_and_dark(20)
+    with pytest.raises(StripeError, match="at least 4 images, got 3"):
+        stripe.audit(network(), [images[:3]], None)
+    with pytest.raises(ModelError, match="no gates were found in this Sequential"):
+        stripe.audit(nn.Sequential(nn.Conv2d(1, 2, 1)), [images], None)
+    with pytest.raises(ModelError, match=r"class scores \(B, classes\) from the net"):
+        stripe.audit(network()[:2], [images], None, progress=False)
+    with pytest.raises(StripeError, match=r"between 0 and 1, got 99\.0"):
+        stripe.audit(network(), [images], None, threshold=99.0)
+    with pytest.raises(StripeError, match="must all have one size"):
+        stripe.audit(network(), [images, torch.zeros(2, 1, 5, 5)], None)
+    (tmp_path / "file").touch()
+    with pytest.raises(StripeError, match="cannot write the report"):
+        stripe.audit(network(), [images], tmp_path / "file" / "r.html", rounds=1, progress=False)
+
+
+def write_images(folder: Path, classes: int, each: int) -> None:
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for number in range(classes):
+        directory = folder / f"class{number}" if classes > 1 else folder
+        directory.mkdir(parents=True, exist_ok=True)
+        for image in range(each):
+            pixels = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(directory / f"{image}.png")
+
+
+MODULE = """
+import timm, torch
+def model():
+    torch.manual_seed(0)
+    return timm.create_model("seresnet18", num_classes=3)
+"""
+
+
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
+    """Return a function that runs a command in a new directory, in this process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def call(*arguments: object) -> Done:
+        capsys.readouterr()
+        try:
+            main([str(argument) for argument in arguments])
+            code: Any = 0
+        except SystemExit as end:
+            code = end.code or 0
+        return Done(code, *capsys.readouterr())
+
+    return call
+
+
+def test_the_commands_on_a_network_and_images_of_ones_own(
+    tmp_path: Path, run: Callable[..., Done]
+) -> None:
+    (tmp_path / "mine.py").write_text(MODULE)
+    write_images(tmp_path / "images", classes=3, each=4)
+    common = ["--model", "mine:model", "--images", "images", "--image-size", 64]
+    done = run("audit", *common, "--rounds", 1, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert len(found["gates"]) == 8
+    assert found["greedy"][0]["accuracy"] is not None
+    assert (tmp_path / "report.html").exists()
+
+    done = run("record", *common, "--out", "gates")
+    assert done.returncode == 0, done.stderr
+    recording = stripe.open_recording(tmp_path / "gates")
+    assert recording.images["label"].tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert recording.header.model == "mine:model"
+
+    arguments = ["--recording", "gates", "--out", "frozen.safetensors", "--json"]
+    done = run("freeze", "--model", "mine:model", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert all(gate["folded"] for gate in json.loads(done.stdout)["gates"])
+
+    again = [*common, "--weights", "frozen.safetensors", "--out", "again"]
+    done = run("record", *again)
+    assert "no gates were found in this ResNet" in done.stderr  # they are folded
+    left = load_network("mine:model", weights=tmp_path / "frozen.safetensors")
+    right = stripe.freeze(load_network("mine:model"), tmp_path / "gates").eval()
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(left(x), right(x))
+
+    write_images(tmp_path / "flat", classes=1, each=6)
+    options = ["--model", "timm:seresnet18", "--images", "flat", "--image-size", 64]
+    done = run("record", *options, "--out", "flat-gates", "--moments-only", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "the weights are random" in done.stderr
+    assert json.loads(done.stdout) == {
+        "recording": "flat-gates",
+        "epoch": 0,
+        "images": 6,
+        "gates": 8,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "resnet20"], "--images must name a folder of images or a data set"),
+        (["--model", "nowhere:model", "--images", "."], "'nowhere:model' is none of them"),
+        (["--model", "timm:nothing", "--images", "."], "timm has no network 'nothing'"),
+        (["--model", "timm:seresnet18", "--images", "gone"], "images must be a folder, and gone"),
+        (["--model", "timm:seresnet18", "--images", "empty"], "holds no images"),
+        (["--model", "mine.py", "--images", "."], "of a file mine.py it is mine:FUNCTION"),
+        (["--model", "theirs:broken", "--images", "."], "theirs:broken() raised ZeroDivisionError"),
+        (
+            ["--model", "timm:seresnet18", "--images", "torn", "--image-size", "64"],
+            "torn.png cannot be read as an image",
+        ),
+        (["--model", "timm:seresnet18", "--images", "mixed"], "holds both (loose.png"),
+        (
+            ["--model", "timm:seresnet18", "--images", ".", "--limit", "0"],
+            "--limit must be at least 1, got 0",
+        ),
+        (
+            ["--model", "timm:seresnet18", "--images", ".", "--weights", "bad.pt"],
+            "bad.pt does not fit the network",
+        ),
+        (
+            ["--model", "timm:seresnet18", "--images", ".", "--weights", "evil.pt"],
+            "evil.pt must hold tensors only",
+        ),
+    ],
+)
+def test_errors_of_the_commands_are_one_line(
+    arguments: list[str], message: str, tmp_path: Path, run: Callable[..., Done]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "theirs.py").write_text("def broken(): return 1 / 0")
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
+    (tmp_path / "mixed" / "class").mkdir(parents=True)
+    (tmp_path / "mixed" / "loose.png").touch()
+    torch.save({"state_dict": {"module.x": torch.zeros(1)}}, tmp_path / "bad.pt")
+    torch.save({"model": nn.Linear(1, 1)}, tmp_path / "evil.pt")
+    done = run("audit", *arguments)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert message in line
+
+
+def test_labels_of_other_classes_are_left_out(tmp_path: Path) -> None:
+    write_images(tmp_path / "images", classes=2, each=2)
+    five, two = (timm.create_model("seresnet18", num_classes=count).eval() for count in (5, 2))
+    assert isinstance(
+        next(iter(load_images(str(tmp_path / "images"), five, image_size=64)[0])), Tensor
+    )
+    loader, _ = load_images(str(tmp_path / "images"), two, image_size=64, limit=3)
+    batch = next(iter(loader))
+    assert batch[0].shape == (3, 3, 64, 64)

@@ -1,0 +1,142 @@
+"""A sweep whose workers are killed, that is stopped, or that is not alone."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from stripe.reproduce.engines.local import sweep
+from stripe.reproduce.paper.catalogue import exhibit
+from stripe.reproduce.paper.scales import SCALES
+from stripe.reproduce.reproduction import Reproduction, reproduction
+from stripe.reproduce.store.measurement import Measurement
+from stripe.reproduce.store.runs import StoredRun
+from stripe.train import TrainConfig
+
+FASHION = {"cifar100": "fashion_mnist"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deadly(Measurement):
+    """Takes its process down, as what needs too much memory does."""
+
+    def measure(self) -> dict[str, float]:
+        """End the process."""
+        os.kill(os.getpid(), signal.SIGKILL)
+        return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slow(Measurement):
+    """Writes down its process, and takes its time."""
+
+    def measure(self) -> dict[str, float]:
+        """Wait."""
+        (self.out.parent / f"{os.getpid()}.pid").touch()
+        time.sleep(3)
+        return {"x": 1.0}
+
+
+@pytest.fixture
+def small(tmp_path: Path, fashion: Path) -> Reproduction:
+    fields = {**(SCALES["test"].fields or {}), "limit": 32, "batch_size": 16}
+    tiny = replace(SCALES["test"], data=FASHION, fields=fields)
+    return reproduction(exhibit("figure11"), tiny, store=tmp_path / "store", data_root=fashion)
+
+
+def test_a_run_that_takes_its_process_down_does_not_stop_the_rest(tmp_path: Path) -> None:
+    runs = [StoredRun(Deadly(out=tmp_path / f"deadly{i}")) for i in range(2)]
+    runs += [StoredRun(Slow(out=tmp_path / f"slow{i}")) for i in range(2)]
+    sweep(runs, workers=1, progress=False)
+    assert [run.state for run in runs] == ["failed", "failed", "finished", "finished"]
+    assert "its process ended before it did: killed, or out of memory?" in runs[0].error
+
+
+def test_what_looks_at_a_failed_run_stays_missing(small: Reproduction) -> None:
+    trainings = [run for run in small.needed if isinstance(run.config, TrainConfig)]
+    looks = [run for run in small.needed if isinstance(run.config, Measurement)]
+    broken = trainings[0].config
+    assert isinstance(broken, TrainConfig)
+    wrong = StoredRun(replace(broken, psi="oops"))
+    sweep([wrong, trainings[1], *looks], workers=2, progress=False)
+    assert [run.state for run in looks] == ["missing", "finished"]
+    assert len(small.first_finished()) == 1
+    assert small.exhibit.kind.draw(small) is not None  # of the seed that is there
+
+
+def test_two_sweeps_at_once_do_everything_once(small: Reproduction) -> None:
+    both = [
+        threading.Thread(target=sweep, args=(small.needed,), kwargs={"progress": False})
+        for _ in range(2)
+    ]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join(240)
+    assert {run.state for run in small.needed} == {"finished"}
+    for run in small.needed:
+        if isinstance(run.config, TrainConfig):
+            assert run.history["epoch"].tolist() == [1, 2]
+
+
+CODE = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from test_sweep import Slow, StoredRun, sweep
+if __name__ == "__main__":
+    store = Path({store!r})
+    sweep([StoredRun(Slow(out=store / str(i))) for i in range(9)], workers=2, progress=False)
+"""
+
+
+@contextmanager
+def sweeping(store: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Callable[[], list[int]]]]:
+    """Start a sweep of two workers, and give its process and those of the workers."""
+    store.mkdir()
+    script = store / "script.py"
+    script.write_text(CODE.format(tests=str(Path(__file__).parent), store=str(store)))
+    process = subprocess.Popen([sys.executable, str(script)])
+
+    def workers() -> list[int]:
+        return [int(path.stem) for path in store.glob("*.pid")]
+
+    deadline = time.monotonic() + 90
+    while len(workers()) < 2:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.1)
+    try:
+        yield process, workers
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_outlives_a_sweep_that_is_ended(tmp_path: Path, number: signal.Signals) -> None:
+    with sweeping(tmp_path / "store") as (process, workers):
+        process.send_signal(number)
+        expected = -number if number == signal.SIGKILL else 128 + number
+        assert process.wait(30) == expected
+        deadline = time.monotonic() + 30
+        while any(alive(worker) for worker in workers()):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        finished = list((tmp_path / "store").glob("*/measured.json"))
+        assert len(finished) < 9
+
+
+def alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
