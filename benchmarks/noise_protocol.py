@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from scipy import stats
 
 from benchmarks.common import save
 from stripe.demos.demo import demo_config
@@ -109,32 +110,50 @@ def summary(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return last.agg(["mean", "std", "count"]).round(2)
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """Return the summary: a row for each backbone, noise and time, a column for each network."""
-    by_network = table.reset_index().to_dict("records")
+def gains(rows: list[dict[str, Any]]) -> dict[tuple[str, str, str], str]:
+    """Return by how much less ASR(SE) loses to a noise than the bare network does.
+
+    Losses are paired by seed, and the interval is Student's t at 95 %.
+    """
+    last = {
+        (r["backbone"], r["noise"], r["when"], r["network"], r["seed"]): r["last"] for r in rows
+    }
+    ahead: dict[tuple[str, str, str], dict[int, float]] = {}
+    for (backbone, noise, when, network, seed), bare in last.items():
+        if network == "bare" and (asr := last.get((backbone, noise, when, "ASR(SE)", seed))):
+            ahead.setdefault((backbone, noise, when), {})[seed] = asr - bare
+    found = {}
+    for (backbone, noise, when), of_noise in ahead.items():
+        clean = ahead.get((backbone, "none", "never"), {})
+        paired = pd.Series([of_noise[seed] - clean[seed] for seed in of_noise if seed in clean])
+        if noise != "none" and (n := len(paired)) > 1:
+            half = stats.t.ppf(0.975, n - 1) * paired.std() / n**0.5
+            found[(backbone, noise, when)] = f"{paired.mean():+.1f} ± {half:.1f}"
+    return found
+
+
+def markdown(table: pd.DataFrame, gained: dict[tuple[str, str, str], str]) -> str:
+    """Return a row for each backbone, noise and time, and a column for each network."""
     cells = {
         (row["backbone"], row["noise"], row["when"], row["network"]): (
             f"{row['mean']:.1f} ± {row['std']:.1f} ({row['count']:.0f})"
         )
-        for row in by_network
+        for row in table.reset_index().to_dict("records")
     }
     kinds = dict.fromkeys(key[:3] for key in cells)
-    lines = [
-        f"| network | noise | when | {' | '.join(ASR)} |",
-        f"|{'---|' * (3 + len(ASR))}",
-        *(
-            f"| {' | '.join(kind)} | {' | '.join(cells.get((*kind, name), '') for name in ASR)} |"
-            for kind in kinds
-        ),
-    ]
+    columns = [*ASR, "loss of bare - loss of ASR(SE)"]
+    lines = [f"| network | noise | when | {' | '.join(columns)} |", f"|{'---|' * 6}"]
+    for kind in kinds:
+        numbers = [cells.get((*kind, name), "") for name in ASR] + [gained.get(kind, "")]
+        lines.append(f"| {' | '.join([*kind, *numbers])} |")
     return "\n".join(lines)
 
 
-def publish(table: pd.DataFrame) -> None:
+def publish(text: str) -> None:
     """Put the table into the page."""
     before, _, rest = PAGE.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{markdown(table)}\n\n{END}{after}")
+    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
 
 
 def main() -> None:
@@ -164,7 +183,7 @@ def main() -> None:
         },
     )
     table = summary(rows)
-    publish(table)
+    publish(markdown(table, gains(rows)))
     print(table.to_string())
 
 

@@ -114,7 +114,7 @@ ax = stripe.plots.freezing(report.greedy, threshold=0.99)
 
 # %%
 frozen = stripe.freeze(model, recording)
-frozen.fold_report[["gate", "frozen", "folded"]]
+frozen.report[["gate", "frozen", "folded"]]
 
 
 # %%
@@ -127,7 +127,7 @@ def accuracy(network):
     return sum(right) / len(test_images.dataset)
 
 
-{"as trained": accuracy(model), "all gates frozen": accuracy(frozen)}
+{"as trained": accuracy(model), "all gates frozen": accuracy(frozen.model)}
 
 # %% [markdown]
 # The means came from the images that we test on here, which flatters the frozen network; the audit

@@ -42,7 +42,7 @@ from stripe.train import TrainConfig, train
 # %%
 model = stripe.insert(torchvision.models.resnet50(), asr="se")
 bare = torchvision.models.resnet50()
-plain = stripe.reparameterize(model.eval())
+plain = stripe.reparameterize(model)
 pd.Series({
     "with ASR, in training": sum(p.numel() for p in model.parameters()),
     "folded": sum(p.numel() for p in plain.parameters()),
@@ -51,7 +51,7 @@ pd.Series({
 
 # %%
 bare.load_state_dict(plain.state_dict())  # the same keys and shapes: nothing is left over
-plain.fold_error  # largest difference of the outputs, measured
+stripe.asr.largest_difference(model, plain)  # largest difference of the outputs, measured
 
 # %% [markdown]
 # ## Does it help?
@@ -89,7 +89,11 @@ folded = stripe.reparameterize(trained)
 images = torch.randn(8, 1, 28, 28)
 with torch.no_grad():
     difference = (trained(images) - folded(images)).abs().max().item()
-folded.fold_error, difference, sum(p.numel() for p in folded.parameters())
+(
+    stripe.asr.largest_difference(trained, folded),
+    difference,
+    sum(p.numel() for p in folded.parameters()),
+)
 
 # %% [markdown]
 # ## What the vector became

@@ -66,8 +66,10 @@ ax = stripe.plots.noise_robustness(attacked)
 #
 # ## While it trains
 #
-# The paper's question is another: noise in training and in evaluation. Constant noise then is only a
-# scale and a shift that the next layers can learn to undo.
+# The paper's question is another: noise while the network trains. Table 8 is read here with random
+# noise in training alone and constant noise in training and evaluation; `docs/protocol.md` gives the
+# reasons and the other readings. Constant noise in both is a scale and a shift that the next layers
+# can learn to undo.
 
 # %%
 noisy = {
@@ -83,9 +85,8 @@ table = pd.DataFrame({
 table
 
 # %% [markdown]
-# One epoch of 3,000 images and one seed each: what differs here may be chance. The
-# [README](../README.md) has the table with three seeds; the paper's 23 % on ResNet164 is what a
-# full run would have to show.
+# One epoch of 3,000 images and one seed each: what differs here may be chance.
+# [`docs/protocol.md`](../docs/protocol.md) has the table with five seeds and its intervals.
 #
 # With no noise in its numbers a noise changes nothing, to the bit:
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stripe.backbones import build as build
     from stripe.backbones import list_backbones as list_backbones
     from stripe.explorer import explore as explore
+    from stripe.gates import Frozen as Frozen
     from stripe.gates import find_gates as find_gates
     from stripe.gates import freeze as freeze
     from stripe.gradcam import MeanCam as MeanCam
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 #: Where each public name lives; a module that lives in itself is public as a whole.
 _HOME = {
     "Audit": "stripe.audit.result",
+    "Frozen": "stripe.gates",
     "Gate": "stripe.recording",
     "Gated": "stripe.asr",
     "MeanCam": "stripe.gradcam",

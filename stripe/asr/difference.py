@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from stripe.asr.gated import Gated
 from stripe.errors import ModelError
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules import undisturbed
 from stripe.modules.tensors import tensors_in
 
 #: Sizes of square images to try where neither an example nor the network says what it takes.
@@ -31,13 +32,13 @@ def check_difference(model: nn.Module, error: float) -> None:
         )
 
 
-def largest_difference(before: nn.Module, after: nn.Module, example: Tensor | None) -> float:
+def largest_difference(before: nn.Module, after: nn.Module, example: Tensor | None = None) -> float:
     """Return the largest difference of two networks' outputs, relative to the largest output.
 
     Of several outputs it is the largest. The input is random, of the form of `example`, or else of
-    the first usual size that both take; both networks start from one seed. The result is nan, with
-    a warning, if no size fits or the outputs hold no numbers, and inf where the outputs differ in
-    form or only one of the two is finite.
+    the first usual size that both take; both networks evaluate, from one seed. The result is nan,
+    with a warning, if no size fits or the outputs hold no numbers, and inf where the outputs differ
+    in form or only one of the two is finite.
     """
     for images in _random_images(before, example):
         try:
@@ -58,13 +59,7 @@ def largest_difference(before: nn.Module, after: nn.Module, example: Tensor | No
 
 
 def _seeded(network: nn.Module, images: Tensor) -> Any:
-    devices = [images.device] if images.device.type == "cuda" else []
-    with (
-        interrupts_held(),
-        torch.no_grad(),
-        torch.random.fork_rng(devices=devices),
-        interrupts_allowed(),
-    ):
+    with interrupts_held(), undisturbed(network), interrupts_allowed():
         torch.manual_seed(0)
         return network(images)
 

@@ -1,10 +1,10 @@
 """Put attention or ASR into a model."""
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from itertools import chain
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from torch import nn
 
@@ -13,55 +13,66 @@ from stripe.asr.begin import Attention, Init, asr_modules, attention_modules
 from stripe.asr.channels import channel_dim_of, channels_of, ungated
 from stripe.asr.gated import Gated
 from stripe.asr.sites import Placement, check_sites, default_placement, family_placement
-from stripe.errors import ModelError, UnknownNameError
+from stripe.errors import ModelError
+from stripe.modules.seeded import seeded
 from stripe.registry import listed
+from stripe.select import Layer, Selection, select
 
-#: Names of layers, a pattern as for file names, or a predicate of name and module.
-Sites = Sequence[str] | str | Callable[[str, nn.Module], bool]
 Activation = Literal["sigmoid", "tanh"]
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def insert(
-    model: nn.Module,
+    model: Network,
     *,
     attention: Attention | None = None,
     asr: Attention | None = None,
-    sites: Sites | None = None,
+    sites: Selection | None = None,
     copies: int = 1,
-    psi: float | Psi | None = None,
+    psi: float | str | Psi | None = None,
     activation: Activation | None = None,
     init: Init = "paper",
-) -> nn.Module:
-    """Wrap layers of `model`, in place, so that gates multiply what they put out.
+    inplace: bool = False,
+    seed: int | None = None,
+) -> Network:
+    """Wrap layers of a model, so that gates multiply what they put out.
 
     Parameters
     ----------
     model
-        Any network; it is changed and returned, in training mode or not as it was.
+        Any network, in training mode or not; a copy of it is changed.
     attention
         Input-dependent attention: a name from `stripe.list_attentions()`, or a callable from a
         number of channels to a module that maps (B, C, H, W) to (B, C, 1, 1).
     asr
         The attention module of an ASR, named in the same way, or "psi" for none.
     sites
-        Which layers: names as in `model.named_modules()`, one pattern such as "layer*.bn3", or
-        `predicate(name, module)`; by default the rule of the model's family (Appendix C).
+        Which layers: names as in `model.named_modules()`, patterns such as "layer*.bn3", a list of
+        both, or a predicate of a `stripe.select.Layer` with `name` and `module`. Default: the rule
+        of the model's family (Appendix C).
     copies
         delta, how many ASRs multiply at every site (Tables 6 and 14).
     psi
-        What psi is filled with, or a `Psi`; by default 0.1, for a ViT 1e-3.
+        What psi is filled with, a `Psi`, or its text as in `Psi.parse`, such as
+        "normal:0.3,fixed". Default: 0.1, for a ViT 1e-3.
     activation
         The last non-linearity of the gates; by default sigmoid, for a ViT tanh.
     init
         How the attention modules of ASRs begin in a ViT: "paper" fills every parameter with 1e-3,
         "drawn" keeps the weights that the module draws and fills biases alone. Other networks
         take the weights that the module draws either way.
+    inplace
+        Change `model` itself and return it. Use it where an optimizer holds its parameters.
+    seed
+        Seed of the weights that the modules draw; torch's own generators are then left as they
+        were. Default: they are drawn from torch's own generators.
 
     Returns
     -------
     nn.Module
-        `model`, its layer `name` now a `Gated` with children `name.host` and `name.gate`. ASR
-        goes inside attention, next to the host into which it folds.
+        A copy of the model, or the model itself where `inplace`. Its layer `name` is now a `Gated`
+        with children `name.host` and `name.gate`. ASR goes inside attention, next to the host into
+        which it folds.
 
     Raises
     ------
@@ -87,6 +98,13 @@ def insert(
     References
     ----------
     Figure 1 and Appendix C of the ASR paper; Table 4 for both together.
+
+    Examples
+    --------
+    >>> model = stripe.insert(torchvision.models.resnet18(), asr="eca", seed=0)
+    >>> plain = stripe.reparameterize(model)
+    >>> plain.state_dict().keys() == torchvision.models.resnet18().state_dict().keys()
+    True
     """
     if attention is None and asr is None:
         raise ModelError("insert needs attention= or asr=, got neither; name a module")
@@ -96,16 +114,25 @@ def insert(
         raise ModelError(f"init is paper or drawn, got {init!r}")
     if activation not in (None, *get_args(Activation)):
         raise ModelError(f"an activation is sigmoid or tanh, got {activation!r}")
+    if isinstance(psi, str):
+        psi = Psi.parse(psi)
     placement = _placement(model, sites)
     placement = replace(placement, activation=activation or placement.activation)
     names = placement.sites
     check_sites(model, names, attends=attention is not None)
     channels = [channels_of(model, name) for name in names]
     # Everything is built before the first layer is wrapped: an error leaves the model as it was.
-    outer = [] if attention is None else attention_modules(attention, channels, placement)
-    inner = []
-    if asr is not None:
-        inner = [asr_modules(asr, channels, placement, psi=psi, init=init) for _ in range(copies)]
+    outer: Sequence[nn.Module] = []
+    inner: list[Sequence[nn.Module]] = []
+    with seeded(seed):
+        if attention is not None:
+            outer = attention_modules(attention, channels, placement)
+        if asr is not None:
+            inner = [
+                asr_modules(asr, channels, placement, psi=psi, init=init) for _ in range(copies)
+            ]
+    if not inplace:
+        model = copy.deepcopy(model)
     for gates in inner:
         for name, gate in zip(names, gates, strict=True):
             _wrap(model, _innermost(model, name), gate)
@@ -114,26 +141,16 @@ def insert(
     return model
 
 
-def _placement(model: nn.Module, sites: Sites | None) -> Placement:
+def _placement(model: nn.Module, sites: Selection | None) -> Placement:
     if sites is None:
         return default_placement(model)
-    modules = {name: module for name, module in model.named_modules() if name}
-    if callable(sites):
-        names = [name for name, module in modules.items() if sites(name, module)]
-    elif isinstance(sites, str):
-        names = [name for name in modules if fnmatchcase(name, sites)]
-    else:
-        names = list(sites)
-    if missing := [name for name in names if name not in modules]:
-        raise UnknownNameError(
-            f"the model has no layer {missing[0]!r}; it has: {listed(list(modules))}"
-        )
-    if not names:
-        raise UnknownNameError(f"no layer matches {sites!r}; it has: {listed(list(modules))}")
-    if len(set(names)) < len(names):
-        raise ModelError(f"each site is named once, got {listed(names)}; give copies= for several")
-    in_order = tuple(name for name in modules if name in set(names))
-    return replace(family_placement(model), sites=in_order)
+    layers = {name: Layer(name, module) for name, module in model.named_modules() if name}
+    in_order = select(layers, sites, kind="layer")
+    if not isinstance(sites, str) and not callable(sites) and len(in_order) < len(sites):
+        exact = [name for name in sites if name in layers]
+        if len(set(exact)) < len(exact):
+            raise ModelError(f"each site is named once, got {listed(exact)}; give copies=")
+    return replace(family_placement(model), sites=tuple(in_order))
 
 
 def _wrap(model: nn.Module, name: str, gate: nn.Module) -> None:

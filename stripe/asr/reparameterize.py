@@ -2,7 +2,6 @@
 
 import copy
 
-import torch
 from torch import Tensor, nn
 
 from stripe.asr.asr import ASR
@@ -12,6 +11,7 @@ from stripe.asr.folding import passes_on, scale_output, scale_passage
 from stripe.asr.gated import Gated
 from stripe.errors import ModelError
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules import undisturbed
 
 
 def reparameterize(
@@ -22,7 +22,7 @@ def reparameterize(
     Parameters
     ----------
     model
-        A trained network, in evaluation mode.
+        A trained network, in training mode or not; it is folded as it evaluates.
     inplace
         Change `model` itself; by default a copy is changed. A `Gated` that is itself the model is
         replaced by its host in either case.
@@ -34,30 +34,31 @@ def reparameterize(
     -------
     nn.Module
         The network without ASR, with the `state_dict` keys that it had before `insert`; attention
-        that looks at its input stays. Its attribute `fold_error` is the largest difference
-        between the outputs before and after on random input, relative to the largest output; nan,
-        with a warning, where none of the inputs tried ran. A network without ASR comes back as it
-        is.
+        that looks at its input stays. Every module is in the mode that it had. A network without
+        ASR comes back as it is.
 
     Raises
     ------
     ModelError
-        If a part of the model is in training mode, a host cannot take the scale (the message
-        names it), or the outputs differ by more than rounding; `model` is then unchanged.
+        If a host cannot take the scale (the message names it), or the outputs before and after
+        differ by more than rounding on random input; `model` is then unchanged.
+
+    Warns
+    -----
+    UserWarning
+        Where none of the inputs tried ran, so that nothing was compared.
+
+    Notes
+    -----
+    `stripe.asr.largest_difference(model, plain, example)` measures how far the outputs are apart.
 
     References
     ----------
     Section 3, "Inference phase", equations 5 to 7; Appendix B.
     """
-    if any(module.training for module in model.modules()):
-        raise ModelError("reparameterize needs a model in evaluation mode; call model.eval() first")
     folded = _folded(copy.deepcopy(model))
-    error = largest_difference(model, folded, example)
-    check_difference(model, error)
-    if inplace:
-        folded = _folded(model)
-    vars(folded)["fold_error"] = error
-    return folded
+    check_difference(model, largest_difference(model, folded, example))
+    return _folded(model) if inplace else folded
 
 
 def _folded(model: nn.Module) -> nn.Module:
@@ -67,7 +68,7 @@ def _folded(model: nn.Module) -> nn.Module:
         if isinstance(module, Gated) and isinstance(module.gate, ASR)
     }
     _check_unshared(model, gated)
-    with interrupts_held(), torch.no_grad(), interrupts_allowed():
+    with interrupts_held(), undisturbed(model), interrupts_allowed():
         # All values first, in forward order: a DIA cell hands its state from block to block.
         values = {name: _value(module).flatten() for name, module in gated.items()}
     for name in sorted(gated, key=lambda name: -name.count(".")):  # the innermost first

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from stripe.audit.report import write_report
 from stripe.audit.result import Audit, interval
 from stripe.errors import ModelError, StripeError
-from stripe.gates import find_gates
+from stripe.gates import Frozen, find_gates
 from stripe.gates.plan import plan
 from stripe.hooks import Recorder
 from stripe.hooks.batches import numbered_batches
@@ -110,7 +110,7 @@ def audit(
             recorder.record(known, 0, progress=progress)
         recording = open_recording(Path(folder) / "gates")
         gates, greedy, folded = _measure(model, recording, held_out, truth, progress)
-        seconds = _latency(model, folded, held_out[0].to(device), rounds)
+        seconds = _latency(model, folded.model, held_out[0].to(device), rounds)
         milliseconds = {key: 1000 * statistics.median(times) for key, times in seconds.items()}
         pairs = zip(seconds["frozen"], seconds["gates"], strict=True)
         shares = np.quantile([1 - frozen / gated for frozen, gated in pairs], [0.25, 0.5, 0.75])
@@ -127,7 +127,7 @@ def audit(
             milliseconds={**milliseconds, "batch_size": len(held_out[0])},
             attention_share=float(shares[1]),
             attention_share_quartiles=(float(shares[0]), float(shares[2])),
-            fold_error=float(vars(folded)["fold_error"]),
+            fold_error=folded.error,
             out=None if out is None else Path(out).expanduser(),
         )
         if found.out is not None:
@@ -170,19 +170,20 @@ def _measure(
     images: Sequence[Tensor],
     labels: Tensor | None,
     progress: bool,
-) -> tuple[pd.DataFrame, pd.DataFrame, nn.Module]:
+) -> tuple[pd.DataFrame, pd.DataFrame, Frozen]:
     """Return the table of gates, what freezing them one after the other costs, and all folded."""
     moments = channel_moments(recording)
     freezing = plan(model, moments)
     everything = freezing.freeze()
-    gates = _table(recording, moments, vars(everything)["fold_report"])
+    gates = _table(recording, moments, everything.report)
     frozen = gates[gates["frozen"]].sort_values("relative_spread", kind="stable")
     order = frozen["gate"].tolist()
     before = _predictions(model, images)
     rows = [_row(0, "", before, before, labels)]
     for count in tqdm(range(1, len(order) + 1), "freeze", disable=None if progress else True):
         now = everything if count == len(order) else freezing.freeze(order[:count], fold=False)
-        rows.append(_row(count, order[count - 1], before, _predictions(now, images), labels))
+        predicted = _predictions(now.model, images)
+        rows.append(_row(count, order[count - 1], before, predicted, labels))
     return gates, pd.DataFrame(rows), everything
 
 

@@ -104,7 +104,7 @@ def constants_at_inference(
             interrupts_allowed(),
         ):
             recorder.record(images, epoch=0, progress=progress)
-        frozen = freeze(model, out / "gates", fold=False)
+        frozen = freeze(model, out / "gates", fold=False).model
         found = {
             "attention": top_accuracies(model, loaders.test, processes)[0],
             "constants": top_accuracies(frozen, loaders.test, processes)[0],

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from functools import partial
 
-import torch
 from torch import nn
 
 from stripe.asr import Psi, insert
 from stripe.asr.begin import Attention, Init
 from stripe.backbones.external import timm_network, torchvision_network
 from stripe.backbones.registry import BACKBONES
-from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.seeded import seeded
 
 #: The libraries that "tv:NAME" and "timm:NAME" take networks from.
 _LIBRARIES = {"tv": torchvision_network, "timm": timm_network}
@@ -25,7 +24,7 @@ def build(
     attention: Attention | None = None,
     asr: Attention | None = None,
     copies: int = 1,
-    psi: float | Psi | None = None,
+    psi: float | str | Psi | None = None,
     init: Init = "paper",
     seed: int | None = None,
 ) -> nn.Module:
@@ -70,16 +69,12 @@ def build(
     """
     builder = _builder(backbone)
     size = {} if image_size is None else {"image_size": image_size}
-    with (
-        interrupts_held(),
-        torch.random.fork_rng(devices=[], enabled=seed is not None),
-        interrupts_allowed(),
-    ):
-        if seed is not None:
-            torch.default_generator.manual_seed(seed)  # torch.manual_seed would touch GPUs too
+    with seeded(seed):
         model: nn.Module = builder(num_classes=num_classes, in_channels=in_channels, **size)
         if attention is not None or asr is not None:
-            insert(model, attention=attention, asr=asr, copies=copies, psi=psi, init=init)
+            insert(
+                model, attention=attention, asr=asr, copies=copies, psi=psi, init=init, inplace=True
+            )
         return model
 
 

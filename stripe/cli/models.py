@@ -153,7 +153,7 @@ def freeze(
     network = subject.load_network()
     data = stripe.open_recording(recording)
     frozen = stripe.freeze(network, data, gates=gates, epoch=epoch, fold=fold, force=force)
-    report, error = vars(frozen)["fold_report"], vars(frozen)["fold_error"]
+    report = frozen.report
     taken = report[report["frozen"]]
     channels = {gate.name: gate.channels for gate in data.header.gates}
     recipe = {
@@ -161,17 +161,17 @@ def freeze(
         "recording": str(recording),
         "input_shape": data.header.input_shape,
         "gates": [
-            {"gate": row.gate, "folded": bool(row.folded), "channels": channels[row.gate]}
+            {"gate": row.gate, "folded": bool(row.folded), "channels": channels[str(row.gate)]}
             for row in taken.itertuples()
         ],
     }
-    write_frozen(frozen, out, recipe)
+    write_frozen(frozen.model, out, recipe)
     if json:
-        return print_json({"fold_error": error, "gates": report.to_dict("records")})
+        return print_json({"error": frozen.error, "gates": report.to_dict("records")})
     print(report.to_string(index=False))
     print(
         f"\n{len(taken)} of {len(report)} gates frozen, {report['folded'].sum()} folded, error "
-        f"{error:.1e}: {out}\nuse them with --model {subject.model} --weights {out}"
+        f"{frozen.error:.1e}: {out}\nuse them with --model {subject.model} --weights {out}"
     )
     return None
 

@@ -171,5 +171,5 @@ def _refrozen(network: nn.Module, recipe: Path) -> nn.Module:
     for folded in (True, False):
         means = {g["gate"]: [0.5] * g["channels"] for g in said["gates"] if g["folded"] is folded}
         if means:
-            network = freeze(network, means, fold=folded, example=example)
+            network = freeze(network, means, fold=folded, example=example).model
     return network

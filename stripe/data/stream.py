@@ -16,7 +16,7 @@ from stripe.data.device_loader import Batch
 from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD, class_folders
 from stripe.data.workers import outliving_signals, without_workers_traceback
 from stripe.errors import DataError
-from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.seeded import seeded
 
 #: Names under which a split of a data set is looked for.
 SPLITS = {"train": ("train",), "test": ("val", "test")}
@@ -166,8 +166,7 @@ class _Drawn(torch.utils.data.Dataset[tuple[Tensor, int, int]]):
 
     def __getitem__(self, drawn: tuple[int, int]) -> tuple[Tensor, int, int]:
         index, seed = drawn
-        with interrupts_held(), torch.random.fork_rng(devices=[]), interrupts_allowed():
-            torch.default_generator.manual_seed(seed)
+        with seeded(seed):
             image, label = self.data[index]
         return image, label, index
 

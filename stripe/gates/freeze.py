@@ -1,23 +1,29 @@
 """Replace gates by their means over images, and fold them away."""
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from stripe.gates.choose import Choice
+from stripe.errors import ModelError
+from stripe.gates.frozen import Frozen
 from stripe.gates.means import Means
 from stripe.gates.plan import plan
+from stripe.modules.unwrap import unwrapped
+from stripe.select import Selection
 
 
 def freeze(
     model: nn.Module | ExportedProgram,
     data: Means,
     *,
-    gates: Choice = "all",
+    gates: Selection = "all",
     fold: bool = True,
     epoch: int | None = None,
     example: Tensor | None = None,
     force: bool = False,
-) -> nn.Module:
+    inplace: bool = False,
+) -> Frozen:
     """Replace gates by their mean over images, and fold each constant into a layer beside it.
 
     `x v(x)` becomes `x v` with `v = mean v(x)`, and v is multiplied into the norm, convolution or
@@ -48,17 +54,14 @@ def freeze(
         size that was recorded, or a usual one.
     force
         Take the means even if they were recorded from other weights than the model has.
+    inplace
+        Let `model` itself become the frozen network. Its parameters are new tensors afterwards.
 
     Returns
     -------
-    nn.Module
-        A copy without the chosen gates, its modules in the modes of the model's. Its attribute
-        `fold_report` is a DataFrame: gate, frozen, folded, into (names of layers), reason (why it
-        did not fold, or could not be frozen). `fold_error` is the largest difference, on random
-        images and from one seed, between the outputs of the folded and of the constant network,
-        relative to the largest output. Where the output depends on choices among values, as a
-        detector's does, it is the largest difference of the tensors beside the folded gates, at
-        which every fold is judged in any case.
+    Frozen
+        `model`, a copy without the chosen gates; `report`, what became of each gate; and `error`,
+        how far folding took the outputs from those of the constant network.
 
     Raises
     ------
@@ -72,10 +75,30 @@ def freeze(
     Notes
     -----
     How far the frozen network is from the one with attention is a question of the images, and
-    `stripe.audit` measures it; `fold_error` only says that folding was exact, and says little of a
+    `stripe.audit` measures it; `error` only says that folding was exact, and says little of a
     network whose residual branches start at zero, as many untrained ones do. A gate stays as it was
     where no constant reaches its product: something else reads what functions computed, or the
-    module that computes it is called several times. The report says so.
+    module that computes it is called several times. The report says so. Every fold is compared at
+    the tensors beside the gate.
+
+    Examples
+    --------
+    >>> recording = stripe.record(model, loader, "runs/a")
+    >>> frozen = stripe.freeze(model, recording, gates="layer4.*")
+    >>> frozen.report[["gate", "folded", "into"]]
+    >>> accuracy(frozen.model)
     """
-    found = plan(model, data, epoch=epoch, example=example, force=force)
-    return found.freeze(gates, fold=fold)
+    if inplace and not isinstance(model, nn.Module):
+        raise ModelError("an exported program is not changed in place; leave inplace out")
+    frozen = plan(model, data, epoch=epoch, example=example, force=force).freeze(gates, fold=fold)
+    if not inplace:
+        return frozen
+    assert isinstance(model, nn.Module)
+    _become(unwrapped(model), frozen.model)
+    return replace(frozen, model=model)
+
+
+def _become(model: nn.Module, other: nn.Module) -> None:
+    """Make a module what another one is: the same class, children, parameters and hooks."""
+    model.__class__ = other.__class__
+    model.__dict__ = other.__dict__

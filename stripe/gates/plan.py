@@ -15,13 +15,14 @@ from stripe.asr.difference import check_difference, likely_shapes, rounding_boun
 from stripe.errors import ModelError, UnknownNameError
 from stripe.gates.accepted import accepted, copied
 from stripe.gates.beside import differences
-from stripe.gates.choose import Choice, chosen_gates
+from stripe.gates.choose import chosen_gates
 from stripe.gates.example import checked_example
 from stripe.gates.factors import CannotFoldError
 from stripe.gates.find import DEFAULT_KINDS, Place, places
 from stripe.gates.fingerprint import check_fingerprint
 from stripe.gates.flow import Flow
 from stripe.gates.fold import Fold, Folder, Vector
+from stripe.gates.frozen import Frozen
 from stripe.gates.means import Means, constants, vector_of
 from stripe.gates.substitute import Substitute, spots, zeros
 from stripe.gates.trace import Trace, trace
@@ -29,6 +30,7 @@ from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.undisturbed import undisturbed
 from stripe.modules.unwrap import modules_by_name
 from stripe.registry import listed
+from stripe.select import Selection
 
 _STAYS = "it looks at the image as before: "
 
@@ -57,8 +59,8 @@ class Plan:
     means: Mapping[str, np.ndarray]
     kept: Mapping[str, str] = field(default_factory=dict)
 
-    def freeze(self, gates: Choice = "all", *, fold: bool = True) -> nn.Module:
-        """Return a copy whose chosen gates are constants, as `stripe.freeze` does."""
+    def freeze(self, gates: Selection = "all", *, fold: bool = True) -> Frozen:
+        """Freeze chosen gates in a copy of the model, as `stripe.freeze` does."""
         chosen = {gate.name for gate in chosen_gates([p.gate for p in self.places], gates)}
         mine = [place for place in self.places if place.gate.name in chosen]
         able = [place for place in mine if place.gate.name not in self.kept]
@@ -73,9 +75,7 @@ class Plan:
             frozen, errors = making.build(folds)
         error = _measured(errors)
         check_difference(frozen, error)
-        vars(frozen)["fold_error"] = error
-        vars(frozen)["fold_report"] = self._report(mine, folds, {**reasons, **self.kept})
-        return frozen
+        return Frozen(frozen, self._report(mine, folds, {**reasons, **self.kept}), error)
 
     def _report(
         self, mine: Sequence[Place], folds: Mapping[str, Fold], reasons: Mapping[str, str]

@@ -13,13 +13,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from stripe.errors import ModelError, StripeError, UnknownNameError
+from stripe.errors import ModelError, StripeError
 from stripe.gradcam.library import library_cam
 from stripe.gradcam.maps import Reshape, grad_cam
 from stripe.gradcam.planes import as_planes
 from stripe.hooks.batches import numbered_batches
 from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
-from stripe.registry import listed
+from stripe.select import unknown_name
 
 _SHARES = ("central_share", "uniform_share")
 
@@ -220,19 +220,10 @@ def _classes(
 
 
 def _layer(model: nn.Module, name: str) -> nn.Module:
-    modules = modules_by_name(model)
-    if name not in modules or not name:
-        raise UnknownNameError(
-            f"the model has no layer {name!r}; close to it: "
-            f"{listed(_close(name, list(modules)), 5) or 'none'}"
-        )
+    modules = {name: module for name, module in modules_by_name(model).items() if name}
+    if name not in modules:
+        raise unknown_name(name, list(modules), kind="layer", owner="the model")
     return modules[name]
-
-
-def _close(name: str, names: list[str]) -> list[str]:
-    from difflib import get_close_matches
-
-    return get_close_matches(name, [n for n in names if n], n=5, cutoff=0.3)
 
 
 def _planes_of(model: nn.Module, size: tuple[int, int], layer: str) -> Reshape:

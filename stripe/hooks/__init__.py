@@ -1,5 +1,5 @@
 """From a running model to a recording."""
 
+from stripe.hooks.one_epoch import record as record
 from stripe.hooks.recorder import Recorder as Recorder
-from stripe.hooks.recorder import record as record
 from stripe.hooks.share import EachOnce as EachOnce

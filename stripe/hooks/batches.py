@@ -2,11 +2,12 @@
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
@@ -16,7 +17,8 @@ from torch.utils.data import (
 )
 
 from stripe.errors import ModelError
-from stripe.interrupts import interrupts_held
+from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules import undisturbed
 
 Numbered = tuple[Int64[np.ndarray, " b"], Tensor, Tensor | None]
 
@@ -146,3 +148,16 @@ def _with_indices(loader: DataLoader[Any]) -> DataLoader[Any]:
         generator=loader.generator,
         prefetch_factor=loader.prefetch_factor,
     )
+
+
+def with_first_batch(model: nn.Module, loader: Iterable[Any]) -> tuple[Tensor, Iterable[Any]]:
+    """Return the images of the first batch, and a loader that still gives it."""
+    # A DataLoader draws from torch's generator when it starts.
+    with interrupts_held(), undisturbed(model), interrupts_allowed():
+        batches = iter(loader)
+        first = next(batches, None)
+    if first is None:
+        raise ModelError("a loader must give at least one batch to record, got none")
+    # An iterator cannot start again; a loader can, and its workers should end here.
+    whole = chain([first], batches) if batches is loader else loader
+    return tensors_of(first)[0], whole

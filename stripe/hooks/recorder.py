@@ -3,7 +3,6 @@
 from collections.abc import Generator, Iterable, Sized
 from contextlib import closing
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -14,10 +13,10 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from stripe.errors import ModelError, StripeError
-from stripe.gates.choose import Choice, chosen_gates
+from stripe.gates.choose import chosen_gates
 from stripe.gates.find import DEFAULT_KINDS, KINDS, Place, find_places
 from stripe.gates.fingerprint import fingerprint
-from stripe.hooks.batches import numbered_batches, tensors_of
+from stripe.hooks.batches import numbered_batches, with_first_batch
 from stripe.hooks.buffer import LABEL, PREDICTION, Buffer
 from stripe.hooks.columns import column_lengths, fill, gates_of_values
 from stripe.hooks.observed import Observer, Proofs
@@ -26,9 +25,10 @@ from stripe.hooks.processes import current_processes
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
 from stripe.modules.unwrap import device_of, unwrapped
-from stripe.recording import Header, RecordingWriter
+from stripe.recording import Gate, Header, RecordingWriter
 from stripe.recording.background import Background
 from stripe.recording.part import PartWriter
+from stripe.select import Selection
 from stripe.versions import library_versions
 
 
@@ -59,7 +59,8 @@ class Recorder:
         which is continued; its weights may have changed. If the first epoch fails, the directory is
         left as it was.
     example
-        A batch of images, (B, C, H, W), with which the gates are found.
+        A batch of images, (B, C, H, W), with which the gates are found. Default: the first batch
+        that is recorded, so that `gates` is known after it.
     gates
         Which gates: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`. A
         predicate chooses among all kinds, responses too; otherwise those that `stripe.find_gates`
@@ -96,17 +97,19 @@ class Recorder:
 
     Examples
     --------
-    >>> with Recorder(model, "runs/a", example) as recorder:
+    >>> with Recorder(model, "runs/a") as recorder:
     ...     recorder.record(loader, epoch=0)
     """
+
+    _writer: RecordingWriter | None = None
 
     def __init__(
         self,
         model: nn.Module,
         path: str | Path,
-        example: Tensor,
+        example: Tensor | None = None,
         *,
-        gates: Choice | None = None,
+        gates: Selection | None = None,
         inputs: bool = True,
         spatial: bool = False,
         values: bool = True,
@@ -126,31 +129,56 @@ class Recorder:
                 "a network must have values to be recorded, and its weights are on the meta "
                 "device; load them onto another one"
             )
-        places = _chosen(find_places(model, example), gates, self.model, spatial)
-        self._places = [_pooled(place, inputs) for place in places]
-        self._columns = {
-            place.gate.name: [place.gate] if average else gates_of_values(place.gate)
-            for place in self._places
-        }
-        self._proofs, self._check = Proofs(), check
-        self.gates = [gate for gates in self._columns.values() for gate in gates]
-        header = Header(
-            gates=tuple(self.gates),
+        self._path = Path(path)
+        self._choice, self._inputs, self._spatial = gates, inputs, spatial
+        self._average, self._check = average, check
+        self._header = Header(
+            gates=(),
             model=name or type(self.model).__name__,
             model_class=type(self.model).__name__,
             dataset=dataset,
             seed=seed,
             per_image=values,
-            input_shape=tuple(example.shape[1:]),
             versions=library_versions(),
         )
-        self._header = header
-        self._writer = RecordingWriter(path, header, **current_processes()._asdict())
+        self._proofs = Proofs()
+        if example is not None:
+            self._open(example)
+
+    def _open(self, example: Tensor) -> None:
+        """Find the gates and claim the directory."""
+        places = _chosen(find_places(self.model, example), self._choice, self.model, self._spatial)
+        self._places = [_pooled(place, self._inputs) for place in places]
+        self._columns = {
+            place.gate.name: [place.gate] if self._average else gates_of_values(place.gate)
+            for place in self._places
+        }
+        self._gates = [gate for gates in self._columns.values() for gate in gates]
+        header = replace(
+            self._header, gates=tuple(self._gates), input_shape=tuple(example.shape[1:])
+        )
+        self._writer = RecordingWriter(self._path, header, **current_processes()._asdict())
+
+    @property
+    def writer(self) -> RecordingWriter:
+        """The writer of the directory; there is none before the gates are known."""
+        if self._writer is None:
+            raise StripeError(
+                "a Recorder knows its gates and epochs from its first batch, or from the start "
+                "with example="
+            )
+        return self._writer
+
+    @property
+    def gates(self) -> list[Gate]:
+        """The gates that are recorded, in forward order."""
+        _ = self.writer
+        return self._gates
 
     @property
     def epochs(self) -> list[int]:
         """The epochs that the recording holds."""
-        return self._writer.epochs
+        return self.writer.epochs
 
     def is_current(self, epoch: int) -> bool:
         """Tell whether an epoch is recorded, and from the weights that the model has now.
@@ -160,7 +188,7 @@ class Recorder:
         """
         if epoch not in self.epochs:
             return False
-        return self._writer.weights(epoch) in (None, fingerprint(self.model))
+        return self.writer.weights(epoch) in (None, fingerprint(self.model))
 
     def discard(self, epoch: int) -> None:
         """Drop a recorded epoch and those that were recorded after it; all processes call it.
@@ -170,7 +198,7 @@ class Recorder:
         RecordingError
             If the epoch is not recorded.
         """
-        self._writer.discard(epoch)
+        self.writer.discard(epoch)
 
     def record(self, loader: Iterable[Any], epoch: int, *, progress: bool = True) -> int:
         """Run the model over `loader` and commit what its gates were as one epoch.
@@ -203,7 +231,10 @@ class Recorder:
         """
         if epoch % self.every:
             return 0
-        lengths = column_lengths(self.gates)
+        if self._writer is None:
+            first, loader = with_first_batch(self.model, loader)
+            self._open(first)
+        lengths = column_lengths(self._gates)
         buffer = Buffer(lengths, device_of(self.model), rows=not self._header.per_image)
         observer = Observer(self._places, self.model, self._proofs, check=self._check)
         total = len(loader) if isinstance(loader, Sized) else None
@@ -216,7 +247,7 @@ class Recorder:
         weights = fingerprint(self.model)  # may take seconds, and can be interrupted
         with (
             interrupts_held(),
-            self._writer.epoch(epoch, weights=weights) as part,
+            self.writer.epoch(epoch, weights=weights) as part,
             bar,
             undisturbed(self.model),
             torch.compiler.set_stance("force_eager"),
@@ -269,7 +300,8 @@ class Recorder:
 
     def close(self) -> None:
         """Let another writer have the directory."""
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
     def __enter__(self) -> "Recorder":
         return self
@@ -280,42 +312,12 @@ class Recorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._writer.__exit__(kind, error, trace)
-
-
-def record(
-    model: nn.Module,
-    loader: Iterable[Any],
-    path: str | Path,
-    *,
-    progress: bool = True,
-    **options: Any,
-) -> None:
-    """Record one epoch, number 0, of every gate of `model` over the images of `loader`.
-
-    The first batch is the example with which the gates are found; `options` are those of
-    `Recorder`, which says what is raised.
-    """
-    # A DataLoader draws from torch's generator when it starts.
-    with interrupts_held(), undisturbed(model), interrupts_allowed():
-        batches = iter(loader)
-        first = next(batches, None)
-    if first is None:
-        raise ModelError("a loader must give at least one batch to record, got none")
-    example = tensors_of(first)[0]
-    if batches is loader:  # it cannot start again
-        loader = chain([first], batches)
-    del batches
-    with (
-        interrupts_held(),
-        Recorder(model, path, example, **options) as recorder,
-        interrupts_allowed(),
-    ):
-        recorder.record(loader, epoch=0, progress=progress)
+        if self._writer is not None:
+            self._writer.__exit__(kind, error, trace)
 
 
 def _chosen(
-    places: list[Place], gates: Choice | None, model: nn.Module, spatial: bool
+    places: list[Place], gates: Selection | None, model: nn.Module, spatial: bool
 ) -> list[Place]:
     """Return the places of the chosen gates, and of spatial maps if they are asked for."""
     kinds = {*KINDS} if callable(gates) else {*DEFAULT_KINDS, "spatial"}

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from jaxtyping import Float32
 
-from stripe.errors import RecordingError, UnknownNameError
+from stripe.errors import RecordingError
 from stripe.recording.finished_part import FinishedPart, Vectors, matrix
 from stripe.recording.header import read_header
 from stripe.recording.layout import Layout
@@ -22,6 +22,7 @@ from stripe.recording.schema import (
 )
 from stripe.recording.verify import verify
 from stripe.registry import listed
+from stripe.select import unknown_name
 
 
 def open_recording(path: "Recorded") -> "Recording":
@@ -151,7 +152,7 @@ class Recording:
             if gate.name == name:
                 return gate
         names = [gate.name for gate in self.header.gates]
-        raise UnknownNameError(f"{self.path} records no gate {name!r}; it has: {listed(names)}")
+        raise unknown_name(name, names, kind="recorded gate", owner=str(self.path))
 
     def scan(self, epoch: int) -> Iterator[dict[str, Vectors]]:
         """Yield the values of all gates, by name, a piece of the epoch at a time.

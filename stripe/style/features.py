@@ -11,7 +11,7 @@ from torchvision.models import VGG16_Weights
 
 from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
 from stripe.errors import StripeError
-from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.seeded import seeded
 
 #: Channels of the convolutions of a VGG16, by stage, up to relu4_3.
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512))
@@ -99,8 +99,7 @@ def _random(source: str, seed: int) -> VGGFeatures:
         raise StripeError(f'random features are "random" or "random:WIDTH", got {source!r}')
     width = int(number)
     stages = tuple(tuple(channels * width // STAGES[0][0] for channels in s) for s in STAGES)
-    with interrupts_held(), torch.random.fork_rng(devices=[]), interrupts_allowed():
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         network = VGGFeatures(stages)
         for layer in network.features:
             if isinstance(layer, nn.Conv2d):

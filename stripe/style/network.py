@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from stripe.asr import insert
 from stripe.errors import DataError, StripeError
-from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.seeded import seeded
 from stripe.style.config import SMALLEST, STRIDE, Variant
 
 #: Where ASR goes: behind the last norm of each residual block, as in a ResNet.
@@ -50,12 +50,11 @@ def style_network(
     if variant not in get_args(Variant):
         names = ", ".join(get_args(Variant))
         raise StripeError(f"a style network is one of {names}, got {variant!r}")
-    with interrupts_held(), torch.random.fork_rng(devices=[]), interrupts_allowed():
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         norm: Norm = nn.BatchNorm2d if variant != "in" else _instance_norm
         network = StyleNetwork(norm, width, blocks)
         if variant == "bn+asr":
-            insert(network, asr=attention, sites=SITES)
+            insert(network, asr=attention, sites=SITES, inplace=True)
     return network
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -16,7 +15,7 @@ from torchvision.transforms.v2 import functional as TF
 from stripe.data.photographs import packaged_photograph, read_photograph
 from stripe.data.workers import outliving_signals, without_workers_traceback
 from stripe.errors import DataError
-from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.seeded import seeded
 
 #: What scikit-image and scikit-learn ship, in colour, and let anyone use.
 SHIPPED = (
@@ -137,8 +136,7 @@ class _Crops(Dataset[UInt8[Tensor, "3 h w"]]):
 
     def __getitem__(self, drawn: tuple[int, int]) -> UInt8[Tensor, "3 h w"]:
         index, seed = drawn
-        with interrupts_held(), torch.random.fork_rng(devices=[]), interrupts_allowed():
-            torch.default_generator.manual_seed(seed)
+        with seeded(seed):
             cropped: Tensor = self.transform(self.photographs[index])
         return cropped
 

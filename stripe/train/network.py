@@ -4,7 +4,6 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from stripe.asr import Psi
 from stripe.backbones import build
 from stripe.train.config import TrainConfig
 from stripe.train.processes import Processes
@@ -20,7 +19,7 @@ def build_model(config: TrainConfig, data: DataShape) -> nn.Module:
         attention=config.attention,
         asr=config.asr,
         copies=config.copies,
-        psi=None if config.psi is None else Psi.parse(config.psi),
+        psi=config.psi,
         init=config.asr_init,
         seed=config.seed,
         image_size=data.image_size,

@@ -43,7 +43,7 @@ def test_follows_the_number_format_of_the_features() -> None:
 def test_gradients_reach_psi_and_every_parameter(name: str, batch: int) -> None:
     torch.manual_seed(1)
     model = nn.Sequential(nn.Conv2d(3, 64, 3), nn.Conv2d(64, 64, 3))
-    stripe.insert(model, asr=name, sites=["0", "1"]).train()
+    model = stripe.insert(model, asr=name, sites=["0", "1"]).train()
     loss = model(torch.randn(batch, 3, 8, 8)).square().mean()
     loss.backward()
     assert torch.isfinite(loss)
@@ -74,7 +74,7 @@ def test_dia_keeps_its_one_cell_per_stage() -> None:
     for seed in range(5):
         torch.manual_seed(seed)
         model = nn.Sequential(*(nn.BatchNorm2d(4) for _ in range(3)))
-        stripe.insert(model, asr="dia", sites=["0", "1", "2"])
+        model = stripe.insert(model, asr="dia", sites=["0", "1", "2"])
         cells = {id(model.get_submodule(f"{i}.gate.attention.cell")) for i in range(3)}
         assert len(cells) == 1
 
@@ -102,7 +102,7 @@ def test_a_batch_norm_in_a_module_of_ones_own() -> None:
 
 def test_named_sites_of_a_vit_begin_as_the_paper_says_too() -> None:
     model = stripe.build("vit_s_16", num_classes=10, image_size=32)
-    stripe.insert(model, asr="se", sites="blocks.*.attn.proj")
+    model = stripe.insert(model, asr="se", sites="blocks.*.attn.proj")
     assert len(asrs(model)) == 12
     assert all((asr.psi == 1e-3).all() for asr in asrs(model))
     assert all(asr.attention.activation is torch.tanh for asr in asrs(model))
@@ -125,7 +125,7 @@ def test_how_psi_begins() -> None:
 def test_copies_multiply() -> None:
     """Tables 6 and 14: delta gates at one place."""
     model = nn.Sequential(nn.BatchNorm2d(4)).eval()
-    stripe.insert(model, asr="psi", copies=3, psi=0.5, sites=["0"])
+    model = stripe.insert(model, asr="psi", copies=3, psi=0.5, sites=["0"])
     x = torch.randn(2, 4, 3, 3)
     torch.testing.assert_close(model(x), nn.BatchNorm2d(4).eval()(x) / 8)
 
@@ -136,9 +136,9 @@ def test_asr_goes_inside_attention_in_either_order(first: str) -> None:
     second = "asr" if first == "attention" else "attention"
     for kind in (first, second):
         if kind == "asr":
-            stripe.insert(model, asr="se", sites=["0"])
+            model = stripe.insert(model, asr="se", sites=["0"])
         else:
-            stripe.insert(model, attention="se", sites=["0"])
+            model = stripe.insert(model, attention="se", sites=["0"])
     outer = model[0]
     assert isinstance(outer, Gated)
     assert isinstance(outer.gate, SE)

@@ -38,7 +38,7 @@ def check(host: nn.Module, *inputs: Tensor, asr: str, copies: int = 1, **kwargs:
     keys = list(host.state_dict())
     for dtype, tolerance in ((torch.double, 1e-10), (torch.float, 1e-5)):
         model = nn.Sequential(Wrapped(host)).eval()
-        stripe.insert(model, asr=asr, sites=["0.host_"], copies=copies).to(dtype)
+        model = stripe.insert(model, asr=asr, sites=["0.host_"], copies=copies).to(dtype)
         for module in model.modules():
             if isinstance(module, ASR):  # another factor for each channel
                 module.psi.data = torch.randn_like(module.psi)
@@ -146,7 +146,7 @@ def test_a_norm_with_its_activation_is_gated_between_the_two() -> None:
     from timm.layers.norm_act import BatchNormAct2d
 
     model = nn.Sequential(BatchNormAct2d(8)).eval()
-    stripe.insert(model, asr="psi", psi=-0.5, sites=["0.drop"])
+    model = stripe.insert(model, asr="psi", psi=-0.5, sites=["0.drop"])
     x = torch.randn(2, 8, 4, 4)
     torch.testing.assert_close(model(x), torch.relu(-0.5 * nn.BatchNorm2d(8).eval()(x)))
     plain = stripe.reparameterize(model)
@@ -160,7 +160,7 @@ def test_a_norm_with_its_activation_is_gated_between_the_two() -> None:
 
 def test_a_host_that_cannot_fold_is_named_and_the_model_is_left_alone() -> None:
     model = nn.Sequential(nn.BatchNorm2d(4), Scaled()).eval()
-    stripe.insert(model, asr="psi", sites=["0", "1"])
+    model = stripe.insert(model, asr="psi", sites=["0", "1"])
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with pytest.raises(ModelError, match="cannot fold the ASR at '1': a Scaled cannot take"):
         stripe.reparameterize(model, inplace=True)
@@ -179,12 +179,12 @@ class Scaled(nn.Module):
 def test_a_layer_in_two_places_does_not_fold() -> None:
     norm = nn.BatchNorm2d(4)
     model = nn.ModuleDict({"a": norm, "b": nn.Sequential(norm)}).eval()
-    stripe.insert(model, asr="psi", sites=["a"])
+    model = stripe.insert(model, asr="psi", sites=["a"])
     with pytest.raises(ModelError, match=r"the layer at 'a' is used in 2 places"):
         stripe.reparameterize(model)
     tied = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)).eval()
     tied[1].weight = tied[0].weight
-    stripe.insert(tied, asr="psi", sites=["0"])
+    tied = stripe.insert(tied, asr="psi", sites=["0"])
     with pytest.raises(ModelError, match=r"used in 2 places of the model \(0\.host\.weight, 1\.w"):
         stripe.reparameterize(tied)
 
@@ -212,15 +212,15 @@ def test_a_wrong_rule_is_caught_by_the_measured_error() -> None:
             return super().forward(x) ** 2
 
     model = nn.Sequential(nn.Conv2d(3, 4, 3), Squares(4)).eval()
-    stripe.insert(model, asr="psi", sites=["1"])
+    model = stripe.insert(model, asr="psi", sites=["1"])
     with pytest.raises(ModelError, match="must compute the same and differs by"):
         stripe.reparameterize(model)
 
 
 def test_blocks_of_other_libraries_by_pattern_and_predicate() -> None:
     model = nn.Sequential(Conv2dNormActivation(3, 8), Conv2dNormActivation(8, 8)).eval()
-    stripe.insert(model, asr="eca", sites="*.1")
-    stripe.insert(model, asr="ie", sites=lambda name, m: isinstance(m, nn.Conv2d))
+    model = stripe.insert(model, asr="eca", sites="*.1")
+    model = stripe.insert(model, asr="ie", sites=lambda layer: isinstance(layer.module, nn.Conv2d))
     x = torch.randn(2, 3, 6, 6)
     plain = stripe.reparameterize(model)
     torch.testing.assert_close(plain(x), model(x))

@@ -221,7 +221,7 @@ def test_the_commands_on_a_network_and_images_of_ones_own(
     done = run("record", *again)
     assert "no gates were found in this ResNet" in done.stderr  # they are folded
     left = load_network("mine:model", weights=tmp_path / "frozen.safetensors")
-    right = stripe.freeze(load_network("mine:model"), tmp_path / "gates").eval()
+    right = stripe.freeze(load_network("mine:model"), tmp_path / "gates").model.eval()
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(left(x), right(x))

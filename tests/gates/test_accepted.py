@@ -72,8 +72,8 @@ def test_images_may_go_by_keyword() -> None:
     model = Keywords().eval()
     means = {g.name: np.full(g.channels, 0.5) for g in find_gates(model, x)}
     frozen: Any = stripe.freeze(model, means, example=x)
-    assert frozen.fold_report["folded"].all()
-    assert frozen(pixel_values=x).shape == (2, 1000)
+    assert frozen.report["folded"].all()
+    assert frozen.model(pixel_values=x).shape == (2, 1000)
 
 
 class Response(nn.Module):

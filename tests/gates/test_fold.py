@@ -106,12 +106,12 @@ def test_where_a_constant_goes(case: str) -> None:
     x = torch.randn(2, 3, 8, 8)
     (found,) = find_gates(net, x)
     frozen: Any = stripe.freeze(net, {found.name: v}, example=x)
-    row = frozen.fold_report.iloc[0]
+    row = frozen.report.iloc[0]
     assert row["frozen"]
     assert row["into"] == into, row["reason"]
     with torch.no_grad():
-        torch.testing.assert_close(frozen(x), net.by_hand(x, v), rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(frozen(9 * x), net.by_hand(9 * x, v), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(frozen.model(x), net.by_hand(x, v), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(frozen.model(9 * x), net.by_hand(9 * x, v), rtol=1e-4, atol=1e-4)
 
 
 def test_a_module_that_only_adds_a_residual_gate_goes() -> None:
@@ -127,10 +127,10 @@ def test_a_module_that_only_adds_a_residual_gate_goes() -> None:
     x = torch.randn(2, 3, 8, 8)
     for fold in (True, False):
         frozen: Any = stripe.freeze(net, {"1": V}, example=x, fold=fold)
-        assert not list(frozen[1].parameters())
+        assert not list(frozen.model[1].parameters())
         with torch.no_grad():
             expected = net[2](net[0](x) * (1 + wide(V)))
-        torch.testing.assert_close(frozen(x), expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(frozen.model(x), expected, rtol=1e-4, atol=1e-5)
 
 
 class Groups(nn.Module):
@@ -157,11 +157,11 @@ def test_gates_of_groups(fold: bool) -> None:
     (found,) = find_gates(net, x)
     v = torch.linspace(0.2, 0.8, found.channels)
     frozen: Any = stripe.freeze(net, {found.name: v}, example=x, fold=fold)
-    assert frozen.fold_report["frozen"].tolist() == [True]
-    assert frozen.fold_report["into"].tolist() == ["stem" if fold else ""]
+    assert frozen.report["frozen"].tolist() == [True]
+    assert frozen.report["into"].tolist() == ["stem" if fold else ""]
     with torch.no_grad():
         expected = net.out((net.stem(x) * wide(v.repeat_interleave(2))).sin())
-    torch.testing.assert_close(frozen(x), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(frozen.model(x), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_folds_of_a_detector_are_judged_beside_the_gates() -> None:
@@ -171,11 +171,11 @@ def test_folds_of_a_detector_are_judged_beside_the_gates() -> None:
     means = {g.name: np.linspace(0.1, 0.9, g.channels) for g in find_gates(model, x)}
     frozen: Any = stripe.freeze(model, means, example=x)
     constant: Any = stripe.freeze(model, means, example=x, fold=False)
-    assert frozen.fold_report["folded"].all()
-    assert 0 < frozen.fold_error < 1e-4
-    with undisturbed(frozen), undisturbed(constant):
+    assert frozen.report["folded"].all()
+    assert 0 < frozen.error < 1e-4
+    with undisturbed(frozen.model), undisturbed(constant.model):
         for left, right in zip(
-            frozen.backbone(x).values(), constant.backbone(x).values(), strict=True
+            frozen.model.backbone(x).values(), constant.model.backbone(x).values(), strict=True
         ):
             torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-3 * float(right.abs().max()))
 
@@ -209,12 +209,12 @@ def test_a_fold_is_never_judged_by_nothing(choose: bool) -> None:
     x = torch.randn(2, 3, 8, 8)
     net: Any = Choosing(choose=choose, inside=False).eval()
     frozen: Any = stripe.freeze(net, {"features.1.gate": V}, example=x)
-    assert frozen.fold_report["folded"].tolist() == [True]
-    assert 0 < frozen.fold_error < 1e-5
+    assert frozen.report["folded"].tolist() == [True]
+    assert 0 < frozen.error < 1e-5
     hidden: Any = Choosing(choose=choose, inside=True).eval()
     frozen = stripe.freeze(hidden, {"features.1.gate": V}, example=x)
-    assert frozen.fold_report["folded"].tolist() == [False]
-    assert "nothing beside it could be compared" in frozen.fold_report["reason"][0]
+    assert frozen.report["folded"].tolist() == [False]
+    assert "nothing beside it could be compared" in frozen.report["reason"][0]
 
 
 def test_both_networks_draw_the_same_noise() -> None:
@@ -224,8 +224,8 @@ def test_both_networks_draw_the_same_noise() -> None:
     net = Gated(noisy).eval()
     x = torch.randn(2, 3, 8, 8)
     frozen: Any = stripe.freeze(net, {find_gates(net, x)[0].name: V}, example=x)
-    assert frozen.fold_report["folded"].tolist() == [True]
-    assert frozen.fold_error < 1e-5
+    assert frozen.report["folded"].tolist() == [True]
+    assert frozen.error < 1e-5
 
 
 def test_a_program_of_a_residual_gate_loses_its_gate() -> None:
@@ -234,10 +234,10 @@ def test_a_program_of_a_residual_gate_loses_its_gate() -> None:
     program = export(net, (x,))
     name = find_gates(program.module(), x)[0].name
     frozen: Any = stripe.freeze(program, {name: V}, example=x)
-    assert frozen.fold_report["into"].tolist() == ["stem.weight"]
-    assert "fc.weight" not in frozen.state_dict()
+    assert frozen.report["into"].tolist() == ["stem.weight"]
+    assert "fc.weight" not in frozen.model.state_dict()
     with torch.no_grad():
-        torch.testing.assert_close(frozen(x), net.by_hand(x, V), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(frozen.model(x), net.by_hand(x, V), rtol=1e-4, atol=1e-5)
 
 
 class GroupGate(nn.Module):
@@ -260,7 +260,7 @@ def test_a_module_that_gates_a_view(module: bool, fold: bool) -> None:
     (found,) = find_gates(net, x)
     v = torch.linspace(0.2, 0.8, found.channels)
     frozen: Any = stripe.freeze(net, {found.name: v}, example=x, fold=fold)
-    assert frozen.fold_report["into"].tolist() == ["0" if fold else ""]
+    assert frozen.report["into"].tolist() == ["0" if fold else ""]
     with torch.no_grad():
         expected = net[2](net[0](x) * wide(v.repeat_interleave(2)))
-    torch.testing.assert_close(frozen(x), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(frozen.model(x), expected, rtol=1e-4, atol=1e-5)

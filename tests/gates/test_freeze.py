@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import timm
 import torch
+import torchvision
 from timm.layers.cbam import LightCbamModule
 from timm.layers.norm import LayerNorm2d
 from timm.layers.norm_act import BatchNormAct2d
@@ -73,13 +74,13 @@ def test_all_gates_of_real_networks_fold(name: str) -> None:
     means = means_of(find_gates(model, example))
     state = copy.deepcopy(model.state_dict())
     frozen = freeze(model, means, example=example)
-    report = frozen.fold_report
+    report = frozen.report
     assert isinstance(report, pd.DataFrame)
     assert report["gate"].tolist() == list(means)
     assert report["folded"].all(), report[~report["folded"]].to_string()
-    assert 0 < frozen.fold_error < 1e-5
-    assert not any(isinstance(m, ConstantGate | ConstantScale) for m in frozen.modules())
-    assert find_gates(frozen, example) == []
+    assert 0 < frozen.error < 1e-5
+    assert not any(isinstance(m, ConstantGate | ConstantScale) for m in frozen.model.modules())
+    assert find_gates(frozen.model, example) == []
     assert all(torch.equal(tensor, state[key]) for key, tensor in model.state_dict().items())
 
 
@@ -176,11 +177,11 @@ def test_layers_by_hand(case: str) -> None:
     channels = 6 if case in ("grouped", "transposed") else 3
     x = torch.randn(2, channels, 12, 12)
     frozen = freeze(net, {"se.gate": v}, example=x)
-    (row,) = frozen.fold_report.to_dict("records")
+    (row,) = frozen.report.to_dict("records")
     assert (row["into"], row["folded"]) == (side, True)
-    assert isinstance(frozen.se, nn.Identity)
+    assert isinstance(frozen.model.se, nn.Identity)
     with torch.no_grad():
-        torch.testing.assert_close(frozen(x), by_hand(net, x, v), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(frozen.model(x), by_hand(net, x, v), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -200,11 +201,11 @@ def test_what_cannot_fold_stays_a_scale(before: nn.Module, after: nn.Module, rea
     net = Net(nn.Sequential(nn.Conv2d(3, 8, 3), before), after).eval()
     x = torch.randn(2, 3, 12, 12)
     frozen = freeze(net, {"se.gate": SIGNED}, example=x)
-    (row,) = frozen.fold_report.to_dict("records")
+    (row,) = frozen.report.to_dict("records")
     assert not row["folded"]
     assert reason in row["reason"]
-    assert isinstance(frozen.se, ConstantScale)
-    torch.testing.assert_close(frozen(x), by_hand(net, x, SIGNED))
+    assert isinstance(frozen.model.se, ConstantScale)
+    torch.testing.assert_close(frozen.model(x), by_hand(net, x, SIGNED))
 
 
 def test_a_layer_that_others_read_too_is_left_alone() -> None:
@@ -215,11 +216,11 @@ def test_a_layer_that_others_read_too_is_left_alone() -> None:
 
     net = Shared(nn.Conv2d(3, 8, 3), nn.SiLU()).eval()
     frozen = freeze(net, {"se.gate": POSITIVE}, example=torch.zeros(2, 3, 12, 12))
-    assert "the model reads what it multiplies too" in frozen.fold_report["reason"][0]
+    assert "the model reads what it multiplies too" in frozen.report["reason"][0]
     twice: Any = Net(nn.Conv2d(3, 3, 1), nn.SiLU(), channels=3)
     twice.before = nn.Sequential(twice.before, twice.before)
     frozen = freeze(twice.eval(), {"se.gate": np.ones(3)}, example=torch.zeros(2, 3, 12, 12))
-    assert "is called 2 times" in frozen.fold_report["reason"][0]
+    assert "is called 2 times" in frozen.report["reason"][0]
 
 
 def test_without_folding_it_computes_the_same() -> None:
@@ -227,10 +228,10 @@ def test_without_folding_it_computes_the_same() -> None:
     x = torch.randn(2, 3, 64, 64)
     means = means_of(find_gates(model, x))
     constant, folded = (freeze(model, means, example=x, fold=fold) for fold in (False, True))
-    assert not constant.fold_report["folded"].any()
-    assert sum(isinstance(m, ConstantScale) for m in constant.modules()) == 8
+    assert not constant.report["folded"].any()
+    assert sum(isinstance(m, ConstantScale) for m in constant.model.modules()) == 8
     with torch.no_grad():
-        torch.testing.assert_close(constant(x), folded(x), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(constant.model(x), folded.model(x), rtol=1e-4, atol=1e-4)
 
 
 def test_folded_gates_of_ours_leave_the_plain_network() -> None:
@@ -238,8 +239,8 @@ def test_folded_gates_of_ours_leave_the_plain_network() -> None:
     x = torch.zeros(2, 3, 32, 32)
     frozen = freeze(model, means_of(find_gates(model, x)), example=x)
     plain = stripe.build("resnet20", num_classes=10)
-    assert list(frozen.state_dict()) == list(plain.state_dict())
-    assert frozen.fold_report["into"][0] == "layer1.0.bn3"
+    assert list(frozen.model.state_dict()) == list(plain.state_dict())
+    assert frozen.report["into"][0] == "layer1.0.bn3"
 
 
 def test_splits_fold_into_their_branches() -> None:
@@ -251,16 +252,16 @@ def test_splits_fold_into_their_branches() -> None:
         model = randomized(timm.create_model(name))
         means = means_of(find_gates(model, x))
         frozen = freeze(model, means, example=x)
-        assert frozen.fold_report["folded"].all(), frozen.fold_report.to_string()
-        assert layer in frozen.fold_report["into"][0].split(", ")
+        assert frozen.report["folded"].all(), frozen.report.to_string()
+        assert layer in frozen.report["into"][0].split(", ")
 
 
 def test_products_with_a_map_stay_constants() -> None:
     x = torch.zeros(2, 3, 64, 64)
     cbam = stripe.build("resnet20", attention="cbam", seed=0).eval()
     frozen = freeze(cbam, means_of(find_gates(cbam, x)), example=x)
-    assert set(frozen.fold_report["reason"]) == {"it multiplies together with a spatial map"}
-    assert len(find_gates(frozen, x, kinds=("spatial",))) == 6
+    assert set(frozen.report["reason"]) == {"it multiplies together with a spatial map"}
+    assert len(find_gates(frozen.model, x, kinds=("spatial",))) == 6
 
 
 def test_a_gate_without_a_module_folds_with_its_owner() -> None:
@@ -277,10 +278,10 @@ def test_a_gate_without_a_module_folds_with_its_owner() -> None:
     x = torch.randn(2, 3, 12, 12)
     v = torch.linspace(0, 1, 16)
     frozen = freeze(model, {"attention.channel": v}, example=x)
-    assert frozen.fold_report["into"].tolist() == ["stem"]
+    assert frozen.report["into"].tolist() == ["stem"]
     with torch.no_grad():
         expected = model.attention.spatial(model.stem(x) * v.view(1, -1, 1, 1))
-    torch.testing.assert_close(frozen(x), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(frozen.model(x), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_means_from_recordings_moments_and_the_last_epoch(tmp_path: Path) -> None:
@@ -297,12 +298,12 @@ def test_means_from_recordings_moments_and_the_last_epoch(tmp_path: Path) -> Non
     for data in (recording, moments, moments[moments["epoch"] == 1]):
         frozen = freeze(model, data)
         with torch.no_grad():
-            torch.testing.assert_close(frozen(x), expected(x), rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(frozen.model(x), expected.model(x), rtol=1e-4, atol=1e-4)
     first = freeze(model, recording, epoch=0, gates=[name])
     second = freeze(model, recording, epoch=1, gates=[name])
-    assert len(first.fold_report) == 1
-    assert not torch.equal(first.state_dict()["layer3.0.bn2.weight"],
-                           second.state_dict()["layer3.0.bn2.weight"])  # fmt: skip
+    assert len(first.report) == 1
+    assert not torch.equal(first.model.state_dict()["layer3.0.bn2.weight"],
+                           second.model.state_dict()["layer3.0.bn2.weight"])  # fmt: skip
 
 
 def test_modes_and_device_are_kept() -> None:
@@ -310,8 +311,8 @@ def test_modes_and_device_are_kept() -> None:
     x = torch.zeros(2, 3, 64, 64).double()
     frozen = freeze(model, means_of(find_gates(model, x)), example=x)
     assert model.training
-    assert all(module.training for module in frozen.modules())
-    assert {tensor.dtype for tensor in frozen.parameters()} == {torch.float64}
+    assert all(module.training for module in frozen.model.modules())
+    assert {tensor.dtype for tensor in frozen.model.parameters()} == {torch.float64}
 
 
 def test_errors_say_what_to_do() -> None:
@@ -376,9 +377,11 @@ def test_odd_networks_stay_what_they_are(head: Callable[..., Any], folded: bool)
     v = torch.linspace(0.1, 0.9, gate.channels)
     frozen, constant = (freeze(net, {gate.name: v}, example=x, fold=f) for f in (True, False))
     if gate.name == "gate":
-        assert frozen.fold_report["folded"].tolist() == [folded]
+        assert frozen.report["folded"].tolist() == [folded]
     with torch.no_grad():
-        for left, right in zip(tensors_in(frozen(x)), tensors_in(constant(x)), strict=True):
+        for left, right in zip(
+            tensors_in(frozen.model(x)), tensors_in(constant.model(x)), strict=True
+        ):
             torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
 
 
@@ -396,8 +399,8 @@ def test_stand_ins_take_the_calls_that_they_replace() -> None:
         net = Odd(lambda t, y, v: t.out(t.se(y, context=y)), se=Context()).eval()
         x = torch.randn(2, 3, 8, 8)
         frozen = freeze(net, {"se.gate": np.full(8, 0.5)}, example=x, fold=fold)
-        assert frozen(x).shape == (2, 4, 8, 8)
-        assert frozen.fold_report["folded"].tolist() == [fold]
+        assert frozen.model(x).shape == (2, 4, 8, 8)
+        assert frozen.report["folded"].tolist() == [fold]
 
 
 def test_a_compiled_owner_is_replaced_with_its_wrapper() -> None:
@@ -407,9 +410,9 @@ def test_a_compiled_owner_is_replaced_with_its_wrapper() -> None:
     expected = freeze(model, means, example=x)
     model.layer1[0].se = torch.compile(model.layer1[0].se)
     frozen = freeze(model, means, example=x)
-    assert isinstance(frozen.layer1[0].se, nn.Identity)
+    assert isinstance(frozen.model.layer1[0].se, nn.Identity)
     with torch.no_grad():
-        torch.testing.assert_close(frozen(x), expected(x))
+        torch.testing.assert_close(frozen.model(x), expected.model(x))
 
 
 def test_a_fold_that_changes_the_output_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -418,9 +421,9 @@ def test_a_fold_that_changes_the_output_is_taken_back(monkeypatch: pytest.Monkey
     monkeypatch.setattr("stripe.gates.fold.Folder.fold", lambda *args: fold)
     net = Net(nn.Conv2d(3, 8, 3), nn.SiLU()).eval()
     frozen = freeze(net, {"se.gate": POSITIVE}, example=torch.zeros(2, 3, 12, 12))
-    assert frozen.fold_report["folded"].tolist() == [False]
-    assert "folding it into before changes the output" in frozen.fold_report["reason"][0]
-    assert frozen.fold_error == 0
+    assert frozen.report["folded"].tolist() == [False]
+    assert "folding it into before changes the output" in frozen.report["reason"][0]
+    assert frozen.error == 0
 
 
 def test_a_trace_knows_what_made_a_tensor() -> None:
@@ -433,3 +436,21 @@ def test_a_trace_knows_what_made_a_tensor() -> None:
         "before.weight",
         "before.bias",
     }
+
+
+def test_in_place_the_model_becomes_the_frozen_one() -> None:
+    model = torchvision.models.mobilenet_v3_small(num_classes=3).eval()
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    means = means_of(find_gates(model, x))
+    expected = freeze(model, means, example=x)
+    assert len(find_gates(model, x)) == len(means)  # it was a copy
+    frozen = freeze(model, means, example=x, inplace=True)
+    assert frozen.model is model
+    assert find_gates(model, x) == []
+    assert list(model.state_dict()) == list(expected.model.state_dict())
+    assert frozen.report.equals(expected.report)
+    with torch.no_grad():
+        assert torch.equal(model(x), expected.model(x))
+    program = torch.export.export(torchvision.models.mobilenet_v3_small().eval(), (x,))
+    with pytest.raises(ModelError, match="an exported program is not changed in place"):
+        freeze(program, means, inplace=True)

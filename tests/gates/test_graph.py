@@ -43,18 +43,18 @@ def test_a_graph_is_frozen_as_the_model_is(name: str, make: Callable[..., nn.Mod
     by_name = {g.name: v for g, v in zip(find_gates(part, x), vectors, strict=True)}
     state = copy.deepcopy(part.state_dict())
     frozen: Any = stripe.freeze(part, by_name, example=x)
-    assert frozen.fold_report["frozen"].all()
-    assert frozen.fold_report["folded"].tolist() == expected.fold_report["folded"].tolist()
+    assert frozen.report["frozen"].all()
+    assert frozen.report["folded"].tolist() == expected.report["folded"].tolist()
     with torch.no_grad():
-        torch.testing.assert_close(frozen(x), expected(x), rtol=1e-3, atol=1e-4)
-    before, after = sizes(part), sizes(frozen)
+        torch.testing.assert_close(frozen.model(x), expected.model(x), rtol=1e-3, atol=1e-4)
+    before, after = sizes(part), sizes(frozen.model)
     assert after["sigmoids"] == 0
     assert after["parameters"] < before["parameters"]
     assert all(torch.equal(tensor, state[key]) for key, tensor in part.state_dict().items())
     constant = stripe.freeze(part, by_name, example=x, fold=False)
-    assert sizes(constant)["parameters"] == after["parameters"]
+    assert sizes(constant.model)["parameters"] == after["parameters"]
     with torch.no_grad():
-        torch.testing.assert_close(constant(x), expected(x), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(constant.model(x), expected.model(x), rtol=1e-3, atol=1e-4)
 
 
 def sizes(part: Any) -> dict[str, int]:
@@ -86,10 +86,10 @@ def test_products_of_numbers_do_not_count() -> None:
     part = traced(model, x)
     (gate,) = find_gates(part, x)
     frozen: Any = stripe.freeze(part, {gate.name: v}, example=x)
-    assert frozen.fold_report["into"].tolist() == ["conv"]
-    assert set(frozen.state_dict()) == {"conv.weight", "conv.bias"}
+    assert frozen.report["into"].tolist() == ["conv"]
+    assert set(frozen.model.state_dict()) == {"conv.weight", "conv.bias"}
     with torch.no_grad():
-        torch.testing.assert_close(frozen(x), 2 * model.conv(x) * v.view(1, -1, 1, 1))
+        torch.testing.assert_close(frozen.model(x), 2 * model.conv(x) * v.view(1, -1, 1, 1))
 
 
 def test_an_exported_program_is_taken_as_it_is() -> None:
@@ -98,6 +98,6 @@ def test_an_exported_program_is_taken_as_it_is() -> None:
     program = torch.export.export(model, (x,))
     (gate,) = find_gates(program.module(), x)
     frozen: Any = stripe.freeze(program, {gate.name: v}, example=x)
-    assert frozen.fold_report["into"].tolist() == ["conv.weight, conv.bias"]
+    assert frozen.report["into"].tolist() == ["conv.weight, conv.bias"]
     with torch.no_grad():
-        torch.testing.assert_close(frozen(x), 2 * model.conv(x) * v.view(1, -1, 1, 1))
+        torch.testing.assert_close(frozen.model(x), 2 * model.conv(x) * v.view(1, -1, 1, 1))

@@ -74,50 +74,52 @@ def x() -> Tensor:
 def test_a_gate_by_functions_is_frozen_and_folds(act: nn.Module, fold: bool, x: Tensor) -> None:
     block: Any = Block(act).eval()
     constant = frozen(block, x, fold=fold)
-    (row,) = constant.fold_report.to_dict("records")
+    (row,) = constant.report.to_dict("records")
     into = "expand" if isinstance(act, nn.ReLU) else "project"
     assert (row["frozen"], row["folded"], row["into"]) == (True, fold, into if fold else "")
     with torch.no_grad():
-        torch.testing.assert_close(constant(x), block.by_hand(x, V), rtol=1e-5, atol=1e-6)
-        torch.testing.assert_close(constant(-3 * x), block.by_hand(-3 * x, V), rtol=1e-5, atol=1e-6)
-    assert find_gates(constant, x) == []
-    assert isinstance(constant, Block)
-    assert list(block.state_dict()) == [k for k in constant.state_dict() if "frozen" not in k]
+        torch.testing.assert_close(constant.model(x), block.by_hand(x, V), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(
+            constant.model(-3 * x), block.by_hand(-3 * x, V), rtol=1e-5, atol=1e-6
+        )
+    assert find_gates(constant.model, x) == []
+    assert isinstance(constant.model, Block)
+    assert list(block.state_dict()) == [k for k in constant.model.state_dict() if "frozen" not in k]
     assert find_gates(block, x) != []
 
 
 def test_the_gates_of_a_module_and_of_those_inside_it(x: Tensor) -> None:
     model: Any = Two().eval()
     constant = frozen(model, x)
-    assert constant.fold_report["frozen"].all()
+    assert constant.report["frozen"].all()
     with torch.no_grad():
         y = model.norm(model.block.by_hand(x, V))
         expected = y * torch.linspace(0.1, 0.9, 3).view(1, -1, 1, 1)
-        torch.testing.assert_close(constant(x), expected, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(constant.model(x), expected, rtol=1e-5, atol=1e-6)
     only = frozen(model, x, gates=[g.name for g in find_gates(model, x) if g.owner == "block"])
-    assert len(find_gates(only, x)) == 1
+    assert len(find_gates(only.model, x)) == 1
 
 
 def test_it_is_a_normal_module(x: Tensor) -> None:
     block = Block(nn.SiLU()).eval()
     constant = frozen(block, x, fold=False)
     with torch.no_grad():
-        expected = constant(x)
+        expected = constant.model(x)
         buffer = io.BytesIO()
-        torch.save(constant, buffer)
+        torch.save(constant.model, buffer)
         buffer.seek(0)
         loaded = torch.load(buffer, weights_only=False)
         for other in (
-            copy.deepcopy(constant),
-            copy.deepcopy(copy.deepcopy(constant)),
+            copy.deepcopy(constant.model),
+            copy.deepcopy(copy.deepcopy(constant.model)),
             loaded,
-            torch.export.export(constant, (x,)).module(),
+            torch.export.export(constant.model, (x,)).module(),
         ):
             torch.testing.assert_close(other(x), expected)
-        torch.testing.assert_close(constant.double()(x.double()).float(), expected)
-    state = constant.state_dict()
+        torch.testing.assert_close(constant.model.double()(x.double()).float(), expected)
+    state = constant.model.state_dict()
     assert state["frozen_gate_0"].dtype == torch.float64
-    constant.load_state_dict(state)
+    constant.model.load_state_dict(state)
 
 
 def test_it_compiles_whole() -> None:
@@ -129,33 +131,33 @@ from timm.layers.squeeze_excite import SqueezeExcite
 from tests.gates.test_operands import Block, frozen
 x = torch.randn(2, 3, 8, 8)
 constant = frozen(Block().eval(), x, fold=False)
-compiled = torch.compile(constant, backend="eager", fullgraph=True)
-torch.testing.assert_close(compiled(x), constant(x))
+compiled = torch.compile(constant.model, backend="eager", fullgraph=True)
+torch.testing.assert_close(compiled(x), constant.model(x))
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
 def test_export_drops_the_squeeze(x: Tensor) -> None:
-    program = torch.export.export(frozen(Block().eval(), x), (x,)).run_decompositions()
+    program = torch.export.export(frozen(Block().eval(), x).model, (x,)).run_decompositions()
     names = [str(node.target) for node in program.graph.nodes]
     assert sum("convolution" in name for name in names) == 2
     assert not any("sigmoid" in name for name in names)
 
 
 def test_it_can_be_trained(x: Tensor) -> None:
-    constant = frozen(Block().eval(), x).train()
-    constant(x).sum().backward()  # stochastic depth multiplies before the gate, in training alone
-    assert constant.expand.weight.grad.abs().sum() > 0
+    model = frozen(Block().eval(), x).model.train()
+    model(x).sum().backward()  # stochastic depth multiplies before the gate, in training alone
+    assert model.expand.weight.grad.abs().sum() > 0
 
 
 def test_other_code_than_was_frozen_raises(x: Tensor) -> None:
     constant = frozen(Block().eval(), x)
     with pytest.raises(ModelError, match="must multiply by its constants in every pass"):
-        torch.fx.symbolic_trace(constant)
-    constant.act = nn.Module()
-    constant.act.forward = lambda y: y * torch.ones(1, 8, 8, 8)
+        torch.fx.symbolic_trace(constant.model)
+    constant.model.act = nn.Module()
+    constant.model.act.forward = lambda y: y * torch.ones(1, 8, 8, 8)
     with pytest.raises(ModelError, match="in another order than when it was frozen"):
-        constant(x)
+        constant.model(x)
 
 
 class Odd(nn.Module):
@@ -182,12 +184,12 @@ def test_what_else_reads_a_gate(x: Tensor) -> None:
     v = torch.from_numpy(V).float().view(1, -1, 1, 1)
     with torch.no_grad():
         y = model.conv(x)
-        torch.testing.assert_close(constant(x), y * v + y.square() * v)
+        torch.testing.assert_close(constant.model(x), y * v + y.square() * v)
     constant = frozen(Odd("else").eval(), x)
-    assert constant.fold_report["frozen"].tolist() == [False]
-    assert "not only products in Python read it" in constant.fold_report["reason"][0]
+    assert constant.report["frozen"].tolist() == [False]
+    assert "not only products in Python read it" in constant.report["reason"][0]
     constant = frozen(Odd("put out").eval(), x)
-    assert constant.fold_report["frozen"].tolist() == [True]
+    assert constant.report["frozen"].tolist() == [True]
 
 
 def test_a_module_that_is_called_twice_is_kept(x: Tensor) -> None:
@@ -201,10 +203,10 @@ def test_a_module_that_is_called_twice_is_kept(x: Tensor) -> None:
 
     model = Twice().eval()
     kept = frozen(model, x)
-    assert not kept.fold_report["frozen"].any()
-    assert "is called 2 times in a pass" in kept.fold_report["reason"][0]
+    assert not kept.report["frozen"].any()
+    assert "is called 2 times in a pass" in kept.report["reason"][0]
     with torch.no_grad():
-        torch.testing.assert_close(kept(x), model(x))
+        torch.testing.assert_close(kept.model(x), model(x))
 
 
 def test_no_class_stays_frozen_in_the_model(x: Tensor) -> None:
@@ -234,9 +236,9 @@ def test_a_gate_inside_the_squeeze_of_another(inner: nn.Module, x: Tensor) -> No
     for model in (net, torch.fx.symbolic_trace(net)):
         for fold in (True, False):
             constant = frozen(model, x, fold=fold)
-            assert constant.fold_report["frozen"].all()
+            assert constant.report["frozen"].all()
             with torch.no_grad():
-                torch.testing.assert_close(constant(x), net[2](net[0](x) * v))
+                torch.testing.assert_close(constant.model(x), net[2](net[0](x) * v))
 
 
 def test_a_graph_in_a_larger_network(x: Tensor) -> None:
@@ -244,11 +246,11 @@ def test_a_graph_in_a_larger_network(x: Tensor) -> None:
     plain: Any = Block().eval()
     plain.load_state_dict(net[0].state_dict())
     constant = frozen(net, x)
-    assert constant.fold_report["folded"].all()
-    assert "reduce.weight" not in constant[0].state_dict()
+    assert constant.report["folded"].all()
+    assert "reduce.weight" not in constant.model[0].state_dict()
     with torch.no_grad():
         expected = net[2](net[1].by_hand(plain.by_hand(x, V), V))
-        torch.testing.assert_close(constant(x), expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(constant.model(x), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_gates_of_one_module_are_frozen_one_after_the_other(x: Tensor) -> None:
@@ -267,7 +269,7 @@ def test_gates_of_one_module_are_frozen_one_after_the_other(x: Tensor) -> None:
     both = stripe.freeze(model, {first: V, second: V}, example=x, fold=False)
     for one, other in ((first, second), (second, first)):
         half: Any = stripe.freeze(model, {one: V}, example=x, fold=False)
-        assert [gate.name for gate in find_gates(half, x)] == [other]
-        whole: Any = stripe.freeze(half, {other: V}, example=x, fold=False)
+        assert [gate.name for gate in find_gates(half.model, x)] == [other]
+        whole: Any = stripe.freeze(half.model, {other: V}, example=x, fold=False)
         with torch.no_grad():
-            torch.testing.assert_close(whole(x), both(x))
+            torch.testing.assert_close(whole.model(x), both.model(x))

@@ -157,7 +157,7 @@ def test_errors_say_what_to_do() -> None:
     def cam(layer: str, network: nn.Module = model, loader: Any = (IMAGES,), **options: Any) -> Any:
         return stripe.mean_cam(network, loader, layer, progress=False, **options)
 
-    with pytest.raises(UnknownNameError, match=r"no layer 'layer5'; close to it: layer\d"):
+    with pytest.raises(UnknownNameError, match=r"no layer 'layer5'; nearest: layer\d"):
         cam("layer5")
     with pytest.raises(ModelError, match=r"got \(6, 10\); choose a layer before the pooling"):
         cam("fc")

@@ -226,7 +226,9 @@ def test_choosing_gates(tmp_path: Path) -> None:
     ]
     with pytest.raises(UnknownNameError, match=r"no gate 'layer9\.\*'; it has: layer1"):
         record(model, tmp_path / "s", gates="layer9.*")
-    with pytest.raises(UnknownNameError, match="the predicate chose none of layer1"):
+    with pytest.raises(
+        UnknownNameError, match="the predicate chose no gate of the model; it has: layer1"
+    ):
         record(model, tmp_path / "s", gates=lambda gate: False)
 
 

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import stripe
 import stripe.attention
 from stripe import Recorder, open_recording
-from stripe.errors import ModelError, RecordingError, UnknownNameError
+from stripe.errors import ModelError, RecordingError, StripeError, UnknownNameError
 
 NAMES = ["1.gate", "4.gate"]
 
@@ -290,3 +290,39 @@ def test_two_real_processes_record_one_epoch(tmp_path: Path) -> None:
     recording = open_recording(path)
     assert recording.verify()["rows"].tolist() == [4, 3]
     assert recording.images["label"].tolist() == list(range(7))
+
+
+def test_the_first_batch_is_the_example(tmp_path: Path) -> None:
+    model = stripe.build("resnet11", attention="se", num_classes=3, in_channels=1, seed=0)
+    images = torch.randn(6, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    batches = list(images.split(4))
+    with stripe.Recorder(model, tmp_path / "given", images[:2]) as recorder:
+        recorder.record(batches, epoch=0, progress=False)
+        names = [gate.name for gate in recorder.gates]
+    with stripe.Recorder(model, tmp_path / "found") as recorder:
+        with pytest.raises(StripeError, match="from its first batch, or from the start with"):
+            _ = recorder.gates
+        assert recorder.record(iter(batches), epoch=0, progress=False) == 6  # it cannot start again
+        assert [gate.name for gate in recorder.gates] == names
+        recorder.record(batches, epoch=1, progress=False)
+    given, found = (stripe.open_recording(tmp_path / name) for name in ("given", "found"))
+    for name in names:
+        assert (given.values(name, 0) == found.values(name, 0)).all()
+        assert (given.values(name, 0) == found.values(name, 1)).all()
+
+
+def test_a_recorder_without_a_batch_leaves_nothing(tmp_path: Path) -> None:
+    model = stripe.build("resnet11", attention="se", num_classes=3, in_channels=1, seed=0)
+    with (
+        stripe.Recorder(model, tmp_path / "r") as recorder,
+        pytest.raises(ModelError, match="at least one batch"),
+    ):
+        recorder.record([], epoch=0)
+    assert not (tmp_path / "r").exists()
+
+
+def test_record_returns_the_recording(tmp_path: Path) -> None:
+    model = stripe.build("resnet11", attention="se", num_classes=3, in_channels=1, seed=0)
+    recording = stripe.record(model, [torch.randn(3, 1, 28, 28)], tmp_path / "r", progress=False)
+    assert isinstance(recording, stripe.Recording)
+    assert (recording.epochs, len(recording.images)) == ([0], 3)

@@ -162,5 +162,5 @@ def test_one_channel_is_fine(write_recording: Callable[..., Path]) -> None:
 def test_errors_say_what_to_do(recording: Recording) -> None:
     with pytest.raises(RecordingError, match="holds no epoch 9"):
         plots.stripes(recording, epoch=9)
-    with pytest.raises(UnknownNameError, match=r"no gate .zzz.; it has: a, b"):
+    with pytest.raises(UnknownNameError, match=r"no recorded gate .zzz.; it has: a, b"):
         plots.stripes(recording, gate="zzz")

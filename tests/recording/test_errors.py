@@ -27,7 +27,7 @@ def path(write_recording: Callable[..., Path]) -> Path:
 
 def test_unknown_gate_and_epoch(path: Path) -> None:
     recording = open_recording(path)
-    with pytest.raises(UnknownNameError, match="records no gate 'h'; it has: g"):
+    with pytest.raises(UnknownNameError, match="has no recorded gate 'h'; it has: g"):
         recording.values("h", 0)
     with pytest.raises(RecordingError, match="holds no epoch 7; recorded: 0, 1"):
         recording.values("g", 7)

@@ -1,0 +1,45 @@
+"""Record one epoch in one line."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from stripe.hooks.recorder import Recorder
+from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.recording import Recording, open_recording
+
+
+def record(
+    model: nn.Module,
+    loader: Iterable[Any],
+    path: str | Path,
+    *,
+    progress: bool = True,
+    **options: Any,
+) -> Recording:
+    """Record one epoch, number 0, of every gate of `model` over the images of `loader`.
+
+    Parameters
+    ----------
+    model, loader, path
+        As for `Recorder` and `Recorder.record`.
+    progress
+        Show a progress bar.
+    **options
+        As for `Recorder`, which says what is raised.
+
+    Returns
+    -------
+    Recording
+        What was recorded, as `stripe.open_recording` opens it.
+
+    Examples
+    --------
+    >>> recording = stripe.record(model, loader, "runs/a")
+    >>> stripe.stats.stripe_index(recording)["eta2"]
+    """
+    with interrupts_held(), Recorder(model, path, **options) as recorder, interrupts_allowed():
+        recorder.record(loader, epoch=0, progress=progress)
+    return open_recording(path)

@@ -1,0 +1,24 @@
+"""Draw random numbers from a seed, and leave torch's generator as it was."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from stripe.interrupts import interrupts_allowed, interrupts_held
+
+
+@contextmanager
+def seeded(seed: int | None) -> Iterator[None]:
+    """Draw from a seed within a block; with None, draw from torch's generator as it is.
+
+    The generator is that of the CPU, on which modules draw their weights.
+    """
+    with (
+        interrupts_held(),
+        torch.random.fork_rng(devices=[], enabled=seed is not None),
+        interrupts_allowed(),
+    ):
+        if seed is not None:
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would touch GPUs too
+        yield

@@ -1,0 +1,81 @@
+"""Choose named things: one language for gates, layers and modules."""
+
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple, TypeVar
+
+from stripe.errors import UnknownNameError
+from stripe.registry import listed
+
+Thing = TypeVar("Thing")
+#: "all", a name, a pattern with * and ?, several of both, or a predicate.
+Selection = str | Sequence[str] | Callable[[Any], bool]
+
+
+class Layer(NamedTuple):
+    """What a predicate is given where layers are chosen.
+
+    Parameters
+    ----------
+    name
+        The dotted name, as in `model.named_modules()`.
+    module
+        The `torch.nn.Module`.
+    """
+
+    name: str
+    module: Any
+
+
+def select(
+    things: Mapping[str, Thing], selection: Selection | None, *, kind: str, owner: str = "the model"
+) -> list[str]:
+    """Return the names of the chosen things, in the order of the mapping.
+
+    Parameters
+    ----------
+    things
+        What there is, by name; a predicate is called with the values.
+    selection
+        Which are meant. None and "all" mean all of them.
+    kind, owner
+        The words of an error: "gate" and "the model".
+
+    Raises
+    ------
+    UnknownNameError
+        If a name or pattern fits none, or a predicate chooses none. The message lists the names,
+        the nearest first.
+
+    Examples
+    --------
+    >>> select({"layer1.se": 1, "layer2.se": 2}, "layer2.*", kind="gate")
+    ['layer2.se']
+    """
+    if selection is None or selection == "all":
+        return list(things)
+    if callable(selection):
+        chosen = {name for name, thing in things.items() if selection(thing)}
+        if not chosen:
+            names = listed(list(things)) or "none"
+            raise UnknownNameError(f"the predicate chose no {kind} of {owner}; it has: {names}")
+    else:
+        chosen = set()
+        for pattern in [selection] if isinstance(selection, str) else selection:
+            # A name that is there is no pattern, though it may hold a bracket.
+            exact = {pattern} & things.keys()
+            fitting = exact or {name for name in things if fnmatchcase(name, pattern)}
+            if not fitting:
+                raise unknown_name(pattern, list(things), kind=kind, owner=owner)
+            chosen |= fitting
+    return [name for name in things if name in chosen]
+
+
+def unknown_name(name: str, names: Sequence[str], *, kind: str, owner: str) -> UnknownNameError:
+    """Return the error for a name that is not there, with the nearest that are."""
+    near = get_close_matches(name, names, n=3, cutoff=0.6)
+    nearest = f"nearest: {', '.join(near)}; " if near and len(names) > len(near) else ""
+    return UnknownNameError(
+        f"{owner} has no {kind} {name!r}; {nearest}it has: {listed(list(names)) or 'none'}"
+    )
