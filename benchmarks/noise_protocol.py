@@ -22,7 +22,7 @@ from scipy import stats
 
 from benchmarks.common import save
 from stripe.demos.demo import demo_config
-from stripe.reproduce.engines.local import sweep
+from stripe.reproduce.engines import Local
 from stripe.reproduce.store.runs import StoredRun, stored
 from stripe.robustness import attack
 from stripe.settings import Settings
@@ -167,7 +167,7 @@ def main() -> None:
     chosen = [t for t in trials() if t.backbone in (arguments.backbone or GRID)]
     if not arguments.report:
         runs = [run_of(trial, arguments.store) for trial in chosen]
-        sweep(runs, workers=arguments.workers, device="cpu")
+        Local(workers=arguments.workers, device="cpu").run(runs)
     # Noise in evaluation is measured once: what the last report holds is not measured again.
     known = json.loads(RESULT.read_text())["trials"] if RESULT.exists() else []
     measured = {Trial(*(r[name] for name in Trial.__annotations__)): r for r in known}

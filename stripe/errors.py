@@ -2,7 +2,7 @@
 
 
 class StripeError(Exception):
-    """Any error that the user can mend; the command line prints it as one line."""
+    """Any error that the user can fix; the command line prints it as one line."""
 
 
 class UnknownNameError(StripeError):

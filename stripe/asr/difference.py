@@ -28,7 +28,7 @@ def check_difference(model: nn.Module, error: float) -> None:
     if error > bound:
         raise ModelError(
             f"the folded network must compute the same and differs by {error:.2g} of its largest "
-            f"output, more than {bound:.2g}; a host of it computes in a way that is not known here"
+            f"output, more than {bound:.2g}; one of its hosts has an unsupported forward pass"
         )
 
 

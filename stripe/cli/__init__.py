@@ -11,7 +11,7 @@ from stripe.errors import StripeError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; an error that the user can mend is one line, and exit code 1.
+    """Run the command; an error that the user can fix is one line, and exit code 1.
 
     `arguments` default to those of the process.
     """

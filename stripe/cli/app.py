@@ -40,14 +40,6 @@ def print_json(value: Any) -> None:
     print(jsonlib.dumps(value, indent=1))
 
 
-def other_engine(options: dict[str, Any], engine: str) -> None:
-    """Refuse options, those that are not None, that mean something to another engine alone."""
-    for name, value in options.items():
-        if value is not None:
-            option = name.replace("_", "-")
-            raise StripeError(f"--{option} means nothing to the engine {engine}; leave it out")
-
-
 def picture_file(path: Path | None) -> None:
     """Refuse the name of a picture that cannot be written, before the work for it begins."""
     from stripe.plots.paper import FORMATS

@@ -202,7 +202,7 @@ def plot_noise_bound(table: Source, *tables: Path, out: Picture) -> None:
     _save("noise_bound", found if tables else _csv(table), out)
 
 
-@plot_app.command(name="batch-dial", alias="batch_dial")
+@plot_app.command(name="batch-sensitivity", alias="batch_sensitivity")
 def plot_batch_dial(table: Source, *, out: Picture) -> None:
     """Draw how much batch mates change an image, by the size of the batch.
 
@@ -211,7 +211,7 @@ def plot_batch_dial(table: Source, *, out: Picture) -> None:
     table
         The dial.csv of `stripe style compare`.
     """
-    _save("batch_dial", _csv(table), out)
+    _save("batch_sensitivity", _csv(table), out)
 
 
 @plot_app.command(name="style-grid", alias="style_grid")

@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from stripe.cli.app import Json, Recorded, app, other_engine, print_json, print_table
+from stripe.cli.app import Json, Recorded, app, print_json, print_table
+from stripe.cli.engines import MAP_HERE, MapEngine
 from stripe.errors import StripeError
 
 if TYPE_CHECKING:
@@ -18,29 +18,6 @@ if TYPE_CHECKING:
 
 stats_app = App(name="stats", help="Print numbers from a recording.")
 app.command(stats_app)
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class Where:
-    """Where the files of recordings are reduced.
-
-    Parameters
-    ----------
-    workers
-        Processes of the local engine; by default this one alone.
-    engine
-        local, or ray, a cluster whose nodes see the recordings under the same path.
-    address
-        Address of the Ray cluster. Default: one that runs here, or this machine alone.
-    """
-
-    workers: int | None = None
-    engine: Literal["local", "ray"] = "local"
-    address: str | None = None
-
-
-_HERE = Where()
 
 
 @app.command
@@ -92,7 +69,7 @@ def index(
     recording: Recorded,
     *more: Path,
     spatial: Annotated[bool, Parameter(negative=())] = False,
-    where: Where = _HERE,
+    engine: MapEngine = MAP_HERE,
     json: Json = False,
 ) -> None:
     """Print the stripe index of every gate in every epoch.
@@ -107,12 +84,12 @@ def index(
     from stripe import open_recording, stats
 
     if spatial:
-        if more or where != _HERE:
+        if more or engine != MAP_HERE:
             raise StripeError(
                 "spatial maps are read of one recording, and here; leave the rest out"
             )
         return print_table(stats.spatial_index(open_recording(recording)), json)
-    with _mapped(where) as over:
+    with _mapped(engine) as over:
         table = stats.stripe_index(_opened(recording, more), over=over)
     return print_table(table, json)
 
@@ -122,7 +99,7 @@ def moments(
     recording: Recorded,
     *more: Path,
     epoch: Annotated[int | None, Parameter(help="Epoch; by default all.")] = None,
-    where: Where = _HERE,
+    engine: MapEngine = MAP_HERE,
     json: Json = False,
 ) -> None:
     """Print mean, standard deviation and range of every channel.
@@ -135,7 +112,7 @@ def moments(
     from stripe import stats
 
     epochs = None if epoch is None else [epoch]
-    with _mapped(where) as over:
+    with _mapped(engine) as over:
         table = stats.channel_moments(_opened(recording, more), epochs, over=over)
     print_table(table, json)
 
@@ -163,28 +140,16 @@ def _opened(recording: Path, more: tuple[Path, ...]) -> "Recording | list[Record
 
 
 @contextmanager
-def _mapped(where: Where) -> "Iterator[Over]":
+def _mapped(options: MapEngine) -> "Iterator[Over]":
     """Give what maps a function over files, with a progress bar where they are many."""
-    from contextlib import nullcontext
-
     from tqdm.auto import tqdm
 
-    from stripe.stats import processes
-
-    of_other = {"address": where.address} if where.engine == "local" else {"workers": where.workers}
-    other_engine(of_other, where.engine)
-    if where.engine == "ray":
-        from stripe.reproduce.engines.ray import mapped_on_ray
-
-        made: Any = mapped_on_ray(where.address)
-    else:
-        made = nullcontext(map) if where.workers is None else processes(where.workers)
-
+    # Without an engine torch is not imported.
+    over: Any = map if options == MAP_HERE else options.made().map
     try:
-        with made as over:
-            yield lambda function, items: tqdm(
-                over(function, items), total=len(items), unit=" files", delay=1, leave=False
-            )
+        yield lambda function, items: tqdm(
+            over(function, items), total=len(items), unit=" files", delay=1, leave=False
+        )
     except KeyboardInterrupt:
         print("\ninterrupted; nothing was written", file=sys.stderr)
         sys.exit(130)

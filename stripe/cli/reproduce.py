@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from stripe.cli.app import Json, app, other_engine, print_json, print_table
+from stripe.cli.app import Json, app, print_json, print_table
+from stripe.cli.engines import RUN_HERE, RunEngine
 from stripe.errors import StripeError
 from stripe.registry import listed
 
@@ -31,7 +32,7 @@ Names = Annotated[
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class At:
+class Target:
     """At which scale, and where the runs are.
 
     Parameters
@@ -59,22 +60,17 @@ class At:
     data_root: Path = Path("data")
 
 
-_DEFAULT = At()
+_DEFAULT = Target()
 
 
 @app.command
 def reproduce(
     exhibit: Names,
     *,
-    at: At = _DEFAULT,
+    target: Target = _DEFAULT,
     report: Annotated[bool, Parameter(negative=())] = False,
     out: Path | None = None,
-    workers: int | None = None,
-    engine: Literal["local", "ray"] = "local",
-    address: str | None = None,
-    gpus_per_run: float | None = None,
-    cpus_per_run: float | None = None,
-    device: str = "auto",
+    engine: RunEngine = RUN_HERE,
     json: Json = False,
 ) -> None:
     """Run what is missing of a table or figure of the paper, and show it beside the paper's.
@@ -86,46 +82,24 @@ def reproduce(
     out
         A folder for tables as CSV, Markdown, LaTeX and a picture; by default
         figures/reproduce/SCALE.
-    workers
-        Trainings at a time of the local engine; by default one per GPU, or per core.
-    engine
-        local, a pool of processes; or ray, a cluster whose nodes share the store.
-    address
-        Address of the Ray cluster. Default: one that runs here, or this machine alone.
-    gpus_per_run
-        GPUs per run on Ray. Default: 1, or 0 where the cluster has none.
-    cpus_per_run
-        CPUs per run on Ray. Default: 1.
-    device
-        Device of the local engine: auto, cpu or cuda.
     """
     from stripe.reproduce.report import write_report
 
-    of_ray = {"address": address, "gpus_per_run": gpus_per_run, "cpus_per_run": cpus_per_run}
-    of_local = {"workers": workers, "device": None if device == "auto" else device}
-    other_engine(of_local if engine == "ray" else of_ray, engine)
-    wanted = _reproductions(exhibit, at)
-    folder = out or Path("figures/reproduce") / at.scale
-    for place in (folder,) if report else (at.store, folder):
+    chosen = engine.made()
+    wanted = _reproductions(exhibit, target)
+    folder = out or Path("figures/reproduce") / target.scale
+    for place in (folder,) if report else (target.store, folder):
         _make(place)
     runs = [run for found in wanted for run in found.needed]
     if not report and any(run.state != "finished" for run in runs):
         try:
-            if engine == "ray":
-                from stripe.reproduce.engines.ray import sweep_on_ray
-
-                cpus = 1.0 if cpus_per_run is None else cpus_per_run
-                sweep_on_ray(runs, address=address, gpus=gpus_per_run, cpus=cpus)
-            else:
-                from stripe.reproduce.engines.local import sweep  # which brings torch
-
-                sweep(runs, workers=workers, device=device)
+            chosen.run(runs)
         except (KeyboardInterrupt, SystemExit) as stopped:
             print("\ninterrupted; the same command does what is missing", file=sys.stderr)
             sys.exit(stopped.code if isinstance(stopped, SystemExit) else 130)
-    told = [_tell(found, write_report(found, folder), json) for found in wanted]
+    printed = [_print(found, write_report(found, folder), json) for found in wanted]
     if json:
-        print_json(told[0] if len(told) == 1 else told)
+        print_json(printed[0] if len(printed) == 1 else printed)
     failed = {run.config.out: run.error for run in runs if run.state == "failed"}
     for error in dict.fromkeys(failed.values()):  # the same is told once
         paths = [str(path) for path, other in failed.items() if other == error]
@@ -136,14 +110,14 @@ def reproduce(
 
 
 @sweep_app.command
-def status(exhibit: Names = "all", *, at: At = _DEFAULT, json: Json = False) -> None:
+def status(exhibit: Names = "all", *, target: Target = _DEFAULT, json: Json = False) -> None:
     """Count the runs of tables and figures: finished, failed, begun and missing.
 
     A run that several of them need is counted in each, and once in the last row.
     """
     import pandas as pd
 
-    found = _reproductions(exhibit, at)
+    found = _reproductions(exhibit, target)
     rows = [{"exhibit": one.exhibit.name, **_counted(one.needed)} for one in found]
     if len(found) > 1:
         once = {run.config.out: run for one in found for run in one.needed}
@@ -161,7 +135,7 @@ def _make(folder: Path) -> None:
         ) from error
 
 
-def _whole(short: "re.Match[str]") -> str:
+def _full_name(short: "re.Match[str]") -> str:
     """Write the first word of "Fig. 2" as the names have it."""
     return {"tab": "table", "fig": "figure"}[short[1]]
 
@@ -172,24 +146,27 @@ def _counted(runs: list[Any]) -> dict[str, int]:
     return {"runs": len(states), **counts}
 
 
-def _reproductions(name: str, at: At) -> "list[Reproduction]":
+def _reproductions(name: str, target: Target) -> "list[Reproduction]":
     from stripe.reproduce.paper.catalogue import exhibit, list_exhibits
     from stripe.reproduce.paper.noise_reading import NoiseReading
     from stripe.reproduce.paper.scales import scale
     from stripe.reproduce.reproduction import reproduction
 
-    if at.seeds is not None and at.seeds < 1:
-        raise StripeError(f"--seeds must be at least 1, got {at.seeds}")
-    name = re.sub(r"^(tab|fig)(le|ure)?[. ]*", _whole, name.lower())
+    if target.seeds is not None and target.seeds < 1:
+        raise StripeError(f"--seeds must be at least 1, got {target.seeds}")
+    name = re.sub(r"^(tab|fig)(le|ure)?[. ]*", _full_name, name.lower())
     groups = {"all": "", "tables": "table", "figures": "figure"}
     names = [n for n in list_exhibits() if n.startswith(groups[name])] if name in groups else [name]
-    count = None if at.seeds is None else range(at.seeds)
-    chosen, reading = scale(at.scale), NoiseReading(when=at.noise_when, sigma=at.noise_sigma)
-    where: Any = {"store": at.store, "seeds": count, "data_root": at.data_root}
+    count = None if target.seeds is None else range(target.seeds)
+    chosen, reading = (
+        scale(target.scale),
+        NoiseReading(when=target.noise_when, sigma=target.noise_sigma),
+    )
+    where: Any = {"store": target.store, "seeds": count, "data_root": target.data_root}
     return [reproduction(exhibit(one, reading), chosen, **where) for one in names]
 
 
-def _tell(found: "Reproduction", files: list[Path], json: bool) -> dict[str, Any] | None:
+def _print(found: "Reproduction", files: list[Path], json: bool) -> dict[str, Any] | None:
     """Print an exhibit, or return it as JSON holds it."""
     from stripe.reproduce.report import claim_text, legend, shown
 

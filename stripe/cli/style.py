@@ -64,7 +64,7 @@ def apply(run: Path, *images: Path, out: Path, device: str = "auto") -> None:
     from tqdm.auto import tqdm
 
     from stripe.style import open_style, stylise
-    from stripe.style.comparison import write_picture
+    from stripe.style.drawing import write_picture
     from stripe.style.features import describe_features
     from stripe.style.photographs import Photographs, as_image
 
@@ -152,7 +152,7 @@ def demo(
     resume: Resume = False,
     json: Json = False,
 ) -> None:
-    """Compare the variants on photographs that come along, with features that nobody trained.
+    """Compare the variants on the photographs of the package, with randomly initialised features.
 
     Parameters
     ----------

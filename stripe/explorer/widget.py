@@ -84,7 +84,7 @@ class Explorer:
         pointer = Event(source=self.picture, watched_events=["mousemove", "click"])
         pointer.throttle_or_debounce, pointer.wait = "throttle", 50
         pointer.on_dom_event(self._point)
-        self.told = widgets.HTML("Point at the picture to read image, channel and value.")
+        self.pointer_text = widgets.HTML("Point at the picture to read image, channel and value.")
         self.code_line = widgets.HTML()
         self.save_button = widgets.Button(
             description="Save as PNG", icon="download", layout={"width": "auto"}
@@ -92,14 +92,18 @@ class Explorer:
         self.save_button.on_click(lambda _: self._save())
         self._static: DisplayHandle | None = None
         self._redraw()
+        self.widget = self._arranged(widgets)
+
+    def _arranged(self, widgets: Any) -> Any:
+        """Return the controls in two columns above the picture."""
         controls = list(self.controls.values())
         half = len(controls) // 2
         columns = [widgets.VBox(controls[:half]), widgets.VBox(controls[half:])]
-        self.widget = widgets.VBox([
+        return widgets.VBox([
             widgets.HTML(f"<style>.{_STATIC} {{ display: none }}</style>"),
             widgets.HBox(columns),
             self.picture,
-            self.told,
+            self.pointer_text,
             self.save_button,
             self.code_line,
         ])  # fmt: skip
@@ -160,7 +164,7 @@ class Explorer:
         column, row = found.transData.inverted().transform((x, y)).round().astype(int)
         row, column = (min(i, n - 1) for i, n in zip((row, column), drawn.shape, strict=True))
         about = self.recording.rows(self.choice["epoch"]).iloc[self._shown.rows[row]]
-        self.told.value = (
+        self.pointer_text.value = (
             f"{found.get_title().splitlines()[0]}: <b>{drawn[row, column]:.4f}</b> at channel "
             f"{self._shown.columns[column]} of image {about['image']}{_named(about)}"
         )
@@ -175,9 +179,9 @@ class Explorer:
 
     def _save(self) -> None:
         try:
-            self.told.value = f"written: {escape(str(self.save()))}"
+            self.pointer_text.value = f"written: {escape(str(self.save()))}"
         except StripeError as error:
-            self.told.value = escape(str(error))
+            self.pointer_text.value = escape(str(error))
 
     def _static_page(self) -> HTML:
         return HTML(

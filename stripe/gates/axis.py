@@ -1,6 +1,6 @@
 """Follow the axis of channels back through views and permutations."""
 
-from stripe.gates.trace import Step
+from stripe.gates.steps import Step
 
 
 def axis_before(

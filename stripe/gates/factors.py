@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64
 
-from stripe.gates.trace import ALIASES, Step
+from stripe.gates.steps import ALIASES, Step
 
 #: Factors that broadcast to a tensor: per dimension its size, or 1 where all along it are equal.
 Factors = Float64[np.ndarray, "..."]

@@ -13,7 +13,8 @@ from stripe.gates.example import checked_example, valid_example
 from stripe.gates.layout import Shape, gate_shape, spatial_shape
 from stripe.gates.loops import merged, products, uniquely_named
 from stripe.gates.place import Place as Place
-from stripe.gates.trace import Trace, trace
+from stripe.gates.steps import Trace
+from stripe.gates.trace import trace
 from stripe.recording import Gate
 
 #: What `find_gates` looks for unless told otherwise.

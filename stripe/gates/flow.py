@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from stripe.gates.find import Place
-from stripe.gates.trace import ALIASES, Call, Trace
+from stripe.gates.steps import ALIASES, Call, Trace
 
 #: Operations that choose by value, which a difference by rounding can turn over.
 _CHOICES = {

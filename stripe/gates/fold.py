@@ -26,7 +26,7 @@ from stripe.gates.find import Place
 from stripe.gates.flow import Flow
 from stripe.gates.passes import after_reduction, before_reduction, passes
 from stripe.gates.scaling import Scaling
-from stripe.gates.trace import Step
+from stripe.gates.steps import Step
 from stripe.gates.weights import (
     MATRIX_PRODUCTS,
     input_weights,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from stripe.gates.layout import Shape, gated_shape
 from stripe.gates.place import Place
-from stripe.gates.trace import Trace
+from stripe.gates.steps import Trace
 
 
 def products(watched: Trace, owner: str, of_signals: bool) -> list[tuple[int, Shape]]:

@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 from stripe.errors import ModelError
 from stripe.gates.asked import is_product
 from stripe.gates.layout import compact
-from stripe.gates.trace import Trace
+from stripe.gates.steps import Trace
 
 _FROZEN_KINDS: dict[Any, type[nn.Module]] = {}
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from stripe.gates.factors import CannotFoldError, Factors, reduced
-from stripe.gates.trace import Step
+from stripe.gates.steps import Step
 
 #: f(v x) = v f(x) for any v that is constant over a plane.
 _LINEAR = {

@@ -24,8 +24,9 @@ from stripe.gates.flow import Flow
 from stripe.gates.fold import Fold, Folder, Vector
 from stripe.gates.frozen import Frozen
 from stripe.gates.means import Means, constants, vector_of
+from stripe.gates.steps import Trace
 from stripe.gates.substitute import Substitute, spots, zeros
-from stripe.gates.trace import Trace, trace
+from stripe.gates.trace import trace
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.undisturbed import undisturbed
 from stripe.modules.unwrap import modules_by_name

@@ -14,7 +14,8 @@ from stripe.gates.factors import Factors
 from stripe.gates.find import Place
 from stripe.gates.flow import Flow
 from stripe.gates.fold import Fold, Vector
-from stripe.gates.trace import Trace, trace
+from stripe.gates.steps import Trace
+from stripe.gates.trace import trace
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.undisturbed import undisturbed
 from stripe.modules.unwrap import modules_by_name

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from stripe.gates.factors import CannotFoldError, Factors
-from stripe.gates.trace import Step
+from stripe.gates.steps import Step
 
 _NORMS = ("batch_norm", "group_norm", "layer_norm")
 

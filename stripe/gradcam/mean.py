@@ -40,7 +40,7 @@ class MeanCam:
         The share of the mean map's mass that lies in the central quarter of the image (half its
         height and half its width).
     uniform_share
-        The same for a map that is the same everywhere: what no preference for the centre gives.
+        The same share of a uniform map: the baseline without a preference for the centre.
     maps
         Shape (images, H, W), one map per image, if they were asked for.
     """

@@ -83,7 +83,7 @@ class Recorder:
         images, by one more pass over the images in another order. If not, rows are taken to come in
         the order of the images: for models that draw at random in evaluation.
     name, dataset, seed
-        What the recording says of where it comes from.
+        Provenance, stored in the header.
 
     Raises
     ------

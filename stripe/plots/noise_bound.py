@@ -30,7 +30,7 @@ def noise_bound(
     Returns
     -------
     Axes
-        `ax`, with a logarithmic scale: the bound dashed, the measured growth drawn through.
+        `ax`, with a logarithmic scale: the bound dashed, the measured growth as a solid line.
 
     Notes
     -----

@@ -30,13 +30,13 @@ class Reproduction:
     exhibit, scale
         The table or figure, and the scale at which it is reproduced.
     runs
-        By cell, one per seed, that with the cell's numbers; none where the scale has no stand-in.
+        The runs with a cell's numbers, one per seed; no entry where the scale has no stand-in.
         Cells that are the same run at this scale are there once, the first of them.
     first
         By each cell with a stand-in, the cell that `runs` has for it: itself, or the first that is
         the same run.
     needed
-        These, and what they look at: everything that has to be run.
+        These, and the runs that they need.
     stand_ins
         By cell, what is trained in the place of the paper's network and data.
     without
@@ -110,8 +110,8 @@ class Reproduction:
             for metric in kind.metrics:
                 if metric == "top5" and metric not in cell.paper:
                     continue
-                told = [found[metric] for found in finished if metric in found]
-                scores = pd.DataFrame(told, columns=list(kind.columns), dtype=float)
+                of_metric = [found[metric] for found in finished if metric in found]
+                scores = pd.DataFrame(of_metric, columns=list(kind.columns), dtype=float)
                 row = {
                     "dataset": cell.dataset, "backbone": cell.backbone, "method": cell.method,
                     "setting": cell.setting, "trained": self.stand_ins[cell], "metric": metric,
@@ -122,7 +122,7 @@ class Reproduction:
                 if printed:
                     paper = cell.paper.get(metric, np.nan)
                     row |= {"paper": paper, "paper_std": cell.paper.get(f"{metric}_std", np.nan)}
-                    ours = np.nan if metric in kind.of_the_machine else row[kind.printed]
+                    ours = np.nan if metric in kind.hardware_metrics else row[kind.printed]
                     row["difference"] = ours - paper
                 rows.append(row)
         return pd.DataFrame(rows)

@@ -19,7 +19,8 @@ from torch.nn.modules.conv import _ConvNd
 from stripe.errors import ModelError
 from stripe.gates.example import checked_example
 from stripe.gates.find import Place, places
-from stripe.gates.trace import ALIASES, Trace, trace
+from stripe.gates.steps import ALIASES, Trace
+from stripe.gates.trace import trace
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.undisturbed import undisturbed
 from stripe.modules.unwrap import modules_by_name, unwrapped

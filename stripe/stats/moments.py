@@ -126,7 +126,7 @@ def channel_moments(
     over
         What maps a function over a list and yields the results in order: `map`, the `map` of a
         pool (`stripe.stats.processes`, or any `concurrent.futures` executor), or of a cluster
-        (`stripe.reproduce.engines.ray.mapped_on_ray`). Each of its calls reduces one file; the
+        (`stripe.reproduce.engines.Ray.map`). Each of its calls reduces one file; the
         numbers are the same to the last bit.
 
     Returns

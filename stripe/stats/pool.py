@@ -31,8 +31,8 @@ def processes(count: int) -> Iterator[Over]:
     """
     if count < 1:
         raise StripeError(f"a pool has at least one process, got {count}")
-    # Spawned, since a fork of a process that has run torch may hang; deaf to a Ctrl-C, which is for
-    # the one that waits.
+    # Spawned, since a fork of a process that has run torch may hang. Workers ignore SIGINT; the
+    # parent handles it.
     pool = ProcessPoolExecutor(
         count,
         get_context("spawn"),

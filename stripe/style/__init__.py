@@ -7,9 +7,9 @@ from stripe.lazy import lazy_names
 if TYPE_CHECKING:
     from stripe.style.comparison import Comparison as Comparison
     from stripe.style.comparison import compare as compare
-    from stripe.style.comparison import draw_comparison as draw_comparison
     from stripe.style.comparison import train_and_compare as train_and_compare
     from stripe.style.config import StyleConfig as StyleConfig
+    from stripe.style.drawing import draw_comparison as draw_comparison
     from stripe.style.network import StyleNetwork as StyleNetwork
     from stripe.style.network import style_network as style_network
     from stripe.style.train import StyleRun as StyleRun
@@ -23,7 +23,7 @@ _HOME = {
     "StyleConfig": "stripe.style.config",
     "StyleNetwork": "stripe.style.network",
     "StyleRun": "stripe.style.train",
-    "draw_comparison": "stripe.style.comparison",
+    "draw_comparison": "stripe.style.drawing",
     "open_style": "stripe.style.train",
     "style_network": "stripe.style.network",
     "stylise": "stripe.style.train",

@@ -1,6 +1,5 @@
 """Three norms beside each other: pictures, numbers, and what batch mates do to an image."""
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -8,32 +7,28 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
-from stripe.plots import batch_dial, paper_style, save_figure, style_grid
 from stripe.robustness import inject_noise
 from stripe.style.config import StyleConfig, Variant
 from stripe.style.features import describe_features, load_features
-from stripe.style.losses import losses, style_of
+from stripe.style.losses import style_of
 from stripe.style.network import StyleNetwork, style_network
-from stripe.style.photographs import Photographs, as_bytes, in_unit_range, read_painting
-from stripe.style.train import StyleRun, stylise, train_style
-from stripe.versions import command_line, library_versions
+from stripe.style.photographs import Photographs, in_unit_range, read_painting
+from stripe.style.train import Criterion, StyleRun, stylise, train_style
 
 #: The variant without batch noise, against which the others are measured (Figure 5).
 REFERENCE = "in"
 BATCH_SIZES = (1, 2, 4, 8, 16)
 #: Luma of sRGB (ITU-R BT.709).
 _LUMA = (0.2126, 0.7152, 0.0722)
+_COLUMNS = ["photograph", "variant", "content", "style", "ssim", "high_frequency", "spread"]
 
 
 @dataclass(frozen=True)
@@ -119,45 +114,19 @@ def compare(
     mates = _mates(Photographs(config.content), config, photographs, draws, max(sizes) - 1, seed)
 
     stylised = {name: stylise(network, chosen) for name, network in networks.items()}
+    criterion = Criterion(config, features, style)
     numbers, dial = [], []
-    bar = tqdm(
-        total=len(networks) * len(sizes),
-        desc="batch mates",
-        unit=" batch sizes",
-        disable=not progress,
-    )
+    bar = tqdm(total=len(networks), desc="compare", unit=" variants", disable=not progress)
     with bar:
         for name, network in networks.items():
-            spread_at = {}
-            for size in sizes:
-                spreads, styles = [], []
-                for photograph, others in zip(chosen, mates, strict=True):
-                    drawn = _among_mates(network, photograph, others[:, : size - 1].to(device))
-                    spreads.append(float(drawn.std(0).mean()))
-                    of_photograph = photograph.expand(draws, -1, -1, -1)
-                    styles.append(float(losses(features, drawn, of_photograph, style).style))
-                spread_at[size] = spreads
-                averages = {"spread": np.mean(spreads), "style": np.mean(styles)}
-                dial.append({"variant": name, "batch_size": size, **averages})
-                bar.update()
-            names = contents.names(photographs)
-            for index, photograph in enumerate(chosen):
-                picture = stylised[name][index]
-                parts = losses(features, picture[None].to(device), photograph[None], style)
-                reference = stylised[REFERENCE][index]
-                numbers.append(
-                    {
-                        "photograph": names[index],
-                        "variant": name,
-                        "content": float(parts.content),
-                        "style": float(parts.style),
-                        "ssim": _ssim(picture, reference),
-                        "high_frequency": _ratio(
-                            high_frequency(picture), high_frequency(reference)
-                        ),
-                        "spread": spread_at[config.batch_size][index],
-                    }
-                )
+            spread = _spreads(network, criterion, chosen, mates, sizes)
+            means = spread.groupby("batch_size", as_index=False)[["spread", "style"]].mean()
+            dial.append(means.assign(variant=name)[["variant", "batch_size", "spread", "style"]])
+            rows = _numbers(criterion, chosen, stylised[name], stylised[REFERENCE])
+            in_training = spread["spread"][spread["batch_size"] == config.batch_size]
+            named = rows.assign(photograph=contents.names(photographs), variant=name)
+            numbers.append(named.assign(spread=in_training.to_numpy()))
+            bar.update()
     settings = {
         **{name: run.config.to_json() for name, run in runs.items()},
         **{"photographs": photographs, "shown": shown and str(shown), "draws": draws, "seed": seed},
@@ -165,11 +134,49 @@ def compare(
     return Comparison(
         photographs=[photograph.cpu() for photograph in chosen],
         stylised=stylised,
-        numbers=pd.DataFrame(numbers),
-        dial=pd.DataFrame(dial),
+        numbers=pd.concat(numbers, ignore_index=True)[_COLUMNS],
+        dial=pd.concat(dial, ignore_index=True),
         features=describe_features(config.features, seed=config.seed),
         settings=settings,
     )
+
+
+def _spreads(
+    network: StyleNetwork,
+    criterion: Criterion,
+    photographs: Sequence[Float[Tensor, "3 h w"]],
+    mates: Float[Tensor, "photographs draws mates 3 h w"],
+    sizes: Sequence[int],
+) -> pd.DataFrame:
+    """Return, by batch size and photograph, the spread over draws of mates, and the style loss."""
+    rows = []
+    for size in sizes:
+        for photograph, others in zip(photographs, mates, strict=True):
+            drawn = _among_mates(network, photograph, others[:, : size - 1].to(photograph))
+            parts = criterion.parts(drawn, photograph.expand(len(drawn), -1, -1, -1))
+            spread = float(drawn.std(0).mean())
+            rows.append({"batch_size": size, "spread": spread, "style": float(parts.style)})
+    return pd.DataFrame(rows)
+
+
+def _numbers(
+    criterion: Criterion,
+    photographs: Sequence[Float[Tensor, "3 h w"]],
+    pictures: Sequence[Float[Tensor, "3 h w"]],
+    references: Sequence[Float[Tensor, "3 h w"]],
+) -> pd.DataFrame:
+    """Return the losses of each picture, and its likeness to the one of instance norm."""
+    rows = []
+    for photograph, picture, reference in zip(photographs, pictures, references, strict=True):
+        parts = criterion.parts(picture[None].to(photograph), photograph[None])
+        detail = _ratio(high_frequency(picture), high_frequency(reference))
+        rows.append({
+            "content": float(parts.content),
+            "style": float(parts.style),
+            "ssim": _ssim(picture, reference),
+            "high_frequency": detail,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def batch_statistics(network: StyleNetwork) -> AbstractContextManager[Any]:
@@ -297,56 +304,5 @@ def train_and_compare(
     return compare(runs, seed=config.seed, **options)  # type: ignore[arg-type]
 
 
-def draw_comparison(found: Comparison, out: Path) -> list[Path]:
-    """Write `grid.png`, `dial.png`, their tables as CSV, and what made them as JSON.
-
-    The pictures of the grid are also files, in `pictures/VARIANT/PHOTOGRAPH.png`.
-    """
-    captions = {
-        str(name): [_caption(row) for row in rows.to_dict("records")]
-        for name, rows in found.numbers.groupby("variant", sort=False)
-    }
-    columns = {"photograph": found.photographs, **found.stylised}
-    with paper_style():
-        grid = style_grid(
-            {title: [as_bytes(image) for image in images] for title, images in columns.items()},
-            captions=captions,
-            note=f"features: {found.features}",
-        )
-        save_figure(grid, out / "grid.png")
-        save_figure(batch_dial(found.dial, note=f"features: {found.features}"), out / "dial.png")
-    out.mkdir(parents=True, exist_ok=True)
-    names = found.numbers["photograph"].unique()
-    for title, images in columns.items():
-        folder = out / "pictures" / title
-        for name, image in zip(names, images, strict=True):
-            write_picture(image, folder / f"{name}.png", title, found.features)
-    found.numbers.to_csv(out / "numbers.csv", index=False)
-    found.dial.to_csv(out / "dial.csv", index=False)
-    made = {**found.settings, "command": command_line(), "versions": library_versions()}
-    (out / "comparison.json").write_text(json.dumps(made, indent=1) + "\n")
-    files = ("grid.png", "dial.png", "numbers.csv", "dial.csv", "comparison.json")
-    return [out / file for file in files]
-
-
-def write_picture(image: Float[Tensor, "3 h w"], file: Path, variant: str, features: str) -> None:
-    """Write a picture as PNG, at once, with what made it in its text."""
-    about = PngInfo()
-    about.add_text("Software", f"stripe, style network {variant}")
-    about.add_text("Comment", f"features: {features}")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_suffix(".draft")
-    Image.fromarray(as_bytes(image)).save(draft, format="PNG", pnginfo=about)
-    draft.replace(file)
-
-
 def _ratio(value: float, reference: float) -> float:
     return value / reference if reference else float("nan")
-
-
-def _caption(numbers: dict[Any, Any]) -> str:
-    return (
-        f"content {numbers['content']:.3f}\nstyle {numbers['style']:.4f}\n"
-        f"SSIM {numbers['ssim']:.2f}\ndetail {numbers['high_frequency']:.2f}\n"
-        f"spread {numbers['spread']:.4f}"
-    )

@@ -1,6 +1,5 @@
 """The training of a style network, from top to bottom."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from stripe.asr import reparameterize
 from stripe.errors import StripeError
@@ -18,21 +16,16 @@ from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
 from stripe.plots import paper_style, save_figure, style_grid
 from stripe.style.config import StyleConfig
-from stripe.style.features import describe_features, load_features
+from stripe.style.features import VGGFeatures, describe_features, load_features
 from stripe.style.losses import Losses, losses, style_of
 from stripe.style.network import StyleNetwork, style_network
 from stripe.style.photographs import Photographs, as_bytes, in_unit_range, read_painting
-from stripe.train.checkpoint import (
-    Progress,
-    latest_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-)
 from stripe.train.device import resolve_device
-from stripe.train.finish import finish_run
-from stripe.train.log import read_rows, write_history
+from stripe.train.log import read_rows
 from stripe.train.precision import with_precision
+from stripe.train.processes import Processes
 from stripe.train.run import CONFIG, WEIGHTS, open_run, read_config
+from stripe.train.session import Session, progress_bar
 from stripe.train.stop import leave, stoppable
 from stripe.train.weights import load_weights
 
@@ -101,72 +94,114 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
     with interrupts_held(), stoppable() as stop, interrupts_allowed():
         for module in (features, network):
             module.to(device).to(memory_format=torch.channels_last)
-        optimizer = torch.optim.Adam(network.parameters(), lr=config.lr, fused=True)
-        rows = -(-config.steps // config.sample_every)
-        at, checkpoints = Progress(), config.out / "checkpoint"
-        saved = latest_checkpoint(checkpoints)
-        finished = (config.out / WEIGHTS).exists()
-        if finished:
-            load_weights(config.out / WEIGHTS, network)
-            at.epoch, at.history = rows, read_rows(config.out)
-        elif saved is not None:
-            at = load_checkpoint(saved, network, optimizer, rows)
-        autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
-        with autocast:
+        session = Session(
+            config,
+            network,
+            torch.optim.Adam(network.parameters(), lr=config.lr, fused=True),
+            processes=Processes(0, 1, device),
+            stop=stop,
+            length=_rows(config),
+        )
+        with session.autocast:
             style = style_of(features, painting)
-        samples = torch.stack([
-            photographs.centred(index, config.size)
-            for index in range(min(SAMPLES, len(photographs)))
-        ]).to(device)  # fmt: skip
+        _steps(config, session, network, Criterion(config, features, style), photographs, progress)
+        session.finish()
+    return StyleRun(network.eval(), config, pd.DataFrame(session.at.history))
 
-        def save(at_step: int) -> None:
-            at.epoch = len(at.history)
-            at.batch = at_step - at.epoch * config.sample_every if at.epoch < rows else 0
-            at.optimizer = optimizer.state_dict()
-            save_checkpoint(checkpoints, network, at)
 
-        steps = range(min(at.epoch * config.sample_every + at.batch, config.steps), config.steps)
-        batches = photographs.batches(
-            config.size, config.batch_size, steps, seed=config.seed, workers=config.workers
-        )
-        often = 0.1 if sys.stderr.isatty() else 10.0  # seconds; a log file wants fewer lines
-        bar = tqdm(
-            total=config.steps,
-            initial=steps.start,
-            desc=f"style {config.variant}",
-            unit=" steps",
-            disable=not progress,
-            mininterval=often,
-        )
-        with bar:
-            for step, pixels in zip(steps, batches, strict=True):
-                images = in_unit_range(pixels.to(device, non_blocking=True))
-                images = images.contiguous(memory_format=torch.channels_last)
-                network.train()
-                with autocast:
-                    parts = losses(features, network(images), images, style)
-                _weighted(config, parts).backward()
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                bar.update()
-                done = step + 1
-                if done % config.sample_every == 0 or done == config.steps:
-                    with interrupts_held(), undisturbed(network), autocast, interrupts_allowed():
-                        stylised = network(samples)
-                        parts = losses(features, stylised, samples, style)
-                    at.history.append({"step": done, **_numbers(parts)})
-                    _draw(config, done, samples, stylised)
-                    save(done)
-                    write_history(config.out, at.history)
-                    bar.set_postfix(content=f"{parts.content:.3f}", style=f"{parts.style:.3f}")
-                if stop.signal is not None and done < config.steps:
-                    save(done)
-                    leave(stop.signal)
-        if not finished:
-            finish_run(config.out, network, at.history)
-        if stop.signal is not None:  # in the last step: whoever called is to stop
-            leave(stop.signal)
-    return StyleRun(network.eval(), config, pd.DataFrame(at.history))
+@dataclass(frozen=True)
+class Criterion:
+    """The loss of a run: its features, and the style that pictures are to have.
+
+    Parameters
+    ----------
+    config
+        The weights of the parts.
+    features
+        The network whose features are compared.
+    style
+        Gram matrices of the painting, from `style_of`.
+    """
+
+    config: StyleConfig
+    features: VGGFeatures
+    style: list[Tensor]
+
+    def parts(
+        self, pictures: Float[Tensor, "b 3 h w"], photographs: Float[Tensor, "b 3 h w"]
+    ) -> Losses:
+        """Return the parts of the loss of pictures that are made of photographs."""
+        return losses(self.features, pictures, photographs, self.style)
+
+
+def _steps(
+    config: StyleConfig,
+    session: Session,
+    network: StyleNetwork,
+    criterion: Criterion,
+    photographs: Photographs,
+    progress: bool,
+) -> None:
+    """Take the steps that are left, and show what the network makes of samples now and then."""
+    device, optimizer = session.processes.device, session.optimizer
+    count = min(SAMPLES, len(photographs))
+    samples = torch.stack([photographs.centred(i, config.size) for i in range(count)]).to(device)
+    done = min(session.at.epoch * config.sample_every + session.at.batch, config.steps)
+    steps = range(done, config.steps)
+    batches = photographs.batches(
+        config.size, config.batch_size, steps, seed=config.seed, workers=config.workers
+    )
+    name = f"style {config.variant}"
+    with progress_bar(config.steps, done, name=name, unit="steps", shown=progress) as bar:
+        for step, pixels in zip(steps, batches, strict=True):
+            images = in_unit_range(pixels.to(device, non_blocking=True))
+            images = images.contiguous(memory_format=torch.channels_last)
+            network.train()
+            with session.autocast:
+                parts = criterion.parts(network(images), images)
+            _weighted(config, parts).backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            bar.update()
+            done = step + 1
+            if done % config.sample_every == 0 or done == config.steps:
+                parts = _sampled(config, session, network, criterion, samples, done)
+                bar.set_postfix(content=f"{parts.content:.3f}", style=f"{parts.style:.3f}")
+            if (asked := session.asked()) and done < config.steps:
+                _place(session, config, done)
+                session.save()
+                leave(asked)
+
+
+def _sampled(
+    config: StyleConfig,
+    session: Session,
+    network: StyleNetwork,
+    criterion: Criterion,
+    samples: Tensor,
+    done: int,
+) -> Losses:
+    """Log the loss on the samples after `done` steps, draw them, and save the run."""
+    with interrupts_held(), undisturbed(network), session.autocast, interrupts_allowed():
+        stylised = network(samples)
+        parts = criterion.parts(stylised, samples)
+    session.at.history.append({"step": done, **_numbers(parts)})
+    _draw(config, done, samples, stylised)
+    _place(session, config, done)
+    session.save_row()
+    return parts
+
+
+def _place(session: Session, config: StyleConfig, done: int) -> None:
+    """Say in the checkpoint how many steps are done: rows of the log, and steps after the last."""
+    at = session.at
+    at.epoch = len(at.history)
+    at.batch = done - at.epoch * config.sample_every if at.epoch < _rows(config) else 0
+
+
+def _rows(config: StyleConfig) -> int:
+    """Return the number of rows of the log of a finished run."""
+    return -(-config.steps // config.sample_every)
 
 
 def open_style(run: Path, *, device: str = "auto") -> StyleRun:

@@ -62,7 +62,7 @@ class Processes:
     def first_alone(self) -> Iterator[None]:
         """Let the first process do something, as fetch a data set, before the others do.
 
-        Where it fails, it alone says why, and the others leave.
+        Where it fails, only rank 0 reports the error; the other ranks exit.
         """
         if self.rank > 0 and self._told_by_the_first(False):
             raise SystemExit(1)

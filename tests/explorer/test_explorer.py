@@ -64,16 +64,16 @@ def test_pointing_tells_channel_image_and_value(recording: Path) -> None:
     explorer._point({"dataX": x, "dataY": height - y})
     told = re.fullmatch(
         r"after: gate: <b>(.+)</b> at channel (\d+) of image (\d+) .label (\d), prediction (\d).",
-        explorer.told.value,
+        explorer.pointer_text.value,
     )
     assert told is not None
     value, channel, image = float(told[1]), int(told[2]), int(told[3])
     values = stripe.open_recording(recording).values("b", 2)
     assert value == pytest.approx(float(values[image, channel]), abs=1e-4)
     assert int(told[4]) == image % 3  # the labels of the fixture
-    before = explorer.told.value
+    before = explorer.pointer_text.value
     explorer._point({"dataX": 1, "dataY": 1})  # outside
-    assert explorer.told.value == before
+    assert explorer.pointer_text.value == before
 
 
 def test_the_view_is_saved(recording: Path, tmp_path: Path) -> None:

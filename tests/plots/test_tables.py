@@ -51,14 +51,14 @@ def test_batch_dial_has_a_curve_per_variant() -> None:
         "batch_size": [4, 1, 2] * 2,
         "spread": [0.0, 0.0, 0.0, 0.2, 0.0, 0.3],
     })  # fmt: skip
-    ax = plots.batch_dial(table)
+    ax = plots.batch_sensitivity(table)
     lines: Any = ax.lines
     assert [line.get_label() for line in lines] == ["in", "bn"]
     np.testing.assert_array_equal(lines[1].get_xydata(), [(1, 0), (2, 0.3), (4, 0.2)])
     assert ax.get_xticks().tolist() == [1, 2, 4]
     assert (ax.get_xlabel(), ax.get_ylim()[0]) == ("images per batch", 0)
     with pytest.raises(StripeError, match="and lacks spread"):
-        plots.batch_dial(table.drop(columns="spread"))
+        plots.batch_sensitivity(table.drop(columns="spread"))
 
 
 def test_noise_robustness_is_mean_and_spread_over_runs() -> None:

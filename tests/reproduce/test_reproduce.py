@@ -20,7 +20,7 @@ import stripe
 from stripe.asr import Psi
 from stripe.errors import ModelError, StripeError, UnknownNameError
 from stripe.plots.axes import headed
-from stripe.reproduce.engines.local import sweep
+from stripe.reproduce.engines import Local
 from stripe.reproduce.paper.catalogue import exhibit
 from stripe.reproduce.paper.cells import Cell, fields_of
 from stripe.reproduce.paper.results import paper_results
@@ -162,7 +162,7 @@ def test_a_sweep_does_what_is_missing_and_survives_a_failure(small: Reproduction
     broken = runs[2]
     assert isinstance(broken.config, TrainConfig)
     impossible = replace(broken.config, psi="oops")
-    sweep([*runs[:2], StoredRun(impossible), *runs[3:]], workers=2, progress=False)
+    Local(workers=2).run([*runs[:2], StoredRun(impossible), *runs[3:]], progress=False)
     assert [run.state for run in runs] == [*["finished"] * 2, "failed", *["finished"] * 5]
     assert "psi is a number" in broken.error
     numbers = small.numbers()
@@ -177,7 +177,7 @@ def test_a_sweep_does_what_is_missing_and_survives_a_failure(small: Reproduction
 
     before = {run.config.out: (run.config.out / "history.csv").stat().st_mtime_ns
               for run in runs if run.state == "finished"}  # fmt: skip
-    sweep(runs, workers=1, progress=False)  # the settings are right now
+    Local(workers=1).run(runs, progress=False)  # the settings are right now
     assert [run.state for run in runs] == ["finished"] * 8
     for folder, time_of in before.items():
         assert (folder / "history.csv").stat().st_mtime_ns == time_of
@@ -249,7 +249,7 @@ def test_a_stopped_sweep_goes_on(tmp_path: Path) -> None:
     assert "failed" not in states
     first = found.runs[next(iter(found.runs))]
     assert isinstance(first[0].config, TrainConfig)
-    sweep(first, progress=False)
+    Local().run(first, progress=False)
     assert [run.state for run in first] == ["finished"] * 2
 
 
@@ -292,7 +292,7 @@ def test_options_of_the_other_engine(run: Callable[..., tuple[int, str]]) -> Non
                     ["--address=here:1"], ["--gpus-per-run=1"], ["--cpus-per-run=2"]):  # fmt: skip
         code, said = run("reproduce", "table9", "--scale=test", *options)
         assert code == 1
-        assert "means nothing to the engine" in said
+        assert "is not supported by the engine" in said
         assert options[-1].partition("=")[0] in said
 
 

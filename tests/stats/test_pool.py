@@ -65,6 +65,7 @@ def naive(recording: Recording) -> pd.DataFrame:
 
 
 def test_processes_give_the_same_to_the_bit(ranked: Path) -> None:
+
     recording = open_recording(ranked)
     here = channel_moments(recording)
     expected = naive(recording)
@@ -145,9 +146,10 @@ def cluster() -> Iterator[Any]:
 
 @pytest.mark.filterwarnings("ignore")  # what Ray and its libraries warn of
 def test_a_ray_cluster_gives_the_same_to_the_bit(cluster: Any, ranked: Path) -> None:
-    from stripe.reproduce.engines.ray import mapped_on_ray
+
+    from stripe.reproduce.engines import Ray
 
     recording = open_recording(ranked)
     here = channel_moments(recording)
-    with mapped_on_ray(cluster.address) as over:
-        pd.testing.assert_frame_equal(channel_moments(recording, over=over), here, check_exact=True)
+    there = channel_moments(recording, over=Ray(address=cluster.address).map)
+    pd.testing.assert_frame_equal(there, here, check_exact=True)

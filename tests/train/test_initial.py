@@ -18,7 +18,8 @@ from torchvision.models import VisionTransformer
 
 import stripe
 from stripe.errors import ModelError, StripeError
-from stripe.reproduce.engines.local import in_stages, is_ready, sweep
+from stripe.reproduce.engines import Local
+from stripe.reproduce.engines.stages import in_stages, is_ready
 from stripe.reproduce.paper.catalogue import exhibit
 from stripe.reproduce.paper.scales import SCALES
 from stripe.reproduce.reproduction import reproduction
@@ -214,9 +215,9 @@ def test_a_sweep_does_the_run_first_that_another_begins_with(tmp_path: Path) -> 
     assert [[run.config.seed for run in stage] for stage in in_stages(runs)] == [[0], [1], [2]]
     assert [is_ready(run) for run in runs] == [False, False, True]
     broken = [*runs[:2], StoredRun(replace(runs[2].config, psi="oops"))]  # type: ignore[type-var]
-    sweep(broken, workers=1, progress=False)
+    Local(workers=1).run(broken, progress=False)
     assert [run.state for run in broken] == ["missing", "missing", "failed"]
-    sweep(runs, workers=1, progress=False)
+    Local(workers=1).run(runs, progress=False)
     assert {run.state for run in runs} == {"finished"}
     first, last = (load_file(run.config.out / "model.safetensors") for run in (runs[2], runs[0]))
     assert torch.equal(first["fc.weight"], last["fc.weight"])

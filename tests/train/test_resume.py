@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 import stripe
 from stripe.errors import StripeError
 from stripe.gates import fingerprint
-from stripe.train import TrainConfig, loop, train
+from stripe.train import TrainConfig, loop, session, train
 from stripe.train.checkpoint import finished_epochs, latest_checkpoint, save_checkpoint
 from stripe.train.step import train_step
 
@@ -337,7 +337,7 @@ def test_an_epoch_of_other_weights_is_recorded_again(
         return loss
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "save_checkpoint", killed)
+        patched.setattr(session, "save_checkpoint", killed)
         with pytest.raises(KeyboardInterrupt):
             train(config, progress=False)
     recording = stripe.open_recording(config.out / "recording")

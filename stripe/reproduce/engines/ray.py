@@ -3,89 +3,125 @@
 import logging
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from stripe.errors import StripeError
-from stripe.reproduce.engines.local import in_stages, is_ready, is_timed, tell, unfinished
-from stripe.reproduce.store.execute import do, fail
+from stripe.reproduce.engines.stages import Tally, run_in_stages, unfinished
+from stripe.reproduce.store.execute import execute, fail
 from stripe.reproduce.store.runs import StoredRun
-from stripe.stats.moments import Over
 
 #: How often a run is begun again after its node was lost.
 RETRIES = 5
 
 
-def sweep_on_ray(
-    runs: Sequence[StoredRun],
-    *,
-    address: str | None = None,
-    gpus: float | None = None,
-    cpus: float = 1,
-    retry: bool = True,
-    progress: bool = True,
-) -> None:
-    """Do every run that is not finished on a Ray cluster, as `sweep` does it on this machine.
-
-    A run whose node is lost is begun again elsewhere, from its last checkpoint.
+@dataclass(frozen=True, kw_only=True)
+class Ray:
+    """A Ray cluster. Runs and recordings are in folders that all nodes see under the same path.
 
     Parameters
     ----------
-    runs
-        From `stored`, in a folder that all nodes see under the same path.
     address
         Address of the cluster, as for `ray.init`. Default: one that runs here, or this machine
         alone.
     gpus
-        Per run; by default 1 where the cluster has GPUs, else 0. A share, as 0.5, lets runs share.
+        GPUs per run. Default: 1, or 0 where the cluster has none. With a share, such as 0.5,
+        several runs use one GPU.
     cpus
-        Per run, and so its threads.
-    retry
-        Try again what failed before.
-    progress
-        Show a progress bar.
+        CPUs per run, and so its threads.
 
     Raises
     ------
     StripeError
-        If Ray is not installed, there is no cluster at the address, or all its nodes together have
-        less than a run wants.
+        If `cpus` is not above 0, or `gpus` is below 0.
     """
-    waiting = unfinished(runs, retry=retry)
-    if not waiting:
-        return
-    if cpus <= 0 or (gpus is not None and gpus < 0):
-        raise StripeError(
-            f"a run takes more than 0 CPUs and no fewer than 0 GPUs, got {cpus}, {gpus}"
-        )
-    bar = tqdm(total=len(waiting), desc="sweep", unit=" runs", disable=not progress)
-    with bar, _connected(address) as ray:
-        has = ray.cluster_resources()
-        each = {"CPU": cpus, "GPU": (1.0 if has.get("GPU") else 0.0) if gpus is None else gpus}
-        if short := [name for name, wanted in each.items() if wanted > has.get(name, 0)]:
+
+    address: str | None = None
+    gpus: float | None = None
+    cpus: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.cpus <= 0 or (self.gpus is not None and self.gpus < 0):
             raise StripeError(
-                f"the cluster has {has.get(short[0], 0):g} {short[0]}, and a run wants "
+                "a run takes more than 0 CPUs and no fewer than 0 GPUs, got "
+                f"{self.cpus}, {self.gpus}"
+            )
+
+    def run(self, runs: Sequence[StoredRun], *, retry: bool = True, progress: bool = True) -> None:
+        """Execute every run that is not finished, as `Local.run` does it on this machine.
+
+        A run whose node is lost is begun again elsewhere, from its last checkpoint.
+
+        Parameters
+        ----------
+        runs, retry, progress
+            As for `Local.run`.
+
+        Raises
+        ------
+        StripeError
+            If Ray is not installed, there is no cluster at the address, or all its nodes together
+            have less than a run wants.
+        """
+        waiting = unfinished(runs, retry=retry)
+        if not waiting:
+            return
+        with _connected(self.address) as ray:
+            each = self._share(ray.cluster_resources())
+            run_in_stages(waiting, partial(_execute, ray, each), progress=progress)
+
+    def map(self, function: Callable[[Any], Any], items: list[Any]) -> Iterator[Any]:
+        """Yield `function` of each item, in order, computed on the cluster.
+
+        Raises
+        ------
+        StripeError
+            If Ray is not installed, or there is no cluster at the address.
+        """
+        with _connected(self.address) as ray:
+            task = ray.remote(function).options(num_cpus=1, max_retries=RETRIES)
+            ahead = 4 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+            waiting: deque[Any] = deque()
+            for item in items:
+                waiting.append(task.remote(item))
+                if len(waiting) > ahead:  # so that results do not pile up
+                    yield _result(ray, waiting.popleft())
+            while waiting:
+                yield _result(ray, waiting.popleft())
+
+    def _share(self, cluster: Mapping[str, float]) -> dict[str, float]:
+        """Return what each run gets of a cluster."""
+        gpus = (1.0 if cluster.get("GPU") else 0.0) if self.gpus is None else self.gpus
+        each = {"CPU": self.cpus, "GPU": gpus}
+        if short := [name for name, wanted in each.items() if wanted > cluster.get(name, 0)]:
+            raise StripeError(
+                f"the cluster has {cluster.get(short[0], 0):g} {short[0]}, and a run wants "
                 f"{each[short[0]]:g}; give fewer with --{short[0].lower()}s-per-run"
             )
-        device = "cuda" if each["GPU"] else "cpu"
-        task = ray.remote(do).options(
-            num_cpus=each["CPU"], num_gpus=each["GPU"], max_retries=RETRIES
-        )
-        for stage in in_stages(waiting):
-            at_a_time = 1 if is_timed(stage[0]) else len(stage)
-            queue = deque(_absolute(run) for run in stage if is_ready(run))
-            pending: dict[Any, StoredRun] = {}
-            while queue or pending:
-                while queue and len(pending) < at_a_time:
-                    run = queue.popleft()
-                    pending[task.remote(run, device, max(1, int(cpus)))] = run
-                (done,), _ = ray.wait(list(pending))
-                tell(bar, well=_ended(ray, done, pending.pop(done)))
+        return each
+
+
+def _execute(
+    ray: Any, each: Mapping[str, float], runs: list[StoredRun], timed: bool, tally: Tally
+) -> None:
+    """Execute the runs of one stage, as many at a time as the cluster takes, or one if timed."""
+    device, threads = "cuda" if each["GPU"] else "cpu", max(1, int(each["CPU"]))
+    task = ray.remote(execute).options(
+        num_cpus=each["CPU"], num_gpus=each["GPU"], max_retries=RETRIES
+    )
+    at_a_time = 1 if timed else len(runs)
+    queue = deque(_absolute(run) for run in runs)
+    pending: dict[Any, StoredRun] = {}
+    while queue or pending:
+        while queue and len(pending) < at_a_time:
+            run = queue.popleft()
+            pending[task.remote(run, device, threads)] = run
+        (done,), _ = ray.wait(list(pending))
+        tally.count(well=_ended(ray, done, pending.pop(done)))
 
 
 def _ended(ray: Any, done: Any, run: StoredRun) -> bool:
@@ -97,42 +133,11 @@ def _ended(ray: Any, done: Any, run: StoredRun) -> bool:
         return False
 
 
-@contextmanager
-def mapped_on_ray(address: str | None = None) -> Iterator[Over]:
-    """Connect to a Ray cluster, and give what maps a function over a list there, in order.
-
-    For `stripe.stats.channel_moments`, of recordings that all nodes see under the same path.
-
-    Parameters
-    ----------
-    address
-        As for `sweep_on_ray`.
-
-    Raises
-    ------
-    StripeError
-        If Ray is not installed, or there is no cluster at the address.
-    """
-    with _connected(address) as ray:
-
-        def result(reference: Any) -> Any:
-            try:
-                return ray.get(reference)
-            except ray.exceptions.RayTaskError as error:  # whose text is a traceback of the node
-                raise error.cause from None
-
-        def over(function: Callable[[Any], Any], items: list[Any]) -> Iterator[Any]:
-            task = ray.remote(function).options(num_cpus=1, max_retries=RETRIES)
-            ahead = 4 * max(1, int(ray.cluster_resources().get("CPU", 1)))
-            waiting: deque[Any] = deque()
-            for item in items:
-                waiting.append(task.remote(item))
-                if len(waiting) > ahead:  # so that results do not pile up
-                    yield result(waiting.popleft())
-            while waiting:
-                yield result(waiting.popleft())
-
-        yield over
+def _result(ray: Any, reference: Any) -> Any:
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:  # whose text is a traceback of the node
+        raise error.cause from None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A process that does runs one after the other, and is replaced where a run takes it down."""
+"""A process that executes runs one after the other, and is replaced where a run ends it."""
 
 import os
 import signal
@@ -8,20 +8,20 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 
-from stripe.reproduce.store.execute import do, fail
+from stripe.reproduce.store.execute import execute, fail
 from stripe.reproduce.store.runs import StoredRun
 
 
 class Worker:
     """A process of its own for runs.
 
-    It is deaf to Ctrl-C, which is for the one that waits; SIGTERM lets a training save the step
-    where it is, and ends the process. So does the death of the one that started it.
+    It ignores SIGINT; the parent handles it. SIGTERM lets a training save its step, and then ends
+    the process. It also exits when its parent dies.
 
     Parameters
     ----------
     device
-        Where it trains.
+        The device of its runs.
     threads
         Number of CPU threads.
     """
@@ -32,8 +32,8 @@ class Worker:
         self._pool: ProcessPoolExecutor | None = None
         self._lock = threading.Lock()
 
-    def do(self, run: StoredRun) -> bool:
-        """Do a run and return whether that went well; to be called from a thread of its own."""
+    def execute(self, run: StoredRun) -> bool:
+        """Execute a run and return whether it went well; call it from a thread of its own."""
         with self._lock:
             if self.stopped:
                 return False
@@ -43,7 +43,7 @@ class Worker:
                 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
                 context = get_context("spawn")
                 self._pool = ProcessPoolExecutor(1, context, initializer=_end_with_parent)
-            done = self._pool.submit(_do, run, self._device, self._threads)
+            done = self._pool.submit(_execute, run, self._device, self._threads)
         try:
             return done.result()
         except BrokenProcessPool:
@@ -77,8 +77,8 @@ def _end_with_parent() -> None:
     threading.Thread(target=end, daemon=True).start()
 
 
-def _do(run: StoredRun, device: str, threads: int) -> bool:
+def _execute(run: StoredRun, device: str, threads: int) -> bool:
     try:
-        return do(run, device, threads)
+        return execute(run, device, threads)
     except (KeyboardInterrupt, SystemExit):  # the training has saved where it is
         os._exit(128 + signal.SIGTERM)  # a pool would keep the process

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from stripe import plots
 from stripe.plots.axes import COLUMN_WIDTH
-from stripe.reproduce.kinds.look import Look
+from stripe.reproduce.kinds.sampled import SampledMeasurement
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Kind, Results
 from stripe.reproduce.paper.scales import Scale
@@ -23,7 +23,7 @@ _FILE = "cam.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cam(Look):
+class Cam(SampledMeasurement):
     """The mean Grad-CAM map of a network's last stage."""
 
     LEAVES: ClassVar[tuple[str, ...]] = (_FILE,)

@@ -77,8 +77,8 @@ class Gates(Kind):
     metrics: ClassVar[Mapping[str, str]] = {
         "eta2": "share of variance between channels, mean over gates",
         "median_std": "median over channels of the std over images, mean over gates",
-        "settled": "share of values, of an image in a channel, that move by less than 0.01 in each "
-        "epoch after that in which the paper sees most of them settled",
+        "settled": "share of values, of an image in a channel, that change by less than 0.01 in "
+        "every epoch after the paper's settling epoch",
     }
 
     plot: Literal["overview", "epoch_difference", "stripes"]

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from stripe import plots
 from stripe.recording import open_recording
-from stripe.reproduce.kinds.look import Look
+from stripe.reproduce.kinds.sampled import SampledMeasurement
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Kind, Results
 from stripe.reproduce.paper.scales import Scale
@@ -18,7 +18,7 @@ from stripe.stats import spatial_index, stripe_index
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spatial(Look):
+class Spatial(SampledMeasurement):
     """A recording with the spatial maps of a trained network, and their stripe index."""
 
     LEAVES: ClassVar[tuple[str, ...]] = ("recording",)

@@ -104,7 +104,7 @@ class Speed(Kind):
         "fps": "images/s on this machine",
         "speed": "share of the bare network's, timed beside it",
     }
-    of_the_machine: ClassVar[Sequence[str]] = ("fps",)
+    hardware_metrics: ClassVar[Sequence[str]] = ("fps",)
 
     def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
         """Return a timing."""

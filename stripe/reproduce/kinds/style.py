@@ -37,7 +37,7 @@ class Stylised(Measurement):
     def measure(self) -> dict[str, float]:
         """Return the means over photographs of `Comparison.numbers`, and keep the pictures."""
         from stripe.style import compare, open_style
-        from stripe.style.comparison import write_picture
+        from stripe.style.drawing import write_picture
 
         opened = [open_style(run, device=self.device) for run in self.runs]
         runs = {str(run.config.variant): run for run in opened}

@@ -33,7 +33,7 @@ class TimedTraining(Timing):
 class Tradeoff(Kind):
     """Figure 3."""
 
-    of_the_machine: ClassVar[Sequence[str]] = ("fps",)
+    hardware_metrics: ClassVar[Sequence[str]] = ("fps",)
     metrics: ClassVar[Mapping[str, str]] = {
         "top1": "test accuracy in percent, after the last epoch",
         "best": "test accuracy in percent, of the best epoch, which is what the paper prints",

@@ -61,14 +61,14 @@ class Results(Protocol):
 class Kind:
     """How the numbers of an exhibit come about, and how it is drawn.
 
-    A subclass says which runs a cell needs, and what becomes of them.
+    A subclass says which runs a cell needs, and draws their numbers.
     """
 
     #: What is measured, and its unit.
     metrics: ClassVar[Mapping[str, str]] = {}
-    #: Which of them hang on the machine, so that ours and the paper's have no difference.
-    of_the_machine: ClassVar[Sequence[str]] = ()
-    #: What is told of each: the last epoch, say, or the mean over seeds alone.
+    #: Hardware-dependent metrics, excluded from differences.
+    hardware_metrics: ClassVar[Sequence[str]] = ()
+    #: Numbers of each metric: of a training the last epoch and others, else the mean.
     columns: ClassVar[Sequence[str]] = ("mean",)
     #: Which of these the paper prints.
     printed: ClassVar[str] = "mean"

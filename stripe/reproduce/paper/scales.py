@@ -26,7 +26,7 @@ class Scale:
     seeds
         How many trainings of each cell.
     images
-        How many a trained network is looked at with: recorded, or under Grad-CAM.
+        Number of images for recording and Grad-CAM.
     rounds, timed_images
         How often networks are timed, and the batch.
     painting

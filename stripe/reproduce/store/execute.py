@@ -1,4 +1,4 @@
-"""One run is done: by whoever holds its lock, from where it was left."""
+"""Execute a stored run while holding its lock, from where it was left."""
 
 import fcntl
 import traceback
@@ -14,11 +14,10 @@ from stripe.style import StyleConfig, train_style
 from stripe.train import TrainConfig, train
 
 
-def do(run: StoredRun, device: str, threads: int) -> bool:
-    """Do one run, a training from its checkpoint if there is one; return whether that went well.
+def execute(run: StoredRun, device: str, threads: int) -> bool:
+    """Execute a run, a training from its checkpoint if there is one; return whether it went well.
 
-    Where another process is at it, that one is waited for. What goes wrong is written down in the
-    run's directory.
+    A run that another process executes is awaited. An error is written into the run's directory.
 
     Parameters
     ----------
@@ -38,21 +37,21 @@ def do(run: StoredRun, device: str, threads: int) -> bool:
             return True
         (folder / ERROR).unlink(missing_ok=True)
         try:
-            _do(run.config, device, threads)
-        except Exception:  # whatever it is, it is told, and the rest goes on
+            _execute(run.config, device, threads)
+        except Exception:  # whatever it is, it is written down, and the other runs go on
             fail(run, traceback.format_exc())
             return False
     return True
 
 
 def fail(run: StoredRun, error: str) -> None:
-    """Write down what went wrong with a run."""
+    """Write the error of a run into its directory."""
     run.config.out.mkdir(parents=True, exist_ok=True)
     with drafted(run.config.out / ERROR) as draft:
         draft.write_text(error)
 
 
-def _do(config: Settings, device: str, threads: int) -> None:
+def _execute(config: Settings, device: str, threads: int) -> None:
     if isinstance(config, Measurement):
         perform(replace(config, device=device))
         return

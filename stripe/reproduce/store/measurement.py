@@ -72,10 +72,10 @@ def perform(measurement: Measurement) -> None:
     Raises
     ------
     StripeError
-        If a run that it looks at is not finished, or somebody else's files are in its directory.
+        If a run that it measures is not finished, or its directory holds files of others.
     """
     if awaited := measurement.awaited():
-        raise StripeError(f"this looks at {awaited[0]}, which is not finished")
+        raise StripeError(f"a measurement of {awaited[0]} needs that run finished, and it is not")
     _clear(measurement)
     open_run(measurement, resume=False)
     numbers = measurement.measure()

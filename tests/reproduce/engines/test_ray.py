@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from stripe.errors import StripeError
-from stripe.reproduce.engines.ray import sweep_on_ray
+from stripe.reproduce.engines import Ray
 from stripe.reproduce.paper.catalogue import exhibit
 from stripe.reproduce.paper.scales import SCALES
 from stripe.reproduce.reproduction import reproduction
@@ -48,7 +48,7 @@ def test_a_node_is_killed_and_every_run_ends_once(
     runs = [*looked_into, *trainings]
     waits = threading.Thread(target=_kill_when_begun, args=(cluster, doomed, runs))
     waits.start()
-    sweep_on_ray(runs, address=cluster.address, progress=False)
+    Ray(address=cluster.address).run(runs, progress=False)
     waits.join(60)
     assert [run.state for run in runs] == ["finished"] * (2 * 2 + 6)
     assert doomed not in cluster.list_all_nodes()
@@ -57,7 +57,7 @@ def test_a_node_is_killed_and_every_run_ends_once(
         assert len(pd.read_csv(run.config.out / "history.csv")) == 8
     folders = {path.name for path in (tmp_path / "store").iterdir() if path.is_dir()}
     assert folders == {run.config.out.name for run in runs}
-    sweep_on_ray(runs, address="nowhere", progress=False)  # nothing is missing, so nothing is asked
+    Ray(address="nowhere").run(runs, progress=False)  # nothing is missing, so nothing is asked
 
 
 def _kill_when_begun(cluster: Any, node: Any, runs: list[StoredRun]) -> None:
@@ -75,6 +75,6 @@ def test_a_cluster_that_is_not_there_or_too_small(
 ) -> None:
     runs = runs_of("table9", tmp_path / "store", fashion, epochs=1)
     with pytest.raises(StripeError, match="the cluster has 0 GPU, and a run wants 1; give fewer"):
-        sweep_on_ray(runs, address=cluster.address, gpus=1.0, progress=False)
+        Ray(address=cluster.address, gpus=1.0).run(runs, progress=False)
     with pytest.raises(StripeError, match=r"there is no Ray cluster at 127\.0\.0\.1:1"):
-        sweep_on_ray(runs, address="127.0.0.1:1", progress=False)
+        Ray(address="127.0.0.1:1").run(runs, progress=False)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from stripe.reproduce.engines.local import sweep
+from stripe.reproduce.engines import Local
 from stripe.reproduce.paper.catalogue import exhibit
 from stripe.reproduce.paper.scales import SCALES
 from stripe.reproduce.reproduction import Reproduction, reproduction
@@ -45,6 +45,18 @@ class Slow(Measurement):
         return {"x": 1.0}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Counted(Measurement):
+    """Writes a line each time it is executed."""
+
+    def measure(self) -> dict[str, float]:
+        """Add the line."""
+        with (self.out.parent / "executed.txt").open("a") as file:
+            file.write(f"{self.out.name.split('-')[0]}\n")
+        time.sleep(0.2)
+        return {"x": 1.0}
+
+
 @pytest.fixture
 def small(tmp_path: Path, fashion: Path) -> Reproduction:
     fields = {**(SCALES["test"].fields or {}), "limit": 32, "batch_size": 16}
@@ -55,7 +67,7 @@ def small(tmp_path: Path, fashion: Path) -> Reproduction:
 def test_a_run_that_takes_its_process_down_does_not_stop_the_rest(tmp_path: Path) -> None:
     runs = [StoredRun(Deadly(out=tmp_path / f"deadly{i}")) for i in range(2)]
     runs += [StoredRun(Slow(out=tmp_path / f"slow{i}")) for i in range(2)]
-    sweep(runs, workers=1, progress=False)
+    Local(workers=1).run(runs, progress=False)
     assert [run.state for run in runs] == ["failed", "failed", "finished", "finished"]
     assert "its process ended before it did: killed, or out of memory?" in runs[0].error
 
@@ -66,35 +78,35 @@ def test_what_looks_at_a_failed_run_stays_missing(small: Reproduction) -> None:
     broken = trainings[0].config
     assert isinstance(broken, TrainConfig)
     wrong = StoredRun(replace(broken, psi="oops"))
-    sweep([wrong, trainings[1], *looks], workers=2, progress=False)
+    Local(workers=2).run([wrong, trainings[1], *looks], progress=False)
     assert [run.state for run in looks] == ["missing", "finished"]
     assert len(small.first_finished()) == 1
     assert small.exhibit.kind.draw(small) is not None  # of the seed that is there
 
 
-def test_two_sweeps_at_once_do_everything_once(small: Reproduction) -> None:
+def test_two_sweeps_at_once_execute_every_run_once(tmp_path: Path) -> None:
+    runs = [StoredRun(Counted(out=tmp_path / "store" / str(i))) for i in range(6)]
     both = [
-        threading.Thread(target=sweep, args=(small.needed,), kwargs={"progress": False})
+        threading.Thread(target=Local(workers=1).run, args=(runs,), kwargs={"progress": False})
         for _ in range(2)
     ]
     for one in both:
         one.start()
     for one in both:
         one.join(240)
-    assert {run.state for run in small.needed} == {"finished"}
-    for run in small.needed:
-        if isinstance(run.config, TrainConfig):
-            assert run.history["epoch"].tolist() == [1, 2]
+    assert {run.state for run in runs} == {"finished"}
+    executed = (tmp_path / "store" / "executed.txt").read_text().split()
+    assert sorted(executed) == [str(i) for i in range(6)]
 
 
 CODE = """
 import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from test_sweep import Slow, StoredRun, sweep
+from test_sweep import Local, Slow, StoredRun
 if __name__ == "__main__":
     store = Path({store!r})
-    sweep([StoredRun(Slow(out=store / str(i))) for i in range(9)], workers=2, progress=False)
+    Local(workers=2).run([StoredRun(Slow(out=store / str(i))) for i in range(9)], progress=False)
 """
 
 

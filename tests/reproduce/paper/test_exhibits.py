@@ -14,7 +14,8 @@ import torch
 
 import stripe
 from stripe.errors import StripeError
-from stripe.reproduce.engines.local import in_stages, sweep
+from stripe.reproduce.engines import Local
+from stripe.reproduce.engines.stages import in_stages
 from stripe.reproduce.kinds.gates import GateNumbers
 from stripe.reproduce.kinds.speed import Timing
 from stripe.reproduce.paper.catalogue import exhibit, list_exhibits
@@ -232,7 +233,7 @@ def test_timings_are_of_the_papers_networks(tmp_path: Path) -> None:
         "scale test: the paper's networks, 1 times 2 images, each time beside the bare one"
     )
     quick = [run for run in found.needed if run.config.seed == 0 and _side(run) == 32]
-    sweep(quick, progress=False)
+    Local().run(quick, progress=False)
     numbers = found.numbers()
     sizes = numbers[(numbers["metric"] == "params_millions") & (numbers["n"] == 1)]
     assert len(sizes) == 7

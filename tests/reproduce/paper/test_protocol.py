@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from stripe.errors import StripeError
-from stripe.reproduce.engines.local import sweep
+from stripe.reproduce.engines import Local
 from stripe.reproduce.kinds.constants import ConstantGates
 from stripe.reproduce.kinds.tradeoff import TimedTraining
 from stripe.reproduce.paper.catalogue import exhibit, list_exhibits
@@ -259,7 +259,7 @@ def test_constants_of_a_network_whose_norms_have_attention(backbone: str, tmp_pa
     cell = Cell("cifar100", backbone, "SRM", "")
     of_one = replace(exhibit("constants"), cells=(cell,))
     found = reproduction(of_one, scale, store=tmp_path, seeds=[0])
-    sweep(found.needed, workers=1, device="cpu", progress=False)
+    Local(workers=1, device="cpu").run(found.needed, progress=False)
     numbers = found.numbers().set_index("metric")
     assert (numbers["n"] == 1).all()
     mean = numbers["mean"]

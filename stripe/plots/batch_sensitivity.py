@@ -1,4 +1,4 @@
-"""How much the company of a batch changes an image, against its size."""
+"""The effect of batch mates on an image's output, against the batch size."""
 
 import textwrap
 from typing import Any
@@ -15,7 +15,7 @@ from stripe.plots.choose import with_columns
 _LETTERS = 56
 
 
-def batch_dial(
+def batch_sensitivity(
     data: pd.DataFrame, *, note: str | None = None, ax: Axes | None = None, **kwargs: Any
 ) -> Axes:
     """Draw the spread of an image's output over random batch mates, one curve per variant.

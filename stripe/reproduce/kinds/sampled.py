@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look(Measurement):
+class SampledMeasurement(Measurement):
     """Settings of such a measurement.
 
     Parameters

@@ -1,0 +1,80 @@
+"""The options that say where work is done: on this machine, or on a Ray cluster."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from stripe.errors import StripeError
+
+if TYPE_CHECKING:
+    from stripe.reproduce.engines import Local, Ray
+
+#: The options that only one of the engines takes.
+_OF_LOCAL = ("workers", "device")
+_OF_RAY = ("address", "gpus_per_run", "cpus_per_run")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class MapEngine:
+    """The engine that reduces the files of recordings."""
+
+    engine: Annotated[
+        Literal["local", "ray"],
+        Parameter(
+            help="Processes of this machine, or a Ray cluster whose nodes share the folders."
+        ),
+    ] = "local"
+    workers: Annotated[
+        int | None,
+        Parameter(help="Processes of the local engine. Default: one per GPU or core for runs, this "
+                  "one alone for statistics."),
+    ] = None  # fmt: skip
+    address: Annotated[
+        str | None,
+        Parameter(help="Address of the Ray cluster. Default: one that runs here, or this machine."),
+    ] = None
+
+    def made(self) -> "Local | Ray":
+        """Return the engine, or refuse an option that it does not take.
+
+        Raises
+        ------
+        StripeError
+            The message names the option.
+        """
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        for name in _OF_RAY if self.engine == "local" else _OF_LOCAL:
+            if name in given:
+                option = name.replace("_", "-")
+                raise StripeError(
+                    f"--{option} is not supported by the engine {self.engine}; leave it out"
+                )
+        if self.engine == "ray":
+            from stripe.reproduce.engines.ray import Ray
+
+            cpus = given.get("cpus_per_run", 1.0)
+            return Ray(address=self.address, gpus=given.get("gpus_per_run"), cpus=cpus)
+        from stripe.reproduce.engines.local import Local
+
+        return Local(workers=self.workers, device=given.get("device", "auto"))
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RunEngine(MapEngine):
+    """The engine that executes runs."""
+
+    device: Annotated[
+        str | None,
+        Parameter(help="Device of the local engine. Default: auto, a GPU where there is one."),
+    ] = None
+    gpus_per_run: Annotated[
+        float | None,
+        Parameter(help="GPUs per run on Ray. Default: 1, or 0 where the cluster has none."),
+    ] = None
+    cpus_per_run: Annotated[float | None, Parameter(help="CPUs per run on Ray. Default: 1.")] = None
+
+
+MAP_HERE, RUN_HERE = MapEngine(), RunEngine()

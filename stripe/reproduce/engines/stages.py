@@ -1,0 +1,81 @@
+"""The order of runs: trainings, then the measurements that need them, then timings."""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from stripe.reproduce.store.measurement import Measurement
+from stripe.reproduce.store.runs import StoredRun
+from stripe.train import TrainConfig
+
+
+class Tally:
+    """Counts the runs of a sweep on a progress bar, and how many of them failed."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar, self._failed = bar, 0
+
+    def count(self, *, well: bool) -> None:
+        """Count one run."""
+        self._failed += not well
+        self._bar.update()
+        if self._failed:
+            self._bar.set_postfix(failed=self._failed)
+
+
+#: Executes runs that may go side by side, or, where they are timed, one at a time.
+Execute = Callable[[list[StoredRun], bool, Tally], None]
+
+
+def run_in_stages(runs: Sequence[StoredRun], execute: Execute, *, progress: bool) -> None:
+    """Execute runs stage by stage; those whose needs are not finished are left out.
+
+    Parameters
+    ----------
+    runs
+        From `unfinished`.
+    execute
+        Called with the runs of a stage that are ready, whether they are timed, and the tally.
+    progress
+        Show a progress bar.
+    """
+    with tqdm(total=len(runs), desc="sweep", unit=" runs", disable=not progress) as bar:
+        tally = Tally(bar)
+        for stage in in_stages(runs):
+            if ready := [run for run in stage if is_ready(run)]:
+                execute(ready, is_timed(stage[0]), tally)
+
+
+def unfinished(runs: Sequence[StoredRun], *, retry: bool = True) -> list[StoredRun]:
+    """Return the runs that are not finished, each once; those that failed only to try again."""
+    done = ("finished",) if retry else ("finished", "failed")
+    return list({run.config.out: run for run in runs if run.state not in done}.values())
+
+
+def in_stages(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:
+    """Return trainings, then the measurements of them, then the timings.
+
+    A training that begins with the weights of another comes a stage after that one.
+    """
+    by_folder = {run.config.out: run for run in runs}
+
+    def stage(run: StoredRun) -> tuple[int, int]:
+        return isinstance(run.config, Measurement) + is_timed(run), before(run)
+
+    def before(run: StoredRun) -> int:
+        first = run.config.initial if isinstance(run.config, TrainConfig) else None
+        return 1 + before(by_folder[first]) if first in by_folder else 0
+
+    return [list(some) for _, some in groupby(sorted(runs, key=stage), key=stage)]
+
+
+def is_timed(run: StoredRun) -> bool:
+    """Tell whether a run takes times, and so wants the machine for itself."""
+    return isinstance(run.config, Measurement) and run.config.TIMED
+
+
+def is_ready(run: StoredRun) -> bool:
+    """Tell whether the runs that a run measures, or begins with, are finished."""
+    return not run.awaited

@@ -1,0 +1,68 @@
+"""A comparison of norms as pictures and tables on the disk."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Float
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from stripe.plots import batch_sensitivity, paper_style, save_figure, style_grid
+from stripe.style.comparison import Comparison
+from stripe.style.photographs import as_bytes
+from stripe.versions import command_line, library_versions
+
+
+def draw_comparison(found: Comparison, out: Path) -> list[Path]:
+    """Write `grid.png`, `dial.png`, their tables as CSV, and what made them as JSON.
+
+    The pictures of the grid are also files, in `pictures/VARIANT/PHOTOGRAPH.png`.
+    """
+    captions = {
+        str(name): [_caption(row) for row in rows.to_dict("records")]
+        for name, rows in found.numbers.groupby("variant", sort=False)
+    }
+    columns = {"photograph": found.photographs, **found.stylised}
+    with paper_style():
+        grid = style_grid(
+            {title: [as_bytes(image) for image in images] for title, images in columns.items()},
+            captions=captions,
+            note=f"features: {found.features}",
+        )
+        save_figure(grid, out / "grid.png")
+        save_figure(
+            batch_sensitivity(found.dial, note=f"features: {found.features}"), out / "dial.png"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    names = found.numbers["photograph"].unique()
+    for title, images in columns.items():
+        folder = out / "pictures" / title
+        for name, image in zip(names, images, strict=True):
+            write_picture(image, folder / f"{name}.png", title, found.features)
+    found.numbers.to_csv(out / "numbers.csv", index=False)
+    found.dial.to_csv(out / "dial.csv", index=False)
+    made = {**found.settings, "command": command_line(), "versions": library_versions()}
+    (out / "comparison.json").write_text(json.dumps(made, indent=1) + "\n")
+    files = ("grid.png", "dial.png", "numbers.csv", "dial.csv", "comparison.json")
+    return [out / file for file in files]
+
+
+def write_picture(image: Float[Tensor, "3 h w"], file: Path, variant: str, features: str) -> None:
+    """Write a picture as PNG, at once, with what made it in its text."""
+    about = PngInfo()
+    about.add_text("Software", f"stripe, style network {variant}")
+    about.add_text("Comment", f"features: {features}")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(".draft")
+    Image.fromarray(as_bytes(image)).save(draft, format="PNG", pnginfo=about)
+    draft.replace(file)
+
+
+def _caption(numbers: dict[Any, Any]) -> str:
+    return (
+        f"content {numbers['content']:.3f}\nstyle {numbers['style']:.4f}\n"
+        f"SSIM {numbers['ssim']:.2f}\ndetail {numbers['high_frequency']:.2f}\n"
+        f"spread {numbers['spread']:.4f}"
+    )

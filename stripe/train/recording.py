@@ -1,0 +1,65 @@
+"""The gates of a training run, recorded at every epoch."""
+
+from contextlib import ExitStack
+
+from torch import nn
+
+from stripe.hooks import Recorder
+from stripe.robustness import inject_noise
+from stripe.robustness.noise_spec import NoiseSpec
+from stripe.train.config import TrainConfig
+from stripe.train.loaders import Loaders
+from stripe.train.processes import Processes
+
+
+def epoch_recorder(
+    config: TrainConfig,
+    loaders: Loaders,
+    model: nn.Module,
+    processes: Processes,
+    stack: ExitStack,
+) -> "EpochRecorder | None":
+    """Open what records the gates of a run, None where the configuration asks for no recording.
+
+    Gates are found in the network as it is: before noise and compilation. The recording is closed
+    with `stack`.
+    """
+    if not config.record:
+        return None
+    noise = None if config.noise is None else NoiseSpec.parse(config.noise)
+    recorder = Recorder(
+        model,
+        config.out / "recording",
+        next(iter(loaders.probe))[0][:2],
+        # Noise that differs from pass to pass hides which image a row is of.
+        check=noise is None or noise.kind == "constant" or noise.when == "train",
+        name=f"{config.backbone}, attention {config.attention}, asr {config.asr}",
+        dataset=loaders.dataset,
+        seed=config.seed,
+    )
+    return EpochRecorder(stack.enter_context(recorder), loaders, processes)
+
+
+class EpochRecorder:
+    """Records each epoch of a run once, in all its processes together."""
+
+    def __init__(self, recorder: Recorder, loaders: Loaders, processes: Processes) -> None:
+        self._recorder, self._loaders, self._processes = recorder, loaders, processes
+        self.noise: inject_noise | None = None
+
+    def record(self, epoch: int, *, progress: bool) -> None:
+        """Record an epoch, and leave the noise as it was, so that a rerun can skip it.
+
+        A rerun that came to other weights replaces the epoch, and drops those after it.
+        """
+        recorder, processes = self._recorder, self._processes
+        first = processes.rank == 0
+        current = recorder.is_current(epoch)
+        if not processes.agree(int(first and not current)):
+            return
+        if processes.agree(int(first and epoch in recorder.epochs)):
+            recorder.discard(epoch)
+        state = None if self.noise is None else self.noise.state_dict()
+        recorder.record(self._loaders.probe, epoch=epoch, progress=progress and first)
+        if self.noise is not None and state is not None:
+            self.noise.load_state_dict(state)

@@ -1,0 +1,153 @@
+"""A run of training on the disk: resumed, saved, logged, stopped and finished, for every loop."""
+
+import sys
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from tqdm.auto import tqdm
+
+from stripe.robustness import inject_noise
+from stripe.settings import Settings
+from stripe.train.checkpoint import (
+    Progress,
+    latest_checkpoint,
+    load_checkpoint,
+    restoring,
+    save_checkpoint,
+)
+from stripe.train.finish import finish_run
+from stripe.train.log import read_rows, write_history
+from stripe.train.processes import Processes
+from stripe.train.run import WEIGHTS
+from stripe.train.stop import Stop, leave
+from stripe.train.weights import load_weights
+
+
+class Session:
+    """A run, taken up where it was left: at its start, in a checkpoint, or at its end.
+
+    Parameters
+    ----------
+    config
+        Settings of the run; `config.out` is its directory.
+    model, optimizer
+        They get the state of the checkpoint, if there is one.
+    processes
+        The processes that train together; the first one writes.
+    stop
+        The request to stop.
+    length
+        Rows of the history of a finished run.
+    generator
+        Generator of the order and augmentation of images, which all processes share. With it,
+        checkpoints hold torch's own generators too.
+    noise
+        The noise in the batch norms, whose generator is part of a checkpoint.
+
+    Raises
+    ------
+    StripeError
+        If a file of the run is damaged, changed or of another network.
+    """
+
+    def __init__(
+        self,
+        config: Settings,
+        model: nn.Module,
+        optimizer: Optimizer,
+        *,
+        processes: Processes,
+        stop: Stop,
+        length: int,
+        generator: torch.Generator | None = None,
+        noise: inject_noise | None = None,
+    ) -> None:
+        self.model, self.optimizer, self.processes = model, optimizer, processes
+        self._folder, self._checkpoints = config.out, config.out / "checkpoint"
+        self._stop, self._generator, self._noise = stop, generator, noise
+        self._finished = (self._folder / WEIGHTS).exists()
+        bf16 = vars(config)["precision"] == "bf16"
+        self.autocast = torch.autocast(processes.device.type, torch.bfloat16, enabled=bf16)
+        self.at = self._taken_up(length)
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes and shows progress."""
+        return self.processes.rank == 0
+
+    def mark(self) -> None:
+        """Remember the state of the shared generator: an epoch begins here."""
+        if self._generator is not None:
+            self.at.generators["loader"] = self._generator.get_state()
+
+    def save(self) -> None:
+        """Write a checkpoint of where the run is; all processes call it."""
+        self.at.optimizer = self.optimizer.state_dict()
+        if self._generator is not None:
+            self.at.of_processes = self.processes.gathered(self._own_generators())
+        if self.first:
+            save_checkpoint(self._checkpoints, self.model, self.at)
+        self.processes.wait()  # torchrun ends all soon after the first has left
+
+    def save_row(self) -> None:
+        """Write a checkpoint, and the history with its new last row."""
+        self.save()
+        if self.first:
+            write_history(self._folder, self.at.history)
+
+    def asked(self) -> int | None:
+        """Return the signal by which any of the processes was asked to stop, None if none was."""
+        return self.processes.agree(self._stop.signal)
+
+    def finish(self) -> None:
+        """Write the last weights, with which the run is finished; leave if that is asked for."""
+        if self.first and not self._finished:
+            finish_run(self._folder, self.model, self.at.history)
+        if asked := self.asked():  # in the last epoch: whoever called is to stop
+            leave(asked)
+        self.processes.wait()
+
+    def _taken_up(self, length: int) -> Progress:
+        if self._finished:
+            load_weights(self._folder / WEIGHTS, self.model)
+            return Progress(epoch=length, history=read_rows(self._folder))
+        saved = latest_checkpoint(self._checkpoints)
+        if saved is None:
+            return Progress()
+        at = load_checkpoint(saved, self.model, self.optimizer, length)
+        if self._generator is not None:
+            with restoring(saved):
+                self._generator.set_state(at.generators["loader"])
+                if self.processes.rank < len(at.of_processes):  # there may be more than before
+                    self._restore(at.of_processes[self.processes.rank])
+        return at
+
+    def _own_generators(self) -> dict[str, torch.Tensor]:
+        """Return the states of the generators that each process has for itself."""
+        states = {"torch": torch.get_rng_state()}
+        if self._noise is not None:
+            states["noise"] = self._noise.state_dict()["generator"]
+        if self.processes.device.type == "cuda":
+            states["cuda"] = torch.cuda.get_rng_state(self.processes.device)
+        return states
+
+    def _restore(self, states: dict[str, torch.Tensor]) -> None:
+        torch.set_rng_state(states["torch"])
+        if self._noise is not None:
+            self._noise.load_state_dict({"generator": states["noise"]})
+        if self.processes.device.type == "cuda":
+            torch.cuda.set_rng_state(states["cuda"], self.processes.device)
+
+
+def progress_bar(total: int, done: int, *, name: str, unit: str, shown: bool) -> Any:
+    """Return a progress bar; in a log file it writes a line every ten seconds."""
+    return tqdm(
+        total=total,
+        initial=min(done, total),
+        desc=name,
+        unit=f" {unit}",
+        disable=not shown,
+        mininterval=0.1 if sys.stderr.isatty() else 10.0,
+    )
