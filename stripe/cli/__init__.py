@@ -5,7 +5,17 @@ import sys
 from collections.abc import Sequence
 
 # Each of these modules adds its commands to the root.
-from stripe.cli import bench, models, plots, recordings, reproduce, runs, style, train  # noqa: F401
+from stripe.cli import (  # noqa: F401
+    bench,
+    gates,
+    models,
+    plots,
+    recordings,
+    reproduce,
+    runs,
+    style,
+    train,
+)
 from stripe.cli.app import app
 from stripe.errors import StripeError
 

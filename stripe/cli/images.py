@@ -130,6 +130,26 @@ def load_images(
     return DataLoader(data, batch_size, collate_fn=collate), chosen
 
 
+def image_shape(
+    network: nn.Module,
+    *,
+    run: Path | None = None,
+    image_size: tuple[int, int] | None = None,
+    data_root: Path | None = None,
+) -> tuple[int, int, int]:
+    """Return channels, height and width of the images that a network takes, without any images.
+
+    Parameters
+    ----------
+    network, run, image_size, data_root
+        As for `load_images`.
+    """
+    prepared = _of_run(run, data_root) if run is not None else _of_network(network)
+    channels = _channels(network) if prepared.mean is None else len(prepared.mean)
+    height, width = image_size or prepared.size or (224, 224)
+    return channels, height, width
+
+
 def _of_run(run: Path, data_root: Path | None) -> Preprocessing:
     """Return how a run tested its network."""
     data = data_shape(run, data_root=data_root)

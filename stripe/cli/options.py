@@ -116,7 +116,7 @@ class Subject(Network):
         for name in ("batch_size", "limit"):
             if (count := getattr(self, name)) is not None and count < 1:
                 raise StripeError(f"--{name.replace('_', '-')} must be at least 1, got {count}")
-        size, mean, std = _size(self.image_size), _numbers("mean", self), _numbers("std", self)
+        size, mean, std = image_side(self.image_size), _numbers("mean", self), _numbers("std", self)
         run = run_of(self.model)
         images = self.images or dataset_of(run)
         if images is None and "/" in self.model and not Path(self.model).exists():
@@ -140,8 +140,8 @@ class Subject(Network):
         return network.to(resolve_device(self.device)), loader, images
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
-    """Return height and width of "48x192", or of one side."""
+def image_side(text: str | None) -> tuple[int, int] | None:
+    """Return height and width of "48x192", or of one side; None of None."""
     if text is None:
         return None
     found = re.fullmatch(r"(\d+)(?:[xX](\d+))?", text)

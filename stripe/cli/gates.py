@@ -1,0 +1,78 @@
+"""The command that lists the gates of a network, before anything is recorded."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stripe.cli.app import Json, app, print_table
+from stripe.cli.options import Network, image_side
+from stripe.errors import ModelError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+    from stripe.recording import Gate
+
+
+@app.command
+def gates(
+    subject: Network,
+    *,
+    image_size: str | None = None,
+    data_root: Path | None = None,
+    json: Json = False,
+) -> None:
+    """List the gates of a network, and the layers that each would fold into if it were frozen.
+
+    Parameters
+    ----------
+    image_size
+        Side of the images, or HEIGHTxWIDTH, as 48x192; by default that of the training run, what
+        timm says of the network, or 224.
+    data_root
+        The folder that holds data sets; by default that of the training run, or data.
+    """
+    network = subject.load_network()
+    table = _of_module(network, subject.model, image_side(image_size), data_root)
+    if not json and table.empty:
+        print("no gates were found")
+    else:
+        print_table(table, json)
+
+
+def _of_module(
+    network: "nn.Module", model: str, size: tuple[int, int] | None, data_root: Path | None
+) -> "pd.DataFrame":
+    """Return the table of a network of modules."""
+    import torch
+
+    import stripe
+    from stripe.cli.images import image_shape
+    from stripe.cli.network import run_of
+
+    shape = image_shape(network, run=run_of(model), image_size=size, data_root=data_root)
+    example = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
+    found = stripe.find_gates(network, example)
+    means = {gate.name: [0.5] * gate.channels for gate in found}
+    try:
+        frozen = stripe.freeze(network, means, example=example) if found else None
+    except ModelError as error:  # the gates are there all the same
+        return gate_table(found, {}, {gate.name: str(error) for gate in found})
+    report = vars(frozen)["fold_report"].set_index("gate") if frozen is not None else None
+    into = {} if report is None else report["into"].to_dict()
+    reasons = {} if report is None else report["reason"].to_dict()
+    return gate_table(found, into, reasons)
+
+
+def gate_table(
+    found: "list[Gate]", into: dict[str, str], reasons: dict[str, str]
+) -> "pd.DataFrame":
+    """Return one row per gate; `into` and `reasons` are those of the report of a freezing."""
+    import pandas as pd
+
+    columns = ["gate", "owner", "channels", "kind", "layout", "into", "reason"]
+    rows = [
+        (g.name, g.owner, g.channels, g.kind, g.layout, into.get(g.name), reasons.get(g.name))
+        for g in found
+    ]
+    return pd.DataFrame(rows, columns=columns).fillna("")
