@@ -31,7 +31,7 @@ TORCH = [
     "train",
     "style",
 ]
-ON_TOP = ["audit", "reproduce", "demos", "cli", "__main__"]
+ON_TOP = ["onnx", "audit", "reproduce", "demos", "cli", "__main__"]
 ORDER = BASE + NO_TORCH + TORCH + ON_TOP
 
 

@@ -32,8 +32,13 @@ def gates(
     data_root
         The folder that holds data sets; by default that of the training run, or data.
     """
-    network = subject.load_network()
-    table = _of_module(network, subject.model, image_side(image_size), data_root)
+    from stripe.cli.network import is_onnx
+
+    size = image_side(image_size)
+    if is_onnx(subject.model):
+        table = _of_file(subject.model, size)
+    else:
+        table = _of_module(subject.load_network(), subject.model, size, data_root)
     if not json and table.empty:
         print("no gates were found")
     else:
@@ -57,16 +62,36 @@ def _of_module(
     try:
         frozen = stripe.freeze(network, means, example=example) if found else None
     except ModelError as error:  # the gates are there all the same
-        return gate_table(found, {}, {gate.name: str(error) for gate in found})
+        return _table(found, {}, {gate.name: str(error) for gate in found})
     report = vars(frozen)["fold_report"].set_index("gate") if frozen is not None else None
     into = {} if report is None else report["into"].to_dict()
     reasons = {} if report is None else report["reason"].to_dict()
-    return gate_table(found, into, reasons)
+    return _table(found, into, reasons)
 
 
-def gate_table(
-    found: "list[Gate]", into: dict[str, str], reasons: dict[str, str]
-) -> "pd.DataFrame":
+def _of_file(model: str, size: tuple[int, int] | None) -> "pd.DataFrame":
+    """Return the table of the gates of an ONNX file."""
+    import stripe.onnx
+    from stripe.onnx.image_input import image_input
+    from stripe.onnx.load import load_model
+
+    loaded = load_model(model)
+    found = stripe.onnx.find_gates(loaded)
+    if not found:
+        return _table(found, {}, {})
+    shape = None if size is None else (image_input(loaded).channels or 3, *size)
+    means = {gate.name: [0.5] * gate.channels for gate in found}
+    try:
+        report = stripe.onnx.freeze(loaded, means, image_shape=shape).report
+    except ModelError as error:  # the gates are there all the same
+        return _table(found, {}, {gate.name: str(error) for gate in found})
+    into, reasons = (
+        dict(zip(report["gate"], report[column], strict=True)) for column in ("into", "reason")
+    )
+    return _table(found, into, reasons)
+
+
+def _table(found: "list[Gate]", into: dict[str, str], reasons: dict[str, str]) -> "pd.DataFrame":
     """Return one row per gate; `into` and `reasons` are those of the report of a freezing."""
     import pandas as pd
 

@@ -202,7 +202,9 @@ def _each(values: tuple[float, ...] | None, channels: int) -> tuple[float, ...] 
 
 
 def _channels(network: nn.Module) -> int:
-    """Return how many channels the images of a network have, by its first convolution."""
+    """Return how many channels the images of a network have, by what it says or its first layer."""
+    if isinstance(said := getattr(network, "in_channels", None), int):
+        return said
     of_layers = (m.in_channels for m in network.modules() if isinstance(m, nn.Conv2d))
     return 1 if next(of_layers, 3) == 1 else 3
 

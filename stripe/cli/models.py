@@ -45,6 +45,15 @@ def record(
     moments_only
         Keep mean, spread and range of every channel, and no values.
     """
+    from stripe.cli.network import is_onnx
+
+    if is_onnx(subject.model):
+        from stripe.cli.onnx_files import record_file
+
+        if spatial:
+            raise StripeError("spatial maps of ONNX files are not recorded; leave --spatial out")
+        of_file = {"epoch": epoch, "values": not moments_only, "gates": gates}
+        return _recorded(out, epoch, *record_file(subject, out, of_file), json)
     from stripe import Recorder
     from stripe.hooks.batches import tensors_of
 
@@ -58,11 +67,15 @@ def record(
         interrupts_allowed(),
     ):
         count = recorder.record(loader, epoch)
+    return _recorded(out, epoch, count, len(recorder.gates), json)
+
+
+def _recorded(out: Path, epoch: int, images: int, gates: int, json: bool) -> None:
     if json:
-        found = {"epoch": epoch, "images": count, "gates": len(recorder.gates)}
+        found = {"epoch": epoch, "images": images, "gates": gates}
         print_json({"recording": str(out), **found})
     else:
-        print(f"{out}: epoch {epoch}, {count} images, {len(recorder.gates)} gates")
+        print(f"{out}: epoch {epoch}, {images} images, {gates} gates")
         print(f'open it in Python: stripe.open_recording("{out}")')
 
 
@@ -140,15 +153,20 @@ def freeze(
     recording
         Where the means come from.
     out
-        The weights of the frozen network, a new .safetensors file.
+        The weights of the frozen network, a new .safetensors file; of an ONNX file the frozen one.
     fold
         Fold constants into the layers beside them.
     force
         Take means that were recorded from other weights than the network has.
     """
     import stripe
-    from stripe.cli.network import write_frozen
+    from stripe.cli.network import is_onnx, write_frozen
 
+    if is_onnx(subject.model):
+        from stripe.cli.onnx_files import freeze_file
+
+        options = {"gates": gates, "epoch": epoch, "fold": fold, "force": force}
+        return freeze_file(subject, recording, out, options, json)
     new_file(out)
     network = subject.load_network()
     data = stripe.open_recording(recording)

@@ -53,6 +53,11 @@ def load_network(
     UnknownNameError, ModelError
         If there is no such network, or the weights are not its own.
     """
+    if is_onnx(model):
+        raise ModelError(
+            f"this command takes a network of torch, got the ONNX file {model}; gates, record, "
+            "freeze and audit take one"
+        )
     run = run_of(model)
     if run is not None:
         if weights is None:
@@ -76,8 +81,13 @@ def load_network(
 
 
 def has_weights(model: str) -> bool:
-    """Tell whether what a model is named by brings weights: a run, or a function of one's own."""
-    return run_of(model) is not None or _is_function(model)
+    """Tell whether what a model is named by brings weights: a file, a run or a function."""
+    return is_onnx(model) or run_of(model) is not None or _is_function(model)
+
+
+def is_onnx(model: str) -> bool:
+    """Tell whether a model is named by an ONNX file."""
+    return Path(model).suffix.lower() == ".onnx"
 
 
 def _is_function(model: str) -> bool:

@@ -27,8 +27,8 @@ class Network:
     Parameters
     ----------
     model
-        timm:NAME, tv:NAME, module:function, the directory of a training run, or a name for
-        stripe.build.
+        timm:NAME, tv:NAME, module:function, the directory of a training run, an ONNX file (gates,
+        record, freeze, audit), or a name for stripe.build.
     weights
         A state_dict, as .safetensors or of tensors saved by torch; without it, and without
         --pretrained, the weights are random.
@@ -49,10 +49,17 @@ class Network:
     num_classes: int = 1000
     seed: int = 0
 
-    def load_network(self) -> "nn.Module":
-        """Return the network, on the CPU."""
-        from stripe.cli.network import load_network
+    def load_network(self, *, onnx: bool = False) -> "nn.Module":
+        """Return the network, on the CPU; that of an ONNX file where a command can take one."""
+        from stripe.cli.network import is_onnx, load_network
 
+        if onnx and is_onnx(self.model):
+            for name in ("weights", "pretrained", "attention"):
+                if getattr(self, name):
+                    raise StripeError(f"an ONNX file has its weights; leave --{name} out")
+            from stripe.onnx import OnnxNetwork
+
+            return OnnxNetwork(self.model)
         if not self.has_weights():
             print("the weights are random: give --weights or --pretrained", file=sys.stderr)
         return load_network(
@@ -107,7 +114,7 @@ class Subject(Network):
     limit: int | None = None
     device: str = "auto"
 
-    def load(self) -> "tuple[nn.Module, Iterable[Any], str]":
+    def load(self, *, onnx: bool = False) -> "tuple[nn.Module, Iterable[Any], str]":
         """Return the network on its device, a loader of images, and what they are called."""
         from stripe.cli.images import load_images
         from stripe.cli.network import dataset_of, run_of
@@ -123,7 +130,7 @@ class Subject(Network):
             raise StripeError(f"{self.model} does not exist; --model names a network or a run")
         if images is None:
             raise StripeError("--images must name a folder of images or a data set, got nothing")
-        network = self.load_network()
+        network = self.load_network(onnx=onnx)
         loader, prepared = load_images(
             images,
             network,

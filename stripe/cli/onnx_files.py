@@ -1,0 +1,44 @@
+"""What the commands about a network do with an ONNX file."""
+
+from pathlib import Path
+from typing import Any
+
+from stripe.cli.app import new_file, print_json
+from stripe.cli.options import Network, Subject
+from stripe.errors import StripeError
+
+
+def record_file(subject: Subject, out: Path, options: dict[str, Any]) -> tuple[int, int]:
+    """Record an ONNX file; return the numbers of images and gates."""
+    import stripe.onnx
+    from stripe.recording import open_recording
+
+    network, loader, images = subject.load(onnx=True)
+    assert isinstance(network, stripe.onnx.OnnxNetwork)
+    about = {"name": subject.model, "dataset": images, "seed": subject.seed}
+    found = stripe.onnx.record(network.model, loader, out, **options, **about)  # type: ignore[arg-type]
+    log = open_recording(out).verify()
+    return int(log.loc[log["epoch"] == options["epoch"], "rows"].sum()), len(found)
+
+
+def freeze_file(
+    subject: Network, recording: Path, out: Path, options: dict[str, Any], json: bool
+) -> None:
+    """Write an ONNX file without gates, and print what became of them."""
+    import stripe.onnx
+
+    if out.suffix != ".onnx":
+        raise StripeError(f"a frozen ONNX file ends in .onnx, got --out {out}")
+    new_file(out)
+    network = subject.load_network(onnx=True)
+    assert isinstance(network, stripe.onnx.OnnxNetwork)
+    frozen = stripe.onnx.freeze(network.model, recording, **options)
+    frozen.save(out)
+    if json:
+        return print_json({"fold_error": frozen.error, "gates": frozen.report.to_dict("records")})
+    print(frozen.report.to_string(index=False))
+    print(
+        f"\n{len(frozen.report)} gates frozen, {frozen.report['folded'].sum()} folded, error "
+        f"{frozen.error:.1e}: {out}"
+    )
+    return None

@@ -1,0 +1,17 @@
+"""The same questions asked of an ONNX graph: find its gates, record, freeze and fold them."""
+
+from importlib.util import find_spec
+
+from stripe.errors import StripeError
+
+for _library in ("onnx", "onnxruntime"):
+    if find_spec(_library) is None:
+        raise StripeError(
+            f"ONNX files need {_library}, which is not installed; install stripe-attention[onnx]"
+        )
+
+from stripe.onnx.find import find_gates as find_gates  # noqa: E402
+from stripe.onnx.freeze import Frozen as Frozen  # noqa: E402
+from stripe.onnx.freeze import freeze as freeze  # noqa: E402
+from stripe.onnx.network import OnnxNetwork as OnnxNetwork  # noqa: E402
+from stripe.onnx.record import record as record  # noqa: E402

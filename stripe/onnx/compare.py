@@ -1,0 +1,83 @@
+"""Compare a folded graph with the one whose constants still multiply."""
+
+from collections.abc import Sequence
+
+import torch
+from onnx import ModelProto, TensorProto
+
+from stripe.errors import ModelError
+from stripe.onnx.flow import flow
+from stripe.onnx.graph import Graph
+from stripe.onnx.image_input import ImageInput
+from stripe.onnx.session import Session, largest_difference
+
+#: The largest relative difference that rounding explains, by number format.
+_ROUNDING = {TensorProto.FLOAT: 1e-4, TensorProto.DOUBLE: 1e-8, TensorProto.FLOAT16: 3e-2}
+
+#: How many times as much as by onnxruntime's own optimisations a network may change by folding.
+_TIMES = 10
+
+#: A graph that says nothing of the size of its images is given these.
+_SIZE = 224
+
+
+def compare(
+    constant: ModelProto,
+    folded: ModelProto,
+    probes: Sequence[str],
+    image_shape: tuple[int, ...] | None,
+) -> float:
+    """Return the largest difference of two graphs on random images, from one seed.
+
+    It is relative, as `largest_difference` says.
+
+    Parameters
+    ----------
+    constant, folded
+        The graphs.
+    probes
+        Tensors of both that are compared beside the outputs.
+    image_shape
+        (C, H, W). Default: as the graph says.
+
+    Raises
+    ------
+    ModelError
+        If they differ by more than rounding, or ten times what onnxruntime's own optimisations
+        change.
+    """
+    made = [
+        {name for node in model.graph.node for name in node.output} for model in (constant, folded)
+    ]
+    shared = [name for name in dict.fromkeys(probes) if all(name in names for names in made)]
+    before, after = (Session(model, shared) for model in (constant, folded))
+    images = torch.randn(
+        before.input.batch or 2,
+        *_image_shape(before.input, image_shape),
+        generator=torch.Generator().manual_seed(0),
+    )
+    watched = flow(Graph(constant), before.input.name)
+    bounded = [name for name in before.names if watched.is_bounded(name)]
+    values = before.run(images)
+    error = largest_difference(values, after.run(images), bounded)
+    formats = {tensor.data_type for tensor in constant.graph.initializer} | {TensorProto.FLOAT}
+    allowed = max(limit for dtype, limit in _ROUNDING.items() if dtype in formats)
+    if error > allowed:  # a deep network makes rounding larger; how much, it shows by itself
+        plain = Session(constant, shared, optimize=False).run(images)
+        allowed = max(allowed, _TIMES * largest_difference(values, plain, bounded))
+    if not error <= allowed:
+        raise ModelError(
+            f"folding must change nothing but rounding ({allowed:.1g}), and changed the output by "
+            f"{error:.1e}; freeze with fold=False"
+        )
+    return error
+
+
+def _image_shape(taken: ImageInput, shape: tuple[int, ...] | None) -> tuple[int, ...]:
+    if shape is not None:
+        return tuple(shape)
+    return (taken.channels or 3, taken.height or _SIZE, taken.width or _SIZE)
+
+
+def _made(model: ModelProto) -> set[str]:
+    return {name for node in model.graph.node for name in node.output}

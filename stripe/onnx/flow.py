@@ -1,0 +1,70 @@
+"""What of a graph depends on the image, and lies between bounds."""
+
+from typing import NamedTuple
+
+from onnx import NodeProto
+
+from stripe.gates.bounded import UNBOUNDED, Bounds, bounds
+from stripe.onnx.graph import OF_SHAPES, Graph, attribute, reads
+
+#: The name that `stripe.gates.bounded` has for an operation.
+_NAMES = {
+    **dict.fromkeys(("Sigmoid", "HardSigmoid", "Softmax", "Hardmax", "Softsign"), "sigmoid"),
+    **dict.fromkeys(("Greater", "Less", "Equal", "GreaterOrEqual", "LessOrEqual"), "sigmoid"),
+    **dict.fromkeys(("Not", "And", "Or", "Xor", "Tanh", "Erf", "Sign"), "sigmoid"),
+    **dict.fromkeys(("Reshape", "Unsqueeze", "Squeeze", "Flatten", "Identity", "Cast"), "view"),
+    **dict.fromkeys(("Expand", "Transpose", "Tile", "Slice", "Split", "Concat", "Gather"), "view"),
+    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "CastLike", "Dropout"), "view"),
+    **dict.fromkeys(("Round", "Floor", "Ceil", "Where", "Pad", "MaxPool", "AveragePool"), "round"),
+    **dict.fromkeys(("ReduceMean", "ReduceMax", "ReduceMin", "GlobalAveragePool"), "mean"),
+    **{op: op.lower() for op in ("Relu", "Add", "Mul", "Div", "Sub", "Neg", "Pow", "Sqrt")},
+    **{"Clip": "clamp", "Min": "minimum", "Max": "maximum", "GlobalMaxPool": "mean"},
+    **{"Resize": "upsample_nearest2d", "Upsample": "upsample_nearest2d"},
+}
+
+
+class Flow(NamedTuple):
+    """Tensors that depend on the image, with their bounds."""
+
+    bounds: dict[str, Bounds]
+
+    def depends(self, tensor: str) -> bool:
+        """Tell whether a tensor depends on the image."""
+        return tensor in self.bounds
+
+    def is_bounded(self, tensor: str) -> bool:
+        """Tell whether a tensor depends on the image and lies between two bounds."""
+        found = self.bounds.get(tensor, UNBOUNDED)
+        return found.below and found.above
+
+
+def flow(graph: Graph, image: str) -> Flow:
+    """Follow the image through a graph.
+
+    Parameters
+    ----------
+    graph
+        A graph, whose nodes come in the order in which they can run, as ONNX demands.
+    image
+        The input that is an image.
+    """
+    known = {image: UNBOUNDED}
+    for node in graph.graph.node:
+        inputs = list(reads(node))
+        depending = [known[name] for name in inputs if name in known]
+        if depending and node.op_type not in OF_SHAPES:
+            made = _bounds(graph, node, depending, len(inputs) - len(depending))
+            known.update((name, made) for name in node.output if name)
+    return Flow(known)
+
+
+def _bounds(graph: Graph, node: NodeProto, depending: list[Bounds], others: int) -> Bounds:
+    limits: list[bool | None] = []
+    if node.op_type == "Clip":
+        named = [*node.input[1:], "", ""][:2]
+        by_attribute = [attribute(node, name) is not None for name in ("min", "max")]
+        limits = [
+            True if given or name else None for given, name in zip(by_attribute, named, strict=True)
+        ]
+        depending = depending[:1]
+    return bounds(_NAMES.get(node.op_type, node.op_type), limits, depending, others)

@@ -1,0 +1,228 @@
+"""Fold a constant scale into the layers before it, or after it."""
+
+import numpy as np
+from onnx import NodeProto, TensorProto
+
+from stripe.onnx.graph import Graph, attribute, label
+from stripe.onnx.scale import (
+    CannotFold,
+    Edit,
+    Scale,
+    edit,
+    has_input,
+    scaled_input,
+    scaled_output,
+    weight,
+)
+
+#: Operations that a scale of channels passes, whatever its signs.
+_LINEAR = {"Identity", "Dropout", "AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum"} | {
+    *("Neg", "Upsample", "Resize", "Pad", "Cast", "Transpose"),
+}
+
+#: Operations that it passes where no number of it is negative.
+_POSITIVE = {"Relu", "LeakyRelu", "PRelu", "MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin"}
+
+#: Element types between which a cast only rounds.
+_FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
+
+#: Operations whose output has channels in the place of their input's where there is one place.
+_FLATTEN = {"Flatten", "Squeeze", "Reshape"}
+
+
+def fold_before(graph: Graph, tensor: str, scale: Scale) -> list[Edit]:
+    """Return the edits after which a tensor comes out scaled.
+
+    Raises
+    ------
+    CannotFold
+        If something else reads it too, or the nodes before it do not take the scale.
+    """
+    node = graph.producer(tensor)
+    if node is None:
+        raise CannotFold(f"{tensor} is an input")
+    if not graph.read_once(tensor):
+        raise CannotFold(f"something else reads the output of {label(node)}")
+    if node.op_type in ("Add", "Sub", "Sum"):
+        return [one for n in range(len(node.input)) for one in _term(graph, node, n, scale)]
+    if node.op_type in ("Mul", "Div"):
+        return _factor_before(graph, node, scale)
+    if node.op_type == "Concat":
+        parts = _split(graph, node, scale)
+        return [e for name, part in parts.items() for e in fold_before(graph, name, part)]
+    if _passes(graph, node, scale):
+        return fold_before(graph, node.input[0], _moved(node, scale, back=True))
+    return scaled_output(graph, node, scale)
+
+
+def fold_after(graph: Graph, tensor: str, scale: Scale) -> list[Edit]:
+    """Return the edits after which all that reads a tensor takes it as if it were scaled.
+
+    Raises
+    ------
+    CannotFold
+        If the tensor is an output of the graph, or one of its readers does not take the scale.
+    """
+    readers = graph.readers(tensor)
+    if tensor in graph.outputs:
+        raise CannotFold(f"{tensor} is an output")
+    if len({id(node) for node in readers}) < len(readers):
+        raise CannotFold(f"{label(readers[0])} reads {tensor} twice")
+    return [one for node in readers for one in _reader(graph, node, tensor, scale)]
+
+
+def _reader(graph: Graph, node: NodeProto, tensor: str, scale: Scale) -> list[Edit]:
+    if node.op_type in ("Mul", "Div"):
+        return _factor_after(graph, node, tensor, scale)
+    if node.op_type == "Concat":
+        return fold_after(graph, node.output[0], _widened(graph, node, tensor, scale))
+    if node.input[0] != tensor:
+        raise CannotFold(f"{label(node)} does not read the features as its first input")
+    if node.op_type in _FLATTEN:
+        return fold_after(graph, node.output[0], _flattened(graph, node, scale))
+    if _passes(graph, node, scale):
+        return fold_after(graph, node.output[0], _moved(node, scale, back=False))
+    return scaled_input(graph, node, scale)
+
+
+def _term(graph: Graph, node: NodeProto, index: int, scale: Scale) -> list[Edit]:
+    """Scale one term of a sum."""
+    name = node.input[index]
+    if graph.constant(name) is not None:
+        value = weight(graph, node, index).astype(np.float64)
+        return [edit(graph, node, index, value * scale.shaped())]
+    shape = graph.shapes.get(name)
+    if shape is None or len(shape) != scale.rank or shape[scale.axis] != len(scale.vector):
+        raise CannotFold(f"{label(node)} repeats one of its inputs along the channels")
+    return fold_before(graph, name, scale)
+
+
+def _factor_before(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
+    """Scale a product: by a layer before it where that is possible, else by its constant."""
+    constant = next((i for i in (1, 0) if graph.constant(node.input[i]) is not None), None)
+    if node.op_type == "Div" and constant == 0:
+        return _constant_factor(graph, node, 0, scale)
+    try:
+        return _term(graph, node, 0 if constant is None else 1 - constant, scale)
+    except CannotFold:
+        if constant is None:
+            raise
+        return _constant_factor(graph, node, constant, scale)
+
+
+def _factor_after(graph: Graph, node: NodeProto, tensor: str, scale: Scale) -> list[Edit]:
+    """Let a product take a scaled factor."""
+    index = list(node.input).index(tensor)
+    if node.op_type == "Mul" and graph.constant(node.input[1 - index]) is None:
+        return fold_after(graph, node.output[0], scale)  # the other factor is no matter
+    if node.op_type == "Div" and index == 1:
+        raise CannotFold(f"{label(node)} divides by the features")
+    if graph.constant(node.input[1 - index]) is None:
+        return fold_after(graph, node.output[0], scale)
+    try:
+        return fold_after(graph, node.output[0], scale)
+    except CannotFold:
+        return _constant_factor(graph, node, 1 - index, scale)
+
+
+def _constant_factor(graph: Graph, node: NodeProto, index: int, scale: Scale) -> list[Edit]:
+    """Scale the constant of a product; a division becomes a product."""
+    value = weight(graph, node, index).astype(np.float64)
+    if value.ndim > scale.rank:
+        raise CannotFold(f"{label(node)} adds axes to the features")
+    if node.op_type == "Div" and index == 1:
+        return [edit(graph, node, index, scale.shaped() / value, "Mul")]
+    return [edit(graph, node, index, value * scale.shaped())]
+
+
+def _passes(graph: Graph, node: NodeProto, scale: Scale) -> bool:
+    """Tell whether a scale of what goes into a node is the same scale of what comes out."""
+    if len([name for name in node.output if name]) > 1:
+        return False
+    if node.op_type == "Cast":
+        return graph.dtypes.get(node.input[0]) in (1, 10, 11) and attribute(node, "to") in (
+            1,
+            10,
+            11,
+        )
+    if node.op_type == "Pad":
+        return _pads_nothing_new(graph, node, scale)
+    if node.op_type.startswith("Reduce"):
+        return bool(attribute(node, "keepdims", 1)) and _spares(graph, node, scale.axis, scale.rank)
+    if node.op_type == "PRelu" and graph.constant(node.input[1]) is None:
+        return False
+    if node.op_type == "Resize":
+        return b"tf_crop" not in attribute(node, "coordinate_transformation_mode", b"")
+    return node.op_type in _LINEAR or (
+        node.op_type in _POSITIVE and bool((scale.vector >= 0).all())
+    )
+
+
+def _pads_nothing_new(graph: Graph, node: NodeProto, scale: Scale) -> bool:
+    """Tell whether padding adds zeros or what is there, and no channels."""
+    by_input = graph.constant(node.input[1]) if has_input(node, 1) else None
+    pads = attribute(node, "pads") if by_input is None else by_input.tolist()
+    if pads is None or len(pads) != 2 * scale.rank or has_input(node, 3):
+        return False
+    if pads[scale.axis] or pads[scale.axis + scale.rank]:
+        return False
+    if attribute(node, "mode", b"constant") != b"constant":
+        return True
+    fill = graph.constant(node.input[2]) if has_input(node, 2) else attribute(node, "value", 0.0)
+    return fill is not None and not np.any(fill)
+
+
+def _spares(graph: Graph, node: NodeProto, axis: int, rank: int) -> bool:
+    """Tell whether a reduction leaves the channels alone."""
+    by_input = graph.constant(node.input[1]) if has_input(node, 1) else None
+    axes = attribute(node, "axes") if by_input is None else by_input.tolist()
+    sign = node.op_type in ("ReduceMean", "ReduceSum")
+    return axes is not None and all(a % rank != axis for a in axes) and sign
+
+
+def _moved(node: NodeProto, scale: Scale, *, back: bool) -> Scale:
+    """Return the scale on the other side of a node."""
+    if node.op_type != "Transpose":
+        return scale
+    order = attribute(node, "perm", list(range(scale.rank))[::-1])
+    return scale.moved(order[scale.axis] if back else list(order).index(scale.axis), scale.rank)
+
+
+def _flattened(graph: Graph, node: NodeProto, scale: Scale) -> Scale:
+    """Return the scale of features (B, C, 1, 1) that become (B, C)."""
+    before, after = graph.shapes.get(node.input[0]), graph.shapes.get(node.output[0])
+    whole = before is not None and all(
+        size == 1 for axis, size in enumerate(before) if axis not in (0, scale.axis)
+    )
+    kept = after is not None and len(after) >= 2 and after[1] in (len(scale.vector), None)
+    if not whole or not kept or after is None or any(size != 1 for size in after[2:]):
+        raise CannotFold(f"{label(node)} mixes channels and places")
+    return scale.moved(1, len(after))
+
+
+def _channels(graph: Graph, name: str, axis: int) -> int:
+    shape = graph.shapes.get(name)
+    size = None if shape is None or axis >= len(shape) else shape[axis]
+    if size is None:
+        raise CannotFold(f"the channels of {name} are not known")
+    return size
+
+
+def _split(graph: Graph, node: NodeProto, scale: Scale) -> dict[str, Scale]:
+    """Return the share of each input of a concatenation."""
+    if attribute(node, "axis") % scale.rank != scale.axis:
+        return dict.fromkeys(node.input, scale)
+    sizes = [_channels(graph, name, scale.axis) for name in node.input]
+    parts = np.split(scale.vector, np.cumsum(sizes)[:-1])
+    return {n: Scale(p, scale.axis, scale.rank) for n, p in zip(node.input, parts, strict=True)}
+
+
+def _widened(graph: Graph, node: NodeProto, tensor: str, scale: Scale) -> Scale:
+    """Return the scale of a concatenation of which one input is scaled."""
+    if attribute(node, "axis") % scale.rank != scale.axis:
+        raise CannotFold(f"{label(node)} puts features beside others along their places")
+    parts = [
+        scale.vector if name == tensor else np.ones(_channels(graph, name, scale.axis))
+        for name in node.input
+    ]
+    return Scale(np.concatenate(parts), scale.axis, scale.rank)

@@ -1,0 +1,231 @@
+"""An ONNX graph that can be asked who makes a tensor and who reads it, and be edited."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx.shape_inference import InferenceError, infer_shapes
+
+from stripe.onnx.load import serialised
+
+#: Operations that only hand on a constant, in another form.
+_HANDS_ON = {"Identity", "Reshape", "Unsqueeze", "Squeeze", "Flatten", "Cast", "Transpose"}
+
+#: Operations that look at the shape of a tensor and not at its values.
+OF_SHAPES = {"Shape", "Size"}
+
+#: A dimension that is not known before the model runs.
+UNKNOWN = None
+Dims = tuple[int | None, ...]
+
+
+class Graph:
+    """The graph of a model; edits change the model itself.
+
+    Parameters
+    ----------
+    model
+        A model. Subgraphs (If, Loop, Scan) are left as they are; what they read counts as read.
+    known
+        Shapes of tensors, where ONNX infers none.
+    """
+
+    def __init__(self, model: ModelProto, known: Mapping[str, Dims] | None = None) -> None:
+        self.model = model
+        self.graph = model.graph
+        self.opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
+        inferred, self.dtypes = _inferred(model)
+        self.shapes = {**(known or {}), **inferred}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look at the nodes again, after an edit."""
+        self.outputs = {value.name for value in self.graph.output}
+        self._initializers = {tensor.name: tensor for tensor in self.graph.initializer}
+        self._producers = {name: node for node in self.graph.node for name in node.output if name}
+        self._readers: dict[str, list[NodeProto]] = {}
+        for node in self.graph.node:
+            for name in reads(node):
+                self._readers.setdefault(name, []).append(node)
+        self._names = {
+            *self._initializers, *self._producers, *self._readers,
+            *(value.name for value in self.graph.input),
+        }  # fmt: skip
+
+    def producer(self, tensor: str) -> NodeProto | None:
+        """Return the node that makes a tensor; None for inputs and weights."""
+        return self._producers.get(tensor)
+
+    def readers(self, tensor: str) -> list[NodeProto]:
+        """Return the nodes that read the values of a tensor, once for each time that they do."""
+        return [node for node in self._readers.get(tensor, []) if node.op_type not in OF_SHAPES]
+
+    def read_once(self, tensor: str) -> bool:
+        """Tell whether one node reads the values of a tensor, once, and nobody else sees them."""
+        return len(self.readers(tensor)) == 1 and tensor not in self.outputs
+
+    def constant(self, tensor: str) -> np.ndarray | None:
+        """Return the value of a tensor that is always the same, None if it is not known to be."""
+        if tensor in self._initializers:
+            value: np.ndarray = numpy_helper.to_array(self._initializers[tensor])
+            return value
+        node = self.producer(tensor)
+        if node is None:
+            return None
+        if node.op_type == "Constant":
+            return _constant(node)
+        if node.op_type not in _HANDS_ON:
+            return None
+        values = [self.constant(name) for name in node.input if name]
+        known = [value for value in values if value is not None]
+        return _evaluated(node, known, self.model) if len(known) == len(values) else None
+
+    def origin(self, tensor: str) -> str:
+        """Return the tensor that a tensor is a mere name of."""
+        while (node := self.producer(tensor)) is not None and node.op_type == "Identity":
+            tensor = node.input[0]
+        return tensor
+
+    def add_constant(self, name: str, value: np.ndarray) -> str:
+        """Add a weight, and return its name, which is new."""
+        new = self.new_name(name)
+        tensor = numpy_helper.from_array(np.ascontiguousarray(value), new)
+        self.graph.initializer.append(tensor)
+        self._initializers[new] = self.graph.initializer[-1]
+        if self.model.ir_version < 4:  # weights are inputs too
+            shaped = helper.make_tensor_value_info(new, tensor.data_type, tensor.dims)
+            self.graph.input.append(shaped)
+        self._names.add(new)
+        return new
+
+    def new_name(self, name: str) -> str:
+        """Return a name that no tensor has."""
+        number, new = 0, name
+        while new in self._names:
+            number, new = number + 1, f"{name}_{number + 1}"
+        self._names.add(new)
+        return new
+
+    def rename_output(self, old: str, new: str) -> None:
+        """Give what a node puts out another name."""
+        node = self.producer(old)
+        assert node is not None
+        node.output[list(node.output).index(old)] = new
+
+    def rename_inputs(self, old: str, new: str) -> None:
+        """Let whoever reads one tensor read another."""
+        for node in self.graph.node:
+            for number, name in enumerate(node.input):
+                if name == old:
+                    node.input[number] = new
+
+    def remove(self, node: NodeProto) -> None:
+        """Take a node out."""
+        self.graph.node.remove(node)
+
+    def remove_dead(self) -> None:
+        """Take out the nodes that no output depends on, and the weights that nothing reads."""
+        needed, kept = {value.name for value in self.graph.output}, []
+        for node in reversed(self.graph.node):
+            if needed & set(node.output):
+                kept.append(node)
+                needed.update(reads(node))
+        _replace(self.graph.node, kept[::-1])
+        weights = {tensor.name for tensor in self.graph.initializer}
+        made = needed | {name for node in kept for name in node.output}
+        _keep(self.graph.initializer, needed)
+        _keep(self.graph.input, {v.name for v in self.graph.input} - (weights - needed))
+        _keep(self.graph.value_info, made)
+        annotations = [a for a in self.graph.quantization_annotation if a.tensor_name in made]
+        _replace(self.graph.quantization_annotation, annotations)
+        self.refresh()
+
+
+def label(node: NodeProto) -> str:
+    """Return what a node is called in messages: its operation, and its name or output."""
+    return f"{node.op_type} {node.name or node.output[0]}"
+
+
+def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
+    """Return the value of an attribute of a node."""
+    found = next((a for a in node.attribute if a.name == name), None)
+    return default if found is None else helper.get_attribute_value(found)
+
+
+def reads(node: NodeProto) -> Iterator[str]:
+    """Yield the tensors that a node reads, in its subgraphs too."""
+    yield from (name for name in node.input if name)
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            own = {name for inner in graph.node for name in inner.output}
+            own |= {v.name for v in (*graph.input, *graph.initializer)}
+            inner = (name for node in graph.node for name in reads(node))
+            yield from (n for n in (*inner, *(v.name for v in graph.output)) if n not in own)
+
+
+def _inferred(model: ModelProto) -> tuple[dict[str, Dims], dict[str, int]]:
+    """Return the shapes and the element types of all tensors, as far as they are known."""
+    serialised(model)  # raises if it is too large to be looked at
+    try:
+        graph: GraphProto = infer_shapes(model, data_prop=True).graph
+    except (InferenceError, RuntimeError):
+        graph = model.graph
+    shapes: dict[str, Dims] = {t.name: tuple(t.dims) for t in graph.initializer}
+    dtypes: dict[str, int] = {t.name: t.data_type for t in graph.initializer}
+    for value in (*graph.value_info, *graph.input, *graph.output):
+        tensor = value.type.tensor_type
+        dtypes[value.name] = tensor.elem_type
+        if tensor.HasField("shape"):
+            shapes[value.name] = dims(tensor)
+    return shapes, dtypes
+
+
+def dims(tensor: Any) -> Dims:
+    """Return the dimensions of a tensor's type; exporters also write -1 where one is not known."""
+    return tuple(
+        dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else UNKNOWN
+        for dim in tensor.shape.dim
+    )
+
+
+def _constant(node: NodeProto) -> np.ndarray | None:
+    value = attribute(node, "value")
+    if isinstance(value, TensorProto):
+        array: np.ndarray = numpy_helper.to_array(value)
+        return array
+    for name, dtype in (("value_float", "f4"), ("value_floats", "f4"), ("value_int", "i8"),
+                        ("value_ints", "i8")):  # fmt: skip
+        if (plain := attribute(node, name)) is not None:
+            return np.asarray(plain, dtype=dtype)
+    return None
+
+
+def _evaluated(node: NodeProto, values: Sequence[np.ndarray], model: ModelProto) -> np.ndarray:
+    """Return what a node makes of constants."""
+    from onnx.reference import ReferenceEvaluator
+
+    names = [f"x{number}" for number in range(len(values))]
+    alone = onnx.NodeProto()
+    alone.CopyFrom(node)
+    _replace(alone.input, names)
+    inputs = [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape)
+        for name, v in zip(names, values, strict=True)
+    ]
+    output = helper.make_empty_tensor_value_info(alone.output[0])
+    graph = helper.make_graph([alone], "constant", inputs, [output])
+    whole = helper.make_model(graph, opset_imports=model.opset_import)
+    results: Any = ReferenceEvaluator(whole).run(None, dict(zip(names, values, strict=True)))
+    made: np.ndarray = results[0]
+    return made
+
+
+def _replace(field: Any, values: Sequence[Any]) -> None:
+    del field[:]
+    field.extend(values)
+
+
+def _keep(field: Any, names: set[str]) -> None:
+    _replace(field, [entry for entry in field if entry.name in names])

@@ -1,0 +1,74 @@
+"""Read and write ONNX files, and refuse what is none."""
+
+import hashlib
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError, EncodeError
+from onnx import ModelProto, inliner
+from onnx.external_data_helper import load_external_data_for_model
+
+from stripe.errors import ModelError, StripeError
+
+
+def load_model(path: str | Path) -> ModelProto:
+    """Return the model of an ONNX file, with its external data, its functions inlined.
+
+    Raises
+    ------
+    ModelError
+        If there is no such file, it is not ONNX, or its external data is missing.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise ModelError(f"{path} must be an ONNX file, and there is none; give another --model")
+    try:
+        model = onnx.load(path, format="protobuf", load_external_data=False)
+    except (DecodeError, OSError, ValueError) as error:
+        raise ModelError(f"{path} is not an ONNX file: {_line(error)}") from error
+    if not model.ir_version or not model.opset_import or not model.graph.node:
+        raise ModelError(f"{path} is not an ONNX file: it holds no graph; export the model again")
+    try:
+        load_external_data_for_model(model, str(path.parent.absolute()))
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        raise ModelError(
+            f"{path} keeps weights in another file, which cannot be read: {_line(error)}; put it "
+            "beside the model"
+        ) from error
+    return inliner.inline_local_functions(model) if model.functions else model
+
+
+def serialised(model: ModelProto) -> bytes:
+    """Return a model as bytes.
+
+    Raises
+    ------
+    ModelError
+        If it is larger than the 2 GiB that protobuf can hold.
+    """
+    try:
+        data: bytes = model.SerializeToString(deterministic=True)
+    except (EncodeError, ValueError) as error:
+        raise ModelError(
+            f"an ONNX model must be smaller than 2 GiB with its weights: {_line(error)}"
+        ) from error
+    return data
+
+
+def save_model(model: ModelProto, path: Path) -> None:
+    """Write a model to a new file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(serialised(model))
+    except OSError as error:
+        raise StripeError(f"cannot write {path}: {error.strerror}; choose another --out") from error
+
+
+def fingerprint(model: ModelProto) -> str:
+    """Return the SHA-256 of a model: graph and weights, wherever the weights are kept."""
+    return hashlib.sha256(serialised(model)).hexdigest()
+
+
+def _line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__

@@ -1,0 +1,61 @@
+"""Measure shapes that ONNX cannot infer, by a run."""
+
+from collections.abc import Collection
+
+import numpy as np
+import torch
+from onnx import ModelProto, helper
+
+from stripe.errors import ModelError
+from stripe.onnx.graph import Dims
+from stripe.onnx.image_input import ImageInput, image_input
+from stripe.onnx.session import Session
+
+#: Sizes that are tried where a graph takes any: of photographs, of lines of text, of thumbnails.
+_SIZES = ((224, 224), (48, 320), (32, 320), (64, 64), (32, 32))
+
+
+def measured_shapes(model: ModelProto, tensors: Collection[str]) -> dict[str, Dims]:
+    """Return the shapes of tensors in a run, the first dimension left open.
+
+    Parameters
+    ----------
+    model
+        A model with one input, a batch of images.
+    tensors
+        Names of tensors.
+
+    Returns
+    -------
+    dict
+        By name; empty if the model runs at none of the sizes that are tried.
+
+    Raises
+    ------
+    ModelError
+        If onnxruntime cannot load the model.
+    """
+    wider = ModelProto()
+    wider.CopyFrom(model)
+    names = {f"stripe.shape.{number}": tensor for number, tensor in enumerate(tensors)}
+    wider.graph.node.extend(
+        helper.make_node("Shape", [tensor], [name]) for name, tensor in names.items()
+    )
+    taken, session = image_input(model), Session(wider, list(names))
+    for size in _SIZES:
+        try:
+            found = session.run(_example(taken, size))
+        except ModelError:
+            continue
+        return {names[name]: _open(found[name]) for name in names}
+    return {}
+
+
+def _example(taken: ImageInput, size: tuple[int, int]) -> torch.Tensor:
+    """Return a batch that a run of the graph takes whole."""
+    height, width = taken.height or size[0], taken.width or size[1]
+    return torch.zeros(taken.batch or 2, taken.channels or 3, height, width)
+
+
+def _open(shape: np.ndarray) -> Dims:
+    return (None, *(int(size) for size in shape[1:]))

@@ -1,0 +1,43 @@
+"""An ONNX file where a network of modules is expected: it runs forward."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from stripe.onnx.load import load_model
+from stripe.onnx.session import Session
+
+
+class OnnxNetwork(nn.Module):
+    """An ONNX file in onnxruntime: images (B, C, H, W) in, the first output out.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    ModelError
+        As `stripe.onnx.find_gates`, and if onnxruntime cannot load it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self.model = load_model(path)
+        self.session = Session(self.model)
+        taken = self.session.input
+        #: The number of channels of an image; 3 where the graph takes any.
+        self.in_channels = taken.channels or 3
+        #: What the graph says of its images, as networks of timm say it.
+        self.pretrained_cfg = (
+            {"input_size": (self.in_channels, taken.height, taken.width)}
+            if taken.height and taken.width
+            else {}
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the first output."""
+        return torch.from_numpy(self.session.run(images)[self.session.names[0]])

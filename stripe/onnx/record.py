@@ -1,0 +1,294 @@
+"""Record the gates of an ONNX graph while onnxruntime runs it."""
+
+from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from stripe.errors import ModelError
+from stripe.gates.choose import Choice, chosen_gates
+from stripe.hooks.batches import numbered_batches
+from stripe.hooks.online import OnlineMoments
+from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.onnx.find import DEFAULT_KINDS, Place, find_places
+from stripe.onnx.graph import Graph
+from stripe.onnx.load import fingerprint, load_model
+from stripe.onnx.session import Session
+from stripe.recording import Header, RecordingWriter
+from stripe.recording.background import Background
+from stripe.recording.part import PartWriter
+from stripe.recording.schema import gate_column, input_column
+from stripe.versions import library_versions
+
+#: The axes over which features are averaged, by the layout of their gate.
+_PLACES = {
+    "NC11": [2, 3],
+    "NC111": [2, 3, 4],
+    "N11C": [1, 2],
+    "N111C": [1, 2, 3],
+    "N1C": [1],
+    "NC1": [2],
+    "NRC11": [3, 4],
+}
+
+#: From this operator set on, the axes of a reduction are an input.
+_AXES_ARE_INPUTS = 18
+
+#: The largest difference of a row between two orders of a batch, relative to the largest value.
+_SAME_ROW = 1e-3
+
+
+class _Rows(NamedTuple):
+    """What one batch adds to an epoch."""
+
+    image: np.ndarray
+    columns: dict[str, np.ndarray]
+    label: np.ndarray | None
+    prediction: np.ndarray | None
+
+
+def record(
+    model: str | Path | ModelProto,
+    loader: Iterable[Any],
+    path: str | Path,
+    *,
+    epoch: int = 0,
+    gates: Choice | None = None,
+    inputs: bool = True,
+    values: bool = True,
+    name: str | None = None,
+    dataset: str = "",
+    seed: int | None = None,
+    threads: int = 0,
+    progress: bool = True,
+) -> list[str]:
+    """Record one epoch of every gate of an ONNX graph over the images of a loader.
+
+    Gates, and averages of what they multiply, become outputs of the graph, and a thread writes them
+    into the format of `stripe.record`, batch by batch; `stripe.stats`, `stripe.plots` and
+    `stripe.explore` read it.
+
+    Parameters
+    ----------
+    model
+        An ONNX file or model with one input, a batch of images.
+    loader
+        Batches of images (B, C, H, W), (images, labels) or (images, labels, indices), as for
+        `stripe.record`.
+    path
+        A new or empty directory, or a recording of the same gates, network, data set and seed.
+    epoch
+        The number of the epoch.
+    gates
+        Which gates: "all", names, a pattern with * and ?, or a predicate of `Gate`, which chooses
+        among all kinds.
+    inputs
+        Also record the global average of what each gate multiplies.
+    values
+        Record every value. If not, moments over images only.
+    name, dataset, seed
+        What the recording says of where it comes from.
+    threads
+        Threads of onnxruntime. Default: one for each core.
+    progress
+        Show a progress bar where there is a terminal or a notebook.
+
+    Returns
+    -------
+    list of str
+        The names of the recorded gates.
+
+    Raises
+    ------
+    ModelError
+        If the model is none that can be read or run, or has no gates; if its batch is declared to
+        be of any size, and is not.
+    RecordingError
+        If the directory holds something else, or cannot be written.
+
+    Notes
+    -----
+    A batch of a fixed size is filled up where the loader's is smaller. In the first batch of
+    several images the rows of every gate are proven to be those of the images, by one more run of
+    the images in the opposite order. onnxruntime may compute another last bit with another number
+    of threads or another batch size.
+    """
+    named = name or (model.graph.name if isinstance(model, ModelProto) else Path(model).name)
+    model = model if isinstance(model, ModelProto) else load_model(model)
+    places = chosen_places(Graph(model), gates)
+    places = [replace(place, gate=replace(place.gate, pooled=inputs)) for place in places]
+    observer = _Observer(model, places, threads)
+    batches = numbered_batches(loader)
+    first = next(batches, None)
+    if first is None:
+        raise ModelError("a loader must give at least one batch to record, got none")
+    observer.prove(first[1])
+    header = Header(
+        gates=tuple(place.gate for place in places),
+        model=named,
+        model_class="onnx",
+        dataset=dataset,
+        seed=seed,
+        per_image=values,
+        input_shape=tuple(first[1].shape[1:]),
+        versions=library_versions(),
+    )
+    total = len(loader) if isinstance(loader, Sized) else None
+    bar = tqdm(total=total, desc=f"record epoch {epoch}", leave=False,
+               disable=None if progress else True)  # fmt: skip
+    digest = fingerprint(model)
+    with (
+        interrupts_held(),
+        RecordingWriter(path, header) as writer,
+        writer.epoch(epoch, weights=digest) as part,
+        bar,
+        closing(_rows(observer, [first], batches, bar)) as rows,
+        Background[_Rows](lambda one: _write(part, one)) as writing,
+        interrupts_allowed(),
+    ):
+        if values:
+            for one in rows:
+                writing.put(one)
+            writing.finish()
+        else:
+            _write_moments(part, rows)
+    return [place.gate.name for place in places]
+
+
+def chosen_places(graph: Graph, gates: Choice | None) -> list[Place]:
+    """Return the places of the gates that are meant.
+
+    Raises
+    ------
+    ModelError
+        If the graph has no gates.
+    UnknownNameError
+        If it has none of a given name.
+    """
+    places = find_places(graph)
+    if not callable(gates):
+        places = [place for place in places if place.gate.kind in DEFAULT_KINDS]
+    if not places:
+        raise ModelError(
+            "no gates were found in this graph; stripe.onnx.find_gates says what counts as one"
+        )
+    chosen = {gate.name for gate in chosen_gates([place.gate for place in places], gates)}
+    return [place for place in places if place.gate.name in chosen]
+
+
+class _Observer:
+    """Runs a graph, and gives the rows of its gates."""
+
+    def __init__(self, model: ModelProto, places: Sequence[Place], threads: int) -> None:
+        wider = ModelProto()
+        wider.CopyFrom(model)
+        opset = Graph(model).opset
+        self.prediction = model.graph.output[0].name
+        self.columns: dict[str, tuple[str, int]] = {}  # tensor and length of every column
+        for number, place in enumerate(places):
+            site, gate = place.sites[-1], place.gate
+            self.columns[gate_column(gate.name)] = (site.operand, gate.channels)
+            if gate.pooled:
+                pooled = f"stripe.input.{number}"
+                _pool(wider, site.features, pooled, _PLACES[site.layout], opset)
+                self.columns[input_column(gate.name)] = (pooled, gate.channels)
+        self.session = Session(wider, [tensor for tensor, _ in self.columns.values()], threads)
+
+    def run(self, images: Tensor) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+        """Return the columns of a batch, and its predictions where there are scores (B, classes).
+
+        Raises
+        ------
+        ModelError
+            If a gate does not have a row for every image.
+        """
+        values = self.session.run(images)
+        columns = {
+            column: self._row(column, values[tensor], len(images), length)
+            for column, (tensor, length) in self.columns.items()
+        }
+        scores = values[self.prediction]
+        whole = scores.ndim == 2 and len(scores) == len(images)
+        return columns, scores.argmax(1).astype(np.int64) if whole else None
+
+    def prove(self, images: Tensor) -> None:
+        """Raise if the rows of a batch are not those of its images."""
+        if len(images) < 2 or self.session.input.batch is not None:
+            return
+        try:
+            there, back = self.run(images)[0], self.run(images.flip(0))[0]
+        except ModelError as error:
+            raise self._of_batch(images, error) from error
+        for column, rows in there.items():
+            apart = np.abs(rows - back[column][::-1]).max()
+            if not apart <= _SAME_ROW * max(np.abs(rows).max(), np.finfo(np.float32).tiny):
+                raise ModelError(
+                    f"the rows of {column} must be those of the images, and they change with the "
+                    "order of the batch; take single images (batch_size=1)"
+                )
+
+    def _of_batch(self, images: Tensor, error: ModelError) -> ModelError:
+        """Return the error of a batch whose size the graph only claims not to care about."""
+        try:
+            self.run(images[:1])
+        except ModelError:
+            return error
+        return ModelError(
+            f"the graph declares a batch of any size, and fails on one of {len(images)} images; "
+            f"take single images (batch_size=1): {error}"
+        )
+
+    @staticmethod
+    def _row(column: str, value: np.ndarray, count: int, length: int) -> np.ndarray:
+        if value.size != count * length or value.shape[0] != count:
+            raise ModelError(
+                f"{column} must have {length} values for each of {count} images, got shape "
+                f"{value.shape}"
+            )
+        return np.ascontiguousarray(value.reshape(count, length), dtype=np.float32)
+
+
+def _pool(model: ModelProto, features: str, name: str, axes: list[int], opset: int) -> None:
+    """Average features over places in float32, as a new tensor of the graph."""
+    cast = helper.make_node("Cast", [features], [f"{name}.float"], to=TensorProto.FLOAT)
+    if opset < _AXES_ARE_INPUTS:
+        mean = helper.make_node("ReduceMean", [f"{name}.float"], [name], axes=axes, keepdims=0)
+    else:
+        weight = numpy_helper.from_array(np.array(axes, dtype=np.int64), f"{name}.axes")
+        model.graph.initializer.append(weight)
+        inputs = [f"{name}.float", weight.name]
+        mean = helper.make_node("ReduceMean", inputs, [name], keepdims=0)
+    model.graph.node.extend([cast, mean])
+
+
+def _rows(
+    observer: _Observer, first: list[Any], batches: Iterator[Any], bar: Any
+) -> Generator[_Rows, None, None]:
+    while first:
+        index, images, labels = first.pop()
+        columns, prediction = observer.run(images)
+        yield _Rows(index, columns, None if labels is None else labels.cpu().numpy(), prediction)
+        with interrupts_held():  # the bar has a lock that its monitor waits for
+            bar.update()
+        first.extend(batch for batch in [next(batches, None)] if batch is not None)
+
+
+def _write(part: PartWriter, rows: _Rows) -> None:
+    part.write(rows.image, rows.columns, label=rows.label, prediction=rows.prediction)
+
+
+def _write_moments(part: PartWriter, batches: Iterable[_Rows]) -> None:
+    moments, images, lengths = OnlineMoments(), [], {}
+    for rows in batches:
+        moments.add(torch.from_numpy(np.concatenate(list(rows.columns.values()), axis=1)))
+        images.append(rows.image)
+        lengths = {column: values.shape[1] for column, values in rows.columns.items()}
+    if images:
+        part.write_moments(np.concatenate(images), moments.by_column(lengths))

@@ -1,0 +1,149 @@
+"""Put constants in the place of gates, and take products by constants out."""
+
+import numpy as np
+from onnx import NodeProto, helper
+
+from stripe.onnx.find import Site
+from stripe.onnx.fold import fold_after, fold_before
+from stripe.onnx.graph import Graph, attribute, label
+from stripe.onnx.scale import CannotFold, Edit, Scale
+from stripe.onnx.split import fold_branches
+
+#: The shape of a gate by its layout; -1 stands for the channels.
+_SHAPES = {
+    "NC11": (1, -1, 1, 1),
+    "NC111": (1, -1, 1, 1, 1),
+    "N11C": (1, 1, 1, -1),
+    "N111C": (1, 1, 1, 1, -1),
+    "N1C": (1, 1, -1),
+    "NC1": (1, -1, 1),
+}
+
+
+def put_constant(graph: Graph, site: Site, vector: np.ndarray) -> str | None:
+    """Let a product multiply by a constant, and return the node that keeps it quantised, or None.
+
+    A gate that comes out of DequantizeLinear is replaced by a quantised constant, so that
+    quantised kernels still take the product.
+    """
+    node = graph.producer(site.product)
+    assert node is not None
+    shape = _SHAPES.get(site.layout, (1, site.groups, -1, 1, 1))
+    dtype = helper.tensor_dtype_to_np_dtype(graph.dtypes.get(site.operand, 1))
+    made = graph.producer(site.operand)
+    if made is not None and made.op_type == "DequantizeLinear":
+        quantised = _quantised(graph, made, vector)
+        if quantised is not None:
+            stored = graph.add_constant(f"{site.operand}_constant", quantised.reshape(shape))
+            restored = graph.new_name(f"{site.operand}_frozen")
+            again = type(made)()
+            again.CopyFrom(made)
+            again.name = restored
+            again.input[0], again.output[0] = stored, restored
+            graph.graph.node.insert(list(graph.graph.node).index(node), again)
+            node.input[site.index] = restored
+            return label(made)
+    value = vector.astype(dtype).reshape(shape)
+    node.input[site.index] = graph.add_constant(f"{site.operand}_constant", value)
+    return None
+
+
+def fold_site(graph: Graph, site: Site, vector: np.ndarray) -> tuple[str, str, list[str]]:
+    """Fold the constant of a product; the graph is changed where that is possible.
+
+    Returns
+    -------
+    into
+        Names of the nodes that took it.
+    reason
+        Why it stays; empty if it folded.
+    probes
+        Tensors of both graphs at which the fold can be judged.
+    """
+    product = graph.producer(site.product)
+    assert product is not None
+    product, vector = _with_residual(graph, product, site, vector)
+    features, out = product.input[1 - site.index], product.output[0]
+    try:
+        edits, before = _edits(graph, site, features, out, vector)
+    except CannotFold as error:
+        return "", str(error), []
+    probes = [out] if before else [one.node.output[0] for one in edits]
+    _apply(graph, edits)
+    if before:
+        graph.remove(product)
+        graph.rename_output(features, out)
+        graph.rename_inputs(features, out)
+        if features in graph.shapes:
+            graph.shapes[out] = graph.shapes[features]
+    else:
+        graph.rename_inputs(out, features)
+        graph.remove(product)
+    graph.refresh()
+    return ", ".join(dict.fromkeys(e.node.name or e.node.output[0] for e in edits)), "", probes
+
+
+def _edits(
+    graph: Graph, site: Site, features: str, out: str, vector: np.ndarray
+) -> tuple[list[Edit], bool]:
+    """Return what folding a product changes, and whether that is before it."""
+    if site.layout not in _SHAPES:
+        return fold_branches(graph, features, vector.reshape(site.groups, -1)), True
+    shape = _SHAPES[site.layout]
+    scale = Scale(vector, shape.index(-1), len(shape))
+    try:
+        return fold_before(graph, features, scale), True
+    except CannotFold as error:
+        try:
+            return fold_after(graph, out, scale), False
+        except CannotFold as later:
+            raise CannotFold(f"before: {error}; after: {later}") from later
+
+
+def _with_residual(
+    graph: Graph, product: NodeProto, site: Site, vector: np.ndarray
+) -> tuple[NodeProto, np.ndarray]:
+    """Turn x + x v into x (1 + v), if that is what a product is part of."""
+    out, features = product.output[0], graph.origin(product.input[1 - site.index])
+    aliases = [out]
+    while graph.read_once(aliases[-1]) and graph.readers(aliases[-1])[0].op_type == "Identity":
+        aliases.append(graph.readers(aliases[-1])[0].output[0])
+    readers = graph.readers(aliases[-1])
+    total = readers[0] if graph.read_once(aliases[-1]) else None
+    if total is None or total.op_type != "Add":
+        return product, vector
+    other = next(name for name in total.input if name != aliases[-1])
+    if graph.origin(other) != features:
+        return product, vector
+    old = graph.constant(product.input[site.index])
+    assert old is not None
+    whole = (1 + vector).astype(old.dtype).reshape(old.shape)
+    product.input[site.index] = graph.add_constant(f"{site.operand}_residual", whole)
+    product.input[1 - site.index] = features
+    graph.remove(total)
+    product.output[0] = total.output[0]
+    graph.refresh()
+    # What took the product's own name has no reader any more, and neither has its way to the sum.
+    graph.remove_dead()
+    found = graph.producer(total.output[0])
+    assert found is not None
+    return found, 1 + vector
+
+
+def _apply(graph: Graph, edits: list[Edit]) -> None:
+    for one in edits:
+        old = one.node.input[one.index]
+        one.node.input[one.index] = graph.add_constant(f"{old}_folded", one.value)
+        if one.op_type is not None:
+            one.node.op_type = one.op_type
+
+
+def _quantised(graph: Graph, node: NodeProto, vector: np.ndarray) -> np.ndarray | None:
+    """Return numbers as DequantizeLinear reads them; None if it has no constant scale."""
+    step = graph.constant(node.input[1])
+    zero = graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else np.uint8(0)
+    if step is None or zero is None or np.size(step) != 1 or attribute(node, "block_size", 0):
+        return None
+    limits = np.iinfo(np.asarray(zero).dtype)
+    rounded = np.rint(vector / float(np.ravel(step)[0])) + float(np.ravel(zero)[0])
+    return np.clip(rounded, limits.min, limits.max).astype(np.asarray(zero).dtype)

@@ -1,0 +1,200 @@
+"""A constant scale of channels, and what it makes of the weights of a node."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import NodeProto
+
+from stripe.onnx.graph import Graph, attribute, label
+
+
+class CannotFold(Exception):  # noqa: N818
+    """Why a scale does not go into a graph; the text names the node."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One number per channel of a tensor.
+
+    Parameters
+    ----------
+    vector
+        The numbers, in float64.
+    axis
+        The axis of the channels.
+    rank
+        The number of axes of the tensor.
+    """
+
+    vector: np.ndarray
+    axis: int
+    rank: int
+
+    def shaped(self) -> np.ndarray:
+        """Return the numbers in the shape in which they multiply the tensor."""
+        shape = [1] * self.rank
+        shape[self.axis] = len(self.vector)
+        return self.vector.reshape(shape)
+
+    def moved(self, axis: int, rank: int) -> "Scale":
+        """Return the scale of a tensor whose channels are elsewhere."""
+        return Scale(self.vector, axis, rank)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A new constant for an input of a node, and a new operation where that changes."""
+
+    node: NodeProto
+    index: int
+    value: np.ndarray
+    op_type: str | None = None
+
+
+def edit(
+    graph: Graph, node: NodeProto, index: int, value: np.ndarray, op_type: str | None = None
+) -> Edit:
+    """Return an edit in the number format of the constant that is there.
+
+    Raises
+    ------
+    CannotFold
+        If the value does not fit the format.
+    """
+    old = weight(graph, node, index)
+    with np.errstate(over="ignore"):
+        new = np.asarray(value).astype(old.dtype)
+    if not np.isfinite(new).all():
+        raise CannotFold(f"the scaled weights of {label(node)} do not fit {old.dtype}")
+    return Edit(node, index, new, op_type)
+
+
+def weight(graph: Graph, node: NodeProto, index: int) -> np.ndarray:
+    """Return the constant that a node reads.
+
+    Raises
+    ------
+    CannotFold
+        If it is no constant of floats, as where it is quantised.
+    """
+    value = graph.constant(node.input[index])
+    if value is None or not np.issubdtype(value.dtype, np.floating):
+        made = graph.producer(node.input[index])
+        how = f" ({made.op_type})" if made is not None else ""
+        raise CannotFold(f"the weights of {label(node)} are no constant of floats{how}")
+    return value.astype(value.dtype)
+
+
+def has_input(node: NodeProto, index: int) -> bool:
+    """Tell whether a node has an optional input."""
+    return len(node.input) > index and bool(node.input[index])
+
+
+def scaled_output(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
+    """Return the edits by which a layer puts its output out scaled.
+
+    Raises
+    ------
+    CannotFold
+        If it is no layer with weights that scale its output.
+    """
+    first_two = scale.axis == 1
+    if node.op_type == "Conv" and first_two:
+        return _each(
+            graph, node, {1: lambda w: _along(w, scale.vector, 0), 2: _times(scale.vector)}
+        )
+    if node.op_type == "ConvTranspose" and first_two:
+        groups = attribute(node, "group", 1)
+        return _each(graph, node, {1: lambda w: _grouped(w, scale.vector, groups, 1),
+                                   2: _times(scale.vector)})  # fmt: skip
+    if node.op_type in ("BatchNormalization", "InstanceNormalization") and first_two:
+        _check_inference(node)
+        return _each(graph, node, {1: _times(scale.vector), 2: _times(scale.vector)})
+    if node.op_type == "Gemm" and first_two:
+        axis = 0 if attribute(node, "transB", 0) else 1
+        return _each(graph, node, {1: lambda w: _along(w, scale.vector, axis),
+                                   2: _times(scale.vector)})  # fmt: skip
+    if node.op_type == "MatMul" and scale.axis == scale.rank - 1:
+        return _each(graph, node, {1: lambda w: _along(w, scale.vector, w.ndim - 1)})
+    if node.op_type == "LayerNormalization" and scale.axis == scale.rank - 1:
+        return _each(graph, node, {1: _times(scale.vector), 2: _times(scale.vector)})
+    raise CannotFold(f"{label(node)} has no weights that scale its channels")
+
+
+def scaled_input(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
+    """Return the edits by which a layer takes its input as if it were scaled.
+
+    Raises
+    ------
+    CannotFold
+        If it is no layer with weights of the channels of its input.
+    """
+    first_two = scale.axis == 1
+    groups = attribute(node, "group", 1)
+    if node.op_type == "Conv" and first_two:
+        return _each(graph, node, {1: lambda w: _grouped(w, scale.vector, groups, 1)})
+    if node.op_type == "ConvTranspose" and first_two:
+        return _each(graph, node, {1: lambda w: _along(w, scale.vector, 0)})
+    if node.op_type == "Gemm" and first_two and not attribute(node, "transA", 0):
+        axis = 1 if attribute(node, "transB", 0) else 0
+        return _each(graph, node, {1: lambda w: _along(w, scale.vector, axis)})
+    if node.op_type == "MatMul" and scale.axis == scale.rank - 1:
+        return _each(graph, node, {1: lambda w: _along(w, scale.vector, max(w.ndim - 2, 0))})
+    if node.op_type == "BatchNormalization" and first_two:
+        _check_inference(node)
+        return _norm_of_scaled(graph, node, scale.vector)
+    raise CannotFold(f"{label(node)} has no weights for the channels of its input")
+
+
+def _norm_of_scaled(graph: Graph, node: NodeProto, vector: np.ndarray) -> list[Edit]:
+    """Scale what a norm multiplies, and move the mean into what it adds: the scale may be 0."""
+    gain, bias, mean, var = (weight(graph, node, i).astype(np.float64) for i in range(1, 5))
+    slope = gain / np.sqrt(var + attribute(node, "epsilon", 1e-5))
+    return [
+        edit(graph, node, 1, gain * vector),
+        edit(graph, node, 2, bias - slope * mean),
+        edit(graph, node, 3, np.zeros_like(mean)),
+    ]
+
+
+def _check_inference(node: NodeProto) -> None:
+    if attribute(node, "training_mode", 0) or len([name for name in node.output if name]) > 1:
+        raise CannotFold(f"{label(node)} normalises by the batch")
+
+
+def _each(graph: Graph, node: NodeProto, rules: dict[int, object]) -> list[Edit]:
+    """Apply a rule to each constant that a node has."""
+    edits = []
+    for index, rule in rules.items():
+        if has_input(node, index):
+            value = weight(graph, node, index).astype(np.float64)
+            try:
+                edits.append(edit(graph, node, index, rule(value)))  # type: ignore[operator]
+            except ValueError as error:
+                raise CannotFold(f"{label(node)} has other channels than the gate") from error
+    return edits
+
+
+def _times(vector: np.ndarray) -> object:
+    return lambda value: value * vector
+
+
+def _along(value: np.ndarray, vector: np.ndarray, axis: int) -> np.ndarray:
+    """Multiply along one axis."""
+    shape = [1] * value.ndim
+    shape[axis] = len(vector)
+    return _kept(value, value * vector.reshape(shape))
+
+
+def _grouped(value: np.ndarray, vector: np.ndarray, groups: int, axis: int) -> np.ndarray:
+    """Multiply along the channels of each group; the other axis holds group after group."""
+    split = value.reshape(groups, -1, *value.shape[1:])
+    shape = [groups] + [1] * (split.ndim - 1)
+    shape[axis + 1] = len(vector) // groups
+    return _kept(value, (split * vector.reshape(shape)).reshape(value.shape))
+
+
+def _kept(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    if before.shape != after.shape:
+        raise ValueError("the vector is wider than the weights")
+    return after

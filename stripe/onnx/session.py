@@ -1,0 +1,137 @@
+"""Run a graph in onnxruntime."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from onnx import ModelProto, helper
+from torch import Tensor
+
+from stripe.errors import ModelError
+from stripe.onnx.image_input import image_input
+from stripe.onnx.load import serialised
+
+#: What onnxruntime logs besides the errors that it raises.
+_FATAL = 4
+
+
+class Session:
+    """A model in onnxruntime, on the CPU.
+
+    Parameters
+    ----------
+    model
+        A model with one input, a batch of images.
+    outputs
+        Tensors that are put out too.
+    threads
+        Threads of onnxruntime. Default: one for each core.
+    optimize
+        Whether onnxruntime may fuse and rewrite nodes.
+
+    Raises
+    ------
+    ModelError
+        If onnxruntime cannot load the model, as one with operators that it does not know.
+    """
+
+    def __init__(
+        self,
+        model: ModelProto,
+        outputs: Sequence[str] = (),
+        threads: int = 0,
+        *,
+        optimize: bool = True,
+    ) -> None:
+        self.input = image_input(model)
+        own = [value.name for value in model.graph.output]
+        self.names = [*own, *(name for name in dict.fromkeys(outputs) if name not in own)]
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _FATAL
+        options.intra_op_num_threads = threads
+        if not optimize:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            self._session = onnxruntime.InferenceSession(
+                serialised(_with_outputs(model, self.names[len(own) :])),
+                options,
+                providers=["CPUExecutionProvider"],
+            )
+        except Exception as error:
+            raise ModelError(f"onnxruntime cannot load the model: {_reason(error)}") from error
+
+    def run(self, images: Tensor) -> dict[str, np.ndarray]:
+        """Return the outputs by name for images (B, C, H, W).
+
+        A graph of a fixed batch size runs several times, the last batch filled up with its last
+        image.
+        """
+        size = self.input.batch
+        if size is None:
+            return self._run(self.input.fed(images))
+        missing = -len(images) % size
+        filled = np.concatenate(
+            [self.input.fed(images), self.input.fed(images[-1:]).repeat(missing, 0)]
+        )
+        parts = [self._run(filled[start : start + size]) for start in range(0, len(filled), size)]
+        return {name: _joined([part[name] for part in parts], len(images)) for name in self.names}
+
+    def _run(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        try:
+            values: list[Any] = self._session.run(self.names, {self.input.name: batch})
+        except Exception as error:
+            raise ModelError(
+                f"onnxruntime cannot run the model on images {' x '.join(map(str, batch.shape))}: "
+                f"{_reason(error)}"
+            ) from error
+        return dict(zip(self.names, values, strict=True))
+
+
+def largest_difference(
+    one: Mapping[str, Any], other: Mapping[str, Any], bounded: Collection[str] = ()
+) -> float:
+    """Return the largest difference of the tensors of two runs.
+
+    It is relative to the largest value of each tensor, and of `bounded` ones, as probabilities,
+    to at least 1: of 1e-7, which is what rounding makes of no probability at all, any share is
+    noise.
+    """
+    return max((_difference(one[n], other[n], float(n in bounded)) for n in one), default=0.0)
+
+
+def _difference(one: np.ndarray, other: np.ndarray, least: float = 0.0) -> float:
+    if one.shape != other.shape:
+        return float("inf")
+    if not one.size:
+        return 0.0
+    if not np.issubdtype(one.dtype, np.floating):
+        return 0.0 if np.array_equal(one, other) else float("inf")
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    if not np.array_equal(np.isfinite(one), np.isfinite(other)):
+        return float("inf")
+    both = np.isfinite(one)
+    apart = np.abs(one[both] - other[both]).max(initial=0.0)
+    least = max(least, float(np.finfo(np.float32).tiny))
+    return float(apart / np.abs(one[both]).max(initial=least))
+
+
+def _with_outputs(model: ModelProto, names: Sequence[str]) -> ModelProto:
+    if not names:
+        return model
+    wider = ModelProto()
+    wider.CopyFrom(model)
+    wider.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
+    return wider
+
+
+def _joined(parts: list[np.ndarray], count: int) -> np.ndarray:
+    if any(part.ndim == 0 for part in parts):
+        return parts[0]
+    return np.concatenate(parts)[:count]
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of what onnxruntime says, which names the node."""
+    lines = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return lines.removeprefix("[ONNXRuntimeError] : ").rstrip(".")[:300]

@@ -1,0 +1,133 @@
+"""Gates of graphs that this machine exports, and of graphs that others trained."""
+
+from pathlib import Path
+
+import onnx
+import pytest
+import timm
+import torch
+import torchvision
+from exported import WILD, export, quantised, small, wild
+from onnx import TensorProto, helper
+
+import stripe
+import stripe.onnx
+from stripe.errors import ModelError
+
+
+@pytest.mark.parametrize("dynamic", [True, False])
+@pytest.mark.parametrize("opset", [11, 13, 17])
+def test_views_by_size(tmp_path: Path, opset: int, dynamic: bool) -> None:
+    found = stripe.onnx.find_gates(
+        export(small(), tmp_path / "m.onnx", opset=opset, dynamic=dynamic)
+    )
+    assert [(gate.channels, gate.kind, gate.layout) for gate in found] == [
+        (8, "gate", "NC11"),
+        (12, "gate", "NC11"),
+    ]
+    assert {gate.dtype for gate in found} == {"float"}
+    assert found[0].owner_class == "Mul"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("mobilenetv3_small_050", "lcnet_050", "ghostnet_050", "eca_resnet33ts", "resnest14d"),
+        *("skresnet18", "resnet18", "convnext_atto"),
+    ],
+)
+def test_the_gates_of_a_graph_are_those_of_its_modules(tmp_path: Path, name: str) -> None:
+    network = timm.create_model(name, num_classes=4).eval()
+    found = stripe.onnx.find_gates(export(network, tmp_path / "m.onnx", opset=13, size=64))
+    modules = stripe.find_gates(network, torch.randn(2, 3, 64, 64))
+    assert [(g.channels, g.groups, g.kind, g.layout) for g in found] == [
+        (g.channels, g.groups, g.kind, g.layout) for g in modules
+    ]
+
+
+def test_a_network_of_torchvision(tmp_path: Path) -> None:
+    network = torchvision.models.efficientnet_b0(num_classes=4).eval()
+    assert len(stripe.onnx.find_gates(export(network, tmp_path / "m.onnx", size=64))) == 16
+
+
+def test_half_and_quantised(tmp_path: Path) -> None:
+    half = stripe.onnx.find_gates(export(small(), tmp_path / "half.onnx", half=True))
+    assert [gate.dtype for gate in half] == ["float16", "float16"]
+    whole = export(small(), tmp_path / "m.onnx")
+    found = stripe.onnx.find_gates(quantised(whole, tmp_path / "int8.onnx"))
+    assert [gate.channels for gate in found] == [8, 12]
+
+
+def test_a_response_is_not_squashed() -> None:
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[N, 3, H, W] x) => (float[N, 3, H, W] y, float[N, 3, H, W] z) {
+            m = GlobalAveragePool(x)
+            r = Relu(m)
+            c = Sigmoid(m)
+            y = Mul(x, r)
+            s = Sigmoid(x)
+            z = Mul(x, s)
+        }""")
+    assert stripe.onnx.find_gates(model) == []
+    assert [g.name for g in stripe.onnx.find_gates(model, kinds=("response",))] == ["r"]
+
+
+def test_a_gate_that_multiplies_twice_is_one() -> None:
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[N, 3, H, W] x) => (float[N, 3, H, W] y) {
+            m = GlobalAveragePool(x)
+            c = Sigmoid(m)
+            a = Mul(x, c)
+            b = Relu(x)
+            d = Mul(c, b)
+            y = Add(a, d)
+        }""")
+    assert [gate.name for gate in stripe.onnx.find_gates(model)] == ["c"]
+
+
+@pytest.mark.parametrize("name", WILD)
+def test_gates_of_networks_that_others_trained(name: str) -> None:
+    path, gates, _ = wild(name)
+    assert len(stripe.onnx.find_gates(path)) == gates
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    said = {}
+    (tmp_path / "text.onnx").write_text("no graph at all, but text\n" * 9)
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    for name in ("text", "empty", "missing"):
+        with pytest.raises(ModelError) as raised:
+            stripe.onnx.find_gates(tmp_path / f"{name}.onnx")
+        said[name] = str(raised.value)
+    assert "is not an ONNX file" in said["text"]
+    assert "is not an ONNX file" in said["empty"]
+    assert "there is none" in said["missing"]
+    assert all("\n" not in line for line in said.values())
+
+
+def test_external_data_that_is_missing(tmp_path: Path) -> None:
+    whole = onnx.load(export(small(), tmp_path / "m.onnx"))
+    onnx.save(whole, tmp_path / "e.onnx", save_as_external_data=True, location="e.data",
+              size_threshold=0)  # fmt: skip
+    assert len(stripe.onnx.find_gates(tmp_path / "e.onnx")) == 2
+    (tmp_path / "e.data").unlink()
+    with pytest.raises(ModelError, match="keeps weights in another file") as raised:
+        stripe.onnx.find_gates(tmp_path / "e.onnx")
+    assert "e.data" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_inputs_that_are_no_images() -> None:
+    def model(*inputs: tuple[str, int, list[int]]) -> onnx.ModelProto:
+        values = [helper.make_tensor_value_info(*each) for each in inputs]
+        node = helper.make_node("Identity", [inputs[0][0]], ["y"])
+        out = helper.make_empty_tensor_value_info("y")
+        return helper.make_model(helper.make_graph([node], "g", values, [out]))
+
+    two = model(("a", TensorProto.FLOAT, [1, 3, 8, 8]), ("b", TensorProto.FLOAT, [1]))
+    with pytest.raises(ModelError, match="one input, a batch of images, got 2: a, b"):
+        stripe.onnx.find_gates(two)
+    with pytest.raises(ModelError, match="got a: int64 1 x 7"):
+        stripe.onnx.find_gates(model(("a", TensorProto.INT64, [1, 7])))
