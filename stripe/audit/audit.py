@@ -1,6 +1,5 @@
 """Measure whether the attention that a network pays for at inference is a constant."""
 
-import os
 import statistics
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -15,17 +14,17 @@ from tqdm.auto import tqdm
 
 from stripe.audit.report import write_report
 from stripe.audit.result import Audit, interval
+from stripe.audit.shared import check_writable, gate_table, gather
 from stripe.errors import ModelError, StripeError
 from stripe.gates import Frozen, find_gates
 from stripe.gates.plan import plan
 from stripe.hooks import Recorder
-from stripe.hooks.batches import numbered_batches
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
 from stripe.modules.timing import forward_seconds
 from stripe.modules.unwrap import device_of, unwrapped
 from stripe.recording import Recording, open_recording
-from stripe.stats import channel_moments, stripe_index
+from stripe.stats import channel_moments
 from stripe.versions import command_line, library_versions
 
 
@@ -93,8 +92,8 @@ def audit(
     model = unwrapped(model)
     device = device_of(model)
     if out is not None:
-        _check_writable(Path(out).expanduser())
-    images, labels = _gather(loader, limit)
+        check_writable(Path(out).expanduser())
+    images, labels = gather(loader, limit)
     known, held_out = images[::2].split(batch_size), images[1::2].split(batch_size)
     truth = None if labels is None else labels[1::2].cpu()
     if not find_gates(model, images[:2]):
@@ -136,32 +135,11 @@ def audit(
                 "command": command_line(),
                 "versions": library_versions(),
                 "device": device,
+                "library": "stripe",
                 "interval": interval(kept, found.images[1]),
             }
             write_report(found.out, found, recording, about)
     return found
-
-
-def _gather(loader: Iterable[Any], limit: int) -> tuple[Tensor, Tensor | None]:
-    """Return the first images of a loader, and their labels if all have some."""
-    images: list[Tensor] = []
-    labels: list[Tensor] = []
-    for _, batch, of_batch in numbered_batches(loader):
-        if images and batch.shape[1:] != images[0].shape[1:]:
-            raise StripeError(
-                f"images must all have one size, got {tuple(images[0].shape[1:])} and "
-                f"{tuple(batch.shape[1:])}; resize them"
-            )
-        images.append(batch)
-        if of_batch is not None:
-            labels.append(of_batch)
-        if sum(map(len, images)) >= limit:
-            break
-    count = sum(map(len, images))
-    if min(count, limit) < 4:
-        raise StripeError(f"an audit needs at least 4 images, got {min(count, limit)}")
-    whole = torch.cat(labels)[:limit] if sum(map(len, labels)) == count else None
-    return torch.cat(images)[:limit], whole
 
 
 def _measure(
@@ -175,7 +153,7 @@ def _measure(
     moments = channel_moments(recording)
     freezing = plan(model, moments)
     everything = freezing.freeze()
-    gates = _table(recording, moments, everything.report)
+    gates = gate_table(recording, moments, everything.report)
     frozen = gates[gates["frozen"]].sort_values("relative_spread", kind="stable")
     order = frozen["gate"].tolist()
     before = _predictions(model, images)
@@ -198,16 +176,6 @@ def _row(
     }
 
 
-def _table(recording: Recording, moments: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
-    index = stripe_index(moments).drop(columns=["epoch"])
-    mean = moments.groupby("gate", sort=False)["mean"].apply(lambda m: float((m**2).mean() ** 0.5))
-    spread = index["within_var"] ** 0.5
-    index["relative_spread"] = (spread / index["gate"].map(mean)).where(spread > 0, 0.0)
-    known = recording.gates[["name", "owner_class", "kind", "channels"]]
-    table = known.rename(columns={"name": "gate"}).merge(index, on="gate").merge(folds, on="gate")
-    return table.drop(columns=["between_var", "within_var"])
-
-
 def _predictions(model: nn.Module, batches: Sequence[Tensor]) -> Tensor:
     predicted = []
     with interrupts_held(), undisturbed(model), interrupts_allowed():
@@ -220,13 +188,6 @@ def _predictions(model: nn.Module, batches: Sequence[Tensor]) -> Tensor:
                 )
             predicted.append(scores.argmax(1))
     return torch.cat(predicted).cpu()
-
-
-def _check_writable(path: Path) -> None:
-    """Raise before the work is done if the report could not be written after it."""
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise StripeError(f"cannot write the report {path}; choose another file with out=")
 
 
 def _latency(

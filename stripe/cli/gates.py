@@ -63,10 +63,7 @@ def _of_module(
         frozen = stripe.freeze(network, means, example=example) if found else None
     except ModelError as error:  # the gates are there all the same
         return _table(found, {}, {gate.name: str(error) for gate in found})
-    report = vars(frozen)["fold_report"].set_index("gate") if frozen is not None else None
-    into = {} if report is None else report["into"].to_dict()
-    reasons = {} if report is None else report["reason"].to_dict()
-    return _table(found, into, reasons)
+    return _table(found, *_folds(frozen.report if frozen is not None else None))
 
 
 def _of_file(model: str, size: tuple[int, int] | None) -> "pd.DataFrame":
@@ -77,18 +74,23 @@ def _of_file(model: str, size: tuple[int, int] | None) -> "pd.DataFrame":
 
     loaded = load_model(model)
     found = stripe.onnx.find_gates(loaded)
-    if not found:
-        return _table(found, {}, {})
     shape = None if size is None else (image_input(loaded).channels or 3, *size)
     means = {gate.name: [0.5] * gate.channels for gate in found}
     try:
-        report = stripe.onnx.freeze(loaded, means, image_shape=shape).report
+        report = stripe.onnx.freeze(loaded, means, image_shape=shape).report if found else None
     except ModelError as error:  # the gates are there all the same
         return _table(found, {}, {gate.name: str(error) for gate in found})
+    return _table(found, *_folds(report))
+
+
+def _folds(report: "pd.DataFrame | None") -> tuple[dict[str, str], dict[str, str]]:
+    """Return the layers that took each gate, and why none did."""
+    if report is None:
+        return {}, {}
     into, reasons = (
         dict(zip(report["gate"], report[column], strict=True)) for column in ("into", "reason")
     )
-    return _table(found, into, reasons)
+    return into, reasons
 
 
 def _table(found: "list[Gate]", into: dict[str, str], reasons: dict[str, str]) -> "pd.DataFrame":

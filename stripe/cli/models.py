@@ -99,11 +99,16 @@ def audit(
     rounds
         Timed passes with gates and without.
     """
-    import stripe
+    from stripe.cli.network import is_onnx
 
-    network, loader, images = subject.load()
-    found = stripe.audit(
-        network,
+    network, loader, images = subject.load(onnx=True)
+    measure: Any
+    if is_onnx(subject.model):
+        from stripe.audit.graph import audit_graph as measure
+    else:
+        from stripe import audit as measure
+    found = measure(
+        subject.model if is_onnx(subject.model) else network,
         loader,
         out,
         threshold=threshold,

@@ -11,14 +11,14 @@ from stripe.errors import StripeError
 def record_file(subject: Subject, out: Path, options: dict[str, Any]) -> tuple[int, int]:
     """Record an ONNX file; return the numbers of images and gates."""
     import stripe.onnx
-    from stripe.recording import open_recording
 
     network, loader, images = subject.load(onnx=True)
     assert isinstance(network, stripe.onnx.OnnxNetwork)
     about = {"name": subject.model, "dataset": images, "seed": subject.seed}
-    found = stripe.onnx.record(network.model, loader, out, **options, **about)  # type: ignore[arg-type]
-    log = open_recording(out).verify()
-    return int(log.loc[log["epoch"] == options["epoch"], "rows"].sum()), len(found)
+    recording = stripe.onnx.record(network.model, loader, out, **options, **about)  # type: ignore[arg-type]
+    log = recording.verify()
+    count = int(log.loc[log["epoch"] == options["epoch"], "rows"].sum())
+    return count, len(recording.header.gates)
 
 
 def freeze_file(
@@ -35,7 +35,7 @@ def freeze_file(
     frozen = stripe.onnx.freeze(network.model, recording, **options)
     frozen.save(out)
     if json:
-        return print_json({"fold_error": frozen.error, "gates": frozen.report.to_dict("records")})
+        return print_json({"error": frozen.error, "gates": frozen.report.to_dict("records")})
     print(frozen.report.to_string(index=False))
     print(
         f"\n{len(frozen.report)} gates frozen, {frozen.report['folded'].sum()} folded, error "

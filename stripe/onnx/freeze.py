@@ -10,7 +10,6 @@ import pandas as pd
 from onnx import ModelProto
 
 from stripe.errors import ModelError, UnknownNameError
-from stripe.gates.choose import Choice
 from stripe.gates.means import Means, constants
 from stripe.onnx.compare import compare
 from stripe.onnx.find import Place
@@ -20,6 +19,7 @@ from stripe.onnx.record import chosen_places
 from stripe.onnx.replace import fold_site, put_constant
 from stripe.recording import Recording, open_recording
 from stripe.registry import listed
+from stripe.select import Selection
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def freeze(
     model: str | Path | ModelProto,
     data: Means,
     *,
-    gates: Choice = "all",
+    gates: Selection = "all",
     fold: bool = True,
     epoch: int | None = None,
     force: bool = False,

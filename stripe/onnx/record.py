@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from stripe.errors import ModelError
-from stripe.gates.choose import Choice, chosen_gates
+from stripe.gates.choose import chosen_gates
 from stripe.hooks.batches import numbered_batches
 from stripe.hooks.online import OnlineMoments
 from stripe.interrupts import interrupts_allowed, interrupts_held
@@ -21,10 +21,11 @@ from stripe.onnx.find import DEFAULT_KINDS, Place, find_places
 from stripe.onnx.graph import Graph
 from stripe.onnx.load import fingerprint, load_model
 from stripe.onnx.session import Session
-from stripe.recording import Header, RecordingWriter
+from stripe.recording import Header, Recording, RecordingWriter, open_recording
 from stripe.recording.background import Background
 from stripe.recording.part import PartWriter
 from stripe.recording.schema import gate_column, input_column
+from stripe.select import Selection
 from stripe.versions import library_versions
 
 #: The axes over which features are averaged, by the layout of their gate.
@@ -60,7 +61,7 @@ def record(
     path: str | Path,
     *,
     epoch: int = 0,
-    gates: Choice | None = None,
+    gates: Selection | None = None,
     inputs: bool = True,
     values: bool = True,
     name: str | None = None,
@@ -68,7 +69,7 @@ def record(
     seed: int | None = None,
     threads: int = 0,
     progress: bool = True,
-) -> list[str]:
+) -> Recording:
     """Record one epoch of every gate of an ONNX graph over the images of a loader.
 
     Gates, and averages of what they multiply, become outputs of the graph, and a thread writes them
@@ -102,8 +103,8 @@ def record(
 
     Returns
     -------
-    list of str
-        The names of the recorded gates.
+    Recording
+        What was recorded, as `stripe.open_recording` opens it.
 
     Raises
     ------
@@ -159,10 +160,10 @@ def record(
             writing.finish()
         else:
             _write_moments(part, rows)
-    return [place.gate.name for place in places]
+    return open_recording(path)
 
 
-def chosen_places(graph: Graph, gates: Choice | None) -> list[Place]:
+def chosen_places(graph: Graph, gates: Selection | None) -> list[Place]:
     """Return the places of the gates that are meant.
 
     Raises

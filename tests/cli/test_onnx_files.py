@@ -51,7 +51,7 @@ def test_gates_record_freeze(
     out = tmp_path / "f.onnx"
     frozen = ("freeze", "--model", file, "--recording", tmp_path / "r", "--json")
     assert run(*frozen, "--out", out) == 0
-    assert json.loads(capsys.readouterr().out)["fold_error"] < 1e-4
+    assert json.loads(capsys.readouterr().out)["error"] < 1e-4
     onnx.checker.check_model(onnx.load(out))
     assert run(*frozen, "--out", tmp_path / "f.safetensors") == 1
     assert "ends in .onnx" in capsys.readouterr().err

@@ -23,8 +23,8 @@ def test_values_and_inputs(tmp_path: Path, opset: int) -> None:
     path = export(small(), tmp_path / "m.onnx", opset=opset)
     x = images(6)
     labels = torch.arange(6)
-    names = stripe.onnx.record(path, [(x[:4], labels[:4]), (x[4:], labels[4:])], tmp_path / "r")
-    recording = open_recording(tmp_path / "r")
+    recording = stripe.onnx.record(path, [(x[:4], labels[:4]), (x[4:], labels[4:])], tmp_path / "r")
+    names = recording.gates["name"].tolist()
     model = onnx.load(path)
     parts = [outputs(model, part.numpy(), *names) for part in (x[:4], x[4:])]
     for number, name in enumerate(names, start=1):
@@ -54,7 +54,7 @@ def test_a_fixed_batch_is_filled_up(tmp_path: Path) -> None:
     fixed = export(small(), tmp_path / "fixed.onnx", dynamic=False, batch=4)
     free = export(small(), tmp_path / "free.onnx")
     for path in (fixed, free):
-        names = stripe.onnx.record(path, [images(6)], tmp_path / path.stem)
+        names = stripe.onnx.record(path, [images(6)], tmp_path / path.stem).gates["name"].tolist()
     one, other = (open_recording(tmp_path / n) for n in ("fixed", "free"))
     assert one.values(names[0]).shape == (6, 8)
     np.testing.assert_allclose(one.values(names[1]), other.values(names[1]), rtol=1e-5)
@@ -73,7 +73,8 @@ def test_a_batch_that_is_only_declared_to_be_dynamic(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="declares a batch of any size, and fails on one of 3"):
         stripe.onnx.record(model, [images(3)], tmp_path / "r")
     assert not (tmp_path / "r").exists()
-    assert stripe.onnx.record(model, [images(1)], tmp_path / "r") == ["c"]
+    alone = stripe.onnx.record(model, [images(1)], tmp_path / "r")
+    assert alone.gates["name"].tolist() == ["c"]
 
 
 def test_rows_that_are_of_other_images(tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_operators_that_onnxruntime_does_not_know(tmp_path: Path) -> None:
 def test_networks_that_others_trained(tmp_path: Path, name: str) -> None:
     path, _, size = wild(name)
     x = images(3, *size)
-    names = stripe.onnx.record(path, [x], tmp_path / "r")
-    recording = open_recording(tmp_path / "r")
+    recording = stripe.onnx.record(path, [x], tmp_path / "r")
+    names = recording.gates["name"].tolist()
     for gate, value in zip(names, outputs(onnx.load(path), x.numpy(), *names)[1:], strict=True):
         np.testing.assert_array_equal(recording.values(gate), value.reshape(3, -1))
