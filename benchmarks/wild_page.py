@@ -1,0 +1,157 @@
+"""The page "Stripes in the wild": tables and pictures of what `benchmarks.wild` measured."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+
+from benchmarks import wild_images as draw
+from stripe import plots
+
+TEXT = """# Stripes in the wild
+
+Six trained networks that others ship as ONNX files, audited by `python -m benchmarks.wild`
+(extra `wild`; the numbers are in
+[`benchmarks/results/wild.json`](../benchmarks/results/wild.json)). Their gates are
+squeeze-and-excite. None of their weights are part of this project.
+
+## What the images are, and what that limits
+
+Lines of text ({fonts} fonts that matplotlib brings, English words), pages of such lines, and
+text on photographs of scikit-image and scikit-learn, each blurred, with noise, and compressed as
+JPEG. Means come from one half of {images} images, agreement is measured on the other. Rendered
+text is easier and more alike than scans, and the recognisers are for Chinese too, of which there
+is none here: a gate that is constant here need not be constant on other images. One draw of the
+images, one machine.
+
+![examples of the images](wild_images.png)
+
+## Is the gate a constant?
+
+`eta2` is the share of a gate's variance that lies between channels (1: a perfect stripe),
+`input` the same of the pooled features that the gate multiplies, the control: what goes into
+attention. Spread is the root mean square over images relative to the gate. Each is the median
+over the gates of a network (smallest and largest).
+
+{constant}
+
+![eta2 and spread by depth](wild.png)
+
+## What freezing costs
+
+All gates replaced by their means. Agreement is with the network as it is: of labels and strings
+the share of images with the same one (Wilson's 95 % interval), of masks the mean intersection
+over union at 0.3 (95 % interval of a bootstrap over images). The control replaces each gate by
+one number for all channels. "Right" is the share of images of which the network says what was
+drawn, as it is and frozen. The last column is how many gates freeze, the most constant first,
+while agreement is at least 99 %.
+
+{cost}
+
+## What it saves
+
+Folded gates leave no operation behind; the error is the largest difference between the folded
+graph and the one with constants, relative to the largest value (of probabilities, to 1). Time is
+that of onnxruntime on one thread of a CPU, {rounds} rounds in turns: the median (and quartiles)
+of the share that is gone.
+
+{saves}
+
+Milliseconds are of this machine while it did other work; the share is of pairs in one round.
+"""
+
+
+def write_page(found: list[dict[str, Any]], folder: Path) -> None:
+    """Write docs/wild.md and its two pictures."""
+    _picture(found).savefig(folder / "wild.png", dpi=110)
+    _examples().savefig(folder / "wild_images.png", dpi=90)
+    plt.close("all")
+    rounds = found[0]["rounds"]
+    text = TEXT.format(
+        fonts=len(draw.FONTS), images=2 * found[0]["n"], rounds=rounds,
+        constant=_table(["network", "gates", "eta2", "input", "spread"], map(_constant, found)),
+        cost=_table(
+            ["network", "of", "n", "agreement", "one number per gate", "right", "freeze at 99 %"],
+            map(_cost, found)),
+        saves=_table(
+            ["network", "frozen", "folded", "error", "time gone", "ms", "MB"], map(_saved, found)),
+    )  # fmt: skip
+    (folder / "wild.md").write_text(text)
+
+
+def _constant(one: dict[str, Any]) -> list[str]:
+    columns = ((g["eta2"] for g in one["gates"]), (g["input_eta2"] for g in one["gates"]))
+    spread = [100 * g["relative_spread"] for g in one["gates"]]
+    return [one["network"], str(len(one["gates"])), *map(_range, map(list, columns)),
+            _range(spread, "{:.1f}") + " %"]  # fmt: skip
+
+
+def _cost(one: dict[str, Any]) -> list[str]:
+    right = one["right"]
+    said = (
+        ""
+        if right["gates"] is None
+        else f"{_percent(right['gates'])} → {_percent(right['frozen'])}"
+    )
+    return [
+        one["network"], one["agreement_of"], str(one["n"]), _with_interval(one["agreement"]),
+        _with_interval(one["agreement_of_one_number_per_gate"]), said,
+        f"{one['recommended']} of {len(one['gates'])}",
+    ]  # fmt: skip
+
+
+def _saved(one: dict[str, Any]) -> list[str]:
+    low, middle, high = (100 * share for share in one["share_of_time"])
+    before, after = one["milliseconds"]["gates"], one["milliseconds"]["frozen"]
+    sizes = [size / 1e6 for size in one["bytes"]]
+    return [
+        one["network"], str(one["frozen"]), str(one["folded"]), f"{one['fold_error']:.0e}",
+        f"{middle:.1f} % ({low:.1f} to {high:.1f})", f"{before:.1f} → {after:.1f}",
+        f"{sizes[0]:.2f} → {sizes[1]:.2f}",
+    ]  # fmt: skip
+
+
+def _picture(found: list[dict[str, Any]]) -> Any:
+    with plots.paper_style():
+        figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+        for one in found:
+            depth = [n / max(len(one["gates"]) - 1, 1) for n in range(len(one["gates"]))]
+            axes[0].plot(depth, [g["eta2"] for g in one["gates"]], "o-", ms=3, label=one["network"])
+            axes[1].plot(depth, [100 * g["relative_spread"] for g in one["gates"]], "o-", ms=3)
+        for ax, name in zip(
+            axes, ("eta2 (1: a perfect stripe)", "spread over images (%)"), strict=True
+        ):
+            ax.set(xlabel="depth (first to last gate)", ylabel=name)
+        axes[0].set_ylim(0, 1.02)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right", fontsize=7)
+    return figure
+
+
+def _examples() -> Any:
+    figure, axes = plt.subplots(2, 4, figsize=(8, 3.4), layout="constrained")
+    shown = [*draw.lines(2, 0)[0], *draw.turned_lines(2, 0)[0], *draw.pages(2, 0),
+             *draw.turned_pages(2, 0)[0]]  # fmt: skip
+    for ax, image in zip(axes.ravel(), shown, strict=True):
+        ax.imshow(image)
+        ax.axis("off")
+    return figure
+
+
+def _table(head: list[str], rows: Any) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _range(values: list[float], form: str = "{:.3f}") -> str:
+    ordered = sorted(values)
+    count = len(ordered)
+    middle = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
+    return f"{form.format(middle)} ({form.format(ordered[0])} to {form.format(ordered[-1])})"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _with_interval(value: list[float]) -> str:
+    return f"{_percent(value[0])} ({100 * value[1]:.1f} to {100 * value[2]:.1f})"
