@@ -69,7 +69,7 @@ class Session:
         image.
         """
         size = self.input.batch
-        if size is None:
+        if size in (None, len(images)):
             return self._run(self.input.fed(images))
         missing = -len(images) % size
         filled = np.concatenate(
@@ -124,12 +124,12 @@ def _difference(one: np.ndarray, other: np.ndarray, least: float = 0.0) -> float
         return 0.0
     if not np.issubdtype(one.dtype, np.floating):
         return 0.0 if np.array_equal(one, other) else float("inf")
+    least = max(least, float(np.finfo(one.dtype).tiny))  # below it a format loses its digits
     one, other = one.astype(np.float64), other.astype(np.float64)
     if not np.array_equal(np.isfinite(one), np.isfinite(other)):
         return float("inf")
     both = np.isfinite(one)
     apart = np.abs(one[both] - other[both]).max(initial=0.0)
-    least = max(least, float(np.finfo(np.float32).tiny))
     return float(apart / np.abs(one[both]).max(initial=least))
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import timm
@@ -13,6 +14,7 @@ from onnx import TensorProto, helper
 import stripe
 import stripe.onnx
 from stripe.errors import ModelError
+from stripe.onnx.measure import measured_shapes
 
 
 @pytest.mark.parametrize("dynamic", [True, False])
@@ -71,6 +73,37 @@ def test_a_response_is_not_squashed() -> None:
         }""")
     assert stripe.onnx.find_gates(model) == []
     assert [g.name for g in stripe.onnx.find_gates(model, kinds=("response",))] == ["r"]
+
+
+def test_shapes_that_only_a_run_of_a_fixed_batch_tells() -> None:
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[2, 3, 8, 8] x) => (float[2, 3, 8, 8] y)
+        <int64[1] images = {2}, int64[1] rest = {3}, int64[2] ones = {1, 1}> {
+            m = GlobalAveragePool(x)
+            c = Sigmoid(m)
+            s = Shape(x)
+            z = ReduceSum<keepdims = 1>(rest)
+            t = Concat<axis = 0>(images, z, ones)
+            v = Reshape(c, t)
+            y = Mul(x, v)
+        }""")
+    assert measured_shapes(model, ["x", "v"]) == {"x": (None, 3, 8, 8), "v": (None, 3, 1, 1)}
+    assert [gate.channels for gate in stripe.onnx.find_gates(model)] == [3]
+
+
+def test_channels_last(tmp_path: Path) -> None:
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[N, 24, 20, 3] x) => (float[N, 24, 20, 3] y) {
+            m = ReduceMean<axes = [1, 2], keepdims = 1>(x)
+            c = Sigmoid(m)
+            y = Mul(x, c)
+        }""")
+    assert [gate.layout for gate in stripe.onnx.find_gates(model)] == ["N11C"]
+    images = torch.randn(4, 3, 24, 20)
+    recording = stripe.onnx.record(model, [images], tmp_path / "r")
+    np.testing.assert_allclose(recording.inputs("c"), images.mean((2, 3)), atol=1e-6)
 
 
 def test_a_gate_that_multiplies_twice_is_one() -> None:
