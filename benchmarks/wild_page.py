@@ -126,7 +126,7 @@ def _picture(found: list[dict[str, Any]]) -> Any:
         ):
             ax.set(xlabel="depth (first to last gate)", ylabel=name)
         axes[0].set_ylim(0, 1.02)
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right", fontsize=7)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=7)
     return figure
 
 
