@@ -65,7 +65,10 @@ def test_pictures(path: Path, tmp_path: Path, name: str) -> None:
     ("arguments", "message"),
     [
         (["stats", "index", "nowhere"], "error: no recording at nowhere"),
-        (["plot", "stripes", "--recording", "{r}", "--out", "a.png", "--gate", "h"], "no gate 'h'"),
+        (
+            ["plot", "stripes", "--recording", "{r}", "--out", "a.png", "--gate", "h"],
+            "no recorded gate 'h'",
+        ),
         (["plot", "stripes", "--recording", "{r}", "--out", "a.png", "--epoch", "8"], "no epoch 8"),
         (
             ["plot", "stripes", "--recording", "{r}", "--out", "a.abc"],

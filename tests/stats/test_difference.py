@@ -52,7 +52,7 @@ def test_images_are_matched_by_index(write_recording: Callable[..., Path]) -> No
 def test_errors_say_what_to_do(
     recording: Recording, write_recording: Callable[..., Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(UnknownNameError, match="no gate 'h'"):
+    with pytest.raises(UnknownNameError, match="no recorded gate 'h'"):
         epoch_difference(recording, "h")
     with pytest.raises(RecordingError, match="tol must be positive, got 0"):
         convergence_epoch(recording, 0.0)

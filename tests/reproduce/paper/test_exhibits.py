@@ -215,7 +215,7 @@ def test_a_measurement_waits_for_its_runs_and_is_done_again(tmp_path: Path) -> N
             return {"x": 1.0}
 
     half = Half(of=("run",), out=tmp_path / "m", seed=1)
-    with pytest.raises(StripeError, match=r"looks at .*run, which is not finished"):
+    with pytest.raises(StripeError, match=r"a measurement of .*run needs that run finished"):
         perform(half)
     finished_run(tmp_path, "run")
     with pytest.raises(KeyboardInterrupt):
