@@ -3,12 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test figures lint notebooks
+.PHONY: demo test test-all figures lint notebooks
 
 demo: $(INSTALLED)
 	$(BIN)/stripe demo
 
+# The fast part: does this installation work, and did a change break something?
 test: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(INSTALLED)
 	$(BIN)/python -m pytest
 
 figures: $(INSTALLED)
