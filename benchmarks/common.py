@@ -2,30 +2,21 @@
 
 import json
 import statistics
-import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from stripe.modules.timing import in_turns, seconds_of
 from stripe.train.device import hardware
 from stripe.versions import library_versions
 
 
 def interleaved(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each way in each round; a first round warms up and is not counted.
-
-    Every other round goes backwards, so that no way always follows the same one.
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(rounds + 1):
-        for name, way in ways.items() if number % 2 else reversed(list(ways.items())):
-            started = time.perf_counter()
-            way()
-            if number:
-                seconds[name].append(time.perf_counter() - started)
-    return seconds
+    """Return the seconds of each way in each round; see `in_turns`."""
+    return in_turns({name: partial(seconds_of, way) for name, way in ways.items()}, rounds)
 
 
 def median_rates(seconds: Mapping[str, list[float]], images: int) -> dict[str, float]:

@@ -18,11 +18,10 @@ import stripe.onnx
 from benchmarks import wild_images as draw
 from benchmarks.common import save
 from benchmarks.wild_page import write_page
-from stripe.audit.agreement import agreement, kind_of, predictions
-from stripe.audit.graph import audit_graph
-from stripe.audit.result import interval
+from stripe.audit.agreement import agreements, mean_interval
+from stripe.audit.graphs import GraphCandidate
+from stripe.audit.predictions import predictions
 from stripe.onnx.load import load_model
-from stripe.onnx.session import Session
 from stripe.stats import channel_moments
 
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
@@ -75,8 +74,8 @@ def measured(subject: Subject, count: int, rounds: int, seed: int) -> dict[str, 
     model = load_model(path)
     images, truth = drawn(subject.images, count, seed)
     loader = images.split(subject.batch_size)
-    audit = audit_graph(model, loader, None, limit=count, batch_size=subject.batch_size,
-                        rounds=rounds, name=subject.name)  # fmt: skip
+    audit = stripe.audit(model, loader, None, limit=count, batch_size=subject.batch_size,
+                         rounds=rounds, name=subject.name)  # fmt: skip
     known, held_out = images[::2], images[1::2]
     with tempfile.TemporaryDirectory() as folder:
         recording = stripe.onnx.record(model, known.split(subject.batch_size), Path(folder) / "r")
@@ -87,39 +86,41 @@ def measured(subject: Subject, count: int, rounds: int, seed: int) -> dict[str, 
     flat = {str(name): np.full(len(values), values.mean()) for name, values in means}
     control = stripe.onnx.freeze(model, flat, image_shape=tuple(images.shape[1:]), fold=False)
     batches = held_out.split(subject.batch_size)
-    outputs = {name: _outputs(one, batches) for name, one in
-               (("gates", model), ("frozen", frozen.model), ("flat", control.model))}  # fmt: skip
-    kind, said = outputs["gates"][0], {name: found for name, (_, found) in outputs.items()}
+    candidate = GraphCandidate(model, subject.name, threads=0)
+    said = {
+        name: [one for output in candidate.outputs(network, batches) for one in predictions(output)]
+        for name, network in (("gates", model), ("frozen", frozen.model), ("flat", control.model))
+    }
     held_truth = None if truth is None else truth[1::2]
-    frozen.save(saved := Path(tempfile.mkdtemp()) / "f.onnx")
     gates = audit.gates
     return {
         "network": subject.name,
         "file": subject.file,
         "images": subject.images,
-        "agreement_of": kind,
+        "agreement_of": _kind(said["gates"][0]),
         "n": len(held_out),
         "gates": gates.assign(input_eta2=gates["gate"].map(inputs)).to_dict("records"),
         "greedy": audit.greedy.to_dict("records"),
         "frozen": int(frozen.report["frozen"].sum()),
         "folded": int(frozen.report["folded"].sum()),
         "fold_error": frozen.error,
-        "agreement": _interval(said["gates"], said["frozen"], seed),
-        "agreement_of_one_number_per_gate": _interval(said["gates"], said["flat"], seed),
+        "agreement": _interval(said["gates"], said["frozen"]),
+        "agreement_of_one_number_per_gate": _interval(said["gates"], said["flat"]),
         "right": {name: _right(model, found, held_truth) for name, found in said.items()},
         "recommended": len(audit.recommended),
         "rounds": rounds,
         "milliseconds": audit.milliseconds,
         "share_of_time": [audit.attention_share_quartiles[0], audit.attention_share,
                           audit.attention_share_quartiles[1]],
-        "bytes": [path.stat().st_size, saved.stat().st_size],
+        "bytes": [path.stat().st_size, frozen.model.ByteSize()],
     }  # fmt: skip
 
 
-def _outputs(model: Any, batches: Any) -> tuple[str, list[Any]]:
-    session = Session(model)
-    values = [session.run(batch)[session.names[0]] for batch in batches]
-    return kind_of(values[0]), [one for value in values for one in predictions(value)]
+def _kind(prediction: Any) -> str:
+    """Return what the agreement of such predictions is of."""
+    if isinstance(prediction, np.ndarray):
+        return "masks"
+    return "strings" if isinstance(prediction, tuple) else "labels"
 
 
 def _eta2(values: np.ndarray) -> float:
@@ -128,14 +129,10 @@ def _eta2(values: np.ndarray) -> float:
     return float(exact.mean(0).var() / exact.var())
 
 
-def _interval(one: list[Any], other: list[Any], seed: int) -> list[float]:
-    """Return the agreement and its 95 % interval: of masks by a bootstrap, else Wilson's."""
-    each = np.array([agreement([a], [b]) for a, b in zip(one, other, strict=True)])
-    if not isinstance(one[0], np.ndarray):
-        return [float(each.mean()), *interval(float(each.mean()), len(each))]
-    rng = np.random.default_rng(seed)
-    drawn_means = each[rng.integers(0, len(each), (2000, len(each)))].mean(1)
-    return [float(each.mean()), *np.quantile(drawn_means, [0.025, 0.975]).tolist()]
+def _interval(one: list[Any], other: list[Any]) -> list[float]:
+    """Return the agreement and its 95 % interval."""
+    each = agreements(one, other)
+    return [float(each.mean()), *mean_interval(each)]
 
 
 def _right(model: Any, said: list[Any], truth: list[Any] | None) -> float | None:

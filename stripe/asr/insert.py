@@ -145,11 +145,9 @@ def _placement(model: nn.Module, sites: Selection | None) -> Placement:
     if sites is None:
         return default_placement(model)
     layers = {name: Layer(name, module) for name, module in model.named_modules() if name}
+    if not (isinstance(sites, str) or callable(sites)) and len(set(sites)) < len(sites):
+        raise ModelError(f"each site is named once, got {listed(list(sites))}; give copies=")
     in_order = select(layers, sites, kind="layer")
-    if not isinstance(sites, str) and not callable(sites) and len(in_order) < len(sites):
-        exact = [name for name in sites if name in layers]
-        if len(set(exact)) < len(exact):
-            raise ModelError(f"each site is named once, got {listed(exact)}; give copies=")
     return replace(family_placement(model), sites=tuple(in_order))
 
 

@@ -1,66 +1,134 @@
-"""What two outputs of a network have to agree in: labels, strings or masks."""
+"""How far two predictions of one image agree, and between what a mean of that lies."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from stripe.errors import ModelError
+from stripe.audit.predictions import Boxes
+from stripe.errors import ModelError, UnknownNameError
 
-#: The probability from which a place counts as part of a mask.
-MASK_THRESHOLD = 0.3
+#: The least intersection over union of two boxes that match.
+MATCH = 0.5
+
+_DRAWS = 2000
 
 
-def kind_of(output: np.ndarray) -> str:
-    """Return what an output is, by its shape.
+def agreements(
+    one: Sequence[Any], other: Sequence[Any], agree: str | Callable[[Any, Any], float] | None = None
+) -> np.ndarray:
+    """Return the agreement of two predictions of each image, 0 to 1.
 
     Parameters
     ----------
-    output
-        (B, classes) for "labels"; (B, T, classes) for "strings", read by connectionist temporal
-        classification; (B, 1, H, W) for "masks" of probabilities.
+    one, other
+        Predictions, as `stripe.audit.predictions.predictions` returns them.
+    agree
+        "equal", "edit" (one minus the edit distance, relative to the longer sequence), "iou"
+        (intersection over union of masks; of maps its mean over classes) or "boxes" (the share of
+        boxes that match one of the same class with an intersection over union of 0.5), or a
+        function of two predictions. Default: "boxes" for boxes, "iou" for masks and maps, else
+        "equal".
 
     Raises
     ------
+    UnknownNameError
+        If there is no such agreement.
     ModelError
-        If it has another shape, as boxes have.
+        If no prediction holds a box, so that an agreement would say nothing.
     """
-    if output.ndim == 4 and output.shape[1] == 1:
-        return "masks"
-    if output.ndim in (2, 3):
-        return {2: "labels", 3: "strings"}[output.ndim]
-    raise ModelError(
-        "an audit of a graph needs class scores (B, classes), strings (B, T, classes) or masks "
-        f"(B, 1, H, W) as the first output, got {output.shape}"
-    )
+    if isinstance(agree, str) and agree not in AGREE:
+        raise UnknownNameError(f"unknown agreement {agree!r}; choose one of: {', '.join(AGREE)}")
+    if one and isinstance(one[0], Boxes) and not any(len(b.labels) for b in (*one, *other)):
+        raise ModelError(
+            "an audit of a detector needs images with boxes, and the network puts out none; "
+            "give others"
+        )
+    chosen = AGREE[agree] if isinstance(agree, str) else agree or _by_kind(one)
+    return np.array([float(chosen(*pair)) for pair in zip(one, other, strict=True)])
 
 
-def predictions(output: np.ndarray) -> list[Any]:
-    """Return what is said of each image: a label, a string as a tuple of symbols, or a mask."""
-    kind = kind_of(output)
-    if kind == "masks":
-        return list(output[:, 0] > MASK_THRESHOLD)
-    best = output.argmax(-1)
-    return best.tolist() if kind == "labels" else [_collapsed(line) for line in best]
+def interval(share: float, count: int) -> tuple[float, float]:
+    """Return between what a share of `count` images lies with 95 % confidence (Wilson, 1927)."""
+    z = 1.96
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * (share * (1 - share) / count + (z / (2 * count)) ** 2) ** 0.5 / (1 + z * z / count)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def agreement(one: Sequence[Any], other: Sequence[Any]) -> float:
-    """Return the mean over images of their agreement, 0 to 1.
+def mean_interval(each: np.ndarray) -> tuple[float, float]:
+    """Return between what the mean of agreements lies with 95 % confidence.
 
-    Labels and strings agree or do not; two masks agree by their intersection over union, and two
-    empty ones wholly.
+    Wilson's interval where each is 0 or 1, else the percentiles of 2000 bootstrap means, seed 0.
     """
-    return float(np.mean([_agree(*pair) for pair in zip(one, other, strict=True)]))
+    if np.isin(each, (0, 1)).all():
+        return interval(float(each.mean()), len(each))
+    drawn = np.random.default_rng(0).integers(0, len(each), (_DRAWS, len(each)))
+    low, high = np.quantile(each[drawn].mean(1), [0.025, 0.975])
+    return float(low), float(high)
 
 
-def _agree(one: Any, other: Any) -> float:
-    if not isinstance(one, np.ndarray):
-        return float(one == other)
+def _by_kind(predictions: Sequence[Any]) -> Callable[[Any, Any], float]:
+    first = predictions[0] if predictions else None
+    if isinstance(first, Boxes):
+        return _matched
+    return _overlap if isinstance(first, np.ndarray) else _equal
+
+
+def _equal(one: Any, other: Any) -> float:
+    return float(np.array_equal(one, other))
+
+
+def _edit(one: Sequence[Any], other: Sequence[Any]) -> float:
+    """Return one minus Levenshtein's distance, relative to the longer sequence."""
+    row = list(range(len(other) + 1))
+    for number, symbol in enumerate(one, 1):
+        above, row = row, [number]
+        for place, of_other in enumerate(other, 1):
+            changed = above[place - 1] + (symbol != of_other)
+            row.append(min(changed, above[place] + 1, row[-1] + 1))
+    return 1 - row[-1] / max(len(one), len(other), 1)
+
+
+def _overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the intersection over union of masks; of maps its mean over the classes in either."""
+    if one.dtype != bool:
+        classes = np.union1d(one, other)
+        return float(np.mean([_overlap(one == label, other == label) for label in classes]))
     union = np.count_nonzero(one | other)
     return np.count_nonzero(one & other) / union if union else 1.0
 
 
-def _collapsed(symbols: np.ndarray) -> tuple[int, ...]:
-    """Return a string without repetitions and blanks, which are symbol 0."""
-    first = np.append(True, symbols[1:] != symbols[:-1])
-    return tuple(symbols[first & (symbols != 0)].tolist())
+def _matched(one: Boxes, other: Boxes) -> float:
+    """Return the share of boxes of both that match, each at most once."""
+    total = len(one.labels) + len(other.labels)
+    if not total:
+        return 1.0
+    overlaps = _box_overlaps(one.corners, other.corners)
+    overlaps[one.labels[:, None] != other.labels[None, :]] = 0
+    pairs = 0
+    while overlaps.size and overlaps.max() >= MATCH:
+        row, column = np.unravel_index(overlaps.argmax(), overlaps.shape)
+        overlaps[row], overlaps[:, column] = 0, 0
+        pairs += 1
+    return 2 * pairs / total
+
+
+def _box_overlaps(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the intersection over union of boxes (N, 4) and (M, 4), shape (N, M)."""
+    low = np.maximum(one[:, None, :2], other[None, :, :2])
+    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(2)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (one, other)]
+    union = areas[0][:, None] + areas[1][None, :] - shared
+    ratio: np.ndarray = shared / np.maximum(union, np.finfo(np.float32).tiny)
+    return ratio
+
+
+#: Agreements of two predictions, by name.
+AGREE: dict[str, Callable[[Any, Any], float]] = {
+    "equal": _equal,
+    "edit": _edit,
+    "iou": _overlap,
+    "boxes": _matched,
+}

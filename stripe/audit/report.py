@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from stripe import plots
 from stripe.audit.result import Audit
 from stripe.errors import StripeError
+from stripe.files import write_whole
 from stripe.recording import Recording
 
 
@@ -39,9 +41,16 @@ def write_report(path: Path, audit: Audit, recording: Recording, about: dict[str
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        write_whole(path, page.encode())
     except OSError as error:
         raise StripeError(f"cannot write the report {path}: {error.strerror}") from error
+
+
+def check_writable(path: Path) -> None:
+    """Raise before the work is done if the report could not be written after it."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise StripeError(f"cannot write the report {path}; choose another file with out=")
 
 
 def _ends(audit: Audit) -> tuple[str, str]:

@@ -25,8 +25,9 @@ class Audit:
         as in `stripe.freeze` frozen, folded, into, reason.
     greedy
         One row per number of frozen gates, from none to all, the most constant (smallest
-        relative_spread) first: frozen, gate (the last one frozen), agreement (share of images with
-        the prediction of the untouched network), accuracy (NaN without labels).
+        relative_spread) first: frozen, gate (the last one frozen), agreement (mean over images of
+        that with the prediction of the untouched network, 0 to 1), low and high (its 95 %
+        interval), accuracy (NaN without labels).
     recommended
         The largest of these sets whose agreement is at least `threshold`.
     threshold
@@ -64,11 +65,3 @@ class Audit:
         for name in ("gates", "greedy"):
             values[name] = json.loads(getattr(self, name).to_json(orient="records"))
         return values
-
-
-def interval(share: float, count: int) -> tuple[float, float]:
-    """Return between what a share of `count` images lies with 95 % confidence (Wilson, 1927)."""
-    z = 1.96
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z * (share * (1 - share) / count + (z / (2 * count)) ** 2) ** 0.5 / (1 + z * z / count)
-    return max(0.0, middle - half), min(1.0, middle + half)

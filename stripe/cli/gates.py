@@ -1,7 +1,9 @@
 """The command that lists the gates of a network, before anything is recorded."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from stripe.cli.app import Json, app, print_table
 from stripe.cli.options import Network, image_side
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from stripe.recording import Gate
+
+    #: From constants by gate to the report of freezing at them.
+    Freeze: TypeAlias = Callable[[dict[str, list[float]]], pd.DataFrame]
 
 
 @app.command
@@ -36,9 +41,10 @@ def gates(
 
     size = image_side(image_size)
     if is_onnx(subject.model):
-        table = _of_file(subject.model, size)
+        found, freeze = _of_file(subject.model, size)
     else:
-        table = _of_module(subject.load_network(), subject.model, size, data_root)
+        found, freeze = _of_module(subject.load_network(), subject.model, size, data_root)
+    table = _table(found, freeze)
     if not json and table.empty:
         print("no gates were found")
     else:
@@ -47,8 +53,8 @@ def gates(
 
 def _of_module(
     network: "nn.Module", model: str, size: tuple[int, int] | None, data_root: Path | None
-) -> "pd.DataFrame":
-    """Return the table of a network of modules."""
+) -> "tuple[list[Gate], Freeze]":
+    """Return the gates of a network of modules, and how to freeze them."""
     import torch
 
     import stripe
@@ -57,49 +63,35 @@ def _of_module(
 
     shape = image_shape(network, run=run_of(model), image_size=size, data_root=data_root)
     example = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
-    found = stripe.find_gates(network, example)
-    means = {gate.name: [0.5] * gate.channels for gate in found}
-    try:
-        frozen = stripe.freeze(network, means, example=example) if found else None
-    except ModelError as error:  # the gates are there all the same
-        return _table(found, {}, {gate.name: str(error) for gate in found})
-    return _table(found, *_folds(frozen.report if frozen is not None else None))
+    freeze = partial(stripe.freeze, network, example=example)
+    return stripe.find_gates(network, example), lambda means: freeze(means).report
 
 
-def _of_file(model: str, size: tuple[int, int] | None) -> "pd.DataFrame":
-    """Return the table of the gates of an ONNX file."""
+def _of_file(model: str, size: tuple[int, int] | None) -> "tuple[list[Gate], Freeze]":
+    """Return the gates of an ONNX file, and how to freeze them."""
     import stripe.onnx
     from stripe.onnx.image_input import image_input
     from stripe.onnx.load import load_model
 
     loaded = load_model(model)
-    found = stripe.onnx.find_gates(loaded)
     shape = None if size is None else (image_input(loaded).channels or 3, *size)
-    means = {gate.name: [0.5] * gate.channels for gate in found}
-    try:
-        report = stripe.onnx.freeze(loaded, means, image_shape=shape).report if found else None
-    except ModelError as error:  # the gates are there all the same
-        return _table(found, {}, {gate.name: str(error) for gate in found})
-    return _table(found, *_folds(report))
+    freeze = partial(stripe.onnx.freeze, loaded, image_shape=shape)
+    return stripe.onnx.find_gates(loaded), lambda means: freeze(means).report
 
 
-def _folds(report: "pd.DataFrame | None") -> tuple[dict[str, str], dict[str, str]]:
-    """Return the layers that took each gate, and why none did."""
-    if report is None:
-        return {}, {}
-    into, reasons = (
-        dict(zip(report["gate"], report[column], strict=True)) for column in ("into", "reason")
-    )
-    return into, reasons
-
-
-def _table(found: "list[Gate]", into: dict[str, str], reasons: dict[str, str]) -> "pd.DataFrame":
-    """Return one row per gate; `into` and `reasons` are those of the report of a freezing."""
+def _table(found: "list[Gate]", freeze: "Freeze") -> "pd.DataFrame":
+    """Return one row per gate, with the layers that a constant of 0.5 folds into."""
     import pandas as pd
 
-    columns = ["gate", "owner", "channels", "kind", "layout", "into", "reason"]
-    rows = [
-        (g.name, g.owner, g.channels, g.kind, g.layout, into.get(g.name), reasons.get(g.name))
-        for g in found
-    ]
-    return pd.DataFrame(rows, columns=columns).fillna("")
+    columns = ["name", "owner", "channels", "kind", "layout"]
+    table = pd.DataFrame(
+        [{c: getattr(gate, c) for c in columns} for gate in found], columns=columns
+    )
+    table = table.rename(columns={"name": "gate"})
+    if not found:
+        return table.assign(into="", reason="")
+    try:
+        report = freeze({gate.name: [0.5] * gate.channels for gate in found})
+    except ModelError as error:  # the gates are there all the same
+        return table.assign(into="", reason=str(error))
+    return table.merge(report[["gate", "into", "reason"]], how="left").fillna("")

@@ -86,6 +86,8 @@ def audit(
     out: Path = Path("report.html"),
     threshold: float = 0.99,
     rounds: int = 21,
+    threads: int = 1,
+    agree: str | None = None,
     json: Json = False,
 ) -> None:
     """Measure whether a network's attention is a constant, and write an HTML report.
@@ -98,16 +100,17 @@ def audit(
         The least share of predictions that must stay, 0 to 1.
     rounds
         Timed passes with gates and without.
+    threads
+        Threads of onnxruntime while an ONNX file is timed.
+    agree
+        How far two predictions of an image agree: equal, edit, iou or boxes. Default: by what the
+        network puts out.
     """
+    import stripe
     from stripe.cli.network import is_onnx
 
     network, loader, images = subject.load(onnx=True)
-    measure: Any
-    if is_onnx(subject.model):
-        from stripe.audit.graph import audit_graph as measure
-    else:
-        from stripe import audit as measure
-    found = measure(
+    found = stripe.audit(
         subject.model if is_onnx(subject.model) else network,
         loader,
         out,
@@ -115,6 +118,8 @@ def audit(
         limit=1000 if subject.limit is None else subject.limit,
         batch_size=subject.batch_size,
         rounds=rounds,
+        threads=threads,
+        agree=agree,
         name=subject.model if subject.has_weights() else f"{subject.model} (random weights)",
         dataset=images,
     )

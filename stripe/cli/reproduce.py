@@ -158,10 +158,8 @@ def _reproductions(name: str, target: Target) -> "list[Reproduction]":
     groups = {"all": "", "tables": "table", "figures": "figure"}
     names = [n for n in list_exhibits() if n.startswith(groups[name])] if name in groups else [name]
     count = None if target.seeds is None else range(target.seeds)
-    chosen, reading = (
-        scale(target.scale),
-        NoiseReading(when=target.noise_when, sigma=target.noise_sigma),
-    )
+    chosen = scale(target.scale)
+    reading = NoiseReading(when=target.noise_when, sigma=target.noise_sigma)
     where: Any = {"store": target.store, "seeds": count, "data_root": target.data_root}
     return [reproduction(exhibit(one, reading), chosen, **where) for one in names]
 

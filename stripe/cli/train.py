@@ -31,8 +31,8 @@ def train(
 ) -> None:
     """Train a network: by the paper's recipe, by a file, or field by field.
 
-    What is given replaces what the recipe or the file says; "none" is no value. A resumed run keeps
-    its settings, but for those that change no result, as --device and --data-root.
+    An option replaces the value of the recipe or of the file; "none" clears it. A resumed run keeps
+    its settings, except those that change no result, such as --device and --data-root.
     Several GPUs or machines: torchrun --nproc-per-node N -m stripe train ...
 
     Parameters

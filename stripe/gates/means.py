@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from stripe.errors import ModelError, RecordingError
-from stripe.gates.find import Place
-from stripe.gates.fold import Vector
-from stripe.recording import Recorded, Recording, open_recording
+from stripe.errors import ModelError, RecordingError, UnknownNameError
+from stripe.recording import Gate, Recorded, Recording, open_recording
+from stripe.registry import listed
 from stripe.stats import channel_moments
 
 #: A recording or its directory, the table of `stripe.stats.channel_moments`, or vectors by gate.
@@ -46,15 +45,19 @@ def constants(data: Means, epoch: int | None) -> Constants:
     return Constants(means, shape and tuple(shape))
 
 
-def vector_of(place: Place, means: Mapping[str, np.ndarray]) -> Vector:
-    """Return the constant of a gate.
+def vector_of(gate: Gate, means: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the constant of a gate, in float64.
 
     Raises
     ------
+    UnknownNameError
+        If there is none.
     ModelError
         If it does not have the gate's number of channels, or is not finite.
     """
-    name, channels = place.gate.name, place.gate.channels
+    name, channels = gate.name, gate.channels
+    if name not in means:
+        raise UnknownNameError(f"the means have no gate {name!r}; they have {listed(list(means))}")
     vector = np.array(means[name], dtype=np.float64)
     if vector.shape != (channels,) or not np.isfinite(vector).all():
         raise ModelError(

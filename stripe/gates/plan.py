@@ -65,7 +65,7 @@ class Plan:
         chosen = {gate.name for gate in chosen_gates([p.gate for p in self.places], gates)}
         mine = [place for place in self.places if place.gate.name in chosen]
         able = [place for place in mine if place.gate.name not in self.kept]
-        vectors = {place.gate.name: vector_of(place, self.means) for place in able}
+        vectors = {place.gate.name: vector_of(place.gate, self.means) for place in able}
         making = _Making(self, Flow(self.trace, able), vectors)
         folds, reasons = making.folds() if fold else ({}, {})
         frozen, errors = making.build(folds)

@@ -1,4 +1,4 @@
-"""What is known of a forward pass: its tensors, its steps, and the calls of its modules."""
+"""The trace of a forward pass: its tensors, its steps, and the calls of its modules."""
 
 from dataclasses import dataclass, field
 from typing import Any

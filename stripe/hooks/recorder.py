@@ -25,8 +25,9 @@ from stripe.hooks.processes import current_processes
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
 from stripe.modules.unwrap import device_of, unwrapped
-from stripe.recording import Gate, Header, RecordingWriter
+from stripe.recording import Gate, Header, Recording, RecordingWriter, open_recording
 from stripe.recording.background import Background
+from stripe.recording.layout import Layout
 from stripe.recording.part import PartWriter
 from stripe.select import Selection
 from stripe.versions import library_versions
@@ -129,7 +130,7 @@ class Recorder:
                 "a network must have values to be recorded, and its weights are on the meta "
                 "device; load them onto another one"
             )
-        self._path = Path(path)
+        self._path = Path(path).expanduser()
         self._choice, self._inputs, self._spatial = gates, inputs, spatial
         self._average, self._check = average, check
         self._header = Header(
@@ -153,10 +154,8 @@ class Recorder:
             place.gate.name: [place.gate] if self._average else gates_of_values(place.gate)
             for place in self._places
         }
-        self._gates = [gate for gates in self._columns.values() for gate in gates]
-        header = replace(
-            self._header, gates=tuple(self._gates), input_shape=tuple(example.shape[1:])
-        )
+        gates = tuple(gate for of_place in self._columns.values() for gate in of_place)
+        header = replace(self._header, gates=gates, input_shape=tuple(example.shape[1:]))
         self._writer = RecordingWriter(self._path, header, **current_processes()._asdict())
 
     @property
@@ -172,13 +171,18 @@ class Recorder:
     @property
     def gates(self) -> list[Gate]:
         """The gates that are recorded, in forward order."""
-        _ = self.writer
-        return self._gates
+        return list(self.writer.header.gates)
 
     @property
     def epochs(self) -> list[int]:
         """The epochs that the recording holds."""
-        return self.writer.epochs
+        return [] if (recorded := self._recorded()) is None else recorded.epochs
+
+    def _recorded(self) -> RecordingWriter | Recording | None:
+        """Return what knows the epochs: before the first batch it is what the directory holds."""
+        if self._writer is None and Layout(self._path).header.is_file():
+            return open_recording(self._path)
+        return self._writer
 
     def is_current(self, epoch: int) -> bool:
         """Tell whether an epoch is recorded, and from the weights that the model has now.
@@ -186,9 +190,10 @@ class Recorder:
         An epoch of a recording that began in format version 1 counts as current: the digest of its
         weights is not known.
         """
-        if epoch not in self.epochs:
+        recorded = self._recorded()
+        if recorded is None or epoch not in recorded.epochs:
             return False
-        return self.writer.weights(epoch) in (None, fingerprint(self.model))
+        return recorded.weights(epoch) in (None, fingerprint(self.model))
 
     def discard(self, epoch: int) -> None:
         """Drop a recorded epoch and those that were recorded after it; all processes call it.
@@ -234,7 +239,7 @@ class Recorder:
         if self._writer is None:
             first, loader = with_first_batch(self.model, loader)
             self._open(first)
-        lengths = column_lengths(self._gates)
+        lengths = column_lengths(self.gates)
         buffer = Buffer(lengths, device_of(self.model), rows=not self._header.per_image)
         observer = Observer(self._places, self.model, self._proofs, check=self._check)
         total = len(loader) if isinstance(loader, Sized) else None

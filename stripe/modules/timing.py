@@ -2,7 +2,9 @@
 
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
+from typing import TypeVar
 
 import pandas as pd
 import torch
@@ -13,14 +15,48 @@ from tqdm.auto import tqdm
 
 from stripe.interrupts import interrupts_allowed, interrupts_held
 
+Name = TypeVar("Name", bound=Hashable)
+
+
+def in_turns(
+    ways: Mapping[Name, Callable[[], float]], rounds: int, *, progress: bool = False
+) -> dict[Name, list[float]]:
+    """Return the seconds of each way in each round.
+
+    A first round warms up and does not count. Every other round goes backwards, so that no way
+    always follows the same one, and slow minutes of the machine meet all ways alike.
+
+    Parameters
+    ----------
+    ways
+        By name, functions that do the work and return the seconds that it took.
+    rounds
+        Number of rounds that count.
+    progress
+        Show a progress bar.
+    """
+    seconds: dict[Name, list[float]] = {name: [] for name in ways}
+    order = list(ways.items())
+    for number in tqdm(range(rounds + 1), desc="rounds", disable=None if progress else True):
+        for name, way in order if number % 2 else reversed(order):
+            took = way()
+            if number:
+                seconds[name].append(took)
+    return seconds
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Return the seconds of a call, by the clock of the CPU."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
 
 def forward_seconds(network: nn.Module, images: Tensor) -> float:
     """Return the seconds of one forward pass without gradients; on a GPU from CUDA events."""
     with interrupts_held(), torch.no_grad(), interrupts_allowed():
         if not images.is_cuda:
-            started = time.perf_counter()
-            network(images)
-            return time.perf_counter() - started
+            return seconds_of(lambda: network(images))
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         start.record()
         network(images)
@@ -53,19 +89,19 @@ def compare_speed(
     DataFrame
         As from `fps_table`.
     """
-    own: dict[str, list[float]] = {name: [] for name in networks}
-    beside: dict[str, list[float]] = {name: [] for name in networks}  # the bare network's
     for network in networks.values():
         network.eval().to(images.device)
-    for number in tqdm(range(rounds + 1), desc="rounds", disable=None if progress else True):
-        for name, network in networks.items():
-            pair = [(own[name], network), (beside[name], networks["bare"])]
-            for times, each in pair if number % 2 else reversed(pair):
-                passed = forward_seconds(each, images)
-                if number:
-                    times.append(passed)
+    seconds = in_turns(
+        {
+            (name, side): partial(forward_seconds, one, images)
+            for name, network in networks.items()
+            for side, one in (("own", network), ("bare", networks["bare"]))
+        },
+        rounds,
+        progress=progress,
+    )
     rows = [
-        _row(name, network, images[:1], own[name], beside[name])
+        _row(name, network, images[:1], seconds[name, "own"], seconds[name, "bare"])
         for name, network in networks.items()
     ]
     table = pd.DataFrame(rows)

@@ -11,7 +11,8 @@ for _library in ("onnx", "onnxruntime"):
         )
 
 from stripe.onnx.find import find_gates as find_gates  # noqa: E402
-from stripe.onnx.freeze import Frozen as Frozen  # noqa: E402
 from stripe.onnx.freeze import freeze as freeze  # noqa: E402
 from stripe.onnx.network import OnnxNetwork as OnnxNetwork  # noqa: E402
+from stripe.onnx.plan import FrozenGraph as FrozenGraph  # noqa: E402
+from stripe.onnx.plan import plan as plan  # noqa: E402
 from stripe.onnx.record import record as record  # noqa: E402

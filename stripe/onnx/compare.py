@@ -9,7 +9,7 @@ from stripe.errors import ModelError
 from stripe.onnx.flow import flow
 from stripe.onnx.graph import Graph
 from stripe.onnx.image_input import ImageInput
-from stripe.onnx.session import Session, largest_difference
+from stripe.onnx.session import GraphSession, largest_difference
 
 #: The largest relative difference that rounding explains, by number format.
 _ROUNDING = {TensorProto.FLOAT: 1e-4, TensorProto.DOUBLE: 1e-8, TensorProto.FLOAT16: 3e-2}
@@ -46,11 +46,9 @@ def compare(
         If they differ by more than rounding, or ten times what onnxruntime's own optimisations
         change.
     """
-    made = [
-        {name for node in model.graph.node for name in node.output} for model in (constant, folded)
-    ]
-    shared = [name for name in dict.fromkeys(probes) if all(name in names for names in made)]
-    before, after = (Session(model, shared) for model in (constant, folded))
+    in_both = _made(constant) & _made(folded)
+    shared = [name for name in dict.fromkeys(probes) if name in in_both]
+    before, after = (GraphSession(model, shared) for model in (constant, folded))
     images = torch.randn(
         before.input.batch or 2,
         *_image_shape(before.input, image_shape),
@@ -63,7 +61,7 @@ def compare(
     formats = {tensor.data_type for tensor in constant.graph.initializer} | {TensorProto.FLOAT}
     allowed = max(limit for dtype, limit in _ROUNDING.items() if dtype in formats)
     if error > allowed:  # a deep network makes rounding larger; how much, it shows by itself
-        plain = Session(constant, shared, optimize=False).run(images)
+        plain = GraphSession(constant, shared, optimize=False).run(images)
         allowed = max(allowed, _TIMES * largest_difference(values, plain, bounded))
     if not error <= allowed:
         raise ModelError(

@@ -1,6 +1,6 @@
 """Find the gates of an ONNX graph."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 from onnx import ModelProto, NodeProto, TensorProto
 
 from stripe.errors import ModelError
+from stripe.gates.choose import chosen_gates
 from stripe.gates.layout import Shape, gate_shape
 from stripe.onnx.flow import Flow, flow
 from stripe.onnx.graph import Dims, Graph
@@ -15,6 +16,7 @@ from stripe.onnx.image_input import image_input
 from stripe.onnx.load import load_model
 from stripe.onnx.measure import measured_shapes
 from stripe.recording import Gate
+from stripe.select import Selection
 
 KINDS = ("gate", "split", "response")
 DEFAULT_KINDS = ("gate", "split")
@@ -126,6 +128,26 @@ def find_places(graph: Graph) -> list[Place]:
                 found[place.gate.name] = replace(place, sites=sites)
                 break
     return list(found.values())
+
+
+def chosen_places(places: Sequence[Place], gates: Selection | None) -> list[Place]:
+    """Return the places of the gates that are meant.
+
+    Raises
+    ------
+    ModelError
+        If there are none.
+    UnknownNameError
+        If none has a given name.
+    """
+    if not callable(gates):
+        places = [place for place in places if place.gate.kind in DEFAULT_KINDS]
+    if not places:
+        raise ModelError(
+            "no gates were found in this graph; stripe.onnx.find_gates says what counts as one"
+        )
+    chosen = {gate.name for gate in chosen_gates([place.gate for place in places], gates)}
+    return [place for place in places if place.gate.name in chosen]
 
 
 def _unknown(graph: Graph, products: list[NodeProto]) -> list[str]:

@@ -16,12 +16,13 @@ from stripe.onnx.scale import (
 )
 
 #: Operations that a scale of channels passes, whatever its signs.
-_LINEAR = {"Identity", "Dropout", "AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum"} | {
-    *("Neg", "Upsample", "Resize", "Pad", "Cast", "Transpose"),
+_LINEAR = {
+    *("Identity", "Dropout", "AveragePool", "GlobalAveragePool"),
+    *("Neg", "Upsample", "Transpose"),
 }
 
 #: Operations that it passes where no number of it is negative.
-_POSITIVE = {"Relu", "LeakyRelu", "PRelu", "MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin"}
+_POSITIVE = {"Relu", "LeakyRelu", "PRelu", "MaxPool", "GlobalMaxPool"}
 
 #: Element types between which a cast only rounds.
 _FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
@@ -113,8 +114,6 @@ def _factor_before(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
 def _factor_after(graph: Graph, node: NodeProto, tensor: str, scale: Scale) -> list[Edit]:
     """Let a product take a scaled factor."""
     index = list(node.input).index(tensor)
-    if node.op_type == "Mul" and graph.constant(node.input[1 - index]) is None:
-        return fold_after(graph, node.output[0], scale)  # the other factor is no matter
     if node.op_type == "Div" and index == 1:
         raise CannotFold(f"{label(node)} divides by the features")
     if graph.constant(node.input[1 - index]) is None:
@@ -140,14 +139,10 @@ def _passes(graph: Graph, node: NodeProto, scale: Scale) -> bool:
     if len([name for name in node.output if name]) > 1:
         return False
     if node.op_type == "Cast":
-        return graph.dtypes.get(node.input[0]) in (1, 10, 11) and attribute(node, "to") in (
-            1,
-            10,
-            11,
-        )
+        return {graph.dtypes.get(node.input[0]), attribute(node, "to")} <= _FLOATS
     if node.op_type == "Pad":
         return _pads_nothing_new(graph, node, scale)
-    if node.op_type.startswith("Reduce"):
+    if node.op_type in ("ReduceMean", "ReduceSum"):
         return bool(attribute(node, "keepdims", 1)) and _spares(graph, node, scale.axis, scale.rank)
     if node.op_type == "PRelu" and graph.constant(node.input[1]) is None:
         return False
@@ -176,8 +171,7 @@ def _spares(graph: Graph, node: NodeProto, axis: int, rank: int) -> bool:
     """Tell whether a reduction leaves the channels alone."""
     by_input = graph.constant(node.input[1]) if has_input(node, 1) else None
     axes = attribute(node, "axes") if by_input is None else by_input.tolist()
-    sign = node.op_type in ("ReduceMean", "ReduceSum")
-    return axes is not None and all(a % rank != axis for a in axes) and sign
+    return axes is not None and all(a % rank != axis for a in axes)
 
 
 def _moved(node: NodeProto, scale: Scale, *, back: bool) -> Scale:

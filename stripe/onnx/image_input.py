@@ -15,16 +15,16 @@ _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 
 @dataclass(frozen=True, kw_only=True)
 class ImageInput:
-    """What a graph takes.
+    """The input of a graph, a batch of images.
 
     Parameters
     ----------
     name
-        Of the input.
+        Name of the input.
     dtype
-        Its number format.
+        Number format of the input.
     batch
-        Images of a run; None for any number.
+        Number of images per run; None where any number is taken.
     channels, height, width
         None where the graph takes any.
     channels_last

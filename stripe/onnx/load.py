@@ -9,6 +9,7 @@ from onnx import ModelProto, inliner
 from onnx.external_data_helper import load_external_data_for_model
 
 from stripe.errors import ModelError, StripeError
+from stripe.files import write_whole
 
 
 def load_model(path: str | Path) -> ModelProto:
@@ -56,10 +57,11 @@ def serialised(model: ModelProto) -> bytes:
 
 
 def save_model(model: ModelProto, path: Path) -> None:
-    """Write a model to a new file."""
+    """Write a model so that `path` holds either what it held before or all of it."""
+    content = serialised(model)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(serialised(model))
+        write_whole(path, content)
     except OSError as error:
         raise StripeError(f"cannot write {path}: {error.strerror}; choose another --out") from error
 

@@ -9,7 +9,7 @@ from onnx import ModelProto, helper
 from stripe.errors import ModelError
 from stripe.onnx.graph import Dims
 from stripe.onnx.image_input import ImageInput, image_input
-from stripe.onnx.session import Session
+from stripe.onnx.session import GraphSession
 
 #: Sizes that are tried where a graph takes any: of photographs, of lines of text, of thumbnails.
 _SIZES = ((224, 224), (48, 320), (32, 320), (64, 64), (32, 32))
@@ -41,7 +41,7 @@ def measured_shapes(model: ModelProto, tensors: Collection[str]) -> dict[str, Di
     wider.graph.node.extend(
         helper.make_node("Shape", [tensor], [name]) for name, tensor in names.items()
     )
-    taken, session = image_input(model), Session(wider, list(names))
+    taken, session = image_input(model), GraphSession(wider, list(names))
     for size in _SIZES:
         try:
             found = session.run(_example(taken, size))

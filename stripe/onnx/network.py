@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from stripe.onnx.load import load_model
-from stripe.onnx.session import Session
+from stripe.onnx.session import GraphSession
 
 
 class OnnxNetwork(nn.Module):
@@ -27,7 +27,7 @@ class OnnxNetwork(nn.Module):
         super().__init__()
         self.path = Path(path)
         self.model = load_model(path)
-        self.session = Session(self.model)
+        self.session = GraphSession(self.model)
         taken = self.session.input
         #: The number of channels of an image; 3 where the graph takes any.
         self.in_channels = taken.channels or 3

@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,14 +14,13 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from stripe.errors import ModelError
-from stripe.gates.choose import chosen_gates
 from stripe.hooks.batches import numbered_batches
 from stripe.hooks.online import OnlineMoments
 from stripe.interrupts import interrupts_allowed, interrupts_held
-from stripe.onnx.find import DEFAULT_KINDS, Place, find_places
+from stripe.onnx.find import Place, chosen_places, find_places
 from stripe.onnx.graph import Graph
 from stripe.onnx.load import fingerprint, load_model
-from stripe.onnx.session import Session
+from stripe.onnx.session import GraphSession
 from stripe.recording import Header, Recording, RecordingWriter, open_recording
 from stripe.recording.background import Background
 from stripe.recording.part import PartWriter
@@ -95,7 +95,7 @@ def record(
     values
         Record every value. If not, moments over images only.
     name, dataset, seed
-        What the recording says of where it comes from.
+        Provenance, stored in the header.
     threads
         Threads of onnxruntime. Default: one for each core.
     progress
@@ -123,7 +123,7 @@ def record(
     """
     named = name or (model.graph.name if isinstance(model, ModelProto) else Path(model).name)
     model = model if isinstance(model, ModelProto) else load_model(model)
-    places = chosen_places(Graph(model), gates)
+    places = chosen_places(find_places(Graph(model)), gates)
     places = [replace(place, gate=replace(place.gate, pooled=inputs)) for place in places]
     observer = _Observer(model, places, threads)
     batches = numbered_batches(loader)
@@ -150,7 +150,7 @@ def record(
         RecordingWriter(path, header) as writer,
         writer.epoch(epoch, weights=digest) as part,
         bar,
-        closing(_rows(observer, [first], batches, bar)) as rows,
+        closing(_rows(observer, chain([first], batches), bar)) as rows,
         Background[_Rows](lambda one: _write(part, one)) as writing,
         interrupts_allowed(),
     ):
@@ -161,27 +161,6 @@ def record(
         else:
             _write_moments(part, rows)
     return open_recording(path)
-
-
-def chosen_places(graph: Graph, gates: Selection | None) -> list[Place]:
-    """Return the places of the gates that are meant.
-
-    Raises
-    ------
-    ModelError
-        If the graph has no gates.
-    UnknownNameError
-        If it has none of a given name.
-    """
-    places = find_places(graph)
-    if not callable(gates):
-        places = [place for place in places if place.gate.kind in DEFAULT_KINDS]
-    if not places:
-        raise ModelError(
-            "no gates were found in this graph; stripe.onnx.find_gates says what counts as one"
-        )
-    chosen = {gate.name for gate in chosen_gates([place.gate for place in places], gates)}
-    return [place for place in places if place.gate.name in chosen]
 
 
 class _Observer:
@@ -200,7 +179,7 @@ class _Observer:
                 pooled = f"stripe.input.{number}"
                 _pool(wider, site.features, pooled, _PLACES[site.layout], opset)
                 self.columns[input_column(gate.name)] = (pooled, gate.channels)
-        self.session = Session(wider, [tensor for tensor, _ in self.columns.values()], threads)
+        self.session = GraphSession(wider, [tensor for tensor, _ in self.columns.values()], threads)
 
     def run(self, images: Tensor) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
         """Return the columns of a batch, and its predictions where there are scores (B, classes).
@@ -269,16 +248,12 @@ def _pool(model: ModelProto, features: str, name: str, axes: list[int], opset: i
     model.graph.node.extend([cast, mean])
 
 
-def _rows(
-    observer: _Observer, first: list[Any], batches: Iterator[Any], bar: Any
-) -> Generator[_Rows, None, None]:
-    while first:
-        index, images, labels = first.pop()
+def _rows(observer: _Observer, batches: Iterator[Any], bar: Any) -> Generator[_Rows, None, None]:
+    for index, images, labels in batches:
         columns, prediction = observer.run(images)
         yield _Rows(index, columns, None if labels is None else labels.cpu().numpy(), prediction)
         with interrupts_held():  # the bar has a lock that its monitor waits for
             bar.update()
-        first.extend(batch for batch in [next(batches, None)] if batch is not None)
 
 
 def _write(part: PartWriter, rows: _Rows) -> None:

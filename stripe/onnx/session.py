@@ -1,6 +1,5 @@
 """Run a graph in onnxruntime."""
 
-import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from stripe.onnx.load import serialised
 _FATAL = 4
 
 
-class Session:
+class GraphSession:
     """A model in onnxruntime, on the CPU.
 
     Parameters
@@ -87,22 +86,6 @@ class Session:
                 f"{_reason(error)}"
             ) from error
         return dict(zip(self.names, values, strict=True))
-
-
-def seconds_in_turns(sessions: Sequence[Session], images: Tensor, rounds: int) -> list[list[float]]:
-    """Return the seconds that each session takes for a batch in each round.
-
-    Every other round goes backwards; a first round warms up and does not count.
-    """
-    seconds: list[list[float]] = [[] for _ in sessions]
-    pairs = list(zip(sessions, seconds, strict=True))
-    for number in range(rounds + 1):
-        for session, times in pairs if number % 2 else reversed(pairs):
-            started = time.perf_counter()
-            session.run(images)
-            if number:
-                times.append(time.perf_counter() - started)
-    return seconds
 
 
 def largest_difference(

@@ -18,7 +18,8 @@ def freezing(
     ----------
     data
         As `stripe.audit` gives it: frozen (a number of gates), agreement (0 to 1, with the
-        network whose gates look at the image), accuracy (0 to 1, or NaN).
+        network whose gates look at the image), accuracy (0 to 1, or NaN); low and high, where they
+        are there, are drawn as a band: the 95 % interval of the agreement.
     threshold
         An agreement to mark with a line.
     ax
@@ -34,6 +35,10 @@ def freezing(
     ax = axes_or_new(ax)
     style = {"linewidth": 1, "marker": "o", "markersize": 2.5, **kwargs}
     ax.plot(data["frozen"], 100 * data["agreement"], **{"label": "agreement", **style})
+    if {"low", "high"} <= set(data):
+        (drawn,) = ax.lines[-1:]
+        band = (data["frozen"], 100 * data["low"], 100 * data["high"])
+        ax.fill_between(*band, color=drawn.get_color(), alpha=0.2, linewidth=0)
     if data["accuracy"].notna().any():
         ax.plot(
             data["frozen"], 100 * data["accuracy"], **{"label": "accuracy", "zorder": 1.9, **style}

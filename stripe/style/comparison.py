@@ -114,19 +114,22 @@ def compare(
     mates = _mates(Photographs(config.content), config, photographs, draws, max(sizes) - 1, seed)
 
     stylised = {name: stylise(network, chosen) for name, network in networks.items()}
-    criterion = Criterion(config, features, style)
+    criterion = Criterion(features, style)
     numbers, dial = [], []
-    bar = tqdm(total=len(networks), desc="compare", unit=" variants", disable=not progress)
+    bar = tqdm(total=len(networks) * len(sizes), desc="compare", disable=not progress)
     with bar:
         for name, network in networks.items():
-            spread = _spreads(network, criterion, chosen, mates, sizes)
+            by_size = []
+            for size in sizes:
+                by_size.append(_spread(network, criterion, chosen, mates, size))
+                bar.update()
+            spread = pd.concat(by_size, ignore_index=True)
             means = spread.groupby("batch_size", as_index=False)[["spread", "style"]].mean()
             dial.append(means.assign(variant=name)[["variant", "batch_size", "spread", "style"]])
             rows = _numbers(criterion, chosen, stylised[name], stylised[REFERENCE])
             in_training = spread["spread"][spread["batch_size"] == config.batch_size]
             named = rows.assign(photograph=contents.names(photographs), variant=name)
             numbers.append(named.assign(spread=in_training.to_numpy()))
-            bar.update()
     settings = {
         **{name: run.config.to_json() for name, run in runs.items()},
         **{"photographs": photographs, "shown": shown and str(shown), "draws": draws, "seed": seed},
@@ -141,21 +144,20 @@ def compare(
     )
 
 
-def _spreads(
+def _spread(
     network: StyleNetwork,
     criterion: Criterion,
     photographs: Sequence[Float[Tensor, "3 h w"]],
     mates: Float[Tensor, "photographs draws mates 3 h w"],
-    sizes: Sequence[int],
+    size: int,
 ) -> pd.DataFrame:
-    """Return, by batch size and photograph, the spread over draws of mates, and the style loss."""
+    """Return, for each photograph, the spread over draws of batch mates, and the style loss."""
     rows = []
-    for size in sizes:
-        for photograph, others in zip(photographs, mates, strict=True):
-            drawn = _among_mates(network, photograph, others[:, : size - 1].to(photograph))
-            parts = criterion.parts(drawn, photograph.expand(len(drawn), -1, -1, -1))
-            spread = float(drawn.std(0).mean())
-            rows.append({"batch_size": size, "spread": spread, "style": float(parts.style)})
+    for photograph, others in zip(photographs, mates, strict=True):
+        drawn = _among_mates(network, photograph, others[:, : size - 1].to(photograph))
+        parts = criterion.parts(drawn, photograph.expand(len(drawn), -1, -1, -1))
+        spread = float(drawn.std(0).mean())
+        rows.append({"batch_size": size, "spread": spread, "style": float(parts.style)})
     return pd.DataFrame(rows)
 
 

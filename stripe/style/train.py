@@ -104,7 +104,7 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
         )
         with session.autocast:
             style = style_of(features, painting)
-        _steps(config, session, network, Criterion(config, features, style), photographs, progress)
+        _steps(config, session, network, Criterion(features, style), photographs, progress)
         session.finish()
     return StyleRun(network.eval(), config, pd.DataFrame(session.at.history))
 
@@ -115,15 +115,12 @@ class Criterion:
 
     Parameters
     ----------
-    config
-        The weights of the parts.
     features
         The network whose features are compared.
     style
         Gram matrices of the painting, from `style_of`.
     """
 
-    config: StyleConfig
     features: VGGFeatures
     style: list[Tensor]
 

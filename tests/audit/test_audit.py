@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import stripe
 from stripe.asr import Gated
-from stripe.audit.result import interval
+from stripe.audit.agreement import interval
 from stripe.cli import main
 from stripe.cli.images import load_images
 from stripe.cli.network import load_network
@@ -136,8 +136,8 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
         stripe.audit(network(), [images[:3]], None)
     with pytest.raises(ModelError, match="no gates were found in this Sequential"):
         stripe.audit(nn.Sequential(nn.Conv2d(1, 2, 1)), [images], None)
-    with pytest.raises(ModelError, match=r"class scores \(B, classes\) from the net"):
-        stripe.audit(network()[:2], [images], None, progress=False)
+    with pytest.raises(ModelError, match=r"class scores \(B, classes\), .* got shape \(20,\)"):
+        stripe.audit(nn.Sequential(network(), nn.Flatten(0)), [images], None, progress=False)
     with pytest.raises(StripeError, match=r"between 0 and 1, got 99\.0"):
         stripe.audit(network(), [images], None, threshold=99.0)
     with pytest.raises(StripeError, match="must all have one size"):

@@ -1,20 +1,17 @@
 """Commands about an ONNX file."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from exported import export, small
 from PIL import Image
 from torch import nn
 
 from stripe.cli import main
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "onnx"))
-from exported import export, small
 
 
 @pytest.fixture(scope="module")

@@ -326,3 +326,18 @@ def test_record_returns_the_recording(tmp_path: Path) -> None:
     recording = stripe.record(model, [torch.randn(3, 1, 28, 28)], tmp_path / "r", progress=False)
     assert isinstance(recording, stripe.Recording)
     assert (recording.epochs, len(recording.images)) == ([0], 3)
+
+
+def test_epochs_are_known_before_the_first_batch(
+    small_model: nn.Sequential, images: torch.Tensor, tmp_path: Path
+) -> None:
+    with stripe.Recorder(small_model, tmp_path / "a") as recorder:
+        assert recorder.epochs == []
+        assert not recorder.is_current(0)
+        recorder.record([images], 0, progress=False)
+    with stripe.Recorder(small_model, tmp_path / "a") as recorder:
+        assert recorder.epochs == [0]
+        assert recorder.is_current(0)
+        with torch.no_grad():
+            next(small_model.parameters()).add_(1)
+        assert not recorder.is_current(0)

@@ -1,0 +1,68 @@
+"""What an audit asks of a network, whatever it is made of."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import pandas as pd
+from torch import Tensor
+
+from stripe.recording import Recording
+from stripe.select import Selection
+
+
+@runtime_checkable
+class FrozenNetwork(Protocol):
+    """A network whose gates are constants: `stripe.gates.Frozen` or `stripe.onnx.FrozenGraph`."""
+
+    @property
+    def model(self) -> Any:
+        """The network."""
+
+    @property
+    def report(self) -> pd.DataFrame:
+        """One row per gate: gate, frozen, folded, into, reason."""
+
+    @property
+    def error(self) -> float:
+        """How far folding took the outputs from those of the constant network."""
+
+
+@runtime_checkable
+class Freezing(Protocol):
+    """A network whose gates were found once, and the constants to freeze them at."""
+
+    def freeze(self, gates: Selection = "all", *, fold: bool = True) -> FrozenNetwork:
+        """Freeze chosen gates in a copy of the network."""
+
+
+class Candidate(ABC):
+    """A network whose attention is audited.
+
+    `name` is what the report calls it, `library` the module whose `freeze` takes the recommended
+    gates out, `device` where it runs, in words, `versions` those of the libraries that run it,
+    `model` the network itself.
+    """
+
+    name: str
+    library: str
+    device: str
+    versions: Mapping[str, str]
+    model: Any
+
+    @abstractmethod
+    def record(self, images: Sequence[Tensor], path: Path, *, progress: bool) -> Recording:
+        """Record all gates over batches of images."""
+
+    @abstractmethod
+    def plan(self, moments: pd.DataFrame) -> Freezing:
+        """Find the gates, to be frozen at the means over images."""
+
+    @abstractmethod
+    def outputs(self, model: Any, images: Sequence[Tensor]) -> Iterator[Any]:
+        """Yield what the network, or a frozen one, puts out for each batch."""
+
+    @abstractmethod
+    def timing(self, model: Any, images: Tensor) -> Callable[[], float]:
+        """Return a function that runs a forward pass and returns its seconds."""

@@ -1,0 +1,62 @@
+"""An ONNX graph, as an audit sees it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import pandas as pd
+from onnx import ModelProto
+from torch import Tensor
+
+from stripe.audit.candidate import Candidate
+from stripe.modules.timing import seconds_of
+from stripe.onnx.load import load_model
+from stripe.onnx.plan import GraphPlan, plan
+from stripe.onnx.record import record
+from stripe.onnx.session import GraphSession
+from stripe.recording import Recording
+from stripe.versions import library_versions
+
+
+class GraphCandidate(Candidate):
+    """An ONNX file or model.
+
+    Parameters
+    ----------
+    model
+        A file or model with one input, a batch of images.
+    name
+        What the report calls it. Default: the name of the file.
+    threads
+        Threads of onnxruntime in the timing.
+    """
+
+    library = "stripe.onnx"
+
+    def __init__(self, model: str | Path | ModelProto, name: str | None, threads: int) -> None:
+        in_memory = isinstance(model, ModelProto)
+        self.model = model if isinstance(model, ModelProto) else load_model(model)
+        self.name = name or ("an ONNX graph" if in_memory else Path(model).name)
+        self.device = f"cpu, onnxruntime with {threads} thread{'s' * (threads != 1)}"
+        self.versions = {**library_versions(), "onnxruntime": onnxruntime.__version__}
+        self._threads = threads
+
+    def record(self, images: Sequence[Tensor], path: Path, *, progress: bool) -> Recording:
+        """Record all gates over batches of images."""
+        return record(self.model, images, path, name=self.name, progress=progress)
+
+    def plan(self, moments: pd.DataFrame) -> GraphPlan:
+        """Find the gates, to be frozen at the means over images."""
+        return plan(self.model, moments)
+
+    def outputs(self, model: ModelProto, images: Sequence[Tensor]) -> Iterator[Any]:
+        """Yield the first output of the network, or of a frozen one, for each batch."""
+        session = GraphSession(model)
+        for batch in images:
+            yield session.run(batch)[session.names[0]]
+
+    def timing(self, model: ModelProto, images: Tensor) -> Callable[[], float]:
+        """Return a function that runs a forward pass and returns its seconds."""
+        session = GraphSession(model, threads=self._threads)
+        return lambda: seconds_of(lambda: session.run(images))

@@ -1,0 +1,69 @@
+"""The images of an audit, half of them for the means and half for the comparison."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stripe.errors import StripeError
+from stripe.hooks.batches import numbered_batches
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Images in batches, every other one for the means and the rest for the comparison.
+
+    Parameters
+    ----------
+    known
+        Batches (B, C, H, W) that the means of the gates come from.
+    held_out
+        Batches that the frozen network is compared on.
+    labels
+        Labels of the images held out, (N,); None where not all images have one.
+    """
+
+    known: Sequence[Tensor]
+    held_out: Sequence[Tensor]
+    labels: np.ndarray | None
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """The number of images of each half."""
+        return sum(map(len, self.known)), sum(map(len, self.held_out))
+
+
+def halves(loader: Iterable[Any], limit: int, batch_size: int) -> Halves:
+    """Return the first images of a loader in two halves.
+
+    Raises
+    ------
+    StripeError
+        If there are fewer than 4 images, or they are not all of one size.
+    """
+    images: list[Tensor] = []
+    labels: list[Tensor] = []
+    for _, batch, of_batch in numbered_batches(loader):
+        if images and batch.shape[1:] != images[0].shape[1:]:
+            raise StripeError(
+                f"images must all have one size, got {tuple(images[0].shape[1:])} and "
+                f"{tuple(batch.shape[1:])}; resize them"
+            )
+        images.append(batch)
+        if of_batch is not None:
+            labels.append(of_batch)
+        if sum(map(len, images)) >= limit:
+            break
+    count = sum(map(len, images))
+    if min(count, limit) < 4:
+        raise StripeError(f"an audit needs at least 4 images, got {min(count, limit)}")
+    whole = torch.cat(images)[:limit]
+    truth = torch.cat(labels)[:limit] if sum(map(len, labels)) == count else None
+    return Halves(
+        known=whole[::2].split(batch_size),
+        held_out=whole[1::2].split(batch_size),
+        labels=None if truth is None else truth[1::2].cpu().numpy(),
+    )

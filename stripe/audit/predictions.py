@@ -1,0 +1,104 @@
+"""What a network says of each image: a label, a string, a mask, a map of classes, or boxes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from stripe.errors import ModelError
+
+#: The probability from which a place counts as part of a mask.
+MASK_THRESHOLD = 0.3
+
+#: The names that libraries give to scores, in the order in which they are looked for.
+_SCORES = ("logits", "out")
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """The boxes that a detector puts out for one image.
+
+    Parameters
+    ----------
+    corners
+        (N, 4): x1, y1, x2, y2 in pixels.
+    labels
+        (N,): the class of each box.
+    """
+
+    corners: np.ndarray
+    labels: np.ndarray
+
+
+def predictions(output: Any) -> list[Any]:
+    """Return what the output of a network says of each image of a batch.
+
+    Parameters
+    ----------
+    output
+        A tensor or array: (B, classes) for labels; (B, T, classes) for strings, read by
+        connectionist temporal classification with symbol 0 as the blank; (B, 1, H, W) for masks of
+        probabilities; (B, classes, H, W) for maps of classes. A mapping, tuple or object of the
+        kind that `transformers` and torchvision return stands for its `logits` or `out`, or for its
+        first tensor. A list of mappings with "boxes" and "labels" holds detections.
+
+    Returns
+    -------
+    list
+        One entry for each image: int, tuple of int, boolean array (H, W), integer array (H, W), or
+        `Boxes`.
+
+    Raises
+    ------
+    ModelError
+        If the output is none of these.
+    """
+    if detections := _detections(output):
+        return detections
+    scores = _scores(output)
+    if scores is None or scores.ndim not in (2, 3, 4):
+        came = type(output).__name__ if scores is None else f"shape {scores.shape}"
+        raise ModelError(
+            "an audit needs class scores (B, classes), strings (B, T, classes), masks (B, 1, H, "
+            f"W), maps (B, classes, H, W) or boxes, got {came}; say with predict= what it means"
+        )
+    if scores.ndim == 4:
+        whole = scores[:, 0] > MASK_THRESHOLD if scores.shape[1] == 1 else scores.argmax(1)
+        return list(whole)
+    best = scores.argmax(-1)
+    return best.tolist() if scores.ndim == 2 else [_collapsed(line) for line in best]
+
+
+def _detections(output: Any) -> list[Boxes]:
+    """Return the boxes of each image, or nothing where the output holds none."""
+    if not isinstance(output, Sequence) or not output:
+        return []
+    if not all(isinstance(one, Mapping) and {"boxes", "labels"} <= set(one) for one in output):
+        return []
+    return [Boxes(_array(one["boxes"]), _array(one["labels"])) for one in output]
+
+
+def _scores(output: Any) -> np.ndarray | None:
+    """Return the scores in an output, None if it holds no tensor."""
+    if isinstance(output, Tensor | np.ndarray):
+        return _array(output)
+    fields = output if isinstance(output, Mapping) else getattr(output, "__dict__", {})
+    named = [fields[name] for name in _SCORES if fields.get(name) is not None]
+    parts = output if isinstance(output, tuple | list) else fields.values()
+    found = [one for one in (*named, *parts) if isinstance(one, Tensor | np.ndarray)]
+    return _array(found[0]) if found else None
+
+
+def _array(values: Tensor | np.ndarray) -> np.ndarray:
+    if isinstance(values, np.ndarray):
+        return values
+    values = values.detach().cpu()
+    return values.float().numpy() if values.is_floating_point() else values.numpy()
+
+
+def _collapsed(symbols: np.ndarray) -> tuple[int, ...]:
+    """Return a string without repetitions and blanks, which are symbol 0."""
+    first = np.append(True, symbols[1:] != symbols[:-1])
+    return tuple(symbols[first & (symbols != 0)].tolist())

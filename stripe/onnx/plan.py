@@ -1,0 +1,167 @@
+"""Find the gates of a graph once, and freeze any of them many times."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pandas as pd
+from onnx import ModelProto
+
+from stripe.errors import ModelError
+from stripe.gates.means import Means, constants, vector_of
+from stripe.onnx.compare import compare
+from stripe.onnx.find import Place, Site, chosen_places, find_places
+from stripe.onnx.graph import Graph
+from stripe.onnx.load import fingerprint, load_model, save_model
+from stripe.onnx.replace import fold_site, put_constant
+from stripe.recording import Recording, open_recording
+from stripe.select import Selection
+
+
+@dataclass(frozen=True)
+class FrozenGraph:
+    """An ONNX model without gates.
+
+    Parameters
+    ----------
+    model
+        The model.
+    report
+        One row per gate: gate, frozen, folded (at every product), into (names of nodes), reason
+        (why a constant scale stays).
+    error
+        The largest difference between the model and the one whose constants are not folded, on
+        random images, over all outputs and the tensors beside the gates; relative to the largest
+        value of each, and of probabilities to 1.
+    """
+
+    model: ModelProto
+    report: pd.DataFrame
+    error: float
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to a file."""
+        save_model(self.model, Path(path).expanduser())
+
+
+@dataclass(frozen=True)
+class GraphPlan:
+    """A graph whose gates were found, and the constants to freeze them at.
+
+    Parameters
+    ----------
+    original
+        The graph.
+    places
+        Its gates, of every kind.
+    means
+        The constants, by the name of the gate.
+    image_shape
+        (C, H, W) of the images that a fold is compared on; None for that of the graph.
+    """
+
+    original: Graph
+    places: Sequence[Place]
+    means: Mapping[str, np.ndarray]
+    image_shape: tuple[int, ...] | None
+
+    def freeze(self, gates: Selection = "all", *, fold: bool = True) -> FrozenGraph:
+        """Freeze chosen gates in a copy of the graph, as `stripe.onnx.freeze` does."""
+        chosen = chosen_places(self.places, gates)
+        vectors = {place.gate.name: vector_of(place.gate, self.means) for place in chosen}
+        constant, quantised = self._constant(chosen, vectors)
+        graph = Graph(_copy(constant), self.original.shapes)
+        rows, probes = [], []
+        for place in chosen:
+            fates = []
+            for site in place.sites:
+                into, reason, beside = (
+                    _unfolded(site, quantised)
+                    if not fold or site.product in quantised
+                    else fold_site(graph, site, vectors[place.gate.name])
+                )
+                fates.append((into, reason))
+                probes += beside
+            rows.append(_row(place, fates))
+        graph.remove_dead()
+        _check_valid(graph.model)
+        error = compare(constant, graph.model, probes, self.image_shape) if probes else 0.0
+        report = pd.DataFrame(rows, columns=["gate", "frozen", "folded", "into", "reason"])
+        return FrozenGraph(graph.model, report, error)
+
+    def _constant(
+        self, chosen: Sequence[Place], vectors: Mapping[str, np.ndarray]
+    ) -> tuple[ModelProto, dict[str, str]]:
+        """Return the model with constants in the place of gates, and the quantised products."""
+        graph = Graph(_copy(self.original.model), self.original.shapes)
+        quantised = {}
+        for place in chosen:
+            for site in place.sites:
+                if (node := put_constant(graph, site, vectors[place.gate.name])) is not None:
+                    quantised[site.product] = node
+        graph.refresh()
+        graph.remove_dead()
+        return graph.model, quantised
+
+
+def plan(
+    model: str | Path | ModelProto,
+    data: Means,
+    *,
+    epoch: int | None = None,
+    force: bool = False,
+    image_shape: tuple[int, ...] | None = None,
+) -> GraphPlan:
+    """Find the gates of a graph; arguments and errors as `stripe.onnx.freeze`."""
+    model = model if isinstance(model, ModelProto) else load_model(model)
+    if not force:
+        _check_recorded(model, data, epoch)
+    means, recorded_shape = constants(data, epoch)
+    graph = Graph(model)
+    return GraphPlan(graph, find_places(graph), means, image_shape or recorded_shape)
+
+
+def _copy(model: ModelProto) -> ModelProto:
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    return copy
+
+
+def _unfolded(site: Site, quantised: Mapping[str, str]) -> tuple[str, str, list[str]]:
+    """Return what `fold_site` would, for a product that keeps its constant."""
+    node = quantised.get(site.product)
+    return "", "folding is off" if node is None else f"{node} is quantised", []
+
+
+def _row(place: Place, fates: Sequence[tuple[str, str]]) -> dict[str, object]:
+    """Return the row of a gate in the report, from what became of each of its products."""
+    return {
+        "gate": place.gate.name,
+        "frozen": True,
+        "folded": all(not reason for _, reason in fates),
+        "into": ", ".join(dict.fromkeys(into for into, _ in fates if into)),
+        "reason": "; ".join(dict.fromkeys(reason for _, reason in fates if reason)),
+    }
+
+
+def _check_valid(model: ModelProto) -> None:
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"the frozen graph is not valid ONNX: {reason}") from error
+
+
+def _check_recorded(model: ModelProto, data: Means, epoch: int | None) -> None:
+    """Raise if means were recorded from another model."""
+    if not isinstance(data, Recording | str | Path):
+        return
+    recorded = open_recording(data).weights(epoch)
+    if recorded is not None and recorded != (mine := fingerprint(model)):
+        raise ModelError(
+            f"the means must be recorded from this model (SHA-256 {mine[:12]}), got a recording of "
+            f"another ({recorded[:12]}); record this one, or take these means all the same with "
+            "force=True (--force)"
+        )

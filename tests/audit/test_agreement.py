@@ -1,0 +1,104 @@
+"""Predictions and their agreement, worked out by hand."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from stripe.audit.agreement import agreements, mean_interval
+from stripe.audit.predictions import Boxes, predictions
+from stripe.errors import ModelError, UnknownNameError
+
+
+def test_labels_and_strings() -> None:
+    blank, a, b = np.eye(3)
+    line = np.stack([[blank, a, a, blank, a, b]])
+    assert predictions(line) == [(1, 1, 2)]
+    assert predictions(np.array([[0.1, 0.9], [0.8, 0.2]])) == [1, 0]
+    assert agreements([1, 0, 2, 2], [1, 0, 2, 0]).tolist() == [1, 1, 1, 0]
+    assert agreements([(1, 1, 2)], [(1, 1)]).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "share"),
+    [
+        ("kitten", "sitting", 1 - 3 / 7),  # two replaced, one added
+        ("abc", "abc", 1.0),
+        ("", "ab", 0.0),
+        ("", "", 1.0),
+        ("abc", "bc", 1 - 1 / 3),
+    ],
+)
+def test_the_edit_distance(one: str, other: str, share: float) -> None:
+    assert agreements([one], [other], "edit")[0] == pytest.approx(share)
+    assert agreements([other], [one], "edit")[0] == pytest.approx(share)
+
+
+def test_masks_and_maps() -> None:
+    one = predictions(np.array([[[[0.9, 0.4], [0.1, 0.1]]], [[[0.0, 0.0], [0.0, 0.0]]]]))
+    other = predictions(np.array([[[[0.9, 0.1], [0.1, 0.1]]], [[[0.0, 0.0], [0.0, 0.0]]]]))
+    assert agreements(one, other).tolist() == [0.5, 1.0]
+    (first,) = predictions(torch.eye(3)[torch.tensor([[0, 0, 1, 2]])].permute(0, 2, 1)[..., None])
+    assert first.tolist() == [[0], [0], [1], [2]]
+    # Class 0: one of two places, class 1: none of two (one each), class 2: the one place.
+    second = np.array([[0], [1], [0], [2]])
+    assert agreements([first], [second])[0] == pytest.approx((1 / 3 + 0 + 1) / 3)
+
+
+def test_boxes_match_one_of_the_same_class() -> None:
+    square = [0.0, 0.0, 10.0, 10.0]
+    one = Boxes(np.array([square, [20.0, 20.0, 30.0, 30.0]]), np.array([1, 2]))
+    near = Boxes(np.array([[0.0, 0.0, 10.0, 8.0], [20.0, 20.0, 30.0, 30.0]]), np.array([1, 1]))
+    assert agreements([one], [near])[0] == 0.5  # 0.8 of one class; the other has another class
+    twice = Boxes(np.array([square, square]), np.array([1, 1]))
+    assert agreements([one], [twice])[0] == 0.5  # a box matches once
+    far = Boxes(np.array([[6.0, 0.0, 16.0, 10.0]]), np.array([1]))
+    assert agreements([one], [far])[0] == 0  # 40 of 160
+    none = Boxes(np.zeros((0, 4)), np.zeros(0, dtype=int))
+    assert agreements([one, none], [one, none]).tolist() == [1, 1]
+    with pytest.raises(ModelError, match="the network puts out none"):
+        agreements([none], [none])
+
+
+class Output(dict[str, Any]):
+    """What transformers returns: a mapping whose entries are attributes too."""
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        Output(loss=None, logits=torch.eye(3), hidden_states=(torch.zeros(3, 5),)),
+        {"out": torch.eye(3), "aux": torch.zeros(3, 3)},
+        (torch.eye(3), torch.zeros(3, 3)),
+        type("Scores", (), {})(),
+    ],
+    ids=["logits", "out", "tuple", "object"],
+)
+def test_scores_are_found_in_what_libraries_return(output: Any) -> None:
+    if not isinstance(output, dict | tuple):
+        output.logits = torch.eye(3)
+    assert predictions(output) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("output", "came"),
+    [(np.zeros(4), r"shape \(4,\)"), ("text", "got str"), ([], "got list"), ({}, "got dict")],
+)
+def test_other_outputs_are_refused(output: Any, came: str) -> None:
+    with pytest.raises(ModelError, match=came):
+        predictions(output)
+
+
+def test_own_and_unknown_agreements() -> None:
+    assert agreements([1, 5], [2, 9], lambda a, b: 1 / abs(a - b)).tolist() == [1, 0.25]
+    with pytest.raises(UnknownNameError, match="unknown agreement 'iuo'; choose one of: equal"):
+        agreements([1], [1], "iuo")
+
+
+def test_the_interval_of_agreements() -> None:
+    assert [round(x, 3) for x in mean_interval(np.array([1.0] * 50 + [0.0] * 50))] == [0.404, 0.596]
+    each = np.random.default_rng(1).normal(0.7, 0.1, 400)
+    low, high = mean_interval(each)
+    assert low < each.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 * each.std() / 20, rel=0.1)  # of a mean
