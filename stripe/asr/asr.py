@@ -24,6 +24,11 @@ class Psi:
         "constant", C_i of Table 7, or "normal", N_i: drawn from N(0, i^2).
     learnable
         Whether psi is a parameter, or a buffer that stays as it began.
+
+    Examples
+    --------
+    >>> stripe.Psi.parse("normal:0.3,fixed")
+    Psi(value=0.3, kind='normal', learnable=False)
     """
 
     value: float = 0.1
@@ -83,6 +88,12 @@ class ASR(nn.Module):
     References
     ----------
     Section 3, "Training phase", and Figure 1b; Tables 7, 9 and 13.
+
+    Examples
+    --------
+    >>> gate = stripe.asr.ASR(stripe.attention.SE(8), psi=torch.full((1, 8, 1, 1), 0.1))
+    >>> gate(torch.rand(5, 8, 7, 7)).shape  # the images play no part
+    torch.Size([1, 8, 1, 1])
     """
 
     def __init__(

@@ -45,6 +45,13 @@ def scale_output(layer: nn.Module, v: Scale) -> None:
     References
     ----------
     Equations 6 and 7; Appendix B.
+
+    Examples
+    --------
+    >>> norm = torch.nn.BatchNorm2d(2).eval()
+    >>> stripe.asr.scale_output(norm, torch.tensor([2.0, 0.5]))
+    >>> norm.weight.tolist()
+    [2.0, 0.5]
     """
     raise ModelError(
         f"a {type(layer).__name__} cannot take a constant scale; gate a convolution, a norm, a "

@@ -26,6 +26,12 @@ class Gated(nn.Module):
     References
     ----------
     Equation 4 of the ASR paper; Appendix C for tokens.
+
+    Examples
+    --------
+    >>> gated = stripe.Gated(torch.nn.Conv2d(1, 8, 3), stripe.attention.SE(8))
+    >>> gated(images).shape
+    torch.Size([8, 8, 26, 26])
     """
 
     def __init__(self, host: nn.Module, gate: nn.Module, *, channel_dim: int = 1) -> None:

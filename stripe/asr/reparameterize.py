@@ -55,6 +55,13 @@ def reparameterize(
     References
     ----------
     Section 3, "Inference phase", equations 5 to 7; Appendix B.
+
+    Examples
+    --------
+    >>> model = stripe.build("resnet20", asr="se", num_classes=10)
+    >>> plain = stripe.reparameterize(model)
+    >>> plain.state_dict().keys() == stripe.build("resnet20", num_classes=10).state_dict().keys()
+    True
     """
     folded = _folded(copy.deepcopy(model))
     check_difference(model, largest_difference(model, folded, example))

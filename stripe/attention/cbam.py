@@ -69,6 +69,11 @@ class CBAM(nn.Module):
     Notes
     -----
     Without the batch norm that some versions put after the spatial convolution.
+
+    Examples
+    --------
+    >>> stripe.attention.CBAM(32)(torch.rand(8, 32, 7, 7)).shape
+    torch.Size([8, 32, 7, 7])
     """
 
     def __init__(

@@ -92,6 +92,11 @@ class DIA(nn.Module):
     The state is kept per thread between blocks and dropped after the last one, so calls may be
     repeated and threads may share the model. A block must not be run by itself, out of its
     forward pass, as gradient checkpointing does.
+
+    Examples
+    --------
+    >>> stripe.attention.DIA(32)(torch.rand(8, 32, 7, 7)).shape
+    torch.Size([8, 32, 1, 1])
     """
 
     def __init__(

@@ -29,6 +29,11 @@ class ECA(nn.Module):
     ----------
     Wang et al., "ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks",
     CVPR 2020, equations 5 to 12, with gamma = 2 and b = 1.
+
+    Examples
+    --------
+    >>> stripe.attention.ECA(32)(torch.rand(8, 32, 7, 7)).shape
+    torch.Size([8, 32, 1, 1])
     """
 
     def __init__(

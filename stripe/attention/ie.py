@@ -31,6 +31,11 @@ class IE(nn.Module):
     ----------
     Liang, Huang, Liang and Yang, "Instance Enhancement Batch Normalization: an Adaptive Regulator
     of Batch Noise", AAAI 2020, equation 5; it starts at w = 0 and b = -1.
+
+    Examples
+    --------
+    >>> stripe.attention.IE(32)(torch.rand(8, 32, 7, 7)).shape
+    torch.Size([8, 32, 1, 1])
     """
 
     def __init__(

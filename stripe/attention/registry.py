@@ -11,5 +11,11 @@ ATTENTIONS: Registry[Callable[..., nn.Module]] = Registry("stripe.attention", "a
 
 
 def list_attentions() -> list[str]:
-    """Return the names that `attention=` and `asr=` take, sorted."""
+    """Return the names that `attention=` and `asr=` take, sorted.
+
+    Examples
+    --------
+    >>> "se" in stripe.list_attentions()
+    True
+    """
     return ATTENTIONS.names()

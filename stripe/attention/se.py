@@ -30,6 +30,11 @@ class SE(nn.Module):
     ----------
     Hu, Shen and Sun, "Squeeze-and-Excitation Networks", CVPR 2018, equations 2 and 3; Equation 4
     of the ASR paper.
+
+    Examples
+    --------
+    >>> stripe.attention.SE(32)(torch.rand(8, 32, 7, 7)).shape
+    torch.Size([8, 32, 1, 1])
     """
 
     def __init__(

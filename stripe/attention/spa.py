@@ -37,6 +37,11 @@ class SPA(nn.Module):
     Notes
     -----
     All 21 averages of a 1 x 1 plane, such as an ASR's psi, are its one value.
+
+    Examples
+    --------
+    >>> stripe.attention.SPA(32)(torch.rand(8, 32, 7, 7)).shape
+    torch.Size([8, 32, 1, 1])
     """
 
     def __init__(

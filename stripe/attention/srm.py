@@ -37,6 +37,11 @@ class SRM(nn.Module):
     -----
     The standard deviation divides by H W, and is `sqrt(0 + eps)` for a 1 x 1 plane, where the
     original's division by H W - 1 gives NaN. A batch of one is normalised by running statistics.
+
+    Examples
+    --------
+    >>> stripe.attention.SRM(32)(torch.rand(8, 32, 7, 7)).shape
+    torch.Size([8, 32, 1, 1])
     """
 
     def __init__(

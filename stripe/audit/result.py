@@ -44,6 +44,14 @@ class Audit:
         Of `stripe.freeze` with all gates.
     out
         The report.
+
+    Examples
+    --------
+    >>> found = stripe.audit(model, loader, out=None, rounds=1, progress=False)
+    >>> found.greedy["agreement"].iloc[0]  # no gate is frozen yet
+    np.float64(1.0)
+    >>> sorted(found.to_json())[:3]
+    ['attention_share', 'attention_share_quartiles', 'dataset']
     """
 
     model: str

@@ -63,7 +63,7 @@ def build(
 
     Examples
     --------
-    >>> model = build("resnet164", attention="se", num_classes=100)
+    >>> model = stripe.build("resnet164", attention="se", num_classes=100)
     >>> sum(parameter.numel() for parameter in model.parameters())
     1929388
     """

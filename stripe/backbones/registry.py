@@ -11,5 +11,11 @@ BACKBONES: Registry[Callable[..., nn.Module]] = Registry("stripe.backbones", "ba
 
 
 def list_backbones() -> list[str]:
-    """Return the names that `stripe.build` takes, sorted; other depths of a family build too."""
+    """Return the names that `stripe.build` takes, sorted; other depths of a family build too.
+
+    Examples
+    --------
+    >>> "resnet164" in stripe.list_backbones()
+    True
+    """
     return BACKBONES.names()

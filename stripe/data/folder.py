@@ -60,6 +60,12 @@ def image_folder(
     ------
     DataError
         If there is no such folder, or no image in it.
+
+    Examples
+    --------
+    >>> photos = stripe.data.image_folder("photos", size=(48, 192), mean=[0.5] * 3, std=[0.5] * 3)
+    >>> photos[0].shape
+    torch.Size([3, 48, 192])
     """
     root = Path(path).expanduser()
     if not root.is_dir():

@@ -16,7 +16,13 @@ DATASETS: Registry[Callable[[str, Path, bool], ImageSet]] = Registry("stripe.dat
 
 
 def list_datasets() -> list[str]:
-    """Return the names of the data sets, sorted."""
+    """Return the names of the data sets, sorted.
+
+    Examples
+    --------
+    >>> "cifar100" in stripe.data.list_datasets()
+    True
+    """
     return DATASETS.names()
 
 
@@ -43,6 +49,12 @@ def load_dataset(
         If there is no such data set.
     DataError
         If there is no such split, or the files are missing or damaged.
+
+    Examples
+    --------
+    >>> images = stripe.data.load_dataset("fashion-mini", "test")
+    >>> len(images)
+    2000
     """
     if split not in SPLITS:
         raise DataError(f"a split is one of {', '.join(SPLITS)}, got {split!r}")

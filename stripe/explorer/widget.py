@@ -217,6 +217,10 @@ def explore(recording: Recorded) -> Explorer:
     ------
     RecordingError
         If it has no epoch, no channel gates, or moments alone.
+
+    Examples
+    --------
+    >>> widget = stripe.explore(recording)  # the last line of a cell shows it
     """
     recording = open_recording(recording)
     return Explorer(recording)

@@ -77,6 +77,11 @@ def find_gates(
 
     A gate that runs once for each image, in a loop over the batch, is one gate. Where frames,
     patches or flipped copies are folded into the batch, `per_image_values` says how many there are.
+
+    Examples
+    --------
+    >>> [gate.name for gate in stripe.find_gates(model, images)]
+    ['layer1.0.bn2.gate', 'layer2.0.bn2.gate', 'layer3.0.bn2.gate']
     """
     if isinstance(kinds, str) or (unknown := set(kinds) - set(KINDS)):
         came = kinds if isinstance(kinds, str) else sorted(unknown)[0]

@@ -83,10 +83,12 @@ def freeze(
 
     Examples
     --------
-    >>> recording = stripe.record(model, loader, "runs/a")
-    >>> frozen = stripe.freeze(model, recording, gates="layer4.*")
+    >>> recording = stripe.record(model, loader, "runs/a", progress=False)
+    >>> frozen = stripe.freeze(model, recording, gates="layer3.*")
     >>> frozen.report[["gate", "folded", "into"]]
-    >>> accuracy(frozen.model)
+                    gate  folded            into
+    0  layer3.0.bn2.gate    True  layer3.0.bn2
+    >>> scores = frozen.model(images)
     """
     if inplace and not isinstance(model, nn.Module):
         raise ModelError("an exported program is not changed in place; leave inplace out")

@@ -43,6 +43,12 @@ class MeanCam:
         The same share of a uniform map: the baseline without a preference for the centre.
     maps
         Shape (images, H, W), one map per image, if they were asked for.
+
+    Examples
+    --------
+    >>> cam = stripe.mean_cam(model, loader, "layer3")
+    >>> 0 <= cam.central_share <= 1
+    True
     """
 
     mean: Float[np.ndarray, "h w"]
@@ -142,6 +148,13 @@ def mean_cam(
     References
     ----------
     Section 6 (1) and Figure 4 of the paper.
+
+    Examples
+    --------
+    >>> cam = stripe.mean_cam(model, loader, "layer3", target="label")
+    >>> cam.mean.shape, cam.images
+    ((28, 28), 8)
+    >>> ax = stripe.plots.mean_cam(cam)
     """
     model = unwrapped(model)
     module, device = _layer(model, layer), device_of(model)
@@ -193,6 +206,11 @@ def central_share(cam: Float[np.ndarray, "h w"]) -> float:
 
     NaN for a map without mass. Pixels on the border of the centre count by the part that lies in
     it, so that a uniform map has a share of 1/4.
+
+    Examples
+    --------
+    >>> stripe.gradcam.central_share(np.ones((8, 8)))  # a uniform map
+    0.25
     """
     rows, columns = (_central_weights(length) for length in cam.shape)
     mass = float(cam.sum())

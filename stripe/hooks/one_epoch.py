@@ -37,8 +37,9 @@ def record(
 
     Examples
     --------
-    >>> recording = stripe.record(model, loader, "runs/a")
-    >>> stripe.stats.stripe_index(recording)["eta2"]
+    >>> recording = stripe.record(model, loader, "runs/a", progress=False)
+    >>> stripe.stats.stripe_index(recording)["gate"].tolist()
+    ['layer1.0.bn2.gate', 'layer2.0.bn2.gate', 'layer3.0.bn2.gate']
     """
     with interrupts_held(), Recorder(model, path, **options) as recorder, interrupts_allowed():
         recorder.record(loader, epoch=0, progress=progress)

@@ -98,8 +98,9 @@ class Recorder:
 
     Examples
     --------
-    >>> with Recorder(model, "runs/a") as recorder:
-    ...     recorder.record(loader, epoch=0)
+    >>> with stripe.Recorder(model, "runs/a") as recorder:
+    ...     recorder.record(loader, epoch=0, progress=False)
+    8
     """
 
     _writer: RecordingWriter | None = None

@@ -13,6 +13,14 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 
     Each module gets its own mode back, so one that was frozen in evaluation inside a training
     model stays so. The generators are torch's, on the CPU and on the model's devices.
+
+    Examples
+    --------
+    >>> from stripe.modules import undisturbed
+    >>> with undisturbed(model.train()):
+    ...     scores = model(images)
+    >>> model.training, scores.requires_grad
+    (True, False)
     """
     modes = {module: module.training for module in model.modules()}
     devices = {tensor.device for tensor in model.parameters() if tensor.device.type == "cuda"}

@@ -64,6 +64,15 @@ def freeze(
     -----
     In a quantised graph (QuantizeLinear and DequantizeLinear around its layers) constants are
     quantised as the gates were, and do not fold: weights would have to be quantised anew.
+
+    Examples
+    --------
+    >>> loader = [torch.rand(8, 3, 24, 24)]
+    >>> recording = stripe.onnx.record("model.onnx", loader, "runs/onnx", progress=False)
+    >>> frozen = stripe.onnx.freeze("model.onnx", recording)
+    >>> frozen.save("smaller.onnx")
+    >>> stripe.onnx.find_gates("smaller.onnx")
+    []
     """
     return plan(model, data, epoch=epoch, force=force, image_shape=image_shape).freeze(
         gates, fold=fold

@@ -114,7 +114,15 @@ def plan(
     force: bool = False,
     image_shape: tuple[int, ...] | None = None,
 ) -> GraphPlan:
-    """Find the gates of a graph; arguments and errors as `stripe.onnx.freeze`."""
+    """Find the gates of a graph; arguments and errors as `stripe.onnx.freeze`.
+
+    Examples
+    --------
+    >>> means = {gate.name: [0.5] * gate.channels for gate in stripe.onnx.find_gates("model.onnx")}
+    >>> plan = stripe.onnx.plan("model.onnx", means)
+    >>> [plan.freeze([name]).report["folded"].item() for name in means]
+    [True, True]
+    """
     model = model if isinstance(model, ModelProto) else load_model(model)
     if not force:
         _check_recorded(model, data, epoch)

@@ -120,6 +120,13 @@ def record(
     several images the rows of every gate are proven to be those of the images, by one more run of
     the images in the opposite order. onnxruntime may compute another last bit with another number
     of threads or another batch size.
+
+    Examples
+    --------
+    >>> loader = [torch.rand(8, 3, 24, 24)]
+    >>> recording = stripe.onnx.record("model.onnx", loader, "runs/onnx", progress=False)
+    >>> recording.epochs
+    [0]
     """
     named = name or (model.graph.name if isinstance(model, ModelProto) else Path(model).name)
     model = model if isinstance(model, ModelProto) else load_model(model)

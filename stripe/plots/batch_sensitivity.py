@@ -39,6 +39,11 @@ def batch_sensitivity(
     Notes
     -----
     An image alone has no mates, so the spread is zero at a batch size of one.
+
+    Examples
+    --------
+    >>> sizes = {"batch_size": [1, 8, 64], "spread": [0.0, 0.03, 0.01]}
+    >>> ax = stripe.plots.batch_sensitivity(pd.DataFrame({"variant": "bn", **sizes}))
     """
     data = with_columns(data, ["variant", "batch_size", "spread"], names=["variant"])
     ax = axes_or_new(ax)

@@ -61,6 +61,10 @@ def channel_std(
     References
     ----------
     Figure 2b.
+
+    Examples
+    --------
+    >>> ax = stripe.plots.channel_std(recording, side="after")
     """
     data = open_recording(data)
     one_of("side", side, get_args(Side))

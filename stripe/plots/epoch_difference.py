@@ -64,6 +64,10 @@ def epoch_difference(
     References
     ----------
     Figure 2c; Figures 11 to 18.
+
+    Examples
+    --------
+    >>> ax = stripe.plots.epoch_difference(recording, images=3)
     """
     data = open_recording(data)
     name = chosen_gate(data, gate)

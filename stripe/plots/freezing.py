@@ -31,6 +31,11 @@ def freezing(
     -------
     Axes
         `ax`.
+
+    Examples
+    --------
+    >>> report = stripe.audit(model, loader, out=None, rounds=1, progress=False)
+    >>> ax = stripe.plots.freezing(report.greedy, threshold=report.threshold)
     """
     ax = axes_or_new(ax)
     style = {"linewidth": 1, "marker": "o", "markersize": 2.5, **kwargs}

@@ -47,6 +47,10 @@ def gate_spread(
     References
     ----------
     Figure 2b, for all gates at once.
+
+    Examples
+    --------
+    >>> ax = stripe.plots.gate_spread(recording)
     """
     table = data if isinstance(data, pd.DataFrame) else channel_moments(data)
     if table.empty:

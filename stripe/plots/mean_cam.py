@@ -64,6 +64,10 @@ def mean_cam(
     References
     ----------
     Section 6 (1), Figure 4.
+
+    Examples
+    --------
+    >>> ax = stripe.plots.mean_cam(stripe.mean_cam(model, loader, "layer3"))
     """
     ax = axes_or_new(ax, height=2.6)
     height, width = data.mean.shape

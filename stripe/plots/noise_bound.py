@@ -40,6 +40,10 @@ def noise_bound(
     References
     ----------
     Equation 9.
+
+    Examples
+    --------
+    >>> ax = stripe.plots.noise_bound({"SE": stripe.noise_bound(model, images)})
     """
     tables = {"": data} if isinstance(data, pd.DataFrame) else data
     tables = {name: with_columns(table, ["bound", "cumulated"]) for name, table in tables.items()}

@@ -46,6 +46,11 @@ def noise_robustness(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: An
     References
     ----------
     Table 8.
+
+    Examples
+    --------
+    >>> table = stripe.robustness.attack(model, loader, ["random:0.3,0.3"], seeds=[0, 1])
+    >>> ax = stripe.plots.noise_robustness(table.assign(network="SE"))
     """
     data = with_columns(data, ["network", "noise", "accuracy"], names=["network", "noise"])
     noises = list(dict.fromkeys(data["noise"]))

@@ -67,6 +67,10 @@ def overview(
     References
     ----------
     Figure 2.
+
+    Examples
+    --------
+    >>> ax = stripe.plots.overview(recording)
     """
     data = open_recording(data)
     gate, epoch = chosen_gate(data, gate), chosen_epoch(data, epoch)

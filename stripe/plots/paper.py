@@ -31,7 +31,13 @@ _STYLE: Any = {
 
 
 def paper_style() -> AbstractContextManager[None]:
-    """Return a context in which figures are drawn in the sizes of a two-column paper."""
+    """Return a context in which figures are drawn in the sizes of a two-column paper.
+
+    Examples
+    --------
+    >>> with stripe.plots.paper_style():
+    ...     ax = stripe.plots.stripes(recording)
+    """
     return mpl.rc_context(_STYLE)
 
 
@@ -44,6 +50,10 @@ def save_figure(ax: Axes, *paths: Path | BytesIO) -> None:
     ------
     StripeError
         If the file cannot be written or the format is unknown.
+
+    Examples
+    --------
+    >>> stripe.plots.save_figure(stripe.plots.stripes(recording), Path("stripes.pdf"))
     """
     figure: Any = ax.get_figure(root=True)
     try:

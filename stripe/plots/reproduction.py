@@ -46,6 +46,12 @@ def reproduction(
         `ax`; the bars are standard deviations over seeds. Rows are named by the word that changes
         from row to row, and those that share all others stand together, under them; words that all
         cells share are left out.
+
+    Examples
+    --------
+    >>> cell = {"dataset": "cifar100", "backbone": "resnet164", "setting": "", "paper": 75.0}
+    >>> ours = {"method": ["bare", "ASR(SE)"], "last": [74.2, 74.9], "std": [0.3, 0.4]}
+    >>> ax = stripe.plots.reproduction(pd.DataFrame({**cell, **ours}))
     """
     data = with_columns(data, [*_WORDS, value, "std", "paper"], names=_WORDS)
     names, groups = _named(data)

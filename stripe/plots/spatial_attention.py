@@ -61,6 +61,12 @@ def spatial_attention(
     References
     ----------
     Section 6 (4), Figure 29.
+
+    Examples
+    --------
+    >>> cbam = stripe.build("resnet8_basic", attention="cbam", num_classes=10, in_channels=1)
+    >>> maps = stripe.record(cbam, loader, "runs/cbam", spatial=True, progress=False)
+    >>> ax = stripe.plots.spatial_attention(maps, images=2)
     """
     data = open_recording(data)
     maps = [gate.name for gate in data.header.gates if gate.kind == "spatial"]

@@ -91,6 +91,10 @@ def stripes(
     References
     ----------
     Figure 2a; Figures 22 to 28.
+
+    Examples
+    --------
+    >>> ax = stripe.plots.stripes(recording, image_order="label", channel_order="mean")
     """
     data = open_recording(data)
     one_of("side", side, get_args(Side))

@@ -57,6 +57,11 @@ def style_grid(
     References
     ----------
     Figure 5.
+
+    Examples
+    --------
+    >>> pictures = [np.zeros((8, 8, 3)), np.ones((8, 8, 3))]
+    >>> ax = stripe.plots.style_grid({"content": pictures, "BN": pictures[::-1]})
     """
     counts = {title: len(pictures) for title, pictures in data.items()}
     if not counts or 0 in counts.values() or len(set(counts.values())) > 1:

@@ -50,6 +50,12 @@ def tradeoff(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Ax
     References
     ----------
     Figure 3.
+
+    Examples
+    --------
+    >>> speed = {"images_per_s": [980.0, 610.0], "parameters": [270_000, 300_000]}
+    >>> networks = {"network": ["bare", "se"], "accuracy": [0.86, 0.87]}
+    >>> ax = stripe.plots.tradeoff(pd.DataFrame({**networks, **speed}))
     """
     data = with_columns(
         data, ["network", "accuracy", "images_per_s", "parameters"], names=["network"]

@@ -35,6 +35,13 @@ def open_recording(path: "Recorded") -> "Recording":
     RecordingError
         If there is no recording, or one of another format version; or its header or the head of its
         log is damaged, missing or of another recording.
+
+    Examples
+    --------
+    >>> recording = stripe.open_recording("runs/mine")
+    >>> recording.gates[["name", "channels"]].head(1)
+                    name  channels
+    0  layer1.0.bn2.gate        16
     """
     return path if isinstance(path, Recording) else Recording(path)
 
@@ -49,6 +56,14 @@ class Recording:
     ----------
     path
         The directory.
+
+    Examples
+    --------
+    >>> recording = stripe.open_recording("runs/mine")
+    >>> recording.epochs
+    [0, 1, 2]
+    >>> recording.values("layer1.0.bn2.gate", epoch=2).shape
+    (8, 16)
     """
 
     def __init__(self, path: str | Path) -> None:

@@ -85,6 +85,12 @@ class Gate:
         How many values of each channel an image has: more than 1 where frames, patches or flipped
         copies of an image are folded into the batch, and then their mean is recorded; 0 where the
         rows of the gate cannot be shared out evenly among the images.
+
+    Examples
+    --------
+    >>> gate = stripe.find_gates(model, images)[0]
+    >>> gate.name, gate.channels, gate.kind, gate.layout
+    ('layer1.0.bn2.gate', 16, 'gate', 'NC11')
     """
 
     name: str

@@ -65,6 +65,12 @@ def attack(
     References
     ----------
     Section 6 (2), for evaluation alone.
+
+    Examples
+    --------
+    >>> table = stripe.robustness.attack(model, loader, ["random:0.3,0.3"], seeds=[0, 1])
+    >>> table["noise"].tolist()
+    ['none', 'random:0.3,0.3', 'random:0.3,0.3']
     """
     if not seeds:
         raise StripeError("an attack needs at least one seed, got none")

@@ -102,6 +102,11 @@ def noise_bound(
     References
     ----------
     Theorem 6.1, equations 8 and 9; Appendix A.
+
+    Examples
+    --------
+    >>> table = stripe.noise_bound(model, images)
+    >>> ax = stripe.plots.noise_bound(table)
     """
     model = unwrapped(model)
     watched = trace(model, checked_example(example))

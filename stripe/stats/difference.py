@@ -47,6 +47,11 @@ def epoch_difference(
     References
     ----------
     Section 1; Figures 2c and 11 to 18.
+
+    Examples
+    --------
+    >>> stripe.stats.epoch_difference(recording, "layer1.0.bn2.gate").shape
+    (8, 2, 16)
     """
     recording = open_recording(recording)
     recording.gate(gate)
@@ -78,6 +83,10 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
     References
     ----------
     Section 1: most values converge by the first decay of the learning rate; Figure 2c.
+
+    Examples
+    --------
+    >>> settled = stripe.stats.convergence_epoch(recording, tol=0.05)
     """
     recording = open_recording(recording)
     if not tol > 0:
@@ -103,6 +112,11 @@ def common_images(
     ------
     RecordingError
         If there are fewer than two epochs, no such image, or one of `images` is none.
+
+    Examples
+    --------
+    >>> stripe.stats.common_images(recording).tolist()
+    [0, 1, 2, 3, 4, 5, 6, 7]
     """
     epochs = recording.epochs
     if len(epochs) < 2:

@@ -150,6 +150,12 @@ def channel_moments(
     References
     ----------
     The mean vector and the diagonal of the covariance in the Stripe Observation; Figure 2b.
+
+    Examples
+    --------
+    >>> moments = stripe.stats.channel_moments(recording, epochs=[2])
+    >>> moments.columns.tolist()
+    ['epoch', 'gate', 'channel', 'n', 'mean', 'std', 'min', 'max']
     """
     alone = isinstance(data, Recording | str | Path)
     several = [data] if isinstance(data, Recording | str | Path) else data

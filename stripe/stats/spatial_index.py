@@ -39,6 +39,13 @@ def spatial_index(recording: Recorded) -> pd.DataFrame:
     References
     ----------
     Section 6 (4), Figure 29.
+
+    Examples
+    --------
+    >>> cbam = stripe.build("resnet8_basic", attention="cbam", num_classes=10, in_channels=1)
+    >>> maps = stripe.record(cbam, loader, "runs/maps", spatial=True, progress=False)
+    >>> stripe.stats.spatial_index(maps)["eta2"].between(0, 1).all()
+    np.True_
     """
     recording = open_recording(recording)
     maps = [gate.name for gate in recording.header.gates if gate.kind == "spatial"]

@@ -33,7 +33,13 @@ def index_row(
 
 
 def eta2_of(values: Float[np.ndarray, "images channels"]) -> float:
-    """Return the stripe index of one array of gates."""
+    """Return the stripe index of one array of gates.
+
+    Examples
+    --------
+    >>> stripe.stats.eta2_of(np.array([[0.1, 0.9], [0.1, 0.9]]))  # a perfect stripe
+    1.0
+    """
     exact = values.astype(np.float64)
     return index_row(exact.mean(axis=0), exact.std(axis=0))[0]
 
@@ -73,6 +79,12 @@ def stripe_index(
     References
     ----------
     The correlation ratio (Fisher, 1925); the Stripe Observation, Figure 2a and b.
+
+    Examples
+    --------
+    >>> index = stripe.stats.stripe_index(recording)
+    >>> index[index["epoch"] == 2]["eta2"].between(0, 1).all()
+    np.True_
     """
     moments = data if isinstance(data, pd.DataFrame) else channel_moments(data, over=over)
     keys = [name for name in ("recording", "epoch", "gate") if name in moments]

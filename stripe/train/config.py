@@ -111,6 +111,12 @@ class TrainConfig(Settings):
     ------
     StripeError
         If a value is out of range or of a wrong type; the message says what is allowed.
+
+    Examples
+    --------
+    >>> from stripe.train import TrainConfig
+    >>> TrainConfig(backbone="resnet20", asr="se", dataset="fashion-mini", epochs=7).epochs
+    7
     """
 
     LEAST: ClassVar[Mapping[str, float]] = {

@@ -110,6 +110,13 @@ def train(
         If `config.out` is not empty (without `resume`) or of another run, a file of it is changed,
         damaged or of another network, a checkpoint is a link, or a name or size in the
         configuration does not exist.
+
+    Examples
+    --------
+    >>> from stripe.train import TrainConfig, train
+    >>> network = {"backbone": "resnet8_basic", "dataset": "fashion-mini", "device": "cpu"}
+    >>> config = TrainConfig(out=Path("runs/short"), epochs=1, limit=64, **network)
+    >>> result = train(config, progress=False)
     """
     with (
         interrupts_held(),

@@ -103,7 +103,14 @@ RECIPES = _recipes()
 
 
 def list_recipes() -> list[str]:
-    """Return the names of the recipes, sorted."""
+    """Return the names of the recipes, sorted.
+
+    Examples
+    --------
+    >>> from stripe.train import list_recipes
+    >>> "cifar100/resnet164" in list_recipes()
+    True
+    """
     return sorted(RECIPES)
 
 
@@ -131,6 +138,12 @@ def recipe(name: str, **overrides: Any) -> TrainConfig:
     padding of random crops is the usual 4 pixels. Recipes train in fp32, as the authors' script
     does; `precision="bf16"` is faster. imagenet/vit_b_16_384 has a learning rate for fine-tuning,
     so give it `initial`, the network of imagenet/vit_b_16.
+
+    Examples
+    --------
+    >>> from stripe.train import recipe
+    >>> recipe("cifar100/resnet164").epochs
+    164
     """
     if name not in RECIPES:
         raise UnknownNameError(f"unknown recipe {name!r}; choose one of: {listed(list_recipes())}")
