@@ -1,6 +1,8 @@
 # The first two commands: `make demo` and `make test`. Each installs what it needs, once.
 PYTHON ?= python3
 BIN := .venv/bin
+# One process of tests per core, each of one thread: two threads of one process wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8
 INSTALLED := .venv/.installed
 
 .PHONY: demo test test-all figures lint notebooks
@@ -10,10 +12,10 @@ demo: $(INSTALLED)
 
 # The fast part: does this installation work, and did a change break something?
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
-test-all: $(INSTALLED)
-	$(BIN)/python -m pytest
+test-all: test
+	$(PYTEST) -m slow --durations 20
 
 figures: $(INSTALLED)
 	$(BIN)/stripe gallery

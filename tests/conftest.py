@@ -20,7 +20,7 @@ from stripe.recording import Gate, Header, RecordingWriter
 from stripe.recording.schema import gate_column, input_column
 
 mpl.use("Agg")
-# Two threads of one process wait for each other where the machine is busy with something else.
+# `make test` asks for one thread, since it runs one process of tests per core.
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
 #: Gates by epoch and name, shape (images, channels).

@@ -37,6 +37,7 @@ def ctrl_c_raises() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["recorder", "record", "moments", "others"])
 def test_real_interrupts_leave_nothing_behind(task: str, tmp_path: Path) -> None:
     command = [sys.executable, str(HARNESS), task, "30", str(tmp_path)]

@@ -38,6 +38,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
+@pytest.mark.slow
 def test_the_wheel_brings_code_data_and_command(site: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(site)}
     done = subprocess.run(
@@ -56,6 +57,7 @@ def test_the_wheel_brings_code_data_and_command(site: Path, tmp_path: Path) -> N
     assert not (site / "tests").exists()
 
 
+@pytest.mark.slow
 def test_the_demo_of_the_wheel_from_an_empty_folder(site: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "stripe", "demo", "--epochs", "1", "--json", "--seed", "2"],

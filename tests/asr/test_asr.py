@@ -188,5 +188,6 @@ distributed.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_ddp_finds_no_unused_parameter(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", DDP, str(tmp_path / "store")], check=True)

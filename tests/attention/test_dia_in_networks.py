@@ -79,6 +79,7 @@ with torch.no_grad():
 """
 
 
+@pytest.mark.slow
 def test_compiled_in_one_graph() -> None:
     """In a process of its own, where no shapes are checked: the checks do not trace."""
     subprocess.run([sys.executable, "-c", COMPILED], check=True)

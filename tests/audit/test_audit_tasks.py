@@ -14,6 +14,7 @@ def images() -> Tensor:
     return torch.rand(8, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
+@pytest.mark.slow
 def test_a_segmentation_network(images: Tensor) -> None:
     torch.manual_seed(0)
     model = torchvision.models.segmentation.lraspp_mobilenet_v3_large(
@@ -25,6 +26,7 @@ def test_a_segmentation_network(images: Tensor) -> None:
     assert found.greedy["accuracy"].isna().all()
 
 
+@pytest.mark.slow
 def test_a_detector(images: Tensor) -> None:
     torch.manual_seed(0)
     model = torchvision.models.detection.fasterrcnn_mobilenet_v3_large_fpn(

@@ -49,6 +49,7 @@ def sites(model: nn.Module) -> int:
     return sum(isinstance(module, Gated) for module in model.modules())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ZOO)
 @pytest.mark.parametrize(("asr", "copies", "attention"), [("se", 1, None), ("srm", 2, "cbam")])
 def test_folds_into_the_plain_network(

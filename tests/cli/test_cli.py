@@ -28,6 +28,7 @@ def path(write_recording: Callable[..., Path]) -> Path:
     return write_recording({epoch: {"g": rng.random((9, 4))} for epoch in (0, 1)})
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_clean(tmp_path: Path) -> None:
     command = [str(STRIPE), "demo", "--out", str(tmp_path / "d")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

@@ -125,6 +125,7 @@ def test_windows_lie_within_their_region_whatever_the_distortion(
     assert (boxes[:, 2:] <= regions[:, 2:]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", SPLITS)
 def test_no_pixel_outside_of_a_split_changes_its_patches(
     split: str, monkeypatch: pytest.MonkeyPatch

@@ -94,6 +94,7 @@ def test_images_do_not_depend_on_workers_and_a_share_may_be_empty(root: Path) ->
     assert [batch[0].shape for batch in shared][-1] == (0, 3, 16, 16)  # 7 images: the last is alone
 
 
+@pytest.mark.slow
 def test_workers_outlive_a_signal_but_not_the_main_process(root: Path) -> None:
     """A group is asked to stop; the main process reads on, and exits with its loader alive."""
     code = f"""

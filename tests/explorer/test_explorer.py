@@ -114,6 +114,7 @@ def notebook(recording: Path, path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @needs_chromium
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
 def test_a_page_without_a_kernel_shows_the_picture(recording: Path, tmp_path: Path) -> None:
@@ -158,6 +159,7 @@ def lab(tmp_path: Path) -> Iterator[str]:
         log.close()
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_in_a_real_jupyterlab(recording: Path, tmp_path: Path, lab: str) -> None:
     from playwright.sync_api import Page, expect, sync_playwright

@@ -164,6 +164,7 @@ def test_gates_of_groups(fold: bool) -> None:
     torch.testing.assert_close(frozen.model(x), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_folds_of_a_detector_are_judged_beside_the_gates() -> None:
     torch.manual_seed(0)
     model: Any = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None).eval()

@@ -29,6 +29,7 @@ def traced(model: nn.Module, x: Tensor) -> nn.Module:
     return fx.symbolic_trace(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [traced, exported])
 @pytest.mark.parametrize("name", BUILDERS)
 def test_a_graph_is_frozen_as_the_model_is(name: str, make: Callable[..., nn.Module]) -> None:

@@ -122,6 +122,7 @@ def test_it_is_a_normal_module(x: Tensor) -> None:
     constant.model.load_state_dict(state)
 
 
+@pytest.mark.slow
 def test_it_compiles_whole() -> None:
     # In a process of its own, where nothing checks types.
     code = """

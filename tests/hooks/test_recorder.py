@@ -277,6 +277,7 @@ distributed.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_two_real_processes_record_one_epoch(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

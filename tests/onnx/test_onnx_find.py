@@ -31,6 +31,7 @@ def test_views_by_size(tmp_path: Path, opset: int, dynamic: bool) -> None:
     assert found[0].owner_class == "Mul"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -191,6 +191,7 @@ def test_exports(tmp_path: Path, opset: int) -> None:
         np.testing.assert_allclose(ours, network(x).numpy(), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenetv3_small_050", "skresnet18", "resnest14d"])
 def test_networks_of_timm(tmp_path: Path, name: str) -> None:
     network = timm.create_model(name, num_classes=4).eval()

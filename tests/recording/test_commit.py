@@ -36,6 +36,7 @@ with RecordingWriter(sys.argv[1], Header(gates=(gate,))) as writer:
 """
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     """Real processes, killed with SIGKILL; every epoch that is left is whole and verified."""
     rng, path, before = random.Random(0), tmp_path / "r", 0

@@ -156,6 +156,7 @@ def runs_of(found: Reproduction) -> list[StoredRun]:
     return [run for runs in found.runs.values() for run in runs]
 
 
+@pytest.mark.slow
 def test_a_sweep_does_what_is_missing_and_survives_a_failure(small: Reproduction) -> None:
     runs = runs_of(small)
     assert [run.state for run in runs] == ["missing"] * 8
@@ -184,6 +185,7 @@ def test_a_sweep_does_what_is_missing_and_survives_a_failure(small: Reproduction
     assert small.numbers()["n"].tolist() == [2, 2, 2, 2]
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_report(
     small: Reproduction, tmp_path: Path, run: Callable[..., tuple[int, str]]
 ) -> None:
@@ -221,6 +223,7 @@ def test_the_command_writes_a_report(
     assert '"finished":7' in said
 
 
+@pytest.mark.slow
 def test_a_stopped_sweep_goes_on(tmp_path: Path) -> None:
     """Ctrl-C to the group, as a terminal sends it; the second start does the rest."""
     # What a shell starts in the background ignores SIGINT, and so would this process.

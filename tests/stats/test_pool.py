@@ -144,6 +144,7 @@ def cluster() -> Iterator[Any]:
     made.shutdown()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # what Ray and its libraries warn of
 def test_a_ray_cluster_gives_the_same_to_the_bit(cluster: Any, ranked: Path) -> None:
 

@@ -59,6 +59,7 @@ def test_a_run_learns_and_leaves_its_log(config: StyleConfig) -> None:
         assert torch.equal(value, opened.network.state_dict()[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_at", [0, 1, 3])
 def test_a_stopped_run_goes_on_to_the_bit(
     stop_at: int, config: StyleConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -189,6 +190,7 @@ def test_compare_looks_the_attention_up_before_it_trains(
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.slow
 def test_compare_trains_what_is_missing_and_draws(
     config: StyleConfig,
     tmp_path: Path,

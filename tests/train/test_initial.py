@@ -207,6 +207,7 @@ def test_an_address_depends_on_the_other_runs_address_and_not_on_its_path(tmp_pa
     assert address(placed) == address(one) == placed.out.name
 
 
+@pytest.mark.slow
 def test_a_sweep_does_the_run_first_that_another_begins_with(tmp_path: Path) -> None:
     base = settings(Path("x"), lr=0.0)
     second = replace(base, seed=1, initial=Path(address(base)))

@@ -79,6 +79,7 @@ def launch(
     ]
 
 
+@pytest.mark.slow
 def test_processes_train_as_one_does(script: Path, tmp_path: Path, fashion: Path) -> None:
     """160 images in batches of 15: the last batch is 10, and the shares of two are unequal."""
     histories = []
@@ -98,6 +99,7 @@ def test_processes_train_as_one_does(script: Path, tmp_path: Path, fashion: Path
         np.testing.assert_allclose(gates[0], gates[1], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_process_stops_all_at_the_same_step(
     script: Path, tmp_path: Path, fashion: Path
 ) -> None:
@@ -122,6 +124,7 @@ def test_a_signal_to_one_process_stops_all_at_the_same_step(
     np.testing.assert_allclose(logs[0].to_numpy(), logs[1].to_numpy(), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_ends_the_others(script: Path, tmp_path: Path, fashion: Path) -> None:
     out = tmp_path / "run"
     command = launch(script, 2, out, fashion, epochs=100_000)

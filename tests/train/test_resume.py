@@ -85,6 +85,7 @@ def assert_equal_runs(first: Path, second: Path) -> None:
         assert torch.equal(of_parameter["momentum_buffer"], momenta[1][key]["momentum_buffer"])
 
 
+@pytest.mark.slow
 def test_killed_at_random_points_it_ends_as_if_uninterrupted(tmp_path: Path, fashion: Path) -> None:
     whole = settings(tmp_path / "whole", fashion)
     subprocess.run(command(whole), check=True, capture_output=True, timeout=120)
@@ -108,6 +109,7 @@ def test_killed_at_random_points_it_ends_as_if_uninterrupted(tmp_path: Path, fas
     assert_equal_runs(whole.out, killed.out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [0, 7, 9, 13])
 def test_stopped_in_the_middle_of_an_epoch(
     step: int, tmp_path: Path, fashion: Path, monkeypatch: pytest.MonkeyPatch
@@ -138,6 +140,7 @@ def test_stopped_in_the_middle_of_an_epoch(
     assert_equal_runs(whole.out, stopped.out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ["dia", "se"])
 def test_a_streamed_run_with_dropout_stopped_in_the_middle(
     attention: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -38,6 +38,7 @@ def runs_of(name: str, store: Path, root: Path, epochs: int) -> list[StoredRun]:
     return reproduction(exhibit(name), tiny, store=store, data_root=root).needed
 
 
+@pytest.mark.slow
 def test_a_node_is_killed_and_every_run_ends_once(
     cluster: Any, tmp_path: Path, fashion: Path
 ) -> None:
@@ -70,6 +71,7 @@ def _kill_when_begun(cluster: Any, node: Any, runs: list[StoredRun]) -> None:
     cluster.remove_node(node, allow_graceful=False)
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_not_there_or_too_small(
     cluster: Any, tmp_path: Path, fashion: Path
 ) -> None:

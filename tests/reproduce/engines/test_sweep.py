@@ -64,6 +64,7 @@ def small(tmp_path: Path, fashion: Path) -> Reproduction:
     return reproduction(exhibit("figure11"), tiny, store=tmp_path / "store", data_root=fashion)
 
 
+@pytest.mark.slow
 def test_a_run_that_takes_its_process_down_does_not_stop_the_rest(tmp_path: Path) -> None:
     runs = [StoredRun(Deadly(out=tmp_path / f"deadly{i}")) for i in range(2)]
     runs += [StoredRun(Slow(out=tmp_path / f"slow{i}")) for i in range(2)]
@@ -72,6 +73,7 @@ def test_a_run_that_takes_its_process_down_does_not_stop_the_rest(tmp_path: Path
     assert "its process ended before it did: killed, or out of memory?" in runs[0].error
 
 
+@pytest.mark.slow
 def test_what_looks_at_a_failed_run_stays_missing(small: Reproduction) -> None:
     trainings = [run for run in small.needed if isinstance(run.config, TrainConfig)]
     looks = [run for run in small.needed if isinstance(run.config, Measurement)]
@@ -84,6 +86,7 @@ def test_what_looks_at_a_failed_run_stays_missing(small: Reproduction) -> None:
     assert small.exhibit.kind.draw(small) is not None  # of the seed that is there
 
 
+@pytest.mark.slow
 def test_two_sweeps_at_once_execute_every_run_once(tmp_path: Path) -> None:
     runs = [StoredRun(Counted(out=tmp_path / "store" / str(i))) for i in range(6)]
     both = [
@@ -132,6 +135,7 @@ def sweeping(store: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Callable[
         process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_worker_outlives_a_sweep_that_is_ended(tmp_path: Path, number: signal.Signals) -> None:
     with sweeping(tmp_path / "store") as (process, workers):

@@ -226,6 +226,7 @@ def test_a_measurement_waits_for_its_runs_and_is_done_again(tmp_path: Path) -> N
     assert StoredRun(half).scores == {"x": {"mean": 1.0}}
 
 
+@pytest.mark.slow
 def test_timings_are_of_the_papers_networks(tmp_path: Path) -> None:
     """Table 1: at every scale parameters equal the paper's to its two digits."""
     found = at("table1", "test", tmp_path)
@@ -250,6 +251,7 @@ def _side(run: StoredRun) -> int:
     return run.config.image_size
 
 
+@pytest.mark.slow
 def test_images_of_any_side_have_a_network_of_their_size(fashion: Path, tmp_path: Path) -> None:
     """At 28 x 28 VGG's fifth pooling once left nothing, and ResNet34's stem one pixel."""
     vgg = stripe.build("vgg19", num_classes=10, image_size=28)
@@ -266,6 +268,7 @@ def test_images_of_any_side_have_a_network_of_their_size(fashion: Path, tmp_path
         open_trained(tmp_path / "nothing")
 
 
+@pytest.mark.slow
 def test_everything_at_the_smallest_scale(tmp_path: Path) -> None:
     """All tables and figures by one command; then from what is there, without torch."""
     store, out = tmp_path / "store", tmp_path / "out"

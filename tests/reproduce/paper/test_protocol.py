@@ -251,6 +251,7 @@ def test_all_runs_of_a_scale_have_the_precision_of_the_recipes(scale: str, tmp_p
         assert {config.precision for config in trainings} == {"fp32"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["vgg19", "mobilenet"])
 def test_constants_of_a_network_whose_norms_have_attention(backbone: str, tmp_path: Path) -> None:
     """A training and its measurement, as `stripe reproduce constants` runs them."""
