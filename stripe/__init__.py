@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from stripe.gradcam import mean_cam as mean_cam
     from stripe.hooks import Recorder as Recorder
     from stripe.hooks import record as record
+    from stripe.intervene.intervene import intervene as intervene
     from stripe.recording import Gate as Gate
     from stripe.recording import Recording as Recording
     from stripe.recording import open_recording as open_recording
@@ -52,6 +53,7 @@ _HOME = {
     "freeze": "stripe.gates",
     "inject_noise": "stripe.robustness",
     "insert": "stripe.asr",
+    "intervene": "stripe.intervene.intervene",
     "list_attentions": "stripe.attention",
     "list_backbones": "stripe.backbones",
     "mean_cam": "stripe.gradcam",

@@ -24,6 +24,7 @@ TORCH = [
     "backbones",
     "gates",
     "hooks",
+    "intervene",
     "gradcam",
     "robustness",
     "data",
@@ -126,7 +127,7 @@ def test_every_public_name_is_there() -> None:
         stripe.nonsense  # noqa: B018
 
 
-@pytest.mark.parametrize("name", ["audit"])
+@pytest.mark.parametrize("name", ["audit", "intervene"])
 def test_a_part_never_hides_the_public_function_of_its_name(name: str) -> None:
     check = (
         f"import stripe, stripe.{name}, stripe.{name}.{name}; from stripe import {name}; "

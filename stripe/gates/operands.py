@@ -1,7 +1,7 @@
 """Multiply by constants in modules that compute a gate by functions."""
 
-from collections.abc import Sequence
-from functools import wraps
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -92,11 +92,10 @@ def _class_with_constants(kind: Any) -> type[nn.Module]:
 def _made_class(kind: Any) -> type[nn.Module]:
     @wraps(kind.forward)  # with its signature, which torch.export and others read
     def forward(self: MultipliesByConstants, *args: Any, **kwargs: Any) -> Any:
-        constants = {
-            ordinal: (position, getattr(self, name))
+        replacing = Replacing({
+            ordinal: (position, partial(_instead, getattr(self, name)))
             for ordinal, (position, name) in self.frozen_operands.items()
-        }
-        replacing = _Replacing(constants)
+        })  # fmt: skip
         with replacing:
             output = kind.forward(self, *args, **kwargs)
         if replacing.left:
@@ -110,40 +109,48 @@ def _made_class(kind: Any) -> type[nn.Module]:
     return type(kind.__name__, (MultipliesByConstants, kind), members)
 
 
-class _Replacing(TorchFunctionMode):
-    """Put constants into the multiplications that are asked for while this mode is on."""
+class Replacing(TorchFunctionMode):
+    """Replace operands of the multiplications that are asked for while this mode is on.
 
-    def __init__(self, constants: dict[int, tuple[int, Tensor]]) -> None:
+    Parameters
+    ----------
+    replacements
+        By ordinal of the multiplication: the position of the operand, and the function from the
+        operand to what stands for it.
+    """
+
+    def __init__(self, replacements: Mapping[int, tuple[int, Callable[[Tensor], Tensor]]]) -> None:
         super().__init__()
-        self._constants = constants
+        self._replacements = replacements
         self._count = 0
-        self.left = len(constants)
+        #: How many of them have not been replaced yet.
+        self.left = len(replacements)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
         if is_product(func):
-            args, kwargs = self._constant(args, kwargs)
+            args, kwargs = self._replaced(args, kwargs)
         return func(*args, **kwargs)
 
-    def _constant(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    def _replaced(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         keys = ("input", "other")[len(args) :]
         operands = [*args, *(kwargs.get(key) for key in keys)]
         if not _counts([x.shape for x in operands if isinstance(x, Tensor)]):
             return args, kwargs
-        found = self._constants.get(self._count)
+        found = self._replacements.get(self._count)
         self._count += 1
         if found is None:
             return args, kwargs
-        position, value = found
-        operands[position] = _instead(operands[position], value)
+        position, instead = found
+        operands[position] = instead(operands[position])
         self.left -= 1
         rest = {key: x for key, x in kwargs.items() if key not in keys}
         return tuple(operands), rest
 
 
-def _instead(operand: Tensor, value: Tensor) -> Tensor:
+def _instead(value: Tensor, operand: Tensor) -> Tensor:
     form = compact(operand.shape, operand.stride())
     if form[1:] != tuple(value.shape[1:]):
         raise ModelError(

@@ -11,12 +11,11 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from stripe.asr import Gated
-from stripe.asr.difference import check_difference, likely_shapes, rounding_bound
+from stripe.asr.difference import check_difference, rounding_bound
 from stripe.errors import ModelError, UnknownNameError
 from stripe.gates.accepted import accepted, copied
 from stripe.gates.beside import differences
 from stripe.gates.choose import chosen_gates
-from stripe.gates.example import checked_example
 from stripe.gates.factors import CannotFoldError
 from stripe.gates.find import DEFAULT_KINDS, Place, places
 from stripe.gates.fingerprint import check_fingerprint
@@ -24,9 +23,11 @@ from stripe.gates.flow import Flow
 from stripe.gates.fold import Fold, Folder, Vector
 from stripe.gates.frozen import Frozen
 from stripe.gates.means import Means, constants, vector_of
+from stripe.gates.spots import unreplaceable
 from stripe.gates.steps import Trace
-from stripe.gates.substitute import Substitute, spots, zeros
+from stripe.gates.substitute import Substitute, zeros
 from stripe.gates.trace import trace
+from stripe.gates.usual import trace_of
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.undisturbed import undisturbed
 from stripe.modules.unwrap import modules_by_name
@@ -107,12 +108,12 @@ def plan(
     if not force:
         check_fingerprint(model, data, epoch)
     means, shape = constants(data, epoch)
-    watched = _watched(model, example, shape)
+    watched = trace_of(model, example, shape)
     known = _known(watched, means)
     kept = {
-        place.gate.name: reason
+        place.gate.name: f"{_STAYS}{reason}"
         for place in known
-        if (reason := _unreplaceable(Flow(watched, [place]), place, model))
+        if (reason := unreplaceable(Flow(watched, [place]), place))
     }
     return _verified(Plan(model, watched, known, means, kept))
 
@@ -207,21 +208,6 @@ def _into(place: Place, fold: Fold | None) -> str:
     return ", ".join(owner if ours and s.target == host else s.target for s in fold.scalings)
 
 
-def _unreplaceable(flow: Flow, place: Place, model: nn.Module) -> str | None:
-    """Return why no constant can be put where a gate is, None if one can."""
-    if place.hook is not None:
-        return None
-    where = place.gate.owner or "the model"
-    if flow.trace.times(place.gate.owner) != 1:
-        times = flow.trace.times(place.gate.owner)
-        return f"{_STAYS}{where}, which computes it, is called {times} times in a pass"
-    if flow.trace.nodes[place.features].shape[0] < flow.trace.input_shape[0]:
-        return f"{_STAYS}{where} computes it by functions in a loop over the batch"
-    if spots(flow, place) is None:
-        return f"{_STAYS}functions in {where} compute it, and not only products in Python read it"
-    return None
-
-
 def _verified(plan: Plan) -> Plan:
     """Look at the constant network; gates that still look at the image are kept."""
     able = [place for place in plan.places if place.gate.name not in plan.kept]
@@ -264,20 +250,3 @@ def _known(watched: Trace, means: Mapping[str, np.ndarray]) -> list[Place]:
             f"{listed(list(means)) or 'none'}"
         )
     return known
-
-
-def _watched(model: nn.Module, example: Tensor | None, shape: tuple[int, ...] | None) -> Trace:
-    if example is not None:
-        return trace(model, checked_example(example))
-    native = getattr(model, "pretrained_cfg", {}).get("input_size")  # timm's networks say so
-    usual = sorted(likely_shapes(model), key=lambda size: size[-1] != 224)
-    sizes = [shape] if shape else [native] if native else usual
-    last: Exception | None = None
-    for size in sizes:
-        try:
-            return trace(model, zeros(model, (2, *size)))
-        except Exception as error:
-            last = error
-    if shape and last is not None:
-        raise last
-    raise ModelError("no size of image was found that the model takes; give example=") from last

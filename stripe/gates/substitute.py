@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
@@ -14,42 +13,11 @@ from stripe.gates.factors import Factors
 from stripe.gates.find import Place
 from stripe.gates.flow import Flow
 from stripe.gates.fold import Fold, Vector
-from stripe.gates.steps import Trace
+from stripe.gates.spots import Spot, own_products, spots
 from stripe.gates.trace import trace
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.undisturbed import undisturbed
 from stripe.modules.unwrap import modules_by_name
-
-
-class Spot(NamedTuple):
-    """One multiplication by a gate that a module's own code asks for.
-
-    Parameters
-    ----------
-    owner
-        The module.
-    order
-        Which of its own multiplications it is.
-    position
-        Which side the gate is on, 0 or 1.
-    """
-
-    owner: str
-    order: int
-    position: int
-
-
-def spots(flow: Flow, place: Place) -> list[Spot] | None:
-    """Return every multiplication that reads a gate, None if something else reads it too."""
-    found, root = [], flow.trace.root(place.operand)
-    for number in flow.readers_of_gate(place):
-        owner = flow.trace.module_of(number)
-        own = _own_products(flow.trace, owner)
-        roots = [flow.trace.root(node) for node in flow.trace.steps[number].inputs]
-        if number not in own or flow.trace.times(owner) != 1 or roots.count(root) != 1:
-            return None
-        found.append(Spot(owner, own.index(number), roots.index(root)))
-    return found
 
 
 class Substitute:
@@ -121,7 +89,7 @@ class Substitute:
         for place, found in by_function:
             for spot in found:
                 owner = modules[spot.owner]
-                own = _own_products(again, names.get(id(owner), spot.owner))
+                own = own_products(again, names.get(id(owner), spot.owner))
                 if id(owner) not in names or spot.order >= len(own):
                     continue  # it went with a module around it
                 value = on_device_of(owner, model, self._value_at(place, spot))
@@ -147,7 +115,7 @@ class Substitute:
         return spots(self._flow, place) or []
 
     def _value_at(self, place: Place, spot: Spot) -> Tensor:
-        number = _own_products(self._flow.trace, spot.owner)[spot.order]
+        number = own_products(self._flow.trace, spot.owner)[spot.order]
         return self._value(place, self._flow.trace.steps[number].inputs[spot.position])
 
     def _value(self, place: Place, node: int) -> Tensor:
@@ -166,15 +134,6 @@ class Substitute:
 
     def _output_of(self, hook: str) -> int:
         return next(call.outputs[0] for call in self._flow.trace.calls if call.module == hook)
-
-
-def _own_products(watched: Trace, owner: str) -> list[int]:
-    """Return the multiplications of tensors that a module's own code asks for, in order."""
-    return [
-        number
-        for number in watched.products
-        if watched.module_of(number) == owner and watched.steps[number].op == "mul"
-    ]
 
 
 def replaced(model: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:

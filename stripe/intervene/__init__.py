@@ -1,0 +1,1 @@
+"""Replace gates while a model runs, and measure what that changes."""

@@ -1,0 +1,56 @@
+"""What is known of the images of one forward pass."""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Int64
+from torch import Generator, Tensor
+
+from stripe.errors import ModelError
+
+
+@dataclass
+class Batch:
+    """What is known of the images of one forward pass.
+
+    Every gate of a pass gets the same draw, so that all gates of an image come from one other
+    image.
+
+    Parameters
+    ----------
+    generator
+        What is drawn, on the CPU, is drawn from it.
+    labels
+        The class of each image, shape (B,), where it is known.
+    """
+
+    generator: Generator
+    labels: Tensor | None = None
+    _drawn: dict[tuple[int, int | None], Tensor] = field(default_factory=dict)
+
+    def others(self, images: int) -> Int64[Tensor, " images"]:
+        """Return another image of the batch for each image: a random cycle through all.
+
+        Raises
+        ------
+        ModelError
+            If there is only one image.
+        """
+        if images < 2:
+            raise ModelError(
+                'the intervention "shuffle" gives an image the gate of another one, and needs at '
+                f"least 2 images in a batch, got {images}"
+            )
+        if (images, None) not in self._drawn:
+            cycle = torch.randperm(images, generator=self.generator)
+            others = torch.empty_like(cycle)
+            others[cycle] = cycle.roll(1)
+            self._drawn[images, None] = others
+        return self._drawn[images, None]
+
+    def recorded(self, images: int, among: int) -> Int64[Tensor, " images"]:
+        """Return one of `among` recorded images for each image, drawn with replacement."""
+        if (images, among) not in self._drawn:
+            drawn = torch.randint(among, (images,), generator=self.generator)
+            self._drawn[images, among] = drawn
+        return self._drawn[images, among]

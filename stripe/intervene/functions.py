@@ -1,0 +1,149 @@
+"""The interventions: functions from the gate that a model computed to the gate that multiplies."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from stripe.errors import ModelError
+from stripe.gates.place import Place
+from stripe.intervene.batch import Batch
+from stripe.intervene.recorded import Recorded
+from stripe.registry import listed
+
+#: From a gate, (images, channels), and what is known of the batch, to what stands for it.
+Function = Callable[[Float[Tensor, "b c"], Batch], Tensor]
+
+#: The name of an intervention, a vector, a function of the gate, or any of them by gate.
+How = str | float | Sequence[float] | np.ndarray | Tensor | Callable[..., Any] | Mapping[str, Any]
+
+
+def function_of(how: How, place: Place, recorded: Recorded) -> Function:
+    """Return the function that stands for an intervention on one gate.
+
+    Parameters
+    ----------
+    how
+        The name of an intervention, a number, a vector (C,) or rows (B, C), a function of the
+        gate, or a mapping to these from the names of gates.
+    place
+        The gate.
+    recorded
+        What was recorded of it.
+
+    Raises
+    ------
+    ModelError
+        If there is no intervention of that name, a vector does not fit the gate, or what was
+        recorded does not suffice.
+    """
+    if isinstance(how, Mapping):
+        if place.gate.name not in how:
+            raise ModelError(
+                "interventions by gate must name every chosen gate, and do not name "
+                f"{place.gate.name!r}; leave gates= out to replace those that they name"
+            )
+        return function_of(how[place.gate.name], place, recorded)
+    if isinstance(how, str):
+        if how not in INTERVENTIONS:
+            raise ModelError(
+                f"an intervention is one of {listed(list(INTERVENTIONS))}, an array or a "
+                f"function of the gate, got {how!r}"
+            )
+        return INTERVENTIONS[how](place, recorded)
+    if callable(how):
+        return lambda values, batch: how(values)
+    return _array(torch.as_tensor(how), place)
+
+
+def needs_recording(how: How) -> bool:
+    """Tell whether an intervention takes numbers from a recording."""
+    if isinstance(how, Mapping):
+        return any(map(needs_recording, how.values()))
+    return isinstance(how, str) and how in INTERVENTIONS and how not in _WITHOUT_RECORDING
+
+
+def _array(array: Tensor, place: Place) -> Function:
+    width = width_of(place)
+    if not array.is_floating_point():
+        array = array.to(torch.float64)
+    if array.ndim > 2 or array.shape[-1:] not in ((), (1,), (width,)):
+        raise ModelError(
+            f"what stands for the gate {place.gate.name!r} must be {width} numbers, or rows of as "
+            f"many, got an array of shape {tuple(array.shape)}"
+        )
+    return lambda values, batch: array.to(values).expand_as(values)
+
+
+def _one(place: Place, recorded: Recorded) -> Function:
+    return lambda values, batch: torch.ones_like(values)
+
+
+def _zero(place: Place, recorded: Recorded) -> Function:
+    return lambda values, batch: torch.zeros_like(values)
+
+
+def _mean(place: Place, recorded: Recorded) -> Function:
+    return _array(torch.from_numpy(recorded.mean(place)), place)
+
+
+def _grand_mean(place: Place, recorded: Recorded) -> Function:
+    return _array(torch.tensor(recorded.mean(place).mean()), place)
+
+
+def _class_mean(place: Place, recorded: Recorded) -> Function:
+    means = recorded.class_means(place)
+
+    def by_label(values: Tensor, batch: Batch) -> Tensor:
+        labels = batch.labels
+        if labels is None or labels.shape != values.shape[:1]:
+            came = "none" if labels is None else f"shape {tuple(labels.shape)}"
+            raise ModelError(
+                f'the intervention "class_mean" needs the label of each of the {len(values)} '
+                f"images, got {came}; give labels=, or set the labels of each batch"
+            )
+        return means.of(labels.cpu()).to(values)
+
+    return by_label
+
+
+def _shuffle(place: Place, recorded: Recorded) -> Function:
+    _check_one_row(place, "shuffle")
+    return lambda values, batch: values[batch.others(len(values)).to(values.device)]
+
+
+def _resample(place: Place, recorded: Recorded) -> Function:
+    _check_one_row(place, "resample")
+    rows = torch.from_numpy(recorded.values(place))
+    return lambda values, batch: rows[batch.recorded(len(values), len(rows))].to(values)
+
+
+def _check_one_row(place: Place, name: str) -> None:
+    if place.gate.per_image_values != 1:
+        raise ModelError(
+            f"the intervention {name!r} needs a gate with one row for each image, and "
+            f"{place.gate.name!r} has {place.gate.per_image_values or 'another number'}"
+        )
+
+
+def width_of(place: Place) -> int:
+    """Return the numbers of a gate for one image."""
+    height, width = place.shape.spatial or (1, 1)
+    return place.shape.channels * height * width
+
+
+#: Every intervention that has a name.
+INTERVENTIONS: dict[str, Callable[[Place, Recorded], Function]] = {
+    "mean": _mean,
+    "grand_mean": _grand_mean,
+    "class_mean": _class_mean,
+    "shuffle": _shuffle,
+    "resample": _resample,
+    "one": _one,
+    "zero": _zero,
+}
+
+_WITHOUT_RECORDING = ("shuffle", "one", "zero")

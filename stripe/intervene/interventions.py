@@ -1,0 +1,94 @@
+"""Functions that stand for the gates of a running model."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from stripe.errors import ModelError
+from stripe.gates.operands import Operand
+from stripe.intervene.batch import Batch
+from stripe.intervene.functions import Function, width_of
+from stripe.intervene.replaceable import Replaceable
+from stripe.intervene.replaced import Instead, is_paused, replace_operands, replace_output
+from stripe.modules.unwrap import modules_by_name
+
+
+class Interventions:
+    """Functions that stand for gates of a model while it runs.
+
+    Parameters
+    ----------
+    found
+        The model and its gates.
+    functions
+        By the name of the gate.
+    seed
+        Seed of what they draw.
+    """
+
+    def __init__(
+        self, found: Replaceable, functions: Mapping[str, Function], seed: int = 0
+    ) -> None:
+        self.functions = functions
+        self.labels: Tensor | None = None
+        self._found, self._seed = found, seed
+        self._undo = ExitStack()
+        self._on = False
+
+    def put_on(self) -> None:
+        """Replace the gates from now on."""
+        if self._on:
+            raise ModelError("this intervention is on already; make another one for more")
+        self._on = True
+        self._ran, self._waiting = False, set(self.functions)
+        self._generator = Generator().manual_seed(self._seed)
+        self._batch = Batch(self._generator)
+        self._undo.enter_context(torch.compiler.set_stance("force_eager"))
+        begin = self._found.model.register_forward_pre_hook(lambda *_: self._begin())
+        self._undo.callback(begin.remove)
+        self._replace_all()
+
+    def take_off(self) -> None:
+        """Let the model compute its gates again; copies of it, made meanwhile, do so too."""
+        self._on = False
+        self._undo.close()
+
+    def check(self) -> None:
+        """Raise if the model ran and a gate was not replaced."""
+        if self._ran and self._waiting:
+            raise ModelError(
+                f"the model ran and did not compute the gate {sorted(self._waiting)[0]!r}, so it "
+                "was not replaced; leave it out with gates=[...]"
+            )
+
+    def _replace_all(self) -> None:
+        modules = modules_by_name(self._found.model)
+        by_owner: dict[str, dict[Operand, Instead]] = defaultdict(dict)
+        for name in self.functions:
+            place, instead = self._found.places[name], self._instead(name)
+            if place.hook is None:
+                for operand in self._found.operands(place):
+                    by_owner[operand.owner][operand] = instead
+            else:
+                self._undo.callback(replace_output(modules[place.hook], instead).remove)
+        for owner, operands in by_owner.items():
+            replace_operands(modules[owner], operands, self._undo)
+
+    def _instead(self, name: str) -> Instead:
+        def replacement(values: Tensor) -> Any:  # a function, so that copies of the model share it
+            if not self._on:
+                return values
+            self._waiting.discard(name)
+            return self.functions[name](values, self._batch)
+
+        return Instead(name, width_of(self._found.places[name]), replacement)
+
+    def _begin(self) -> None:
+        """Begin a pass: what is drawn is drawn anew."""
+        if not is_paused():
+            self._ran = True
+            self._batch = Batch(self._generator, self.labels)

@@ -1,0 +1,120 @@
+"""The gates of a model that can be replaced while it runs."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from stripe.errors import ModelError
+from stripe.gates.choose import chosen_gates
+from stripe.gates.find import places
+from stripe.gates.flow import Flow
+from stripe.gates.operands import Operand, operand_at
+from stripe.gates.place import Place
+from stripe.gates.spots import own_products, spots, unreplaceable
+from stripe.gates.steps import Trace
+from stripe.gates.usual import trace_of
+from stripe.intervene.replaced import paused
+from stripe.modules.unwrap import device_of, unwrapped
+from stripe.select import Selection
+
+
+@dataclass(frozen=True)
+class Replaceable:
+    """A model, and its gates.
+
+    Parameters
+    ----------
+    model
+        The network, unwrapped.
+    trace
+        A forward pass of it.
+    places
+        Its gates, by name, in forward order.
+    """
+
+    model: nn.Module
+    trace: Trace
+    places: Mapping[str, Place]
+
+    def chosen(self, gates: Selection | None, known: Collection[str] | None) -> list[Place]:
+        """Return the chosen gates; of all gates, only those that are known.
+
+        Parameters
+        ----------
+        gates
+            Which gates are meant.
+        known
+            The gates that are recorded; None where that does not matter.
+
+        Raises
+        ------
+        UnknownNameError
+            If the model does not have a gate.
+        ModelError
+            If a gate is not known, or cannot be replaced.
+        """
+        found = [place.gate for place in self.places.values()]
+        chosen = [gate.name for gate in chosen_gates(found, gates)]
+        missing = [] if known is None else [name for name in chosen if name not in known]
+        if gates is None or gates == "all":
+            chosen = [name for name in chosen if name not in missing]
+        elif missing:
+            raise ModelError(
+                f"the gate {missing[0]!r} must be recorded to be replaced by what was recorded, "
+                f"and is not among the {len(known or [])} that are; record it"
+            )
+        if not chosen:
+            raise ModelError(
+                "a model must have gates to be replaced, and "
+                f"{'none of its gates is recorded' if missing else 'none were found'}; "
+                "stripe.find_gates says what counts as one"
+            )
+        for name in chosen:
+            self._check(self.places[name])
+        return [self.places[name] for name in chosen]
+
+    def operands(self, place: Place) -> list[Operand]:
+        """Return where the products are that read a gate which no module puts out."""
+        found = []
+        for spot in spots(Flow(self.trace, [place]), place) or []:
+            step = own_products(self.trace, spot.owner)[spot.order]
+            operand = operand_at(self.trace, step, spot.position)
+            found += [] if operand is None else [operand]
+        return found
+
+    def _check(self, place: Place) -> None:
+        reason = unreplaceable(Flow(self.trace, [place]), place)
+        if reason is None and place.hook is None and not self.operands(place):
+            reason = f"no Python code in {place.gate.owner or 'the model'} asks for its product"
+        if reason is not None:
+            raise ModelError(
+                f"the gate {place.gate.name!r} cannot be replaced: {reason}; leave it out with "
+                "gates=[...]"
+            )
+
+
+def replaceable(
+    model: nn.Module,
+    kinds: Collection[str],
+    *,
+    example: Tensor | None = None,
+    shape: tuple[int, ...] | None = None,
+) -> Replaceable:
+    """Find the gates of a model, as they are where no intervention is on.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be watched, has no values, or takes no usual size of image.
+    """
+    model = unwrapped(model)
+    if (device := device_of(model)) is not None and device.type == "meta":
+        raise ModelError(
+            "a network must have values to be run, and its weights are on the meta device; load "
+            "them onto another one"
+        )
+    with paused():
+        watched = trace_of(model, example, shape)
+    found = {p.gate.name: p for p in places(watched) if p.gate.kind in kinds}
+    return Replaceable(model, watched, found)

@@ -1,0 +1,144 @@
+"""Let functions replace gates of a running model."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial, update_wrapper
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from stripe.errors import ModelError
+from stripe.gates.operands import Operand, Replacing
+from stripe.hooks.operands import unrepeated
+
+#: From the rows of a gate, (rows, channels), to what stands for them.
+Replacement = Callable[[Float[Tensor, "rows channels"]], Tensor]
+
+_PAUSED: ContextVar[bool] = ContextVar("paused", default=False)
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Let every gate be what the model computes, whatever interventions are on."""
+    token = _PAUSED.set(True)
+    try:
+        yield
+    finally:
+        _PAUSED.reset(token)
+
+
+def is_paused() -> bool:
+    """Tell whether gates are what the model computes, whatever interventions are on."""
+    return _PAUSED.get()
+
+
+@dataclass(frozen=True)
+class Instead:
+    """What stands for a gate, as a function of a tensor that holds the gate.
+
+    Parameters
+    ----------
+    name
+        The gate, for errors.
+    width
+        Its numbers per image.
+    replacement
+        From its rows to what stands for them.
+    """
+
+    name: str
+    width: int
+    replacement: Replacement
+
+    def __call__(self, gate: Tensor) -> Tensor:
+        """Return what stands for a gate, in its shape and number format."""
+        narrow = unrepeated(gate)
+        if narrow.numel() % self.width:
+            raise ModelError(
+                f"the gate {self.name!r} must have {self.width} numbers per image, as when it was "
+                f"found, got shape {tuple(gate.shape)}; give images of the size of the example"
+            )
+        rows = narrow.reshape(-1, self.width)
+        # Products that a replacement computes are none of the model's.
+        with torch._C.DisableTorchFunction():
+            made = self.replacement(rows)
+        if not isinstance(made, Tensor) or made.shape != rows.shape:
+            came = f"shape {tuple(made.shape)}" if isinstance(made, Tensor) else str(type(made))
+            raise ModelError(
+                f"what replaces the gate {self.name!r} must have the shape of the gate, "
+                f"{tuple(rows.shape)}, got {came}"
+            )
+        return made.to(gate).reshape(narrow.shape).expand(gate.shape)
+
+
+def replace_output(module: nn.Module, instead: Instead) -> RemovableHandle:
+    """Replace what a module puts out, wherever it is called; return the hook's handle."""
+
+    def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
+        return None if is_paused() else instead(output)
+
+    return module.register_forward_hook(hook)
+
+
+def replace_operands(
+    owner: nn.Module, replacements: Mapping[Operand, Instead], undo: ExitStack
+) -> None:
+    """Replace operands of the products in a module, until `undo` is closed.
+
+    Replacements that were there before come first.
+
+    Parameters
+    ----------
+    owner
+        The module that multiplies.
+    replacements
+        By operand.
+    undo
+        Takes it back.
+    """
+    attributes = vars(owner)
+    undo.callback(partial(_restore, attributes, attributes.get("forward")))
+    by_ordinal = {
+        operand.ordinal: (operand.position, instead) for operand, instead in replacements.items()
+    }
+    attributes["forward"] = _Forward(owner.forward, by_ordinal)
+
+
+class _Forward:
+    """A module's forward pass, with operands of its products replaced; copies as modules do."""
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        replacements: Mapping[int, tuple[int, Instead]],
+    ) -> None:
+        update_wrapper(self, forward)  # with its signature, which others read
+        self._forward = forward
+        self._replacements = replacements
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if is_paused():
+            return self._forward(*args, **kwargs)
+        replacing = Replacing(self._replacements)
+        # Modes that were entered last see a product first, so replacements that were there before
+        # come first, as hooks do.
+        with replacing:
+            output = self._forward(*args, **kwargs)
+        if replacing.left:
+            raise ModelError(
+                "a module whose gate is replaced must multiply by it in every pass, and did not; "
+                "leave the gate out with gates=[...]"
+            )
+        return output
+
+
+def _restore(attributes: dict[str, Any], forward: Any) -> None:
+    if forward is None:
+        del attributes["forward"]
+    else:
+        attributes["forward"] = forward
