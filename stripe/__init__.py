@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from stripe.hooks import Recorder as Recorder
     from stripe.hooks import record as record
     from stripe.intervene.intervene import intervene as intervene
+    from stripe.intervene.predicted import Sensitivity as Sensitivity
+    from stripe.intervene.sensitivity import sensitivity as sensitivity
     from stripe.recording import Gate as Gate
     from stripe.recording import Recording as Recording
     from stripe.recording import open_recording as open_recording
@@ -46,6 +48,7 @@ _HOME = {
     "Psi": "stripe.asr",
     "Recorder": "stripe.hooks",
     "Recording": "stripe.recording",
+    "Sensitivity": "stripe.intervene.predicted",
     "audit": "stripe.audit.audit",
     "build": "stripe.backbones",
     "explore": "stripe.explorer.widget",
@@ -62,6 +65,7 @@ _HOME = {
     "plots": "stripe.plots",
     "record": "stripe.hooks",
     "reparameterize": "stripe.asr",
+    "sensitivity": "stripe.intervene.sensitivity",
     "stats": "stripe.stats",
 }
 

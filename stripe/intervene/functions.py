@@ -111,21 +111,22 @@ def _class_mean(place: Place, recorded: Recorded) -> Function:
 
 
 def _shuffle(place: Place, recorded: Recorded) -> Function:
-    _check_one_row(place, "shuffle")
+    check_one_row(place, "shuffle")
     return lambda values, batch: values[batch.others(len(values)).to(values.device)]
 
 
 def _resample(place: Place, recorded: Recorded) -> Function:
-    _check_one_row(place, "resample")
+    check_one_row(place, "resample")
     rows = torch.from_numpy(recorded.values(place))
     return lambda values, batch: rows[batch.recorded(len(values), len(rows))].to(values)
 
 
-def _check_one_row(place: Place, name: str) -> None:
+def check_one_row(place: Place, what: str) -> None:
+    """Raise if a gate has several rows for an image, as where frames are folded into the batch."""
     if place.gate.per_image_values != 1:
         raise ModelError(
-            f"the intervention {name!r} needs a gate with one row for each image, and "
-            f"{place.gate.name!r} has {place.gate.per_image_values or 'another number'}"
+            f"{what} needs a gate with one row for each image, and {place.gate.name!r} has "
+            f"{place.gate.per_image_values or 'another number'}; leave it out with gates=[...]"
         )
 
 

@@ -134,12 +134,13 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
 
     def __enter__(self) -> "intervene":
         """Replace the gates from now on."""
+        self._replaced.check_off()
         self._held.__enter__()
         try:
-            self._replaced.put_on()
+            self._replaced.__enter__()
             self._allowed.__enter__()
         except BaseException:
-            self._take_off()
+            self._leave(None, None, None)
             raise
         return self
 
@@ -152,12 +153,10 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     ) -> None:
         """Let the model compute its gates again."""
         self._allowed.__exit__()
-        self._take_off()
-        if error is None:
-            self._replaced.check()
+        self._leave(kind, error, trace)
 
-    def _take_off(self) -> None:
+    def _leave(self, kind: object, error: object, trace: object) -> None:
         try:
-            self._replaced.take_off()
+            self._replaced.__exit__(kind, error, trace)
         finally:
             self._held.__exit__()

@@ -39,10 +39,8 @@ class Interventions:
         self._undo = ExitStack()
         self._on = False
 
-    def put_on(self) -> None:
+    def _put_on(self) -> None:
         """Replace the gates from now on."""
-        if self._on:
-            raise ModelError("this intervention is on already; make another one for more")
         self._on = True
         self._ran, self._waiting = False, set(self.functions)
         self._generator = Generator().manual_seed(self._seed)
@@ -52,12 +50,32 @@ class Interventions:
         self._undo.callback(begin.remove)
         self._replace_all()
 
-    def take_off(self) -> None:
+    def _take_off(self) -> None:
         """Let the model compute its gates again; copies of it, made meanwhile, do so too."""
         self._on = False
         self._undo.close()
 
-    def check(self) -> None:
+    def check_off(self) -> None:
+        """Raise if the gates are replaced already."""
+        if self._on:
+            raise ModelError("this intervention is on already; make another one for more")
+
+    def __enter__(self) -> "Interventions":
+        """Replace the gates; enter it between `interrupts_held` and `interrupts_allowed`."""
+        self.check_off()
+        try:
+            self._put_on()
+        except BaseException:
+            self._take_off()
+            raise
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._take_off()
+        if error is None:
+            self._check()
+
+    def _check(self) -> None:
         """Raise if the model ran and a gate was not replaced."""
         if self._ran and self._waiting:
             raise ModelError(

@@ -401,6 +401,12 @@ def test_bad_input_is_one_line(recorded: Any, batch: Tensor, tmp_path: Path) -> 
     unlabelled = stripe.record(model, [batch], tmp_path / "u", progress=False)
     with messages(RecordingError, "labels", "6 of 6"):
         stripe.intervene(model, "class_mean", unlabelled)
+    entered = stripe.intervene(model, "zero")
+    with entered:
+        zeroed = model(batch)
+        with messages(ModelError, "on already"):
+            entered.__enter__()
+        assert same(model(batch), zeroed)
     with messages(ModelError, "every chosen gate"):
         stripe.intervene(model, {gate: "zero"}, gates="layer2.*")
     with messages(ModelError, "none were found"):

@@ -1,0 +1,129 @@
+"""An estimate of what freezing gates will cost, and the sums that it is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from stripe.errors import ModelError
+from stripe.gates.place import Place
+from stripe.select import Selection, select
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """An estimate of what freezing gates at their means will cost.
+
+    Parameters
+    ----------
+    gates
+        One row per gate, in forward order: gate, channels; first_order, the mean of |a|, in nats;
+        fisher, half the mean of a squared, an estimate of the KL divergence between the network
+        and the one with this gate frozen, in nats; fisher_se, its standard error over images.
+    channels
+        The same for each channel alone: gate, channel, first_order, fisher.
+    matrix
+        The mean of a aT, gates x gates, by name.
+    images, draws
+        How many images, and how many labels drawn for each.
+
+    Notes
+    -----
+    a = g . d per image and drawn label, with g the gradient of log p(y) with respect to a gate and
+    d the recorded mean minus the gate.
+    """
+
+    gates: pd.DataFrame
+    channels: pd.DataFrame
+    matrix: pd.DataFrame
+    images: int
+    draws: int
+
+    def cost(self, gates: Selection = "all") -> float:
+        """Estimate the KL divergence of freezing several gates at once, in nats.
+
+        Half the sum of the matrix over all pairs of them.
+
+        Raises
+        ------
+        UnknownNameError
+            If a gate is not among those that were measured.
+        """
+        names = select(
+            {str(name): name for name in self.matrix}, gates, kind="gate", owner="this table"
+        )
+        return float(self.matrix.loc[names, names].to_numpy().sum()) / 2
+
+    def greedy(self) -> pd.DataFrame:
+        """Order the gates so that each next one adds least to the cost of the set before it.
+
+        Returns
+        -------
+        DataFrame
+            frozen (number of gates), gate (the last one), cost (of the set, in nats).
+        """
+        matrix = self.matrix.to_numpy()
+        rows: list[tuple[int, str, float]] = []
+        left, sums, cost = list(range(len(matrix))), np.zeros(len(matrix)), 0.0
+        while left:
+            added = [matrix[k, k] / 2 + sums[k] for k in left]
+            best = left.pop(int(np.argmin(added)))
+            cost, sums = cost + min(added), sums + matrix[best]
+            rows.append((len(rows) + 1, str(self.matrix.columns[best]), cost))
+        return pd.DataFrame(rows, columns=["frozen", "gate", "cost"])
+
+
+class Sums:
+    """Sums over images of the changes of log p(y) along the ways of gates to their means.
+
+    Parameters
+    ----------
+    places
+        The gates.
+    """
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self._gates = [place.gate for place in places]
+        self._images = 0
+        count = len(places)
+        self._matrix = np.zeros((count, count))
+        self._first, self._fourth = np.zeros(count), np.zeros(count)
+        self._by_channel = [np.zeros((2, gate.channels)) for gate in self._gates]
+
+    def add(self, of_draws: Sequence[Sequence[Tensor]]) -> None:
+        """Add a batch: for each draw, a change (B, channels) for each gate."""
+        whole = np.stack([[a.sum(1).numpy() for a in by_gate] for by_gate in of_draws])
+        self._images += whole.shape[2]  # whole: (draw, gate, image)
+        self._matrix += np.einsum("dgi,dhi->gh", whole, whole) / len(whole)
+        self._first += np.abs(whole).mean(0).sum(1)
+        self._fourth += np.square(np.square(whole).mean(0)).sum(1)
+        for sums, changes in zip(self._by_channel, zip(*of_draws, strict=True), strict=True):
+            a = np.stack([change.numpy() for change in changes])  # (draw, image, channel)
+            sums += np.stack([np.abs(a).mean(0).sum(0), np.square(a).mean(0).sum(0)])
+
+    def result(self, draws: int) -> Sensitivity:
+        """Return the means over images."""
+        if not self._images:
+            raise ModelError("a loader must give at least one batch, got none")
+        n, names = self._images, [gate.name for gate in self._gates]
+        square = np.diag(self._matrix) / n
+        spread = np.sqrt(np.maximum(self._fourth / n - square**2, 0.0))
+        gates = pd.DataFrame({
+            "gate": names,
+            "channels": [gate.channels for gate in self._gates],
+            "first_order": self._first / n,
+            "fisher": square / 2,
+            "fisher_se": spread / 2 / max(n - 1, 1) ** 0.5,
+        })  # fmt: skip
+        matrix = pd.DataFrame(self._matrix / n, index=names, columns=names)
+        return Sensitivity(gates, self._channels(), matrix, n, draws)
+
+    def _channels(self) -> pd.DataFrame:
+        tables = []
+        for gate, sums in zip(self._gates, self._by_channel, strict=True):
+            first, square = sums / self._images
+            of_gate = {"gate": gate.name, "channel": np.arange(gate.channels)}
+            tables.append(pd.DataFrame({**of_gate, "first_order": first, "fisher": square / 2}))
+        return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,50 @@
+"""The class scores of a network, and how far two of them are apart."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from stripe.errors import ModelError
+
+#: From what a network returns to class scores (B, classes) before softmax.
+Predict = Callable[[Any], Tensor]
+
+
+def class_scores(output: Any, predict: Predict | None = None) -> Float[Tensor, "b classes"]:
+    """Return the class scores that a network put out, in float32 or float64.
+
+    Parameters
+    ----------
+    output
+        A tensor (B, classes); or a dictionary or object that has it as `logits`, as Hugging Face's
+        models return.
+    predict
+        Finds the scores in an output of another form.
+
+    Raises
+    ------
+    ModelError
+        If there are no scores (B, classes).
+    """
+    found = output if predict is None else predict(output)
+    if predict is None and not isinstance(found, Tensor):
+        of_mapping = found.get("logits") if isinstance(found, Mapping) else None
+        found = getattr(found, "logits", of_mapping)
+    if not isinstance(found, Tensor) or found.ndim != 2 or not found.is_floating_point():
+        came = tuple(found.shape) if isinstance(found, Tensor) else type(output).__name__
+        raise ModelError(
+            f"a network must put out class scores (B, classes), got {came}; give predict=, a "
+            "function from its output to these"
+        )
+    return found.to(torch.promote_types(found.dtype, torch.float32))
+
+
+def divergence(
+    before: Float[Tensor, "b classes"], after: Float[Tensor, "b classes"]
+) -> Float64[Tensor, " b"]:
+    """Return the Kullback-Leibler divergence KL(before || after) of each image, in nats."""
+    log_p, log_q = before.double().log_softmax(1), after.double().log_softmax(1)
+    return (log_p.exp() * (log_p - log_q)).sum(1)

@@ -1,0 +1,185 @@
+"""What freezing gates will cost, from gradients of the network as it is."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Generator, Tensor, nn
+
+from stripe.errors import StripeError
+from stripe.gates.feed import feed
+from stripe.gates.fingerprint import check_fingerprint
+from stripe.gates.means import Means
+from stripe.gates.place import Place
+from stripe.hooks.batches import numbered_batches
+from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.intervene.batch import Batch
+from stripe.intervene.functions import Function, check_one_row
+from stripe.intervene.interventions import Interventions
+from stripe.intervene.predicted import Sensitivity, Sums
+from stripe.intervene.recorded import Recorded
+from stripe.intervene.replaceable import replaceable
+from stripe.intervene.scores import Predict, class_scores
+from stripe.modules.progress import progress_bar
+from stripe.modules.undisturbed import undisturbed
+from stripe.select import Selection
+
+
+def sensitivity(
+    model: nn.Module,
+    loader: Iterable[Any],
+    recording: Means,
+    gates: Selection | None = "all",
+    *,
+    draws: int = 4,
+    seed: int = 0,
+    predict: Predict | None = None,
+    epoch: int | None = None,
+    example: Tensor | None = None,
+    force: bool = False,
+    progress: bool = True,
+) -> Sensitivity:
+    """Estimate what freezing each gate, channel and set of gates will cost, without freezing.
+
+    With g the gradient of log p(y) with respect to a gate, y drawn from the network's own
+    prediction p, and d the recorded mean minus the gate, `a = g . d` is one number per image and
+    gate. Half the mean of a squared is the Fisher information along d, and the second-order
+    expansion of the KL divergence that freezing this gate causes; a set S costs half the sum of
+    `A = mean(a aT)` over S x S.
+
+    Parameters
+    ----------
+    model
+        A classifier; it runs in evaluation and is left as it was.
+    loader
+        Batches of images, as for `stripe.record`; labels are not used.
+    recording
+        The means: what `stripe.freeze` takes.
+    gates
+        Which gates: "all" that are recorded, names, a pattern, or a predicate of `Gate`.
+    draws
+        Labels drawn for each image, a backward pass each.
+    seed
+        Seed of the labels. The global generators are untouched.
+    predict
+        From the output of the network to class scores (B, classes). Default: the output itself, or
+        its `logits`.
+    epoch, example, force
+        As for `stripe.intervene`.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    Sensitivity
+        Tables by gate and by channel, and the matrix.
+
+    Raises
+    ------
+    UnknownNameError
+        If the model does not have a gate.
+    ModelError
+        If a gate cannot be replaced, has several rows for an image, or is not recorded; the
+        recording is of other weights; or the network does not put out class scores.
+    StripeError
+        If `draws` is less than 1, or the loader is empty.
+
+    Notes
+    -----
+    A second-order expansion: it is right where freezing moves the log probabilities little, and too
+    small or too large where d is large or a gate is saturated, since g is the slope at the gate
+    and not between the gate and its mean. The gradient includes what later gates make of the
+    change. In a set these are frozen too, so the cost of a set leaves that part out of account.
+
+    A batch holds one graph, as a training step does, and `draws` backward passes go through it.
+    No gradient of a weight is computed.
+
+    References
+    ----------
+    Fisher information as the second derivative of the KL divergence: Kullback, "Information Theory
+    and Statistics", 1959, section 2.6. The first-order column is the criterion of Molchanov et al.,
+    "Pruning Convolutional Neural Networks for Resource Efficient Inference", ICLR 2017, equation 7,
+    with d for the distance to zero.
+
+    Examples
+    --------
+    >>> found = stripe.sensitivity(model, loader, recording)  # doctest: +SKIP
+    >>> found.gates.sort_values("fisher")  # doctest: +SKIP
+    >>> found.cost("layer3.*")  # doctest: +SKIP
+    """
+    if draws < 1:
+        raise StripeError(f"draws is 1 or more, got {draws}")
+    recorded = Recorded(recording, epoch)
+    if not force:
+        check_fingerprint(model, recording, epoch)
+    found = replaceable(model, ("gate", "split"), example=example, shape=recorded.input_shape)
+    places = found.chosen(gates, recorded.gates)
+    probes = _Probes(places, {p.gate.name: torch.from_numpy(recorded.mean(p)) for p in places})
+    interventions = Interventions(found, probes.functions)
+    sums, generator = Sums(places), Generator().manual_seed(seed)
+    with (
+        interrupts_held(),
+        progress_bar(loader, "sensitivity", progress) as bar,
+        undisturbed(found.model),
+        torch.enable_grad(),
+        interventions,
+        interrupts_allowed(),
+    ):
+        for _, images, _ in numbered_batches(loader):
+            probes.begin()
+            scores = class_scores(feed(found.model, images), predict)
+            sums.add(list(_changes(scores, probes, draws, generator)))
+            bar.update()
+    return sums.result(draws)
+
+
+class _Probe(NamedTuple):
+    """A change of a gate that is zero, and the way from the gate to its mean; both (B, C)."""
+
+    zero: Tensor
+    way: Tensor
+
+
+class _Probes:
+    """Add zeros to gates, with respect to which gradients are taken."""
+
+    def __init__(self, places: list[Place], means: Mapping[str, Tensor]) -> None:
+        for place in places:
+            check_one_row(place, "sensitivity")
+        self._means = means
+        self.of_pass: dict[str, _Probe] = {}
+
+    @property
+    def functions(self) -> dict[str, Function]:
+        """The interventions, by gate."""
+        return {name: self._function(name) for name in self._means}
+
+    def begin(self) -> None:
+        """Forget the last pass."""
+        self.of_pass.clear()
+
+    def _function(self, name: str) -> Function:
+        def probed(values: Tensor, batch: Batch) -> Tensor:
+            if name not in self.of_pass:  # several products may read one gate
+                way = self._means[name].to(values) - values.detach()
+                self.of_pass[name] = _Probe(torch.zeros_like(values, requires_grad=True), way)
+            return values + self.of_pass[name].zero
+
+        return probed
+
+
+def _changes(
+    scores: Float[Tensor, "b classes"], probes: _Probes, draws: int, generator: Generator
+) -> Iterator[list[Float64[Tensor, "b channels"]]]:
+    """Yield, for each draw of labels, the change of log p(y) along the way, by gate and channel."""
+    log_p = scores.log_softmax(1)
+    labels = log_p.detach().exp().cpu().multinomial(draws, replacement=True, generator=generator)
+    zeros = [probe.zero for probe in probes.of_pass.values()]
+    for draw in range(draws):
+        chosen = log_p.gather(1, labels[:, draw : draw + 1].to(scores.device)).sum()
+        slopes = torch.autograd.grad(
+            chosen, zeros, retain_graph=draw < draws - 1, materialize_grads=True
+        )
+        ways = [probe.way for probe in probes.of_pass.values()]
+        yield [(g.double() * d.double()).cpu() for g, d in zip(slopes, ways, strict=True)]

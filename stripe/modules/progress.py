@@ -1,0 +1,12 @@
+"""A progress bar over the batches of a loader."""
+
+from collections.abc import Iterable, Sized
+from typing import Any
+
+from tqdm.auto import tqdm
+
+
+def progress_bar(loader: Iterable[Any], title: str, shown: bool) -> Any:
+    """Return a bar with a step for each batch, shown where there is a terminal or a notebook."""
+    total = len(loader) if isinstance(loader, Sized) else None
+    return tqdm(total=total, desc=title, leave=False, disable=None if shown else True)
