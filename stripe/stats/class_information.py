@@ -1,0 +1,148 @@
+"""How well a gate alone tells the class of an image."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Float64, Int64
+
+from stripe.errors import RecordingError
+from stripe.recording import Recorded, open_recording
+from stripe.stats.per_gate import labels_of, per_gate
+from stripe.stats.share import share_interval
+
+_COLUMNS = ["epoch", "gate", "accuracy", "low", "high", "chance", "inputs"]
+
+
+def class_information(
+    recording: Recorded,
+    epochs: Iterable[int] | None = None,
+    *,
+    folds: int = 5,
+    shrinkage: float = 0.1,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Measure how well each gate alone tells the class, by cross-validated discriminant analysis.
+
+    A linear discriminant is fitted to all folds but one and tells the class of the images in that
+    one; each fold has images of every class.
+
+    Parameters
+    ----------
+    recording
+        With values and labels. One gate at a time is in memory.
+    epochs
+        Which epochs. Default: the last.
+    folds
+        At least 2. Classes with fewer images are left out.
+    shrinkage
+        How far the covariance within classes is moved towards a multiple of the identity, 0 to 1.
+    seed
+        Of the folds.
+
+    Returns
+    -------
+    DataFrame
+        epoch, gate; accuracy (0 to 1), with the interval low to high of 95 %; chance, the share of
+        the most frequent class; inputs, the accuracy from the pooled features before the gate (NaN
+        where they are not recorded).
+
+    Raises
+    ------
+    RecordingError
+        If there are no labels, or fewer than two classes have as many images as folds.
+
+    Notes
+    -----
+    What a linear map of the gate tells is a lower bound of what it knows. A gate is computed from
+    its pooled inputs: where it tells less than they do, it loses information; where it tells more,
+    its non-linearity makes the class easier to read. The interval is over images and leaves the
+    choice of folds out of account.
+
+    References
+    ----------
+    Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", section 4.3.
+    """
+    recording = open_recording(recording)
+    rows = []
+    for epoch, gate, values in per_gate(
+        recording, [recording.last_epoch] if epochs is None else epochs
+    ):
+        labels = labels_of(recording, epoch)
+        if labels is None:
+            raise RecordingError(
+                f"{recording.path} must hold labels to say what a gate tells of the class, and has "
+                f"none in epoch {epoch}; record (images, labels)"
+            )
+        kept = _in_large_classes(labels, folds, str(recording.path))
+        of_image = fold_of(labels[kept], folds, seed)
+        pooled = recording.gate(gate).pooled
+        arrays = [values, recording.inputs(gate, epoch)] if pooled else [values]
+        told, *others = [
+            accuracy(array[kept].astype(np.float64), labels[kept], of_image, shrinkage)
+            for array in arrays
+        ]
+        chance = np.unique(labels[kept], return_counts=True)[1].max() / kept.sum()
+        interval = share_interval(told, int(kept.sum()))
+        rows.append((epoch, gate, told, *interval, chance, *(others or [np.nan])))
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def fold_of(
+    labels: Int64[np.ndarray, " images"], folds: int, seed: int
+) -> Int64[np.ndarray, " images"]:
+    """Return the fold of each image, so that every class is spread evenly over the folds."""
+    rng, of_image = np.random.default_rng(seed), np.zeros(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        mine = rng.permutation(np.flatnonzero(labels == label))
+        of_image[mine] = (np.arange(len(mine)) + rng.integers(folds)) % folds
+    return of_image
+
+
+def accuracy(
+    features: Float64[np.ndarray, "images d"],
+    labels: Int64[np.ndarray, " images"],
+    of_image: Int64[np.ndarray, " images"],
+    shrinkage: float,
+) -> float:
+    """Return the share of images whose class is told from the other folds."""
+    right = 0
+    for fold in np.unique(of_image):
+        held = of_image == fold
+        told = discriminant(features[~held], labels[~held], features[held], shrinkage)
+        right += int((told == labels[held]).sum())
+    return right / len(labels)
+
+
+def discriminant(
+    known: Float64[np.ndarray, "n d"],
+    labels: Int64[np.ndarray, " n"],
+    unknown: Float64[np.ndarray, "m d"],
+    shrinkage: float,
+) -> Int64[np.ndarray, " m"]:
+    """Tell the classes of rows by a linear discriminant that was fitted to others."""
+    classes, of_row, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    means = np.stack([known[of_row == k].mean(0) for k in range(len(classes))])
+    centred = known - means[of_row]
+    covariance = centred.T @ centred / len(known)
+    size = np.trace(covariance) / len(covariance)
+    covariance *= 1 - shrinkage
+    covariance.flat[:: len(covariance) + 1] += shrinkage * size
+    slopes = np.linalg.lstsq(covariance, means.T, rcond=None)[0]  # (d, classes)
+    offsets = np.log(counts / len(known)) - (means.T * slopes).sum(0) / 2
+    scores: Float[np.ndarray, "m classes"] = unknown @ slopes + offsets
+    told: Int64[np.ndarray, " m"] = classes[scores.argmax(1)]
+    return told
+
+
+def _in_large_classes(
+    labels: Int64[np.ndarray, " images"], folds: int, path: str
+) -> Bool[np.ndarray, " images"]:
+    classes, counts = np.unique(labels, return_counts=True)
+    large = classes[counts >= folds]
+    if folds < 2 or len(large) < 2:
+        raise RecordingError(
+            f"at least 2 classes must have as many images as there are folds, at least 2, and "
+            f"{len(large)} of {len(classes)} in {path} have {folds}; record more, or set folds="
+        )
+    return np.isin(labels, large)

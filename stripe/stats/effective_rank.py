@@ -1,0 +1,91 @@
+"""In how many directions a gate varies over images."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Float64
+
+from stripe.recording import Recorded, open_recording
+from stripe.stats.stripe_index import ROUNDING
+
+
+def effective_rank(recording: Recorded, epochs: Iterable[int] | None = None) -> pd.DataFrame:
+    """Compute in how many directions every gate varies over images.
+
+    Of the gates minus their mean over images, with singular values s: `effective_rank = exp(H(p))`,
+    H the entropy of `p = s / sum(s)`; and `participation = (sum(s^2))^2 / sum(s^4)`, which counts
+    directions by their variance.
+
+    Parameters
+    ----------
+    recording
+        With values. It is read once, a row group at a time; a channels x channels matrix is kept
+        for each gate.
+    epochs
+        Which epochs. Default: all.
+
+    Returns
+    -------
+    DataFrame
+        epoch, gate, channels, effective_rank, participation; both from 1 to the number of channels,
+        and 0 for a gate that does not vary by more than the rounding of float32.
+
+    Raises
+    ------
+    RecordingError
+        If the recording has no values.
+
+    Notes
+    -----
+    Both are limited by the number of images, and say nothing of how much the gate varies: a nearly
+    constant gate whose rest is noise has a high rank.
+
+    References
+    ----------
+    Roy and Vetterli, "The Effective Rank", EUSIPCO 2007.
+    """
+    recording = open_recording(recording)
+    rows = []
+    for epoch in recording.epochs if epochs is None else dict.fromkeys(epochs):
+        scatters: dict[str, _Scatter] = {}
+        for piece in recording.scan(epoch):
+            for gate, values in piece.items():
+                scatters.setdefault(gate, _Scatter(values.shape[1])).add(values)
+        for gate, scatter in scatters.items():
+            rows.append((epoch, gate, len(scatter.mean), *ranks(scatter)))
+    columns = ["epoch", "gate", "channels", "effective_rank", "participation"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+class _Scatter:
+    """The mean of rows and the sum of outer products of their distances from it."""
+
+    def __init__(self, channels: int) -> None:
+        self.n = 0
+        self.mean = np.zeros(channels)
+        self.matrix = np.zeros((channels, channels))
+
+    def add(self, values: Float[np.ndarray, "images channels"]) -> None:
+        """Add rows; merged as in `Moments.merge`."""
+        exact = values.astype(np.float64)
+        mean, m = exact.mean(0), len(exact)
+        apart, n = mean - self.mean, self.n + m
+        centred = exact - mean
+        self.matrix += centred.T @ centred + np.outer(apart, apart) * (self.n * m / n)
+        self.mean += apart * (m / n)
+        self.n = n
+
+
+def ranks(scatter: _Scatter) -> Iterator[float]:
+    """Yield the effective rank and the participation ratio."""
+    variances: Float64[np.ndarray, " c"] = np.linalg.eigvalsh(scatter.matrix)
+    # What rounding in float32 leaves of a direction along which nothing varies.
+    floor = scatter.n * ROUNDING**2 * float(np.square(scatter.mean).max(initial=0.0))
+    variances = variances[variances > max(floor, 1e-14 * variances.max(initial=0.0))]
+    if not len(variances):
+        yield from (0.0, 0.0)
+        return
+    p = np.sqrt(variances) / np.sqrt(variances).sum()
+    yield float(np.exp(-(p * np.log(p)).sum()))
+    yield float(variances.sum() ** 2 / np.square(variances).sum())

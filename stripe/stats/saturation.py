@@ -1,0 +1,61 @@
+"""How many channels of a gate are always off, or always on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from stripe.errors import StripeError
+from stripe.recording import Recorded
+from stripe.stats.moments import Over, channel_moments
+
+
+def saturation(
+    data: Recorded | Sequence[Recorded] | pd.DataFrame,
+    *,
+    low: float = 0.01,
+    high: float = 0.99,
+    over: Over = map,
+) -> pd.DataFrame:
+    """Count the channels of every gate that stay below or above a bound for all images.
+
+    Parameters
+    ----------
+    data, over
+        As for `stripe_index`: recordings, or the table of `channel_moments`.
+    low
+        A channel is off if the gate lies between -low and low for every image.
+    high
+        A channel is on if it lies between high and 2 - high for every image, around 1.
+
+    Returns
+    -------
+    DataFrame
+        epoch, gate, channels, off, on (shares of channels, 0 to 1), and stuck, the share that does
+        not vary at all; of several recordings, recording comes first.
+
+    Raises
+    ------
+    StripeError
+        Unless 0 <= low < high <= 1.
+
+    Notes
+    -----
+    With `low=0` and `high=1` a channel that is off or on can be pruned or left ungated without any
+    change on these images. Other images may still open it: the smaller the recording, the larger
+    the shares.
+    """
+    if not 0 <= low < high <= 1:
+        raise StripeError(f"bounds must have 0 <= low < high <= 1, got {low} and {high}")
+    moments = data if isinstance(data, pd.DataFrame) else channel_moments(data, over=over)
+    keys = [name for name in ("recording", "epoch", "gate") if name in moments]
+    least, most = moments["min"], moments["max"]
+    states = moments[keys].assign(
+        off=(least >= -low) & (most <= low),
+        on=(least >= high) & (most <= 2 - high),
+        stuck=least == most,
+    )
+    grouped = states.groupby(keys, sort=False)
+    table = grouped[["off", "on", "stuck"]].mean().astype(np.float64)
+    table.insert(0, "channels", grouped.size())
+    return table.reset_index()

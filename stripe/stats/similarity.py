@@ -1,0 +1,140 @@
+"""How alike gates are, between epochs and between gates."""
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations_with_replacement
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Float64
+
+from stripe.errors import RecordingError
+from stripe.recording import Recorded, open_recording
+
+
+def epoch_similarity(
+    recording: Recorded,
+    gates: Sequence[str] | str | None = None,
+    epochs: Iterable[int] | None = None,
+) -> pd.DataFrame:
+    """Compare every gate with itself in other epochs, by debiased CKA.
+
+    Parameters
+    ----------
+    recording
+        With values. The chosen epochs of one gate are in memory at a time.
+    gates
+        Which gates, by name. Default: all.
+    epochs
+        Which epochs. Default: all.
+
+    Returns
+    -------
+    DataFrame
+        gate, epoch, other (not before epoch), cka: near 1 where both tell images apart in the same
+        way, near 0 where they have nothing in common; NaN where a gate does not depend on the
+        image. An unbiased estimate is not limited to 0 to 1.
+
+    Raises
+    ------
+    UnknownNameError
+        If a gate is not in the recording.
+    RecordingError
+        If an epoch was not recorded, there are no values, or fewer than 4 images are in all of the
+        epochs.
+
+    Notes
+    -----
+    CKA compares what gates make of the differences between images. The mean of a gate has no part
+    in it, so it says nothing of how a stripe moves; `epoch_difference` does.
+
+    References
+    ----------
+    Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019; the
+    unbiased estimate of HSIC: Song et al., "Feature Selection via Dependence Maximization", JMLR
+    2012, equation 5.
+    """
+    recording = open_recording(recording)
+    chosen = list(dict.fromkeys(recording.epochs if epochs is None else epochs))
+    images = [recording.rows(epoch)["image"].to_numpy() for epoch in chosen]
+    common = images[0] if images else np.zeros(0, dtype=np.int64)
+    for others in images[1:]:
+        common = np.intersect1d(common, others)
+    if len(common) < 4:
+        raise RecordingError(
+            f"at least 4 images must be in all epochs that are compared, and {len(common)} are in "
+            f"those of {recording.path}; choose others with epochs="
+        )
+    every = [gate.name for gate in recording.header.channel_gates]
+    rows = []
+    for gate in every if gates is None else [gates] if isinstance(gates, str) else gates:
+        values = {
+            epoch: recording.values(gate, epoch)[np.isin(ids, common)]
+            for epoch, ids in zip(chosen, images, strict=True)
+        }
+        for one, other in combinations_with_replacement(chosen, 2):
+            rows.append((gate, one, other, debiased_cka(values[one], values[other])))
+    return pd.DataFrame(rows, columns=["gate", "epoch", "other", "cka"])
+
+
+def gate_similarity(recording: Recorded, epoch: int | None = None) -> pd.DataFrame:
+    """Compare all gates of an epoch with each other, by debiased CKA.
+
+    Parameters
+    ----------
+    recording
+        With values of at least 4 images. Two gates are in memory at a time.
+    epoch
+        Default: the last.
+
+    Returns
+    -------
+    DataFrame
+        gate, other (not before gate), cka, as `epoch_similarity`, which says what is raised.
+    """
+    recording = open_recording(recording)
+    names = [gate.name for gate in recording.header.channel_gates]
+    rows = []
+    for one, other in combinations_with_replacement(names, 2):
+        pair = recording.values(one, epoch), recording.values(other, epoch)
+        if len(pair[0]) < 4:
+            raise RecordingError(
+                f"at least 4 images must be recorded to compare gates, and {recording.path} has "
+                f"{len(pair[0])}"
+            )
+        rows.append((one, other, debiased_cka(*pair)))
+    return pd.DataFrame(rows, columns=["gate", "other", "cka"])
+
+
+def debiased_cka(
+    x: Float[np.ndarray, "images some"], y: Float[np.ndarray, "images others"]
+) -> float:
+    """Return the debiased linear CKA of two arrays of at least 4 images.
+
+    `HSIC(x, y) / sqrt(HSIC(x, x) HSIC(y, y))`, with the unbiased estimate of HSIC; NaN where either
+    does not vary over images.
+    """
+    x, y = _centred(x), _centred(y)
+    scale = _hsic(x, x) * _hsic(y, y)
+    return _hsic(x, y) / scale**0.5 if scale > 0 else float("nan")
+
+
+def _hsic(x: Float64[np.ndarray, "n c"], y: Float64[np.ndarray, "n d"]) -> float:
+    """Return Song's estimate for linear kernels, without an images x images matrix.
+
+    With K and L the Gram matrices without their diagonals: `tr(K L) + sum(K) sum(L) / ((n - 1)
+    (n - 2)) - 2 sum(K L) / (n - 2)`, over `n (n - 3)`.
+    """
+    n = len(x)
+    of_x, of_y = np.square(x).sum(1), np.square(y).sum(1)  # the diagonals
+    rows_x, rows_y = x @ x.sum(0) - of_x, y @ y.sum(0) - of_y  # sums of the rows of K and L
+    trace = np.square(x.T @ y).sum() - of_x @ of_y
+    whole = rows_x.sum() * rows_y.sum() / ((n - 1) * (n - 2))
+    return float(trace + whole - 2 * rows_x @ rows_y / (n - 2)) / (n * (n - 3))
+
+
+def _centred(values: Float[np.ndarray, "n c"]) -> Float64[np.ndarray, "n c"]:
+    """Take the mean away, which does not change HSIC and keeps digits; one scale for all."""
+    exact = values.astype(np.float64)
+    exact -= exact.mean(0)
+    largest = np.abs(exact).max(initial=0.0)
+    return exact / largest if largest else exact

@@ -1,0 +1,116 @@
+"""Which part of a gate's variance is of the channel, of the class, and of the image."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from stripe.recording import Recorded
+from stripe.stats.per_gate import labels_of, per_gate
+
+_COLUMNS = ["eta2", "omega2", "icc", "channel", "class", "image", "class_icc"]
+
+
+def variance_components(recording: Recorded, epochs: Iterable[int] | None = None) -> pd.DataFrame:
+    """Split the variance of every gate into parts of the channel, the class and the image.
+
+    The model is nested: `v = mean + channel_c + class_ck + image_cki`, the class k within channel
+    c, and the image i within both. The parts are estimated from the mean squares of an analysis of
+    variance, so that they are unbiased.
+
+    Parameters
+    ----------
+    recording
+        With values; with labels where the class is asked for. One gate at a time is in memory.
+    epochs
+        Which epochs. Default: all.
+
+    Returns
+    -------
+    DataFrame
+        One row per epoch and gate:
+
+        - eta2: the share between channels, as `stripe_index` has it, without labels;
+        - omega2: the same without its bias from finite numbers of images;
+        - icc: correlation of two images in the same channel, over channels (one-way, ICC(1));
+        - channel, class, image: shares of the three parts, with sum 1. Without labels, class is
+          missing and part of image;
+        - class_icc: the share of class in what is left of the variance without channels.
+
+    Raises
+    ------
+    RecordingError
+        If the recording has no values, or some images have labels and others do not.
+
+    Notes
+    -----
+    An unbiased estimate of a share that is 0 is below 0 as often as above. A share is NaN for a
+    gate of one value, and of one image or one channel. The interaction of channel and class is
+    part of class.
+
+    References
+    ----------
+    Omega squared: Hays, "Statistics for Psychologists", 1963. ICC(1): Shrout and Fleiss,
+    "Intraclass Correlations", 1979. Unbalanced nested designs: Searle, Casella and McCulloch,
+    "Variance Components", 1992, section 3.6.
+    """
+    rows = []
+    labels: dict[int, np.ndarray | None] = {}
+    for epoch, gate, values in per_gate(recording, epochs):
+        if epoch not in labels:
+            labels[epoch] = labels_of(recording, epoch)
+        shares = components_of(values, labels[epoch])
+        rows.append({"epoch": epoch, "gate": gate, **shares})
+    return pd.DataFrame(rows, columns=["epoch", "gate", *_COLUMNS])
+
+
+def components_of(
+    values: Float[np.ndarray, "images channels"], labels: Int[np.ndarray, " images"] | None
+) -> dict[str, float]:
+    """Return the columns of `variance_components` of one array of gates."""
+    v = values.astype(np.float64)
+    n, channels = v.shape
+    mean = v.mean(0)
+    between, within = n * np.square(mean - mean.mean()).sum(), np.square(v - mean).sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_channel, of_image = between / np.float64(channels - 1), within / (channels * (n - 1.0))
+        found = {
+            "eta2": between / (between + within),
+            "omega2": (between - (channels - 1) * of_image) / (between + within + of_image),
+            "icc": (of_channel - of_image) / (of_channel + (n - 1) * of_image),
+        }
+        if labels is None:
+            parts = np.array([(of_channel - of_image) / n, np.nan, of_image])
+        else:
+            parts = _nested(v, labels, of_channel)
+        shares = parts / np.nansum(parts)
+        class_icc = parts[1] / (parts[1] + parts[2])
+    return {
+        **{name: float(value) for name, value in found.items()},
+        **dict(zip(("channel", "class", "image"), shares.tolist(), strict=True)),
+        "class_icc": float(class_icc),
+    }
+
+
+def _nested(
+    v: Float[np.ndarray, "images channels"], labels: Int[np.ndarray, " images"], of_channel: float
+) -> Float[np.ndarray, " 3"]:
+    """Return the variances of channel, class and image from their expected mean squares.
+
+    With n_k images of class k of K, E of the mean squares is `image + a class + n channel` of
+    channels, `image + b class` of classes and `image` of images, where `a = sum n_k^2 / n` and
+    `b = (n - a) / (K - 1)`.
+    """
+    n, channels = v.shape
+    _, of_row, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    means = np.zeros((len(counts), channels))
+    np.add.at(means, of_row, v)
+    means /= counts[:, None]
+    classes = len(counts)
+    between = (counts[:, None] * np.square(means - v.mean(0))).sum()
+    of_class = between / np.float64(channels * (classes - 1))
+    image = np.square(v - means[of_row]).sum() / np.float64(channels * (n - classes))
+    a = np.square(counts).sum() / n
+    of_one_class = (of_class - image) / ((n - a) / np.float64(classes - 1))
+    return np.array([(of_channel - image - a * of_one_class) / n, of_one_class, image])
