@@ -63,8 +63,8 @@ class Head(NamedTuple):
     last: str | None
 
 
-class _Seen(NamedTuple):
-    """What lies in the directory at one time."""
+class Seen(NamedTuple):
+    """What lies in the directory at one time: epochs in the head, in data/, in staging/, logged."""
 
     listed: tuple[int, ...]
     recorded: tuple[int, ...]
@@ -122,21 +122,22 @@ class Log:
         RecordingError
             If an epoch that was logged is gone, or one is there that was not logged.
         """
-        seen = self._look()
+        seen = self.look()
         # What a writer is at looks different the second time.
         while (problem := self._problem(seen)) is not None:
-            again = self._look()
+            again = self.look()
             if again == seen:
                 raise RecordingError(problem)
             seen = again
         return sorted(set(seen.recorded) & set(seen.listed))
 
-    def _look(self) -> _Seen:
+    def look(self) -> Seen:
+        """List what the head and the folders hold; a writer that acts meanwhile changes it."""
         layout = self._layout
         there = layout.epochs(), layout.being_moved(), layout.logged()
-        return _Seen(self.head().epochs, *map(tuple, there))
+        return Seen(self.head().epochs, *map(tuple, there))
 
-    def _problem(self, seen: _Seen) -> str | None:
+    def _problem(self, seen: Seen) -> str | None:
         layout, copy = self._layout, "restore it from a copy"
         for epoch in seen.listed:
             if epoch not in seen.recorded and epoch not in seen.moving:

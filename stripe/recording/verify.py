@@ -15,10 +15,27 @@ from stripe.recording.log import Log, PartRecord, Record
 
 
 def verify(layout: Layout, log: Log) -> pd.DataFrame:
-    """Return epoch, part, rows and bytes of every file; raise at the first that is not whole."""
-    there = [*layout.data.iterdir(), *layout.logs.glob("*.json")]
+    """Return epoch, part, rows and bytes of every file; raise at the first that is not whole.
+
+    What a writer changed meanwhile looks like damage: it is looked at again, and is damage if
+    nothing changed, or if the same is wrong again.
+    """
+    said = ""
+    while True:
+        seen = log.look()
+        try:
+            return _verified(layout, log)
+        except RecordingError as error:
+            if str(error) == said or log.look() == seen:
+                raise
+            said = str(error)
+
+
+def _verified(layout: Layout, log: Log) -> pd.DataFrame:
+    there = [*_inside(layout.data), *layout.logs.glob("*.json")]
     committed = log.committed()
-    _check_foreign(there, layout, log, committed)
+    if foreign := set(there) - _known(layout, committed):
+        raise RecordingError(f"{min(foreign)} is not of this recording; remove it")
     records = [record for record in _chain(layout, log) if record.epoch in committed]
     for record in records:
         _check_epoch(layout.epoch(record.epoch), record, log.schema)
@@ -30,13 +47,16 @@ def verify(layout: Layout, log: Log) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["epoch", "part", "rows", "bytes"])
 
 
-def _check_foreign(there: list[Path], layout: Layout, log: Log, committed: list[int]) -> None:
-    """Raise if something lies in `data/` or `log/` that the log does not list."""
-    foreign = set(there) - _known(layout, committed)
-    if foreign:  # what appeared or went meanwhile is a writer's
-        foreign = {path for path in foreign - _known(layout, log.committed()) if path.exists()}
-    if foreign:
-        raise RecordingError(f"{min(foreign)} is not of this recording; remove it")
+def _inside(folder: Path) -> list[Path]:
+    """Return what lies in a folder of the recording."""
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError as error:
+        raise RecordingError(f"{folder} is missing; restore it from a copy") from error
+    except OSError as error:
+        raise RecordingError(
+            f"{folder} is no folder that can be read ({error.strerror}); restore it from a copy"
+        ) from error
 
 
 def _known(layout: Layout, committed: list[int]) -> set[Path]:
@@ -66,7 +86,7 @@ def _chain(layout: Layout, log: Log) -> list[Record]:
 
 def _check_epoch(directory: Path, record: Record, schema: pa.Schema) -> None:
     named = {part.name for part in record.parts}
-    if foreign := sorted(path.name for path in directory.iterdir() if path.name not in named):
+    if foreign := sorted(path.name for path in _inside(directory) if path.name not in named):
         raise RecordingError(f"{directory / foreign[0]} is not in the log; remove it")
     images = [_checked(directory / part.name, part, record.epoch, schema) for part in record.parts]
     unique, counts = np.unique(np.concatenate(images), return_counts=True)
