@@ -15,7 +15,10 @@ from stripe import _HOME as HOMES
 
 PACKAGE = Path(stripe.__file__).parent
 #: Files without a part of their own, which every part may import.
-BASE = ["errors", "files", "interrupts", "lazy", "registry", "select", "settings", "versions"]
+BASE = [
+    *("errors", "files", "interrupts", "lazy", "locks", "registry", "select", "settings"),
+    "versions",
+]
 NO_TORCH = ["recording", "stats", "plots", "explorer"]
 TORCH = [
     "modules",

@@ -12,12 +12,12 @@ from typing import SupportsIndex
 from stripe.errors import RecordingError
 from stripe.files import refuse_links, sync, write_whole, writing
 from stripe.interrupts import interrupts_held
+from stripe.locks import FileLock
 from stripe.recording.claim import Claim, check_root
 from stripe.recording.continued import check_same, upgrade
 from stripe.recording.header import StoredHeader, read_header, seal_header
 from stripe.recording.images import check_images, images_of, taken_images
 from stripe.recording.layout import Layout
-from stripe.recording.lock import WriterLock
 from stripe.recording.log import Log
 from stripe.recording.part import PartWriter
 from stripe.recording.schema import Header, part_schema
@@ -68,7 +68,7 @@ class RecordingWriter:
         if processes > 1 and barrier is alone:
             raise RecordingError(f"{processes} processes need a barrier=, got none")
         self._barrier = barrier
-        self._lock: WriterLock | None = None
+        self._lock: FileLock | None = None
         self._claim: Claim | None = None
         self._failed = False
         self._schema = part_schema(header)
@@ -124,7 +124,7 @@ class RecordingWriter:
                     self._claim = None
             self._barrier()
         except BaseException:
-            if self.rank == 0 and epoch not in self.epochs:
+            if self._writes and epoch not in self.epochs:
                 self._failed = True
                 with writing(self.layout.root):
                     self._log.drop(epoch)
@@ -160,8 +160,11 @@ class RecordingWriter:
         self._log.drop(epoch)
 
     def close(self) -> None:
-        """Release the lock; what was committed stays, and a failure before that leaves nothing."""
-        if self._lock is None:
+        """Release the lock; what was committed stays, and a failure before that leaves nothing.
+
+        In a process that was forked from the writer's it does nothing.
+        """
+        if self._lock is None or not self._lock.held:
             return
         try:
             if self._claim is not None and self._failed:
@@ -189,7 +192,7 @@ class RecordingWriter:
             claim = Claim(self.layout)
             root.mkdir(parents=True, exist_ok=True)
             sync(root.absolute().parent)
-            self._lock = WriterLock(self.layout.lock)
+            self._lock = FileLock(self.layout.lock, kind=RecordingError)
             if not self.layout.header.exists():
                 self._claim = claim
             folders = (self.layout.data, self.layout.logs, self.layout.staging)
@@ -240,8 +243,13 @@ class RecordingWriter:
                 "another epoch, or into another directory"
             )
 
+    @property
+    def _writes(self) -> bool:
+        """Whether this is the process that commits, and the recording is open."""
+        return self._lock is not None and self._lock.held
+
     def _check_open(self) -> None:
-        if self.rank == 0 and self._lock is None:
+        if self.rank == 0 and not self._writes:
             raise RecordingError(f"the writer of {self.layout.root} is closed; open a new one")
 
     def _commit(self, epoch: int, weights: str | None) -> None:

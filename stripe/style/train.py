@@ -24,7 +24,7 @@ from stripe.train.device import resolve_device
 from stripe.train.log import read_rows
 from stripe.train.precision import with_precision
 from stripe.train.processes import Processes
-from stripe.train.run import CONFIG, WEIGHTS, open_run, read_config
+from stripe.train.run import CONFIG, WEIGHTS, open_run, read_config, run_locked
 from stripe.train.session import Session, progress_bar
 from stripe.train.stop import leave, stoppable
 from stripe.train.weights import load_weights
@@ -79,9 +79,14 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
     Raises
     ------
     StripeError
-        If `config.out` is not empty (without `resume`) or of another run, a file is no image, or
-        the weights of the features cannot be had.
+        If `config.out` is not empty (without `resume`), is of another run or held by another
+        training, a file is no image, or the weights of the features cannot be had.
     """
+    with interrupts_held(), run_locked(config, resume=resume), interrupts_allowed():
+        return _train_style(config, resume, progress)
+
+
+def _train_style(config: StyleConfig, resume: bool, progress: bool) -> StyleRun:
     device = resolve_device(config.device)
     config = with_precision(config, device, resume=resume)
     photographs = Photographs(config.content)

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from stripe.train.network import build_model, stepped_network
 from stripe.train.precision import with_precision
 from stripe.train.processes import Processes, joined
 from stripe.train.recording import EpochRecorder, epoch_recorder
-from stripe.train.run import open_run
+from stripe.train.run import open_run, run_locked
 from stripe.train.schedule import learning_rate
 from stripe.train.session import Session, progress_bar
 from stripe.train.step import make_optimizer, top_accuracies, train_step
@@ -107,9 +108,9 @@ def train(
     Raises
     ------
     StripeError
-        If `config.out` is not empty (without `resume`) or of another run, a file of it is changed,
-        damaged or of another network, a checkpoint is a link, or a name or size in the
-        configuration does not exist.
+        If `config.out` is not empty (without `resume`), is of another run or held by another
+        training, a file of it is changed, damaged or of another network, a checkpoint is a link, or
+        a name or size in the configuration does not exist.
 
     Examples
     --------
@@ -122,6 +123,7 @@ def train(
         interrupts_held(),
         joined(config.device) as processes,
         torch.random.fork_rng(processes.gpus),
+        _alone(config, processes, resume=resume),
         interrupts_allowed(),
     ):
         if config.batch_size < processes.count:
@@ -153,6 +155,16 @@ def train(
                 open_run(config, resume=resume, data=loaders.data, initial=initial)
         with interrupts_held(), stoppable() as stop, interrupts_allowed():
             return _train(config, processes, loaders, model, stop, progress)
+
+
+@contextmanager
+def _alone(config: TrainConfig, processes: Processes, *, resume: bool) -> Iterator[None]:
+    """Let the first process hold the directory of the run."""
+    with ExitStack() as stack:
+        with processes.first_alone():
+            if processes.rank == 0:
+                stack.enter_context(run_locked(config, resume=resume))
+        yield
 
 
 def _train(

@@ -1,6 +1,8 @@
 """The directory of a run: what it was, and whether it can go on."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +11,7 @@ from beartype.door import is_bearable
 
 from stripe.errors import StripeError
 from stripe.files import drafted, refuse_links, sha256
+from stripe.locks import FileLock
 from stripe.settings import Settings
 from stripe.train.manifest import MANIFEST, checked, write_manifest
 from stripe.versions import command_line, library_versions
@@ -17,6 +20,8 @@ from stripe.versions import command_line, library_versions
 CONFIG = "config.json"
 #: The file of the last weights, which is there once the run is finished.
 WEIGHTS = "model.safetensors"
+#: Is there while a training goes on, and holds the number of its process.
+LOCK = "run.lock"
 
 S = TypeVar("S", bound=Settings)
 
@@ -42,6 +47,38 @@ class DataShape:
     image_size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+
+@contextmanager
+def run_locked(config: Settings, *, resume: bool) -> Iterator[None]:
+    """Hold the directory of a run, so that no other training writes into it.
+
+    A finished run, in which nothing is written, is not locked. Where no run came of it, the
+    directory is left as it was.
+
+    Raises
+    ------
+    StripeError
+        If another training holds it, or it holds something else.
+    """
+    folder = config.out
+    if resume and (folder / WEIGHTS).exists():
+        yield
+        return
+    _check_place(config, resume=resume)
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK, remove=True)
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    try:
+        with lock:
+            yield
+    finally:
+        with suppress(OSError):  # those that hold something stay
+            for path in missing:
+                path.rmdir()
 
 
 def open_run(
@@ -76,15 +113,7 @@ def open_run(
                 "those that it had, or choose another --out"
             )
         return
-    # These alone are of a start that was killed.
-    drafts = {CONFIG + ".draft", MANIFEST, MANIFEST + ".draft"}
-    refuse_links(*(config.out / name for name in drafts))
-    there = config.out.iterdir() if config.out.is_dir() else [config.out]
-    if config.out.exists() and not {path.name for path in there} <= drafts:
-        hint = "continue it with --resume, or " if file.exists() else ""
-        raise StripeError(
-            f"{config.out} must be a new or empty directory; {hint}choose another with --out"
-        )
+    _check_place(config, resume=resume)
     about: dict[str, Any] = {} if data is None else {"data": asdict(data)}
     about |= {} if initial is None else {"initial_sha256": initial}
     resolved = {**config.to_json(), **about}
@@ -96,9 +125,27 @@ def open_run(
             # Before the file itself, so that no moment has a file without its digest.
             write_manifest(config.out, {CONFIG: sha256(draft)})
     except OSError as error:
+        raise _cannot_write(config.out, error) from error
+
+
+def _check_place(config: Settings, *, resume: bool) -> None:
+    """Raise unless a run can begin in the directory, or with `resume` one has begun there."""
+    file = config.out / CONFIG
+    if resume and file.exists():
+        return
+    # These alone are of a start that was killed.
+    drafts = {CONFIG + ".draft", MANIFEST, MANIFEST + ".draft"}
+    refuse_links(*(config.out / name for name in drafts))
+    there = config.out.iterdir() if config.out.is_dir() else [config.out]
+    if config.out.exists() and not {path.name for path in there} <= {*drafts, LOCK}:
+        hint = "continue it with --resume, or " if file.exists() else ""
         raise StripeError(
-            f"cannot write to {config.out}: {error.strerror}; choose another with --out"
-        ) from error
+            f"{config.out} must be a new or empty directory; {hint}choose another with --out"
+        )
+
+
+def _cannot_write(folder: Path, error: OSError) -> StripeError:
+    return StripeError(f"cannot write to {folder}: {error.strerror}; choose another with --out")
 
 
 def read_config(file: Path, kind: type[S]) -> S:

@@ -1,12 +1,12 @@
 """Execute a stored run while holding its lock, from where it was left."""
 
-import fcntl
 import traceback
 from dataclasses import replace
 
 import torch
 
 from stripe.files import drafted
+from stripe.locks import FileLock
 from stripe.reproduce.store.measurement import Measurement, perform
 from stripe.reproduce.store.runs import ERROR, StoredRun
 from stripe.settings import Settings
@@ -31,8 +31,7 @@ def execute(run: StoredRun, device: str, threads: int) -> bool:
     torch.set_num_threads(threads)
     folder = run.config.out
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{folder.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(folder.parent / f"{folder.name}.lock", wait=True):
         if run.state == "finished":
             return True
         (folder / ERROR).unlink(missing_ok=True)
