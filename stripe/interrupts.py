@@ -59,7 +59,7 @@ class interrupts_held:  # noqa: N801  # used like a function, as torch.no_grad i
         self._outer = False
 
     def __enter__(self) -> None:
-        self._main = _in_main_thread()
+        self._main = in_main_thread()
         if not self._main:
             return
         self._outer, _State.holding = _State.holding, True
@@ -103,7 +103,7 @@ class interrupts_allowed:  # noqa: N801
 
     @at_the_edge
     def __enter__(self) -> None:
-        self._main, self._outer = _in_main_thread(), _State.holding
+        self._main, self._outer = in_main_thread(), _State.holding
         if self._main:
             try:
                 _State.holding = False
@@ -118,7 +118,8 @@ class interrupts_allowed:  # noqa: N801
             _State.holding = self._outer
 
 
-def _in_main_thread() -> bool:
+def in_main_thread() -> bool:
+    """Tell whether this is the thread that may set handlers of signals."""
     return threading.current_thread() is threading.main_thread()
 
 

@@ -1,5 +1,6 @@
 """The images that a command is about, as its network takes them."""
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from torchvision.transforms import v2
 
 from stripe.data import DeviceLoader, image_folder, list_datasets, load_dataset
 from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
+from stripe.data.image_file import told_broken
 from stripe.data.image_set import ImageSet
 from stripe.data.registry import DATA_ROOT
 from stripe.data.stream import TEST_CROP, split_folder
@@ -67,6 +69,7 @@ def load_images(
     limit: int | None = None,
     seed: int = 0,
     data_root: Path | None = None,
+    skip_broken: bool = False,
 ) -> tuple[Iterable[Any], Preprocessing]:
     """Return a loader of the images that a command line names, and how it prepares them.
 
@@ -93,6 +96,8 @@ def load_images(
         Seed of the sample from a folder that holds more than `limit` images.
     data_root
         The folder that holds data sets; by default that of the run, or data.
+    skip_broken
+        Leave out the images of a folder that cannot be read, and count them on standard error.
 
     Raises
     ------
@@ -124,7 +129,15 @@ def load_images(
         test, chosen = _as_prepared(test, replace(chosen, size=None) if keeps_size else chosen)
         return DeviceLoader(test, batch_size), chosen
     chosen = _whole(chosen, channels)
-    data = image_folder(_folder(images, data_root), **vars(chosen), limit=limit, seed=seed)
+    data: Any = image_folder(
+        _folder(images, data_root),
+        **vars(chosen),
+        limit=limit,
+        seed=seed,
+        skip_broken=skip_broken,
+    )
+    if broken := getattr(data, "dataset", data).broken:
+        print(told_broken(broken), file=sys.stderr)
     # Folder names are numbered in their order: of another number of classes they mean nothing here.
     collate = None if _comparable(network, data) else _without_labels
     return DataLoader(data, batch_size, collate_fn=collate), chosen

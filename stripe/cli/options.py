@@ -101,6 +101,9 @@ class Subject(Network):
         Images per forward pass.
     limit
         Use at most so many images; by default all, and of an audit 1,000.
+    skip_broken
+        Leave out the images of a folder that cannot be read, and count them; by default one is an
+        error.
     device
         auto, cpu, cuda or cuda:N.
     """
@@ -112,6 +115,7 @@ class Subject(Network):
     data_root: Path | None = None
     batch_size: int = 64
     limit: int | None = None
+    skip_broken: Annotated[bool, Parameter(negative=())] = False
     device: str = "auto"
 
     def load(self, *, onnx: bool = False) -> "tuple[nn.Module, Iterable[Any], str]":
@@ -142,6 +146,7 @@ class Subject(Network):
             limit=self.limit,
             seed=self.seed,
             data_root=self.data_root,
+            skip_broken=self.skip_broken,
         )
         print(prepared, file=sys.stderr)
         return network.to(resolve_device(self.device)), loader, images

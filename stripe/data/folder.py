@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
 from torchvision.datasets import ImageFolder
-from torchvision.datasets.folder import IMG_EXTENSIONS, default_loader
+from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import v2
 
+from stripe.data.image_file import ImageReader
 from stripe.data.sample import sample
 from stripe.errors import DataError
 
@@ -29,6 +30,7 @@ def image_folder(
     interpolation: str = "bicubic",
     limit: int | None = None,
     seed: int = 0,
+    skip_broken: bool = False,
 ) -> Dataset[Any]:
     """Open a folder of images: resized, cropped in the centre and normalised.
 
@@ -50,16 +52,26 @@ def image_folder(
         Take at most so many images, drawn at random; they keep their order.
     seed
         Of that draw.
+    skip_broken
+        Decode every image once, and leave out those that cannot be read; by default one is an
+        error when its turn comes.
 
     Returns
     -------
     Dataset
-        Of (image, label), or of images; an image is (C, H, W) in float32.
+        Of (image, label), or of images; an image is (C, H, W) in float32. Its attribute `broken`
+        holds the files that were left out (of a limited one, `dataset.broken`).
 
     Raises
     ------
     DataError
         If there is no such folder, or no image in it.
+
+    Notes
+    -----
+    Images of more than 67 million pixels are errors, as are those so narrow that they would have
+    more when they are resized. JPEG files at least twice as large as needed in both directions are
+    decoded at a half, a quarter or an eighth of their size.
 
     Examples
     --------
@@ -75,6 +87,7 @@ def image_folder(
             f"mean and std hold 1 or 3 numbers, one per channel, got {len(mean)} and {len(std)}"
         )
     covered = _Cover(round(size[0] / crop), round(size[1] / crop), interpolation)
+    reader = ImageReader((covered.height, covered.width))
     transform = v2.Compose([
         v2.PILToTensor(),
         *([v2.Grayscale()] if len(mean) == 1 else []),
@@ -83,30 +96,65 @@ def image_folder(
         v2.ToDtype(torch.float32, scale=True),
         v2.Normalize(list(mean), list(std)),
     ])  # fmt: skip
-    data: Any = _open(root, transform)
+    data: Any = _open(root, transform, reader, skip_broken)
     if limit is None or len(data) <= limit:
         whole: Dataset[Any] = data
         return whole
     return Subset(data, sample(len(data), limit, seed).tolist())
 
 
-def class_folders(root: Path, transform: v2.Compose) -> ImageFolder:
-    """Open a folder of class folders; a damaged image is an error that names its file."""
-    try:
-        return ImageFolder(str(root), transform, loader=_read)
-    except FileNotFoundError as error:
-        raise DataError(f"each class folder must hold images: {error}") from None
+class ClassFolders(ImageFolder):  # type: ignore[misc]  # torchvision has no types
+    """A folder of class folders; a damaged image is an error that names its file.
+
+    Parameters
+    ----------
+    root
+        The folder.
+    transform
+        What is done to each image.
+    reader
+        What reads it.
+    skip_broken
+        Leave out the images that cannot be read.
+
+    Attributes
+    ----------
+    broken
+        The files that were left out.
+    """
+
+    samples: list[tuple[str, int]]
+
+    def __init__(
+        self, root: Path, transform: v2.Compose, reader: ImageReader, skip_broken: bool = False
+    ) -> None:
+        try:
+            super().__init__(str(root), transform, loader=reader)
+        except FileNotFoundError as error:
+            raise DataError(f"each class folder must hold images: {error}") from None
+        found = self.samples
+        self.broken = reader.broken(path for path, _ in found) if skip_broken else []
+        left_out = set(self.broken)
+        self.samples = [sample for sample in found if sample[0] not in left_out]
+        self.imgs, self.targets = self.samples, [label for _, label in self.samples]
+        _check_any(root, self.samples, self.broken)
 
 
-def _open(root: Path, transform: v2.Compose) -> Any:
+def _check_any(root: Path, images: Sequence[object], broken: Sequence[str]) -> None:
+    """Raise if nothing is left of a folder whose broken images are left out."""
+    if broken and not images:
+        raise DataError(f"{root} holds {len(broken)} images and none can be read; replace them")
+
+
+def _open(root: Path, transform: v2.Compose, reader: ImageReader, skip_broken: bool) -> Any:
     if any(path.is_dir() and not path.name.startswith(".") for path in root.iterdir()):
         if loose := [path for path in root.iterdir() if path.suffix.lower() in IMG_EXTENSIONS]:
             raise DataError(
                 f"{root} must hold images or class folders, and holds both ({loose[0].name}, and "
                 "folders); put the images into a folder of their own"
             )
-        return class_folders(root, transform)
-    return _Flat(root, transform)
+        return ClassFolders(root, transform, reader, skip_broken)
+    return _Flat(root, transform, reader, skip_broken)
 
 
 @dataclass(frozen=True)
@@ -131,25 +179,24 @@ class _Cover:
 class _Flat(Dataset[Tensor]):
     """Images side by side in one folder, in the order of their names."""
 
-    def __init__(self, root: Path, transform: v2.Compose) -> None:
-        self.files = sorted(p for p in root.iterdir() if p.suffix.lower() in IMG_EXTENSIONS)
-        self.transform = transform
-        if not self.files:
+    def __init__(
+        self, root: Path, transform: v2.Compose, reader: ImageReader, skip_broken: bool
+    ) -> None:
+        files = sorted(p for p in root.iterdir() if p.suffix.lower() in IMG_EXTENSIONS)
+        if not files:
             raise DataError(
                 f"{root} holds no images; give a folder of {', '.join(IMG_EXTENSIONS)} files, or "
                 "of one folder per class"
             )
+        self.broken = reader.broken(files) if skip_broken else []
+        left_out = set(self.broken)
+        self.files = [file for file in files if str(file) not in left_out]
+        self.transform, self.reader = transform, reader
+        _check_any(root, self.files, self.broken)
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> Tensor:
-        image: Tensor = self.transform(_read(str(self.files[index])))
+        image: Tensor = self.transform(self.reader(self.files[index]))
         return image
-
-
-def _read(path: str) -> Any:
-    try:
-        return default_loader(path)
-    except Exception as error:  # a damaged file raises whatever its decoder trips over
-        raise DataError(f"{path} cannot be read as an image; remove or replace it") from error

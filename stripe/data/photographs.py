@@ -4,10 +4,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from stripe.data.image_file import ImageReader
 from stripe.errors import DataError
 
 #: Where a package keeps its photographs.
@@ -51,18 +51,20 @@ def packaged_photograph(file: str) -> Path:
     return path
 
 
-def read_photograph(file: Path) -> UInt8[Tensor, "3 h w"]:
+def read_photograph(file: Path, covers: tuple[int, int] | None = None) -> UInt8[Tensor, "3 h w"]:
     """Read an image file in RGB, upright as the camera was held.
+
+    Parameters
+    ----------
+    file
+        The file.
+    covers
+        Height and width that the photograph is resized to cover, if it is.
 
     Raises
     ------
     DataError
-        If the file cannot be decoded.
+        If the file cannot be decoded, or has too many pixels.
     """
-    try:
-        with Image.open(file) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-    except Exception as error:  # a damaged file raises whatever its decoder trips over
-        raise DataError(f"{file} cannot be read as an image; remove or replace it") from error
-    pixels: Tensor = TF.pil_to_tensor(upright)
+    pixels: Tensor = TF.pil_to_tensor(ImageReader(covers, upright=True)(file))
     return pixels

@@ -1,6 +1,7 @@
 """A loader for data that does not fit in memory: images are read while the network trains."""
 
 import functools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,9 @@ from torch.utils.data import DataLoader, Sampler
 from torchvision.transforms import v2
 
 from stripe.data.device_loader import Batch
-from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD, class_folders
-from stripe.data.workers import outliving_signals, without_workers_traceback
+from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD, ClassFolders
+from stripe.data.image_file import ImageReader
+from stripe.data.workers import batches_of, outliving_signals, without_workers_traceback
 from stripe.errors import DataError
 from stripe.modules.seeded import seeded
 
@@ -22,6 +24,8 @@ from stripe.modules.seeded import seeded
 SPLITS = {"train": ("train",), "test": ("val", "test")}
 #: The share of the shorter side that the crop of a test image keeps.
 TEST_CROP = 0.875
+#: The least share of an image that a random crop keeps, which is torchvision's.
+LEAST_CROP = 0.08
 
 
 class StreamLoader:
@@ -57,6 +61,9 @@ class StreamLoader:
         Take only so many images, evenly from the first to the last, and so of all classes.
     take
         Positions of the images to take, instead of `limit`.
+    skip_broken
+        Decode every image once, and leave out those that cannot be read (attribute `broken`); by
+        default one is an error when its turn comes.
 
     Raises
     ------
@@ -79,12 +86,15 @@ class StreamLoader:
         indices: bool = False,
         limit: int | None = None,
         take: Int64[Tensor, " taken"] | None = None,
+        skip_broken: bool = False,
     ) -> None:
         self.device = torch.device(device)
         self.batch_size = batch_size
         self.indices = indices
         self.generator = torch.Generator().manual_seed(seed)
-        self.data: Any = class_folders(split_folder(root, split), _transform(size, augment))
+        folder, reader = split_folder(root, split), _reader(size, augment)
+        self.data: Any = ClassFolders(folder, _transform(size, augment), reader, skip_broken)
+        self.broken: list[str] = self.data.broken
         self.classes: tuple[str, ...] = tuple(self.data.classes)
         if take is None:
             count = len(self.data) if limit is None else min(limit, len(self.data))
@@ -124,7 +134,7 @@ class StreamLoader:
     def _read(self) -> Iterator[Any]:
         try:
             with without_workers_traceback():
-                yield from self._loader
+                yield from batches_of(self._loader)
         except DataError:
             self._loader = (
                 self._open()
@@ -144,10 +154,16 @@ def split_folder(root: Path, split: str) -> Path:
     )
 
 
+def _reader(size: int, augment: bool) -> ImageReader:
+    """Return what reads an image that is large enough for the smallest crop."""
+    side = math.ceil(size / math.sqrt(LEAST_CROP)) if augment else round(size / TEST_CROP)
+    return ImageReader((side, side), whole=not augment)
+
+
 def _transform(size: int, augment: bool) -> v2.Compose:
     if augment:
-        crop = [v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip()]
-        return v2.Compose([v2.PILToTensor(), *crop])
+        crop = v2.RandomResizedCrop(size, (LEAST_CROP, 1.0), antialias=True)
+        return v2.Compose([v2.PILToTensor(), crop, v2.RandomHorizontalFlip()])
     side = round(size / TEST_CROP)
     return v2.Compose([v2.PILToTensor(), v2.Resize(side, antialias=True), v2.CenterCrop(size)])
 

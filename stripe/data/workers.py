@@ -1,4 +1,4 @@
-"""Processes that read images: when the run is asked to stop, and when an image is damaged."""
+"""Processes that read images: when a run is asked to stop, or an image or a process fails."""
 
 import atexit
 import ctypes
@@ -7,11 +7,12 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from stripe.errors import DataError
+from stripe.interrupts import in_main_thread
 
 
 @contextmanager
@@ -26,6 +27,37 @@ def without_workers_traceback() -> Iterator[None]:
     # Now nothing holds the loader of the workers, which end with it. Left to the collector of
     # cycles, they would not hear that they are to end.
     raise DataError(said)
+
+
+def batches_of(loader: Iterable[Any]) -> Iterator[Any]:
+    """Yield the batches of a loader that has workers, whose death it notices within seconds.
+
+    Torch raises an error from a signal handler as well, in whatever the main thread is at when a
+    worker dies, be it the end of a `with` statement. That handler is taken out.
+
+    Raises
+    ------
+    DataError
+        If a worker died.
+    """
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        batches = iter(loader)
+        if _is_torchs(signal.getsignal(signal.SIGCHLD)) and in_main_thread():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL if _is_torchs(before) else before)
+        yield from batches
+    except (EOFError, ConnectionError, FileNotFoundError, RuntimeError) as error:
+        # Of a worker that died while it sent a batch, whatever its socket says.
+        if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
+            raise
+        raise DataError(
+            "a process that reads images died, as a rule for want of memory; use fewer with "
+            "--workers, or none with 0"
+        ) from error
+
+
+def _is_torchs(handler: object) -> bool:
+    return str(getattr(handler, "__module__", "")).startswith("torch.")
 
 
 def outliving_signals() -> Callable[[int], None]:

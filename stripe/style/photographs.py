@@ -13,7 +13,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
 
 from stripe.data.photographs import packaged_photograph, read_photograph
-from stripe.data.workers import outliving_signals, without_workers_traceback
+from stripe.data.workers import batches_of, outliving_signals, without_workers_traceback
 from stripe.errors import DataError
 from stripe.modules.seeded import seeded
 
@@ -78,7 +78,8 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
 
     def centred(self, index: int, size: int) -> Float[Tensor, "3 size size"]:
         """Return the middle of a photograph, in [0, 1]."""
-        return in_unit_range(_centre(self[index], size))
+        photograph = read_photograph(self.files[index], (size, size))
+        return in_unit_range(_centre(photograph, size))
 
     def batches(
         self, size: int, batch_size: int, steps: range, *, seed: int = 0, workers: int = 0
@@ -94,7 +95,7 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
             worker_init_fn=outliving_signals(),
         )
         with without_workers_traceback():
-            yield from loader
+            yield from batches_of(loader)
 
 
 def read_painting(file: Path | None, size: int) -> Float[Tensor, "3 h w"]:
@@ -105,7 +106,8 @@ def read_painting(file: Path | None, size: int) -> Float[Tensor, "3 h w"]:
         path = file.expanduser()
         if not path.is_file():
             raise DataError(f"style must be an image file, and {path} is none")
-    return in_unit_range(TF.resize(read_photograph(path), [size], antialias=True))
+    pixels = read_photograph(path, (size, size))
+    return in_unit_range(TF.resize(pixels, [size], antialias=True))
 
 
 def in_unit_range(pixels: UInt8[Tensor, "..."]) -> Float[Tensor, "..."]:

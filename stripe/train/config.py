@@ -44,6 +44,9 @@ class TrainConfig(Settings):
     limit
         Take at most so many images of each split: the first, and of class folders evenly from the
         first to the last; by default all.
+    skip_broken
+        Decode every image of imagenet or of folders once, and leave out those that cannot be read;
+        by default one is an error when its turn comes.
     epochs
         Passes over the training images.
     batch_size
@@ -138,7 +141,12 @@ class TrainConfig(Settings):
     )
 
     #: What every run was and had before there were these fields.
-    BEFORE: ClassVar[Mapping[str, Any]] = {"nesterov": True, "asr_init": "paper", "initial": None}
+    BEFORE: ClassVar[Mapping[str, Any]] = {
+        "nesterov": True,
+        "asr_init": "paper",
+        "initial": None,
+        "skip_broken": False,
+    }
 
     backbone: str = "resnet20"
     attention: str | None = None
@@ -150,6 +158,7 @@ class TrainConfig(Settings):
     dataset: str = "fashion-mini"
     image_size: int = 224
     limit: int | None = None
+    skip_broken: bool = False
     epochs: int = 10
     batch_size: int = 128
     accumulate: int = 1

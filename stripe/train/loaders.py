@@ -34,6 +34,8 @@ class Loaders:
         How many there are, over all processes.
     data
         What a network has to know of them.
+    broken
+        The files of `train` and `test` that cannot be read and were left out, on request.
     """
 
     train: Loader
@@ -42,6 +44,7 @@ class Loaders:
     dataset: str
     train_images: int
     data: DataShape
+    broken: tuple[str, ...] = ()
 
 
 def open_loaders(config: TrainConfig, processes: Processes) -> Loaders:
@@ -64,6 +67,7 @@ def still_training_images(config: TrainConfig, processes: Processes) -> Loader:
             share=processes.share,
             indices=True,
             limit=config.limit,
+            skip_broken=config.skip_broken,
         )
     images = load_dataset(config.dataset, "train", root=config.data_root)
     if config.limit is not None:
@@ -127,6 +131,7 @@ def _streamed(config: TrainConfig, processes: Processes, root: Path) -> Loaders:
             workers=config.workers,
             seed=config.seed,
             share=processes.share,
+            skip_broken=config.skip_broken,
             **options,
         )
 
@@ -146,4 +151,5 @@ def _streamed(config: TrainConfig, processes: Processes, root: Path) -> Loaders:
         dataset=f"{config.dataset}/test",
         train_images=train.images,
         data=DataShape(len(train.classes), 3, config.image_size, IMAGENET_MEAN, IMAGENET_STD),
+        broken=(*train.broken, *test.broken),
     )

@@ -1,0 +1,96 @@
+"""Read image files that anybody may have made, at a bounded cost."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from stripe.errors import DataError
+from stripe.files import open_regular
+
+#: No image is decoded or resized to more pixels: in RGB they take 200 MB, and twice that to resize.
+MOST_PIXELS = 1 << 26
+#: JPEG is decoded at a fraction of its size where at least this factor is left above what is used,
+#: as `Image.thumbnail` does.
+_GAP = 2
+_THREADS = 4
+
+
+@dataclass(frozen=True)
+class ImageReader:
+    """Read an image file in RGB; called with its path.
+
+    Parameters
+    ----------
+    covers
+        Height and width of what the image is resized to cover, by which large JPEG files are
+        decoded at a fraction of their size; None leaves it as it is.
+    whole
+        Whether all of the image is resized to cover that, and not a random crop of it.
+    upright
+        Turn the image as the camera was held.
+    """
+
+    covers: tuple[int, int] | None = None
+    whole: bool = True
+    upright: bool = False
+
+    def __call__(self, path: str | Path) -> Image.Image:
+        """Return the image.
+
+        Raises
+        ------
+        DataError
+            If the file is no image or no regular file, or has too many pixels; the message names
+            it.
+        """
+        try:
+            with open_regular(Path(path)) as file, warnings.catch_warnings():
+                # Sizes are checked below, once it is known at which one JPEG is decoded.
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                with Image.open(file) as image:
+                    return self._decoded(image, path)
+        except DataError:
+            raise
+        except Exception as error:  # a damaged file raises whatever its decoder trips over
+            raise DataError(f"{path} cannot be read as an image; remove or replace it") from error
+
+    def _decoded(self, image: Image.Image, path: str | Path) -> Image.Image:
+        width, height = image.size
+        resized = 0.0
+        if self.covers is not None:
+            image.draft(None, (_GAP * self.covers[1], _GAP * self.covers[0]))
+            if self.whole:
+                scale = max(self.covers[0] / height, self.covers[1] / width)
+                resized = scale * height * scale * width
+        if max(image.width * image.height, resized) > MOST_PIXELS:
+            into = f" and would be resized to {resized:.0f}" if resized > MOST_PIXELS else ""
+            raise DataError(
+                f"{path} must have at most {MOST_PIXELS} pixels, has {width} x {height}{into}; "
+                "make it smaller or remove it"
+            )
+        if self.upright:
+            image = ImageOps.exif_transpose(image)
+        return image.convert("RGB")
+
+    def broken(self, paths: Iterable[str | Path]) -> list[str]:
+        """Return the files among `paths` that cannot be read, each of which is decoded for that."""
+        paths = list(paths)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            whole = list(pool.map(self._reads, paths))
+        return [str(path) for path, reads in zip(paths, whole, strict=True) if not reads]
+
+    def _reads(self, path: str | Path) -> bool:
+        try:
+            self(path)
+        except DataError:
+            return False
+        return True
+
+
+def told_broken(files: Sequence[str]) -> str:
+    """Return one line that counts the images that were left out, and names the first."""
+    return f"images that cannot be read, left out: {len(files)}; the first is {files[0]}"
