@@ -66,10 +66,13 @@ def drafted(path: Path) -> Iterator[Path]:
     """Give the path of a draft, which takes the place of `path` if nothing was raised.
 
     The draft and its directory are flushed to the disk, so that `path` holds either what it held
-    before or all of the new file, after a loss of power too.
+    before or all of the new file, after a loss of power too. The draft is a new file, so that
+    nothing is written into one that has a second name elsewhere.
     """
     draft = path.with_name(path.name + ".draft")
     refuse_links(draft)
+    draft.unlink(missing_ok=True)
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
     yield draft
     sync(draft)
     draft.replace(path)

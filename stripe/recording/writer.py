@@ -113,8 +113,10 @@ class RecordingWriter:
         epoch = _whole(epoch)
         self._check_new(epoch)
         staged = self.layout.staged(epoch)
+        refuse_links(self.layout.staging, staged)
         try:
-            staged.mkdir(parents=True, exist_ok=True)
+            with writing(staged):
+                staged.mkdir(parents=True, exist_ok=True)
             with PartWriter(staged, self.rank, self._schema, epoch) as part:
                 yield part
             self._barrier()
@@ -146,6 +148,7 @@ class RecordingWriter:
             order = self._log.head().epochs
             if epoch not in order:
                 raise RecordingError(f"{self.layout.root} holds no epoch {epoch} to discard")
+            refuse_links(*(self.layout.epoch(later) for later in order))
             for later in reversed(order[order.index(epoch) :]):
                 with writing(self.layout.root):
                     self._discard(later)
@@ -227,6 +230,7 @@ class RecordingWriter:
         write_whole(self.layout.header, content)
 
     def _continue(self, stored: StoredHeader) -> None:
+        refuse_links(*map(self.layout.epoch, self.layout.epochs()))
         check_same(stored.header, self.header, self.layout.root)
         if stored.digest is None:
             stored = upgrade(self.layout, stored, self.header)

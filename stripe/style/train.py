@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stripe.asr import reparameterize
 from stripe.errors import StripeError
+from stripe.files import refuse_links
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
 from stripe.plots import paper_style, save_figure, style_grid
@@ -252,6 +253,7 @@ def _draw(
             {title: [as_bytes(image) for image in images] for title, images in columns.items()},
             note=f"features: {describe_features(config.features, seed=config.seed)}",
         )
+        refuse_links(config.out / "samples")
         save_figure(ax, config.out / "samples" / f"step={step:06d}.png")
 
 

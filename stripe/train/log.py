@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from stripe.errors import StripeError
-from stripe.files import drafted
+from stripe.files import drafted, refuse_links
 from stripe.train.manifest import checked
 
 #: The two forms of the log.
@@ -67,6 +67,7 @@ def tensorboard(folder: Path | None, epoch: int) -> Iterator[Any]:
             "tensorboard=True needs the package tensorboard, which is not installed; pip install "
             "'stripe-attention[tensorboard]'"
         ) from error
+    refuse_links(folder)
     writer: Any = SummaryWriter(str(folder), purge_step=epoch + 1)
     try:
         yield writer

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 
 from torch import nn
 
+from stripe.files import refuse_links
 from stripe.hooks import Recorder
 from stripe.robustness import inject_noise
 from stripe.robustness.noise_spec import NoiseSpec
@@ -26,6 +27,7 @@ def epoch_recorder(
     """
     if not config.record:
         return None
+    refuse_links(config.out / "recording")
     noise = None if config.noise is None else NoiseSpec.parse(config.noise)
     recorder = Recorder(
         model,

@@ -135,6 +135,32 @@ def test_nothing_is_deleted_through_a_link(name: str, write_recording: Any, tmp_
     assert (tmp_path / "thesis" / "7.json.draft").read_text() == "dear"
 
 
+def test_an_epoch_that_is_a_link_is_not_continued(write_recording: Any, tmp_path: Path) -> None:
+    path = write_recording({0: {"g": np.zeros((2, 4), np.float32)}})
+    header = open_recording(path).header
+    (path / "data/epoch=0").rename(tmp_path / "elsewhere")
+    (path / "data/epoch=0").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StripeError, match="epoch=0 is a link"):
+        RecordingWriter(path, header)
+    assert (tmp_path / "elsewhere/part-0.parquet").is_file()
+
+
+@pytest.mark.parametrize("name", ["head.json", "3.json"])
+def test_nothing_is_written_through_a_draft_with_a_second_name(
+    name: str, write_recording: Any, tmp_path: Path
+) -> None:
+    path = write_recording({0: {"g": np.zeros((2, 4), np.float32)}})
+    thesis = tmp_path / "thesis"
+    thesis.write_text("years of work")
+    with RecordingWriter(path, open_recording(path).header) as writer:
+        (path / f"log/{name}.draft").hardlink_to(thesis)
+        with writer.epoch(3) as part:
+            zeros = np.zeros((2, 4), np.float32)
+            part.write(np.arange(2), {"gate/g": zeros, "input/g": zeros})
+    assert thesis.read_text() == "years of work"
+    assert len(open_recording(path).verify()) == 2
+
+
 def test_a_folder_that_only_looks_like_a_recording_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "staging").mkdir()

@@ -4,13 +4,15 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 from stripe.errors import StripeError
-from stripe.train import TrainConfig
+from stripe.train import TrainConfig, train
 from stripe.train.checkpoint import Progress, latest_checkpoint, save_checkpoint
 from stripe.train.finish import finish_run
 from stripe.train.log import write_history
+from stripe.train.precision import with_precision
 from stripe.train.run import open_run
 
 
@@ -162,6 +164,34 @@ def test_a_run_is_not_begun_through_a_link(tmp_path: Path, thesis: Path) -> None
     with pytest.raises(StripeError, match="is a link"):
         open_run(TrainConfig(out=tmp_path / "run"), resume=False)
     assert contents(thesis) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "history.csv", "history.parquet", "manifest.sha256"]
+)
+def test_drafts_with_a_second_name_are_not_written_through(
+    name: str, tmp_path: Path, model: nn.Module, thesis: Path
+) -> None:
+    before = contents(thesis)
+    (tmp_path / f"{name}.draft").hardlink_to(thesis / "chapter.tex")
+    finish_run(tmp_path, model, [{"epoch": 1}])
+    assert contents(thesis) == before
+
+
+@pytest.mark.parametrize("name", ["recording", "tensorboard"])
+def test_nothing_is_written_into_linked_folders_of_a_run(
+    name: str, tmp_path: Path, fashion: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    config = TrainConfig(
+        dataset="fashion_mnist", data_root=fashion, epochs=1, limit=8, record=name == "recording",
+        attention="se", tensorboard=name == "tensorboard", device="cpu", out=tmp_path / "run",
+    )  # fmt: skip
+    open_run(config, resume=False)
+    (tmp_path / "run" / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StripeError, match=f"{name} is a link"):
+        train(with_precision(config, torch.device("cpu"), resume=True), resume=True)
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_a_log_that_is_a_link_is_replaced_and_not_followed(tmp_path: Path, thesis: Path) -> None:
