@@ -6,8 +6,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from stripe.errors import RecordingError, StripeError
 
@@ -33,7 +34,7 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a file to read it, and nothing but a file: a pipe of its name would block for ever.
 
     Raises
@@ -46,6 +47,12 @@ def open_regular(path: Path) -> BinaryIO:
         os.close(descriptor)
         raise OSError(0, "it is no regular file", str(path))
     return os.fdopen(descriptor, "rb")
+
+
+def read_regular(path: Path) -> bytes:
+    """Read a file, and nothing but a file; raises as `open_regular`."""
+    with open_regular(path) as file:
+        return file.read()
 
 
 def refuse_links(*paths: Path) -> None:
@@ -79,6 +86,23 @@ def drafted(path: Path) -> Iterator[Path]:
     sync(path.parent)
 
 
+def parse_json(content: bytes) -> Any:
+    """Return the values of a JSON file that anybody may have written.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, is nested too deeply, or holds half of a surrogate pair.
+    """
+    try:
+        values = json.loads(content)
+        if b"\\ud" in content.lower():
+            json.dumps(values, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return values
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` so that `path` holds either what it held before or all of it."""
     write_whole(path, (json.dumps(value, indent=1) + "\n").encode())
@@ -92,7 +116,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal digits."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -101,7 +125,7 @@ def footer_sha256(path: Path) -> str:
 
     The file ends with the footer, the footer's length in four bytes, and four magic bytes.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(-8, os.SEEK_END)
         length = int.from_bytes(file.read(4), "little")
         file.seek(-8 - length, os.SEEK_END)

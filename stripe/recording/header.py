@@ -1,10 +1,11 @@
 """The file `recording.json`."""
 
-import json
 import uuid
 from typing import Any, NamedTuple
 
 from stripe.errors import RecordingError
+from stripe.files import parse_json, read_regular
+from stripe.recording.forms import check_fields, check_header
 from stripe.recording.layout import Layout
 from stripe.recording.schema import FORMAT_VERSION, Header
 from stripe.recording.sealed import Sealed, seal, unseal
@@ -41,14 +42,21 @@ def read_header(layout: Layout) -> StoredHeader:
         raise RecordingError(f"no recording at {layout.root}: {path.name} is missing; {hint}")
     digest = None
     try:
-        values: Any = json.loads(path.read_bytes())
+        values: Any = parse_json(read_regular(path))
         if _is_sealed(values):
             values, digest = unseal(path)
     except (OSError, ValueError) as error:
         raise RecordingError(
             f"{path} is damaged and cannot be read ({error}); restore it from a copy"
         ) from error
-    return StoredHeader(Header.from_json(values, path), digest)
+    header = Header.from_json(values, path)
+    try:
+        for part in (*header.gates, header):
+            check_fields(part)
+        check_header(header)
+    except ValueError as error:
+        raise RecordingError(f"{path} is not the header of a recording: {error}") from error
+    return StoredHeader(header, digest)
 
 
 def _is_sealed(values: Any) -> bool:

@@ -1,7 +1,11 @@
 """Where everything lies in the directory of a recording."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+#: An epoch as it is written: epoch=01 is none.
+_NUMBER = re.compile("0|[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def _numbers(directory: Path, before: str, behind: str) -> list[int]:
     """Return the numbers between two ends of names in a directory."""
     paths = directory.glob(f"{before}*{behind}")
     names = [path.name.removeprefix(before).removesuffix(behind) for path in paths]
-    return [int(name) for name in names if name.isdecimal()]
+    return [int(name) for name in names if _NUMBER.fullmatch(name)]
 
 
 def part_name(rank: int) -> str:

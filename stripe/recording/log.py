@@ -1,6 +1,5 @@
 """The log of a recording: a chain of sealed records, one per epoch, and its head."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from stripe.errors import RecordingError
-from stripe.files import sync, write_whole
+from stripe.files import parse_json, read_regular, sync, write_whole
+from stripe.recording.forms import check_fields
 from stripe.recording.header import StoredHeader
 from stripe.recording.layout import Layout, part_name
 from stripe.recording.schema import part_schema
@@ -112,7 +112,12 @@ class Log:
                 f"{path} is not of {self._layout.header}: one of the two was replaced; restore "
                 "both from one copy"
             )
-        return Head(tuple(values["epochs"]), values["last"])
+        try:
+            head = Head(tuple(values["epochs"]), values["last"])
+            check_fields(head)
+        except (TypeError, ValueError) as error:
+            raise RecordingError(f"{path} is damaged ({error}); restore it from a copy") from error
+        return head
 
     def committed(self) -> list[int]:
         """Return the recorded epochs, ascending.
@@ -158,7 +163,9 @@ class Log:
         try:
             parts = tuple(PartRecord(**part) for part in values.pop("parts"))
             record = Record(**values, parts=parts, digest=digest)
-        except TypeError as error:
+            for part in (*parts, record):
+                check_fields(part)
+        except (TypeError, ValueError) as error:
             raise RecordingError(f"{path} is damaged ({error}); restore it from a copy") from error
         if (problem := self._contradiction(record, epoch)) is not None:
             raise RecordingError(f"{path} {problem}; restore it from a copy")
@@ -229,7 +236,7 @@ def _read(path: Path, keys: set[str], *, sealed: bool) -> tuple[dict[str, Any], 
     """Return the values of a file of the log, with at least these keys, and its digest."""
     try:
         values: Any
-        values, digest = unseal(path) if sealed else (json.loads(path.read_bytes()), None)
+        values, digest = unseal(path) if sealed else (parse_json(read_regular(path)), None)
         if not isinstance(values, dict) or not keys <= set(values):
             raise ValueError(f"it must hold {', '.join(sorted(keys))}")
     except FileNotFoundError as error:

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float32, Float64, Int
+from jaxtyping import Float64, Shaped
 
 from stripe.errors import RecordingError
 from stripe.files import footer_sha256, sha256, sync, writing
@@ -17,8 +18,8 @@ from stripe.recording.layout import part_name
 #: Rows are gathered up to this many bytes before they are encoded, and read back in these pieces.
 ROW_GROUP_BYTES = 16 << 20
 
-Indices = Int[np.ndarray, " rows"]
-Vectors = Float32[np.ndarray, "rows length"]
+Indices = Shaped[np.ndarray, "..."]
+Vectors = Shaped[np.ndarray, "rows length"]
 Moments = Float64[np.ndarray, "4 channels"]
 
 
@@ -39,16 +40,17 @@ class PartWriter:
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_bytes = 0
         vectors = [f.name for f in schema if pa.types.is_fixed_size_list(f.type)]
-        self._parquet = pq.ParquetWriter(
-            self.path,
-            schema,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=False,
-            use_byte_stream_split=[f"{name}.list.element" for name in vectors] or False,
-            write_statistics=["image"] if vectors else True,
-            write_page_checksum=True,
-        )
+        with writing(self.path):
+            self._parquet = pq.ParquetWriter(
+                self.path,
+                schema,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=False,
+                use_byte_stream_split=[f"{name}.list.element" for name in vectors] or False,
+                write_statistics=["image"] if vectors else True,
+                write_page_checksum=True,
+            )
 
     @staticmethod
     def record_path(directory: Path, rank: int) -> Path:
@@ -70,19 +72,21 @@ class PartWriter:
         image
             Index of each image in its data set, shape (rows,).
         vectors
-            By column name, as in `schema`: shape (rows, channels), C-contiguous for speed.
+            By column name, as in `schema`: shape (rows, channels), float32 and C-contiguous for
+            speed. Other real numbers are converted to float32.
         label, prediction
             Shape (rows,), or nothing where unknown.
 
         Raises
         ------
         RecordingError
-            If a column is missing or has another shape than the header says.
+            If a column is missing, has another shape than the header says, or holds what its type
+            cannot.
         """
         columns = [
-            pa.array(image, pa.int64()),
-            _optional(label, len(image)),
-            _optional(prediction, len(image)),
+            _integers("image", image, len(image), pa.int64()),
+            _optional("label", label, len(image)),
+            _optional("prediction", prediction, len(image)),
         ]
         columns += [_list_array(field, vectors, len(image)) for field in list(self._schema)[3:]]
         self._append(pa.record_batch(columns, schema=self._schema))
@@ -106,7 +110,8 @@ class PartWriter:
                 **{"mean": mean, "m2": m2, "min": low, "max": high},
             }
             self._append(pa.record_batch(columns, schema=self._schema))
-        np.save(images_path(self.path.parent, self._rank), image)
+        with writing(self.path):
+            np.save(images_path(self.path.parent, self._rank), image)
 
     def _append(self, batch: pa.RecordBatch) -> None:
         self._waiting.append(batch)
@@ -132,8 +137,20 @@ class PartWriter:
         trace: TracebackType | None,
     ) -> None:
         if kind is not None:
-            self._parquet.close()
+            self._give_up()
             return
+        try:
+            self._finish()
+        except BaseException:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        """Close a file that is discarded, whatever the disk says."""
+        with suppress(OSError, pa.ArrowException):
+            self._parquet.close()
+
+    def _finish(self) -> None:
         self._flush()
         with writing(self.path):
             self._parquet.close()
@@ -153,8 +170,22 @@ def images_path(directory: Path, rank: int) -> Path:
     return directory / f"images-{rank}.npy"
 
 
-def _optional(values: Indices | None, rows: int) -> pa.Array:
-    return pa.nulls(rows, pa.int32()) if values is None else pa.array(values, pa.int32())
+def _optional(name: str, values: Indices | None, rows: int) -> pa.Array:
+    kind = pa.int32()
+    return pa.nulls(rows, kind) if values is None else _integers(name, values, rows, kind)
+
+
+def _integers(name: str, values: Indices, rows: int, kind: pa.DataType) -> pa.Array:
+    values = np.asarray(values)
+    if values.shape != (rows,) or values.dtype.kind not in "iu":
+        raise RecordingError(
+            f"column {name!r} must hold {rows} whole numbers, got shape {values.shape} of "
+            f"{values.dtype}"
+        )
+    try:
+        return pa.array(values, kind)
+    except pa.ArrowInvalid as error:
+        raise RecordingError(f"column {name!r} must hold numbers of {kind}: {error}") from error
 
 
 def _list_array(field: pa.Field, vectors: Mapping[str, Vectors], rows: int) -> pa.Array:
@@ -166,5 +197,20 @@ def _list_array(field: pa.Field, vectors: Mapping[str, Vectors], rows: int) -> p
             f"column {field.name!r} must have shape {expected}, got {came}; the model's gates "
             "changed after the recording was opened"
         )
-    flat = pa.array(np.ascontiguousarray(values).reshape(-1))
+    flat = pa.array(np.ascontiguousarray(_float32(field.name, values)).reshape(-1))
     return pa.FixedSizeListArray.from_arrays(flat, type=field.type)
+
+
+def _float32(name: str, values: np.ndarray) -> np.ndarray:
+    """Return real numbers as float32, rounded; what is too large for it is an error."""
+    if values.dtype == np.float32:
+        return values
+    if values.dtype.kind not in "fiub":
+        raise RecordingError(f"column {name!r} must hold real numbers, got {values.dtype}")
+    with np.errstate(over="ignore"):
+        converted = values.astype(np.float32)
+    if np.isinf(converted).sum() > np.isinf(values).sum():
+        raise RecordingError(
+            f"column {name!r} must hold numbers of float32, got {np.abs(values).max():g}"
+        )
+    return converted

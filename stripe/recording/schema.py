@@ -152,10 +152,10 @@ class Header:
     def from_json(cls, values: dict[str, Any], path: Path) -> "Header":
         """Read the header back; `path` is for messages."""
         version = values.pop("format_version", None) if isinstance(values, dict) else None
-        if version not in (UNSEALED_VERSION, FORMAT_VERSION):
+        if type(version) is not int or version not in (UNSEALED_VERSION, FORMAT_VERSION):
             raise RecordingError(
                 f"{path} must have format version {UNSEALED_VERSION} or {FORMAT_VERSION}, got "
-                f"{version}; read it with the version of stripe that wrote it"
+                f"{version!r}; read it with the version of stripe that wrote it"
             )
         values.pop("id", None)
         try:

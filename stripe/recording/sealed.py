@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stripe.files import parse_json, read_regular
+
 _KEY = b',\n "sha256": "'
 _END = b'"\n}\n'
 _DIGITS = 64
@@ -38,11 +40,11 @@ def unseal(path: Path) -> tuple[dict[str, Any], str]:
     OSError
         If it cannot be read.
     """
-    content = path.read_bytes()
+    content = read_regular(path)
     cut = max(0, len(content) - len(_END) - _DIGITS)
     digest = hashlib.sha256(content[:cut]).hexdigest()
     if content[cut:] != digest.encode() + _END:
         raise ValueError("its content does not have the SHA-256 at its end")
-    values: dict[str, Any] = json.loads(content)
+    values: dict[str, Any] = parse_json(content)
     del values["sha256"]
     return values, digest

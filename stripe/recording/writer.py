@@ -15,6 +15,7 @@ from stripe.interrupts import interrupts_held
 from stripe.locks import FileLock
 from stripe.recording.claim import Claim, check_root
 from stripe.recording.continued import check_same, upgrade
+from stripe.recording.forms import check_header
 from stripe.recording.header import StoredHeader, read_header, seal_header
 from stripe.recording.images import check_images, images_of, taken_images
 from stripe.recording.layout import Layout
@@ -71,6 +72,12 @@ class RecordingWriter:
         self._lock: FileLock | None = None
         self._claim: Claim | None = None
         self._failed = False
+        try:
+            check_header(header)
+        except ValueError as error:
+            raise RecordingError(
+                f"a recording must be of gates that columns hold: {error}"
+            ) from error
         self._schema = part_schema(header)
         try:
             if rank == 0:

@@ -256,6 +256,46 @@ def test_a_closed_writer_does_not_write(tmp_path: Path) -> None:
         pass
 
 
+def full(*args: object, **options: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    "call", ["pyarrow.parquet.ParquetWriter", "pyarrow.parquet.ParquetWriter.write_table",
+             "pyarrow.parquet.ParquetWriter.close", "pathlib.Path.mkdir", "stripe.files.os.fsync",
+             "pathlib.Path.write_text", "pathlib.Path.replace"],
+)  # fmt: skip
+def test_a_full_disk_is_one_line(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RecordingWriter(tmp_path / "r", HEADER) as writer:
+        with writer.epoch(0) as part:
+            part.write(np.arange(300), {"gate/g": ARRAY})
+        with monkeypatch.context() as patch:
+            patch.setattr(call, full)
+            with (
+                pytest.raises(RecordingError, match=r"cannot write .*: No space left on device"),
+                writer.epoch(1) as part,
+            ):
+                part.write(np.arange(300), {"gate/g": ARRAY})
+        with writer.epoch(1) as part:
+            part.write(np.arange(300), {"gate/g": ARRAY})
+    assert open_recording(tmp_path / "r").verify()["epoch"].tolist() == [0, 1]
+
+
+def test_a_full_disk_under_moments_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = Header(gates=HEADER.gates, per_image=False)
+    monkeypatch.setattr(np, "save", full)
+    with (
+        RecordingWriter(tmp_path / "r", header) as writer,
+        pytest.raises(RecordingError, match=r"cannot write .*: No space left on device"),
+        writer.epoch(0) as part,
+    ):
+        part.write_moments(np.arange(3), {"gate/g": np.ones((4, 2))})
+
+
 ROOT = Path(__file__).parents[2]
 
 READ_ONLY = """
