@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
@@ -53,6 +54,25 @@ def headed(ax: Axes, heading: str) -> None:
     lines = textwrap.wrap(heading, int(_LETTERS * width / COLUMN_WIDTH * PAPER_FONT_SIZE / size))
     figure.set_size_inches(width, height + len(lines) * 1.35 * size / 72)
     figure.suptitle("\n".join(lines), fontsize=size)
+
+
+def legend_above(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
+    """Put a legend above `ax`, since what is drawn may lie anywhere in it.
+
+    Where its names are too long for a row, it has several.
+    """
+    labels = (
+        ax.get_legend_handles_labels()[1]
+        if handles is None
+        else [str(handle.get_label()) for handle in handles]
+    )
+    letters = max(len(label) for label in labels) + 4
+    width = ax.get_window_extent().width / ax.figure.dpi  # inches
+    columns = max(1, int(_LETTERS * width / COLUMN_WIDTH) // letters)
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": min(columns, len(labels))}
+    style = {"frameon": False, "borderaxespad": 0.2, "handlelength": 1.2, "columnspacing": 1}
+    given = {} if handles is None else {"handles": list(handles)}
+    ax.legend(**{**place, **style, **given})
 
 
 def panels(ax: Axes, count: int, *, bars: int) -> tuple[list[Axes], list[Axes]]:

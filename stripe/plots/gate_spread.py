@@ -1,22 +1,31 @@
 """How much each gate depends on the image, from the first layer to the last."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 
 from stripe.errors import StripeError
-from stripe.plots.axes import axes_or_new
+from stripe.plots.axes import axes_or_new, legend_above
 from stripe.recording import Recorded
+from stripe.recording.runs import short_names, shown_runs
 from stripe.registry import listed
 from stripe.stats import channel_moments
 
+#: Share of the distance between two gates that their boxes take.
+_WIDTH = 0.7
+
 
 def gate_spread(
-    data: Recorded | pd.DataFrame,
+    data: Recorded | Sequence[Recorded] | pd.DataFrame,
     *,
-    epoch: int | None = None,
+    names: Sequence[str] | None = None,
+    epoch: int | Sequence[int] | None = None,
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
@@ -25,9 +34,11 @@ def gate_spread(
     Parameters
     ----------
     data
-        A recording, or the table that `channel_moments` made of one.
+        A recording, several, or the table that `channel_moments` made of them.
+    names
+        One per recording; by default what tells their paths apart.
     epoch
-        Which epoch; by default the last.
+        Which epoch, or one per recording; by default the last of each.
     ax
         Axes to draw on; by default new ones.
     **kwargs
@@ -37,12 +48,19 @@ def gate_spread(
     -------
     Axes
         `ax`: for each gate, in forward order, a box of the standard deviations of its channels
-        (median, quartiles, 5th and 95th percentile).
+        (median, quartiles, 5th and 95th percentile). Of several recordings, the boxes of gates of
+        the same name stand side by side, in one colour per recording.
+
+    Raises
+    ------
+    StripeError
+        If there is no such epoch, or the names are not one per recording.
 
     Notes
     -----
     A spread near zero means that the gate is the same for every image. How much of a spread matters
-    depends on what follows; freezing the gate tells.
+    depends on what follows; freezing the gate tells. Gates of two networks that share a name need
+    not do the same.
 
     References
     ----------
@@ -52,27 +70,78 @@ def gate_spread(
     --------
     >>> ax = stripe.plots.gate_spread(recording)
     """
-    table = data if isinstance(data, pd.DataFrame) else channel_moments(data)
+    if isinstance(data, pd.DataFrame):
+        runs = _of_table(data, names, epoch)
+    else:
+        shown = shown_runs(data, names=names, epoch=epoch)
+        runs = {name: channel_moments(run, [number]) for name, run, number in shown}
+    gates = list(dict.fromkeys(gate for table in runs.values() for gate in table["gate"]))
+    if not gates:
+        raise StripeError("there is nothing to draw: no channel gates are recorded")
+    ax = axes_or_new(ax)
+    colours: list[Any] = (
+        ["#9ecae1"] if len(runs) == 1 else [*sns.color_palette("colorblind", len(runs))]
+    )
+    width = _WIDTH / len(runs)
+    for number, (colour, table) in enumerate(zip(colours, runs.values(), strict=True)):
+        shift = (number - (len(runs) - 1) / 2) * width
+        places = {gate: place + shift for place, gate in enumerate(gates, 1)}
+        _draw_boxes(ax, table, places, width, colour, kwargs)
+    ax.set(xlabel="gate, in forward order", ylabel="std over images")
+    ticks = np.arange(1, len(gates) + 1)[:: max(1, -(-len(gates) // 12))]
+    ax.set_xticks(ticks, [str(number) for number in ticks])
+    ax.set_xlim(0.4, len(gates) + 0.6)
+    ax.set_ylim(bottom=0)
+    if len(runs) > 1:
+        faces = zip(runs, colours, strict=True)
+        legend_above(ax, [Patch(facecolor=colour, label=name) for name, colour in faces])
+    return ax
+
+
+def _draw_boxes(
+    ax: Axes,
+    table: pd.DataFrame,
+    places: dict[str, float],
+    width: float,
+    colour: Any,
+    kwargs: dict[str, Any],
+) -> None:
+    """Draw a box for each gate of one recording, at its place."""
+    of_gate = {str(gate): std.to_numpy() for gate, std in table.groupby("gate", sort=False)["std"]}
+    style = {"showfliers": False, "widths": width, "patch_artist": True, "showcaps": False}
+    face = {"boxprops": {"facecolor": colour, "linewidth": 0.5}}
+    lines = {"medianprops": {"color": "black"}, "whiskerprops": {"linewidth": 0.6}}
+    boxes = [_box(std) for std in of_gate.values()]
+    positions = [places[gate] for gate in of_gate]
+    ax.bxp(boxes, positions=positions, **{**style, **face, **lines, **kwargs})
+
+
+def _of_table(
+    table: pd.DataFrame, names: Sequence[str] | None, epoch: int | Sequence[int] | None
+) -> dict[str, pd.DataFrame]:
+    """Return the moments of an epoch of each recording in a table, by name."""
     if table.empty:
         raise StripeError("there is nothing to draw: no channel gates, or no epoch, are recorded")
-    recorded = sorted(table["epoch"].unique())
-    table = table[table["epoch"] == (recorded[-1] if epoch is None else epoch)]
-    if table.empty:
+    if "recording" not in table:
+        table = table.assign(recording="")
+    paths = list(dict.fromkeys(table["recording"]))
+    called = short_names([Path(path) for path in paths]) if names is None else names
+    epochs = [epoch] * len(paths) if not isinstance(epoch, Sequence) else epoch
+    if not len(paths) == len(epochs) == len(called) == len(set(called)):
         raise StripeError(
-            f"there is no epoch {epoch}; recorded: {listed(list(map(str, recorded)))}"
+            f"names are distinct, and names and epochs one per recording, of which there are "
+            f"{len(paths)}; got {len(called)} names, {len(epochs)} epochs"
         )
-    boxes = [_box(std.to_numpy()) for _, std in table.groupby("gate", sort=False)["std"]]
-    ax = axes_or_new(ax)
-    style = {"showfliers": False, "widths": 0.7, "patch_artist": True}
-    face = {"boxprops": {"facecolor": "#9ecae1", "linewidth": 0.5}}
-    lines = {"medianprops": {"color": "black"}, "whiskerprops": {"linewidth": 0.6}}
-    positions = np.arange(1, len(boxes) + 1)
-    ax.bxp(boxes, positions=positions, **{**style, **face, **lines, "showcaps": False, **kwargs})
-    ax.set(xlabel="gate, in forward order", ylabel="std over images")
-    shown = positions[:: max(1, -(-len(boxes) // 12))]
-    ax.set_xticks(shown, [str(number) for number in shown])
-    ax.set_ylim(bottom=0)
-    return ax
+    found = {}
+    for path, name, number in zip(paths, called, epochs, strict=True):
+        of_run = table[table["recording"] == path]
+        recorded = sorted(of_run["epoch"].unique())
+        found[name] = of_run[of_run["epoch"] == (recorded[-1] if number is None else number)]
+        if found[name].empty:
+            raise StripeError(
+                f"there is no epoch {number}; recorded: {listed(list(map(str, recorded)))}"
+            )
+    return found
 
 
 def _box(std: np.ndarray) -> dict[str, float]:
