@@ -38,23 +38,27 @@ class Preprocessing:
     mean, std
         Per channel, by which images scaled to [0, 1] are normalised.
     crop
-        Share of the resized image that the crop in its centre keeps.
+        Share of the resized image that the crop in its centre keeps, above 0 and at most 1.
     interpolation
-        Of resizing.
+        Of resizing; None where nothing is resized.
     """
 
     size: tuple[int, int] | None
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
-    crop: float = TEST_CROP
-    interpolation: str = "bicubic"
+    crop: float | None
+    interpolation: str | None = "bicubic"
 
     def __str__(self) -> str:
         """Say all of it in a line."""
         assert self.size is not None
         height, width = self.size
         mean, std = (", ".join(f"{v:.4g}" for v in some or ()) for some in (self.mean, self.std))
-        return f"images of {height} x {width} pixels, mean {mean}, std {std}"
+        resized = f" ({self.interpolation})" if self.interpolation else ""
+        return (
+            f"images of {height} x {width} pixels, mean {mean}, std {std}, crop "
+            f"{self.crop:.4g}{resized}"
+        )
 
 
 def load_images(
@@ -65,6 +69,7 @@ def load_images(
     image_size: int | tuple[int, int] | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
+    crop: float | None = None,
     batch_size: int = 64,
     limit: int | None = None,
     seed: int = 0,
@@ -88,6 +93,10 @@ def load_images(
     mean, std
         One number, or one per channel; by default those of the run, of the network's own
         configuration, of the data set, or ImageNet's.
+    crop
+        Share of the resized image that the crop in its centre keeps; by default that of the run,
+        of the network's own configuration, or 0.875. Images of a data set are taken whole by
+        default.
     batch_size
         Images per batch.
     limit
@@ -114,11 +123,14 @@ def load_images(
         image_size = (image_size, image_size)
     if std is not None and min(std) <= 0:
         raise DataError(f"std must be above 0, got {std}")
+    if crop is not None and not 0 < crop <= 1:
+        raise DataError(f"crop must be above 0 and at most 1, got {crop:g}")
     chosen = replace(
         prepared,
         size=image_size or prepared.size,
         mean=_each(mean, channels) or prepared.mean,
         std=_each(std, channels) or prepared.std,
+        crop=crop or prepared.crop,
     )
     if data_root is None:
         data_root = DATA_ROOT if run is None else read_config(run / CONFIG, TrainConfig).data_root
@@ -126,7 +138,8 @@ def load_images(
         keeps_size = run is None and image_size is None
         test = load_dataset(images, "test", root=data_root)
         test = test if limit is None else test.head(limit)
-        test, chosen = _as_prepared(test, replace(chosen, size=None) if keeps_size else chosen)
+        size = None if keeps_size else chosen.size
+        test, chosen = _as_prepared(test, replace(chosen, size=size, crop=crop or 1.0))
         return DeviceLoader(test, batch_size), chosen
     chosen = _whole(chosen, channels)
     data: Any = image_folder(
@@ -167,7 +180,9 @@ def _of_run(run: Path, data_root: Path | None) -> Preprocessing:
     """Return how a run tested its network."""
     data = data_shape(run, data_root=data_root)
     size = (data.image_size, data.image_size)
-    return Preprocessing(size=size, mean=data.mean, std=data.std, interpolation="bilinear")
+    return Preprocessing(
+        size=size, mean=data.mean, std=data.std, crop=TEST_CROP, interpolation="bilinear"
+    )
 
 
 def _of_network(network: nn.Module) -> Preprocessing:
@@ -228,12 +243,18 @@ def _as_prepared(test: ImageSet, chosen: Preprocessing) -> tuple[ImageSet, Prepr
         theirs if ours is None or len(ours) != test.images.shape[1] else ours
         for ours, theirs in ((chosen.mean, test.mean), (chosen.std, test.std))
     )
-    height, width = (int(side) for side in test.images.shape[-2:])
-    size, images = chosen.size or (height, width), test.images
-    if size != (height, width):
-        images = v2.functional.resize(images, list(size), antialias=True)
+    whole: list[int] = list(test.images.shape[-2:])
+    size = list(chosen.size or whole)
+    assert chosen.crop is not None
+    resized = [round(side / chosen.crop) for side in size]
+    images = test.images
+    if resized != whole:
+        images = v2.functional.resize(images, resized, antialias=True)
+    if resized != size:
+        images = v2.functional.center_crop(images, size)
     test = replace(test, images=images, mean=mean, std=std)
-    return test, replace(chosen, size=size, mean=mean, std=std)
+    how = None if resized == whole else "bilinear"
+    return test, replace(chosen, size=(size[0], size[1]), mean=mean, std=std, interpolation=how)
 
 
 def _folder(images: str, root: Path) -> Path:

@@ -95,6 +95,9 @@ class Subject(Network):
     mean, std
         One number, or one per channel, by which images scaled to 0 to 1 are normalised; by default
         those of the training run, what timm says of the network, or ImageNet's.
+    crop
+        Share of the resized image that the crop in its centre keeps, 0 to 1; by default that of the
+        training run, what timm says of the network, or 0.875, and 1 for a data set.
     data_root
         The folder that holds data sets; by default that of the training run, or data.
     batch_size
@@ -112,6 +115,7 @@ class Subject(Network):
     image_size: str | None = None
     mean: Annotated[tuple[str, ...] | None, _Several] = None
     std: Annotated[tuple[str, ...] | None, _Several] = None
+    crop: float | None = None
     data_root: Path | None = None
     batch_size: int = 64
     limit: int | None = None
@@ -142,6 +146,7 @@ class Subject(Network):
             image_size=size,
             mean=mean,
             std=std,
+            crop=self.crop,
             batch_size=self.batch_size,
             limit=self.limit,
             seed=self.seed,

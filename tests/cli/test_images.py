@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -235,3 +236,53 @@ def test_a_resumed_run_keeps_what_is_known_of_its_data(imagenet_run: Path, sets:
     )  # fmt: skip
     train(replace(config), resume=True, progress=False)
     assert read_data_shape(imagenet_run) == found
+
+
+@pytest.mark.parametrize("crop", [0.5, 0.875, 1.0])
+def test_the_crop_keeps_that_share_of_a_folders_images(
+    crop: float, imagenet_run: Path, tmp_path: Path
+) -> None:
+    pixels = np.tile(np.arange(64, dtype=np.uint8)[:, None, None], (1, 64, 3))
+    (tmp_path / "ramp").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "ramp" / "a.png")
+    network = load_network(str(imagenet_run))
+    unscaled: Any = {"mean": (0.0,), "std": (1.0,)}
+    loader, prepared = load_images(
+        str(tmp_path / "ramp"), network, run=imagenet_run, crop=crop, **unscaled
+    )
+    seen = 255 * next(iter(loader))[0, 0, :, 0]  # from top to bottom, linear but for the edges
+    step = float(seen[20] - seen[10]) / 10
+    assert step == pytest.approx(64 * crop / 32, rel=0.05)
+    assert str(prepared).endswith(f"crop {crop:.4g} (bilinear)")
+
+
+def test_the_crop_is_that_of_the_networks_own_configuration(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "images" / "a.png")
+    network: Any = timm.create_model("test_resnet", pretrained=False)
+    said = network.pretrained_cfg["crop_pct"]
+    assert said != 0.875
+    _, prepared = load_images(str(tmp_path / "images"), network)
+    assert prepared.crop == said
+    _, prepared = load_images(str(tmp_path / "images"), network, crop=0.6)
+    assert prepared.crop == 0.6
+
+
+def test_images_of_a_data_set_are_whole_unless_they_are_cropped(fashion: Path) -> None:
+    network = nn.Conv2d(1, 4, 3)
+    asked: Any = {"data_root": fashion, "mean": (0.0,), "std": (1.0,)}
+    whole, prepared = load_images("fashion_mnist", network, **asked)
+    assert str(prepared).endswith("crop 1")
+    cropped, prepared = load_images("fashion_mnist", network, image_size=14, crop=0.5, **asked)
+    assert str(prepared).startswith("images of 14 x 14 pixels")
+    torch.testing.assert_close(next(iter(cropped))[0], next(iter(whole))[0][..., 7:21, 7:21])
+
+
+def test_the_command_prints_what_it_was_told(imagenet_run: Path, tmp_path: Path, run: Run) -> None:
+    told = ["--crop", 0.75, "--mean", 0.4, "--std", 0.3, "--limit", 4, "--device", "cpu"]
+    code, said = run("record", "--model", imagenet_run, "--out", tmp_path / "r", *told)
+    assert code == 0, said
+    assert "mean 0.4, 0.4, 0.4, std 0.3, 0.3, 0.3, crop 0.75 (bilinear)" in said
+    code, said = run("record", "--model", imagenet_run, "--out", tmp_path / "s", "--crop", 1.5)
+    assert (code, "crop must be above 0 and at most 1, got 1.5" in said) == (1, True)
+    assert not (tmp_path / "s").exists()
