@@ -126,7 +126,7 @@ def record(model: nn.Module, folder: Path) -> Iterator[Callable[[], object]]:
         yield lambda: stripe.record(model, loader, path)
         if (path / "recording.json").exists():
             open_recording(path).verify()
-            Recorder(model, path, IMAGES[:2]).close()  # nobody holds the lock
+            Recorder(model, path, IMAGES[:2], resume=True).close()  # nobody holds the lock
 
 
 def others(model: nn.Module, folder: Path) -> Iterator[Callable[[], object]]:

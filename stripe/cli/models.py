@@ -30,6 +30,7 @@ def record(
     gates: Gates = "all",
     spatial: Annotated[bool, Parameter(negative=())] = False,
     moments_only: Annotated[bool, Parameter(negative=())] = False,
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
     json: Json = False,
 ) -> None:
     """Record the gates of a network over images, one epoch.
@@ -37,21 +38,29 @@ def record(
     Parameters
     ----------
     out
-        A new directory, or a recording of the same network and images.
+        A new directory, or a recording of the same network and images, which gets another epoch.
     epoch
         The number of the epoch.
     spatial
         Also record spatial attention maps.
     moments_only
         Keep mean, spread and range of every channel, and no values.
+    overwrite
+        Move the recording that is in --out aside, to OUT.old-1 or the next free number.
     """
     from stripe.cli.network import is_onnx
+    from stripe.recording.aside import refuse_recorded
+    from stripe.recording.layout import Layout
 
+    if not overwrite:
+        refuse_recorded(Layout(out), epoch)
     if is_onnx(subject.model):
         from stripe.cli.onnx_files import record_file
 
         if spatial:
             raise StripeError("spatial maps of ONNX files are not recorded; leave --spatial out")
+        if overwrite:
+            raise StripeError("recordings of ONNX files are not overwritten; choose another --out")
         of_file = {"epoch": epoch, "values": not moments_only, "gates": gates}
         return _recorded(out, epoch, *record_file(subject, out, of_file), json)
     from stripe import Recorder
@@ -60,6 +69,7 @@ def record(
     network, loader, images = subject.load()
     example = tensors_of(next(iter(loader)))[0]
     options = {"spatial": spatial, "values": not moments_only, "gates": gates}
+    options |= {"overwrite": overwrite, "resume": True}
     about = {"name": subject.model, "dataset": images, "seed": subject.seed}
     with (
         interrupts_held(),

@@ -13,19 +13,19 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from stripe.errors import ModelError, StripeError
-from stripe.gates.choose import chosen_gates
-from stripe.gates.find import DEFAULT_KINDS, KINDS, Place, find_places
 from stripe.gates.fingerprint import fingerprint
 from stripe.hooks.batches import numbered_batches, with_first_batch
 from stripe.hooks.buffer import LABEL, PREDICTION, Buffer
 from stripe.hooks.columns import column_lengths, fill, gates_of_values
 from stripe.hooks.observed import Observer, Proofs
 from stripe.hooks.online import OnlineMoments
+from stripe.hooks.places import recorded_places
 from stripe.hooks.processes import current_processes
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
 from stripe.modules.unwrap import device_of, unwrapped
 from stripe.recording import Gate, Header, Recording, RecordingWriter, open_recording
+from stripe.recording.aside import refuse_recorded
 from stripe.recording.background import Background
 from stripe.recording.layout import Layout
 from stripe.recording.part import PartWriter
@@ -56,9 +56,8 @@ class Recorder:
     model
         Any network; a compiled one runs uncompiled while it is recorded.
     path
-        A new or empty directory, or a recording of the same gates, network, data set and seed,
-        which is continued; its weights may have changed. If the first epoch fails, the directory is
-        left as it was.
+        A new or empty directory, or with `resume` or `overwrite` that of a recording. If the first
+        epoch fails, the directory is left as it was.
     example
         A batch of images, (B, C, H, W), with which the gates are found. Default: the first batch
         that is recorded, so that `gates` is known after it.
@@ -83,6 +82,12 @@ class Recorder:
         Prove, in the first batch of several images, that the rows of every gate are those of the
         images, by one more pass over the images in another order. If not, rows are taken to come in
         the order of the images: for models that draw at random in evaluation.
+    resume
+        Go on with the recording that `path` holds, of the same gates, network, data set and seed;
+        its weights may have changed.
+    overwrite
+        Move the recording that `path` holds aside, to `path`.old-1 or the next free number, once
+        the gates are known.
     name, dataset, seed
         Provenance, stored in the header.
 
@@ -93,8 +98,9 @@ class Recorder:
     UnknownNameError
         If it has none of a given name.
     RecordingError
-        If the directory holds something else, cannot be written or is being written, or is a
-        recording of another network, data set or seed.
+        If the directory holds recorded epochs without `resume` or `overwrite`, or something else,
+        or a recording of another network, data set or seed; or cannot be written or is being
+        written.
 
     Examples
     --------
@@ -118,6 +124,8 @@ class Recorder:
         every: int = 1,
         average: bool = True,
         check: bool = True,
+        resume: bool = False,
+        overwrite: bool = False,
         name: str | None = None,
         dataset: str = "",
         seed: int | None = None,
@@ -131,7 +139,9 @@ class Recorder:
                 "a network must have values to be recorded, and its weights are on the meta "
                 "device; load them onto another one"
             )
-        self._path = Path(path).expanduser()
+        self._path, self._overwrite = Path(path).expanduser(), overwrite
+        if not (resume or overwrite):
+            refuse_recorded(Layout(self._path))
         self._choice, self._inputs, self._spatial = gates, inputs, spatial
         self._average, self._check = average, check
         self._header = Header(
@@ -149,15 +159,18 @@ class Recorder:
 
     def _open(self, example: Tensor) -> None:
         """Find the gates and claim the directory."""
-        places = _chosen(find_places(self.model, example), self._choice, self.model, self._spatial)
-        self._places = [_pooled(place, self._inputs) for place in places]
+        self._places = recorded_places(
+            self.model, example, self._choice, spatial=self._spatial, inputs=self._inputs
+        )
         self._columns = {
             place.gate.name: [place.gate] if self._average else gates_of_values(place.gate)
             for place in self._places
         }
         gates = tuple(gate for of_place in self._columns.values() for gate in of_place)
         header = replace(self._header, gates=gates, input_shape=tuple(example.shape[1:]))
-        self._writer = RecordingWriter(self._path, header, **current_processes()._asdict())
+        self._writer = RecordingWriter(
+            self._path, header, **current_processes()._asdict(), overwrite=self._overwrite
+        )
 
     @property
     def writer(self) -> RecordingWriter:
@@ -320,29 +333,6 @@ class Recorder:
     ) -> None:
         if self._writer is not None:
             self._writer.__exit__(kind, error, trace)
-
-
-def _chosen(
-    places: list[Place], gates: Selection | None, model: nn.Module, spatial: bool
-) -> list[Place]:
-    """Return the places of the chosen gates, and of spatial maps if they are asked for."""
-    kinds = {*KINDS} if callable(gates) else {*DEFAULT_KINDS, "spatial"}
-    if not spatial:
-        kinds -= {"spatial"}
-    found = [place.gate for place in places if place.gate.kind in kinds]
-    if not found:
-        raise ModelError(
-            f"no gates were found in this {type(model).__name__}, so there is nothing to record; "
-            "stripe.find_gates says what counts as one, and stripe.insert(model, attention='se') "
-            "adds some"
-        )
-    chosen = {gate.name for gate in chosen_gates(found, gates)}
-    return [place for place in places if place.gate.name in chosen]
-
-
-def _pooled(place: Place, inputs: bool) -> Place:
-    pooled = inputs and place.gate.kind != "spatial"
-    return replace(place, gate=replace(place.gate, pooled=pooled))
 
 
 def _write(part: PartWriter, rows: _Rows) -> None:

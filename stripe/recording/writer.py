@@ -13,6 +13,7 @@ from stripe.errors import RecordingError
 from stripe.files import refuse_links, sync, write_whole, writing
 from stripe.interrupts import interrupts_held
 from stripe.locks import FileLock
+from stripe.recording.aside import MovedAside
 from stripe.recording.claim import Claim, check_root
 from stripe.recording.continued import check_same, upgrade
 from stripe.recording.forms import check_header
@@ -45,6 +46,8 @@ class RecordingWriter:
         Which of how many processes this is; each writes a part of every epoch, and rank 0 commits.
     barrier
         Waits, with a time limit, until all processes have called it.
+    overwrite
+        Move a recording that is there aside, as `MovedAside` does.
 
     Raises
     ------
@@ -61,6 +64,7 @@ class RecordingWriter:
         rank: int = 0,
         processes: int = 1,
         barrier: Callable[[], None] = alone,
+        overwrite: bool = False,
     ) -> None:
         self.layout = Layout(Path(path).expanduser())
         self.header = header
@@ -71,6 +75,8 @@ class RecordingWriter:
         self._barrier = barrier
         self._lock: FileLock | None = None
         self._claim: Claim | None = None
+        self._aside: MovedAside | None = None
+        self._overwrite = overwrite
         self._failed = False
         try:
             check_header(header)
@@ -130,7 +136,7 @@ class RecordingWriter:
             if self.rank == 0:
                 with writing(staged):
                     self._commit(epoch, weights)
-                    self._claim = None
+                    self._claim = self._aside = None
             self._barrier()
         except BaseException:
             if self._writes and epoch not in self.epochs:
@@ -174,14 +180,18 @@ class RecordingWriter:
 
         In a process that was forked from the writer's it does nothing.
         """
-        if self._lock is None or not self._lock.held:
+        if self._lock is not None and not self._lock.held:
             return
         try:
             if self._claim is not None and self._failed:
                 self._claim.undo()
+            if self._aside is not None and self._failed:
+                self._aside.undo()
         finally:
-            self._lock.release()
-            self._lock = None
+            self._claim = self._aside = None
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
 
     def __enter__(self) -> "RecordingWriter":
         return self
@@ -199,6 +209,8 @@ class RecordingWriter:
         root = self.layout.root
         with writing(root):
             check_root(self.layout)
+            if self._overwrite and self.layout.header.exists():
+                self._aside = MovedAside(self.layout)
             claim = Claim(self.layout)
             root.mkdir(parents=True, exist_ok=True)
             sync(root.absolute().parent)

@@ -35,6 +35,7 @@ def epoch_recorder(
         next(iter(loaders.probe))[0][:2],
         # Noise that differs from pass to pass hides which image a row is of.
         check=noise is None or noise.kind == "constant" or noise.when == "train",
+        resume=True,  # the run was found to be the same
         name=f"{config.backbone}, attention {config.attention}, asr {config.asr}",
         dataset=loaders.dataset,
         seed=config.seed,

@@ -89,7 +89,7 @@ def test_what_else_a_state_dict_may_hold() -> None:
 
 
 def record(model: nn.Module, path: Path, images: Tensor, epoch: int = 0) -> None:
-    with Recorder(model, path, images) as recorder:
+    with Recorder(model, path, images, resume=True) as recorder:
         recorder.record([images], epoch, progress=False)
 
 
@@ -148,11 +148,12 @@ def test_another_network_does_not_continue_a_recording(
     other = Net(*copy.deepcopy(small_model))
     with pytest.raises(RecordingError, match=r"with the model 'Sequential' .* got 'Net'"):
         record(other, tmp_path / "r", images, epoch=1)
-    for about in ({"dataset": "other"}, {"seed": 1}, {"name": "other"}):
+    abouts: Any = ({"dataset": "other"}, {"seed": 1}, {"name": "other"})
+    for about in abouts:
         with pytest.raises(RecordingError, match="must be continued with the"):
-            Recorder(small_model, tmp_path / "r", images, **about)
+            Recorder(small_model, tmp_path / "r", images, resume=True, **about)
     with pytest.raises(RecordingError, match="with the model class 'Sequential'"):
-        Recorder(other, tmp_path / "r", images, name="Sequential")
+        Recorder(other, tmp_path / "r", images, resume=True, name="Sequential")
     assert open_recording(tmp_path / "r").verify()["epoch"].tolist() == [0]
 
 

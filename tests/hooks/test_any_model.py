@@ -147,7 +147,7 @@ def test_moments_without_values(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="holds moments only, recorded with values=False"):
         moments.values("layer1.0.se.gate", 0)
     with pytest.raises(RecordingError, match="holds moments only; record the other into another"):
-        Recorder(model, tmp_path / "moments", IMAGES)
+        Recorder(model, tmp_path / "moments", IMAGES, resume=True)
 
 
 def test_moments_are_of_each_image_once(tmp_path: Path) -> None:

@@ -336,7 +336,7 @@ def test_epochs_are_known_before_the_first_batch(
         assert recorder.epochs == []
         assert not recorder.is_current(0)
         recorder.record([images], 0, progress=False)
-    with stripe.Recorder(small_model, tmp_path / "a") as recorder:
+    with stripe.Recorder(small_model, tmp_path / "a", resume=True) as recorder:
         assert recorder.epochs == [0]
         assert recorder.is_current(0)
         with torch.no_grad():

@@ -1,0 +1,42 @@
+"""Where the gates that a Recorder records are in its model."""
+
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from stripe.errors import ModelError
+from stripe.gates.choose import chosen_gates
+from stripe.gates.find import DEFAULT_KINDS, KINDS, Place, find_places
+from stripe.select import Selection
+
+
+def recorded_places(
+    model: nn.Module, example: Tensor, gates: Selection | None, *, spatial: bool, inputs: bool
+) -> list[Place]:
+    """Find the chosen gates, and spatial maps if they are asked for; with inputs or without.
+
+    Raises
+    ------
+    ModelError
+        If the model has no gates.
+    UnknownNameError
+        If it has none of a given name.
+    """
+    places = find_places(model, example)
+    kinds = {*KINDS} if callable(gates) else {*DEFAULT_KINDS, "spatial"}
+    if not spatial:
+        kinds -= {"spatial"}
+    found = [place.gate for place in places if place.gate.kind in kinds]
+    if not found:
+        raise ModelError(
+            f"no gates were found in this {type(model).__name__}, so there is nothing to record; "
+            "stripe.find_gates says what counts as one, and stripe.insert(model, attention='se') "
+            "adds some"
+        )
+    chosen = {gate.name for gate in chosen_gates(found, gates)}
+    return [_pooled(place, inputs) for place in places if place.gate.name in chosen]
+
+
+def _pooled(place: Place, inputs: bool) -> Place:
+    pooled = inputs and place.gate.kind != "spatial"
+    return replace(place, gate=replace(place.gate, pooled=pooled))

@@ -1,0 +1,71 @@
+"""Make way for a recording where another one is: moved aside, never deleted."""
+
+from itertools import count
+from pathlib import Path
+
+from stripe.errors import RecordingError
+from stripe.files import refuse_links, sync
+from stripe.locks import FileLock
+from stripe.recording.layout import Layout
+
+
+def refuse_recorded(layout: Layout, epoch: int | None = None) -> None:
+    """Raise if a directory holds recorded epochs, or `epoch`, before work is done for more.
+
+    Raises
+    ------
+    RecordingError
+        If it does; the message says how to go on.
+    """
+    epochs = layout.epochs()
+    if not epochs or (epoch is not None and epoch not in epochs):
+        return
+    held = f"epoch {epochs[0]}" if len(epochs) == 1 else f"epochs {epochs[0]} to {epochs[-1]}"
+    if epoch is not None:
+        raise RecordingError(
+            f"{layout.root} holds epoch {epoch} already; record another epoch, or move the "
+            "recording aside with overwrite"
+        )
+    raise RecordingError(
+        f"{layout.root} must hold no recording, and holds {held}; resume=True goes on with it, and "
+        "overwrite=True moves it aside"
+    )
+
+
+class MovedAside:
+    """A recording that was renamed, to NAME.old-1 or the next free number, and can be put back.
+
+    Parameters
+    ----------
+    layout
+        Paths of a recording that nobody is writing.
+
+    Raises
+    ------
+    RecordingError
+        If it is being written.
+    StripeError
+        If it is a link.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._root = layout.root.absolute()
+        refuse_links(self._root)
+        lock = FileLock(layout.lock, kind=RecordingError)
+        try:
+            self.path = _free(self._root)
+            self._root.rename(self.path)
+        finally:
+            lock.release()
+        sync(self._root.parent)
+
+    def undo(self) -> None:
+        """Put the recording back where nothing has taken its place."""
+        if not self._root.exists():
+            self.path.rename(self._root)
+            sync(self._root.parent)
+
+
+def _free(root: Path) -> Path:
+    candidates = (root.with_name(f"{root.name}.old-{number}") for number in count(1))
+    return next(path for path in candidates if not path.exists())
