@@ -21,6 +21,7 @@ from stripe.style.features import VGGFeatures, describe_features, load_features
 from stripe.style.losses import Losses, losses, style_of
 from stripe.style.network import StyleNetwork, style_network
 from stripe.style.photographs import Photographs, as_bytes, in_unit_range, read_painting
+from stripe.train.begun import nothing_left
 from stripe.train.device import resolve_device
 from stripe.train.log import read_rows
 from stripe.train.precision import with_precision
@@ -96,22 +97,23 @@ def _train_style(config: StyleConfig, resume: bool, progress: bool) -> StyleRun:
     network = style_network(
         config.variant, attention=config.attention, width=config.width, seed=config.seed
     )
-    open_run(config, resume=resume)
-    with interrupts_held(), stoppable() as stop, interrupts_allowed():
-        for module in (features, network):
-            module.to(device).to(memory_format=torch.channels_last)
-        session = Session(
-            config,
-            network,
-            torch.optim.Adam(network.parameters(), lr=config.lr, fused=True),
-            processes=Processes(0, 1, device),
-            stop=stop,
-            length=_rows(config),
-        )
-        with session.autocast:
-            style = style_of(features, painting)
-        _steps(config, session, network, Criterion(features, style), photographs, progress)
-        session.finish()
+    with nothing_left(config.out):
+        open_run(config, resume=resume)
+        with interrupts_held(), stoppable() as stop, interrupts_allowed():
+            for module in (features, network):
+                module.to(device).to(memory_format=torch.channels_last)
+            session = Session(
+                config,
+                network,
+                torch.optim.Adam(network.parameters(), lr=config.lr, fused=True),
+                processes=Processes(0, 1, device),
+                stop=stop,
+                length=_rows(config),
+            )
+            with session.autocast:
+                style = style_of(features, painting)
+            _steps(config, session, network, Criterion(features, style), photographs, progress)
+            session.finish()
     return StyleRun(network.eval(), config, pd.DataFrame(session.at.history))
 
 

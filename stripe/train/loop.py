@@ -17,6 +17,7 @@ from stripe.data.image_file import told_broken
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.robustness import inject_noise
+from stripe.train.begun import nothing_left
 from stripe.train.config import TrainConfig
 from stripe.train.initial import begin
 from stripe.train.loaders import Loaders, open_loaders
@@ -153,11 +154,12 @@ def train(
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         model.to(processes.device)
         model.to(memory_format=torch.channels_last)
-        with processes.first_alone():
-            if processes.rank == 0:
-                open_run(config, resume=resume, data=loaders.data, initial=initial)
-        with interrupts_held(), stoppable() as stop, interrupts_allowed():
-            return _train(config, processes, loaders, model, stop, progress)
+        with nothing_left(config.out, first=processes.rank == 0):
+            with processes.first_alone():
+                if processes.rank == 0:
+                    open_run(config, resume=resume, data=loaders.data, initial=initial)
+            with interrupts_held(), stoppable() as stop, interrupts_allowed():
+                return _train(config, processes, loaders, model, stop, progress)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -131,3 +132,42 @@ def test_errors_say_what_to_do(config: TrainConfig) -> None:
 def test_a_configuration_is_checked(field: str, value: object, message: str) -> None:
     with pytest.raises(StripeError, match=message):
         TrainConfig(**{field: value})  # type: ignore[arg-type]
+
+
+def test_a_start_that_fails_leaves_no_folder(config: TrainConfig, tmp_path: Path) -> None:
+    bare = replace(config, attention=None, epochs=1, out=tmp_path / "runs" / "a")
+    for resume in (False, True):
+        with pytest.raises(StripeError, match="no gates were found in this"):
+            train(bare, progress=False, resume=resume)
+        assert not (tmp_path / "runs").exists()
+    train(replace(bare, attention="se"), progress=False)
+    assert open_recording(bare.out / "recording").epochs == [0, 1]
+
+
+def test_a_folder_that_was_there_stays(config: TrainConfig) -> None:
+    config.out.mkdir()
+    with pytest.raises(StripeError, match="no gates were found in this"):
+        train(replace(config, attention=None), progress=False)
+    assert list(config.out.iterdir()) == []
+
+
+def test_a_failure_after_the_first_checkpoint_keeps_it(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = replace(config, record=False, epochs=2)
+    real: Any = vars(loop)["top_accuracies"]
+    calls = iter([real])
+
+    def second_fails(*arguments: Any) -> tuple[float, float]:
+        measure = next(calls, None)
+        if measure is None:
+            raise RuntimeError("out of memory")
+        found: tuple[float, float] = measure(*arguments)
+        return found
+
+    monkeypatch.setattr(loop, "top_accuracies", second_fails)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        train(plain, progress=False)
+    assert (config.out / "config.json").exists()
+    monkeypatch.setattr(loop, "top_accuracies", real)
+    assert len(train(plain, progress=False, resume=True).history) == 2
