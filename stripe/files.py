@@ -76,13 +76,44 @@ def drafted(path: Path) -> Iterator[Path]:
     before or all of the new file, after a loss of power too. The draft is a new file, so that
     nothing is written into one that has a second name elsewhere.
     """
-    draft = path.with_name(path.name + ".draft")
+    with _put(path.with_name(path.name + ".draft"), path) as draft:
+        yield draft
+
+
+@contextmanager
+def saving(path: Path) -> Iterator[Path]:
+    """Give the path of a draft with the suffix of `path`, as `drafted`, in a folder that is made.
+
+    For what a user asked for: a table, a picture, weights.
+
+    Raises
+    ------
+    StripeError
+        If the disk refuses; what `path` held before is then still there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _put(path.with_name(f".{path.stem}.draft{path.suffix}"), path) as draft:
+            yield draft
+    except OSError as error:
+        raise StripeError(
+            f"cannot write {path}: {error.strerror or error}; make room or choose another file"
+        ) from error
+
+
+@contextmanager
+def _put(draft: Path, path: Path) -> Iterator[Path]:
+    """Put a draft in the place of `path`, or remove it where something was raised."""
     refuse_links(draft)
     draft.unlink(missing_ok=True)
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
-    yield draft
-    sync(draft)
-    draft.replace(path)
+    try:
+        yield draft
+        sync(draft)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
     sync(path.parent)
 
 

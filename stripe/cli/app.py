@@ -35,6 +35,15 @@ def print_table(table: "pd.DataFrame", json: bool) -> None:
         print(table.to_string(index=False, float_format="%.6g"))
 
 
+def save_table(table: "pd.DataFrame", path: Path | None) -> None:
+    """Write a table as CSV, whole or not at all, if a file is asked for."""
+    from stripe.files import saving
+
+    if path is not None:
+        with saving(path) as draft:
+            table.to_csv(draft, index=False)
+
+
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
     print(jsonlib.dumps(value, indent=1))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-from stripe.cli.app import Json, Seed, app, new_file, print_table
+from stripe.cli.app import Json, Seed, app, new_file, print_table, save_table
 
 bench_app = App(name="bench", help="Measure speed, side by side in one run.")
 app.command(bench_app)
@@ -54,5 +54,4 @@ def fps(
         seed=seed,
     )
     print_table(table, json)
-    if out is not None:
-        table.to_csv(out, index=False)
+    save_table(table, out)

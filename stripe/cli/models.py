@@ -15,6 +15,7 @@ from stripe.cli.app import (
     picture_file,
     print_json,
     print_table,
+    save_table,
 )
 from stripe.cli.options import Network, Subject
 from stripe.errors import StripeError
@@ -186,7 +187,8 @@ def freeze(
         from stripe.cli.onnx_files import freeze_file
 
         options = {"gates": gates, "epoch": epoch, "fold": fold, "force": force}
-        return freeze_file(subject, recording, out, options, json)
+        freeze_file(subject, recording, out, options, json)
+        return
     new_file(out)
     network = subject.load_network()
     data = stripe.open_recording(recording)
@@ -203,15 +205,17 @@ def freeze(
             for row in taken.itertuples()
         ],
     }
+    if json:
+        print_json({"error": frozen.error, "gates": report.to_dict("records")})
+    else:
+        print(report.to_string(index=False))
     write_frozen(frozen.model, out, recipe)
     if json:
-        return print_json({"error": frozen.error, "gates": report.to_dict("records")})
-    print(report.to_string(index=False))
+        return
     print(
         f"\n{len(taken)} of {len(report)} gates frozen, {report['folded'].sum()} folded, error "
         f"{frozen.error:.1e}: {out}\nuse them with --model {subject.model} --weights {out}"
     )
-    return None
 
 
 @app.command
@@ -252,18 +256,20 @@ def cam(
         raise StripeError(f"--target is predicted, label or a class number, got {target!r}")
     wanted: Any = int(target) if target.isdecimal() else target
     found = mean_cam(network, loader, layer, target=wanted, method=method)
-    with plots.paper_style():
-        plots.save_figure(plots.mean_cam(found, image=image), out)
-    if save is not None:
-        found.save(save)
     shares = {"central_share": found.central_share, "uniform_share": found.uniform_share}
     if json:
-        return print_json({"images": found.images, **shares, "out": str(out)})
-    print(
-        f"{100 * found.central_share:.1f} % of the mean map of {found.images} images lies in the "
-        f"central quarter (uniform: 25 %)\n{out}"
-    )
-    return None
+        print_json({"images": found.images, **shares, "out": str(out)})
+    else:
+        print(
+            f"{100 * found.central_share:.1f} % of the mean map of {found.images} images lies in "
+            "the central quarter (uniform: 25 %)"
+        )
+    if save is not None:
+        found.save(save)
+    with plots.paper_style():
+        plots.save_figure(plots.mean_cam(found, image=image), out)
+    if not json:
+        print(out)
 
 
 @app.command
@@ -308,15 +314,12 @@ def noise(
     seeded = range(subject.seed, subject.seed + seeds)
     table = attack(network, loader, noises, seeds=list(seeded))
     table.insert(0, "network", subject.model)
-    if out is not None:
-        table.to_csv(out, index=False)
+    of_noise = table.groupby("noise", sort=False)["accuracy"].agg(["mean", "std", "count"])
+    print_table(table if json else of_noise.reset_index(), json)
+    save_table(table, out)
     if figure is not None:
         with plots.paper_style():
             plots.save_figure(plots.noise_robustness(table), figure)
-    if json:
-        return print_table(table, json)
-    of_noise = table.groupby("noise", sort=False)["accuracy"]
-    return print_table(of_noise.agg(["mean", "std", "count"]).reset_index(), json)
 
 
 @app.command
@@ -334,6 +337,5 @@ def bound(subject: Subject, *, out: Path | None = None, json: Json = False) -> N
     new_file(out)
     network, loader, _ = subject.load()
     table = noise_bound(network, tensors_of(next(iter(loader)))[0].to(next(network.parameters())))
-    if out is not None:
-        table.to_csv(out, index=False)
     print_table(table, json)
+    save_table(table, out)

@@ -8,17 +8,17 @@ from typing import Any
 
 import timm
 import torch
-from safetensors.torch import save_model
 from torch import nn
 
 from stripe.backbones import build
 from stripe.errors import ModelError, StripeError
+from stripe.files import saving
 from stripe.gates import freeze
 from stripe.modules.unwrap import unwrapped
 from stripe.train import TrainConfig
 from stripe.train.run import CONFIG, read_config
 from stripe.train.trained import trained_network, untrained_network
-from stripe.train.weights import read_weights
+from stripe.train.weights import read_weights, save_weights
 
 
 def load_network(
@@ -166,12 +166,10 @@ def write_frozen(frozen: nn.Module, path: Path, recipe: dict[str, Any]) -> None:
     """
     if path.suffix != ".safetensors":
         raise StripeError(f"weights end in .safetensors, got {path}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_model(frozen, str(path))
-        path.with_suffix(".frozen.json").write_text(json.dumps(recipe, indent=1) + "\n")
-    except OSError as error:
-        raise StripeError(f"cannot write {path}: {error.strerror}; choose another --out") from error
+    with saving(path.with_suffix(".frozen.json")) as said:
+        said.write_text(json.dumps(recipe, indent=1) + "\n")
+        with saving(path) as weights:
+            save_weights(weights, frozen)
 
 
 def _refrozen(network: nn.Module, recipe: Path) -> nn.Module:

@@ -14,6 +14,7 @@ from stripe.audit.audit import audit
 from stripe.data import DeviceLoader, load_dataset
 from stripe.demos.demo import demo_config
 from stripe.demos.fps import fps_table
+from stripe.files import saving
 from stripe.gradcam import mean_cam
 from stripe.hooks import record
 from stripe.recording import open_recording
@@ -80,7 +81,8 @@ def gallery(
         with plots.paper_style():
             plots.save_figure(draw(data, **options), out / f"{name}.png")
         drawn = {"picture": name, "plot": draw.__name__, "options": options, **about}
-        (out / f"{name}.json").write_text(json.dumps(drawn, indent=1, default=str) + "\n")
+        with saving(out / f"{name}.json") as draft:
+            draft.write_text(json.dumps(drawn, indent=1, default=str) + "\n")
         files.append(out / f"{name}.png")
     return files
 

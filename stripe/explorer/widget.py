@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from stripe import plots
 from stripe.errors import RecordingError, StripeError
+from stripe.files import saving
 from stripe.plots.choose import View, view
 from stripe.recording import Recorded, Recording, open_recording
 
@@ -125,9 +126,9 @@ class Explorer:
         choice = self.choice
         target = Path(path) if path else Path(f"{choice['gate']}-epoch{choice['epoch']}.png")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self.figure.savefig(target, dpi=200)
-        except (OSError, ValueError) as error:
+            with saving(target) as draft:
+                self.figure.savefig(draft, dpi=200)
+        except ValueError as error:
             raise StripeError(f"cannot write the picture {target}: {error}") from error
         return target
 

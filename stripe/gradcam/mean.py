@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from stripe.errors import ModelError, StripeError
+from stripe.files import saving
 from stripe.gradcam.library import library_cam
 from stripe.gradcam.maps import Reshape, grad_cam
 from stripe.gradcam.planes import as_planes
@@ -64,11 +65,8 @@ class MeanCam:
         path = Path(path)
         if path.suffix != ".npz":
             raise StripeError(f"a mean map is kept in a file that ends in .npz, got {path}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(path, **arrays)
-        except OSError as error:
-            raise StripeError(f"cannot write the mean map {path}: {error}") from error
+        with saving(path) as draft:
+            np.savez_compressed(draft, **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> "MeanCam":

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from stripe.errors import StripeError
+from stripe.files import saving
 from stripe.plots.axes import PAPER_FONT_SIZE
 
 FORMATS = (".png", ".pdf", ".svg")
@@ -65,10 +66,10 @@ def save_figure(ax: Axes, *paths: Path | BytesIO) -> None:
                 raise StripeError(f"a picture ends in {', '.join(FORMATS)}, got {path}")
             # Without a date in it, the same picture is the same file.
             metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                figure.savefig(path, dpi=DPI, metadata=metadata)
-            except (OSError, ValueError) as error:
-                raise StripeError(f"cannot write the picture {path}: {error}") from error
+            with saving(path) as draft:
+                try:
+                    figure.savefig(draft, dpi=DPI, metadata=metadata)
+                except ValueError as error:
+                    raise StripeError(f"cannot draw the picture {path}: {error}") from error
     finally:
         plt.close(figure)

@@ -1,12 +1,12 @@
 """A reproduced table or figure as text, CSV, Markdown, LaTeX and a picture."""
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from stripe.files import saving, write_json
 from stripe.plots import paper_style, save_figure
 from stripe.plots.axes import headed
 from stripe.reproduce.reproduction import Reproduction
@@ -31,13 +31,14 @@ def write_report(found: Reproduction, out: Path) -> list[Path]:
     name, numbers, claims = found.exhibit.name, found.numbers(), found.claims()
     notes = f"{found.notes}\n\n" if found.notes else ""
     files = [out / f"{name}{end}" for end in (".csv", "-claim.csv", ".md", ".tex")]
-    numbers.to_csv(files[0], index=False)
-    claims.to_csv(files[1], index=False)
-    files[2].write_text(
+    _write(files[0], numbers.to_csv(index=False))
+    _write(files[1], claims.to_csv(index=False))
+    _write(
+        files[2],
         f"{found.heading}.\n\n{_markdown(shown(numbers))}\n\n{legend(found)}\n\n{notes}"
-        f"{claim_text(found)}\n\n{_markdown(shown(claims))}\n"
+        f"{claim_text(found)}\n\n{_markdown(shown(claims))}\n",
     )
-    files[3].write_text(shown(numbers).to_latex(index=False, caption=found.heading, escape=True))
+    _write(files[3], shown(numbers).to_latex(index=False, caption=found.heading, escape=True))
     with paper_style():
         ax = found.exhibit.kind.draw(found)
         if ax is not None:
@@ -53,8 +54,13 @@ def write_report(found: Reproduction, out: Path) -> list[Path]:
     }
     metrics = dict(found.exhibit.kind.metrics)
     files.append(out / f"{name}.json")
-    files[-1].write_text(json.dumps({**made, "metrics": metrics, "runs": runs}, indent=1) + "\n")
+    write_json(files[-1], {**made, "metrics": metrics, "runs": runs})
     return files
+
+
+def _write(file: Path, text: str) -> None:
+    with saving(file) as draft:
+        draft.write_text(text)
 
 
 def claim_text(found: Reproduction) -> str:

@@ -1,6 +1,5 @@
 """A comparison of norms as pictures and tables on the disk."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from stripe.files import saving, write_json
 from stripe.plots import batch_sensitivity, paper_style, save_figure, style_grid
 from stripe.style.comparison import Comparison
 from stripe.style.photographs import as_bytes
@@ -41,10 +41,11 @@ def draw_comparison(found: Comparison, out: Path) -> list[Path]:
         folder = out / "pictures" / title
         for name, image in zip(names, images, strict=True):
             write_picture(image, folder / f"{name}.png", title, found.features)
-    found.numbers.to_csv(out / "numbers.csv", index=False)
-    found.dial.to_csv(out / "dial.csv", index=False)
+    for name, table in (("numbers.csv", found.numbers), ("dial.csv", found.dial)):
+        with saving(out / name) as draft:
+            table.to_csv(draft, index=False)
     made = {**found.settings, "command": command_line(), "versions": library_versions()}
-    (out / "comparison.json").write_text(json.dumps(made, indent=1) + "\n")
+    write_json(out / "comparison.json", made)
     files = ("grid.png", "dial.png", "numbers.csv", "dial.csv", "comparison.json")
     return [out / file for file in files]
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stripe.train.manifest import MANIFEST
-from stripe.train.run import CONFIG
+from stripe.train.run import CONFIG, LOCK
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def nothing_left(out: Path, *, first: bool = True) -> Iterator[None]:
 def _undo(out: Path, missing: list[Path]) -> None:
     names = {CONFIG, MANIFEST}
     names |= {f"{name}.draft" for name in names}
-    if not out.is_dir() or not {path.name for path in out.iterdir()} <= names:
+    if not out.is_dir() or not {path.name for path in out.iterdir()} <= names | {LOCK}:
         return
     for name in sorted(names):  # the configuration first: without it the rest is no run
         (out / name).unlink(missing_ok=True)
