@@ -25,7 +25,7 @@ Names = Annotated[
     str,
     Parameter(
         help="table1 to table9, table13, table14, figure2 to figure5, figure11 to figure29, "
-        "constants (Section 6 (1)); or all, tables, figures."
+        "constants (Section 6 (1)), deep-noise (Table 8 by depth); or all, tables, figures."
     ),
 ]
 
@@ -38,7 +38,7 @@ class Target:
     Parameters
     ----------
     scale
-        paper, small, smoke or test; at another scale, it is another table.
+        paper, small, desk, smoke or test; at another scale, it is another table.
     seeds
         Trainings of each cell; by default what the scale says.
     store

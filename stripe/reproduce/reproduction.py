@@ -10,7 +10,7 @@ from scipy import stats
 
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Contrast, Exhibit
-from stripe.reproduce.paper.scales import Scale
+from stripe.reproduce.paper.scale import Scale
 from stripe.reproduce.store.measurement import HARDWARE
 from stripe.reproduce.store.runs import StoredRun, stored
 from stripe.train import TrainConfig
@@ -209,7 +209,6 @@ def reproduction(
     data_root
         The folder that holds data sets.
     """
-    chosen = range(scale.seeds) if seeds is None else seeds
     runs: dict[Cell, list[StoredRun]] = {}
     first: dict[Cell, Cell] = {}
     at: dict[Path, Cell] = {}
@@ -217,6 +216,7 @@ def reproduction(
     stand_ins: dict[Cell, str] = {}
     without = 0
     for cell in exhibit.cells:
+        chosen = exhibit.kind.seeds(scale, cell) if seeds is None else seeds
         planned = [exhibit.kind.planned(scale, cell, seed) for seed in chosen]
         if not all(planned):
             without += 1

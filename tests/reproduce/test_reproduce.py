@@ -69,7 +69,7 @@ def test_words_that_mean_nothing() -> None:
         fields_of(Cell("cifar100", "resnet164", "base", "depth=3"))
     with pytest.raises(UnknownNameError, match="no 'table12' to reproduce; choose one of: table1"):
         exhibit("table12")
-    with pytest.raises(UnknownNameError, match="choose one of: paper, small, smoke, test"):
+    with pytest.raises(UnknownNameError, match="choose one of: paper, small, desk, smoke, test"):
         scale("huge")
 
 

@@ -1,4 +1,4 @@
-"""The order of runs: trainings, then the measurements that need them, then timings."""
+"""The order of runs: seed by seed, trainings before what measures them; timings last."""
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -55,14 +55,16 @@ def unfinished(runs: Sequence[StoredRun], *, retry: bool = True) -> list[StoredR
 
 
 def in_stages(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:
-    """Return trainings, then the measurements of them, then the timings.
+    """Return, for each seed, trainings, then the measurements of them; then all timings.
 
-    A training that begins with the weights of another comes a stage after that one.
+    A training that begins with the weights of another comes a stage after that one. So every
+    exhibit has a number of each cell after the first seed, and a first verdict after the second.
     """
     by_folder = {run.config.out: run for run in runs}
 
-    def stage(run: StoredRun) -> tuple[int, int]:
-        return isinstance(run.config, Measurement) + is_timed(run), before(run)
+    def stage(run: StoredRun) -> tuple[bool, int, bool, int]:
+        seed = 0 if is_timed(run) else run.config.seed
+        return is_timed(run), seed, isinstance(run.config, Measurement), before(run)
 
     def before(run: StoredRun) -> int:
         first = run.config.initial if isinstance(run.config, TrainConfig) else None

@@ -10,7 +10,7 @@ from stripe import plots
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Kind, Results
 from stripe.reproduce.paper.noise_reading import DEFAULT_READING, NoiseReading
-from stripe.reproduce.paper.scales import Scale
+from stripe.reproduce.paper.scale import Scale
 from stripe.settings import Settings
 
 
@@ -22,6 +22,8 @@ class Accuracy(Kind):
     ----------
     reading
         What the noises of Table 8 mean.
+    deep
+        Train the scale's deep networks, with as many seeds as it measures other numbers.
     """
 
     metrics: ClassVar[Mapping[str, str]] = {
@@ -33,10 +35,16 @@ class Accuracy(Kind):
     printed: ClassVar[str] = "best"
 
     reading: NoiseReading = DEFAULT_READING
+    deep: bool = False
 
     def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
         """Return the training of a cell, behind the one with whose weights it begins."""
-        return list(scale.trainings(cell, seed, self.reading))
+        trained = scale.deepened() if self.deep else scale
+        return list(trained.trainings(cell, seed, self.reading))
+
+    def seeds(self, scale: Scale, cell: Cell) -> Sequence[int]:
+        """Return the seeds of a claim on a difference of accuracies."""
+        return scale.seeds_of(cell, compared=not self.deep)
 
     def draw(self, results: Results) -> Axes | None:
         """Draw our accuracies beside the paper's, each of the best epoch."""

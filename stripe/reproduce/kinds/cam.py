@@ -14,7 +14,7 @@ from stripe.plots.axes import COLUMN_WIDTH
 from stripe.reproduce.kinds.sampled import SampledMeasurement
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Kind, Results
-from stripe.reproduce.paper.scales import Scale
+from stripe.reproduce.paper.scale import Scale
 from stripe.reproduce.store.runs import address
 from stripe.settings import Settings
 from stripe.train.manifest import checked

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from stripe import plots
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Kind, Results
-from stripe.reproduce.paper.scales import Scale
+from stripe.reproduce.paper.scale import Scale
 from stripe.reproduce.store.measurement import Measurement
 from stripe.reproduce.store.runs import address
 from stripe.settings import Settings

@@ -11,7 +11,7 @@ from stripe import plots
 from stripe.reproduce.kinds.speed import Timing, shape_of
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Kind, Results
-from stripe.reproduce.paper.scales import Scale
+from stripe.reproduce.paper.scale import Scale
 from stripe.reproduce.store.runs import StoredRun, address
 from stripe.settings import Settings
 from stripe.train import TrainConfig

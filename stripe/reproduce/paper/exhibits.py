@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from stripe.reproduce.paper.cells import Cell
-from stripe.reproduce.paper.scales import Scale
+from stripe.reproduce.paper.scale import Scale
 from stripe.reproduce.store.runs import StoredRun
 from stripe.settings import Settings
 
@@ -79,6 +79,10 @@ class Kind:
         Nothing, where the scale has no stand-in for the cell.
         """
         raise NotImplementedError
+
+    def seeds(self, scale: Scale, cell: Cell) -> Sequence[int]:
+        """Return the seeds of a cell; by default the claim is on no difference of accuracies."""
+        return scale.seeds_of(cell, compared=False)
 
     def stand_in(self, config: Any) -> str:
         """Say what is trained in the place of the paper's network and data, by its settings."""

@@ -1,11 +1,12 @@
-"""What the paper says in its text alone, with no table or figure."""
+"""Exhibits that are no table or figure: what the paper says in its text, and Table 8 by depth."""
 
 from collections.abc import Callable
 
-from stripe.reproduce.kinds import ConstantsAtInference
+from stripe.reproduce.kinds import Accuracy, ConstantsAtInference
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Contrast, Exhibit, exceeds
 from stripe.reproduce.paper.results import CONSTANTS_LOSS, paper_results
+from stripe.reproduce.paper.tables import CLEAN, noise_table
 
 #: By the name of a row of `constants_at_inference`, the metric of its loss.
 _LOSSES = {"constants": "loss", "fine-tuned": "loss_fine_tuned"}
@@ -38,5 +39,29 @@ def _constants() -> Exhibit:
     )
 
 
+def _deep_noise() -> Exhibit:
+    """Return a corner of Table 8, on the deep network where a scale has another for the table."""
+    table = noise_table()
+    cells = tuple(
+        cell
+        for cell in table.cells
+        if cell.method in ("base", "ASR(SE)") and cell.setting in (CLEAN, _LARGEST_LOSS)
+    )
+    return Exhibit(
+        "deep-noise",
+        "Constant noise in the deep network of Table 8",
+        table.claim,
+        Accuracy(deep=True),
+        cells,
+        tuple(one for one in table.contrasts if set(one.weights) <= set(cells)),
+    )
+
+
+#: The constant noise of which the paper's bare network loses most, 39 points.
+_LARGEST_LOSS = "constant(0.5,0.5)"
+
 #: By name, what makes it.
-IN_TEXT: dict[str, Callable[[], Exhibit]] = {"constants": _constants}
+IN_TEXT: dict[str, Callable[[], Exhibit]] = {
+    "constants": _constants,
+    "deep-noise": _deep_noise,
+}

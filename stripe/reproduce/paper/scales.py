@@ -1,106 +1,10 @@
 """At which size an exhibit is reproduced: the paper's, or what a machine at hand can train."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from stripe.errors import UnknownNameError
-from stripe.reproduce.paper.cells import Cell, fields_of
-from stripe.reproduce.paper.noise_reading import DEFAULT_READING, NoiseReading
-from stripe.reproduce.store.runs import address
-from stripe.style.config import StyleConfig
-from stripe.train import TrainConfig, recipe
-
-
-@dataclass(frozen=True)
-class Scale:
-    """What stands in for the paper's data, networks and lengths of training.
-
-    Parameters
-    ----------
-    name
-        "paper", "small", "smoke" or "test".
-    words
-        Description, for the heading of every result.
-    seeds
-        How many trainings of each cell.
-    images
-        Number of images for recording and Grad-CAM.
-    rounds, timed_images
-        How often networks are timed, and the batch.
-    painting
-        Fields of `StyleConfig` for style transfer.
-    conclusive
-        Whether trainings are long enough for a claim to be tested.
-    data
-        From the paper's data sets to those that stand in for them; a cell on any other is left
-        out. By default they are the paper's.
-    networks
-        From the paper's networks to those that stand in for them; by default they are the paper's.
-    fields
-        Of `TrainConfig`, that replace those of the recipe.
-    watched
-        As `fields`, where gates are recorded at every epoch.
-    """
-
-    name: str
-    words: str
-    seeds: int
-    images: int
-    rounds: int
-    timed_images: int
-    painting: Mapping[str, Any]
-    conclusive: bool = True
-    data: Mapping[str, str] | None = None
-    networks: Mapping[str, str] | None = None
-    fields: Mapping[str, Any] | None = None
-    watched: Mapping[str, Any] = field(default_factory=dict)
-
-    def config(
-        self, cell: Cell, seed: int, reading: NoiseReading = DEFAULT_READING
-    ) -> TrainConfig | None:
-        """Return the training of a cell, None where the scale has nothing that stands in for it."""
-        backbone = _NAMES.get(cell.backbone, cell.backbone)
-        fields = fields_of(cell, reading)
-        if backbone.endswith("_acnet") and not cell.method.startswith("ACNet"):
-            backbone = backbone.replace("_acnet", "_basic")
-        base = recipe(_recipe_of(cell.dataset, backbone, fields.get("image_size")))
-        if self.data is None:
-            return replace(base, backbone=backbone, seed=seed, **fields)
-        assert self.networks is not None
-        if backbone not in self.networks or cell.dataset not in self.data:
-            return None
-        fields.pop("image_size", None)
-        stand_ins = {"backbone": self.networks[backbone], "dataset": self.data[cell.dataset]}
-        return replace(base, seed=seed, **{**(self.fields or {}), **stand_ins, **fields})
-
-    def trainings(
-        self, cell: Cell, seed: int, reading: NoiseReading = DEFAULT_READING
-    ) -> list[TrainConfig]:
-        """Return the training of a cell behind the one with whose weights it begins, if any.
-
-        None where the scale has nothing that stands in for the cell.
-        """
-        config = self.config(cell, seed, reading)
-        if config is None:
-            return []
-        if cell.setting != _FINE_TUNED or config.image_size != 384:
-            return [config]
-        first = self.config(cell.but(setting="image_size=224"), seed, reading)
-        assert first is not None
-        return [first, replace(config, initial=Path(address(first)))]
-
-    def recorded(self, cell: Cell, seed: int) -> TrainConfig | None:
-        """Return the training of a cell with its gates recorded at every epoch."""
-        config = self.config(cell, seed)
-        if config is None:
-            return None
-        return replace(config, record=True, record_images=self.images, **self.watched)
-
-    def style(self, variant: str, seed: int) -> StyleConfig:
-        """Return the training of a style network."""
-        return StyleConfig(variant=variant, seed=seed, **self.painting)  # type: ignore[arg-type]
+from stripe.reproduce.paper.desk import DESK
+from stripe.reproduce.paper.scale import Scale
 
 
 def scale(name: str) -> Scale:
@@ -110,21 +14,10 @@ def scale(name: str) -> Scale:
     return SCALES[name]
 
 
-def _recipe_of(dataset: str, backbone: str, image_size: int | None) -> str:
-    """Return the name of a network's recipe."""
-    return f"{dataset}/{backbone}_384" if image_size == 384 else f"{dataset}/{backbone}"
-
-
 def _all_by(dataset: str, **others: str) -> dict[str, str]:
     """Let a data set stand in for each of the paper's, but for those that have another."""
     return {**dict.fromkeys(("cifar10", "cifar100", "stl10", "imagenet"), dataset), **others}
 
-
-#: A setting of Table 2 whose recipe fine-tunes the network of 224 x 224 (Table 11).
-_FINE_TUNED = "image_size=384"
-
-#: From the names in the tables to ours.
-_NAMES = {"vit_s": "vit_s_16", "vit_b": "vit_b_16"}
 
 _SHALLOW = {
     "resnet164": "resnet20",
@@ -170,6 +63,7 @@ SCALES = {
             networks=_SHALLOW,
             fields={**_SHORT, "epochs": 20, "batch_size": 128, "padding": 2},
         ),
+        DESK,
         Scale(
             name="smoke",
             words="the shallowest networks, one epoch of 1,000 images of fashion-mini (STL10: "

@@ -61,10 +61,10 @@ def _above_psi(cell: Cell) -> Iterator[Contrast]:
 
 def _loses_less(cell: Cell) -> Iterator[Contrast]:
     """Compare what noise costs a network with what it costs the bare one."""
-    if cell.method == "base" or cell.setting == _CLEAN:
+    if cell.method == "base" or cell.setting == CLEAN:
         return
     bare = cell.but(method="base")
-    weights = {cell: 1.0, cell.but(setting=_CLEAN): -1.0, bare: -1.0, bare.but(setting=_CLEAN): 1.0}
+    weights = {cell: 1.0, cell.but(setting=CLEAN): -1.0, bare: -1.0, bare.but(setting=CLEAN): 1.0}
     yield Contrast(f"loss of base - loss of {cell.method}, {cell.setting}", weights)
 
 
@@ -96,7 +96,8 @@ def _table_9() -> Exhibit:
     return replace(table, remark=remark)
 
 
-_CLEAN = "constant(1.0,0.0)"
+#: The noise of Table 8 that changes nothing.
+CLEAN = "constant(1.0,0.0)"
 _FIXED = tuple(f"psi={kind}_{value}" for kind in "CN" for value in (0.1, 0.3, 0.5))
 _STARTS = tuple(f"psi_init={value}" for value in (0.2, 0.3, 0.4, 0.5, 0.6))
 _above_one = partial(_above_settings, "delta=2", ("delta=1",))

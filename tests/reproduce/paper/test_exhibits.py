@@ -43,7 +43,7 @@ def test_all_of_the_paper_is_there() -> None:
 
 
 @pytest.mark.parametrize("name", [*FIGURES, *IN_TEXT])
-@pytest.mark.parametrize("scale", ["paper", "small", "smoke", "test"])
+@pytest.mark.parametrize("scale", list(SCALES))
 def test_every_figure_has_runs_and_a_claim(name: str, scale: str, tmp_path: Path) -> None:
     found = at(name, scale, tmp_path)
     assert found.runs
@@ -51,8 +51,9 @@ def test_every_figure_has_runs_and_a_claim(name: str, scale: str, tmp_path: Path
     for contrast in found.exhibit.contrasts:
         assert set(contrast.weights) <= set(found.exhibit.cells)
         assert contrast.metric in found.exhibit.kind.metrics
-    for runs in found.runs.values():
-        assert [run.config.seed for run in runs] == list(range(SCALES[scale].seeds))
+    for cell, runs in found.runs.items():
+        seeds = SCALES[scale].seeds_of(cell, compared=False)
+        assert [run.config.seed for run in runs] == list(seeds)
     assert f"scale {scale}: " in found.heading
     assert (found.numbers()["n"] == 0).all()
 
@@ -85,8 +86,10 @@ def test_style_photographs_are_where_data_is(tmp_path: Path) -> None:
 
 def test_stages(tmp_path: Path) -> None:
     needed = at("figure3", "test", tmp_path).needed + at("figure11", "test", tmp_path).needed
-    kinds = [{type(run.config).__name__ for run in stage} for stage in in_stages(needed)]
-    assert kinds == [{"TrainConfig"}, {"GateNumbers"}, {"TimedTraining"}]
+    stages = in_stages(needed)
+    kinds = [{type(run.config).__name__ for run in stage} for stage in stages]
+    assert kinds == [*2 * [{"TrainConfig"}, {"GateNumbers"}], {"TimedTraining"}]
+    assert [{run.config.seed for run in stage} for stage in stages] == [{0}, {0}, {1}, {1}, {0, 1}]
 
 
 def finished_run(store: Path, name: str) -> Path:
