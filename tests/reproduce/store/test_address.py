@@ -1,10 +1,14 @@
 """Addresses of runs are pinned: no later field may orphan the runs of a store."""
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from stripe.reproduce.paper.catalogue import exhibit
+from stripe.reproduce.paper.desk import DESK
+from stripe.reproduce.store.measurement import Measurement
 from stripe.reproduce.store.runs import address
 from stripe.settings import Settings
 from stripe.style.config import StyleConfig
@@ -34,6 +38,69 @@ PINNED: list[tuple[str, Settings]] = [
 @pytest.mark.parametrize(("pinned", "config"), PINNED, ids=[name for name, _ in PINNED])
 def test_the_address_of_a_run_stays(pinned: str, config: Settings) -> None:
     assert address(config) == pinned
+
+
+#: Of the scale desk, whose runs took a night: exhibit, words of a cell, seed, and what it needs.
+OF_DESK = [
+    ("table3", "stl10 resnet164 base", 0, ["resnet20-f6669814e40ec3b1"]),
+    ("table3", "stl10 resnet164 ASR(IE)", 4, ["resnet20-de1905384e2a361c"]),
+    ("table4", "stl10 resnet83 SE+ASR(SE) with ASR", 2, ["resnet20-7fc98d38abe53ce0"]),
+    ("table8", "cifar100 resnet164 ASR(SE) constant(0.5,0.5)", 1, ["resnet20-7d66e7b13cd6d716"]),
+    ("table13", "cifar100 resnet83 ASR(SE) psi_init=0.5", 3, ["resnet20-bf6611122c100fab"]),
+    ("table1", "cifar100 resnet164 IE", 0, ["resnet164-642e036f4e87f861"]),
+    (
+        "figure11",
+        "cifar100 resnet83 SE schedule=steps, weight_decay=1e-4",
+        0,
+        ["resnet83-33707c5877cf8e3b", "gatenumbers-1ef8ee9b88657b30"],
+    ),
+    (
+        "figure12",
+        "cifar100 resnet164 SE schedule=steps, weight_decay=1e-4",
+        2,
+        ["resnet164-9442c967d0d67573", "gatenumbers-cca12d37b4214e71"],
+    ),
+    (
+        "figure5",
+        "photographs style BN+ASR",
+        1,
+        [
+            "styleconfig-00a0bb18f199a9dd",
+            "styleconfig-1dad53cca4c78b5a",
+            "stylised-0d49059ccc737b66",
+        ],
+    ),
+    ("deep-noise", "cifar100 resnet164 ASR(SE) constant(1.0,0.0)", 0,
+     ["resnet164-f0891a0e73da40ce"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "label", "seed", "pinned"), OF_DESK)
+def test_the_addresses_of_desk_stay(name: str, label: str, seed: int, pinned: list[str]) -> None:
+    wanted = exhibit(name)
+    (cell,) = (cell for cell in wanted.cells if cell.label == label)
+    assert [address(one) for one in wanted.kind.planned(DESK, cell, seed)] == pinned
+
+
+def test_a_later_field_leaves_the_addresses_of_runs_that_were_made_before_it() -> None:
+    """Whatever its default; a run with another value has an address of its own."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Then(Measurement):
+        images: int = 500
+
+    @dataclass(frozen=True, kw_only=True)
+    class Now(Then):
+        BEFORE: ClassVar = {"smoothed": False}
+
+        smoothed: bool = True
+
+    def digest(settings: Settings) -> str:
+        return address(settings).partition("-")[2]
+
+    assert digest(Now(smoothed=False)) == digest(Then())
+    assert digest(Now()) != digest(Then())
+    assert digest(Now(images=7, smoothed=False)) == digest(Then(images=7)) != digest(Then())
 
 
 def test_an_address_depends_on_what_changes_a_result() -> None:
