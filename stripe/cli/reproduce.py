@@ -16,7 +16,10 @@ from stripe.errors import StripeError
 from stripe.registry import listed
 
 if TYPE_CHECKING:
+    from stripe.reproduce.engines import Local, Ray
     from stripe.reproduce.reproduction import Reproduction
+    from stripe.reproduce.store.cost import Costs
+    from stripe.reproduce.store.runs import StoredRun
 
 sweep_app = App(name="sweep", help="The runs that tables and figures need.")
 app.command(sweep_app)
@@ -78,7 +81,8 @@ def reproduce(
     Parameters
     ----------
     report
-        Run nothing; show what is there.
+        Run nothing; show what is there, in the store, or else among the numbers that are published
+        beside the reports.
     out
         A folder for tables as CSV, Markdown, LaTeX and a picture; by default
         figures/reproduce/SCALE.
@@ -86,12 +90,13 @@ def reproduce(
     from stripe.reproduce.report import write_report
 
     chosen = engine.made()
-    wanted = _reproductions(exhibit, target)
-    folder = out or Path("figures/reproduce") / target.scale
+    folder = out or reports_of(target.scale)
+    wanted = reproductions(exhibit, target, published=folder if report else None)
     for place in (folder,) if report else (target.store, folder):
         _make(place)
     runs = [run for found in wanted for run in found.needed]
     if not report and any(run.state != "finished" for run in runs):
+        print(_cost(runs, chosen), file=sys.stderr)
         try:
             chosen.run(runs)
         except (KeyboardInterrupt, SystemExit) as stopped:
@@ -113,15 +118,20 @@ def reproduce(
 def status(exhibit: Names = "all", *, target: Target = _DEFAULT, json: Json = False) -> None:
     """Count the runs of tables and figures: finished, failed, begun and missing.
 
-    A run that several of them need is counted in each, and once in the last row.
+    A run that several of them need is counted in each, and once in the last row. hours_left is the
+    estimate for one worker, from the seconds of finished runs; runs like none that is finished are
+    not in it, but in unknown.
     """
     import pandas as pd
 
-    found = _reproductions(exhibit, target)
-    rows = [{"exhibit": one.exhibit.name, **_counted(one.needed)} for one in found]
+    from stripe.reproduce.store.cost import estimate
+
+    found = reproductions(exhibit, target)
+    once = list({run.config.out: run for one in found for run in one.needed}.values())
+    costs = estimate(once)
+    rows = [{"exhibit": one.exhibit.name, **_counted(one.needed, costs)} for one in found]
     if len(found) > 1:
-        once = {run.config.out: run for one in found for run in one.needed}
-        rows.append({"exhibit": "together", **_counted(list(once.values()))})
+        rows.append({"exhibit": "together", **_counted(once, costs)})
     print_table(pd.DataFrame(rows), json)
 
 
@@ -140,13 +150,32 @@ def _full_name(short: "re.Match[str]") -> str:
     return {"tab": "table", "fig": "figure"}[short[1]]
 
 
-def _counted(runs: list[Any]) -> dict[str, int]:
+def _counted(runs: "list[StoredRun]", costs: "Costs") -> dict[str, int | float]:
     states = [run.state for run in runs]
     counts = {s: states.count(s) for s in ("finished", "failed", "begun", "missing")}
-    return {"runs": len(states), **counts}
+    seconds = [costs.seconds[run.config.out] for run in runs if run.config.out in costs.seconds]
+    unknown = len(states) - counts["finished"] - len(seconds)
+    hours = round(sum(seconds) / 3600, 2)
+    return {"runs": len(states), **counts, "hours_left": hours, "unknown": unknown}
 
 
-def _reproductions(name: str, target: Target) -> "list[Reproduction]":
+def _cost(runs: "list[StoredRun]", engine: "Local | Ray") -> str:
+    """Say what runs cost, before they begin."""
+    from stripe.reproduce.engines import Local
+    from stripe.reproduce.store.cost import estimate
+
+    return estimate(runs).words(engine.at_a_time() if isinstance(engine, Local) else 1)
+
+
+def reports_of(scale: str) -> Path:
+    """Return the folder of the reports of a scale."""
+    return Path("figures/reproduce") / scale
+
+
+def reproductions(
+    name: str, target: Target, *, published: Path | None = None
+) -> "list[Reproduction]":
+    """Return the exhibits that a name means, at a scale; `published` as in `reproduction`."""
     from stripe.reproduce.paper.catalogue import exhibit, list_exhibits
     from stripe.reproduce.paper.noise_reading import NoiseReading
     from stripe.reproduce.paper.scales import scale
@@ -160,7 +189,10 @@ def _reproductions(name: str, target: Target) -> "list[Reproduction]":
     count = None if target.seeds is None else range(target.seeds)
     chosen = scale(target.scale)
     reading = NoiseReading(when=target.noise_when, sigma=target.noise_sigma)
-    where: Any = {"store": target.store, "seeds": count, "data_root": target.data_root}
+    where: Any = {
+        **{"store": target.store, "seeds": count, "data_root": target.data_root},
+        "published": published,
+    }
     return [reproduction(exhibit(one, reading), chosen, **where) for one in names]
 
 

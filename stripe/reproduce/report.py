@@ -9,7 +9,9 @@ import pandas as pd
 from stripe.files import saving, write_json
 from stripe.plots import paper_style, save_figure
 from stripe.plots.axes import headed
+from stripe.reproduce.published import run_numbers, runs_file
 from stripe.reproduce.reproduction import Reproduction
+from stripe.reproduce.store.cost import seconds_of
 from stripe.versions import command_line, library_versions
 
 _MISSING = "missing"
@@ -23,20 +25,25 @@ def write_report(found: Reproduction, out: Path) -> list[Path]:
     Returns
     -------
     list[Path]
-        The files. The JSON says what made the others. Without a finished run there are none.
+        The files. The JSON says what made the others, so it stays as it is where no run is in the
+        store, and all numbers are those that are published beside it. A picture of what runs left
+        stays too. Without a finished run there are no files.
     """
-    if not found.finished_cells():
+    by_run = run_numbers(found.runs)
+    if by_run.empty:
         return []
     out.mkdir(parents=True, exist_ok=True)
     name, numbers, claims = found.exhibit.name, found.numbers(), found.claims()
     notes = f"{found.notes}\n\n" if found.notes else ""
     files = [out / f"{name}{end}" for end in (".csv", "-claim.csv", ".md", ".tex")]
+    files.append(runs_file(out, name))
     _write(files[0], numbers.to_csv(index=False))
     _write(files[1], claims.to_csv(index=False))
+    _write(files[-1], by_run.to_csv(index=False))
     _write(
         files[2],
-        f"{found.heading}.\n\n{_markdown(shown(numbers))}\n\n{legend(found)}\n\n{notes}"
-        f"{claim_text(found)}\n\n{_markdown(shown(claims))}\n",
+        f"{found.heading}.\n\n{markdown(shown(numbers))}\n\n{legend(found)}\n\n{notes}"
+        f"{claim_text(found)}\n\n{markdown(shown(claims))}\n",
     )
     _write(files[3], shown(numbers).to_latex(index=False, caption=found.heading, escape=True))
     with paper_style():
@@ -45,12 +52,16 @@ def write_report(found: Reproduction, out: Path) -> list[Path]:
             headed(ax, found.heading)
             files.append(out / f"{name}.png")
             save_figure(ax, files[-1])
+    if not found.finished_cells():
+        return files
     runs = {cell.label: [str(run.config.out) for run in runs] for cell, runs in found.runs.items()}
+    spent = [seconds_of(run) for run in found.needed if run.state == "finished"]
     made = {
         "heading": found.heading,
         "notes": found.notes,
         "command": command_line(),
         "versions": library_versions(),
+        "hours": round(sum(second for second in spent if second is not None) / 3600, 3),
     }
     metrics = dict(found.exhibit.kind.metrics)
     files.append(out / f"{name}.json")
@@ -107,7 +118,9 @@ def _written(column: str, value: float) -> str:
     return f"{value:.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"
 
 
-def _markdown(table: pd.DataFrame) -> str:
+def markdown(table: pd.DataFrame) -> str:
+    """Return a table in Markdown."""
+
     def line(cells: Sequence[object]) -> str:
         return "| " + " | ".join(map(str, cells)) + " |"
 

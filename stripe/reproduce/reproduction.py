@@ -6,19 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Contrast, Exhibit
 from stripe.reproduce.paper.scale import Scale
-from stripe.reproduce.store.measurement import HARDWARE
+from stripe.reproduce.published import PublishedRun, read_published
 from stripe.reproduce.store.runs import StoredRun, stored
+from stripe.reproduce.verdict import interval
 from stripe.train import TrainConfig
 
 #: Where runs are kept.
 STORE = Path("runs/store")
-#: Of the intervals of a claim.
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -68,21 +66,18 @@ class Reproduction:
                 f"{shown} of the paper's {cells} cells: {self.without} have no stand-in at this "
                 f"scale, {cells - shown - self.without} are the same run as another."
             )
-        files = [run.config.out / HARDWARE for runs in self.runs.values() for run in runs]
-        if machines := sorted({file.read_text().strip() for file in files if file.exists()}):
-            notes.append(f"Timed on {', '.join(machines)}.")
+        machines = {run.machine for runs in self.runs.values() for run in runs} - {""}
+        if machines:
+            notes.append(f"Timed on {', '.join(sorted(machines))}.")
         return " ".join(notes)
 
     def finished_cells(self) -> list[Cell]:
-        """Return the cells of which a run is finished."""
-        return [c for c, runs in self.runs.items() if any(r.state == "finished" for r in runs)]
+        """Return the cells of which a run is finished and in the store."""
+        return [cell for cell, runs in self.runs.items() if any(map(_there, runs))]
 
     def first_finished(self) -> list[StoredRun]:
-        """Return the first finished run of each of these cells."""
-        return [
-            next(run for run in self.runs[cell] if run.state == "finished")
-            for cell in self.finished_cells()
-        ]
+        """Return the first such run of each of these cells."""
+        return [next(filter(_there, self.runs[cell])) for cell in self.finished_cells()]
 
     def numbers(self) -> pd.DataFrame:
         """Return one row per cell and metric.
@@ -138,25 +133,40 @@ class Reproduction:
             points; n, seeds; holds: "yes" where the interval is above zero, "no" where it is below,
             else "undecided"; "one seed" where that is all, "missing" where there is none.
         """
-        rows: dict[object, dict[str, object]] = {}
+        tests = self.tested()
+        table = pd.DataFrame([
+            {"contrast": one.contrast.label, "metric": one.contrast.metric, "paper": one.paper,
+             **interval(list(one.by_seed.values()))}
+            for one in tests
+        ])  # fmt: skip
+        if tests and table["paper"].isna().all():  # a picture in the paper, without numbers
+            return table.drop(columns="paper")
+        return table
+
+    def tested(self, column: str | None = None) -> list["Tested"]:
+        """Return the contrasts of the claim that this scale can test, each once.
+
+        Parameters
+        ----------
+        column
+            Which number of a run: one of its kind's `columns`. Default: the first, of a training
+            that of the last epoch.
+        """
+        rows: dict[object, Tested] = {}
         for contrast in self.exhibit.contrasts:
             of_paper = self._present(contrast)
             weights = self._by_run(of_paper)
             same = (frozenset(weights.items()), contrast.metric, contrast.bound)
             if not weights or same in rows:
                 continue
-            found = [self._by_seed(cell, contrast.metric) for cell in weights]
+            found = [self._by_seed(cell, contrast.metric, column) for cell in weights]
             seeds = sorted(set.intersection(*(set(numbers) for numbers in found)))
-            ours = [_sum(weights, [numbers[seed] for numbers in found]) for seed in seeds]
-            rows[same] = {
-                "contrast": contrast.label, "metric": contrast.metric,
-                "paper": self._printed(contrast, of_paper),
-                **_interval([value - contrast.bound for value in ours]),
-            }  # fmt: skip
-        table = pd.DataFrame(list(rows.values()))
-        if rows and table["paper"].isna().all():  # a picture in the paper, without numbers
-            return table.drop(columns="paper")
-        return table
+            ours = {
+                seed: _sum(weights, [numbers[seed] for numbers in found]) - contrast.bound
+                for seed in seeds
+            }
+            rows[same] = Tested(contrast, self._printed(contrast, of_paper), ours, tuple(weights))
+        return list(rows.values())
 
     def _present(self, contrast: Contrast) -> dict[Cell, float]:
         """Return the weights of a contrast, nothing if a cell of it has no stand-in."""
@@ -181,11 +191,33 @@ class Reproduction:
         numbers = [of_paper[cell].get(contrast.metric, np.nan) for cell in weights]
         return _sum(weights, numbers) - contrast.bound
 
-    def _by_seed(self, cell: Cell, metric: str) -> dict[int, float]:
+    def _by_seed(self, cell: Cell, metric: str, column: str | None) -> dict[int, float]:
         """Return a number of each finished run of a cell."""
-        column = self.exhibit.kind.columns[0]
+        column = column or self.exhibit.kind.columns[0]
         done = (run for run in self.runs[cell] if run.state == "finished")
         return {r.config.seed: r.scores[metric][column] for r in done if metric in r.scores}
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A contrast of a claim with its numbers.
+
+    Parameters
+    ----------
+    contrast
+        The contrast.
+    paper
+        What the paper says that it is, less the bound; NaN where it gives no number.
+    by_seed
+        Ours, less the bound, by seed.
+    cells
+        The cells whose runs take part.
+    """
+
+    contrast: Contrast
+    paper: float
+    by_seed: Mapping[int, float]
+    cells: tuple[Cell, ...]
 
 
 def reproduction(
@@ -195,6 +227,7 @@ def reproduction(
     store: Path = STORE,
     seeds: Sequence[int] | None = None,
     data_root: Path = TrainConfig.data_root,
+    published: Path | None = None,
 ) -> Reproduction:
     """Return an exhibit at a scale, with the runs that it needs, done or not.
 
@@ -208,6 +241,8 @@ def reproduction(
         Seeds of the trainings of each cell. Default: as many as the scale has, from 0.
     data_root
         The folder that holds data sets.
+    published
+        A folder of reports: runs that are not in the store have the numbers published there.
     """
     runs: dict[Cell, list[StoredRun]] = {}
     first: dict[Cell, Cell] = {}
@@ -228,21 +263,29 @@ def reproduction(
             runs[cell] = of_cell
             stand_ins[cell] = exhibit.kind.stand_in(planned[0][0])
             needed |= {run.config.out: run for configs in found for run in configs}
+    if published is not None:
+        runs = _with_published(runs, published, exhibit.name)
     return Reproduction(exhibit, scale, runs, first, list(needed.values()), stand_ins, without)
+
+
+def _with_published(
+    runs: Mapping[Cell, list[StoredRun]], folder: Path, name: str
+) -> dict[Cell, list[StoredRun]]:
+    """Replace runs that are not finished in the store by those whose numbers are published."""
+    found = read_published(folder, name, runs)
+    return {
+        cell: [
+            run if run.state == "finished" else found.get((cell, run.config.seed), run)
+            for run in of_cell
+        ]
+        for cell, of_cell in runs.items()
+    }
+
+
+def _there(run: StoredRun) -> bool:
+    """Return whether a run is finished and in the store, so that it can be drawn."""
+    return run.state == "finished" and not isinstance(run, PublishedRun)
 
 
 def _sum(weights: Mapping[Cell, float], numbers: Sequence[float]) -> float:
     return float(np.array(list(weights.values())) @ np.array(numbers))
-
-
-def _interval(values: Sequence[float]) -> dict[str, object]:
-    """Return the mean of paired differences, its interval, and what that says of a claim."""
-    n = len(values)
-    mean = float(np.mean(values)) if n else np.nan
-    if n < 2:
-        holds = "one seed" if n else "missing"
-        return {"mean": mean, "low": np.nan, "high": np.nan, "n": n, "holds": holds}
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
-    low, high = mean - half, mean + half
-    holds = "yes" if low > 0 else "no" if high < 0 else "undecided"
-    return {"mean": mean, "low": low, "high": high, "n": n, "holds": holds}

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from resources import peak_mib
 
 from stripe.data import StreamLoader, image_folder
 from stripe.data.image_file import ImageReader
 from stripe.data.photographs import read_photograph
 from stripe.errors import DataError
 from stripe.train import TrainConfig, train
-from tests.resources import peak_mib
 
 
 def png_of_zeros(path: Path, width: int, height: int) -> None:

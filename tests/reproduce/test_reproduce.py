@@ -26,8 +26,9 @@ from stripe.reproduce.paper.cells import Cell, fields_of
 from stripe.reproduce.paper.results import paper_results
 from stripe.reproduce.paper.scales import SCALES, scale
 from stripe.reproduce.paper.tables import TABLES
-from stripe.reproduce.reproduction import Reproduction, _interval, reproduction
+from stripe.reproduce.reproduction import Reproduction, reproduction
 from stripe.reproduce.store.runs import StoredRun, stored
+from stripe.reproduce.verdict import interval
 from stripe.train import TrainConfig
 
 _BARE = {"attention": None, "asr": None}
@@ -131,14 +132,14 @@ def test_one_run_whichever_table_asks(tmp_path: Path) -> None:
 
 def test_the_interval_is_students() -> None:
     values = [1.0, 2.0, 4.0]
-    found = _interval(values)
-    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    found = interval(values)
+    expected = stats.ttest_1samp(values, 0).confidenceinterval(0.95)
     assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high))
     assert found["holds"] == "undecided"
-    assert _interval([1.0, 1.1, 1.2])["holds"] == "yes"
-    assert _interval([-1.0, -1.1, -1.2])["holds"] == "no"
-    assert _interval([1.0])["holds"] == "one seed"
-    assert _interval([])["holds"] == "missing"
+    assert interval([1.0, 1.1, 1.2])["holds"] == "yes"
+    assert interval([-1.0, -1.1, -1.2])["holds"] == "no"
+    assert interval([1.0])["holds"] == "one seed"
+    assert interval([])["holds"] == "missing"
 
 
 @pytest.fixture
@@ -201,7 +202,8 @@ def test_the_command_writes_a_report(
     assert "scale test: two steps of training" in said
     ends = {path.name for path in (tmp_path / "out").iterdir()}
     assert ends == {
-        f"table9{end}" for end in (".csv", "-claim.csv", ".md", ".tex", ".png", ".json")
+        f"table9{end}"
+        for end in (".csv", "-claim.csv", "-runs.csv", ".md", ".tex", ".png", ".json")
     }
     written = pd.read_csv(tmp_path / "out" / "table9.csv")
     assert written["n"].tolist() == [1] * 7

@@ -17,6 +17,7 @@ from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.reproduce.engines.stages import Tally, run_in_stages, unfinished
 from stripe.reproduce.engines.worker import Worker
+from stripe.reproduce.store.cost import estimate
 from stripe.reproduce.store.runs import StoredRun
 from stripe.stats import processes
 from stripe.train.device import resolve_device
@@ -71,7 +72,8 @@ class Local:
         """
         resolve_device(self.device)  # rather now than in every run
         with interrupts_held(), _ended_by_sigterm(), interrupts_allowed():
-            run_in_stages(unfinished(runs, retry=retry), self._execute, progress=progress)
+            waiting = unfinished(runs, retry=retry)
+            run_in_stages(waiting, self._execute, costs=estimate(runs), progress=progress)
 
     def map(self, function: Callable[[Any], Any], items: list[Any]) -> Iterator[Any]:
         """Yield `function` of each item, in order, from as many processes as there are workers."""
@@ -81,9 +83,16 @@ class Local:
         with processes(self.workers) as over:
             yield from over(function, items)
 
+    def at_a_time(self) -> int:
+        """Return how many runs go side by side."""
+        return self.workers or self._gpus() or os.cpu_count() or 1
+
+    def _gpus(self) -> int:
+        return torch.cuda.device_count() if self.device in ("auto", "cuda") else 0
+
     def _execute(self, runs: list[StoredRun], timed: bool, tally: Tally) -> None:
-        gpus = torch.cuda.device_count() if self.device in ("auto", "cuda") else 0
-        count = 1 if timed else min(self.workers or gpus or os.cpu_count() or 1, len(runs))
+        gpus = self._gpus()
+        count = 1 if timed else min(self.at_a_time(), len(runs))
         devices = [f"cuda:{number % gpus}" if gpus else self.device for number in range(count)]
         threads = max(1, (os.cpu_count() or 1) // count)
         _serve(runs, [Worker(device, threads) for device in devices], tally)
@@ -101,7 +110,7 @@ def _serve(runs: list[StoredRun], workers: list[Worker], tally: Tally) -> None:
                 break
             well = worker.execute(run)
             if not worker.stopped:
-                tally.count(well=well)
+                tally.count(run, well=well)
         worker.close()
 
     with ThreadPoolExecutor(len(workers)) as pool:

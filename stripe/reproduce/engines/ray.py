@@ -12,6 +12,7 @@ from typing import Any
 
 from stripe.errors import StripeError
 from stripe.reproduce.engines.stages import Tally, run_in_stages, unfinished
+from stripe.reproduce.store.cost import estimate
 from stripe.reproduce.store.execute import execute, fail
 from stripe.reproduce.store.runs import StoredRun
 
@@ -72,7 +73,8 @@ class Ray:
             return
         with _connected(self.address) as ray:
             each = self._share(ray.cluster_resources())
-            run_in_stages(waiting, partial(_execute, ray, each), progress=progress)
+            costs, executed = estimate(runs), partial(_execute, ray, each)
+            run_in_stages(waiting, executed, costs=costs, progress=progress)
 
     def map(self, function: Callable[[Any], Any], items: list[Any]) -> Iterator[Any]:
         """Yield `function` of each item, in order, computed on the cluster.
@@ -121,7 +123,8 @@ def _execute(
             run = queue.popleft()
             pending[task.remote(run, device, threads)] = run
         (done,), _ = ray.wait(list(pending))
-        tally.count(well=_ended(ray, done, pending.pop(done)))
+        run = pending.pop(done)
+        tally.count(run, well=_ended(ray, done, run))
 
 
 def _ended(ray: Any, done: Any, run: StoredRun) -> bool:

@@ -1,35 +1,62 @@
 """The order of runs: seed by seed, trainings before what measures them; timings last."""
 
+import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
+from statistics import fmean
 from typing import Any
 
 from tqdm.auto import tqdm
 
+from stripe.reproduce.store.cost import Costs
 from stripe.reproduce.store.measurement import Measurement
 from stripe.reproduce.store.runs import StoredRun
 from stripe.train import TrainConfig
 
 
 class Tally:
-    """Counts the runs of a sweep on a progress bar, and how many of them failed."""
+    """Counts the runs of a sweep on a progress bar: how many failed, and the time that is left.
 
-    def __init__(self, bar: Any) -> None:
-        self._bar, self._failed = bar, 0
+    Parameters
+    ----------
+    bar
+        Progress bar of tqdm.
+    costs
+        Estimates of the runs. One without an estimate counts as the mean of the others.
+    clock
+        Gives the time in seconds.
+    """
 
-    def count(self, *, well: bool) -> None:
-        """Count one run."""
+    def __init__(self, bar: Any, costs: Costs, clock: Callable[[], float] = time.monotonic) -> None:
+        self._bar, self._failed, self._costs, self._clock = bar, 0, costs.seconds, clock
+        self._mean = fmean(costs.seconds.values()) if costs.seconds else 1.0
+        self._all = sum(costs.seconds.values()) + costs.unknown * self._mean
+        self._done, self._begin = 0.0, clock()
+
+    @property
+    def hours_left(self) -> float:
+        """Hours until all is done, if it goes on as it went; needs one counted run."""
+        per_estimate = (self._clock() - self._begin) / self._done
+        return (self._all - self._done) * per_estimate / 3600
+
+    def count(self, run: StoredRun, *, well: bool) -> None:
+        """Count one run that ended."""
         self._failed += not well
+        self._done += self._costs.get(run.config.out, self._mean)
         self._bar.update()
+        shown: dict[str, Any] = {"hours_left": f"{self.hours_left:.1f}"}
         if self._failed:
-            self._bar.set_postfix(failed=self._failed)
+            shown["failed"] = self._failed
+        self._bar.set_postfix(shown)
 
 
 #: Executes runs that may go side by side, or, where they are timed, one at a time.
 Execute = Callable[[list[StoredRun], bool, Tally], None]
 
 
-def run_in_stages(runs: Sequence[StoredRun], execute: Execute, *, progress: bool) -> None:
+def run_in_stages(
+    runs: Sequence[StoredRun], execute: Execute, *, costs: Costs, progress: bool
+) -> None:
     """Execute runs stage by stage; those whose needs are not finished are left out.
 
     Parameters
@@ -38,11 +65,13 @@ def run_in_stages(runs: Sequence[StoredRun], execute: Execute, *, progress: bool
         From `unfinished`.
     execute
         Called with the runs of a stage that are ready, whether they are timed, and the tally.
+    costs
+        Estimates of these runs, for the progress bar.
     progress
         Show a progress bar.
     """
     with tqdm(total=len(runs), desc="sweep", unit=" runs", disable=not progress) as bar:
-        tally = Tally(bar)
+        tally = Tally(bar, costs)
         for stage in in_stages(runs):
             if ready := [run for run in stage if is_ready(run)]:
                 execute(ready, is_timed(stage[0]), tally)

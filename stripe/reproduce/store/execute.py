@@ -7,6 +7,7 @@ import torch
 
 from stripe.files import drafted
 from stripe.locks import FileLock
+from stripe.reproduce.store.cost import clocked
 from stripe.reproduce.store.measurement import Measurement, perform
 from stripe.reproduce.store.runs import ERROR, StoredRun
 from stripe.settings import Settings
@@ -36,7 +37,8 @@ def execute(run: StoredRun, device: str, threads: int) -> bool:
             return True
         (folder / ERROR).unlink(missing_ok=True)
         try:
-            _execute(run.config, device, threads)
+            with clocked(run):
+                _execute(run.config, device, threads)
         except Exception:  # whatever it is, it is written down, and the other runs go on
             fail(run, traceback.format_exc())
             return False

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from stripe.errors import StripeError
-from stripe.reproduce.store.measurement import MEASURED, Measurement
+from stripe.reproduce.store.measurement import HARDWARE, MEASURED, Measurement
 from stripe.settings import Settings
 from stripe.style.config import StyleConfig
 from stripe.train import TrainConfig
@@ -61,6 +61,12 @@ class StoredRun:
     def error(self) -> str:
         """The last lines of what went wrong."""
         return "\n".join((self.config.out / ERROR).read_text().strip().splitlines()[-3:])
+
+    @property
+    def machine(self) -> str:
+        """The machine on which it was timed, or ""."""
+        file = self.config.out / HARDWARE
+        return file.read_text().strip() if file.exists() else ""
 
     @property
     def history(self) -> pd.DataFrame:

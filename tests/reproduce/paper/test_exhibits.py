@@ -283,7 +283,7 @@ def test_everything_at_the_smallest_scale(tmp_path: Path) -> None:
         found = at(name, "test", store)
         assert {run.state for run in found.needed} == {"finished"}
         assert (found.numbers()["n"] == 2).all()
-        ends = (".csv", "-claim.csv", ".md", ".tex", ".png", ".json")
+        ends = (".csv", "-claim.csv", "-runs.csv", ".md", ".tex", ".png", ".json")
         assert all((out / f"{name}{end}").exists() for end in ends), name
         assert f"{found.exhibit.label}, " in done.stdout
         claims = pd.read_csv(out / f"{name}-claim.csv")

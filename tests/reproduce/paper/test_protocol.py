@@ -104,10 +104,10 @@ def test_the_command_names_the_reading(tmp_path: Path, run: Callable[..., tuple[
 
 def test_every_output_of_a_reading_has_its_name(tmp_path: Path) -> None:
     found = table_8(tmp_path, NoiseReading(when="train", sigma="variance"))
-    log = pd.DataFrame({"epoch": [1], "test_accuracy": [0.7], "test_top5": [0.9]})
+    log = pd.DataFrame({"epoch": [1], "test_accuracy": [0.7], "test_top5": [0.9], "seconds": [1.0]})
     finish(next(iter(found.runs.values()))[0].config.out, log)
     files = write_report(found, tmp_path / "out")
-    assert len(files) == 6
+    assert len(files) == 7
     for file in files:
         assert file.name.startswith("table8-when-train-sigma-variance")
     assert found.heading in files[2].read_text()
@@ -239,7 +239,7 @@ def test_the_average_loss_of_constants_stands_beside_the_papers(tmp_path: Path) 
     assert mean["mean"] == pytest.approx(np.average(range(10, 18), weights=[1, 2] * 4))
     tuned = claims.loc["mean loss_fine_tuned over networks"]
     assert (tuned["paper"], tuned["mean"]) == (15.0, pytest.approx(4.5))
-    assert len(write_report(found, tmp_path / "out")) == 6
+    assert len(write_report(found, tmp_path / "out")) == 7
 
 
 @pytest.mark.parametrize("scale", list(SCALES))

@@ -1,0 +1,43 @@
+"""The command that gives every claim of the paper its verdict."""
+
+from pathlib import Path
+
+from stripe.cli.app import Json, app, print_table
+from stripe.cli.reproduce import Target, reports_of, reproductions
+
+_DESK = Target(scale="desk")
+
+
+@app.command
+def findings(
+    *,
+    target: Target = _DESK,
+    reports: Path | None = None,
+    out: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Give a verdict on every claim of the paper, from finished runs and published numbers.
+
+    Parameters
+    ----------
+    reports
+        The folder of reports whose published numbers stand for runs that are not in the store.
+        Default: figures/reproduce/SCALE.
+    out
+        A page in Markdown to write, as docs/findings.md. Default: the table is printed.
+    """
+    from stripe.files import drafted
+    from stripe.reproduce.findings import findings as found
+    from stripe.reproduce.findings import written
+    from stripe.reproduce.findings_page import findings_page
+    from stripe.reproduce.paper.scales import scale
+    from stripe.versions import command_line
+
+    folder = reports or reports_of(target.scale)
+    table = found(lambda name: reproductions(name, target, published=folder)[0])
+    if json or out is None:
+        print_table(table if json else written(table), json)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with drafted(out) as draft:
+            draft.write_text(findings_page(table, scale(target.scale), command_line()))

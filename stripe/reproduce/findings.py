@@ -1,0 +1,163 @@
+"""One verdict per claim of the paper, corrected for their number."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+import pandas as pd
+
+from stripe.reproduce.paper.claims import CLAIMS, PaperClaim
+from stripe.reproduce.reproduction import Reproduction, Tested
+from stripe.reproduce.verdict import CONFIDENCE, holm, interval, p_value, seeds_to_decide
+
+#: From the words of an interval to those of a verdict.
+_VERDICTS = {"yes": "holds here", "no": "does not", "undecided": "undecided"}
+_COLUMNS = {
+    "claim": "claim",
+    "number": "number above zero",
+    "paper": "paper",
+    "ours": "ours (last epoch)",
+    "interval": "95 % interval",
+    "best": "best epoch",
+    "n": "n",
+    "trained": "on",
+    "verdict": "verdict alone",
+    "corrected": "verdict after Holm",
+}
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What takes part in the test of a claim, of one reproduction."""
+
+    found: Reproduction
+    tested: Sequence[Tested]
+    best: Sequence[Tested]
+
+    @property
+    def trained(self) -> set[str]:
+        return {self.found.stand_ins[cell] for one in self.tested for cell in one.cells}
+
+
+def findings(
+    reproduced: Callable[[str], Reproduction], claims: Sequence[PaperClaim] = CLAIMS
+) -> pd.DataFrame:
+    """Return one row per claim of the paper.
+
+    Parameters
+    ----------
+    reproduced
+        Gives an exhibit by name, with its runs at the scale.
+    claims
+        The claims.
+
+    Returns
+    -------
+    DataFrame
+        claim; number, what the claim says is above zero; exhibits; paper, the mean of its numbers;
+        ours, the mean over the contrasts of the claim and over seeds, of a training that of the
+        last epoch; low and high, of the 95 % interval over seeds; best, as ours of the best epochs;
+        contrasts, how many; n, the seeds that all contrasts have; trained, the networks and data;
+        verdict: "holds here" where the interval is above zero, "does not" where it is below, else
+        "undecided", "one seed" or "missing"; p, of Student's test, two-sided; holm, corrected for
+        all rows; corrected, the verdict by that; seeds, how many would decide what is undecided, at
+        the same mean and spread. What is missing is NaN, or "".
+
+    Notes
+    -----
+    A mean over contrasts may hide that some of them hold and others do not; the reports have each.
+    Seeds of the contrasts of a claim are shared, so contrasts are averaged within each seed first.
+    """
+    rows = [_row(claim, [reproduced(name) for name in claim.parts]) for claim in claims]
+    table = pd.DataFrame(rows)
+    table["holm"] = holm(table["p"].tolist())
+    corrected = [
+        verdict if math.isnan(p) else verdict if p < 1 - CONFIDENCE else "undecided"
+        for verdict, p in zip(table["verdict"], table["holm"], strict=True)
+    ]
+    return table.assign(corrected=corrected)
+
+
+def _row(claim: PaperClaim, found: Sequence[Reproduction]) -> dict[str, object]:
+    evidence = [_evidence(claim, one) for one in found]
+    tested = [test for one in evidence for test in one.tested]
+    values = _by_seed(tested)
+    of_student = interval(values)
+    best = _by_seed([test for one in evidence for test in one.best])
+    verdict = str(of_student["holds"])
+    papers = [test.paper for test in tested]
+    return {
+        "claim": claim.words,
+        "number": claim.number,
+        "exhibits": ", ".join(claim.parts),
+        "paper": fmean(papers) if papers else np.nan,
+        "ours": of_student["mean"],
+        **{edge: of_student[edge] for edge in ("low", "high")},
+        "best": fmean(best) if best else np.nan,
+        "contrasts": len(tested),
+        "n": of_student["n"],
+        "trained": ", ".join(sorted(set().union(*(one.trained for one in evidence)))),
+        "verdict": _VERDICTS.get(verdict, verdict),
+        "p": p_value(values),
+        "seeds": (seeds_to_decide(values) if verdict == "undecided" else None) or np.nan,
+    }
+
+
+def _evidence(claim: PaperClaim, found: Reproduction) -> _Evidence:
+    """Return the contrasts of an exhibit that take part; the best epochs of trainings alone."""
+    tested = [one for one in found.tested() if claim.tests(one.contrast)]
+    best: list[Tested] = []
+    if found.exhibit.kind.printed != found.exhibit.kind.columns[0]:
+        printed = found.tested(found.exhibit.kind.printed)
+        best = [one for one in printed if claim.tests(one.contrast)]
+    return _Evidence(found, tested, best)
+
+
+def _by_seed(tested: Sequence[Tested]) -> list[float]:
+    """Return the means over contrasts, of each seed that all of them have."""
+    if not tested:
+        return []
+    seeds = set.intersection(*(set(one.by_seed) for one in tested))
+    return [fmean(one.by_seed[seed] for one in tested) for seed in sorted(seeds)]
+
+
+def written(table: pd.DataFrame) -> pd.DataFrame:
+    """Return findings as the page shows them, each column under its heading."""
+    return pd.DataFrame([
+        {
+            "claim": f"{row['claim']} ({row['exhibits'] or 'no exhibit'})",
+            "number": row["number"],
+            "paper": _number(row["paper"]) or "no number",
+            "ours": _number(row["ours"]) or "missing",
+            "interval": _interval(row["low"], row["high"]),
+            "best": _number(row["best"]),
+            "n": f"{row['n']} x {row['contrasts']}" if row["contrasts"] > 1 else f"{row['n']}",
+            "trained": row["trained"],
+            "verdict": row["verdict"] + _would_decide(row),
+            "corrected": row["corrected"] + _corrected_p(row["holm"]),
+        }
+        for row in table.to_dict("records")
+    ]).rename(columns=_COLUMNS)  # fmt: skip
+
+
+def _would_decide(row: dict[str, object]) -> str:
+    if row["verdict"] != "undecided":
+        return ""
+    seeds = float(str(row["seeds"]))
+    return " (over 1000 seeds)" if math.isnan(seeds) else f" ({seeds:.0f} seeds)"
+
+
+def _corrected_p(p: float) -> str:
+    if math.isnan(p):
+        return ""
+    return " (p < 0.001)" if p < 0.001 else f" (p = {p:.2g})"
+
+
+def _interval(low: float, high: float) -> str:
+    return "" if math.isnan(low) else f"{_number(low)} to {_number(high)}"
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:+.2f}" if abs(value) >= 0.1 else f"{value:+.2g}"

@@ -1,0 +1,52 @@
+"""The page of findings: `docs/findings.md`."""
+
+import pandas as pd
+
+from stripe.reproduce.findings import written
+from stripe.reproduce.paper.scale import Scale
+from stripe.reproduce.report import markdown
+
+
+def findings_page(table: pd.DataFrame, scale: Scale, command: str) -> str:
+    """Return the page, in Markdown.
+
+    Parameters
+    ----------
+    table
+        From `findings`.
+    scale
+        The scale at which everything on the page was run.
+    command
+        The command that makes the page.
+    """
+    counted = table["corrected"].value_counts()
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counted.items())
+    believed = "" if scale.conclusive else "**At this scale no verdict means anything.**\n\n"
+    return (
+        f"# Findings: the paper's claims at the scale {scale.name}\n\n"
+        f"{scale.words[0].upper()}{scale.words[1:]}.\n\n"
+        f"{believed}{len(table)} claims, after correction: {verdicts}.\n\n"
+        f"{markdown(written(table))}\n\n{_LEGEND}\n{_missing(table)}\nMade by `{command}`.\n"
+    )
+
+
+_LEGEND = """\
+- Every claim says that a number is above zero. A claim **holds here** if the 95 % interval of ours,
+  Student's over n seeds, is above zero; it **does not** if the interval is below; else it is
+  **undecided**, with the number of seeds that would decide it at the same mean and spread.
+- n x m: m contrasts, averaged within each of n seeds before the interval is taken. Each contrast
+  has its own interval in the report of its table or figure.
+- Verdicts are on the last epoch. The paper prints the best epoch, whose mean stands beside it. The
+  paper's number is the mean over the contrasts that this scale has.
+- The last column is corrected for the number of tested claims on this page (Holm, at 0.05); p is
+  the corrected two-sided p of Student's test. Seeds of one network are the only repetition: an
+  interval says nothing of other data or other networks.
+"""
+
+
+def _missing(table: pd.DataFrame) -> str:
+    """Name the claims without a result."""
+    named = table.loc[table["verdict"] == "missing", "claim"].tolist()
+    if not named:
+        return ""
+    return "\nWithout a result at this scale: " + "; ".join(named) + ".\n"

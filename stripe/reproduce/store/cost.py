@@ -1,0 +1,144 @@
+"""What runs cost: the seconds of finished ones, and an estimate for the others from these."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from stripe.files import drafted
+from stripe.reproduce.store.runs import StoredRun
+from stripe.settings import Settings
+from stripe.style.config import StyleConfig
+from stripe.train import TrainConfig
+
+#: Training images of data sets, which are not opened for this.
+_IMAGES = {
+    **{"fashion-mini": 7_000, "photo-patches": 7_000, "fashion_mnist": 60_000},
+    **{"cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, "imagenet": 1_281_167},
+}
+#: By kind of settings, fields that decide the seconds per unit of work: from those of runs that
+#: are alike in everything to those of runs that are hardly comparable.
+_ALIKE: dict[type[Settings], tuple[tuple[str, ...], ...]] = {
+    TrainConfig: (
+        ("backbone", "dataset", "precision", "attention", "asr", "copies", "record", "noise"),
+        ("backbone", "dataset", "precision", "attention"),
+        ("backbone", "precision"),
+    ),
+    StyleConfig: (("size", "width", "features", "variant"), ("size", "width", "features")),
+}
+#: The same of measurements.
+_MEASUREMENTS = (("backbone", "image_size", "rounds", "attention"), ("backbone",), ())
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds of runs that are not finished, each on one worker.
+
+    Parameters
+    ----------
+    seconds
+        By directory, the estimate of each run that is not finished and of which one like it is.
+    unknown
+        How many runs are not finished and like no finished one.
+    """
+
+    seconds: Mapping[Path, float]
+    unknown: int
+
+    @property
+    def hours(self) -> float:
+        """The sum of the estimates, in hours."""
+        return sum(self.seconds.values()) / 3600
+
+    def words(self, workers: int) -> str:
+        """Say what is left to do, for so many workers.
+
+        Examples
+        --------
+        >>> Costs({Path("a"): 7200.0, Path("b"): 3600.0}, unknown=0).words(workers=2)
+        '2 runs to do, about 1.5 hours with 2 workers'
+        """
+        known, least = len(self.seconds), f"{self.hours / workers:.1f} hours with {workers} workers"
+        total = f"{known + self.unknown} runs to do"
+        if not self.unknown:
+            return f"{total}, about {least}"
+        if not known:
+            return f"{total}, which cost what nobody knows: none like them is finished"
+        return (
+            f"{total}; {known} of them about {least}, the other {self.unknown} like none finished"
+        )
+
+
+def estimate(runs: Sequence[StoredRun]) -> Costs:
+    """Estimate what runs cost that are not finished, from those that are.
+
+    Seconds are taken to be proportional to the work: images of all epochs, steps of style
+    transfer, or one measurement. Parts that do not grow with it, such as the test after each
+    epoch, are in the proportion too.
+
+    Parameters
+    ----------
+    runs
+        Finished and others; those of one directory are one run.
+    """
+    once = {run.config.out: run for run in runs}.values()
+    rates: dict[tuple[Any, ...], list[float]] = {}
+    waiting = []
+    for run in once:
+        if run.state != "finished":
+            waiting.append(run)
+        elif (spent := seconds_of(run)) is not None:
+            for key in _keys(run.config):
+                rates.setdefault(key, []).append(spent / _work(run.config))
+    seconds = {}
+    for run in waiting:
+        alike = [rates[key] for key in _keys(run.config) if key in rates]
+        if alike:
+            seconds[run.config.out] = fmean(alike[0]) * _work(run.config)
+    return Costs(seconds, unknown=len(waiting) - len(seconds))
+
+
+def seconds_of(run: StoredRun) -> float | None:
+    """Return how long a finished run took, over all its attempts; None where nothing says so."""
+    file = _file(run)
+    if file.exists():
+        return float(file.read_text())
+    if isinstance(run.config, TrainConfig):  # of a store from before; training alone
+        return float(run.history["seconds"].sum())
+    return None
+
+
+@contextmanager
+def clocked(run: StoredRun) -> Iterator[None]:
+    """Add the seconds within this context to those that a run has taken before."""
+    before = float(_file(run).read_text()) if _file(run).exists() else 0.0
+    begin = time.monotonic()
+    try:
+        yield
+    finally:
+        with drafted(_file(run)) as draft:
+            draft.write_text(f"{before + time.monotonic() - begin:.3f}\n")
+
+
+def _file(run: StoredRun) -> Path:
+    """Return the file of its seconds, beside its directory, which holds only what it made."""
+    return run.config.out.parent / f"{run.config.out.name}.seconds"
+
+
+def _keys(config: Settings) -> list[tuple[Any, ...]]:
+    """Return what makes runs comparable, from the closest likeness to the loosest."""
+    kind = type(config)
+    return [
+        (kind, *names, *(getattr(config, name, None) for name in names))
+        for names in _ALIKE.get(kind, _MEASUREMENTS)
+    ]
+
+
+def _work(config: Settings) -> float:
+    if isinstance(config, TrainConfig):
+        all_images = _IMAGES.get(config.dataset, config.limit or 1)
+        return float(config.epochs * min(config.limit or all_images, all_images))
+    return float(config.steps) if isinstance(config, StyleConfig) else 1.0

@@ -1,0 +1,90 @@
+"""Student's interval of numbers over seeds, what it says of a claim, and corrections for many."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+#: Of the intervals of a claim.
+CONFIDENCE = 0.95
+#: The most seeds that are thought of to decide a claim.
+MOST_SEEDS = 1000
+
+
+def interval(values: Sequence[float]) -> dict[str, object]:
+    """Return the mean of numbers that a claim says are above zero, its interval and the verdict.
+
+    Parameters
+    ----------
+    values
+        One number per seed.
+
+    Returns
+    -------
+    dict
+        mean; low and high, of the 95 % interval by Student's t; n; holds: "yes" where the interval
+        is above zero, "no" where it is below, else "undecided"; "one seed" or "missing" where that
+        is all.
+
+    Examples
+    --------
+    >>> interval([1.0, 1.1, 1.2])["holds"]
+    'yes'
+    """
+    n = len(values)
+    mean = float(np.mean(values)) if n else np.nan
+    if n < 2:
+        holds = "one seed" if n else "missing"
+        return {"mean": mean, "low": np.nan, "high": np.nan, "n": n, "holds": holds}
+    half = _half(float(np.std(values, ddof=1)), n)
+    low, high = mean - half, mean + half
+    holds = "yes" if low > 0 else "no" if high < 0 else "undecided"
+    return {"mean": mean, "low": low, "high": high, "n": n, "holds": holds}
+
+
+def p_value(values: Sequence[float]) -> float:
+    """Return the two-sided p of Student's test against a mean of zero; NaN below two values."""
+    n = len(values)
+    if n < 2:
+        return np.nan
+    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(n)
+    if error == 0:
+        return float(mean == 0)
+    return float(2 * stats.t.sf(abs(mean / error), n - 1))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number; NaN is no test, and stays.
+
+    References
+    ----------
+    Holm, 1979. The i-th smallest of m, counted from 0, is multiplied by m - i; no corrected value
+    is below that of a smaller one, or above 1.
+
+    Examples
+    --------
+    >>> holm([0.25, 0.125, float("nan")])
+    [0.25, 0.25, nan]
+    """
+    tests = sorted((value, place) for place, value in enumerate(p) if not math.isnan(value))
+    corrected, least = list(p), 0.0
+    for rank, (value, place) in enumerate(tests):
+        least = max(least, min(1.0, (len(tests) - rank) * value))
+        corrected[place] = least
+    return corrected
+
+
+def seeds_to_decide(values: Sequence[float]) -> int | None:
+    """Return with how many seeds the interval would leave zero out, at the same mean and spread.
+
+    None where more than `MOST_SEEDS` would be needed, or fewer than two values are there.
+    """
+    if len(values) < 2:
+        return None
+    mean, std = abs(float(np.mean(values))), float(np.std(values, ddof=1))
+    return next((n for n in range(2, MOST_SEEDS + 1) if _half(std, n) < mean), None)
+
+
+def _half(std: float, n: int) -> float:
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * std / math.sqrt(n))

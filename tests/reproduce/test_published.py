@@ -1,0 +1,116 @@
+"""Reports made again from the numbers that stand beside them, without the runs."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stripe.errors import StripeError
+from stripe.reproduce.paper.catalogue import exhibit
+from stripe.reproduce.paper.scales import SCALES
+from stripe.reproduce.published import PublishedRun
+from stripe.reproduce.report import write_report
+from stripe.reproduce.reproduction import Reproduction, reproduction
+from stripe.reproduce.store.measurement import HARDWARE, MEASURED
+
+TEST = SCALES["test"]
+#: What a report from published numbers makes again; the JSON stays.
+AGAIN = (".csv", "-claim.csv", "-runs.csv", ".md", ".tex")
+
+
+def finish(found: Reproduction) -> None:
+    """Give every run of an exhibit random numbers."""
+    drawn = np.random.default_rng(0)
+    for runs in found.runs.values():
+        for run in runs:
+            run.config.out.mkdir(parents=True)
+            if found.exhibit.kind.columns == ("mean",):
+                numbers = {m: drawn.random() for m in found.exhibit.kind.metrics}
+                (run.config.out / MEASURED).write_text(json.dumps(numbers))
+                (run.config.out / HARDWARE).write_text("two cores, no name\n")
+            else:
+                log = {"test_accuracy": drawn.random(3), "test_top5": drawn.random(3)}
+                log["seconds"] = np.array([3600.0, 0, 0])
+                pd.DataFrame(log).to_parquet(run.config.out / "history.parquet")
+                (run.config.out / "model.safetensors").touch()
+
+
+@pytest.mark.parametrize("name", ["table1", "table9", "table6"])
+def test_a_report_from_published_numbers_is_the_report(name: str, tmp_path: Path) -> None:
+    """To the byte; the JSON of what made the numbers stays, and a new folder has none."""
+    store, out = tmp_path / "store", tmp_path / "out"
+    found = reproduction(exhibit(name), TEST, store=store)
+    finish(found)
+    write_report(found, out)
+    before = {end: (out / f"{name}{end}").read_bytes() for end in (*AGAIN, ".json")}
+    for end in AGAIN:
+        if end != "-runs.csv":
+            (out / f"{name}{end}").unlink()
+    shutil.rmtree(store)
+    again = reproduction(exhibit(name), TEST, store=store, published=out)
+    write_report(again, out)
+    assert {end: (out / f"{name}{end}").read_bytes() for end in before} == before
+    assert all(isinstance(run, PublishedRun) for runs in again.runs.values() for run in runs)
+    hours = json.loads(before[".json"])["hours"]
+    assert hours == (0 if name == "table1" else len(found.needed))
+
+
+def test_the_store_comes_before_what_is_published(tmp_path: Path) -> None:
+    found = reproduction(exhibit("table9"), TEST, store=tmp_path / "store")
+    finish(found)
+    write_report(found, tmp_path / "out")
+    first = next(iter(found.runs.values()))
+    log = pd.DataFrame({"test_accuracy": [0.25], "test_top5": [0.5], "seconds": [1.0]})
+    log.to_parquet(first[0].config.out / "history.parquet")
+    shutil.rmtree(first[1].config.out)
+    again = reproduction(exhibit("table9"), TEST, store=tmp_path / "store",
+                         published=tmp_path / "out")  # fmt: skip
+    mine, published = next(iter(again.runs.values()))
+    assert mine.scores["top1"]["last"] == 25
+    assert isinstance(published, PublishedRun)
+    assert published.scores == first[1].scores
+    assert set(again.numbers()["n"]) == {2}
+
+
+def test_pictures_of_what_runs_left_stay(tmp_path: Path) -> None:
+    """A figure of gates is drawn from recordings, which are not published."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "figure22.png").write_bytes(b"a picture")
+    rows = [
+        {"dataset": "cifar100", "backbone": "resnet83", "method": "SE", "seed": seed,
+         "setting": "schedule=steps, weight_decay=1e-4", "metric": "eta2", "mean": 0.5 + seed / 8,
+         "machine": ""}
+        for seed in (0, 1)
+    ]  # fmt: skip
+    pd.DataFrame(rows).to_csv(out / "figure22-runs.csv", index=False)
+    again = reproduction(exhibit("figure22"), TEST, store=tmp_path / "none", published=out)
+    files = write_report(again, out)
+    assert (out / "figure22.png").read_bytes() == b"a picture"
+    assert not any(file.suffix in (".png", ".json") for file in files)
+    (row,) = again.claims().to_dict("records")
+    assert (row["mean"], row["n"]) == (pytest.approx(0.0625), 2)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "table9-runs.csv").write_text("dataset,backbone\nx,y\n")
+    with pytest.raises(StripeError, match=r"table9-runs.csv is damaged: .*; restore it"):
+        reproduction(exhibit("table9"), TEST, store=tmp_path, published=tmp_path)
+
+
+def test_the_command_reports_what_is_published(
+    tmp_path: Path, run: Callable[..., tuple[int, str]]
+) -> None:
+    found = reproduction(exhibit("table9"), TEST, store=tmp_path / "store")
+    finish(found)
+    write_report(found, tmp_path / "out")
+    code, said = run("reproduce", "all", "--scale=test", "--store", tmp_path / "none",
+                     "--out", tmp_path / "out", "--report", "--json")  # fmt: skip
+    assert code == 0, said
+    numbers = {one["heading"][:7]: one["numbers"] for one in json.loads(said)}
+    assert {row["n"] for row in numbers["Table 9"]} == {2}
+    assert {row["n"] for row in numbers["Table 3"]} == {0}
