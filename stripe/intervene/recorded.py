@@ -83,7 +83,7 @@ class Recorded:
             raise ModelError(
                 "a mean needs recorded gates, and there is no recording; give recording="
             )
-        return vector_of(place, self._constants.vectors)
+        return vector_of(place.gate, self._constants.vectors)
 
     def values(self, place: Place) -> Vectors:
         """Return the gate of every image, (images, channels); they are kept in memory."""

@@ -1,9 +1,10 @@
 """One verdict per claim of the paper, corrected for their number."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -142,7 +143,7 @@ def written(table: pd.DataFrame) -> pd.DataFrame:
     ]).rename(columns=_COLUMNS)  # fmt: skip
 
 
-def _would_decide(row: dict[str, object]) -> str:
+def _would_decide(row: Mapping[Any, Any]) -> str:
     if row["verdict"] != "undecided":
         return ""
     seeds = float(str(row["seeds"]))
