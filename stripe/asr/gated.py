@@ -20,7 +20,7 @@ class Gated(nn.Module):
     gate
         Maps y of shape (B, C, H, W) to a gate of shape (B, C, 1, 1), or one that broadcasts to y.
     channel_dim
-        Where y has its channels: 1, or -1 for tokens (B, N, C). The gate sees y as (B, C, H, W)
+        Axis of the channels of y: 1, or -1 for tokens (B, N, C). The gate sees y as (B, C, H, W)
         in any case; tokens come as (B, C, N, 1).
 
     References

@@ -53,14 +53,14 @@ def insert(
     copies
         delta, how many ASRs multiply at every site (Tables 6 and 14).
     psi
-        What psi is filled with, a `Psi`, or its text as in `Psi.parse`, such as
+        Initial value of psi: a number, a `Psi`, or its text as in `Psi.parse`, such as
         "normal:0.3,fixed". Default: 0.1, for a ViT 1e-3.
     activation
-        The last non-linearity of the gates; by default sigmoid, for a ViT tanh.
+        Last non-linearity of the gates. Default: sigmoid; tanh for a ViT.
     init
-        How the attention modules of ASRs begin in a ViT: "paper" fills every parameter with 1e-3,
-        "drawn" keeps the weights that the module draws and fills biases alone. Other networks
-        take the weights that the module draws either way.
+        Initial parameters of the attention modules of ASRs in a ViT: "paper" fills every parameter
+        with 1e-3, "drawn" keeps the weights that the module draws and fills biases alone. Other
+        networks take the weights that the module draws either way.
     inplace
         Change `model` itself and return it. Use it where an optimizer holds its parameters.
     seed

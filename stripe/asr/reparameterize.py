@@ -46,7 +46,7 @@ def reparameterize(
     Warns
     -----
     UserWarning
-        Where none of the inputs tried ran, so that nothing was compared.
+        If no input that was tried ran, so that nothing was compared.
 
     Notes
     -----

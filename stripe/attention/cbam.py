@@ -56,7 +56,7 @@ class CBAM(nn.Module):
     channels
         C, the number of channels of x.
     reduction
-        How many times narrower the hidden layer of the channel gate is.
+        Reduction ratio: the hidden layer of the channel gate has `channels / reduction` units.
     kernel_size
         Side of the spatial convolution's kernel, in pixels.
     activation

@@ -73,11 +73,11 @@ class DIA(nn.Module):
     channels
         C, the number of channels of x.
     reduction
-        How many times narrower the bottlenecks of the cell are.
+        Reduction ratio of the bottlenecks of the cell.
     activation
         The non-linearity of the cell's output.
     cell
-        The cell to share; by default one of its own.
+        The cell to share. Default: one of its own.
     first, last
         Whether this is the first block of its stage, where the state begins, and the last, where
         it is dropped.

@@ -22,7 +22,7 @@ class SE(nn.Module):
     channels
         C, the number of channels of x.
     reduction
-        How many times narrower the hidden layer is; it never gets narrower than one unit.
+        Reduction ratio: the hidden layer has `channels / reduction` units, at least one.
     activation
         The last non-linearity; `torch.sigmoid` keeps the gate in (0, 1).
 

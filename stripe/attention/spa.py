@@ -25,7 +25,7 @@ class SPA(nn.Module):
     channels
         C, the number of channels of x.
     reduction
-        How many times narrower the hidden layer is.
+        Reduction ratio: the hidden layer has `1 / reduction` of its inputs.
     activation
         The last non-linearity.
 

@@ -77,11 +77,11 @@ def audit(
         each image. Default: labels, strings, masks, maps of classes or boxes, by the shape of the
         output; `stripe.audit.predictions` says how.
     agree
-        How far two predictions of an image agree: "equal", "edit", "iou", "boxes" or a function of
+        Agreement of two predictions of an image: "equal", "edit", "iou", "boxes" or a function of
         both that returns 0 to 1; `stripe.audit.agreement` says what they are. Default: by the kind
         of prediction.
     name, dataset
-        What the report calls the network and the images.
+        Names of the network and of the images in the report.
     progress
         Show progress bars.
 

@@ -41,10 +41,10 @@ def constants_at_inference(
     out
         A new or empty directory: recording, and the run of the fine-tuning.
     epochs
-        Of fine-tuning.
+        Number of epochs of fine-tuning.
     lr
-        Of fine-tuning; by default a hundredth of the run's, constant, the last rate of the paper's
-        schedule.
+        Constant learning rate of fine-tuning. Default: a hundredth of the run's, the last rate of
+        the paper's schedule.
     device
         As for `TrainConfig`.
     data_root

@@ -27,7 +27,7 @@ class GraphCandidate(Candidate):
     model
         A file or model with one input, a batch of images.
     name
-        What the report calls it. Default: the name of the file.
+        Name in the report. Default: the name of the file.
     threads
         Threads of onnxruntime in the timing.
     """

@@ -26,7 +26,7 @@ class ModuleCandidate(Candidate):
     model
         The network; it is left as it was.
     name
-        What the report calls it. Default: its class.
+        Name in the report. Default: the class of the network.
     """
 
     library = "stripe"

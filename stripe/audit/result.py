@@ -15,9 +15,9 @@ class Audit:
     Parameters
     ----------
     model, dataset
-        What was looked at, in words.
+        Names of the network and of the images.
     images
-        How many images the means come from, and how many others agreement is measured on.
+        Number of images that the means come from, and of the others that agreement is measured on.
     gates
         One row per gate, in forward order: gate, owner_class, channels, eta2, median_std (over
         channels), constant (one value for all images and channels), relative_spread (root mean
@@ -39,7 +39,7 @@ class Audit:
         Share of the time with gates that is gone when all are frozen and folded: the median over
         rounds, in each of which both run side by side.
     attention_share_quartiles
-        Between which half of the rounds lie: how far the machine's noise reaches.
+        Lower and upper quartile of that share over rounds: the noise of the machine.
     fold_error
         Of `stripe.freeze` with all gates.
     out

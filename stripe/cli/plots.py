@@ -203,8 +203,8 @@ def plot_noise_bound(table: Source, *tables: Path, out: Picture) -> None:
 
 
 @plot_app.command(name="batch-sensitivity", alias="batch_sensitivity")
-def plot_batch_dial(table: Source, *, out: Picture) -> None:
-    """Draw how much batch mates change an image, by the size of the batch.
+def plot_batch_sensitivity(table: Source, *, out: Picture) -> None:
+    """Draw how much batch mates change an image's output, by batch size.
 
     Parameters
     ----------

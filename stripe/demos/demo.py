@@ -27,7 +27,7 @@ class DemoResult:
     index
         The stripe index of every gate after the last epoch.
     recording, figures
-        Where the gates and the pictures are.
+        Directory of the gates and the pictures.
     """
 
     result: TrainResult

@@ -42,9 +42,9 @@ def fps_table(
         In every round each network runs next to the bare one, now before it and now after, so
         that a busy machine slows both alike. One more round warms up and is not counted.
     device
-        Where to run; on a GPU times come from CUDA events.
+        Device. On a GPU times come from CUDA events.
     seed
-        Of weights and images.
+        Seed of weights and images.
     progress
         Show a progress bar.
 

@@ -53,7 +53,7 @@ def gallery(
     work
         A new or empty directory for runs and recordings.
     seed
-        Of everything random.
+        Seed of everything random.
     device
         As for `TrainConfig`.
     epochs

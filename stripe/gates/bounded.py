@@ -56,7 +56,7 @@ def bounds(op: str, scalars: Sequence[Any], depending: Sequence[Bounds], others:
     depending
         Bounds of the tensors it reads that depend on the input.
     others
-        How many tensors it reads that do not.
+        Number of tensors that it reads and that do not.
     """
     if op in _BOUNDED:
         return _BOTH

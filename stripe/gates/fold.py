@@ -51,7 +51,7 @@ class Fold:
     scalings
         The layers to scale, each with its factors.
     neutral
-        What stays in the gate's place: 1 for x v, 0 for x + x v.
+        Constant that stays in the gate's place: 1 for x v, 0 for x + x v.
     beside
         Names of the modules whose outputs, next to the gate, must stay what they were.
     """
@@ -73,7 +73,7 @@ class Folder:
     Parameters
     ----------
     flow
-        What reads what, with these gates as constants.
+        Readers of each tensor, with these gates as constants.
     modules
         The layers that may be scaled, by name.
     """

@@ -41,10 +41,10 @@ def freeze(
     model
         Any network, or a `torch.export.ExportedProgram`; it is left as it was.
     data
-        Where the means come from: a recording of this network or its directory, the table that
+        Source of the means: a recording of this network or its directory, the table that
         `stripe.stats.channel_moments` made of one, or a vector for each gate, by name.
     gates
-        Which gates: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`.
+        Gates to freeze: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`.
     fold
         Whether constants fold, or all stay constant scales.
     epoch
@@ -74,9 +74,9 @@ def freeze(
 
     Notes
     -----
-    How far the frozen network is from the one with attention is a question of the images, and
-    `stripe.audit` measures it; `error` only says that folding was exact, and says little of a
-    network whose residual branches start at zero, as many untrained ones do. A gate stays as it was
+    `error` only says that folding was exact. It says little of a network whose residual branches
+    start at zero, as many untrained ones do. The difference between the frozen network and the one
+    with attention depends on the images, and `stripe.audit` measures it. A gate stays as it was
     where no constant reaches its product: something else reads what functions computed, or the
     module that computes it is called several times. The report says so. Every fold is compared at
     the tensors beside the gate.

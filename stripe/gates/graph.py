@@ -24,7 +24,7 @@ def products(model: nn.Module, part: fx.GraphModule, example: Tensor) -> list[fx
     part
         The graph, a module of it or itself.
     example
-        What the network takes.
+        Inputs of the network.
     """
     watching = _Watching(part)
     with watching.instead_of_forward():

@@ -15,7 +15,7 @@ class Place:
     gate
         The gate's name, owner, channels and kind.
     shape
-        How it lies against the features.
+        Layout of the gate against the features.
     step
         The multiplication.
     features, operand, product

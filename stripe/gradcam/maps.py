@@ -44,7 +44,7 @@ def grad_cam(
     images
         On the model's device.
     classes
-        Whose scores; by default the predicted ones.
+        Classes whose scores are explained. Default: the predicted ones.
     reshape
         From the layer's output to planes (B, C, H, W), where it is neither such nor tokens.
     name

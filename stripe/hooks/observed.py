@@ -49,7 +49,7 @@ class Observer:
     Parameters
     ----------
     places
-        Where the gates are.
+        Places of the gates.
     model
         The network.
     proofs

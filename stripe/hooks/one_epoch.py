@@ -33,7 +33,7 @@ def record(
     Returns
     -------
     Recording
-        What was recorded, as `stripe.open_recording` opens it.
+        The recording, as `stripe.open_recording` opens it.
 
     Examples
     --------

@@ -56,7 +56,7 @@ def verdict(before: ImageRows, after: ImageRows, selection: list[int], half: boo
     before, after
         Rows of the batch, and of the selected images.
     selection
-        Which image came in each place.
+        Image at each position of the batch.
     half
         Whether the network computes in half precision.
     """

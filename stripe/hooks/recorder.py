@@ -62,7 +62,7 @@ class Recorder:
         A batch of images, (B, C, H, W), with which the gates are found. Default: the first batch
         that is recorded, so that `gates` is known after it.
     gates
-        Which gates: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`. A
+        Gates to record: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`. A
         predicate chooses among all kinds, responses too; otherwise those that `stripe.find_gates`
         finds by default are meant, and spatial maps with `spatial`.
     inputs

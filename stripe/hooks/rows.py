@@ -28,10 +28,10 @@ class Order(NamedTuple):
     Parameters
     ----------
     by_piece
-        For a module that multiplies several times for each piece of the batch: whether all
+        In a module that multiplies several times for each piece of the batch: whether all
         products of the first piece come before those of the second.
     by_image
-        For k rows per image: whether the rows of an image are adjacent, (B k), or all first rows
+        With k rows per image: whether the rows of an image are adjacent, (B k), or all first rows
         of the images come before all second rows, (k B).
     """
 

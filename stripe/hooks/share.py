@@ -19,7 +19,7 @@ class EachOnce(Sampler[int]):
     dataset
         Anything with a length.
     rank, processes
-        Which of how many processes this is; by default those of torch.distributed, or one alone.
+        Rank and number of processes. Default: those of torch.distributed, else 0 and 1.
     """
 
     def __init__(

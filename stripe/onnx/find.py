@@ -43,7 +43,7 @@ class Site:
     product, features, operand
         Names of tensors; the operand is the gate before it is repeated.
     index
-        Which input of the product is the gate.
+        Index of the input of the product that is the gate.
     layout, groups
         As of `Gate`.
     """

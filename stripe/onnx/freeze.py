@@ -32,10 +32,10 @@ def freeze(
         An ONNX file or model; it is left as it was. The operator set, names, metadata and the
         quantisation are kept.
     data
-        Where the means come from: a recording of this model or its directory, the table that
+        Source of the means: a recording of this model or its directory, the table that
         `stripe.stats.channel_moments` made of one, or a vector for each gate, by name.
     gates
-        Which gates: "all", names, a pattern with * and ?, or a predicate of `Gate`.
+        Gates to freeze: "all", names, a pattern with * and ?, or a predicate of `Gate`.
     fold
         Whether constants fold, or all stay constant products.
     epoch

@@ -88,8 +88,8 @@ def record(
     epoch
         The number of the epoch.
     gates
-        Which gates: "all", names, a pattern with * and ?, or a predicate of `Gate`, which chooses
-        among all kinds.
+        Gates to record: "all", names, a pattern with * and ?, or a predicate of `Gate`, which
+        chooses among all kinds.
     inputs
         Also record the global average of what each gate multiplies.
     values
@@ -104,7 +104,7 @@ def record(
     Returns
     -------
     Recording
-        What was recorded, as `stripe.open_recording` opens it.
+        The recording, as `stripe.open_recording` opens it.
 
     Raises
     ------

@@ -46,7 +46,7 @@ def attack(
     noises
         As for `stripe.inject_noise`. The first row of the result is without noise in any case.
     seeds
-        Of random noise; a noise that draws nothing runs once.
+        Seeds of random noise. A noise that draws nothing runs once.
     progress
         Show a progress bar.
 

@@ -73,7 +73,7 @@ def noise_bound(
     iterations
         Largest number of steps of the power iteration.
     seed
-        Of perturbations and power iterations.
+        Seed of perturbations and power iterations.
 
     Returns
     -------

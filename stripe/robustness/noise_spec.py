@@ -34,7 +34,7 @@ class NoiseSpec:
     per
         Draw one N_a and N_b per "channel" or per "layer".
     when
-        Where the norm is in training ("train"), in evaluation ("eval"), or "both".
+        Mode of the norm in which there is noise: "train", "eval" or "both".
     modules
         A pattern of names, as "layer3.*"; by default all norms but those inside a gate.
 

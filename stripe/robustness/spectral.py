@@ -23,7 +23,7 @@ def spectral_norm(
     linear
         x to A x, differentiable; its derivative gives A^T.
     shape
-        Of x.
+        Shape of x.
     iterations
         At most so many.
     tolerance

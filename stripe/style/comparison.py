@@ -83,7 +83,7 @@ def compare(
     photographs
         How many photographs, the first in `shown`.
     shown
-        A folder of photographs; by default that of the training.
+        A folder of photographs. Default: that of the training.
     draws
         How often the mates of a photograph are drawn, at every batch size; two or more.
     batch_sizes

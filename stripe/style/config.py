@@ -27,7 +27,7 @@ class StyleConfig(Settings):
     attention
         The attention module of the ASR, as in `stripe.list_attentions()`.
     style
-        The painting, an image file; by default a stained slice of tissue.
+        The painting, an image file. Default: a stained slice of tissue.
     content
         A folder of photographs, at any depth (the paper's are COCO's train2014); by default those
         that scikit-image and scikit-learn ship.

@@ -33,7 +33,7 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
     Parameters
     ----------
     folder
-        Where the files are, or None for the shipped ones.
+        Folder of the files; None for the shipped ones.
 
     Raises
     ------
@@ -86,7 +86,7 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
     ) -> Iterator[UInt8[Tensor, "b 3 h w"]]:
         """Yield random crops (B, 3, size, size) for each of `steps`, mirrored half of the time.
 
-        What a step gets depends on its number and the seed alone.
+        The crops of a step depend on its number and the seed alone.
         """
         loader = DataLoader(
             _Crops(self, size),

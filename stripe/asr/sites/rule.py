@@ -21,7 +21,7 @@ class Placement:
     activation
         The last non-linearity of the gate.
     psi
-        What psi is filled with.
+        Initial value of psi.
     weight
         What the parameters of an ASR's attention module are filled with, all or only the biases
         as `init` of `stripe.insert` says; None leaves them as the module drew them.
