@@ -1,5 +1,6 @@
 """All vectors of one batch in one buffer on the device."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from itertools import accumulate
 
@@ -14,21 +15,12 @@ from stripe.errors import ModelError
 LABEL, PREDICTION = "label", "prediction"
 
 
-class Buffer:
-    """The vectors of one batch: `lengths[column]` numbers per image, column after column.
+class Buffer(ABC):
+    """The vectors of one batch: `lengths[column]` numbers per image, in one flat float32 tensor."""
 
-    Each column is a contiguous (images, length) block of one flat float32 buffer, so that a batch
-    costs one copy to the host and none on the way to Arrow. Labels and predictions travel in it
-    too, as int32. With `rows`, the buffer is (images, length of all) instead, without the two, so
-    that moments of all columns are taken at once.
-    """
-
-    def __init__(
-        self, lengths: Mapping[str, int], device: torch.device | None, *, rows: bool = False
-    ) -> None:
-        self.lengths = dict(lengths) if rows else {LABEL: 1, PREDICTION: 1, **lengths}
+    def __init__(self, lengths: Mapping[str, int], device: torch.device | None) -> None:
+        self.lengths = dict(lengths)
         self.device = device
-        self._rows = rows
         self._total = sum(self.lengths.values())
         self._ends = dict(zip(self.lengths, accumulate(self.lengths.values()), strict=True))
         self._flat = torch.empty(0)
@@ -48,7 +40,7 @@ class Buffer:
         ModelError
             If the shape is another, or the column is filled already.
         """
-        block = self.block(column)
+        block = self._block(self._flat, column)
         if values.shape != block.shape:
             raise ModelError(
                 f"{column!r} must have shape {tuple(block.shape)}, got {tuple(values.shape)}; the "
@@ -63,20 +55,33 @@ class Buffer:
         block.copy_(values)
         self._filled.add(column)
 
+    @abstractmethod
+    def _block(self, flat: Tensor, column: str) -> Float32[Tensor, "images length"]:
+        """Return the part of a flat tensor that holds a column."""
+
+    def _check_filled(self) -> None:
+        silent = [c for c in self.lengths if c not in (*self._filled, LABEL, PREDICTION)]
+        if silent:
+            raise ModelError(
+                f"{silent[0]!r} did not appear in this forward pass; every recorded gate must be "
+                "called for every batch, or leave it out with gates=[...]"
+            )
+
+
+class ValueBuffer(Buffer):
+    """A buffer whose columns lie one after the other.
+
+    Each column is a contiguous (images, length) block, so that a batch costs one copy to the host
+    and none on the way to Arrow. Labels and predictions travel in it too, as int32.
+    """
+
+    def __init__(self, lengths: Mapping[str, int], device: torch.device | None) -> None:
+        super().__init__({LABEL: 1, PREDICTION: 1, **lengths}, device)
+
     def note(self, column: str, numbers: Tensor) -> None:
-        """Keep one whole number per image, its label or its prediction; not with `rows`."""
-        if not self._rows:
-            self.block(column).view(torch.int32).copy_(numbers.view(-1, 1))
-            self._filled.add(column)
-
-    def block(self, column: str) -> Float32[Tensor, "images length"]:
-        """Return the part of the buffer that holds a column."""
-        return self._block(self._flat, column)
-
-    def matrix(self) -> Float32[Tensor, "images total"]:
-        """Return all columns side by side; with `rows` only."""
-        self._check_filled()
-        return self._flat.view(-1, self._total)
+        """Keep one whole number per image, its label or its prediction."""
+        self._block(self._flat, column).view(torch.int32).copy_(numbers.view(-1, 1))
+        self._filled.add(column)
 
     def to_host(self) -> dict[str, np.ndarray]:
         """Copy the batch to the host and return it by column: vectors, and what was noted.
@@ -94,17 +99,26 @@ class Buffer:
                 columns[column] = columns[column].view(np.int32).reshape(-1)
         return columns
 
-    def _check_filled(self) -> None:
-        silent = [c for c in self.lengths if c not in (*self._filled, LABEL, PREDICTION)]
-        if silent:
-            raise ModelError(
-                f"{silent[0]!r} did not appear in this forward pass; every recorded gate must be "
-                "called for every batch, or leave it out with gates=[...]"
-            )
+    def _block(self, flat: Tensor, column: str) -> Float32[Tensor, "images length"]:
+        end, length = self._ends[column], self.lengths[column]
+        images = len(flat) // self._total
+        return flat[images * (end - length) : images * end].view(images, length)
+
+
+class MomentBuffer(Buffer):
+    """A buffer whose columns lie side by side, so that moments of all are taken at once."""
+
+    def matrix(self) -> Float32[Tensor, "images total"]:
+        """Return all columns side by side.
+
+        Raises
+        ------
+        ModelError
+            If a column was not filled.
+        """
+        self._check_filled()
+        return self._flat.view(-1, self._total)
 
     def _block(self, flat: Tensor, column: str) -> Float32[Tensor, "images length"]:
         end, length = self._ends[column], self.lengths[column]
-        if self._rows:
-            return flat.view(-1, self._total)[:, end - length : end]
-        images = len(flat) // self._total
-        return flat[images * (end - length) : images * end].view(images, length)
+        return flat.view(-1, self._total)[:, end - length : end]

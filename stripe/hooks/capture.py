@@ -15,7 +15,6 @@ from stripe.gates.layout import Shape, pooled
 from stripe.gates.place import Place
 from stripe.hooks.operands import Operands, unrepeated
 from stripe.hooks.rows import Product, Taken
-from stripe.interrupts import interrupts_held
 
 
 class Capture:
@@ -23,37 +22,32 @@ class Capture:
 
     A gate is the output of a module, and what it multiplies the output of another, or the first
     argument of its owner: plain forward hooks. Where no module puts one out, the operands of the
-    owner's multiplications are taken. In the first pass the operands are looked at in any case, and
-    compared with what the hooks gave.
+    owner's multiplications are taken.
     """
 
     def __init__(self, places: Sequence[Place], model: nn.Module, modules: Mapping[str, nn.Module]):
         self._places = places
         self._model = model
         self._modules = modules
-        self._checked = False
         self._taken = Taken()
-        self._watching = ExitStack()
 
     @contextmanager
     def hooked(self) -> Iterator[None]:
         """Keep hooks on the model; they are gone afterwards, whatever happens."""
-        with ExitStack() as hooks, self._watching:
+        with ExitStack() as hooks:
             for place in self._places:
                 self._hook(place, hooks)
-            self._watch_operands()
+            hooks.enter_context(self._operands().hooked(self._modules))
             yield
 
     def run(self, images: Tensor) -> tuple[Any, Taken]:
         """Run the model on images; return its output, and what the pass gave."""
         self._taken = Taken()
-        output = feed(self._model, images)
-        if not self._checked:
-            self._check(self._taken)
-            with interrupts_held():
-                self._watching.close()
-                self._watch_operands()
-        return output, self._taken
+        return feed(self._model, images), self._taken
+
+    def _watches(self, place: Place) -> bool:
+        """Tell whether the operands of an owner's multiplications are needed for a place."""
+        return place.count is not None and _needs_product(place)
 
     def _hook(self, place: Place, hooks: ExitStack) -> None:
         modules = self._modules
@@ -70,17 +64,14 @@ class Capture:
             owner = modules[place.gate.owner]
             hooks.callback(owner.register_forward_pre_hook(partial(_argument, take)).remove)
 
-    def _watch_operands(self) -> None:
-        """Watch the owners whose multiplications hooks miss, and in the first pass all."""
+    def _operands(self) -> Operands:
         by_owner = defaultdict(list)
-        for place in self._places:
-            if place.count is not None and (not self._checked or _needs_product(place)):
-                by_owner[place.gate.owner].append(place)
-        self._operands = Operands({
+        for place in filter(self._watches, self._places):
+            by_owner[place.gate.owner].append(place)
+        return Operands({
             owner: partial(self._see, owner, any(map(_features_from_product, places)))
             for owner, places in by_owner.items()
         })  # fmt: skip
-        self._watching.enter_context(self._operands.hooked(self._modules))
 
     def _see(
         self, owner: str, averaged: bool, features: Tensor, operand: Tensor, shape: Shape
@@ -97,8 +88,26 @@ class Capture:
     def _keep_features(self, place: Place, features: Tensor) -> None:
         self._taken.features[place.gate.name].append(pooled(features.detach(), place.shape))
 
+
+class CheckedCapture(Capture):
+    """Take gates, and compare what hooks give with what the owners multiply."""
+
+    def run(self, images: Tensor) -> tuple[Any, Taken]:
+        """Run the model on images; return its output, and what the pass gave.
+
+        Raises
+        ------
+        ModelError
+            If a hook gives something else than the gate that is multiplied.
+        """
+        output, taken = super().run(images)
+        self._check(taken)
+        return output, taken
+
+    def _watches(self, place: Place) -> bool:
+        return place.count is not None
+
     def _check(self, taken: Taken) -> None:
-        """Compare what the hooks gave with what was multiplied, once."""
         for place in self._places:
             if place.hook is None or place.count is None:
                 continue
@@ -114,7 +123,6 @@ class Capture:
                     f"the gate {place.gate.name!r} must be what {place.gate.owner!r} multiplies "
                     "by, and differs; leave it out with gates=[...]"
                 )
-        self._checked = True
 
 
 def _rows(gate: Tensor, shape: Shape) -> Tensor:

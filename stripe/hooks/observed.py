@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from stripe.errors import ModelError
 from stripe.gates.place import Place
-from stripe.hooks.capture import Capture
+from stripe.hooks.capture import Capture, CheckedCapture
 from stripe.hooks.proof import Verdict, rotation, selections, verdict
 from stripe.hooks.rows import ImageRows, Order, Taken, image_rows, orders
 from stripe.interrupts import interrupts_allowed, interrupts_held
@@ -62,7 +62,9 @@ class Observer:
         self, places: Sequence[Place], model: nn.Module, proofs: Proofs, *, check: bool = True
     ) -> None:
         self._places = places
-        self._capture = Capture(places, model, modules_by_name(model))
+        modules = modules_by_name(model)
+        self._capture = Capture(places, model, modules)
+        self._first: Capture | None = CheckedCapture(places, model, modules)
         self._proofs = proofs
         self._check = check
 
@@ -85,7 +87,7 @@ class Observer:
         UserWarning
             If the other images of a batch have a part in the gate of an image.
         """
-        output, taken = self._capture.run(images)
+        output, taken = self._captured(images)
         rows = {place.gate.name: self._rows(place, taken, len(images)) for place in self._places}
         if len(images) > 1 and self._check and (unproven := self._unproven(len(images))):
             devices = [images.device] if images.device.type == "cuda" else []
@@ -97,6 +99,15 @@ class Observer:
                 self._prove(unproven, images, taken)
             rows |= {p.gate.name: self._rows(p, taken, len(images)) for p in unproven}
         return output, rows
+
+    def _captured(self, images: Tensor) -> tuple[Any, Taken]:
+        """Run the model on images; in the first batch the hooks are compared with the products."""
+        if self._first is None:
+            return self._capture.run(images)
+        with interrupts_held(), self._first.hooked(), interrupts_allowed():
+            found = self._first.run(images)
+        self._first = None
+        return found
 
     def _unproven(self, images: int) -> list[Place]:
         known = self._proofs.orders

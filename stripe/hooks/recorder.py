@@ -1,6 +1,6 @@
 """Record the gates of a model over the images of a loader."""
 
-from collections.abc import Generator, Iterable, Sized
+from collections.abc import Generator, Iterable, Mapping, Sized
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +15,13 @@ from tqdm.auto import tqdm
 from stripe.errors import ModelError, StripeError
 from stripe.gates.fingerprint import fingerprint
 from stripe.hooks.batches import numbered_batches, with_first_batch
-from stripe.hooks.buffer import LABEL, PREDICTION, Buffer
+from stripe.hooks.buffer import LABEL, PREDICTION, Buffer, MomentBuffer, ValueBuffer
 from stripe.hooks.columns import column_lengths, fill, gates_of_values
 from stripe.hooks.observed import Observer, Proofs
 from stripe.hooks.online import OnlineMoments
 from stripe.hooks.places import recorded_places
 from stripe.hooks.processes import current_processes
+from stripe.hooks.rows import ImageRows
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
 from stripe.modules.unwrap import device_of, unwrapped
@@ -40,8 +41,16 @@ class _Rows(NamedTuple):
     columns: dict[str, np.ndarray]
 
 
-#: The images of each batch, with the buffer that holds what it gave.
-_Batches = Generator[tuple[np.ndarray, Buffer], None, None]
+class _Batch(NamedTuple):
+    """What the model gave for one batch, on its device."""
+
+    images: np.ndarray  # indices of the images
+    rows: Mapping[str, ImageRows]
+    labels: Tensor | None
+    predictions: Tensor | None
+
+
+_Batches = Generator[_Batch, None, None]
 
 
 class Recorder:
@@ -253,8 +262,6 @@ class Recorder:
         if self._writer is None:
             first, loader = with_first_batch(self.model, loader)
             self._open(first)
-        lengths = column_lengths(self.gates)
-        buffer = Buffer(lengths, device_of(self.model), rows=not self._header.per_image)
         observer = Observer(self._places, self.model, self._proofs, check=self._check)
         total = len(loader) if isinstance(loader, Sized) else None
         bar = tqdm(
@@ -271,7 +278,7 @@ class Recorder:
             undisturbed(self.model),
             torch.compiler.set_stance("force_eager"),
             observer.hooked(),
-            closing(self._batches(loader, observer, buffer, bar)) as batches,
+            closing(self._batches(loader, observer, bar)) as batches,
             Background[_Rows](lambda rows: _write(part, rows)) as writing,
             interrupts_allowed(),
         ):
@@ -279,43 +286,46 @@ class Recorder:
                 return self._write_values(writing, batches)
             return self._write_moments(part, batches)
 
-    def _batches(
-        self, loader: Iterable[Any], observer: Observer, buffer: Buffer, bar: Any
-    ) -> _Batches:
-        """Yield the images of each batch, with the buffer that holds what it gave."""
+    @staticmethod
+    def _batches(loader: Iterable[Any], observer: Observer, bar: Any) -> _Batches:
+        """Run the model over the loader, and yield what each batch gave."""
         for index, images, labels in numbered_batches(loader):
-            buffer.start(len(images))
             output, rows = observer.run(images)
-            for gate, its_rows in rows.items():
-                fill(buffer, self._columns[gate], its_rows)
-            if isinstance(output, Tensor) and output.ndim == 2:
-                buffer.note(PREDICTION, output.argmax(1))
-            if labels is not None:
-                buffer.note(LABEL, labels)
-            yield index, buffer
+            scores = output if isinstance(output, Tensor) and output.ndim == 2 else None
+            yield _Batch(index, rows, labels, None if scores is None else scores.argmax(1))
             with interrupts_held():  # the bar has a lock that its monitor waits for
                 bar.update()
 
-    @staticmethod
-    def _write_values(writing: Background[_Rows], batches: _Batches) -> int:
+    def _write_values(self, writing: Background[_Rows], batches: _Batches) -> int:
+        buffer = ValueBuffer(column_lengths(self.gates), device_of(self.model))
         count = 0
-        for index, buffer in batches:
-            writing.put(_Rows(index, buffer.to_host()))
-            count += len(index)
+        for batch in batches:
+            self._fill(buffer, batch)
+            if batch.predictions is not None:
+                buffer.note(PREDICTION, batch.predictions)
+            if batch.labels is not None:
+                buffer.note(LABEL, batch.labels)
+            writing.put(_Rows(batch.images, buffer.to_host()))
+            count += len(batch.images)
         writing.finish()
         return count
 
-    @staticmethod
-    def _write_moments(part: PartWriter, batches: _Batches) -> int:
+    def _write_moments(self, part: PartWriter, batches: _Batches) -> int:
+        buffer = MomentBuffer(column_lengths(self.gates), device_of(self.model))
         moments = OnlineMoments()
         images: list[np.ndarray] = []
-        for index, buffer in batches:
+        for batch in batches:
+            self._fill(buffer, batch)
             moments.add(buffer.matrix())
-            images.append(index)
-            lengths = buffer.lengths
+            images.append(batch.images)
         if images:
-            part.write_moments(np.concatenate(images), moments.by_column(lengths))
+            part.write_moments(np.concatenate(images), moments.by_column(buffer.lengths))
         return moments.n
+
+    def _fill(self, buffer: Buffer, batch: _Batch) -> None:
+        buffer.start(len(batch.images))
+        for gate, rows in batch.rows.items():
+            fill(buffer, self._columns[gate], rows)
 
     def close(self) -> None:
         """Let another writer have the directory."""
