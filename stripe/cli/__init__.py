@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 # Each of these modules adds its commands to the root.
 from stripe.cli import (  # noqa: F401
+    ablate,
     bench,
     findings,
     gates,

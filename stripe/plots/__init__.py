@@ -1,5 +1,6 @@
 """The paper's figures: each takes a recording or a table and returns Axes; none shows or saves."""
 
+from stripe.plots.ablation import ablation as ablation
 from stripe.plots.batch_sensitivity import batch_sensitivity as batch_sensitivity
 from stripe.plots.channel_std import channel_std as channel_std
 from stripe.plots.epoch_difference import epoch_difference as epoch_difference

@@ -1,0 +1,178 @@
+"""What each intervention on each gate changes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from stripe.errors import StripeError
+from stripe.gates.feed import feed
+from stripe.gates.find import DEFAULT_KINDS
+from stripe.gates.fingerprint import check_fingerprint
+from stripe.gates.means import Means
+from stripe.hooks.batches import numbered_batches
+from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.intervene.functions import Function, How, function_of, needs_recording
+from stripe.intervene.interventions import Interventions
+from stripe.intervene.recorded import Recorded
+from stripe.intervene.replaceable import Replaceable, replaceable
+from stripe.intervene.scores import Predict, class_scores, divergence
+from stripe.modules.undisturbed import undisturbed
+from stripe.select import Selection
+from stripe.stats.share import share_interval
+
+#: What is asked of a gate unless told otherwise; class means too where there are labels.
+ABLATIONS = ("mean", "grand_mean", "shuffle", "resample", "one", "zero")
+
+_MEASURES = ("agreement", "kl", "accuracy")
+COLUMNS = ["intervention", "gate", *(m + end for m in _MEASURES for end in ("", "_low", "_high"))]
+
+_Batches = Sequence[tuple[Tensor, Tensor | None]]
+
+
+def ablate(
+    model: nn.Module,
+    loader: Iterable[Any],
+    recording: Means | None = None,
+    interventions: Sequence[str] | Mapping[str, How] = ABLATIONS,
+    gates: Selection | None = "all",
+    *,
+    seed: int = 0,
+    predict: Predict | None = None,
+    epoch: int | None = None,
+    example: Tensor | None = None,
+    force: bool = False,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Measure what each intervention changes, on each gate alone and on all of them together.
+
+    Parameters
+    ----------
+    model
+        A classifier; it runs in evaluation and is left as it was.
+    loader
+        Batches of images, or (images, labels), which are kept in memory. They should be others
+        than those that were recorded.
+    recording
+        Where interventions take their numbers from, as for `stripe.intervene`.
+    interventions
+        Names, or a mapping from names to what `stripe.intervene` takes.
+    gates
+        Which gates: "all", names, a pattern, or a predicate of `Gate`.
+    seed
+        Seed of "shuffle" and "resample", the same in every row.
+    predict
+        From the output of the network to class scores (B, classes). Default: the output itself, or
+        its `logits`.
+    epoch, example, force
+        As for `stripe.intervene`.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    DataFrame
+        intervention, gate: "none" for the untouched network first, and for each intervention a row
+        for each gate and, where there are several, one for "all" of them. agreement, the share of
+        images with the prediction of the untouched network; kl, the mean KL divergence from its
+        probabilities, in nats; accuracy, NaN without labels; and for each the interval of 95 %
+        over images, from _low to _high.
+
+    Raises
+    ------
+    StripeError
+        If the loader is empty.
+    ModelError
+        As `stripe.intervene`; or if the network does not put out class scores.
+
+    Notes
+    -----
+    Intervals of shares are Wilson's; that of the divergence is the mean and 1.96 standard errors.
+    Rows share their images, so two rows may differ by less than their intervals and still differ.
+    """
+    hows = _by_name(interventions)
+    recorded = Recorded(recording, epoch)
+    if recording is not None and not force:
+        check_fingerprint(model, recording, epoch)
+    found = replaceable(model, DEFAULT_KINDS, example=example, shape=recorded.input_shape)
+    looks_up = recording is not None and any(map(needs_recording, hows.values()))
+    places = found.chosen(gates, recorded.gates if looks_up else None)
+    batches = [(images, labels) for _, images, labels in numbered_batches(loader)]
+    if not batches:
+        raise StripeError("a loader must give at least one batch, got none")
+    run = _Run(found, batches, seed, predict)
+    before = run.scores({})
+    rows = [{"intervention": "none", "gate": "", **_measured(before, before, run.labels)}]
+    steps = len(hows) * (len(places) + (len(places) > 1))
+    with tqdm(total=steps, desc="ablate", leave=False, disable=None if progress else True) as bar:
+        for name, how in hows.items():
+            functions = {p.gate.name: function_of(how, p, recorded) for p in places}
+            sets = {gate: {gate: function} for gate, function in functions.items()}
+            for gate, replaced in (sets | ({"all": functions} if len(places) > 1 else {})).items():
+                measured = _measured(before, run.scores(replaced), run.labels)
+                rows.append({"intervention": name, "gate": gate, **measured})
+                bar.update()
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _by_name(interventions: Sequence[str] | Mapping[str, How]) -> Mapping[str, How]:
+    if isinstance(interventions, Mapping):
+        return interventions
+    return {name: name for name in interventions}
+
+
+class _Run(NamedTuple):
+    """A network and the images that it runs on."""
+
+    found: Replaceable
+    batches: _Batches
+    seed: int
+    predict: Predict | None
+
+    @property
+    def labels(self) -> Tensor | None:
+        """The label of every image, None where some have none."""
+        labels = [of_batch for _, of_batch in self.batches if of_batch is not None]
+        return torch.cat(labels).cpu() if len(labels) == len(self.batches) else None
+
+    def scores(self, functions: Mapping[str, Function]) -> Float[Tensor, "images classes"]:
+        """Return the class scores of all images, with functions in the place of gates."""
+        scores, model = [], self.found.model
+        replaced = Interventions(self.found, functions, self.seed)
+        with interrupts_held(), undisturbed(model), replaced, interrupts_allowed():
+            for images, labels in self.batches:
+                replaced.labels = labels
+                scores.append(class_scores(feed(model, images), self.predict).cpu())
+        return torch.cat(scores)
+
+
+def _measured(
+    before: Float[Tensor, "images classes"],
+    after: Float[Tensor, "images classes"],
+    labels: Tensor | None,
+) -> dict[str, float]:
+    """Return the three measures with their intervals."""
+    kl = divergence(before, after)
+    error = 1.96 * float(kl.std(correction=1)) / len(kl) ** 0.5 if len(kl) > 1 else float("nan")
+    mean = float(kl.mean())
+    told = after.argmax(1)
+    nothing = (float("nan"),) * 3
+    measures = {
+        "agreement": _share(told == before.argmax(1)),
+        "kl": (mean, max(0.0, mean - error), mean + error),
+        "accuracy": nothing if labels is None else _share(told == labels),
+    }
+    return {
+        name + end: value
+        for name, values in measures.items()
+        for end, value in zip(("", "_low", "_high"), values, strict=True)
+    }
+
+
+def _share(right: Tensor) -> tuple[float, float, float]:
+    share = float(right.double().mean())
+    return (share, *share_interval(share, len(right)))

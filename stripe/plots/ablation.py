@@ -1,0 +1,65 @@
+"""What replacing each gate changes."""
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from stripe.plots.axes import axes_or_new
+
+_LABELS = {
+    "agreement": "predictions that stay (%)",
+    "kl": "KL divergence (nats)",
+    "accuracy": "accuracy (%)",
+}
+
+
+def ablation(
+    data: pd.DataFrame,
+    *,
+    measure: Literal["agreement", "kl", "accuracy"] = "agreement",
+    ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:
+    """Draw a measure of every intervention on every gate, with its interval.
+
+    Parameters
+    ----------
+    data
+        The table of `stripe ablate`: intervention, gate, and for the measure its value, _low and
+        _high. The row of the intervention "none" is drawn as a line.
+    measure
+        Which.
+    ax
+        Axes to draw on; by default new ones.
+    **kwargs
+        For `Axes.errorbar`.
+
+    Returns
+    -------
+    Axes
+        `ax`; gates from the top in forward order, interventions side by side in colours.
+
+    Notes
+    -----
+    All rows share their images: two gates whose intervals overlap may still differ.
+    """
+    ax = axes_or_new(ax)
+    scale = 1 if measure == "kl" else 100
+    replaced = data[data["intervention"] != "none"]
+    gates, hows = replaced["gate"].drop_duplicates().tolist(), replaced["intervention"].unique()
+    style = {"fmt": "o", "markersize": 2.5, "elinewidth": 0.8, "linewidth": 0, **kwargs}
+    for offset, how in zip(np.linspace(-0.3, 0.3, len(hows) + 1), hows, strict=False):
+        rows = replaced[replaced["intervention"] == how]
+        middle, low, high = (scale * rows[measure + end] for end in ("", "_low", "_high"))
+        places = [gates.index(gate) + offset for gate in rows["gate"]]
+        errors = np.clip([middle - low, high - middle], 0, None)
+        ax.errorbar(middle, places, xerr=errors, label=str(how), **style)
+    if measure == "accuracy" and len(none := data[data["intervention"] == "none"]):
+        ax.axvline(scale * none[measure].iloc[0], color="gray", linewidth=0.8, label="none")
+    ax.set_yticks(range(len(gates)), gates)
+    ax.invert_yaxis()
+    ax.set(xlabel=_LABELS[measure], ylabel="gate")
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax

@@ -1,0 +1,29 @@
+"""What replacing each gate changes."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.container import ErrorbarContainer
+
+from stripe.plots import ablation
+
+
+def test_every_row_is_a_point_with_its_interval() -> None:
+    hows = ["none", "mean", "mean", "zero", "zero"]
+    data = pd.DataFrame({"intervention": hows, "gate": ["", "a", "b", "a", "b"]})
+    data["accuracy"] = [0.9, 0.8, 0.7, 0.5, 0.4]
+    data["accuracy_low"], data["accuracy_high"] = data["accuracy"] - 0.1, data["accuracy"] + 0.05
+    ax = ablation(data, measure="accuracy")
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b"]
+    assert [container.get_label() for container in ax.containers] == ["mean", "zero"]
+    container = ax.containers[1]
+    assert isinstance(container, ErrorbarContainer)
+    points, _, (bars,) = container.lines
+    assert points is not None
+    np.testing.assert_allclose(np.asarray(points.get_xydata())[:, 0], [50, 40])
+    (left, right), _ = bars.get_segments()
+    assert (left[0], right[0]) == pytest.approx((40, 55))
+    (line,) = [line for line in ax.lines if line.get_label() == "none"]
+    assert np.asarray(line.get_xydata())[0, 0] == 90
+    assert ax.yaxis_inverted()
+    assert ax.get_xlabel() == "accuracy (%)"
