@@ -1,6 +1,7 @@
 """The network that a command is about."""
 
 import json
+import math
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -12,13 +13,16 @@ from torch import nn
 
 from stripe.backbones import build
 from stripe.errors import ModelError, StripeError
-from stripe.files import saving
+from stripe.files import parse_json, read_regular, saving
 from stripe.gates import freeze
 from stripe.modules.unwrap import unwrapped
 from stripe.train import TrainConfig
 from stripe.train.run import CONFIG, read_config
 from stripe.train.trained import trained_network, untrained_network
-from stripe.train.weights import read_weights, save_weights
+from stripe.train.weights import check_weights, read_weights, save_weights
+
+#: No image and no gate is larger than this.
+_MOST = 1 << 26
 
 
 def load_network(
@@ -107,7 +111,7 @@ def dataset_of(run: Path | None) -> str | None:
 def _imported(model: str) -> nn.Module:
     module, _, function = model.partition(":")
     if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+        sys.path.append(str(Path.cwd()))  # behind all else: no file of it hides a library
     try:
         build_network = getattr(import_module(module), function)
     except (ImportError, AttributeError) as error:
@@ -148,6 +152,7 @@ def _load_weights(network: nn.Module, path: Path) -> nn.Module:
     state = read_weights(path)
     recipe = path.with_suffix(".frozen.json")
     network = _refrozen(network, recipe) if recipe.is_file() else unwrapped(network)
+    check_weights(path, state, network, foreign=True)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
@@ -174,10 +179,32 @@ def write_frozen(frozen: nn.Module, path: Path, recipe: dict[str, Any]) -> None:
 
 def _refrozen(network: nn.Module, recipe: Path) -> nn.Module:
     """Take the same gates out of a network as were taken out when weights were written."""
-    said = json.loads(recipe.read_text())
-    example = torch.zeros(2, *said["input_shape"])
+    example, gates = _read_recipe(recipe)
     for folded in (True, False):
-        means = {g["gate"]: [0.5] * g["channels"] for g in said["gates"] if g["folded"] is folded}
+        means = {
+            name: [0.5] * channels for name, channels, is_folded in gates if is_folded is folded
+        }
         if means:
             network = freeze(network, means, fold=folded, example=example).model
     return network
+
+
+def _read_recipe(file: Path) -> tuple[torch.Tensor, list[tuple[str, int, bool]]]:
+    """Return an example of the images, and the name, channels and kind of each frozen gate."""
+    try:
+        said = parse_json(read_regular(file))
+        gates = [(gate["gate"], gate["channels"], gate["folded"]) for gate in said["gates"]]
+        for name, channels, folded in gates:
+            if not (type(name) is str and type(channels) is int and type(folded) is bool):
+                raise ValueError(f"a gate has a name, channels and folded, got {name!r:.60}")
+            if not 0 < channels <= _MOST:
+                raise ValueError(f"{name} has {channels} channels")
+        shape = said["input_shape"]
+        if not all(type(side) is int and side > 0 for side in shape) or math.prod(shape) > _MOST:
+            raise ValueError(f"input_shape is {shape!r:.60}")
+        return torch.zeros(2, *shape), gates
+    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+        raise ModelError(
+            f"{file} does not say which gates are frozen ({type(error).__name__}: {error}); "
+            "restore it from a copy"
+        ) from error

@@ -12,6 +12,7 @@ from torchvision.models import VGG16_Weights
 from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
 from stripe.errors import StripeError
 from stripe.modules.seeded import seeded
+from stripe.train.weights import load_tensors
 
 #: Channels of the convolutions of a VGG16, by stage, up to relu4_3.
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512))
@@ -125,7 +126,7 @@ def _read(file: Path) -> dict[str, Tensor]:
     try:
         if file.suffix == ".safetensors":
             return load_file(file)
-        state: Any = torch.load(file, map_location="cpu", weights_only=True)
+        state: Any = load_tensors(file)
     except FileNotFoundError as error:
         raise StripeError(
             f'{file} does not exist; features are "imagenet", "random" or a file of weights'

@@ -16,7 +16,7 @@ from stripe.errors import StripeError
 from stripe.files import refuse_links, sync
 from stripe.train.manifest import MANIFEST, checked, digests_of, write_manifest
 from stripe.train.run import WEIGHTS
-from stripe.train.weights import load_weights, save_weights
+from stripe.train.weights import load_tensors, load_weights, save_weights
 
 STATE = "state.pt"
 STAGING = "staging"
@@ -176,7 +176,7 @@ def load_checkpoint(
     load_weights(path / WEIGHTS, model)
     file = checked(path / STATE)
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        state = load_tensors(file)
     except Exception as error:  # what damaged or hostile files raise has no common type
         raise StripeError(
             f"{path / STATE} is damaged, or holds more than tensors and numbers; remove {path} and "

@@ -13,7 +13,7 @@ from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.train.checkpoint import latest_checkpoint
 from stripe.train.config import TrainConfig
 from stripe.train.run import CONFIG, WEIGHTS, read_config
-from stripe.train.weights import read_weights
+from stripe.train.weights import check_weights, read_weights
 
 #: Tokens before those of the patches: of the class, of distillation, registers.
 _MOST_PREFIX_TOKENS = 8
@@ -96,6 +96,7 @@ def start_from(file: Path, model: nn.Module, classes: int) -> list[str]:
                 f"{file} holds the weights of another network: {name} must have the shape "
                 f"{tuple(value.shape)}, got {tuple(given[name].shape)}"
             )
+    check_weights(file, given, model, foreign=True)
     model.load_state_dict(given)
     return anew
 

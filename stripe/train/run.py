@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from beartype.door import is_bearable
 
 from stripe.errors import StripeError
-from stripe.files import drafted, refuse_links, sha256
+from stripe.files import drafted, parse_json, read_regular, refuse_links, sha256
 from stripe.locks import FileLock
 from stripe.settings import Settings
 from stripe.train.manifest import MANIFEST, checked, write_manifest
@@ -176,7 +176,7 @@ def read_data_shape(run: Path) -> DataShape | None:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        values: Any = json.loads(checked(file).read_text())
+        values: Any = parse_json(read_regular(checked(file)))
     except (OSError, ValueError) as error:
         raise StripeError(
             f"{file} is missing or damaged: {error}; give the config.json of a run"

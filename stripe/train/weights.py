@@ -1,5 +1,7 @@
 """The weights of a network in a file: written whole, and read into the network that they are of."""
 
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +35,53 @@ def load_weights(path: Path, model: nn.Module) -> None:
         weights = load_file(checked(path))
     except (OSError, SafetensorError) as error:
         raise StripeError(f"{path} is missing or no file of weights: {error}") from error
-    mine = model.state_dict()
-    if missing := sorted(set(mine) ^ set(weights)):
+    if alone := sorted(set(weights) ^ set(model.state_dict())):
         raise StripeError(
-            f"{path} holds the weights of another network: {missing[0]} is in only one of the two"
+            f"{path} holds the weights of another network: {alone[0]} is in only one of the two"
         )
-    for name, value in mine.items():
-        if value.shape != weights[name].shape:
-            raise StripeError(
-                f"{path} holds the weights of another network: {name} must have the shape "
-                f"{tuple(value.shape)}, got {tuple(weights[name].shape)}"
-            )
+    check_weights(path, weights, model)
     model.load_state_dict(weights)
+
+
+def check_weights(
+    path: Path, weights: Mapping[str, Tensor], model: nn.Module, *, foreign: bool = False
+) -> None:
+    """Raise unless the weights that a network has have its shapes and types of number.
+
+    `load_state_dict` would round whole numbers and drop imaginary parts without an error.
+
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    weights
+        What it holds.
+    model
+        The network.
+    foreign
+        Whether somebody else wrote the file; then NaN is refused too.
+
+    Raises
+    ------
+    ModelError
+        If they do not fit.
+    """
+    for name, value in model.state_dict().items():
+        if name not in weights or not isinstance(value, Tensor):  # not of `get_extra_state`
+            continue
+        came = weights[name]
+        if value.shape != came.shape:
+            raise ModelError(
+                f"{path} holds the weights of another network: {name} must have the shape "
+                f"{tuple(value.shape)}, got {tuple(came.shape)}"
+            )
+        if value.is_floating_point() != came.is_floating_point() or came.is_complex():
+            raise ModelError(f"{path} must hold {name} in {value.dtype}, holds {came.dtype}")
+        if foreign and came.is_floating_point() and bool(torch.isnan(came).any()):
+            raise ModelError(
+                f"{path} holds NaN in {name}, as a training leaves that diverged; give other "
+                "weights"
+            )
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:
@@ -71,6 +108,11 @@ def read_weights(file: Path) -> dict[str, Tensor]:
             break
     if not isinstance(state, dict):
         raise ModelError(f"{file} must hold a state_dict, got {type(state).__name__}")
+    if other := [key for key, value in state.items() if not isinstance(value, Tensor)]:
+        raise ModelError(
+            f"{file} must hold a state_dict of tensors, and {other[0]!r:.60} is "
+            f"{type(state[other[0]]).__name__}"
+        )
     return {
         str(key).removeprefix("module.").replace("_orig_mod.", ""): value
         for key, value in state.items()
@@ -81,12 +123,30 @@ def _read(file: Path) -> Any:
     try:
         if file.suffix == ".safetensors":
             return load_file(file)
-        return torch.load(file, map_location="cpu", weights_only=True)
+        return load_tensors(file)
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
         reason = (str(error).splitlines() or ["unreadable"])[0]
         raise ModelError(f"{file} is no state_dict of tensors: {reason}") from error
     except Exception as error:  # weights_only refuses anything but tensors, by an error of pickle
         raise ModelError(f"{file} must hold tensors only, and holds code or objects") from error
+
+
+def load_tensors(file: Path) -> Any:
+    """Load what `torch.save` wrote, of tensors and plain values; nothing in it is run.
+
+    Raises
+    ------
+    ValueError
+        If it is an archive whose entries unpack to more than its own size: torch packs none.
+    Exception
+        Whatever else torch raises of a file that is damaged or holds more.
+    """
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > file.stat().st_size:
+            raise ValueError(f"it would unpack to {unpacked} bytes, more than it has")
+    return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _own(state: dict[str, Tensor]) -> dict[str, Tensor]:
