@@ -34,6 +34,14 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those that it lies in, so that they outlive a loss of power."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync(folder.absolute().parent)
+
+
 def open_regular(path: Path) -> BufferedReader:
     """Open a file to read it, and nothing but a file: a pipe of its name would block for ever.
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import SupportsIndex
 
 from stripe.errors import RecordingError
-from stripe.files import refuse_links, sync, write_whole, writing
+from stripe.files import make_folder, refuse_links, sync, write_whole, writing
 from stripe.interrupts import interrupts_held
 from stripe.locks import FileLock
 from stripe.recording.aside import MovedAside
@@ -212,8 +212,7 @@ class RecordingWriter:
             if self._overwrite and self.layout.header.exists():
                 self._aside = MovedAside(self.layout)
             claim = Claim(self.layout)
-            root.mkdir(parents=True, exist_ok=True)
-            sync(root.absolute().parent)
+            make_folder(root)
             self._lock = FileLock(self.layout.lock, kind=RecordingError)
             if not self.layout.header.exists():
                 self._claim = claim

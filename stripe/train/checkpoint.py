@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from stripe.errors import StripeError
-from stripe.files import refuse_links, sync
+from stripe.files import make_folder, refuse_links, sync
 from stripe.train.manifest import MANIFEST, checked, digests_of, write_manifest
 from stripe.train.run import WEIGHTS
 from stripe.train.weights import load_tensors, load_weights, save_weights
@@ -82,7 +82,8 @@ def save_checkpoint(folder: Path, model: nn.Module, progress: Progress) -> None:
     try:
         _remove(staging)
         if not new.exists():
-            staging.mkdir(parents=True)
+            make_folder(folder)
+            staging.mkdir()
             save_weights(staging / WEIGHTS, model)
             torch.save(asdict(progress), staging / STATE)
             for file in (staging / WEIGHTS, staging / STATE):

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from beartype.door import is_bearable
 
 from stripe.errors import StripeError
-from stripe.files import drafted, parse_json, read_regular, refuse_links, sha256
+from stripe.files import drafted, make_folder, parse_json, read_regular, refuse_links, sha256
 from stripe.locks import FileLock
 from stripe.settings import Settings
 from stripe.train.manifest import MANIFEST, checked, write_manifest
@@ -68,7 +68,7 @@ def run_locked(config: Settings, *, resume: bool) -> Iterator[None]:
     _check_place(config, resume=resume)
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         lock = FileLock(folder / LOCK, remove=True)
     except OSError as error:
         raise _cannot_write(folder, error) from error
@@ -119,7 +119,7 @@ def open_run(
     resolved = {**config.to_json(), **about}
     resolved |= {"command": command_line(), "versions": library_versions()}
     try:
-        config.out.mkdir(parents=True, exist_ok=True)
+        make_folder(config.out)
         with drafted(file) as draft:
             draft.write_text(json.dumps(resolved, indent=1) + "\n")
             # Before the file itself, so that no moment has a file without its digest.
