@@ -11,7 +11,14 @@ import pandas as pd
 
 from stripe.reproduce.paper.claims import CLAIMS, PaperClaim
 from stripe.reproduce.reproduction import Reproduction, Tested
-from stripe.reproduce.verdict import CONFIDENCE, holm, interval, p_value, seeds_to_decide
+from stripe.reproduce.verdict import (
+    CONFIDENCE,
+    MOST_SEEDS,
+    holm,
+    interval,
+    p_value,
+    seeds_to_decide,
+)
 
 #: From the words of an interval to those of a verdict.
 _VERDICTS = {"yes": "holds here", "no": "does not", "undecided": "undecided"}
@@ -146,8 +153,8 @@ def written(table: pd.DataFrame) -> pd.DataFrame:
 def _would_decide(row: Mapping[Any, Any]) -> str:
     if row["verdict"] != "undecided":
         return ""
-    seeds = float(str(row["seeds"]))
-    return " (over 1000 seeds)" if math.isnan(seeds) else f" ({seeds:.0f} seeds)"
+    more = f" (over {MOST_SEEDS} seeds)"
+    return more if math.isnan(row["seeds"]) else f" ({row['seeds']:.0f} seeds)"
 
 
 def _corrected_p(p: float) -> str:

@@ -1,7 +1,7 @@
 """One verdict per claim: toys by hand, the list of claims, and the page."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,15 @@ from stripe.reproduce.reproduction import Reproduction, reproduction
 TEST = SCALES["test"]
 TWO = PaperClaim("two beat one", "points", ("table6",))
 #: Of SE, IE, SRM and SPA in Table 6: how much better two are than one, by seed.
-GAINS = {"SE": (1.0, 2.0), "IE": (2.0, 3.0), "SRM": (3.0, 4.0), "SPA": (4.0, 5.0)}
+GAINS: dict[str, tuple[float, ...]] = {
+    "SE": (1.0, 2.0),
+    "IE": (2.0, 3.0),
+    "SRM": (3.0, 4.0),
+    "SPA": (4.0, 5.0),
+}
 
 
-def published(folder: Path, gains: Mapping[str, tuple[float, ...]], best: float = 9.0) -> Path:
+def published(folder: Path, gains: dict[str, tuple[float, ...]], best: float = 9.0) -> Path:
     """Publish Table 6: one has 50 % in the last epoch and 60 % in the best."""
     rows: list[dict[str, Any]] = []
     for cell in exhibit("table6").cells:
@@ -48,7 +53,7 @@ def from_published(folder: Path, name: str) -> Reproduction:
 
 def row_of(folder: Path, *claims: PaperClaim) -> dict[str, Any]:
     table = findings(partial(from_published, folder), claims or (TWO,))
-    return {str(name): value for name, value in table.to_dict("records")[0].items()}
+    return {str(column): value for column, value in table.iloc[0].items()}
 
 
 def test_contrasts_are_averaged_within_a_seed_first(tmp_path: Path) -> None:
