@@ -64,7 +64,8 @@ def findings(
     Returns
     -------
     DataFrame
-        claim; number, what the claim says is above zero; exhibits; paper, the mean of its numbers;
+        claim; number, what the claim says is above zero; exhibits; paper, the mean of its numbers
+        for the contrasts that this scale has, or for all if it has none of them;
         ours, the mean over the contrasts of the claim and over seeds, of a training that of the
         last epoch; low and high, of the 95 % interval over seeds; best, as ours of the best epochs;
         contrasts, how many; n, the seeds that all contrasts have; trained, the networks and data;
@@ -95,7 +96,12 @@ def _row(claim: PaperClaim, found: Sequence[Reproduction]) -> dict[str, object]:
     of_student = interval(values)
     best = _by_seed([test for one in evidence for test in one.best])
     verdict = str(of_student["holds"])
-    papers = [test.paper for test in tested]
+    papers = [test.paper for test in tested] or [
+        one.printed(contrast)
+        for one in found
+        for contrast in one.exhibit.contrasts
+        if claim.tests(contrast)
+    ]
     return {
         "claim": claim.words,
         "number": claim.number,

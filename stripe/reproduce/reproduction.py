@@ -165,7 +165,7 @@ class Reproduction:
                 seed: _sum(weights, [numbers[seed] for numbers in found]) - contrast.bound
                 for seed in seeds
             }
-            rows[same] = Tested(contrast, self._printed(contrast, of_paper), ours, tuple(weights))
+            rows[same] = Tested(contrast, self.printed(contrast, of_paper), ours, tuple(weights))
         return list(rows.values())
 
     def _present(self, contrast: Contrast) -> dict[Cell, float]:
@@ -183,8 +183,17 @@ class Reproduction:
             summed[self.first[cell]] = summed.get(self.first[cell], 0.0) + weight
         return {cell: weight for cell, weight in summed.items() if weight}
 
-    def _printed(self, contrast: Contrast, weights: Mapping[Cell, float]) -> float:
-        """Return what the paper says a contrast is; NaN where it gives no number."""
+    def printed(self, contrast: Contrast, weights: Mapping[Cell, float] | None = None) -> float:
+        """Return what the paper says a contrast is, less the bound; NaN where it gives no number.
+
+        Parameters
+        ----------
+        contrast
+            A contrast of the exhibit.
+        weights
+            Weights of the cells. Default: the contrast's own.
+        """
+        weights = contrast.weights if weights is None else weights
         if contrast.paper is not None:
             return contrast.paper
         of_paper = {cell: cell.paper for cell in self.exhibit.cells}
