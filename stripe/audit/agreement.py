@@ -7,6 +7,7 @@ import numpy as np
 
 from stripe.audit.predictions import Boxes
 from stripe.errors import ModelError, UnknownNameError
+from stripe.stats.share import share_interval
 
 #: The least intersection over union of two boxes that match.
 MATCH = 0.5
@@ -48,21 +49,13 @@ def agreements(
     return np.array([float(chosen(*pair)) for pair in zip(one, other, strict=True)])
 
 
-def interval(share: float, count: int) -> tuple[float, float]:
-    """Return between what a share of `count` images lies with 95 % confidence (Wilson, 1927)."""
-    z = 1.96
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z * (share * (1 - share) / count + (z / (2 * count)) ** 2) ** 0.5 / (1 + z * z / count)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 def mean_interval(each: np.ndarray) -> tuple[float, float]:
     """Return between what the mean of agreements lies with 95 % confidence.
 
     Wilson's interval where each is 0 or 1, else the percentiles of 2000 bootstrap means, seed 0.
     """
     if np.isin(each, (0, 1)).all():
-        return interval(float(each.mean()), len(each))
+        return share_interval(float(each.mean()), len(each))
     drawn = np.random.default_rng(0).integers(0, len(each), (_DRAWS, len(each)))
     low, high = np.quantile(each[drawn].mean(1), [0.025, 0.975])
     return float(low), float(high)

@@ -37,7 +37,17 @@ class Halves:
 
 
 def halves(loader: Iterable[Any], limit: int, batch_size: int) -> Halves:
-    """Return the first images of a loader in two halves.
+    """Return the first images of a loader in two halves; errors as of `gather`."""
+    images, labels = gather(loader, limit)
+    return Halves(
+        known=images[::2].split(batch_size),
+        held_out=images[1::2].split(batch_size),
+        labels=None if labels is None else labels[1::2].cpu().numpy(),
+    )
+
+
+def gather(loader: Iterable[Any], limit: int) -> tuple[Tensor, Tensor | None]:
+    """Return the first images of a loader, (B, C, H, W), and their labels if all have some.
 
     Raises
     ------
@@ -59,11 +69,6 @@ def halves(loader: Iterable[Any], limit: int, batch_size: int) -> Halves:
             break
     count = sum(map(len, images))
     if min(count, limit) < 4:
-        raise StripeError(f"an audit needs at least 4 images, got {min(count, limit)}")
-    whole = torch.cat(images)[:limit]
-    truth = torch.cat(labels)[:limit] if sum(map(len, labels)) == count else None
-    return Halves(
-        known=whole[::2].split(batch_size),
-        held_out=whole[1::2].split(batch_size),
-        labels=None if truth is None else truth[1::2].cpu().numpy(),
-    )
+        raise StripeError(f"a comparison needs at least 4 images, got {min(count, limit)}")
+    whole = torch.cat(labels)[:limit] if sum(map(len, labels)) == count else None
+    return torch.cat(images)[:limit], whole

@@ -47,7 +47,7 @@ def ablate(
         A picture of the agreement.
     """
     from stripe import plots
-    from stripe.audit.shared import gather
+    from stripe.audit.images import gather
     from stripe.hooks import record
     from stripe.intervene.ablate import ablate
     from stripe.recording import open_recording

@@ -1,4 +1,4 @@
-"""Between what a measured share lies."""
+"""The interval of a measured share."""
 
 
 def share_interval(share: float, count: int) -> tuple[float, float]:
@@ -9,7 +9,7 @@ def share_interval(share: float, count: int) -> tuple[float, float]:
     share
         0 to 1.
     count
-        How many images, at least 1.
+        Number of images, at least 1.
 
     References
     ----------

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 import stripe
 from stripe.asr import Gated
-from stripe.audit.agreement import interval
 from stripe.cli import main
 from stripe.cli.images import load_images
 from stripe.cli.network import load_network
@@ -121,13 +120,6 @@ def test_the_model_is_left_as_it_was() -> None:
     assert model.training
     assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
     assert not any(module._forward_hooks for module in model.modules())
-
-
-def test_the_interval_of_a_share() -> None:
-    low, high = interval(1.0, 20)
-    assert (round(low, 3), high) == (0.839, 1.0)
-    low, high = interval(0.5, 100)  # Wilson's: 0.404 to 0.596
-    assert (round(low, 3), round(high, 3)) == (0.404, 0.596)
 
 
 def test_errors_say_what_to_do(tmp_path: Path) -> None:
