@@ -38,7 +38,7 @@ def select(
     things
         What there is, by name; a predicate is called with the values.
     selection
-        Which are meant. None and "all" mean all of them.
+        The selection. None and "all" mean all of them.
     kind, owner
         The words of an error: "gate" and "the model".
 

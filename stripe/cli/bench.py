@@ -33,7 +33,7 @@ def fps(
     image_size, num_classes, batch_size
         Side of the images, outputs of the network, images per forward pass.
     rounds
-        How often each network runs, in turns; medians count.
+        Number of timed passes of each network, in turns; medians are printed.
     device
         auto, cpu, cuda or cuda:N.
     out

@@ -84,7 +84,7 @@ def load_images(
         A data set of `stripe.data.list_datasets()`, whose test images are taken; imagenet;
         folder:PATH, as for `TrainConfig`; or a folder.
     network
-        What takes them.
+        The network that takes them.
     run
         The directory of the run that trained the network.
     image_size

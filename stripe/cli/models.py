@@ -114,8 +114,8 @@ def audit(
     threads
         Threads of onnxruntime while an ONNX file is timed.
     agree
-        How far two predictions of an image agree: equal, edit, iou or boxes. Default: by what the
-        network puts out.
+        Agreement of two predictions of an image: equal, edit, iou or boxes. Default: the one that
+        fits the output of the network.
     """
     import stripe
     from stripe.cli.network import is_onnx
@@ -172,7 +172,7 @@ def freeze(
     Parameters
     ----------
     recording
-        Where the means come from.
+        The recording that the means come from.
     out
         The weights of the frozen network, a new .safetensors file; of an ONNX file the frozen one.
     fold

@@ -39,7 +39,7 @@ class Network:
     num_classes
         Outputs of the network.
     seed
-        Of random weights, and of which images are drawn.
+        Seed of random weights, and of the sample of images.
     """
 
     model: Annotated[str, Parameter(alias="--checkpoint")]

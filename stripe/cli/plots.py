@@ -42,7 +42,7 @@ def plot_stripes(
     images, channels
         Number of images and of channels, drawn at random.
     image_order, channel_order
-        How they are sorted.
+        Order of images and of channels.
     side
         Features before, gate after, or both.
     scale
@@ -136,7 +136,7 @@ def plot_overview(
     images, channels
         Number of images and of channels, drawn at random.
     image_order, channel_order
-        How they are sorted.
+        Order of images and of channels.
     side
         Features before, gate after, or both.
     scale

@@ -79,7 +79,7 @@ def index(
     more
         More recordings.
     spatial
-        Of spatial attention maps, with positions in the place of channels.
+        Print the index of spatial attention maps, whose positions take the place of channels.
     """
     from stripe import open_recording, stats
 

@@ -115,7 +115,7 @@ def compare(
         A new directory for the three runs, their pictures and tables; with --resume, one that has
         some of them.
     photographs
-        How many are shown.
+        Number of photographs that are shown.
     shown
         A folder of photographs to show; by default those of the training.
     """

@@ -89,7 +89,7 @@ def constants(
     out
         A new or empty directory for gates and fine-tuning.
     epochs, lr
-        Of fine-tuning; by default at a hundredth of the run's rate.
+        Number of epochs and learning rate of fine-tuning. Default rate: a hundredth of the run's.
     device
         auto, cpu, cuda or cuda:N.
     """

@@ -26,7 +26,7 @@ class DeviceLoader:
     batch_size
         Images per batch; the last batch may be smaller.
     device
-        Where the data lives.
+        Device of the data.
     shuffle
         Draw a new order for every pass.
     augment
@@ -36,7 +36,7 @@ class DeviceLoader:
     seed
         Seed of the generator that draws orders, crops and flips.
     share
-        Which of how many processes this is: each draws the same and gets its share of every batch,
+        Rank and number of processes: each draws the same and gets its share of every batch,
         so that together they see what one alone would.
     indices
         Also yield the positions of the images in the data set, by which a recorder names its rows.

@@ -47,11 +47,11 @@ def image_folder(
         Share of the height and the width of the resized image that the crop keeps. An image is
         resized in proportion, until it covers what is cropped.
     interpolation
-        Of resizing, as torchvision calls it: "bicubic", "bilinear" and so on.
+        Interpolation of resizing, as torchvision calls it: "bicubic", "bilinear" and so on.
     limit
         Take at most so many images, drawn at random; they keep their order.
     seed
-        Of that draw.
+        Seed of that draw.
     skip_broken
         Decode every image once, and leave out those that cannot be read; by default one is an
         error when its turn comes.

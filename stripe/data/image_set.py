@@ -13,7 +13,7 @@ class ImageSet:
     Parameters
     ----------
     name
-        Which data set and split: "fashion-mini/test".
+        Name of data set and split: "fashion-mini/test".
     images
         Shape (N, C, H, W), 0 to 255.
     labels

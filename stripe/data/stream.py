@@ -46,15 +46,15 @@ class StreamLoader:
     size
         Side of the images that the network takes.
     device
-        Where the batches go.
+        Device of the batches.
     augment
         Shuffle, crop at random and mirror.
     workers
         Processes that read; 0 reads in this one.
     seed
-        Of orders, crops and mirrors.
+        Seed of orders, crops and mirrors.
     share
-        Which of how many processes this is; each gets its share of every batch.
+        Rank and number of processes. Each gets its share of every batch.
     indices
         Also yield the positions of the images in the data set.
     limit

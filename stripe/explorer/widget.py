@@ -34,7 +34,7 @@ class Explorer:
     Parameters
     ----------
     recording
-        With at least one epoch.
+        A recording of at least one epoch.
 
     Notes
     -----

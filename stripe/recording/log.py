@@ -44,7 +44,7 @@ class Record:
     previous
         Digest of the record that was written before this one, None of the first.
     digest
-        Of this record; None in format version 1.
+        SHA-256 of this record; None in format version 1.
     """
 
     epoch: int
@@ -78,7 +78,7 @@ class Log:
     Parameters
     ----------
     layout
-        Where it lies.
+        Paths of the recording.
     stored
         The header, with its digest; without one, the recording is of format version 1.
     """

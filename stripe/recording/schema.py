@@ -68,7 +68,7 @@ class Gate:
         branches of shape (B, R, C); "response", which multiplies unsquashed, as GRN's; "spatial", a
         map that multiplies every channel; "constant", which depends on no input (ASR).
     layout
-        How the gate lies against the features: "NC11" for (B, C, 1, 1), "N11C" for channels last,
+        Layout of the gate against the features: "NC11" for (B, C, 1, 1), "N11C" for channels last,
         "N1C" for tokens (B, N, C), "NC1" for signals (B, C, T), "NRC11" for a split, "N1HW" for a
         spatial map.
     producer
@@ -82,7 +82,7 @@ class Gate:
     spatial
         Height and width of the recorded spatial map, if there is one.
     per_image_values
-        How many values of each channel an image has: more than 1 where frames, patches or flipped
+        Number of values of each channel per image: more than 1 where frames, patches or flipped
         copies of an image are folded into the batch, and then their mean is recorded; 0 where the
         rows of the gate cannot be shared out evenly among the images.
 
@@ -117,7 +117,7 @@ class Header:
     gates
         The recorded gates, in forward order.
     model, dataset
-        What ran on what, in words.
+        Names of the network and of the data.
     model_class
         Class of the network; empty where it is not known.
     seed

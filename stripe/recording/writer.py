@@ -43,7 +43,7 @@ class RecordingWriter:
     header
         Gates and provenance of the recording.
     rank, processes
-        Which of how many processes this is; each writes a part of every epoch, and rank 0 commits.
+        Rank and number of processes. Each writes a part of every epoch, and rank 0 commits.
     barrier
         Waits, with a time limit, until all processes have called it.
     overwrite

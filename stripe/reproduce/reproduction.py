@@ -38,7 +38,7 @@ class Reproduction:
     stand_ins
         By cell, what is trained in the place of the paper's network and data.
     without
-        How many cells have no stand-in at this scale.
+        Number of cells without a stand-in at this scale.
     """
 
     exhibit: Exhibit

@@ -20,11 +20,11 @@ def epoch_difference(
     Parameters
     ----------
     recording
-        With at least two epochs.
+        A recording of at least two epochs.
     gate
         Name of the gate.
     images
-        Which images, by index; by default those recorded in every epoch, ascending.
+        Indices of images. Default: those recorded in every epoch, ascending.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
     Parameters
     ----------
     recording
-        With at least two epochs.
+        A recording of at least two epochs.
     tol
         A step `|v(t + 1) - v(t)|` under it counts as still; gates from a sigmoid lie in (0, 1), so
         0.01 is a hundredth of their range.

@@ -122,7 +122,7 @@ def channel_moments(
     data
         A recording or its directory; or several, whose tables stand one below the other.
     epochs
-        Which epochs; by default all.
+        Epochs. Default: all.
     over
         What maps a function over a list and yields the results in order: `map`, the `map` of a
         pool (`stripe.stats.processes`, or any `concurrent.futures` executor), or of a cluster

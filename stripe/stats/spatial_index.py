@@ -17,7 +17,7 @@ def spatial_index(recording: Recorded) -> pd.DataFrame:
     Parameters
     ----------
     recording
-        With spatial maps (`spatial=True`).
+        A recording with spatial maps (`spatial=True`).
 
     Returns
     -------

@@ -32,8 +32,8 @@ class StyleConfig(Settings):
         A folder of photographs, at any depth (the paper's are COCO's train2014); by default those
         that scikit-image and scikit-learn ship.
     features
-        What compares images: "imagenet", torchvision's VGG16, fetched once; "random" or
-        "random:WIDTH", the same with random weights; or a file of a VGG16's weights.
+        Network whose features compare images: "imagenet", torchvision's VGG16, fetched once;
+        "random" or "random:WIDTH", the same with random weights; or a file of a VGG16's weights.
     size
         Side of the random crops of photographs, and shorter side of the painting.
     width

@@ -23,14 +23,14 @@ class TrainConfig(Settings):
     asr
         Attention module of an ASR where the paper puts it, or none.
     copies
-        How many of them at each place (delta, Tables 6 and 14).
+        Number of ASRs at each place (delta, Tables 6 and 14).
     psi
-        How the vectors of the ASRs begin: "0.1", "constant:0.3", "normal:0.1", with ",fixed" behind
+        Initial vectors of the ASRs: "0.1", "constant:0.3", "normal:0.1", with ",fixed" behind
         it where they do not learn (Tables 7 and 13); by default the paper's.
     asr_init
-        How the attention modules of ASRs begin in a ViT, as `init` of `stripe.insert`: "paper"
-        fills every parameter with 1e-3, "drawn" breaks the symmetry of that. The recipes have
-        "paper".
+        Initial parameters of the attention modules of ASRs in a ViT, as `init` of `stripe.insert`:
+        "paper" fills every parameter with 1e-3, "drawn" breaks the symmetry of that. The recipes
+        have "paper".
     initial
         Weights to begin with: the directory of a finished run, or a file. Position embeddings are
         resampled for another image size, and the layer that gives the classes starts anew where
@@ -95,8 +95,9 @@ class TrainConfig(Settings):
         Record the gates of some test images before training and after every epoch, into
         `out/recording`.
     record_images
-        How many: a random sample of the test images that `limit` leaves. It depends on their
-        number alone, not on `seed`, so every epoch and every network has the same images.
+        Number of recorded images: a random sample of the test images that `limit` leaves. It
+        depends on their number alone, not on `seed`, so every epoch and every network has the same
+        images.
     tensorboard
         Also write the log for TensorBoard.
     device

@@ -65,7 +65,7 @@ def start_from(file: Path, model: nn.Module, classes: int) -> list[str]:
     model
         The network, in whose place the weights are loaded.
     classes
-        How many it tells apart.
+        Number of classes.
 
     Returns
     -------

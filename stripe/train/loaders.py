@@ -31,9 +31,9 @@ class Loaders:
     dataset
         The name of the probe's data set and split.
     train_images
-        How many there are, over all processes.
+        Number of training images, over all processes.
     data
-        What a network has to know of them.
+        Shape and normalisation of the images, and the number of classes.
     broken
         The files of `train` and `test` that cannot be read and were left out, on request.
     """

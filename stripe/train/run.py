@@ -93,7 +93,7 @@ def open_run(
     resume
         Accept a run of these settings that is there already.
     data
-        What the network has to know of its data.
+        Shape and normalisation of the images, and the number of classes.
     initial
         SHA-256 of the weights with which the run begins.
 

@@ -28,9 +28,9 @@ def open_trained(
     device
         As for `TrainConfig`.
     data_root
-        Where its data is; by default where it was.
+        Folder of the data sets. Default: that of the training.
     images
-        How many test images are in the sample `probe`; by default the run's `record_images`.
+        Number of test images in the sample `probe`. Default: the run's `record_images`.
 
     Raises
     ------

@@ -21,7 +21,7 @@ class Accuracy(Kind):
     Parameters
     ----------
     reading
-        What the noises of Table 8 mean.
+        Reading of the noises of Table 8.
     deep
         Train the scale's deep networks, with as many seeds as it measures other numbers.
     """

@@ -18,7 +18,7 @@ class SampledMeasurement(Measurement):
     Parameters
     ----------
     images
-        How many test images: a random sample, as of `TrainConfig.record_images`.
+        Number of test images: a random sample, as of `TrainConfig.record_images`.
     """
 
     images: int = 500

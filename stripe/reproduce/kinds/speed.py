@@ -44,7 +44,7 @@ class Timing(Measurement):
     batch_size
         Images per forward pass.
     rounds
-        How often it is timed, each time beside the bare network.
+        Number of rounds, each beside the bare network.
     """
 
     TIMED: ClassVar[bool] = True

@@ -53,7 +53,7 @@ def fields_of(cell: Cell, reading: NoiseReading = DEFAULT_READING) -> dict[str, 
     cell
         A network in the paper's words.
     reading
-        What the numbers of a noise mean.
+        Reading of the numbers of a noise.
 
     Raises
     ------

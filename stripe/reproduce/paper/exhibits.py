@@ -25,7 +25,7 @@ class Contrast:
     weights
         Weight of each cell's number; the numbers are of one seed.
     metric
-        Which number.
+        Name of the metric.
     bound
         Zero as a rule.
     paper
@@ -108,15 +108,15 @@ class Exhibit:
     title
         Subject, in a few words.
     claim
-        What the paper says that it shows.
+        Claim of the paper.
     kind
-        How its numbers come about.
+        Kind of measurement behind its numbers.
     cells
         Every network that it needs, once.
     contrasts
         The claim, cell by cell.
     remark
-        What a reader of the numbers has to know, for the report; "" if nothing.
+        Caveats for the reader of the report; "" for none.
     """
 
     name: str

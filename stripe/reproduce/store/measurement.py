@@ -28,7 +28,7 @@ class Measurement(Settings):
     of
         Names of the runs that are looked at, beside this one in the store.
     seed
-        Of whatever is drawn.
+        Seed of whatever is drawn.
     device
         "auto" takes a GPU if there is one; or "cpu", "cuda", "cuda:1".
     data_root
