@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from stripe.recording import open_recording as open_recording
     from stripe.robustness import inject_noise as inject_noise
     from stripe.robustness import noise_bound as noise_bound
+    from stripe.stats import compare as compare
 
 #: Where each public name lives; a module that lives in itself is public as a whole.
 _HOME = {
@@ -51,6 +52,7 @@ _HOME = {
     "Sensitivity": "stripe.intervene.predicted",
     "audit": "stripe.audit.audit",
     "build": "stripe.backbones",
+    "compare": "stripe.stats",
     "explore": "stripe.explorer.widget",
     "find_gates": "stripe.gates",
     "freeze": "stripe.gates",

@@ -35,3 +35,15 @@ def test_the_readme_names_every_page() -> None:
 
 def test_the_readme_is_one_screen() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_the_page_on_comparing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its code runs from top to bottom, and leaves the pictures that it says."""
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "compare.md").read_text()
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+        exec(block, names)
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "compare.pdf", "stripes.pdf"}

@@ -169,16 +169,19 @@ class _Comparison:
     def row(self, count: int, gate: str, model: Any) -> dict[str, Any]:
         """Return the row of the greedy table for a network with `count` frozen gates."""
         now = self._before if model is self.candidate.model else self._predictions(model)
-        each = agreements(self._before, now, self._agree)
-        low, high = mean_interval(each)
-        row = {"frozen": count, "gate": gate, "agreement": float(each.mean())}
-        return {**row, "low": low, "high": high, "accuracy": self._accuracy(now)}
+        shares = {"agreement": agreements(self._before, now, self._agree), **self._right(now)}
+        row: dict[str, Any] = {"frozen": count, "gate": gate}
+        for name, each in shares.items():
+            low, high = mean_interval(each)
+            row |= {name: float(each.mean()), f"{name}_low": low, f"{name}_high": high}
+        return row
 
-    def _accuracy(self, predicted: list[Any]) -> float:
+    def _right(self, predicted: list[Any]) -> dict[str, np.ndarray]:
+        """Return of each image whether its label is predicted; NaN where there are none."""
         labels = self._images.labels
         if labels is None or not isinstance(predicted[0], int | np.integer):
-            return float("nan")
-        return float(np.mean(np.equal(predicted, labels)))
+            return {"accuracy": np.full(len(predicted), float("nan"))}
+        return {"accuracy": np.equal(predicted, labels).astype(float)}
 
     def _predictions(self, model: Any) -> list[Any]:
         outputs = self.candidate.outputs(model, self._images.held_out)

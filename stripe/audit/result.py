@@ -26,8 +26,8 @@ class Audit:
     greedy
         One row per number of frozen gates, from none to all, the most constant (smallest
         relative_spread) first: frozen, gate (the last one frozen), agreement (mean over images of
-        that with the prediction of the untouched network, 0 to 1), low and high (its 95 %
-        interval), accuracy (NaN without labels).
+        that with the prediction of the untouched network, 0 to 1), agreement_low and agreement_high
+        (its 95 % interval), and accuracy, accuracy_low and accuracy_high (NaN without labels).
     recommended
         The largest of these sets whose agreement is at least `threshold`.
     threshold

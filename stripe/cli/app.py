@@ -23,6 +23,24 @@ Recorded = Annotated[Path, Parameter(help="Directory of the recording.")]
 Gate = Annotated[str | None, Parameter(help="Name of the gate; by default the deepest.")]
 Gates = Annotated[str, Parameter(help='"all", a name, or a pattern such as "layer3.*".')]
 Epoch = Annotated[int | None, Parameter(help="Epoch; by default the last.")]
+Epochs = Annotated[
+    tuple[int, ...],
+    Parameter(
+        help="Epoch, of all recordings or one each; by default the last. Several epochs of one "
+        "recording stand as several recordings.",
+        consume_multiple=True,
+        negative=(),
+    ),
+]
+Names = Annotated[
+    tuple[str, ...],
+    Parameter(
+        help="What the recordings are called; by default what tells their paths apart.",
+        consume_multiple=True,
+        negative=(),
+    ),
+]
+More = Annotated[Path, Parameter(help="More recordings.")]
 Seed = Annotated[int, Parameter(help="Seed of everything random.")]
 Picture = Annotated[Path, Parameter(help="The picture to write: .png, .pdf or .svg.")]
 
@@ -47,6 +65,11 @@ def save_table(table: "pd.DataFrame", path: Path | None) -> None:
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
     print(jsonlib.dumps(value, indent=1))
+
+
+def one_or_more(numbers: tuple[int, ...]) -> int | tuple[int, ...] | None:
+    """Return the one number of an option, all that were given, or None."""
+    return numbers[0] if len(numbers) == 1 else numbers or None
 
 
 def picture_file(path: Path | None) -> None:

@@ -241,7 +241,7 @@ def cam(
     method
         GradCAM, or any other class of the grad-cam library.
     image
-        Lay the map over the mean image.
+        Draw outlines of the mean image over the map.
     save
         Also keep map and mean image, .npz, for `stripe plot mean-cam`.
     """

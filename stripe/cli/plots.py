@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from stripe.cli.app import Epoch, Gate, Picture, Recorded, Seed, app, picture_file
+from stripe.cli.app import (
+    Epochs,
+    Gate,
+    More,
+    Names,
+    Picture,
+    Recorded,
+    Seed,
+    app,
+    one_or_more,
+    picture_file,
+)
 from stripe.errors import StripeError
 
 if TYPE_CHECKING:
@@ -23,10 +34,11 @@ app.command(plot_app)
 @plot_app.command(name="stripes")
 def plot_stripes(
     recording: Recorded,
-    *,
+    *more: More,
     out: Picture,
+    names: Names = (),
     gate: Gate = None,
-    epoch: Epoch = None,
+    epoch: Epochs = (),
     images: int = 20,
     channels: int = 60,
     image_order: Literal["random", "label", "prediction"] = "random",
@@ -50,12 +62,20 @@ def plot_stripes(
     """
     choice = {"images": images, "channels": channels, "side": side, "scale": scale}
     orders = {"image_order": image_order, "channel_order": channel_order, "seed": seed}
-    _draw("stripes", recording, out, gate=gate, epoch=epoch, **choice, **orders)
+    _draw(
+        "stripes", (recording, *more), out, gate=gate, names=names, epoch=epoch, **choice, **orders
+    )
 
 
 @plot_app.command(name="spatial-attention", alias="spatial_attention")
 def plot_spatial_attention(
-    recording: Recorded, *, out: Picture, epoch: Epoch = None, images: int = 4, seed: Seed = 0
+    recording: Recorded,
+    *more: More,
+    out: Picture,
+    names: Names = (),
+    epoch: Epochs = (),
+    images: int = 4,
+    seed: Seed = 0,
 ) -> None:
     """Draw the spatial attention of a few images in every block (Figure 29).
 
@@ -64,22 +84,48 @@ def plot_spatial_attention(
     images
         Number of images, drawn at random.
     """
-    _draw("spatial_attention", recording, out, epoch=epoch, images=images, seed=seed)
+    choice: dict[str, Any] = {"names": names, "epoch": epoch, "images": images, "seed": seed}
+    _draw("spatial_attention", (recording, *more), out, **choice)
 
 
 @plot_app.command(name="gate-spread", alias="gate_spread")
-def plot_gate_spread(recording: Recorded, *, out: Picture, epoch: Epoch = None) -> None:
+def plot_gate_spread(
+    recording: Recorded, *more: More, out: Picture, names: Names = (), epoch: Epochs = ()
+) -> None:
     """Draw how much every gate depends on the image, by depth."""
-    _draw("gate_spread", recording, out, epoch=epoch)
+    _draw("gate_spread", (recording, *more), out, names=names, epoch=epoch)
+
+
+@plot_app.command(name="compare")
+def plot_compare(
+    recording: Recorded,
+    other: Path | None = None,
+    *,
+    out: Picture,
+    statistic: Literal["eta2", "between_var", "within_var", "median_std"] = "eta2",
+    names: Names = (),
+    epoch: Epochs = (),
+) -> None:
+    """Draw a statistic of every gate of two recordings, and their difference.
+
+    Parameters
+    ----------
+    other
+        Another recording; without it, the first one at two epochs.
+    statistic
+        Share of variance between channels (eta2), the variances, or the median standard deviation.
+    """
+    _draw("compare", (recording, other), out, statistic=statistic, names=names, epoch=epoch)
 
 
 @plot_app.command(name="channel-std", alias="channel_std")
 def plot_channel_std(
     recording: Recorded,
-    *,
+    *more: More,
     out: Picture,
+    names: Names = (),
     gate: Gate = None,
-    epoch: Epoch = None,
+    epoch: Epochs = (),
     side: Literal["both", "before", "after"] = "both",
 ) -> None:
     """Draw the distribution of the spread of channels, before and after attention (Figure 2b).
@@ -89,14 +135,16 @@ def plot_channel_std(
     side
         Features before, gate after, or both.
     """
-    _draw("channel_std", recording, out, gate=gate, epoch=epoch, side=side)
+    choice: dict[str, Any] = {"gate": gate, "side": side, "names": names, "epoch": epoch}
+    _draw("channel_std", (recording, *more), out, **choice)
 
 
 @plot_app.command(name="epoch-difference", alias="epoch_difference")
 def plot_epoch_difference(
     recording: Recorded,
-    *,
+    *more: More,
     out: Picture,
+    names: Names = (),
     gate: Gate = None,
     images: int = 3,
     channels: int = 20,
@@ -109,18 +157,18 @@ def plot_epoch_difference(
     images, channels
         Number of images and of channels, drawn at random.
     """
-    _draw(
-        "epoch_difference", recording, out, gate=gate, images=images, channels=channels, seed=seed
-    )
+    choice: dict[str, Any] = {"gate": gate, "images": images, "channels": channels, "seed": seed}
+    _draw("epoch_difference", (recording, *more), out, names=names, **choice)
 
 
 @plot_app.command(name="overview")
 def plot_overview(
     recording: Recorded,
-    *,
+    *more: More,
     out: Picture,
+    names: Names = (),
     gate: Gate = None,
-    epoch: Epoch = None,
+    epoch: Epochs = (),
     images: int = 20,
     channels: int = 60,
     image_order: Literal["random", "label", "prediction"] = "random",
@@ -144,7 +192,9 @@ def plot_overview(
     """
     choice = {"images": images, "channels": channels, "side": side, "scale": scale}
     orders = {"image_order": image_order, "channel_order": channel_order, "seed": seed}
-    _draw("overview", recording, out, gate=gate, epoch=epoch, **choice, **orders)
+    _draw(
+        "overview", (recording, *more), out, gate=gate, names=names, epoch=epoch, **choice, **orders
+    )
 
 
 @plot_app.command(name="mean-cam", alias="mean_cam")
@@ -156,7 +206,7 @@ def plot_mean_cam(cam: Source, *, out: Picture, image: bool = True) -> None:
     cam
         The .npz that `stripe cam --save` wrote.
     image
-        Lay the map over the mean image.
+        Draw outlines of the mean image over the map.
     """
     from stripe import MeanCam
 
@@ -245,10 +295,20 @@ def plot_style_grid(folder: Source, *, out: Picture) -> None:
     _save("style_grid", pictures, out, rows=rows[columns[0].name])
 
 
-def _draw(name: str, recording: Path, out: Path, **options: Any) -> None:
-    from stripe import open_recording
-
-    _save(name, open_recording(recording), out, **options)
+def _draw(
+    name: str,
+    recordings: tuple[Path | None, ...],
+    out: Path,
+    *,
+    names: tuple[str, ...],
+    epoch: tuple[int, ...] | None = None,
+    **options: Any,
+) -> None:
+    """Draw a figure of one recording or several."""
+    if epoch is not None:
+        options["epoch"] = one_or_more(epoch)
+    data = [recording for recording in recordings if recording is not None]
+    _save(name, data, out, names=names or None, **options)
 
 
 def _save(name: str, data: Any, out: Path, **options: Any) -> None:

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from stripe.cli.app import Json, Recorded, app, print_json, print_table
+from stripe.cli.app import (
+    Epochs,
+    Json,
+    Names,
+    Recorded,
+    Seed,
+    app,
+    new_file,
+    one_or_more,
+    print_json,
+    print_table,
+    save_table,
+)
 from stripe.cli.engines import MAP_HERE, MapEngine
 from stripe.errors import StripeError
 
@@ -129,6 +141,45 @@ def convergence(recording: Recorded, *, tol: float = 0.01, json: Json = False) -
     from stripe import open_recording, stats
 
     print_table(stats.convergence_epoch(open_recording(recording), tol), json)
+
+
+@stats_app.command
+def compare(
+    recording: Recorded,
+    other: Path | None = None,
+    *,
+    names: Names = (),
+    epoch: Epochs = (),
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: Seed = 0,
+    out: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Print the stripe statistics of two recordings, gate by gate, and how far they differ.
+
+    Parameters
+    ----------
+    other
+        Another recording; without it, the first one at two epochs.
+    resamples
+        Number of samples of the bootstrap over images.
+    level
+        Of the intervals, 0 to 1.
+    out
+        A CSV file for the table.
+    """
+    from stripe import stats
+
+    new_file(out)
+    sides = [path for path in (recording, other) if path is not None]
+    options: Any = {"resamples": resamples, "level": level, "seed": seed}
+    table = stats.compare(sides, names=names or None, epoch=one_or_more(epoch), **options)
+    print_table(table, json)
+    if not json:
+        drawn = "the same images drawn anew" if table.attrs["paired"] else "images drawn anew"
+        print(f"\n{100 * level:g} % intervals over {drawn}, n = {table.attrs['n']}")
+    save_table(table, out)
 
 
 def _opened(recording: Path, more: tuple[Path, ...]) -> "Recording | list[Recording]":

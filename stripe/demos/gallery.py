@@ -33,6 +33,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "asr(se)": {"attention": None, "asr": "se"},
     "asr(cbam)": {"attention": None, "asr": "cbam"},
 }
+#: Those whose gates are recorded, and compared.
+RECORDED = ("se", "asr(se)")
 #: Those that are attacked and bounded.
 COMPARED = ("bare", "se", "asr(se)")
 NOISES = ("constant:0.8,0.2", "constant:0.5,0.2", "random:0.1,0.1", "random:0.2,0.2")
@@ -67,7 +69,7 @@ def gallery(
     results = {}
     for name, modules in NETWORKS.items():
         config = demo_config(out=work / name, seed=seed, device=device, epochs=epochs)
-        results[name] = train(replace(config, record=name == "se", **modules))
+        results[name] = train(replace(config, record=name in RECORDED, **modules))
     about = {
         "command": command_line(),
         "seed": seed,
@@ -80,11 +82,16 @@ def gallery(
     for name, draw, data, options in _pictures(results, work, seed):
         with plots.paper_style():
             plots.save_figure(draw(data, **options), out / f"{name}.png")
-        drawn = {"picture": name, "plot": draw.__name__, "options": options, **about}
+        drawn = {"picture": name, "plot": draw.__name__, "options": _told(options), **about}
         with saving(out / f"{name}.json") as draft:
             draft.write_text(json.dumps(drawn, indent=1, default=str) + "\n")
         files.append(out / f"{name}.png")
     return files
+
+
+def _told(options: dict[str, Any]) -> dict[str, Any]:
+    """Leave the images themselves out: the data set is named."""
+    return {name: value for name, value in options.items() if name != "pictures"}
 
 
 def _pictures(results: dict[str, TrainResult], work: Path, seed: int) -> Iterator[Picture]:
@@ -98,16 +105,22 @@ def _pictures(results: dict[str, TrainResult], work: Path, seed: int) -> Iterato
     yield "epoch_difference", plots.epoch_difference, gates, {"seed": seed}
     yield "overview", plots.overview, gates, {"seed": seed}
     yield "gate_spread", plots.gate_spread, gates, {}
+    runs = [open_recording(work / name / "recording") for name in RECORDED]
+    yield "compare", plots.compare, runs, {"names": ["SE", "ASR(SE)"]}
+    options = {"names": ["SE", "ASR(SE)"], "side": "after", "seed": seed}
+    yield "stripes_compared", plots.stripes, runs, options
 
     model = results["se"].model
     device = next(model.parameters()).device
-    test = DeviceLoader(load_dataset(DATASET, "test"), 250, device=device)
+    held_out = load_dataset(DATASET, "test")
+    pictures = held_out.images[:, 0].cpu().numpy()
+    test = DeviceLoader(held_out, 250, device=device)
     record(results["cbam"].model, test, work / "spatial", spatial=True)
     yield (
         "spatial_attention",
         plots.spatial_attention,
         open_recording(work / "spatial"),
-        {"seed": seed},
+        {"seed": seed, "pictures": pictures},
     )
     cam = mean_cam(model, test, "layer3.1")
     yield "mean_cam", plots.mean_cam, cam, {}
@@ -116,7 +129,8 @@ def _pictures(results: dict[str, TrainResult], work: Path, seed: int) -> Iterato
     speed = fps_table("resnet20", attentions=("se", "cbam"), num_classes=10, seed=seed)
     accuracy = {name: result.last for name, result in results.items()}
     plain = speed["network"].str.removesuffix(" folded")
-    yield "tradeoff", plots.tradeoff, speed.assign(accuracy=plain.map(accuracy)), {}
+    table = speed.assign(accuracy=plain.map(accuracy))
+    yield "tradeoff", plots.tradeoff, table, {"images": len(held_out)}
 
     compared = {name: results[name].model for name in COMPARED}
     tables = [
@@ -128,4 +142,5 @@ def _pictures(results: dict[str, TrainResult], work: Path, seed: int) -> Iterato
     bounds = {name: noise_bound(network, images[:32]) for name, network in compared.items()}
     yield "noise_bound", plots.noise_bound, bounds, {}
     report = audit(model, test, work / "audit.html", limit=1000, rounds=5)
-    yield "freezing", plots.freezing, report.greedy, {"threshold": 0.99}
+    shown = {"threshold": 0.99, "images": report.images[1]}
+    yield "freezing", plots.freezing, report.greedy, shown

@@ -3,6 +3,7 @@
 from stripe.plots.ablation import ablation as ablation
 from stripe.plots.batch_sensitivity import batch_sensitivity as batch_sensitivity
 from stripe.plots.channel_std import channel_std as channel_std
+from stripe.plots.compare import compare as compare
 from stripe.plots.epoch_difference import epoch_difference as epoch_difference
 from stripe.plots.freezing import freezing as freezing
 from stripe.plots.gate_spread import gate_spread as gate_spread

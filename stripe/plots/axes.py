@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
@@ -34,15 +35,17 @@ _PANEL, _BAR = 0.6, 0.63
 _BAR_WIDTH = 0.03
 
 
-def axes_or_new(ax: Axes | None, *, height: float = 1.9) -> Axes:
+def axes_or_new(ax: Axes | None, *, height: float = 1.9, panels: int = 1) -> Axes:
     """Return `ax`, or axes in a new figure, a column wide and `height` inches high in paper style.
 
-    With larger letters the figure grows in proportion, so that nothing collides.
+    With larger letters the figure grows in proportion, so that nothing collides; with more than two
+    panels side by side it grows up to the width of a page.
     """
     if ax is not None:
         return ax
     growth = plt.rcParams["font.size"] / PAPER_FONT_SIZE
-    size = (growth * COLUMN_WIDTH, growth * height)
+    width = COLUMN_WIDTH * min(2, max(1, panels / 2))
+    size = (growth * width, growth * height)
     return plt.subplots(figsize=size, layout="constrained")[1]
 
 
@@ -54,6 +57,18 @@ def headed(ax: Axes, heading: str) -> None:
     lines = textwrap.wrap(heading, int(_LETTERS * width / COLUMN_WIDTH * PAPER_FONT_SIZE / size))
     figure.set_size_inches(width, height + len(lines) * 1.35 * size / 72)
     figure.suptitle("\n".join(lines), fontsize=size)
+
+
+def name_above(ax: Axes, text: str, *, below: int = 0) -> None:
+    """Write which run, gate and epoch `ax` shows above it, and above `below` lines of titles."""
+    size = FontProperties(size=plt.rcParams["axes.labelsize"]).get_size_in_points()
+    ax.set_title(text, loc="left", fontsize=size, pad=4 + 1.35 * size * below)
+
+
+def letter(ax: Axes, text: str) -> None:
+    """Write the letter of a part of a figure at the upper left of `ax`."""
+    place: Any = {"xytext": (-28, 9), "textcoords": "offset points", "annotation_clip": False}
+    ax.annotate(text, (0, 1), xycoords="axes fraction", fontweight="bold", **place)
 
 
 def legend_above(ax: Axes, handles: Sequence[Artist] | None = None) -> None:

@@ -1,5 +1,6 @@
 """How widely each channel spreads over images, before and after attention."""
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -7,18 +8,20 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new
-from stripe.plots.choose import Side, chosen_epoch, chosen_gate, one_of
-from stripe.recording import Recorded, open_recording
+from stripe.plots.axes import axes_or_new, name_above
+from stripe.plots.choose import Side, chosen_gate, one_of, said
+from stripe.recording import Recorded
+from stripe.recording.runs import shown_runs
 
 BEFORE, AFTER = "before: features", "after: gate"
 
 
 def channel_std(
-    data: Recorded,
+    data: Recorded | Sequence[Recorded],
     *,
+    names: Sequence[str] | None = None,
     gate: str | None = None,
-    epoch: int | None = None,
+    epoch: int | Sequence[int] | None = None,
     side: Side = "both",
     ax: Axes | None = None,
     **kwargs: Any,
@@ -28,11 +31,14 @@ def channel_std(
     Parameters
     ----------
     data
-        A recording; for "before", with pooled inputs.
+        A recording, or several, whose histograms lie over each other; for "before", with pooled
+        inputs.
+    names
+        One per recording; by default what tells their paths apart.
     gate
         Which gate; by default the deepest.
     epoch
-        Which epoch; by default the last.
+        Which epoch, or one per recording; by default the last.
     side
         "before": the global average of what the gate multiplies; "after": the gate; or both.
     ax
@@ -43,7 +49,7 @@ def channel_std(
     Returns
     -------
     Axes
-        `ax`: a histogram per side, on common bins, each of height 1 in all.
+        `ax`: a histogram per recording and side, on common bins, each of height 1 in all.
 
     Raises
     ------
@@ -66,24 +72,29 @@ def channel_std(
     --------
     >>> ax = stripe.plots.channel_std(recording, side="after")
     """
-    data = open_recording(data)
     one_of("side", side, get_args(Side))
-    name, number = chosen_gate(data, gate), chosen_epoch(data, epoch)
+    runs = shown_runs(data, names=names, epoch=epoch)
+    name = chosen_gate(runs[0].recording, gate)
     sides = {}
-    if side != "after":
-        sides[BEFORE] = data.inputs(name, number)
-    if side != "before":
-        sides[AFTER] = data.values(name, number)
-    spread = pd.DataFrame(
-        {side: values.astype(np.float64).std(axis=0) for side, values in sides.items()}
-    )
+    for run in runs:
+        prefix = f"{run.name}, " if len(runs) > 1 else ""
+        if side != "after":
+            sides[prefix + BEFORE] = run.recording.inputs(name, run.epoch)
+        if side != "before":
+            sides[prefix + AFTER] = run.recording.values(name, run.epoch)
+    # Networks may differ in their channels: what is missing is in no bin.
+    spreads = {side: pd.Series(v.astype(np.float64).std(axis=0)) for side, v in sides.items()}
+    spread = pd.DataFrame(spreads)
     ax = axes_or_new(ax)
     options = {"bins": 40, "stat": "proportion", "common_norm": False, "element": "step"}
     sns.histplot(spread, ax=ax, **{"palette": "colorblind", **options, **kwargs})
     ax.set(xlabel="standard deviation over images", ylabel="share of channels")
+    columns = 1 if len(sides) <= 2 else 2
     # Above, since the distributions may lie anywhere below.
     if ax.get_legend() is not None:
-        sns.move_legend(ax, "lower left", bbox_to_anchor=(0, 1), frameon=False)
+        place = {"bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "ncols": columns}
+        sns.move_legend(ax, "lower left", frameon=False, **place)
+    name_above(ax, said(runs, name), below=-(-len(sides) // columns))
     if not kwargs.get("log_scale"):
         ax.set_xlim(left=0)
     return ax

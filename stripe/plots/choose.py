@@ -8,6 +8,7 @@ import pandas as pd
 
 from stripe.errors import RecordingError, StripeError
 from stripe.recording import Recording
+from stripe.recording.runs import Shown
 
 ChannelOrder = Literal["random", "mean", "spread"]
 ImageOrder = Literal["random", "label", "prediction"]
@@ -24,9 +25,13 @@ def chosen_gate(recording: Recording, gate: str | None) -> str:
     return recording.header.channel_gates[-1].name
 
 
-def chosen_epoch(recording: Recording, epoch: int | None) -> int:
-    """Return `epoch`, or the last one recorded."""
-    return recording.last_epoch if epoch is None else epoch
+def said(runs: Sequence[Shown], gate: str | None = None) -> str:
+    """Write which run, gate and epoch a picture shows; of several, what they have in common."""
+    epochs = {run.epoch for run in runs}
+    parts = [runs[0].name] if len(runs) == 1 else []
+    parts += [] if gate is None else [gate]
+    parts += [f"epoch {runs[0].epoch}"] if len(epochs) == 1 else []
+    return ", ".join(parts)
 
 
 def generator(seed: int) -> np.random.Generator:

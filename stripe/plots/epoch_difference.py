@@ -1,21 +1,23 @@
 """How a gate settles: channels x epochs, for a few images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new, heat_maps
+from stripe.plots.axes import axes_or_new, heat_maps, name_above
 from stripe.plots.choose import chosen_gate, generator, of, sample
-from stripe.recording import Recorded, Recording, open_recording
+from stripe.recording import Recorded, Recording
+from stripe.recording.runs import shown_runs
 from stripe.stats import common_images
 from stripe.stats import epoch_difference as difference
 
 
 def epoch_difference(
-    data: Recorded,
+    data: Recorded | Sequence[Recorded],
     *,
+    names: Sequence[str] | None = None,
     gate: str | None = None,
     images: int | Sequence[int] = 3,
     channels: int = 20,
@@ -28,7 +30,9 @@ def epoch_difference(
     Parameters
     ----------
     data
-        A recording of at least two epochs.
+        A recording of at least two epochs, or several, whose panels stand side by side.
+    names
+        One per recording; by default what tells their paths apart.
     gate
         Which gate; by default the deepest.
     images
@@ -38,8 +42,7 @@ def epoch_difference(
     seed
         Of these choices.
     ax
-        Axes to draw on; by default new ones. With several images, the panels are its
-        `child_axes`.
+        Axes to draw on; by default new ones. Several panels are its `child_axes`.
     **kwargs
         For `Axes.imshow`: `cmap`, `vmax` and so on.
 
@@ -69,26 +72,39 @@ def epoch_difference(
     --------
     >>> ax = stripe.plots.epoch_difference(recording, images=3)
     """
-    data = open_recording(data)
-    name = chosen_gate(data, gate)
+    runs = shown_runs(data, names=names)
+    name = chosen_gate(runs[0].recording, gate)
     rng = generator(seed)
-    chosen = _chosen_images(data, images, rng)
-    steps = difference(data, name, images=chosen)  # (image, epoch, channel)
-    columns = sample(steps.shape[2], channels, rng)
-    ax = axes_or_new(ax)
+    chosen = _chosen_images(runs[0].recording, images, rng)
+    # (image, epoch, channel)
+    steps = [difference(run.recording, name, images=chosen) for run in runs]
+    total = steps[0].shape[2]
+    columns = sample(total, channels, rng)
+    ax = axes_or_new(ax, panels=len(runs) * len(chosen) * 2 // 3)
+    prefixes = [f"{run.name}\n" * (len(runs) > 1) for run in runs]
+    titles = [f"{prefix}image {index}" for prefix in prefixes for index in chosen]
+    heading = f"{runs[0].name}, {name}" if len(runs) == 1 else name
     drawn = heat_maps(
         ax,
-        [step[:, columns].T for step in steps],
-        titles=[f"image {index}" for index in chosen],
+        [step[:, columns].T for of_run in steps for step in of_run],
+        titles=titles if len(titles) > 1 else [f"{heading}\n{titles[0]}"],
         xlabel="epoch",
-        ylabel=of(len(columns), steps.shape[2], "channel"),
+        ylabel=of(len(columns), total, "channel"),
         colour_label=r"$|v^{t} - v^{t-1}|$",
         **{"cmap": "magma", "vmin": 0, **kwargs},
     )
-    labels = {float(place): str(epoch) for place, epoch in enumerate(data.epochs[1:])}
-    for image in drawn:
-        image.axes.xaxis.set_major_formatter(lambda place, _: labels.get(place, ""))
+    numbers = [run.recording.epochs[1:] for run in runs for _ in chosen]
+    for image, epochs in zip(drawn, numbers, strict=True):
+        image.axes.xaxis.set_major_formatter(_numbered(epochs))
+    if len(titles) > 1:
+        name_above(ax, heading, below=titles[0].count("\n") + 1)
     return ax
+
+
+def _numbered(epochs: Sequence[int]) -> Callable[[float, Any], str]:
+    """Return a formatter that writes the epoch of a column, and nothing between columns."""
+    labels = {float(place): str(epoch) for place, epoch in enumerate(epochs)}
+    return lambda place, _: labels.get(place, "")
 
 
 def _chosen_images(

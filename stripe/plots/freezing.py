@@ -10,7 +10,11 @@ from stripe.plots.axes import axes_or_new
 
 
 def freezing(
-    data: pd.DataFrame, *, threshold: float | None = None, ax: Axes | None = None, **kwargs: Any
+    data: pd.DataFrame,
+    *,
+    threshold: float | None = None,
+    ax: Axes | None = None,
+    **kwargs: Any,
 ) -> Axes:
     """Draw agreement, and accuracy where it is known, against the number of frozen gates.
 
@@ -18,8 +22,9 @@ def freezing(
     ----------
     data
         As `stripe.audit` gives it: frozen (a number of gates), agreement (0 to 1, with the
-        network whose gates look at the image), accuracy (0 to 1, or NaN); low and high, where they
-        are there, are drawn as a band: the 95 % interval of the agreement.
+        network whose gates look at the image), accuracy (0 to 1, or NaN). The 95 % intervals
+        agreement_low to agreement_high, and accuracy_low to accuracy_high, are drawn as bands where
+        they are there.
     threshold
         An agreement to mark with a line.
     ax
@@ -32,6 +37,11 @@ def freezing(
     Axes
         `ax`.
 
+    Notes
+    -----
+    The bands are of the choice of images alone. All points of a curve share their images, so that
+    the steps of a curve are more certain than its height.
+
     Examples
     --------
     >>> report = stripe.audit(model, loader, out=None, rounds=1, progress=False)
@@ -39,18 +49,19 @@ def freezing(
     """
     ax = axes_or_new(ax)
     style = {"linewidth": 1, "marker": "o", "markersize": 2.5, **kwargs}
-    ax.plot(data["frozen"], 100 * data["agreement"], **{"label": "agreement", **style})
-    if {"low", "high"} <= set(data):
-        (drawn,) = ax.lines[-1:]
-        band = (data["frozen"], 100 * data["low"], 100 * data["high"])
-        ax.fill_between(*band, color=drawn.get_color(), alpha=0.2, linewidth=0)
-    if data["accuracy"].notna().any():
-        ax.plot(
-            data["frozen"], 100 * data["accuracy"], **{"label": "accuracy", "zorder": 1.9, **style}
-        )
+    shares = {"agreement": 2.0, "accuracy": 1.9}  # what is in front
+    for name, order in shares.items():
+        if data[name].isna().all():
+            continue
+        (line,) = ax.plot(data["frozen"], 100 * data[name], label=name, zorder=order, **style)
+        if {f"{name}_low", f"{name}_high"} <= set(data):
+            low, high = 100 * data[f"{name}_low"], 100 * data[f"{name}_high"]
+            band: Any = {"color": line.get_color(), "alpha": 0.2, "linewidth": 0, "zorder": 1}
+            ax.fill_between(data["frozen"], low, high, **band)
     if threshold is not None:
         ax.axhline(100 * threshold, color="gray", linewidth=0.8, linestyle="--", label="threshold")
-    ax.set(xlabel="frozen gates, most constant first", ylabel="images (%)")
+    told = "\nbands: 95 % intervals" if ax.collections else ""
+    ax.set(xlabel=f"frozen gates, most constant first{told}", ylabel="images (%)")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     ax.margins(x=0.02)
     ax.set_ylim(top=100.8 if data["agreement"].min() > 0.9 else 102)

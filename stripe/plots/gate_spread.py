@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from stripe.errors import StripeError
-from stripe.plots.axes import axes_or_new, legend_above
+from stripe.plots.axes import axes_or_new, legend_above, name_above
+from stripe.plots.choose import said
 from stripe.recording import Recorded
 from stripe.recording.runs import short_names, shown_runs
 from stripe.registry import listed
@@ -71,10 +72,11 @@ def gate_spread(
     >>> ax = stripe.plots.gate_spread(recording)
     """
     if isinstance(data, pd.DataFrame):
-        runs = _of_table(data, names, epoch)
+        runs, heading = _of_table(data, names, epoch), ""
     else:
         shown = shown_runs(data, names=names, epoch=epoch)
         runs = {name: channel_moments(run, [number]) for name, run, number in shown}
+        heading = said(shown)
     gates = list(dict.fromkeys(gate for table in runs.values() for gate in table["gate"]))
     if not gates:
         raise StripeError("there is nothing to draw: no channel gates are recorded")
@@ -92,6 +94,7 @@ def gate_spread(
     ax.set_xticks(ticks, [str(number) for number in ticks])
     ax.set_xlim(0.4, len(gates) + 0.6)
     ax.set_ylim(bottom=0)
+    name_above(ax, heading, below=len(runs) > 1)
     if len(runs) > 1:
         faces = zip(runs, colours, strict=True)
         legend_above(ax, [Patch(facecolor=colour, label=name) for name, colour in faces])

@@ -35,14 +35,14 @@ def mean_cam(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw an average Grad-CAM map, over the mean image or alone.
+    """Draw an average Grad-CAM map, with outlines of the mean image or alone.
 
     Parameters
     ----------
     data
         From `stripe.mean_cam`.
     image
-        Lay the map over the mean image, in grey; otherwise draw it alone.
+        Draw lines of equal brightness of the mean image over the map; otherwise the map alone.
     centre
         Outline the central quarter, and write the share of the map's mass in it.
     ax
@@ -53,7 +53,7 @@ def mean_cam(
     Returns
     -------
     Axes
-        `ax`, with the map as its last image.
+        `ax`, with the map as its image, in the colours of its bar.
 
     Notes
     -----
@@ -71,19 +71,18 @@ def mean_cam(
     """
     ax = axes_or_new(ax, height=2.6)
     height, width = data.mean.shape
-    if image:
-        grey = data.mean_image.mean(0)
-        ax.imshow(grey, cmap="gray", interpolation="nearest")
-    style = {"cmap": "viridis", "interpolation": "nearest", "alpha": 0.65 if image else 1}
-    drawn = ax.imshow(data.mean, **{**style, **kwargs})
-    bar = ax.figure.colorbar(drawn, ax=ax, label="mean of maps in [0, 1]", fraction=0.05, pad=0.02)
-    if bar.solids is not None:  # the map lets the image through; the bar shows its own colours
-        bar.solids.set_alpha(1)
+    drawn = ax.imshow(data.mean, **{"cmap": "viridis", "interpolation": "nearest", **kwargs})
+    grey = data.mean_image.mean(0)
+    if image and np.ptp(grey) > 0:
+        # An image that the map let through would give it colours that are not in the bar.
+        ax.contour(grey, levels=5, colors="white", linewidths=0.5, alpha=0.8)
+    ax.figure.colorbar(drawn, ax=ax, label="mean of maps in [0, 1]", fraction=0.05, pad=0.02)
     ax.set(xticks=[], yticks=[])
     if centre:
         corner = (width / 4 - 0.5, height / 4 - 0.5)
         outline = Rectangle(corner, width / 2, height / 2, fill=False, edgecolor="white")
         outline.set(linewidth=0.8, linestyle="--")
         ax.add_patch(outline)
-        ax.set_xlabel(f"{100 * data.central_share:.0f} % in the central quarter (uniform: 25 %)")
+        share = f"{100 * data.central_share:.0f} %"
+        ax.set_xlabel(f"{share} in the central quarter\n(uniform: 25 %)")
     return ax

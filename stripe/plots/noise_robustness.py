@@ -79,7 +79,10 @@ def noise_robustness(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: An
     ax.set_xticks(range(len(noises)), names)
     if len(noises) > 5:
         ax.tick_params(axis="x", rotation=60)
-    ax.set(ylabel="accuracy (%)", xlabel="noise")
+    runs = data.groupby(["network", "noise"], sort=False).size()
+    numbers = "\N{EN DASH}".join(str(n) for n in dict.fromkeys([runs.min(), runs.max()]))
+    bars = "bars: standard deviation over " if runs.max() > 1 else ""
+    ax.set(ylabel="accuracy (%)", xlabel=f"noise ({bars}n = {numbers})")
     for between in np.arange(0.5, len(noises) - 1):
         ax.axvline(between, color="0.9", linewidth=0.6, zorder=0)
     ax.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1), handlelength=1)

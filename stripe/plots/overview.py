@@ -1,23 +1,24 @@
 """Figure 2 at one glance: stripes, spread and settling of one gate."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new
+from stripe.plots.axes import MOST_PANELS, axes_or_new, letter, name_above
 from stripe.plots.channel_std import channel_std
 from stripe.plots.choose import (
     ChannelOrder,
     ImageOrder,
     Scale,
     Side,
-    chosen_epoch,
     chosen_gate,
     view,
 )
 from stripe.plots.epoch_difference import epoch_difference
 from stripe.plots.stripes import stripes
-from stripe.recording import Recorded, open_recording
+from stripe.recording import Recorded
+from stripe.recording.runs import Shown, shown_runs
 from stripe.stats import common_images
 
 #: Left, bottom, width and height of the three rows, as shares of the axes.
@@ -27,10 +28,11 @@ _FOLLOWED = 3
 
 
 def overview(
-    data: Recorded,
+    data: Recorded | Sequence[Recorded],
     *,
+    names: Sequence[str] | None = None,
     gate: str | None = None,
-    epoch: int | None = None,
+    epoch: int | Sequence[int] | None = None,
     images: int = 20,
     channels: int = 60,
     image_order: ImageOrder = "random",
@@ -45,7 +47,7 @@ def overview(
 
     Parameters
     ----------
-    data, gate, epoch, images, channels, image_order, channel_order, seed, side, scale
+    data, names, gate, epoch, images, channels, image_order, channel_order, seed, side, scale
         As for `stripe.plots.stripes`.
     ax
         Axes to draw in; by default new ones.
@@ -56,8 +58,8 @@ def overview(
     -------
     Axes
         `ax`, whose three `child_axes` hold `stripes`, `channel_std` and `epoch_difference`: the
-        last of the first three images that the stripes show and that every epoch has, or a remark
-        where there is one epoch alone.
+        last of the first images, at most three, that the stripes show and that every epoch has, or
+        a remark where there is one epoch alone.
 
     Raises
     ------
@@ -72,8 +74,8 @@ def overview(
     --------
     >>> ax = stripe.plots.overview(recording)
     """
-    data = open_recording(data)
-    gate, epoch = chosen_gate(data, gate), chosen_epoch(data, epoch)
+    runs = shown_runs(data, names=names, epoch=epoch)
+    gate = chosen_gate(runs[0].recording, gate)
     choice = {
         "images": images,
         "channels": channels,
@@ -81,18 +83,47 @@ def overview(
         "channel_order": channel_order,
         "seed": seed,
     }
-    ax = axes_or_new(ax, height=5.4)
+    ax = axes_or_new(ax, height=5.4, panels=len(runs) * (2 if side == "both" else 1))
     ax.set_axis_off()
-    top, middle, bottom = (ax.inset_axes(place) for place in (_STRIPES, _SPREAD, _DIFFERENCE))
-    stripes(data, gate=gate, epoch=epoch, side=side, scale=scale, ax=top, **choice, **kwargs)  # type: ignore[arg-type]
-    channel_std(data, gate=gate, epoch=epoch, side=side, ax=middle)
-    if len(data.epochs) < 2:
-        bottom.set_axis_off()
-        bottom.text(0.5, 0.5, "one epoch: no difference", ha="center", va="center")
-        return ax
-    shown = view(data, gate, epoch, **choice)  # type: ignore[arg-type]
-    everywhere = set(common_images(data))
-    ids = data.rows(epoch)["image"].to_numpy()[shown.rows]
-    followed = [int(image) for image in ids if image in everywhere][:_FOLLOWED]
-    epoch_difference(data, gate=gate, images=followed or _FOLLOWED, seed=seed, ax=bottom)
+    places = (ax.inset_axes(place) for place in (_STRIPES, _SPREAD, _DIFFERENCE))
+    top, middle, bottom = (
+        _lettered(place, part) for place, part in zip(places, "abc", strict=True)
+    )
+    names = [run.name for run in runs]
+    shown: Any = {"names": names, "gate": gate, "epoch": [run.epoch for run in runs], "side": side}
+    recordings = [run.recording for run in runs]
+    stripes(recordings, scale=scale, ax=top, **shown, **choice, **kwargs)  # type: ignore[arg-type]
+    channel_std(recordings, ax=middle, **shown)
+    _draw_steps(runs, gate, choice, bottom)
+    middle.set_ylabel("share of\nchannels")
+    for below in (middle, bottom):  # what they show is said at the top
+        name_above(below, "")
     return ax
+
+
+def _lettered(ax: Axes, part: str) -> Axes:
+    letter(ax, part)
+    return ax
+
+
+def _draw_steps(runs: list[Shown], gate: str, choice: dict[str, Any], ax: Axes) -> None:
+    """Draw how the images of the stripes settled in every run, or a remark."""
+    different = list({run.recording.path: run for run in runs}.values())
+    if any(len(run.recording.epochs) < 2 for run in different):
+        ax.set_axis_off()
+        ax.text(0.5, 0.5, "one epoch: no difference", ha="center", va="center")
+        return
+    shown = view(runs[0].recording, gate, runs[0].epoch, **choice)
+    everywhere = set.intersection(*(set(common_images(run.recording)) for run in different))
+    ids = runs[0].recording.rows(runs[0].epoch)["image"].to_numpy()[shown.rows]
+    most = max(1, min(_FOLLOWED, MOST_PANELS // len(different)))
+    followed = [int(image) for image in ids if image in everywhere][:most]
+    names = None if len(different) < len(runs) else [run.name for run in runs]
+    epoch_difference(
+        [run.recording for run in different],
+        names=names,
+        gate=gate,
+        images=followed or most,
+        seed=choice["seed"],
+        ax=ax,
+    )

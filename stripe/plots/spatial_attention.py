@@ -1,24 +1,31 @@
 """Spatial attention maps of images, from block to block."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from stripe.errors import RecordingError, StripeError
-from stripe.plots.axes import axes_or_new
-from stripe.plots.choose import chosen_epoch, generator, sample
-from stripe.recording import Recorded, Recording, open_recording
+from stripe.plots.axes import axes_or_new, name_above
+from stripe.plots.choose import generator, said, sample
+from stripe.recording import Recorded
+from stripe.recording.runs import Shown, shown_runs
 from stripe.stats import eta2_of
+
+_ETA2 = r"$\eta^2$"
+#: From the index of an image to the image, (H, W, 3) or (H, W), as bytes or floats from 0 to 1.
+Pictures = Mapping[int, np.ndarray] | Sequence[np.ndarray] | np.ndarray
 
 
 def spatial_attention(
-    data: Recorded,
+    data: Recorded | Sequence[Recorded],
     *,
+    names: Sequence[str] | None = None,
     gates: Sequence[str] | None = None,
     images: int = 4,
-    epoch: int | None = None,
+    epoch: int | Sequence[int] | None = None,
+    pictures: Pictures | None = None,
     seed: int = 0,
     ax: Axes | None = None,
     **kwargs: Any,
@@ -28,13 +35,19 @@ def spatial_attention(
     Parameters
     ----------
     data
-        A recording with spatial maps (`spatial=True`).
+        A recording with spatial maps (`spatial=True`), or several of the same images, whose rows
+        lie below each other.
+    names
+        One per recording; by default what tells their paths apart.
     gates
         Names of the maps; by default up to six, evenly from the first block to the last.
     images
         How many images, drawn at random.
     epoch
-        Which epoch; by default the last.
+        Which epoch, or one per recording; by default the last.
+    pictures
+        The images themselves, by the index under which they were recorded, each (H, W, 3) or
+        (H, W); drawn as the first column.
     seed
         Seed of the random choice of images.
     ax
@@ -45,7 +58,7 @@ def spatial_attention(
     Returns
     -------
     Axes
-        `ax`, whose children are the panels: a row per image, a column per block.
+        `ax`, whose children are the panels: a row per image and recording, a column per block.
 
     Raises
     ------
@@ -68,49 +81,89 @@ def spatial_attention(
     >>> maps = stripe.record(cbam, loader, "runs/cbam", spatial=True, progress=False)
     >>> ax = stripe.plots.spatial_attention(maps, images=2)
     """
-    data = open_recording(data)
-    maps = [gate.name for gate in data.header.gates if gate.kind == "spatial"]
-    if not maps:
-        raise RecordingError(
-            f"{data.path} holds no spatial maps; record with "
-            "spatial=True, or stripe record --spatial"
-        )
-    if gates is not None and (isinstance(gates, str) or not gates):
-        raise StripeError(f"gates must be a list of names, at least one, got {gates!r}")
-    if gates is None:
-        shown = np.unique(np.linspace(0, len(maps) - 1, min(6, len(maps))).round().astype(int))
-        gates = [maps[number] for number in shown]
-    number = chosen_epoch(data, epoch)
-    blocks = [data.spatial(gate, number) for gate in gates]
-    chosen = sample(len(blocks[0]), images, generator(seed))
-    ids = data.rows(number)["image"].to_numpy()[chosen]
-    ax = axes_or_new(ax, height=0.55 * len(chosen) + 0.3)
+    runs = shown_runs(data, names=names, epoch=epoch)
+    gates = _chosen_maps(runs[0], gates)
+    count = len(runs[0].recording.rows(runs[0].epoch))
+    chosen = sample(count, images, generator(seed))
+    ids = runs[0].recording.rows(runs[0].epoch)["image"].to_numpy()[chosen].tolist()
+    rows = [(run, image) for image in ids for run in runs]
+    ax = axes_or_new(ax, height=0.55 * len(rows) + 0.45)
     ax.set_axis_off()
-    width, height = 1 / len(gates), 1 / len(chosen)
-    for column, (gate, block) in enumerate(zip(gates, blocks, strict=True)):
-        limits = {"vmin": np.nanmin(block[chosen]), "vmax": np.nanmax(block[chosen])}
-        for row, (image, name) in enumerate(zip(chosen, ids, strict=True)):
-            place = (column * width, 1 - (row + 1) * height, 0.92 * width, 0.92 * height)
-            panel = ax.inset_axes(place)
-            panel.imshow(block[image], **{"cmap": "viridis", **limits, **kwargs})
+    width, height = 1 / (len(gates) + (pictures is not None)), 1 / len(rows)
+    if pictures is not None:
+        _draw_pictures(ax, pictures, ids, width, len(runs) * height)
+    for column, gate in enumerate(gates):
+        maps = [_map_of(run, gate, image) for run, image in rows]
+        limits = {"vmin": float(np.nanmin(maps)), "vmax": float(np.nanmax(maps))}
+        for row, ((run, image), block) in enumerate(zip(rows, maps, strict=True)):
+            left = (column + (pictures is not None)) * width
+            panel = ax.inset_axes((left, 1 - (row + 1) * height, 0.92 * width, 0.92 * height))
+            panel.imshow(block, **{"cmap": "viridis", **limits, **kwargs})
             panel.set(xticks=[], yticks=[])
             if row == 0:
                 panel.set_title(_short(gate))
             if column == 0:
-                panel.set_ylabel(f"image\n{name}")
-            if row == len(chosen) - 1:
-                scale = f"{limits['vmin']:.2f}\N{EN DASH}{limits['vmax']:.2f}"
-                panel.set_xlabel(f"{scale}\n{_index(data, gate, number)}", fontsize="small")
+                panel.set_ylabel(f"{run.name}\n" * (len(runs) > 1) + f"image\n{image}")
+            if row == len(rows) - 1:
+                panel.set_xlabel(_below(runs, gate, limits), fontsize="small")
+    name_above(ax, said(runs), below=1)
     return ax
 
 
-def _index(data: Recording, gate: str, epoch: int) -> str:
-    """Write the stripe index of a map, and of the channel gates of the same owner."""
-    maps = data.spatial(gate, epoch)
-    owner = data.gate(gate).owner
-    beside = [other.name for other in data.header.channel_gates if other.owner == owner]
-    lines = [f"map {eta2_of(maps.reshape(len(maps), -1)):.2f}"]
-    lines += [f"gate {eta2_of(data.values(name, epoch)):.2f}" for name in beside]
+def _chosen_maps(run: Shown, gates: Sequence[str] | None) -> Sequence[str]:
+    """Return the maps that are asked for, or up to six, evenly from the first block to the last."""
+    maps = [gate.name for gate in run.recording.header.gates if gate.kind == "spatial"]
+    if not maps:
+        raise RecordingError(
+            f"{run.recording.path} holds no spatial maps; record with "
+            "spatial=True, or stripe record --spatial"
+        )
+    if gates is not None and (isinstance(gates, str) or not gates):
+        raise StripeError(f"gates must be a list of names, at least one, got {gates!r}")
+    if gates is not None:
+        return gates
+    shown = np.unique(np.linspace(0, len(maps) - 1, min(6, len(maps))).round().astype(int))
+    return [maps[number] for number in shown]
+
+
+def _map_of(run: Shown, gate: str, image: int) -> np.ndarray:
+    """Return the map of an image, which every run must have."""
+    images = run.recording.rows(run.epoch)["image"].to_numpy()
+    if not len(found := np.flatnonzero(images == image)):
+        raise RecordingError(
+            f"every recording must hold the images that are shown, and {run.recording.path} lacks "
+            f"image {image}"
+        )
+    block: np.ndarray = run.recording.spatial(gate, run.epoch)[found[0]]
+    return block
+
+
+def _draw_pictures(
+    ax: Axes, pictures: Pictures, ids: Sequence[int], width: float, height: float
+) -> None:
+    """Draw the images themselves, in a column on the left."""
+    for row, image in enumerate(ids):
+        panel = ax.inset_axes((0, 1 - (row + 1) * height, 0.92 * width, 0.92 * height))
+        panel.imshow(pictures[image], cmap="gray")
+        panel.set_axis_off()
+        if row == 0:
+            panel.set_title("image")
+
+
+def _below(runs: Sequence[Shown], gate: str, limits: dict[str, float]) -> str:
+    """Write the range of the colours and, of one run, the stripe indices of map and gate."""
+    lines = [f"{limits['vmin']:.2f}\N{EN DASH}{limits['vmax']:.2f}"]
+    for run in runs:
+        prefix = f"{run.name} " if len(runs) > 1 else ""
+        maps = run.recording.spatial(gate, run.epoch)
+        owner = run.recording.gate(gate).owner
+        gates = run.recording.header.channel_gates
+        lines.append(f"{prefix}{_ETA2} map {eta2_of(maps.reshape(len(maps), -1)):.2f}")
+        lines += [
+            f"{prefix}{_ETA2} gate {eta2_of(run.recording.values(other.name, run.epoch)):.2f}"
+            for other in gates
+            if other.owner == owner
+        ]
     return "\n".join(lines)
 
 

@@ -1,31 +1,36 @@
 """The Stripe Observation as a picture: images x channels, before and after attention."""
 
-from typing import Any, get_args
+from collections.abc import Sequence
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new, heat_maps
+from stripe.plots.axes import axes_or_new, heat_maps, name_above
 from stripe.plots.choose import (
     ChannelOrder,
     ImageOrder,
     Scale,
     Side,
-    chosen_epoch,
+    View,
     chosen_gate,
     of,
     one_of,
+    said,
     view,
 )
-from stripe.recording import Recorded, open_recording
+from stripe.recording import Recorded
+from stripe.recording.runs import Shown, shown_runs
 from stripe.stats.stripe_index import index_row
 
 
 def stripes(
-    data: Recorded,
+    data: Recorded | Sequence[Recorded],
     *,
+    names: Sequence[str] | None = None,
     gate: str | None = None,
-    epoch: int | None = None,
+    epoch: int | Sequence[int] | None = None,
     images: int = 20,
     channels: int = 60,
     image_order: ImageOrder = "random",
@@ -41,15 +46,19 @@ def stripes(
     Parameters
     ----------
     data
-        A recording.
+        A recording, or several, whose panels stand side by side. Where they are of equal shape,
+        all show the images and channels that are chosen, and sorted, in the first.
+    names
+        One per recording; by default what tells their paths apart.
     gate
         Which gate; by default the deepest.
     epoch
-        Which epoch; by default the last.
+        Which epoch, or one per recording; by default the last.
     images, channels
         How many of each, drawn at random.
     image_order
-        "random", or by "label" or "prediction".
+        "random", or by "label" or "prediction", with lines between classes and their numbers at
+        the side.
     channel_order
         "random", or by "mean" or "spread" (standard deviation) over all images, ascending.
     seed
@@ -60,8 +69,7 @@ def stripes(
         "own": each panel has a colour scale and a colour bar of its own; "shared": both panels have
         the same.
     ax
-        Axes to draw on; by default new ones. With both sides, the two panels are its
-        `child_axes`.
+        Axes to draw on; by default new ones. Several panels are its `child_axes`.
     **kwargs
         For `Axes.imshow`: `cmap`, `vmin`, `vmax` and so on.
 
@@ -96,38 +104,82 @@ def stripes(
     --------
     >>> ax = stripe.plots.stripes(recording, image_order="label", channel_order="mean")
     """
-    data = open_recording(data)
     one_of("side", side, get_args(Side))
-    name, number = chosen_gate(data, gate), chosen_epoch(data, epoch)
-    sides = {}
-    if side != "after":
-        sides["before: features"] = data.inputs(name, number)
-    if side != "before":
-        sides["after: gate"] = data.values(name, number)
-    shown = view(
-        data,
-        name,
-        number,
-        images=images,
-        channels=channels,
-        image_order=image_order,
-        channel_order=channel_order,
-        seed=seed,
-    )
     one_of("scale", scale, get_args(Scale))
-    total_images, total_channels = next(iter(sides.values())).shape
-    ax = axes_or_new(ax)
-    heat_maps(
+    runs = shown_runs(data, names=names, epoch=epoch)
+    name = chosen_gate(runs[0].recording, gate)
+    choice = {"images": images, "channels": channels, "seed": seed}
+    orders = {"image_order": image_order, "channel_order": channel_order}
+    first = view(runs[0].recording, name, runs[0].epoch, **choice, **orders)  # type: ignore[arg-type]
+    panels: list[_Panel] = []
+    for run in runs:
+        for title, values in _sides(run, name, side).items():
+            shown = first
+            if panels and values.shape != panels[0].matrix.shape:
+                shown = view(run.recording, name, run.epoch, **choice, **orders)  # type: ignore[arg-type]
+            panels.append(_Panel(f"{run.name}\n" * (len(runs) > 1) + title, values, shown, run))
+    total_images, total_channels = panels[0].matrix.shape
+    ax = axes_or_new(ax, panels=len(panels))
+    join = "\n" if len(panels) > 1 else ", "  # a panel alone is wide
+    titles = [f"{panel.title}{join}{_index(panel.matrix)}" for panel in panels]
+    if len(panels) == 1:
+        titles = [f"{said(runs, name)}\n{titles[0]}"]
+    drawn = heat_maps(
         ax,
-        [values[np.ix_(*shown)] for values in sides.values()],
-        titles=[f"{side}\n{_index(values)}" for side, values in sides.items()],
-        xlabel=of(len(shown.columns), total_channels, "channel"),
-        ylabel=of(len(shown.rows), total_images, "image"),
+        [panel.matrix[np.ix_(*panel.shown)] for panel in panels],
+        titles=titles,
+        xlabel=of(len(first.columns), total_channels, "channel"),
+        ylabel=of(len(first.rows), total_images, "image"),
         colour_label="value",
         scale=scale,
         **{"cmap": "viridis", **kwargs},
     )
+    if image_order != "random":
+        for number, (image, panel) in enumerate(zip(drawn, panels, strict=True)):
+            classes = panel.run.recording.rows(panel.run.epoch)[image_order].to_numpy()
+            _border(image.axes, classes[panel.shown.rows], image_order if number == 0 else None)
+    if len(panels) > 1:
+        name_above(ax, said(runs, name), below=titles[0].count("\n") + 1)
     return ax
+
+
+#: Names of classes that fit beside each other at the side of a panel.
+_MOST_NAMES = 16
+
+
+class _Panel(NamedTuple):
+    """One picture: what it is called, all values, which of them are shown, and of which run."""
+
+    title: str
+    matrix: np.ndarray
+    shown: View
+    run: Shown
+
+
+def _border(ax: Axes, classes: np.ndarray, order: str | None) -> None:
+    """Draw a line between classes and, with `order`, name them in place of the rows."""
+    named = ["none" if value is pd.NA else str(value) for value in classes]
+    starts = [row for row in range(len(named)) if row == 0 or named[row] != named[row - 1]]
+    for row in starts[1:]:
+        ax.axhline(row - 0.5, color="white", linewidth=0.6)
+    if order is not None:
+        ends = [*starts[1:], len(named)]
+        centres = [(start + end - 1) / 2 for start, end in zip(starts, ends, strict=True)]
+        apart = len(named) / _MOST_NAMES
+        kept = [0]
+        kept += [i for i in range(1, len(centres)) if centres[i] - centres[i - 1] >= apart]
+        ax.set_yticks([centres[i] for i in kept], [named[starts[i]] for i in kept])
+        ax.set_ylabel(f"{order} of {ax.get_ylabel()}")
+
+
+def _sides(run: Shown, gate: str, side: Side) -> dict[str, np.ndarray]:
+    """Return the values of each side that is shown, by its title."""
+    sides = {}
+    if side != "after":
+        sides["before: features"] = run.recording.inputs(gate, run.epoch)
+    if side != "before":
+        sides["after: gate"] = run.recording.values(gate, run.epoch)
+    return sides
 
 
 def _index(values: np.ndarray) -> str:

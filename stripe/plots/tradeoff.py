@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import with_columns
+from stripe.stats.share import share_interval
 
 #: The marker of each kind of network, and what the legend calls it.
 _MARKERS = {"bare": "s", "attention": "o", "ASR": "*"}
@@ -17,15 +18,20 @@ _MARKERS = {"bare": "s", "attention": "o", "ASR": "*"}
 _LARGEST, _LEAST = 110, 15
 
 
-def tradeoff(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+def tradeoff(
+    data: pd.DataFrame, *, images: int | None = None, ax: Axes | None = None, **kwargs: Any
+) -> Axes:
     """Draw accuracy against speed; the area of a marker is the number of parameters.
 
     Parameters
     ----------
     data
-        network, accuracy (0 to 1), images_per_s and parameters, one row per network; as `stripe
-        bench fps` prints it, with accuracies added. A network is called "bare", after its attention
-        module ("se"), or "asr(se)", with " folded" behind it or not.
+        network, accuracy (0 to 1), images_per_s and parameters, one row per network or, of several
+        seeds, one per run; as `stripe bench fps` prints it, with accuracies added. A network is
+        called "bare", after its attention module ("se"), or "asr(se)", with " folded" behind it or
+        not.
+    images
+        Number of test images of a single run, for its 95 % interval.
     ax
         Axes to draw on; by default new ones.
     **kwargs
@@ -34,7 +40,9 @@ def tradeoff(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Ax
     Returns
     -------
     Axes
-        `ax`, with one marker per network; a colour is an attention module, a star its ASR.
+        `ax`, with one marker per network; a colour is an attention module, a star its ASR. A bar is
+        the standard deviation over seeds or, of single runs, the 95 % interval of a share of
+        `images` (Wilson).
 
     Raises
     ------
@@ -44,8 +52,8 @@ def tradeoff(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Ax
     Notes
     -----
     Networks of less than a seventh of the largest's parameters have the same, smallest marker.
-    The accuracy of one run has a spread that the picture does not show: of two networks half a
-    percent apart, other seeds may turn the order around.
+    The interval of one run is that of the choice of test images. It says nothing of other seeds,
+    which may turn the order of two networks around.
 
     References
     ----------
@@ -60,6 +68,9 @@ def tradeoff(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Ax
     data = with_columns(
         data, ["network", "accuracy", "images_per_s", "parameters"], names=["network"]
     )
+    accuracies = data.groupby("network", sort=False)["accuracy"].agg(["mean", "std", "count"])
+    means = {"images_per_s": "mean", "parameters": "mean"}
+    data = data.groupby("network", sort=False).agg(means).join(accuracies).reset_index()
     ax = axes_or_new(ax, height=2.2)
     modules = list(dict.fromkeys(module for module, _ in map(_read_name, data["network"])))
     colours = dict(zip(modules, sns.color_palette("colorblind", len(modules)), strict=True))
@@ -70,12 +81,30 @@ def tradeoff(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Ax
         style = {"color": colours[module], "marker": _MARKERS[kind], "s": size}
         label = f"{row.network} ({_millions(float(row.parameters))})"  # type: ignore[arg-type]
         outline = {"edgecolor": "black", "linewidth": 0.4}
-        accuracy = 100 * float(row.accuracy)  # type: ignore[arg-type]
+        accuracy = 100 * float(row.mean)  # type: ignore[arg-type]
         ax.scatter(row.images_per_s, accuracy, **{"label": label, **style, **outline, **kwargs})  # type: ignore[arg-type]
-    ax.set(xlabel="images per second", ylabel="accuracy (%)")
+    ends, told = _bars(data, images)
+    if ends is not None:
+        bar: Any = {"fmt": "none", "ecolor": "0.4", "elinewidth": 0.7, "zorder": 0.9}
+        ax.errorbar(data["images_per_s"], 100 * data["mean"], yerr=100 * ends, **bar)
+    ax.set(xlabel="images per second", ylabel=f"accuracy (%){told}")
     ax.margins(0.12)
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), labelspacing=1)
     return ax
+
+
+def _bars(data: pd.DataFrame, images: int | None) -> tuple[np.ndarray | None, str]:
+    """Return the lengths of the bars below and above, and what they are."""
+    runs = sorted(set(data["count"]))
+    if runs[-1] > 1:
+        spread = data["std"].fillna(0).to_numpy(dtype=float)
+        numbers = "\N{EN DASH}".join(str(n) for n in dict.fromkeys([runs[0], runs[-1]]))
+        return np.stack([spread, spread]), f"\nbars: std over n = {numbers} runs"
+    if images is None:
+        return None, ""
+    mean = data["mean"].to_numpy(dtype=float)
+    low, high = share_interval(mean, images)
+    return np.stack([mean - low, high - mean]), f"\nbars: 95 %, n = {images} images"
 
 
 def _read_name(network: str) -> tuple[str, str]:

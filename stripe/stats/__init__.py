@@ -1,6 +1,7 @@
 """Numbers from recordings: tables of moments, stripe index and convergence."""
 
 from stripe.stats.class_information import class_information as class_information
+from stripe.stats.comparison import compare as compare
 from stripe.stats.difference import common_images as common_images
 from stripe.stats.difference import convergence_epoch as convergence_epoch
 from stripe.stats.difference import epoch_difference as epoch_difference

@@ -1,15 +1,30 @@
-"""The interval of a measured share."""
+"""The interval of a share: of images that agree, or that are classified rightly."""
+
+from typing import TypeVar
+
+import numpy as np
+
+#: A share, or an array of shares.
+Share = TypeVar("Share", float, np.ndarray)
+
+#: Quantile of the normal distribution at 0.975.
+_NORMAL = 1.959963984540054
 
 
-def share_interval(share: float, count: int) -> tuple[float, float]:
-    """Return between what a share of `count` images lies with 95 % confidence.
+def share_interval(share: Share, count: int) -> tuple[Share, Share]:
+    """Return the ends of the 95 % interval of a share of images that were drawn at random.
 
     Parameters
     ----------
     share
-        0 to 1.
+        From 0 to 1, or an array of such numbers.
     count
         Number of images, at least 1.
+
+    Returns
+    -------
+    tuple
+        The lower and the upper end, each of the shape of `share`.
 
     References
     ----------
@@ -17,10 +32,12 @@ def share_interval(share: float, count: int) -> tuple[float, float]:
 
     Examples
     --------
-    >>> [round(end, 4) for end in share_interval(0.5, 100)]
+    >>> [round(float(end), 4) for end in stripe.stats.share_interval(0.5, 100)]
     [0.4038, 0.5962]
     """
-    z2 = 1.96**2
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = (z2 * (share * (1 - share) / count + z2 / (2 * count) ** 2)) ** 0.5 / (1 + z2 / count)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    square = _NORMAL**2
+    middle = (share + square / (2 * count)) / (1 + square / count)
+    spread = share * (1 - share) / count + square / (4 * count**2)
+    half = _NORMAL * spread**0.5 / (1 + square / count)
+    low, high = np.clip([middle - half, middle + half], 0, 1)
+    return low, high

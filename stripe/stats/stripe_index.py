@@ -19,17 +19,26 @@ ROUNDING = 4 * float(np.finfo(np.float32).eps)
 def index_row(
     mean: Float[np.ndarray, " channels"], std: Float[np.ndarray, " channels"]
 ) -> tuple[float, float, float, float, bool]:
+    """Return eta2, the variances between and within channels, the median spread, and constancy."""
+    *moments, constant = index_arrays(mean[None], std[None])
+    eta2, between, within, median_std = (float(moment[0]) for moment in moments)
+    return eta2, between, within, median_std, bool(constant[0])
+
+
+def index_arrays(
+    mean: Float[np.ndarray, "samples channels"], std: Float[np.ndarray, "samples channels"]
+) -> tuple[np.ndarray, ...]:
     """Return eta2, the variances between and within channels, the median spread, and constancy.
 
     By the law of total variance over all images and channels, with population moments:
     `total = var_c(mean_c) + mean_c(std_c ** 2)`, and `eta2 = between / total`; 1 where the total is
-    no more than rounding.
+    no more than rounding. Each is an array over samples.
     """
-    between, within = float(np.var(mean)), float(np.mean(np.square(std)))
+    between, within = np.var(mean, axis=-1), np.mean(np.square(std), axis=-1)
     total = between + within
-    constant = total <= ROUNDING**2 * float(np.mean(np.square(mean)))
-    eta2 = 1.0 if constant else between / total
-    return eta2, between, within, float(np.median(std)), constant
+    constant = total <= ROUNDING**2 * np.mean(np.square(mean), axis=-1)
+    eta2 = np.where(constant, 1.0, between / np.where(constant, 1.0, total))
+    return eta2, between, within, np.median(std, axis=-1), constant
 
 
 def eta2_of(values: Float[np.ndarray, "images channels"]) -> float:

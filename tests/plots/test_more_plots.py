@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,18 @@ def heights(line: Line2D) -> list[float]:
     return [float(height) for height in np.asarray(line.get_ydata())]
 
 
-def test_mean_cam_shows_the_map_over_the_image() -> None:
-    ax = plots.mean_cam(CAM)
-    image, heat = ax.get_images()
-    np.testing.assert_array_equal(np.asarray(image.get_array()), np.ones((6, 8)))
+def test_mean_cam_shows_the_map_in_the_colours_of_its_bar() -> None:
+    ramp = np.tile(np.arange(8.0), (3, 6, 1))
+    ax = plots.mean_cam(replace(CAM, mean_image=ramp))
+    (heat,) = ax.get_images()
     np.testing.assert_array_equal(np.asarray(heat.get_array()), CAM.mean)
-    assert ax.get_xlabel() == "31 % in the central quarter (uniform: 25 %)"
+    assert heat.get_alpha() is None
+    outlines = [path for lines in ax.collections for path in lines.get_paths() if len(path)]
+    assert outlines  # of the image
+    for path in outlines:
+        assert np.ptp(np.asarray(path.vertices)[:, 0]) < 1e-9  # upright, as the ramp's are
+    assert ax.get_xlabel() == "31 % in the central quarter\n(uniform: 25 %)"
+    assert not plots.mean_cam(CAM).collections  # an image of one brightness has no outlines
     outline: Any = ax.patches[0]
     assert outline.get_bbox().bounds == (1.5, 1.0, 4.0, 3.0)
     alone = plots.mean_cam(CAM, image=False, centre=False, vmin=0)
@@ -72,7 +79,8 @@ def test_spatial_attention_has_a_row_per_image_and_a_column_per_block(
     gate = spatial.values("layer1.0.bn3.gate.channel", 0)
     indices = [stats.eta2_of(maps.reshape(len(maps), -1)), stats.eta2_of(gate)]
     assert panels[1].get_xlabel().splitlines()[1:] == [
-        f"{kind} {index:.2f}" for kind, index in zip(("map", "gate"), indices, strict=True)
+        f"$\\eta^2$ {kind} {index:.2f}"
+        for kind, index in zip(("map", "gate"), indices, strict=True)
     ]
     one = plots.spatial_attention(spatial, gates=[name], images=99)
     assert len(one.child_axes) == 5
@@ -125,3 +133,25 @@ def test_freezing_draws_agreement_and_accuracy() -> None:
     assert heights(accuracy) == [80, 80, 80]
     assert heights(threshold)[0] == 95
     assert len(plots.freezing(table.assign(accuracy=float("nan"))).lines) == 1
+
+
+def test_freezing_draws_the_intervals_of_the_table() -> None:
+    table = pd.DataFrame(
+        {"frozen": [0, 1], "agreement": [0.5, 0.9], "accuracy": [float("nan")] * 2}
+    )
+    ax: Any = plots.freezing(table.assign(agreement_low=[0.4, 0.8], agreement_high=[0.6, 1.0]))
+    (band,) = ax.collections
+    ends = {round(float(y), 6) for x, y in band.get_paths()[0].vertices if x == 0}
+    assert ends == {40, 60}
+    assert ax.get_xlabel().endswith("bands: 95 % intervals")
+    assert not plots.freezing(table).collections
+
+
+def test_spatial_attention_shows_the_images_beside_the_maps(spatial: stripe.Recording) -> None:
+    pictures = np.arange(5.0)[:, None, None] * np.ones((5, 4, 4)) / 5
+    ax: Any = plots.spatial_attention(spatial, images=2, pictures=pictures)
+    assert len(ax.child_axes) == 2 + 12
+    ids = [int(panel.get_ylabel().removeprefix("image\n")) for panel in ax.child_axes[2:4]]
+    shown = [float(panel.images[0].get_array()[0, 0]) for panel in ax.child_axes[:2]]
+    assert shown == [image / 5 for image in ids]
+    assert ax.get_title(loc="left") == "r, epoch 0"

@@ -73,7 +73,7 @@ def test_rounding_is_not_drawn_in_all_colours(
     ax = plots.stripes(open_recording(write_recording({0: {"g": values}})), side="after")
     low, high = ax.images[0].get_clim()
     assert low < value - 1e-3 < value + 1e-3 < high
-    assert ax.get_title() == "after: gate\n$\\eta^2$ = 1.00 (one value)"
+    assert ax.get_title().endswith("\nafter: gate, $\\eta^2$ = 1.00 (one value)")
 
 
 @pytest.mark.parametrize("scale", ["own", "shared"])
@@ -164,3 +164,12 @@ def test_errors_say_what_to_do(recording: Recording) -> None:
         plots.stripes(recording, epoch=9)
     with pytest.raises(UnknownNameError, match=r"no recorded gate .zzz.; it has: a, b"):
         plots.stripes(recording, gate="zzz")
+
+
+def test_sorted_images_have_lines_between_classes(recording: Recording) -> None:
+    ax = plots.stripes(recording, gate="a", side="after", image_order="label", images=30)
+    lines = [float(np.asarray(line.get_ydata())[0]) for line in ax.lines]
+    assert lines == [9.5, 19.5]  # ten images of each of three classes
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["0", "1", "2"]
+    assert ax.get_ylabel() == "label of image"
+    assert not plots.stripes(recording, gate="a", side="after").lines

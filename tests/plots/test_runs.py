@@ -95,3 +95,92 @@ def test_runs_of_one_name_are_called_by_their_folders(
     paths = [write_recording(values, path=tmp_path / of / "r") for of in ("x", "y")]
     assert [one.name for one in shown_runs(paths)] == ["x/r", "y/r"]
     assert [one.name for one in shown_runs(paths[0])] == ["r"]
+
+
+def test_stripes_of_two_runs_stand_side_by_side(two: tuple[Path, Path]) -> None:
+    ax: Any = plots.stripes(list(two), names=["SE", "ASR"], gate="late", side="after", epoch=0)
+    panels = ax.child_axes[:2]
+    assert [panel.get_title().split("\n")[:2] for panel in panels] == [
+        ["SE", "after: gate"],
+        ["ASR", "after: gate"],
+    ]
+    assert ax.get_title(loc="left") == "late, epoch 0"
+    one, other = (np.asarray(panel.images[0].get_array()) for panel in panels)
+    np.testing.assert_allclose(other, 3 * one, rtol=1e-6)  # the same images and channels
+    both: Any = plots.stripes(list(two), gate="late")
+    assert len(both.child_axes) == 8  # four panels, and their bars
+
+
+def test_a_run_alone_names_itself(two: tuple[Path, Path]) -> None:
+    assert plots.stripes(two[0], gate="late").get_title(loc="left") == "se, late, epoch 1"
+    alone = plots.stripes(two[0], gate="late", side="after")
+    assert alone.get_title().split("\n")[0] == "se, late, epoch 1"
+    assert plots.channel_std(two[0]).get_title(loc="left") == "se, late, epoch 1"
+    assert plots.gate_spread(two[0]).get_title(loc="left") == "se, epoch 1"
+    assert plots.epoch_difference(two[0]).get_title(loc="left") == "se, late"
+
+
+def test_histograms_of_two_runs_lie_over_each_other(two: tuple[Path, Path]) -> None:
+    ax = plots.channel_std(list(two), side="after", names=["SE", "ASR"])
+    assert legend(ax) == ["SE, after: gate", "ASR, after: gate"]
+    assert len(ax.collections) == 2
+
+
+def test_steps_of_two_runs_stand_side_by_side(two: tuple[Path, Path]) -> None:
+    ax: Any = plots.epoch_difference(list(two), images=[4, 7], channels=4)
+    panels = ax.child_axes[:4]
+    assert [panel.get_title() for panel in panels] == [
+        "se\nimage 4",
+        "se\nimage 7",
+        "asr\nimage 4",
+        "asr\nimage 7",
+    ]
+    steps = [np.asarray(panel.images[0].get_array()) for panel in panels]
+    np.testing.assert_allclose(steps[2], 3 * steps[0], rtol=1e-4)
+    assert len({panel.images[0].get_clim() for panel in panels}) == 1
+
+
+def test_an_overview_of_two_runs_has_all_three(two: tuple[Path, Path]) -> None:
+    ax: Any = plots.overview(list(two))
+    top, middle, bottom = ax.child_axes
+    assert len(top.child_axes) == 8
+    assert len(legend(middle)) == 4
+    assert len(bottom.child_axes) == 2 * 3 + 1
+    assert [text.get_text() for part in (top, middle, bottom) for text in part.texts] == [*"abc"]
+    epochs: Any = plots.overview(two[0], epoch=[0, 1])
+    assert len(epochs.child_axes[2].child_axes) == 3 + 1  # the steps of one run, once
+
+
+def test_a_comparison_shows_both_runs_and_the_difference(two: tuple[Path, Path]) -> None:
+    table = stats.compare(list(two), names=["SE", "ASR"])
+    ax: Any = plots.compare(table, statistic="median_std")
+    top, bottom = ax.child_axes
+    rows = table[table["statistic"] == "median_std"]
+    for line, name in zip(top.lines, ["SE", "ASR"], strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), rows[name])
+    assert legend(top) == ["SE", "ASR"]
+    (container,) = bottom.containers
+    np.testing.assert_array_equal(container.lines[0].get_ydata(), rows["difference"])
+    bars = np.array([segment[:, 1] for segment in container.lines[2][0].get_segments()])
+    np.testing.assert_allclose(bars, rows[["low", "high"]])
+    assert bottom.get_ylabel() == "ASR\nminus SE"
+    assert bottom.get_xlabel().endswith("95 % interval over images, n = 9")
+    with pytest.raises(StripeError, match="statistic is one of eta2, between_var"):
+        plots.compare(table, statistic="mean")
+
+
+def test_the_command_draws_and_prints_two_runs(
+    two: tuple[Path, Path], tmp_path: Path, run: Callable[..., tuple[int, str]]
+) -> None:
+    out = tmp_path / "a.png"
+    for name in ("stripes", "channel-std", "epoch-difference", "gate-spread", "compare"):
+        names = ["--names", "SE", "ASR(SE)"]
+        code, said = run("plot", name, *two, "--out", out, *names)
+        assert (code, said.strip()) == (0, str(out)), said
+    code, said = run("plot", "compare", two[0], "--epoch", 0, 1, "--out", out)
+    assert code == 0, said
+    csv = tmp_path / "a.csv"
+    code, said = run("stats", "compare", *two, "--names", "SE", "ASR(SE)", "--out", csv)
+    assert code == 0, said
+    assert "95 % intervals over the same images drawn anew, n = [9, 9]" in said
+    assert csv.read_text().startswith("gate,statistic,SE,ASR(SE),difference,low,high\n")

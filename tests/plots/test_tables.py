@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
+from scipy.stats import binomtest
 
 from stripe import plots
 from stripe.errors import RecordingError, StripeError
 from stripe.plots.choose import view
 from stripe.recording import Recording, open_recording
+from stripe.stats.share import share_interval
 
 NETWORKS = pd.DataFrame({
     "network": ["bare", "se", "asr(se) folded", "asr(SRM)"],
@@ -43,6 +45,38 @@ def test_tradeoff_is_accuracy_against_speed() -> None:
 
 def test_tradeoff_of_one_network() -> None:
     assert len(plots.tradeoff(NETWORKS.head(1)).collections) == 1
+
+
+def test_tradeoff_has_the_interval_of_its_test_images() -> None:
+    ax: Any = plots.tradeoff(NETWORKS.head(1), images=200)
+    ((low, high),) = [np.asarray(path.vertices)[:, 1] for path in ax.collections[1].get_paths()]
+    accuracy = float(NETWORKS["accuracy"].iloc[0])
+    ours = binomtest(round(200 * accuracy), 200).proportion_ci(method="wilson")
+    if abs(200 * accuracy - round(200 * accuracy)) < 1e-9:
+        np.testing.assert_allclose([low, high], [100 * ours.low, 100 * ours.high])
+    assert low < 100 * accuracy < high
+    assert ax.get_ylabel() == "accuracy (%)\nbars: 95 %, n = 200 images"
+
+
+def test_tradeoff_of_several_seeds_is_mean_and_spread() -> None:
+    table = pd.DataFrame({
+        "network": ["bare", "bare", "bare"],
+        "accuracy": [0.5, 0.6, 0.7],
+        "images_per_s": [100.0] * 3,
+        "parameters": [1e6] * 3,
+    })  # fmt: skip
+    ax: Any = plots.tradeoff(table)
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), [(100, 60)])
+    (bar,) = ax.collections[1].get_paths()
+    np.testing.assert_allclose(bar.vertices[:, 1], [50, 70])
+    assert ax.get_ylabel().endswith("std over n = 3 runs")
+
+
+@pytest.mark.parametrize("successes", [0, 3, 100, 199, 200])
+def test_the_interval_of_a_share_is_wilsons(successes: int) -> None:
+    expected = binomtest(successes, 200).proportion_ci(method="wilson")
+    low, high = share_interval(np.array([successes / 200]), 200)
+    np.testing.assert_allclose((low[0], high[0]), (expected.low, expected.high), atol=1e-12)
 
 
 def test_batch_dial_has_a_curve_per_variant() -> None:
@@ -174,7 +208,8 @@ def test_overview_of_one_channel(recording: Recording) -> None:
 def test_overview_of_one_epoch(write_recording: Callable[..., Path], tmp_path: Path) -> None:
     path = write_recording({3: {"a": np.random.default_rng(0).random((5, 4))}}, path=tmp_path / "s")
     ax = plots.overview(open_recording(path))
-    assert ax.child_axes[2].texts[0].get_text() == "one epoch: no difference"
+    remark = ax.child_axes[2].texts[-1]
+    assert remark.get_text() == "one epoch: no difference"
 
 
 def test_an_order_that_was_not_recorded(tmp_path: Path) -> None:

@@ -1,0 +1,111 @@
+"""Two runs gate by gate: a statistic of both, and the difference with its interval."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+
+from stripe.plots.axes import axes_or_new, legend_above
+from stripe.plots.choose import one_of
+from stripe.recording import Recorded
+from stripe.stats.comparison import STATISTICS, Side
+from stripe.stats.comparison import compare as compared
+
+#: What the axis calls each statistic, and its difference.
+_LABELS = {
+    "eta2": r"$\eta^2$",
+    "between_var": "variance\nbetween channels",
+    "within_var": "variance\nwithin channels",
+    "median_std": "median std\nover images",
+}
+#: Left, bottom, width and height of the two panels, as shares of the axes.
+_VALUES, _DIFFERENCE = (0, 0.56, 1, 0.44), (0, 0, 1, 0.44)
+#: Distance between gates, of which the two points of a gate stand apart.
+_SHIFT = 0.12
+
+
+def compare(
+    data: pd.DataFrame | Recorded | Sequence[Side],
+    *,
+    statistic: str = "eta2",
+    names: Sequence[str] | None = None,
+    epoch: int | Sequence[int] | None = None,
+    ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:
+    """Draw a stripe statistic of every gate of two runs, and their difference.
+
+    Parameters
+    ----------
+    data
+        The table of `stripe.compare`, or what it takes.
+    statistic
+        Which one: eta2, between_var, within_var or median_std.
+    names, epoch
+        As for `stripe.compare`; not for a table.
+    ax
+        Axes to draw in; by default new ones.
+    **kwargs
+        For every `Axes.plot` and `Axes.errorbar`.
+
+    Returns
+    -------
+    Axes
+        `ax`, whose two `child_axes` show the statistic of both runs and, below, the second minus
+        the first with its interval, for each gate in forward order.
+
+    Raises
+    ------
+    StripeError
+        As `stripe.compare`, or if there is no such statistic.
+
+    Notes
+    -----
+    The panels differ in their scale. The intervals are those of single gates: of many, some
+    exclude zero by chance.
+    """
+    one_of("statistic", statistic, STATISTICS)
+    table = data if isinstance(data, pd.DataFrame) else compared(data, names=names, epoch=epoch)
+    rows = table[table["statistic"] == statistic]
+    of_runs = [str(name) for name in table.columns[2:4]]
+    ax = axes_or_new(ax, height=2.6)
+    ax.set_axis_off()
+    top, bottom = ax.inset_axes(_VALUES), ax.inset_axes(_DIFFERENCE)
+    places = np.arange(1, len(rows) + 1)
+    style = {"linestyle": "", "markersize": 3.5, **kwargs}
+    shifts, colours = (-_SHIFT, _SHIFT), sns.color_palette("colorblind", 2)
+    for name, shift, colour, marker in zip(of_runs, shifts, colours, "os", strict=True):
+        point = {"label": name, "color": colour, "marker": marker, **style}
+        top.plot(places + shift, rows[name].to_numpy(dtype=float), **point)
+    difference = rows["difference"].to_numpy(dtype=float)
+    ends = np.stack([difference - rows["low"], rows["high"] - difference])
+    bottom.errorbar(
+        places,
+        difference,
+        yerr=None if np.isnan(ends).all() else np.maximum(ends, 0),
+        **{"color": "black", "marker": "o", "elinewidth": 0.9, "capsize": 2, **style},
+    )
+    bottom.axhline(0, color="0.6", linewidth=0.6, zorder=0)
+    _label(top, bottom, len(rows), _LABELS[statistic], of_runs, table.attrs)
+    return ax
+
+
+def _label(
+    top: Axes, bottom: Axes, gates: int, label: str, names: list[str], about: dict[Any, Any]
+) -> None:
+    """Label both panels: the gates by their numbers, the interval by what it is over."""
+    ticks = np.arange(1, gates + 1)[:: max(1, -(-gates // 12))]
+    for panel in (top, bottom):
+        panel.set_xticks(ticks, [str(number) for number in ticks])
+        panel.set_xlim(0.4, gates + 0.6)
+    top.set(ylabel=label)
+    top.tick_params(labelbottom=False)
+    over = ""
+    if "over" in about:
+        numbers = " and ".join(str(number) for number in dict.fromkeys(about["n"]))
+        over = f"\n{100 * about['level']:g} % interval over {about['over']}, n = {numbers}"
+    bottom.set(xlabel=f"gate, in forward order{over}", ylabel=f"{names[1]}\nminus {names[0]}")
+    legend_above(top)

@@ -1,0 +1,228 @@
+"""Two recordings beside each other: the stripe statistics of every gate, and their difference."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Float64
+
+from stripe.errors import StripeError
+from stripe.recording import Recorded, Recording
+from stripe.recording.runs import Shown, short_names, shown_runs
+from stripe.stats.moments import channel_moments
+from stripe.stats.stripe_index import index_arrays, stripe_index
+
+#: What is compared, as `stripe_index` calls it.
+STATISTICS = ["eta2", "between_var", "within_var", "median_std"]
+#: Columns of the table that no side may be called.
+_OWN = ["gate", "statistic", "difference", "low", "high"]
+#: Resamples whose weights are in memory together.
+_CHUNK = 100
+
+#: A run, or runs that differ in their seeds.
+Side = Recorded | Sequence[Recorded]
+
+
+def compare(
+    data: Recorded | Sequence[Side],
+    *,
+    names: Sequence[str] | None = None,
+    epoch: int | Sequence[int] | None = None,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Compare the gates of two recordings, or of two lists of recordings that differ in their seed.
+
+    Parameters
+    ----------
+    data
+        Two sides. Each is a recording or its directory, or a list of at least two. One recording
+        alone is compared with itself, at two epochs.
+    names
+        What the sides are called; by default what tells their paths apart.
+    epoch
+        Which epoch of both, or one per side; by default the last.
+    resamples
+        Number of samples of the bootstrap over images, at least 100.
+    level
+        Of the intervals, above 0 and below 1.
+    seed
+        Seed of the resampling.
+
+    Returns
+    -------
+    DataFrame
+        gate, statistic, a column per side with the name of the side, difference (second minus
+        first), low, high (its interval). One row for each gate that both sides have, and each of
+        eta2, between_var, within_var and median_std, as `stripe_index` computes them; of a list, a
+        side's value is the mean. `attrs` holds what the interval is over ("images" or "seeds"), n
+        of each side, level, resamples, seed, and whether the images were paired. The interval is
+        NaN where a recording holds moments only.
+
+    Raises
+    ------
+    StripeError
+        If there are not two sides, one is a list and the other is not, a list has fewer than two
+        recordings, no gate is in both, or a number is out of range.
+    RecordingError
+        If an epoch was not recorded.
+
+    Notes
+    -----
+    Over images the interval is the bootstrap's percentiles (Efron, 1979). Images are drawn anew, in
+    pairs where both sides recorded the same ones. It says how far the difference depends on the
+    choice of images, for these two networks. It does not say that networks trained with other
+    seeds differ alike: for that, give lists. Over seeds it is Welch's interval by Student's t,
+    since a bootstrap of a few runs is too narrow.
+
+    The intervals are of one row each: of twenty rows with equal gates, one is expected to exclude
+    zero at a level of 0.95. Gates of one name in two networks need not do the same.
+    """
+    if not 0 < level < 1:
+        raise StripeError(f"level must be above 0 and below 1, got {level}")
+    if resamples < 100:
+        raise StripeError(f"resamples must be at least 100, got {resamples}")
+    sides = _sides(data, names, epoch)
+    if len(sides) != 2:
+        raise StripeError(f"a comparison has two sides, or one at two epochs, got {len(sides)}")
+    (first, of_first), (second, of_second) = sides
+    if {first, second} & {*_OWN} or first == second:
+        raise StripeError(f"names must differ from each other and from {', '.join(_OWN)}")
+    gates = _common(of_first[0].recording, of_second[0].recording)
+    if len(of_first) == len(of_second) == 1:
+        rng = {"resamples": resamples, "seed": seed}
+        rows = _over_images(of_first[0], of_second[0], gates, level=level, **rng)
+        paired = _same_images(of_first[0], of_second[0])
+        about = {"over": "images", "paired": paired, **rng}
+        n = [_images(side[0]) for side in (of_first, of_second)]
+    else:
+        rows = _over_seeds(of_first, of_second, gates, level)
+        about, n = {"over": "seeds"}, [len(of_first), len(of_second)]
+    columns = ["gate", "statistic", first, second, "difference", "low", "high"]
+    table = pd.DataFrame(rows, columns=columns)
+    table.attrs |= {**about, "n": n, "level": level, "names": [first, second]}
+    return table
+
+
+def _sides(
+    data: Recorded | Sequence[Side],
+    names: Sequence[str] | None,
+    epoch: int | Sequence[int] | None,
+) -> list[tuple[str, list[Shown]]]:
+    """Return the name and the recordings of each side."""
+    several = [data] if isinstance(data, Recording | str | Path) else list(data)
+    lists = [side for side in several if not isinstance(side, Recording | str | Path)]
+    if not lists:
+        runs = shown_runs(several, names=names, epoch=epoch)  # type: ignore[arg-type]
+        return [(run.name, [run]) for run in runs]
+    if len(lists) < len(several) or min(len(side) for side in lists) < 2:
+        raise StripeError("both sides must be recordings, or both lists of at least two recordings")
+    epochs = list(epoch) if isinstance(epoch, Sequence) else [epoch] * len(lists)
+    if len(epochs) != len(lists) or (names is not None and len(names) != len(lists)):
+        raise StripeError(f"names and epochs must be one per side, of which there are {len(lists)}")
+    shown = [shown_runs(side, epoch=at) for side, at in zip(lists, epochs, strict=True)]
+    if names is None:
+        names = short_names([runs[0].recording.path for runs in shown])
+    return list(zip(names, shown, strict=True))
+
+
+def _common(first: Recording, second: Recording) -> list[str]:
+    there = {gate.name for gate in second.header.channel_gates}
+    mine = [gate.name for gate in first.header.channel_gates]
+    if gates := [gate for gate in mine if gate in there]:
+        return gates
+    raise StripeError(
+        f"two recordings must have gates of the same names to be compared; {first.path} has "
+        f"{', '.join(mine[:3])}, and {second.path} {', '.join(sorted(there)[:3])}"
+    )
+
+
+def _images(run: Shown) -> int:
+    """Return how many images an epoch has."""
+    return int(channel_moments(run.recording, [run.epoch])["n"].iloc[0])
+
+
+def _same_images(first: Shown, second: Shown) -> bool:
+    if not (first.recording.header.per_image and second.recording.header.per_image):
+        return False
+    one, other = (run.recording.rows(run.epoch)["image"].to_numpy() for run in (first, second))
+    return np.array_equal(one, other)
+
+
+def _over_images(
+    first: Shown, second: Shown, gates: list[str], *, level: float, resamples: int, seed: int
+) -> Iterator[tuple[object, ...]]:
+    """Yield a row per gate and statistic, with intervals where values were recorded."""
+    tables = [_indices(run).set_index("gate") for run in (first, second)]
+    paired = _same_images(first, second)
+    valued = all(run.recording.header.per_image for run in (first, second))
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    for gate in gates:
+        values = [table.loc[gate, STATISTICS].to_numpy(dtype=float) for table in tables]
+        interval = np.full((2, len(STATISTICS)), np.nan)
+        if valued:
+            # The same seed for every gate and, in pairs, for both sides: the same images.
+            seeds: list[int | list[int]] = [seed, seed] if paired else [seed, [seed, 1]]
+            drawn = [
+                _resampled(run.recording.values(gate, run.epoch), resamples, its_seed)
+                for run, its_seed in zip((first, second), seeds, strict=True)
+            ]
+            interval = np.quantile(drawn[1] - drawn[0], ends, axis=0)
+        yield from _rows(gate, values[0], values[1], interval)
+
+
+def _resampled(
+    values: Float[np.ndarray, "images channels"], resamples: int, seed: int | list[int]
+) -> Float64[np.ndarray, "resamples statistics"]:
+    """Return the statistics of images drawn anew, with replacement, many times."""
+    rng = np.random.default_rng(seed)
+    exact = values.astype(np.float64)
+    centre = exact.mean(axis=0)
+    apart = exact - centre  # small numbers, whose squares lose no digits
+    squares, count = np.square(apart), len(exact)
+    found = []
+    for start in range(0, resamples, _CHUNK):
+        some = min(_CHUNK, resamples - start)
+        weights = rng.multinomial(count, np.full(count, 1 / count), size=some) / count
+        moved = weights @ apart
+        spread = np.sqrt(np.maximum(weights @ squares - np.square(moved), 0))
+        found.append(np.stack(index_arrays(centre + moved, spread)[: len(STATISTICS)], axis=1))
+    return np.concatenate(found)
+
+
+def _over_seeds(
+    first: list[Shown], second: list[Shown], gates: list[str], level: float
+) -> Iterator[tuple[object, ...]]:
+    """Yield a row per gate and statistic, with Welch's interval of the difference of means."""
+    from scipy.stats import t
+
+    tables = [[_indices(run).set_index("gate") for run in side] for side in (first, second)]
+    for gate in gates:
+        runs = [
+            np.array([table.loc[gate, STATISTICS].to_numpy(dtype=float) for table in side])
+            for side in tables
+        ]
+        means = [of_side.mean(axis=0) for of_side in runs]
+        squares = [of_side.var(axis=0, ddof=1) / len(of_side) for of_side in runs]
+        total = squares[0] + squares[1]
+        parts = [s**2 / (len(of_side) - 1) for s, of_side in zip(squares, runs, strict=True)]
+        with np.errstate(invalid="ignore"):  # runs that agree to the last bit
+            freedom = np.where(total > 0, total**2 / np.where(total > 0, sum(parts), 1), 1)
+        half = t.ppf((1 + level) / 2, freedom) * np.sqrt(total)
+        difference = means[1] - means[0]
+        yield from _rows(gate, means[0], means[1], np.stack([difference - half, difference + half]))
+
+
+def _indices(run: Shown) -> pd.DataFrame:
+    return stripe_index(channel_moments(run.recording, [run.epoch]))
+
+
+def _rows(
+    gate: str, first: np.ndarray, second: np.ndarray, interval: np.ndarray
+) -> Iterator[tuple[object, ...]]:
+    for number, statistic in enumerate(STATISTICS):
+        low, high = interval[:, number]
+        one, other = float(first[number]), float(second[number])
+        yield gate, statistic, one, other, other - one, float(low), float(high)

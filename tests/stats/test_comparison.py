@@ -1,0 +1,195 @@
+"""Two recordings beside each other."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+import stripe
+from stripe import stats
+from stripe.errors import RecordingError, StripeError
+from stripe.stats.comparison import STATISTICS, _resampled
+from stripe.stats.stripe_index import index_arrays, index_row
+
+Write = Callable[..., Path]
+
+
+def row(table: Any, gate: str = "g", statistic: str = "eta2") -> Any:
+    return table.set_index(["gate", "statistic"]).loc[(gate, statistic)]
+
+
+def noisy(spread: float, seed: int = 0, images: int = 60) -> np.ndarray:
+    """Return gates of four channels around 0.2, 0.4, 0.6, 0.8."""
+    rng = np.random.default_rng(seed)
+    noise: np.ndarray = rng.normal(0, spread, (images, 4))
+    gates: np.ndarray = np.array([0.2, 0.4, 0.6, 0.8]) + noise
+    return gates
+
+
+def test_by_hand(write_recording: Write, tmp_path: Path) -> None:
+    """A stripe of channels 0 and 1, and a gate that is 0 or 1 by the image: eta2 of 1 and 0."""
+    stripe_gate = np.array([[0.0, 1.0], [0.0, 1.0]])
+    by_image = np.array([[0.0, 0.0], [1.0, 1.0]])
+    one = write_recording({0: {"g": stripe_gate}}, path=tmp_path / "one")
+    other = write_recording({0: {"g": by_image}}, path=tmp_path / "other")
+    table = stripe.compare([one, other], names=["SE", "ASR(SE)"])
+    columns = ["gate", "statistic", "SE", "ASR(SE)", "difference", "low", "high"]
+    assert table.columns.tolist() == columns
+    assert table["statistic"].tolist() == STATISTICS
+    values = [tuple(row(table, statistic=s)[["SE", "ASR(SE)"]]) for s in STATISTICS]
+    assert values == [(1, 0), (0.25, 0), (0, 0.25), (0, 0.5)]
+    assert row(table)["difference"] == -1
+    assert (table.attrs["over"], table.attrs["n"], table.attrs["paired"]) == (
+        "images",
+        [2, 2],
+        True,
+    )
+
+
+def test_values_are_those_of_the_stripe_index(write_recording: Write, tmp_path: Path) -> None:
+    gates = {"g": noisy(0.1), "h": noisy(0.3, seed=1)}
+    paths = [
+        write_recording({0: gates}, path=tmp_path / "a"),
+        write_recording({0: {"h": noisy(0.2), "g": noisy(0.2, seed=3)}}, path=tmp_path / "b"),
+    ]
+    table = stats.compare(paths)
+    assert table["gate"].tolist() == ["g"] * 4 + ["h"] * 4  # in the order of the first
+    for name, path in zip("ab", paths, strict=True):
+        index = stats.stripe_index(path).set_index("gate")
+        for gate in "gh":
+            for statistic in STATISTICS:
+                assert row(table, gate, statistic)[name] == index.loc[gate, statistic]
+    assert (table["low"] <= table["high"]).all()
+
+
+def test_resamples_are_those_of_a_loop() -> None:
+    values = noisy(0.2).astype(np.float32)
+    rng = np.random.default_rng(5)
+    counts = rng.multinomial(60, np.full(60, 1 / 60), size=100)
+    expected = []
+    for drawn in counts:
+        sample = np.repeat(values.astype(float), drawn, axis=0)
+        expected.append(index_row(sample.mean(0), sample.std(0))[:4])
+    np.testing.assert_allclose(_resampled(values, 100, 5), expected, rtol=1e-9)
+
+
+def test_the_interval_is_that_of_an_independent_bootstrap() -> None:
+    """scipy's percentile bootstrap of eta2, whose ends agree up to its own randomness."""
+    values = noisy(0.3).astype(np.float32)
+
+    def eta2(index: np.ndarray, axis: int = -1) -> np.ndarray:
+        sample = values.astype(float)[index.astype(int)]  # (..., images, channels)
+        return index_arrays(sample.mean(-2), sample.std(-2))[0]
+
+    found = scipy_stats.bootstrap(
+        (np.arange(60),), eta2, method="percentile", n_resamples=4000, rng=np.random.default_rng(0)
+    )
+    ours = np.quantile(_resampled(values, 4000, 1)[:, 0], [0.025, 0.975])
+    width = found.confidence_interval.high - found.confidence_interval.low
+    np.testing.assert_allclose(ours, found.confidence_interval, atol=0.06 * width)
+
+
+def test_the_same_run_does_not_differ_from_itself_in_pairs(
+    write_recording: Write, tmp_path: Path
+) -> None:
+    paths = [write_recording({0: {"g": noisy(0.2)}}, path=tmp_path / name) for name in "ab"]
+    table = stats.compare(paths)
+    assert (table[["difference", "low", "high"]] == 0).all(axis=None)
+
+
+def test_other_images_are_drawn_on_their_own(write_recording: Write, tmp_path: Path) -> None:
+    same = {0: {"g": noisy(0.2)}}
+    one = write_recording(same, path=tmp_path / "a")
+    other = write_recording(same, path=tmp_path / "b", images=np.arange(60) + 60)
+    found = stats.compare([one, other])
+    assert not found.attrs["paired"]
+    assert row(found)["low"] < 0 < row(found)["high"]
+
+
+def test_the_seed_decides(write_recording: Write, tmp_path: Path) -> None:
+    paths = [
+        write_recording({0: {"g": noisy(spread)}}, path=tmp_path / str(spread))
+        for spread in (0.1, 0.3)
+    ]
+    first, again, other = (stats.compare(paths, seed=seed) for seed in (1, 1, 2))
+    assert first.equals(again)
+    assert not first["low"].equals(other["low"])
+    assert first["difference"].equals(other["difference"])
+
+
+def test_epochs_of_one_run(write_recording: Write, tmp_path: Path) -> None:
+    path = write_recording({0: {"g": noisy(0.1)}, 5: {"g": noisy(0.4)}}, path=tmp_path / "a")
+    table = stats.compare(path, epoch=[0, 5])
+    assert table.columns[2:4].tolist() == ["a, epoch 0", "a, epoch 5"]
+    assert row(table)["high"] < 0
+
+
+def test_over_seeds_it_is_welchs_interval(write_recording: Write, tmp_path: Path) -> None:
+    sides = [
+        [
+            write_recording(
+                {0: {"g": noisy(spread, seed=seed)}}, path=tmp_path / name / f"seed{seed}"
+            )
+            for seed in range(count)
+        ]
+        for name, spread, count in (("x", 0.1, 3), ("y", 0.2, 4))
+    ]
+    table = stats.compare(sides, names=["x", "y"], level=0.9)
+    index = [[stats.stripe_index(run)["eta2"].iloc[0] for run in side] for side in sides]
+    expected = scipy_stats.ttest_ind(index[1], index[0], equal_var=False).confidence_interval(0.9)
+    np.testing.assert_allclose(row(table)[["low", "high"]].astype(float), expected)
+    assert row(table)["x"] == pytest.approx(np.mean(index[0]))
+    assert (table.attrs["over"], table.attrs["n"]) == ("seeds", [3, 4])
+
+
+def test_seeds_that_agree_have_no_width(write_recording: Write, tmp_path: Path) -> None:
+    sides = [
+        [write_recording({0: {"g": np.eye(2)}}, path=tmp_path / f"{side}{n}") for n in range(2)]
+        for side in "xy"
+    ]
+    table = stats.compare(sides)
+    assert (table[["difference", "low", "high"]] == 0).all(axis=None)
+
+
+@given(st.integers(1, 6), st.integers(2, 20), st.integers(0, 2**32 - 1))
+def test_samples_keep_the_law_of_total_variance(channels: int, images: int, seed: int) -> None:
+    values = np.random.default_rng(seed).random((images, channels)).astype(np.float32)
+    eta2, between, within, _ = _resampled(values, 100, seed).T
+    assert ((eta2 >= 0) & (eta2 <= 1)).all()
+    total = between + within
+    kept = total > 1e-9
+    np.testing.assert_allclose(eta2[kept], between[kept] / total[kept], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sides", "options", "message"),
+    [
+        ("a", {}, "has two sides, or one at two epochs, got 1"),
+        (["a", "b", "c"], {}, "has two sides, or one at two epochs, got 3"),
+        (["a", ["a", "b"]], {}, "both sides must be recordings, or both lists of at least two"),
+        ([["a"], ["b"]], {}, "both lists of at least two"),
+        (["a", "b"], {"names": ["gate", "x"]}, "names must differ from each other and from gate"),
+        (["a", "b"], {"level": 1.0}, "level must be above 0 and below 1, got 1.0"),
+        (["a", "b"], {"resamples": 5}, "resamples must be at least 100, got 5"),
+        (["a", "c"], {}, "must have gates of the same names to be compared"),
+        (["a", "b"], {"epoch": 3}, "holds no epoch 3"),
+        ([["a", "b"], ["a", "b"]], {"names": ["x"]}, "names and epochs must be one per side"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    write_recording: Write, tmp_path: Path, sides: Any, options: Any, message: str
+) -> None:
+    for name in "abc":
+        gate = "other" if name == "c" else "g"
+        write_recording({0: {gate: np.eye(2)}}, path=tmp_path / name)
+
+    def at(side: Any) -> Any:
+        return tmp_path / side if isinstance(side, str) else [at(each) for each in side]
+
+    with pytest.raises((StripeError, RecordingError), match=message):
+        stats.compare(at(sides), **options)
