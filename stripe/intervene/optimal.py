@@ -1,0 +1,122 @@
+"""The constants that change a network least when they stand for its gates."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stripe.errors import StripeError
+from stripe.gates.feed import feed
+from stripe.gates.find import DEFAULT_KINDS
+from stripe.gates.fingerprint import check_fingerprint
+from stripe.gates.means import Means
+from stripe.hooks.batches import numbered_batches
+from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.intervene.functions import function_of
+from stripe.intervene.interventions import Interventions
+from stripe.intervene.recorded import Recorded
+from stripe.intervene.replaceable import replaceable
+from stripe.intervene.replaced import paused
+from stripe.intervene.scores import Predict, class_scores, divergence
+from stripe.modules.progress import progress_bar
+from stripe.modules.undisturbed import undisturbed
+from stripe.select import Selection
+
+
+def optimal_constants(
+    model: nn.Module,
+    loader: Iterable[Any],
+    recording: Means,
+    gates: Selection | None = "all",
+    *,
+    lr: float = 0.003,
+    predict: Predict | None = None,
+    epoch: int | None = None,
+    example: Tensor | None = None,
+    force: bool = False,
+    progress: bool = True,
+) -> dict[str, np.ndarray]:
+    """Learn the constants for gates that change a classifier least, from their means on.
+
+    One pass over the images with Adam. The loss is the KL divergence of the network with constants
+    from the untouched one; the weights of the network stay as they are.
+
+    Parameters
+    ----------
+    model
+        A classifier; it runs in evaluation and is left as it was.
+    loader
+        Batches of images; labels are not used. Measure what was gained on other images.
+    recording
+        The means: what `stripe.freeze` takes.
+    gates
+        Which gates are constants, all at once: "all" that are recorded, names, a pattern, or a
+        predicate of `Gate`.
+    lr
+        Step of Adam, in units of the gate.
+    predict, epoch, example, force, progress
+        As for `stripe.sensitivity`.
+
+    Returns
+    -------
+    dict
+        A vector for each gate, by name, float64, which `stripe.freeze` takes in the place of a
+        recording.
+
+    Raises
+    ------
+    ModelError
+        As `stripe.sensitivity`.
+    StripeError
+        If the loader is empty, or `lr` is not positive.
+
+    Notes
+    -----
+    The constants make up for each other, so they are optimal for this set of gates and not for a
+    part of it. A step too large for the network ends above the means: compare both on other images.
+
+    Examples
+    --------
+    >>> constants = optimal_constants(model, loader, recording)  # doctest: +SKIP
+    >>> stripe.freeze(model, constants).report  # doctest: +SKIP
+    """
+    if lr <= 0:
+        raise StripeError(f"lr must be positive, got {lr}")
+    recorded = Recorded(recording, epoch)
+    if not force:
+        check_fingerprint(model, recording, epoch)
+    found = replaceable(model, DEFAULT_KINDS, example=example, shape=recorded.input_shape)
+    places = found.chosen(gates, recorded.gates)
+    learned = {
+        place.gate.name: torch.from_numpy(recorded.mean(place)).requires_grad_() for place in places
+    }
+    functions = {p.gate.name: function_of(learned[p.gate.name], p, recorded) for p in places}
+    optimiser, batches = torch.optim.Adam(learned.values(), lr), 0
+    with (
+        interrupts_held(),
+        progress_bar(loader, "optimal constants", progress) as bar,
+        undisturbed(found.model),
+        Interventions(found, functions),
+        interrupts_allowed(),
+    ):
+        for _, images, _ in numbered_batches(loader):
+            loss = _divergence(found.model, images, predict)
+            slopes = torch.autograd.grad(loss, list(learned.values()), materialize_grads=True)
+            for vector, slope in zip(learned.values(), slopes, strict=True):
+                vector.grad = slope
+            optimiser.step()
+            batches += 1
+            bar.update()
+    if not batches:
+        raise StripeError("a loader must give at least one batch, got none")
+    return {name: vector.detach().numpy() for name, vector in learned.items()}
+
+
+def _divergence(model: nn.Module, images: Tensor, predict: Predict | None) -> Tensor:
+    """Return how far the network whose gates are replaced is from the untouched one."""
+    with paused():
+        before = class_scores(feed(model, images), predict)
+    with torch.enable_grad():
+        return divergence(before, class_scores(feed(model, images), predict)).mean()

@@ -1,0 +1,67 @@
+"""Constants that are learned, against the divergence that they and the means cause."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import stripe
+from stripe.errors import StripeError
+from stripe.intervene.optimal import optimal_constants
+from stripe.intervene.scores import divergence
+
+
+class OneGate(nn.Module):
+    """Logits of features times a gate that is large where the features are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.head = nn.Sigmoid(), nn.Linear(3, 4)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.head((x * self.gate(3 * x.mean((2, 3), keepdim=True))).mean((2, 3)))
+
+
+@torch.no_grad()
+def cost(model: Any, x: Tensor, constants: Any) -> float:
+    with stripe.intervene(model, constants, example=x):
+        after = model(x)
+    return float(divergence(model(x), after).mean())
+
+
+def test_they_cost_less_than_the_means_on_other_images() -> None:
+    torch.manual_seed(0)
+    model = OneGate().double().eval()
+    x = 1 + 2 * torch.randn(3000, 3, 2, 2, dtype=torch.float64)
+    seen = torch.sigmoid(3 * x.mean((2, 3)))
+    means = {"gate": seen.mean(0).numpy()}
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    found = optimal_constants(model, x[:2000].split(20), means, example=x, progress=False)
+    assert found["gate"].shape == (3,)
+    other = x[2000:]
+    assert cost(model, other, found) < 0.9 * cost(model, other, means)
+    assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+    frozen = stripe.freeze(model, found, example=x[:4]).model
+    with torch.no_grad():
+        of_frozen = float(divergence(model(other), frozen(other)).mean())
+    assert of_frozen == pytest.approx(cost(model, other, found), rel=1e-6)
+
+
+def test_a_gate_that_is_a_constant_stays_at_its_mean() -> None:
+    model = OneGate().double().eval()
+    x = torch.zeros(6, 3, 2, 2, dtype=torch.float64)
+    means = {"gate": np.full(3, 0.5)}
+    found = optimal_constants(model, [x], means, example=x, progress=False)
+    np.testing.assert_array_equal(found["gate"], means["gate"])
+
+
+def test_bad_input_is_one_line() -> None:
+    model, x = OneGate(), torch.zeros(2, 3, 2, 2)
+    means = {"gate": np.full(3, 0.5)}
+    with pytest.raises(StripeError, match=r"\Alr must be positive, got 0.0\Z"):
+        optimal_constants(model, [x], means, lr=0.0)
+    with pytest.raises(StripeError, match=r"\Aa loader must give at least one batch, got none\Z"):
+        optimal_constants(model, [], means, example=x, progress=False)
