@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8
 INSTALLED := .venv/.installed
 
-.PHONY: demo test test-all figures lint notebooks
+.PHONY: demo test test-all reliability figures lint notebooks
 
 demo: $(INSTALLED)
 	$(BIN)/stripe demo
@@ -16,6 +16,10 @@ test: $(INSTALLED)
 
 test-all: test
 	$(PYTEST) -m slow --durations 20
+
+# Kills, races, refusing disks and damaged files, in full counts: about an hour on two cores.
+reliability: $(INSTALLED)
+	$(BIN)/python -m pytest -s tests/reliability --full
 
 figures: $(INSTALLED)
 	$(BIN)/stripe gallery

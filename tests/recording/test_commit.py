@@ -1,11 +1,6 @@
 """The commit protocol: an epoch is there whole or not at all, whenever the writer dies."""
 
-import random
-import signal
-import subprocess
-import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,49 +12,6 @@ from stripe.recording.claim import Claim
 from stripe.recording.log import Log
 
 HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=64, pooled=False),))
-
-#: Writes epochs for ever; the values of epoch e are all e.
-ENDLESS = """
-import sys
-import numpy as np
-from stripe.recording import Gate, Header, RecordingWriter
-gate = Gate(name="g", owner="", owner_class="Gated", channels=64, pooled=False)
-with RecordingWriter(sys.argv[1], Header(gates=(gate,))) as writer:
-    epoch = len(writer.epochs)
-    print("ready", flush=True)
-    while True:
-        with writer.epoch(epoch) as part:
-            for start in (0, 200):
-                values = np.full((200, 64), epoch, np.float32)
-                part.write(np.arange(start, start + 200), {"gate/g": values})
-        epoch += 1
-"""
-
-
-@pytest.mark.slow
-def test_killed_at_random_moments(tmp_path: Path) -> None:
-    """Real processes, killed with SIGKILL; every epoch that is left is whole and verified."""
-    rng, path, before = random.Random(0), tmp_path / "r", 0
-    for number in range(12):
-        command = [sys.executable, "-c", ENDLESS, str(path)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        # Every other writer commits once, however busy the machine is, and is killed after that.
-        while number % 2 and not (path / f"data/epoch={before}").exists():
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0, 0.15))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        recording = open_recording(path)
-        assert recording.verify()["rows"].tolist() == [400] * len(recording.epochs)
-        assert len(recording.epochs) >= before  # nothing committed is ever lost
-        before = len(recording.epochs)
-        for epoch in recording.epochs[-2:]:
-            assert (recording.values("g", epoch) == epoch).all()
-    assert recording.epochs == list(range(before))
-    assert before > 3
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Send SIGINT at random moments of what sets something up and cleans it up, and look what is left.
 
-Usage: python tests/interrupted.py TASK COUNT FOLDER [SEED]. The last line is the number of
-interrupts and of failures; a hang ends the process with the stacks of all threads.
+Usage: python tests/reliability/interrupted.py TASK COUNT FOLDER [SEED]. The last line is the number
+of interrupts and of failures; a hang ends the process with the stacks of all threads.
 """
 
 import faulthandler
