@@ -8,6 +8,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -68,8 +69,10 @@ class Registry(Generic[Builder]):
         self._discover()
         builder = self._builders.get(name) or self._matched(name)
         if builder is None:
+            near = get_close_matches(name, self.names(), n=1)
+            nearest = f"the nearest is {near[0]}; " if near else ""
             raise UnknownNameError(
-                f"unknown {self.kind} {name!r}; choose one of: {listed(self.names())}"
+                f"unknown {self.kind} {name!r}; {nearest}choose one of: {listed(self.names())}"
             )
         return builder
 

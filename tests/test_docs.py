@@ -47,3 +47,11 @@ def test_the_page_on_comparing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
         exec(block, names)
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "compare.pdf", "stripes.pdf"}
+
+
+def test_the_citation_is_of_this_version() -> None:
+    text = (ROOT / "CITATION.cff").read_text()
+    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version is not None
+    assert f"\nversion: {version[1]}\n" in text
+    assert "arXiv:2304.06345" in text

@@ -8,6 +8,7 @@ from torch import nn
 from stripe.asr import Psi, insert
 from stripe.asr.begin import Attention, Init
 from stripe.backbones.external import timm_network, torchvision_network
+from stripe.backbones.own import own_network
 from stripe.backbones.registry import BACKBONES
 from stripe.modules.seeded import seeded
 
@@ -34,7 +35,9 @@ def build(
     ----------
     backbone
         A name from `stripe.list_backbones()`, another depth of a listed family ("resnet29"), or
-        any network of torchvision ("tv:NAME") or timm ("timm:NAME").
+        any network of torchvision ("tv:NAME") or timm ("timm:NAME"), or a function of one's own
+        ("module:function"), which is called with num_classes, in_channels and image_size as far as
+        it takes them.
     num_classes
         Number of outputs of the last layer.
     in_channels
@@ -82,4 +85,6 @@ def _builder(backbone: str) -> Callable[..., nn.Module]:
     library, colon, name = backbone.partition(":")
     if colon and library in _LIBRARIES:
         return partial(_LIBRARIES[library], name)
+    if colon:
+        return partial(own_network, backbone)
     return BACKBONES[backbone]

@@ -1,5 +1,6 @@
 """Any network of torchvision or timm."""
 
+from difflib import get_close_matches
 from typing import Any
 
 import timm
@@ -16,7 +17,8 @@ def torchvision_network(
     """Build torchvision's classifier `name`, without weights."""
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
-        raise UnknownNameError(f"torchvision has no network {name!r}; it has: {listed(known)}")
+        close = get_close_matches(name, known, n=8) or known
+        raise UnknownNameError(f"torchvision has no network {name!r}; it has: {listed(close)}")
     if in_channels != 3:
         raise ModelError(f"torchvision's networks take 3 channels, got {in_channels}; use timm's")
     options = {"image_size": image_size} if image_size and name.startswith("vit") else {}
@@ -33,7 +35,8 @@ def timm_network(
 ) -> nn.Module:
     """Build timm's network `name`, without weights."""
     if not timm.is_model(name.partition(".")[0]):
-        close = timm.list_models(f"*{name[:4]}*") or timm.list_models()
+        known = timm.list_models()
+        close = get_close_matches(name, known, n=8) or timm.list_models(f"*{name[:4]}*") or known
         raise UnknownNameError(f"timm has no network {name!r}; it has: {listed(close)}")
     options = {"pretrained": False, "num_classes": num_classes, "in_chans": in_channels}
     if image_size is not None:

@@ -2,8 +2,6 @@
 
 import json
 import math
-import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import torch
 from torch import nn
 
 from stripe.backbones import build
+from stripe.backbones.own import own_network
 from stripe.errors import ModelError, StripeError
 from stripe.files import parse_json, read_regular, saving
 from stripe.gates import freeze
@@ -68,7 +67,7 @@ def load_network(
             return trained_network(run, data_root=data_root)
         network = untrained_network(run, data_root=data_root)
     elif _is_function(model):
-        network = _imported(model)
+        network = own_network(model)
     elif model.endswith(".py") or "/" in model.removeprefix("timm:"):
         raise ModelError(
             "a model is timm:NAME, tv:NAME, module:function, the directory of a training run (with "
@@ -106,26 +105,6 @@ def run_of(model: str) -> Path | None:
 def dataset_of(run: Path | None) -> str | None:
     """Return the data set of a training run."""
     return None if run is None else read_config(run / CONFIG, TrainConfig).dataset
-
-
-def _imported(model: str) -> nn.Module:
-    module, _, function = model.partition(":")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # behind all else: no file of it hides a library
-    try:
-        build_network = getattr(import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise ModelError(
-            f"a model is timm:NAME, tv:NAME, module:function or a name for stripe.build, and "
-            f"{model!r} is none of them: {error}"
-        ) from error
-    try:
-        network = build_network()
-    except Exception as error:
-        raise ModelError(f"{model}() raised {type(error).__name__}: {error}") from error
-    if not isinstance(network, nn.Module):
-        raise ModelError(f"{model} must return an nn.Module, got {type(network).__name__}")
-    return network
 
 
 def _published(model: str, num_classes: int) -> nn.Module:

@@ -89,7 +89,7 @@ class MeanCam:
 def mean_cam(
     model: nn.Module,
     loader: Iterable[Any],
-    layer: str,
+    layer: str | nn.Module,
     *,
     target: Literal["predicted", "label"] | SupportsIndex = "predicted",
     method: str = "GradCAM",
@@ -110,9 +110,9 @@ def mean_cam(
     loader
         Batches of images, or (images, labels), all of one size.
     layer
-        Dotted name of a module that puts out features (B, C, H, W) or tokens (B, N, C): as a rule
-        the last block; of a ViT that reads its class token, the first norm of the last block
-        ("blocks.11.norm1"), since what comes after it the patches no longer reach.
+        A module of the model, or its dotted name, that puts out features (B, C, H, W) or tokens
+        (B, N, C): as a rule the last block; of a ViT that reads its class token, the first norm of
+        the last block ("blocks.11.norm1"), since what comes after it the patches no longer reach.
     target
         Whose score: the "predicted" class, the "label", or the class of a given number.
     method
@@ -155,7 +155,8 @@ def mean_cam(
     >>> ax = stripe.plots.mean_cam(cam)
     """
     model = unwrapped(model)
-    module, device = _layer(model, layer), device_of(model)
+    layer, module = _layer(model, layer)
+    device = device_of(model)
     total: Tensor | None = None
     image_sum: Tensor | None = None
     kept: list[Tensor] = []
@@ -235,11 +236,20 @@ def _classes(
     return torch.full((len(images),), index(target), device=images.device)
 
 
-def _layer(model: nn.Module, name: str) -> nn.Module:
+def _layer(model: nn.Module, layer: str | nn.Module) -> tuple[str, nn.Module]:
+    """Return the name of a layer, and the layer."""
     modules = {name: module for name, module in modules_by_name(model).items() if name}
-    if name not in modules:
-        raise unknown_name(name, list(modules), kind="layer", owner="the model")
-    return modules[name]
+    if isinstance(layer, nn.Module):
+        for name, module in modules.items():
+            if module is layer:
+                return name, module
+        raise ModelError(
+            f"a layer must be a module of the model, and this {type(layer).__name__} is none; give "
+            "one of it, or its name"
+        )
+    if layer not in modules:
+        raise unknown_name(layer, list(modules), kind="layer", owner="the model")
+    return layer, modules[layer]
 
 
 def _planes_of(model: nn.Module, size: tuple[int, int], layer: str) -> Reshape:

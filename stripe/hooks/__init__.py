@@ -1,5 +1,6 @@
 """From a running model to a recording."""
 
+from stripe.hooks.callback import RecordCallback as RecordCallback
 from stripe.hooks.one_epoch import record as record
 from stripe.hooks.recorder import Recorder as Recorder
 from stripe.hooks.share import EachOnce as EachOnce

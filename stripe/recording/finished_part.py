@@ -53,10 +53,14 @@ class FinishedPart:
         columns
             From names to columns of the file.
         """
+        for table in self.tables([*columns.values()]):
+            yield {name: matrix(table[column]) for name, column in columns.items()}
+
+    def tables(self, columns: list[str]) -> Iterator[pa.Table]:
+        """Yield columns, in the order given, a row group at a time."""
         with self._opened() as file:
             for group in range(file.num_row_groups):
-                table = self._checked(file.read_row_group(group, columns=[*columns.values()]))
-                yield {name: matrix(table[column]) for name, column in columns.items()}
+                yield self._checked(file.read_row_group(group, columns=columns).select(columns))
 
     def frame(self) -> pd.DataFrame:
         """Read the whole file, as the moments of a recording without values."""

@@ -10,6 +10,7 @@ import pyarrow as pa
 from jaxtyping import Float32
 
 from stripe.errors import RecordingError
+from stripe.recording.arrow import arrow_stream
 from stripe.recording.finished_part import FinishedPart, Vectors, matrix
 from stripe.recording.header import read_header
 from stripe.recording.layout import Layout
@@ -179,6 +180,15 @@ class Recording:
         names = {gate.name: gate_column(gate.name) for gate in self.header.channel_gates}
         for part in self.parts(epoch):
             yield from part.scan(names)
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Give all rows of all epochs to whoever reads Arrow: `pa.table(recording)`, polars.
+
+        The columns are epoch and those of the Parquet files; rows come as they were recorded.
+        """
+        self._check_values()
+        parts = [part for epoch in self.epochs for part in self.parts(epoch)]
+        return arrow_stream(self.header, parts).__arrow_c_stream__(requested_schema)
 
     def moments(self, epoch: int) -> Iterator[pd.DataFrame]:
         """Yield the moments that each process kept, of a recording without values.

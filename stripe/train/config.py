@@ -17,7 +17,7 @@ class TrainConfig(Settings):
     Parameters
     ----------
     backbone
-        Network, as in `stripe.list_backbones()`.
+        Network, as in `stripe.list_backbones()`; tv:NAME, timm:NAME or module:function, too.
     attention
         Attention module where the paper puts it, or none.
     asr

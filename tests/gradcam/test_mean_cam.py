@@ -220,3 +220,13 @@ def test_a_class_that_does_not_exist_by_a_method_of_the_library() -> None:
     model = lively(torchvision.models.resnet18(num_classes=10))
     with pytest.raises(ModelError, match="HiResCAM failed"):
         stripe.mean_cam(model, [IMAGES], "layer4.1", target=99, method="HiResCAM", progress=False)
+
+
+def test_a_layer_is_a_module_or_its_name() -> None:
+    model = stripe.build("resnet11", num_classes=3, in_channels=1, seed=0)
+    images = torch.randn(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    named = stripe.mean_cam(model, [images], "layer3", progress=False)
+    given = stripe.mean_cam(model, [images], model.get_submodule("layer3"), progress=False)
+    np.testing.assert_array_equal(given.mean, named.mean)
+    with pytest.raises(ModelError, match="must be a module of the model, and this Conv2d is none"):
+        stripe.mean_cam(model, [images], nn.Conv2d(1, 1, 1), progress=False)

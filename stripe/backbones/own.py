@@ -1,0 +1,59 @@
+"""A network of one's own, by module and function."""
+
+import inspect
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from stripe.errors import ModelError
+
+
+def own_network(name: str, **wanted: Any) -> nn.Module:
+    """Call a function that builds a network.
+
+    Parameters
+    ----------
+    name
+        "module:function"; the working directory is searched too.
+    **wanted
+        What the function is called with, as far as it has parameters of these names.
+
+    Raises
+    ------
+    ModelError
+        If there is no such function, it fails, or it returns something else.
+    """
+    builder = _function(name)
+    try:
+        network = builder(**_accepted(builder, wanted))
+    except Exception as error:
+        raise ModelError(f"{name}() raised {type(error).__name__}: {error}") from error
+    if not isinstance(network, nn.Module):
+        raise ModelError(f"{name} must return an nn.Module, got {type(network).__name__}")
+    return network
+
+
+def _function(name: str) -> Callable[..., Any]:
+    module, _, function = name.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # behind all else: no file of it hides a library
+    try:
+        found: Callable[..., Any] = getattr(import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ModelError(
+            f"a model is timm:NAME, tv:NAME, module:function or a name for stripe.build, and "
+            f"{name!r} is none of them: {error}"
+        ) from error
+    return found
+
+
+def _accepted(builder: Callable[..., Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    parameters = inspect.signature(builder).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return wanted
+    names = {parameter.name for parameter in parameters}
+    return {name: value for name, value in wanted.items() if name in names}

@@ -1,0 +1,83 @@
+"""Record the gates of a model that a trainer trains, at every epoch."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from stripe.errors import StripeError
+from stripe.hooks.recorder import Recorder
+
+
+class RecordCallback:
+    """A callback for Hugging Face's Trainer, or any that calls the same methods.
+
+    It records before the first epoch, as epoch 0, and after each. A training that the trainer
+    resumes goes on with the recording.
+
+    Parameters
+    ----------
+    loader
+        Batches of images, as `Recorder.record` takes them: the same images at every epoch.
+    path
+        Directory of the recording.
+    **options
+        As for `Recorder`; every and overwrite, for example.
+
+    Raises
+    ------
+    StripeError
+        If the trainer gives no model.
+
+    Notes
+    -----
+    The trainer's methods have the arguments (args, state, control, model=...), of which
+    `state.epoch` and `state.global_step` are read. The package transformers is not imported. The
+    model must take a batch of images as its one positional argument.
+
+    Examples
+    --------
+    >>> trainer.add_callback(RecordCallback(loader, "runs/a"))
+    """
+
+    def __init__(self, loader: Iterable[Any], path: str | Path, **options: Any) -> None:
+        self._loader, self._path, self._options = loader, path, options
+        self._recorder: Recorder | None = None
+
+    def on_train_begin(
+        self, args: Any, state: Any, control: Any, model: nn.Module | None = None, **_: Any
+    ) -> None:
+        """Open the recording; record epoch 0 of a training that begins."""
+        if model is None:
+            raise StripeError("a trainer must give its model to on_train_begin, got none")
+        resumed = state.global_step > 0
+        options = (
+            {**self._options, "resume": True, "overwrite": False} if resumed else self._options
+        )
+        self._recorder = Recorder(model, self._path, **options)
+        if not resumed:
+            self._record(0)
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Record the epoch that ended."""
+        self._record(round(state.epoch))
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Close the recording."""
+        if self._recorder is not None:
+            self._recorder.close()
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        """Return a method that does nothing, for the trainer's other events."""
+        if name.startswith("on_"):
+            return _nothing
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def _record(self, epoch: int) -> None:
+        if self._recorder is not None:
+            self._recorder.record(self._loader, epoch)
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """Let an event pass."""
