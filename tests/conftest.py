@@ -1,6 +1,7 @@
 """Models, data and recordings that many tests share."""
 
 import os
+import random
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,12 @@ torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 
 #: Gates by epoch and name, shape (images, channels).
 Values = dict[int, dict[str, np.ndarray]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of `make reliability`."""
+    parser.addoption("--full", action="store_true", help="full counts, which take about an hour")
+    parser.addoption("--seed", type=int, help="seed of a run that failed; by default a new one")
 
 
 @pytest.fixture
@@ -134,3 +141,23 @@ def write_fashion(root: Path, train: int = 160, test: int = 40) -> Path:
 def fashion(tmp_path: Path) -> Path:
     """Return a folder of data sets that holds the small one."""
     return write_fashion(tmp_path / "sets")
+
+
+@pytest.fixture
+def times(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """Return a function that chooses between a quick and a full count."""
+    full = request.config.getoption("--full", default=False)
+
+    def choose(quick: int, whole: int) -> int:
+        return whole if full else quick
+
+    return choose
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """Return the seed of a test, which is printed with its failure."""
+    given = request.config.getoption("--seed", default=None)
+    chosen = random.SystemRandom().randrange(2**31) if given is None else int(given)
+    print(f"seed {chosen}: --seed {chosen} repeats it")  # noqa: T201
+    return chosen

@@ -264,12 +264,8 @@ class Recorder:
             self._open(first)
         observer = Observer(self._places, self.model, self._proofs, check=self._check)
         total = len(loader) if isinstance(loader, Sized) else None
-        bar = tqdm(
-            total=total,
-            desc=f"record epoch {epoch}",
-            leave=False,
-            disable=None if progress else True,
-        )
+        shown = None if progress else True  # None: where there is a terminal or a notebook
+        bar = tqdm(total=total, desc=f"record epoch {epoch}", leave=False, disable=shown)
         weights = fingerprint(self.model)  # may take seconds, and can be interrupted
         with (
             interrupts_held(),

@@ -44,6 +44,12 @@ def ablation(
     Notes
     -----
     All rows share their images: two gates whose intervals overlap may still differ.
+
+    Examples
+    --------
+    >>> from stripe.intervene.ablate import ablate
+    >>> table = ablate(model, loader, recording, ["mean", "one"], progress=False)
+    >>> ax = stripe.plots.ablation(table)
     """
     ax = axes_or_new(ax)
     scale = 1 if measure == "kl" else 100

@@ -66,6 +66,11 @@ def compare(
     -----
     The panels differ in their scale. The intervals are those of single gates: of many, some
     exclude zero by chance.
+
+    Examples
+    --------
+    >>> table = stripe.compare([recording, recording], names=["SE", "again"])
+    >>> ax = stripe.plots.compare(table)
     """
     one_of("statistic", statistic, STATISTICS)
     table = data if isinstance(data, pd.DataFrame) else compared(data, names=names, epoch=epoch)

@@ -62,6 +62,12 @@ def class_information(
     References
     ----------
     Hastie, Tibshirani and Friedman, "The Elements of Statistical Learning", section 4.3.
+
+    Examples
+    --------
+    >>> told = stripe.stats.class_information(recording, folds=2)
+    >>> told["gate"].nunique()
+    3
     """
     recording = open_recording(recording)
     rows = []

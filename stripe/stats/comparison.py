@@ -79,6 +79,12 @@ def compare(
 
     The intervals are of one row each: of twenty rows with equal gates, one is expected to exclude
     zero at a level of 0.95. Gates of one name in two networks need not do the same.
+
+    Examples
+    --------
+    >>> table = stripe.compare([recording, recording], names=["SE", "again"])
+    >>> (table["difference"] == 0).all()
+    np.True_
     """
     if not 0 < level < 1:
         raise StripeError(f"level must be above 0 and below 1, got {level}")

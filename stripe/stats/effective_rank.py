@@ -44,6 +44,11 @@ def effective_rank(recording: Recorded, epochs: Iterable[int] | None = None) -> 
     References
     ----------
     Roy and Vetterli, "The Effective Rank", EUSIPCO 2007.
+
+    Examples
+    --------
+    >>> stripe.stats.effective_rank(recording).columns.tolist()[:2]
+    ['epoch', 'gate']
     """
     recording = open_recording(recording)
     rows = []

@@ -44,6 +44,10 @@ def saturation(
     With `low=0` and `high=1` a channel that is off or on can be pruned or left ungated without any
     change on these images. Other images may still open it: the smaller the recording, the larger
     the shares.
+
+    Examples
+    --------
+    >>> table = stripe.stats.saturation(recording)
     """
     if not 0 <= low < high <= 1:
         raise StripeError(f"bounds must have 0 <= low < high <= 1, got {low} and {high}")

@@ -52,6 +52,10 @@ def epoch_similarity(
     Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019; the
     unbiased estimate of HSIC: Song et al., "Feature Selection via Dependence Maximization", JMLR
     2012, equation 5.
+
+    Examples
+    --------
+    >>> table = stripe.stats.epoch_similarity(recording)
     """
     recording = open_recording(recording)
     chosen = list(dict.fromkeys(recording.epochs if epochs is None else epochs))
@@ -90,6 +94,10 @@ def gate_similarity(recording: Recorded, epoch: int | None = None) -> pd.DataFra
     -------
     DataFrame
         gate, other (not before gate), cka, as `epoch_similarity`, which says what is raised.
+
+    Examples
+    --------
+    >>> table = stripe.stats.gate_similarity(recording)
     """
     recording = open_recording(recording)
     names = [gate.name for gate in recording.header.channel_gates]

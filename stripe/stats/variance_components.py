@@ -54,6 +54,10 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
     Omega squared: Hays, "Statistics for Psychologists", 1963. ICC(1): Shrout and Fleiss,
     "Intraclass Correlations", 1979. Unbalanced nested designs: Searle, Casella and McCulloch,
     "Variance Components", 1992, section 3.6.
+
+    Examples
+    --------
+    >>> table = stripe.stats.variance_components(recording)
     """
     rows = []
     labels: dict[int, np.ndarray | None] = {}
