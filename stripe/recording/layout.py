@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+#: Epochs are below this, so that every reader of Parquet can count them in 64 bits.
+MOST_EPOCHS = 10**18
 #: An epoch as it is written: epoch=01 is none.
 _NUMBER = re.compile("0|[1-9][0-9]{0,17}")
 

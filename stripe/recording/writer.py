@@ -19,7 +19,7 @@ from stripe.recording.continued import check_same, upgrade
 from stripe.recording.forms import check_header
 from stripe.recording.header import StoredHeader, read_header, seal_header
 from stripe.recording.images import check_images, images_of, taken_images
-from stripe.recording.layout import Layout
+from stripe.recording.layout import MOST_EPOCHS, Layout
 from stripe.recording.log import Log
 from stripe.recording.part import PartWriter
 from stripe.recording.schema import Header, part_schema
@@ -257,8 +257,8 @@ class RecordingWriter:
 
     def _check_new(self, epoch: int) -> None:
         self._check_open()
-        if epoch < 0:
-            raise RecordingError(f"an epoch is 0 or more, got {epoch}")
+        if not 0 <= epoch < MOST_EPOCHS:
+            raise RecordingError(f"an epoch is 0 or more, and below 10^18, got {epoch}")
         if epoch in self.epochs:
             raise RecordingError(
                 f"{self.layout.root} holds epoch {epoch} already and is append-only; record "

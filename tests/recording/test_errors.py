@@ -171,7 +171,7 @@ def test_a_folder_that_only_looks_like_a_recording_is_left_alone(tmp_path: Path)
 
 
 @pytest.mark.usefixtures("as_a_user")
-@pytest.mark.parametrize("epoch", [1.5, "x", -1])
+@pytest.mark.parametrize("epoch", [1.5, "x", -1, 10**18])
 def test_an_epoch_is_a_whole_number(tmp_path: Path, epoch: Any) -> None:
     with (
         RecordingWriter(tmp_path / "r", HEADER) as writer,
