@@ -67,9 +67,11 @@ class FileLock:
 
     def release(self) -> None:
         """Let the next one in."""
-        if self.held:
+        if self._descriptor is not None:
             if self._remove:
                 self.path.unlink(missing_ok=True)
+            # A child that is being forked may still hold the file open.
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             self._close()
 
     def __enter__(self) -> "FileLock":
