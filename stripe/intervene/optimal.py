@@ -118,5 +118,5 @@ def _divergence(model: nn.Module, images: Tensor, predict: Predict | None) -> Te
     """Return how far the network whose gates are replaced is from the untouched one."""
     with paused():
         before = class_scores(feed(model, images), predict)
-    with torch.enable_grad():
+    with interrupts_held(), torch.enable_grad(), interrupts_allowed():
         return divergence(before, class_scores(feed(model, images), predict)).mean()

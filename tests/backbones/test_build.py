@@ -48,5 +48,7 @@ def test_a_seed_draws_the_weights_and_leaves_the_generator() -> None:
 def test_errors_say_what_to_do() -> None:
     with pytest.raises(ModelError, match=r"depth 9n \+ 2 .* got 21"):
         build("resnet21")
-    with pytest.raises(UnknownNameError, match="unknown backbone 'resnext'; choose one of"):
+    with pytest.raises(
+        UnknownNameError, match="unknown backbone 'resnext'; the nearest is resnet83; choose"
+    ):
         build("resnext")

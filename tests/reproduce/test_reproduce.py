@@ -133,7 +133,7 @@ def test_one_run_whichever_table_asks(tmp_path: Path) -> None:
 def test_the_interval_is_students() -> None:
     values = [1.0, 2.0, 4.0]
     found = interval(values)
-    expected = stats.ttest_1samp(values, 0).confidenceinterval(0.95)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high))
     assert found["holds"] == "undecided"
     assert interval([1.0, 1.1, 1.2])["holds"] == "yes"
