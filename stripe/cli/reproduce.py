@@ -72,6 +72,7 @@ def reproduce(
     *,
     target: Target = _DEFAULT,
     report: Annotated[bool, Parameter(negative=())] = False,
+    published: Annotated[bool, Parameter(negative=())] = False,
     out: Path | None = None,
     engine: RunEngine = RUN_HERE,
     json: Json = False,
@@ -83,6 +84,9 @@ def reproduce(
     report
         Run nothing; show what is there, in the store, or else among the numbers that are published
         beside the reports.
+    published
+        Take a run that is not in the store as finished where its numbers are published beside the
+        reports, and run only the others. A reproduction continues so on another machine.
     out
         A folder for tables as CSV, Markdown, LaTeX and a picture; by default
         figures/reproduce/SCALE.
@@ -91,7 +95,7 @@ def reproduce(
 
     chosen = engine.made()
     folder = out or reports_of(target.scale)
-    wanted = reproductions(exhibit, target, published=folder if report else None)
+    wanted = reproductions(exhibit, target, published=folder if report or published else None)
     for place in (folder,) if report else (target.store, folder):
         _make(place)
     runs = [run for found in wanted for run in found.needed]

@@ -59,14 +59,15 @@ def run_numbers(runs: Mapping[Cell, list[StoredRun]]) -> pd.DataFrame:
     -------
     DataFrame
         One row per cell, seed and metric: dataset, backbone, method, setting, in the paper's words;
-        seed; metric; the numbers of `StoredRun.scores`, each a column; machine, where it was timed.
+        seed; run, its address in a store; metric; the numbers of `StoredRun.scores`, each a column;
+        machine, where it was timed.
     """
     rows: list[dict[str, Any]] = []
     for cell, of_cell in runs.items():
         words = {word: getattr(cell, word) for word in _CELL}
         for run in of_cell:
             if run.state == "finished":
-                of_run = {**words, "seed": run.config.seed}
+                of_run = {**words, "seed": run.config.seed, "run": run.config.out.name}
                 for metric, numbers in run.scores.items():
                     rows.append({**of_run, "metric": metric, **numbers, "machine": run.machine})
     return pd.DataFrame(rows)
@@ -74,6 +75,8 @@ def run_numbers(runs: Mapping[Cell, list[StoredRun]]) -> pd.DataFrame:
 
 def read_published(folder: Path, name: str, planned: Mapping[Cell, list[StoredRun]]) -> Published:
     """Return the published runs among those that are planned.
+
+    A run is known by its address, so that numbers of other settings are never taken for it.
 
     Parameters
     ----------
@@ -94,10 +97,12 @@ def read_published(folder: Path, name: str, planned: Mapping[Cell, list[StoredRu
         return {}
     try:
         table = pd.read_csv(file, keep_default_na=False, dtype=str)  # Python reads floats exactly
-        columns = [c for c in table.columns if c not in (*_CELL, "seed", "metric", "machine")]
+        columns = [
+            c for c in table.columns if c not in (*_CELL, "seed", "run", "metric", "machine")
+        ]
         of_run: dict[tuple[Any, ...], tuple[dict[str, dict[str, float]], str]] = {}
         for row in table.to_dict("records"):
-            key = (*(row[word] for word in _CELL), int(row["seed"]))
+            key = (*(row[word] for word in _CELL), row["run"])
             scores, _ = of_run.setdefault(key, ({}, row["machine"]))
             scores[row["metric"]] = {column: float(row[column] or "nan") for column in columns}
     except (OSError, ValueError, KeyError) as error:
@@ -105,7 +110,7 @@ def read_published(folder: Path, name: str, planned: Mapping[Cell, list[StoredRu
     found: Published = {}
     for cell, runs in planned.items():
         for run in runs:
-            key = (*(getattr(cell, word) for word in _CELL), run.config.seed)
+            key = (*(getattr(cell, word) for word in _CELL), run.config.out.name)
             if key in of_run:
                 found[cell, run.config.seed] = PublishedRun(run.config, *of_run[key])
     return found

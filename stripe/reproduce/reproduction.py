@@ -34,7 +34,7 @@ class Reproduction:
         By each cell with a stand-in, the cell that `runs` has for it: itself, or the first that is
         the same run.
     needed
-        These, and the runs that they need.
+        These, and the runs that they need; without those whose numbers are published.
     stand_ins
         By cell, what is trained in the place of the paper's network and data.
     without
@@ -253,10 +253,9 @@ def reproduction(
     published
         A folder of reports: runs that are not in the store have the numbers published there.
     """
-    runs: dict[Cell, list[StoredRun]] = {}
+    chains: dict[Cell, list[list[StoredRun]]] = {}  # of each seed, the run behind those it needs
     first: dict[Cell, Cell] = {}
     at: dict[Path, Cell] = {}
-    needed: dict[Path, StoredRun] = {}
     stand_ins: dict[Cell, str] = {}
     without = 0
     for cell in exhibit.cells:
@@ -266,29 +265,35 @@ def reproduction(
             without += 1
             continue
         found = [[stored(one, store, data_root) for one in configs] for configs in planned]
-        of_cell = [configs[-1] for configs in found]
-        first[cell] = at.setdefault(of_cell[0].config.out, cell)
+        first[cell] = at.setdefault(found[0][-1].config.out, cell)
         if first[cell] == cell:
-            runs[cell] = of_cell
+            chains[cell] = found
             stand_ins[cell] = exhibit.kind.stand_in(planned[0][0])
-            needed |= {run.config.out: run for configs in found for run in configs}
     if published is not None:
-        runs = _with_published(runs, published, exhibit.name)
+        chains = _with_published(chains, published, exhibit.name)
+    runs = {cell: [chain[-1] for chain in of_cell] for cell, of_cell in chains.items()}
+    needed = {
+        run.config.out: run
+        for of_cell in chains.values()
+        for chain in of_cell
+        if not isinstance(chain[-1], PublishedRun)
+        for run in chain
+    }
     return Reproduction(exhibit, scale, runs, first, list(needed.values()), stand_ins, without)
 
 
 def _with_published(
-    runs: Mapping[Cell, list[StoredRun]], folder: Path, name: str
-) -> dict[Cell, list[StoredRun]]:
+    chains: Mapping[Cell, list[list[StoredRun]]], folder: Path, name: str
+) -> dict[Cell, list[list[StoredRun]]]:
     """Replace runs that are not finished in the store by those whose numbers are published."""
+    runs = {cell: [chain[-1] for chain in of_cell] for cell, of_cell in chains.items()}
     found = read_published(folder, name, runs)
-    return {
-        cell: [
-            run if run.state == "finished" else found.get((cell, run.config.seed), run)
-            for run in of_cell
-        ]
-        for cell, of_cell in runs.items()
-    }
+
+    def known(cell: Cell, chain: list[StoredRun]) -> list[StoredRun]:
+        there = found.get((cell, chain[-1].config.seed))
+        return chain if there is None or chain[-1].state == "finished" else [there]
+
+    return {cell: [known(cell, chain) for chain in of_cell] for cell, of_cell in chains.items()}
 
 
 def _there(run: StoredRun) -> bool:

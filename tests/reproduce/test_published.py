@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from stripe.reproduce.published import PublishedRun
 from stripe.reproduce.report import write_report
 from stripe.reproduce.reproduction import Reproduction, reproduction
 from stripe.reproduce.store.measurement import HARDWARE, MEASURED
+from stripe.reproduce.store.runs import StoredRun, address
 
 TEST = SCALES["test"]
 #: What a report from published numbers makes again; the JSON stays.
@@ -81,11 +83,12 @@ def test_pictures_of_what_runs_left_stay(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "figure22.png").write_bytes(b"a picture")
+    planned = reproduction(exhibit("figure22"), TEST, store=tmp_path / "none")
     rows = [
         {"dataset": "cifar100", "backbone": "resnet83", "method": "SE", "seed": seed,
-         "setting": "schedule=steps, weight_decay=1e-4", "metric": "eta2", "mean": 0.5 + seed / 8,
-         "machine": ""}
-        for seed in (0, 1)
+         "setting": "schedule=steps, weight_decay=1e-4", "run": run.config.out.name,
+         "metric": "eta2", "mean": 0.5 + seed / 8, "machine": ""}
+        for runs in planned.runs.values() for seed, run in enumerate(runs)
     ]  # fmt: skip
     pd.DataFrame(rows).to_csv(out / "figure22-runs.csv", index=False)
     again = reproduction(exhibit("figure22"), TEST, store=tmp_path / "none", published=out)
@@ -94,6 +97,42 @@ def test_pictures_of_what_runs_left_stay(tmp_path: Path) -> None:
     assert not any(file.suffix in (".png", ".json") for file in files)
     (row,) = again.claims().to_dict("records")
     assert (row["mean"], row["n"]) == (pytest.approx(0.0625), 2)
+
+
+def test_only_what_is_neither_stored_nor_published_is_needed(tmp_path: Path) -> None:
+    """A measurement that is published needs no training either."""
+    for name in ("table9", "constants"):
+        store, out = tmp_path / name, tmp_path / "out"
+        found = reproduction(exhibit(name), TEST, store=store)
+        finish(found)
+        write_report(found, out)
+        shutil.rmtree(store)
+        rest = pd.read_csv(out / f"{name}-runs.csv", keep_default_na=False, dtype=str)
+        lost = rest["run"].iloc[0]
+        rest[rest["run"] != lost].to_csv(out / f"{name}-runs.csv", index=False)
+        again = reproduction(exhibit(name), TEST, store=store, published=out)
+        (run,) = (r for runs in again.runs.values() for r in runs if r.config.out.name == lost)
+        chain = [run.config.out.name, *([] if name == "table9" else [_first(again, run)])]
+        assert sorted(one.config.out.name for one in again.needed) == sorted(chain)
+
+
+def _first(found: Reproduction, run: StoredRun) -> str:
+    (cell,) = (cell for cell, runs in found.runs.items() if run in runs)
+    first, _ = found.exhibit.kind.planned(TEST, cell, run.config.seed)
+    return address(first)
+
+
+def test_numbers_of_other_settings_are_not_taken(tmp_path: Path) -> None:
+    """A scale that trains longer has other runs, whatever stands beside its reports."""
+    found = reproduction(exhibit("table9"), TEST, store=tmp_path / "store")
+    finish(found)
+    write_report(found, tmp_path / "out")
+    longer = replace(TEST, fields={**(TEST.fields or {}), "epochs": 9})
+    again = reproduction(
+        exhibit("table9"), longer, store=tmp_path / "s", published=tmp_path / "out"
+    )
+    assert set(again.numbers()["n"]) == {0}
+    assert len(again.needed) == len(found.needed)
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
