@@ -1,9 +1,13 @@
 """The command that gives every claim of the paper its verdict."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stripe.cli.app import Json, app, print_table
 from stripe.cli.reproduce import Target, reports_of, reproductions
+
+if TYPE_CHECKING:
+    from stripe.reproduce.reproduction import Reproduction
 
 _DESK = Target(scale="desk")
 
@@ -30,14 +34,21 @@ def findings(
     from stripe.reproduce.findings import findings as found
     from stripe.reproduce.findings import written
     from stripe.reproduce.findings_page import findings_page
+    from stripe.reproduce.paper.claims import OWN
     from stripe.reproduce.paper.scales import scale
     from stripe.versions import command_line
 
     folder = reports or reports_of(target.scale)
-    table = found(lambda name: reproductions(name, target, published=folder)[0])
+
+    def reproduced(name: str) -> "Reproduction":
+        return reproductions(name, target, published=folder)[0]
+
+    table = found(reproduced)
     if json or out is None:
         print_table(table if json else written(table), json)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         with drafted(out) as draft:
-            draft.write_text(findings_page(table, scale(target.scale), command_line()))
+            draft.write_text(
+                findings_page(table, scale(target.scale), command_line(), found(reproduced, OWN))
+            )

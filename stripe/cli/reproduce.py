@@ -28,8 +28,8 @@ Names = Annotated[
     str,
     Parameter(
         help="table1 to table9, table13, table14, figure2 to figure5, figure11 to figure29, "
-        "constants (Section 6 (1)), deep-noise (Table 8 by depth), theorem (6.1); or all, tables, "
-        "figures."
+        "constants (Section 6 (1)), deep-noise (Table 8 by depth), theorem (6.1), depth "
+        "(gates by depth, not in the paper); or all, tables, figures."
     ),
 ]
 

@@ -7,7 +7,9 @@ from stripe.reproduce.paper.scale import Scale
 from stripe.reproduce.report import markdown
 
 
-def findings_page(table: pd.DataFrame, scale: Scale, command: str) -> str:
+def findings_page(
+    table: pd.DataFrame, scale: Scale, command: str, own: pd.DataFrame | None = None
+) -> str:
     """Return the page, in Markdown.
 
     Parameters
@@ -18,6 +20,8 @@ def findings_page(table: pd.DataFrame, scale: Scale, command: str) -> str:
         The scale at which everything on the page was run.
     command
         The command that makes the page.
+    own
+        As `table`, of what the paper does not claim.
     """
     counted = table["corrected"].value_counts()
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counted.items())
@@ -26,7 +30,8 @@ def findings_page(table: pd.DataFrame, scale: Scale, command: str) -> str:
         f"# Findings: the paper's claims at the scale {scale.name}\n\n"
         f"{scale.words[0].upper()}{scale.words[1:]}.\n\n"
         f"{believed}{len(table)} claims, after correction: {verdicts}.\n\n"
-        f"{markdown(written(table))}\n\n{_LEGEND}\n{_missing(table)}\nMade by `{command}`.\n"
+        f"{markdown(written(table))}\n\n{_LEGEND}\n{_missing(table)}\n"
+        f"{_beyond(own)}Made by `{command}`.\n"
     )
 
 
@@ -42,6 +47,16 @@ _LEGEND = """\
   the corrected two-sided p of Student's test. Seeds of one network are the only repetition: an
   interval says nothing of other data or other networks.
 """
+
+
+def _beyond(own: pd.DataFrame | None) -> str:
+    """Return the section on what the paper does not claim."""
+    if own is None:
+        return ""
+    return (
+        "## Beyond the paper\n\nNo sentence of the paper says these. They are tested in the same "
+        f"way, and corrected for their own number.\n\n{markdown(written(own))}\n\n"
+    )
 
 
 def _missing(table: pd.DataFrame) -> str:

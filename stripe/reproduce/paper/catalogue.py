@@ -5,12 +5,13 @@ from stripe.reproduce.paper.exhibits import Exhibit
 from stripe.reproduce.paper.figures import FIGURES
 from stripe.reproduce.paper.in_text import IN_TEXT
 from stripe.reproduce.paper.noise_reading import DEFAULT_READING, NoiseReading
+from stripe.reproduce.paper.ours import OURS
 from stripe.reproduce.paper.tables import TABLES, noise_table
 
 
 def list_exhibits() -> list[str]:
-    """Return the names of the tables, figures and claims that can be reproduced."""
-    return [*TABLES, *FIGURES, *IN_TEXT]
+    """Return the names of the tables, figures and claims, and of our own exhibits."""
+    return [*TABLES, *FIGURES, *IN_TEXT, *OURS]
 
 
 def exhibit(name: str, reading: NoiseReading = DEFAULT_READING) -> Exhibit:
@@ -37,7 +38,7 @@ def exhibit(name: str, reading: NoiseReading = DEFAULT_READING) -> Exhibit:
             f"noise is read in another way for table8 alone, got {name!r}; leave --noise-when and "
             "--noise-sigma out"
         )
-    for entries in (TABLES, FIGURES, IN_TEXT):
+    for entries in (TABLES, FIGURES, IN_TEXT, OURS):
         if name in entries:
             return entries[name]()
     raise UnknownNameError(

@@ -143,3 +143,15 @@ CLAIMS = (
         "spatial attention is no stripe", "eta2 of gates - eta2 of maps", ("figure29",)
     ),
 )  # fmt: skip
+
+#: What no sentence of the paper says, tested in the same way.
+OWN = tuple(
+    PaperClaim(words, number, ("depth",), f"{metric} of .*")
+    for words, number, metric in (
+        ("stripes come with training", "eta2 - eta2 of the untrained network", "eta2_gained"),
+        ("a gate alone tells the class", "accuracy - chance, share", "class_known"),
+        ("deeper gates are more striped", "rank correlation", "eta2_by_depth"),
+        ("deeper gates tell more of the class", "rank correlation", "class_by_depth"),
+        ("more striped gates tell more of the class", "rank correlation", "eta2_by_class"),
+    )
+)

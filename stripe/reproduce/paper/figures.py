@@ -12,11 +12,11 @@ from stripe.reproduce.paper.results import paper_results
 _USUAL = "schedule=steps, weight_decay=1e-4"
 _IMAGENET = Cell("imagenet", "resnet50", "SE", "schedule=steps")
 #: Appendix F: "we adopt ResNet83-SE as our baseline, CIFAR100 ... weight decay set to 1e-4".
-_BASELINE = Cell("cifar100", "resnet83", "SE", _USUAL)
-_DECAYED = {i: _BASELINE.but(setting=f"schedule=steps, weight_decay={i}e-4") for i in (2, 3, 4)}
-_COSINE = _BASELINE.but(setting="schedule=cosine, weight_decay=1e-4")
-_DEEP = _BASELINE.but(backbone="resnet164")
-_STL10 = _BASELINE.but(dataset="stl10")
+BASELINE = Cell("cifar100", "resnet83", "SE", _USUAL)
+_DECAYED = {i: BASELINE.but(setting=f"schedule=steps, weight_decay={i}e-4") for i in (2, 3, 4)}
+_COSINE = BASELINE.but(setting="schedule=cosine, weight_decay=1e-4")
+_DEEP = BASELINE.but(backbone="resnet164")
+STL10 = BASELINE.but(dataset="stl10")
 
 
 def _observation() -> Exhibit:
@@ -34,14 +34,14 @@ def _observation() -> Exhibit:
 
 def _settling(name: str, cell: Cell) -> Exhibit:
     """Return one of Figures 11 to 18; more weight decay is said to settle gates sooner."""
-    faster = tuple(above(cell, _BASELINE, metric="settled")) if cell in _DECAYED.values() else ()
+    faster = tuple(above(cell, BASELINE, metric="settled")) if cell in _DECAYED.values() else ()
     more = "; with more weight decay, sooner" if faster else ""
     return Exhibit(
         name,
         f"How gates settle, {cell.label}",
         f"Most gates settle by epoch 30 of 164{more}.",
         Gates("epoch_difference", options={"images": 4}),
-        (cell, _BASELINE) if faster else (cell,),
+        (cell, BASELINE) if faster else (cell,),
         (exceeds(cell, "settled", 0.5), *faster),
     )
 
@@ -93,7 +93,7 @@ def _looking() -> Exhibit:
     """Return Figure 4; which network SENet and SRMNet are on STL10, the paper does not say."""
     cells = tuple(
         network.but(method=module)
-        for network in (_STL10, _IMAGENET)
+        for network in (STL10, _IMAGENET)
         for module in ("SE", "SRM")
     )  # fmt: skip
     return Exhibit(
@@ -141,11 +141,11 @@ def _spatial() -> Exhibit:
 
 
 _SETTLING = {
-    11: _BASELINE, 12: _DEEP, 13: _BASELINE.but(method="IE"), 14: _STL10, 15: _COSINE,
+    11: BASELINE, 12: _DEEP, 13: BASELINE.but(method="IE"), 14: STL10, 15: _COSINE,
     16: _DECAYED[2], 17: _DECAYED[3], 18: _DECAYED[4],
 }  # fmt: skip
 _STRIPED = {
-    22: _BASELINE, 23: _DEEP, 24: _COSINE, 25: _STL10,
+    22: BASELINE, 23: _DEEP, 24: _COSINE, 25: STL10,
     26: _DECAYED[2], 27: _DECAYED[3], 28: _DECAYED[4],
 }  # fmt: skip
 #: The paper shows other photographs in each of these; ours are numbered.
