@@ -94,7 +94,8 @@ class Local:
         gpus = self._gpus()
         count = 1 if timed else min(self.at_a_time(), len(runs))
         devices = [f"cuda:{number % gpus}" if gpus else self.device for number in range(count)]
-        threads = max(1, (os.cpu_count() or 1) // count)
+        # As many whether or not others run beside it: rounding depends on the number of threads.
+        threads = max(1, (os.cpu_count() or 1) // (1 if timed else self.at_a_time()))
         _serve(runs, [Worker(device, threads) for device in devices], tally)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from stripe.reproduce.engines import Local
 from stripe.reproduce.paper.catalogue import exhibit
@@ -57,6 +58,15 @@ class Counted(Measurement):
         return {"x": 1.0}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Threads(Measurement):
+    """Counts the threads of its process."""
+
+    def measure(self) -> dict[str, float]:
+        """Ask torch."""
+        return {"threads": torch.get_num_threads()}
+
+
 @pytest.fixture
 def small(tmp_path: Path, fashion: Path) -> Reproduction:
     fields = {**(SCALES["test"].fields or {}), "limit": 32, "batch_size": 16}
@@ -100,6 +110,16 @@ def test_two_sweeps_at_once_execute_every_run_once(tmp_path: Path) -> None:
     assert {run.state for run in runs} == {"finished"}
     executed = (tmp_path / "store" / "executed.txt").read_text().split()
     assert sorted(executed) == [str(i) for i in range(6)]
+
+
+@pytest.mark.slow
+def test_a_run_has_as_many_threads_alone_as_beside_others(tmp_path: Path) -> None:
+    """Sums are rounded in another order with another number of threads."""
+    runs = [StoredRun(Threads(out=tmp_path / str(i))) for i in range(3)]
+    Local(workers=2, device="cpu").run(runs[:1], progress=False)
+    Local(workers=2, device="cpu").run(runs, progress=False)
+    counts = {run.scores["threads"]["mean"] for run in runs}
+    assert counts == {max(1, (os.cpu_count() or 1) // 2)}
 
 
 CODE = """
