@@ -29,6 +29,7 @@ _KEEP_EACH = {
     *("t", "clone", "contiguous", "_to_copy", "detach", "alias", "lift_fresh", "_reshape_alias"),
     *("select", "slice", "split", "split_with_sizes", "chunk", "unbind", "cat", "stack", "repeat"),
     *("index_select", "gather", "where", "round", "floor", "ceil", "mean", "amax", "amin"),
+    *("copy", "fill", "zero", "masked_fill", "index", "flip", "roll"),
     *("max", "min", "add", "clamp", "relu", "clamp_min", "clamp_max", "minimum", "maximum"),
     *("fake_quantize_per_tensor_affine_cachemask", "fake_quantize_per_channel_affine_cachemask"),
     *("_fake_quantize_per_tensor_affine_cachemask_tensor_qparams",),

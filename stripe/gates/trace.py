@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from stripe.gates.bounded import UNBOUNDED, Bounds, bounds
 from stripe.gates.example import some_images
 from stripe.gates.feed import feed, placed
 from stripe.gates.layout import compact
+from stripe.gates.memory import Memory
 from stripe.gates.ordering import puts_in_order
 from stripe.gates.steps import Call, Node, Step, Trace
 from stripe.interrupts import interrupts_allowed, interrupts_held
@@ -127,21 +128,36 @@ class _Watch(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.trace = Trace()
         self._node_of = WeakIdKeyDictionary()
-        #: Steps that wrote what depends on the input into a storage that was there before.
-        self._written = WeakIdKeyDictionary()
+        self._memory = Memory()
         self._stack: list[int] = []
         self._ended = 0
 
     def node(self, tensor: Tensor) -> int:
-        """Return the node of a tensor, a new one if it was made out of sight."""
+        """Return the node of a tensor, a new one if it was made or written to out of sight."""
         if tensor not in self._node_of:
-            self._add(tensor)
+            known = self._memory.holder(tensor)
+            if known is None:
+                self._add(tensor, depends=self._memory.depends(tensor, self.trace))
+            else:  # another object for the same values, as of a subclass
+                self._node_of[tensor] = known
         number = int(self._node_of[tensor])
-        if not self.trace.nodes[number].depends and self._written:
-            # Written through a view of it, as when images are copied into a padded batch.
-            step = self._written.get(tensor.untyped_storage())
-            number = number if step is None else self._add(tensor, depends=True, step=step)
-        return number
+        written = self._memory.written_since(tensor, self.trace, number)
+        return self._rewritten(tensor, number, written) if written else number
+
+    def _rewritten(self, tensor: Tensor, number: int, written: Sequence[int]) -> int:
+        """Add the node of a tensor that was written to through views, or a padded batch."""
+        nodes = [self.trace.nodes[n] for n in (number, *written)]
+        bounded = [node.bounds for node in nodes if node.depends]
+        made = self._add(
+            tensor,
+            depends=True,
+            bounded=Bounds(*(all(sides) for sides in zip(*bounded, strict=True))),
+            step=len(self.trace.steps),
+            ordered=any(node.ordered for node in nodes),
+        )
+        call = self._stack[-1] if self._stack else 0
+        self.trace.steps.append(Step("written", (number, *written), (made,), (), call))
+        return made
 
     def nodes_in(self, value: Any) -> tuple[int, ...]:
         """Return the nodes of all tensors in nested tuples, lists and dictionaries."""
@@ -160,7 +176,7 @@ class _Watch(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        flat = tree_leaves((args, kwargs))
+        flat = tree_leaves((args, {key: x for key, x in kwargs.items() if key != "out"}))
         inputs = tuple(self.node(leaf) for leaf in flat if isinstance(leaf, Tensor))
         result = func(*args, **kwargs)
         self._write(func, inputs, flat, result)
@@ -185,7 +201,7 @@ class _Watch(TorchDispatchMode):
             if isinstance(leaf, Tensor)
         )
         if depending and func._schema.is_mutable and isinstance(result, Tensor):
-            self._written[result.untyped_storage()] = len(self.trace.steps)
+            self._memory.write(result, outputs[0])
         self.trace.steps.append(Step(op, inputs, outputs, scalars, self._stack[-1]))
 
     def _add(
@@ -201,8 +217,9 @@ class _Watch(TorchDispatchMode):
         self.trace.nodes.append(
             Node(shape, compact(shape, strides), tensor.dtype, depends, bounded, step, ordered)
         )
-        self._node_of[tensor] = len(self.trace.nodes) - 1
-        return len(self.trace.nodes) - 1
+        number = self._node_of[tensor] = len(self.trace.nodes) - 1
+        self._memory.hold(tensor, number)
+        return number
 
     @contextmanager
     def calls_of(self, model: nn.Module) -> Iterator[None]:

@@ -16,6 +16,10 @@ from stripe.gates.place import Place
 from stripe.hooks.operands import Operands, unrepeated
 from stripe.hooks.rows import Product, Taken
 
+#: How far the average of features may be from that of what is multiplied, which may be cast to half
+#: precision before, relative to the largest.
+_CASTS = 0.02
+
 
 class Capture:
     """Take the gates of one forward pass after another.
@@ -49,6 +53,10 @@ class Capture:
         """Tell whether the operands of an owner's multiplications are needed for a place."""
         return place.count is not None and _needs_product(place)
 
+    def _averages(self, place: Place) -> bool:
+        """Tell whether the averages of what an owner multiplies are needed for a place."""
+        return _features_from_product(place)
+
     def _hook(self, place: Place, hooks: ExitStack) -> None:
         modules = self._modules
         if place.hook is not None:
@@ -69,7 +77,7 @@ class Capture:
         for place in filter(self._watches, self._places):
             by_owner[place.gate.owner].append(place)
         return Operands({
-            owner: partial(self._see, owner, any(map(_features_from_product, places)))
+            owner: partial(self._see, owner, any(map(self._averages, places)))
             for owner, places in by_owner.items()
         })  # fmt: skip
 
@@ -78,7 +86,7 @@ class Capture:
     ) -> None:
         average = averaged and shape.spatial is None
         product = Product(
-            _rows(operand, shape), pooled(features.detach(), shape) if average else None, shape
+            _rows(operand, shape), _average(features, shape) if average else None, shape
         )
         self._taken.products[owner].append(product)
 
@@ -86,7 +94,7 @@ class Capture:
         self._taken.gates[place.gate.name].append(_rows(output, place.shape))
 
     def _keep_features(self, place: Place, features: Tensor) -> None:
-        self._taken.features[place.gate.name].append(pooled(features.detach(), place.shape))
+        self._taken.features[place.gate.name].append(_average(features, place.shape))
 
 
 class CheckedCapture(Capture):
@@ -107,39 +115,82 @@ class CheckedCapture(Capture):
     def _watches(self, place: Place) -> bool:
         return place.count is not None
 
+    def _averages(self, place: Place) -> bool:
+        return place.gate.pooled
+
     def _check(self, taken: Taken) -> None:
-        for place in self._places:
-            if place.hook is None or place.count is None:
-                continue
+        for place in filter(self._watches, self._places):
+            name, owner = place.gate.name, place.gate.owner or "the model"
             products = taken.products_like(place)[place.count :: place.period]
-            if not products:
+            gates, features = taken.gates[name], taken.features[name]
+            if not products and (place.hook or features):
                 raise ModelError(
-                    f"{place.gate.owner or 'the model'!r} must multiply by the gate "
-                    f"{place.gate.name!r} in every pass, and did not; leave it out with gates=[...]"
+                    f"{owner!r} must multiply by the gate {name!r} in every pass, and did not; "
+                    "leave it out with gates=[...]"
                 )
-            came = torch.cat(taken.gates[place.gate.name] or [torch.empty(0)])
-            if not _same(came, torch.cat([product.gate for product in products])):
+            if place.hook and not _same(_joined(gates), _joined([p.gate for p in products])):
                 raise ModelError(
-                    f"the gate {place.gate.name!r} must be what {place.gate.owner!r} multiplies "
-                    "by, and differs; leave it out with gates=[...]"
+                    f"the gate {name!r} must be what {owner!r} multiplies by, and differs; leave "
+                    "it out with gates=[...]"
+                )
+            averages = [p.features for p in products if p.features is not None]
+            if features and not _same(_joined(features), _joined(averages), tolerance=_CASTS):
+                raise ModelError(
+                    f"the input of {name!r} must be what {owner!r} multiplies, and differs: the "
+                    "model changes it out of sight; record without inputs (inputs=False), or leave "
+                    "it out with gates=[...]"
                 )
 
 
 def _rows(gate: Tensor, shape: Shape) -> Tensor:
     """Return a copy of a gate as rows of as many values as it has per image, or of maps."""
     height, width = shape.spatial or (1, 1)
-    return unrepeated(gate.detach()).reshape(-1, shape.channels * height * width).clone()
+    gate, length = unrepeated(_plain(gate)), shape.channels * height * width
+    if gate.numel() % length:
+        raise ModelError(
+            f"a gate must have {length} values per image, as when its gates were found, and came "
+            f"as {tuple(gate.shape)}: its values follow the number of images; give batches of the "
+            "size of the example"
+        )
+    if gate.is_complex():
+        if gate.imag.any():
+            raise ModelError("a gate must be real to be recorded, and came as complex numbers; "
+                             "leave it out with gates=[...]")  # fmt: skip
+        gate = gate.real
+    return gate.reshape(-1, length).clone()
 
 
-def _same(came: Tensor, multiplied: Tensor) -> bool:
-    """Tell whether rows are the same, but for a cast, and for each coming several times."""
+def _average(features: Tensor, shape: Shape) -> Tensor:
+    """Average features over places; of complex ones, as of a spectrum, the magnitude."""
+    values = _plain(features)
+    return pooled(values.abs() if values.is_complex() else values, shape)
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """Return the values alone of a tensor, which may be of a subclass or have gradients."""
+    return tensor.detach().as_subclass(Tensor)
+
+
+def _joined(blocks: Sequence[Tensor]) -> Tensor:
+    return torch.cat(list(blocks) or [torch.empty(0)])
+
+
+def _same(came: Tensor, multiplied: Tensor, tolerance: float = 0.0) -> bool:
+    """Tell whether rows are the same, but for a cast, and for each coming several times.
+
+    The tolerance is relative to the largest number.
+    """
     if came.dtype != multiplied.dtype:  # a gate may be cast before it multiplies
         came = came.to(multiplied.dtype)
     times, odd = divmod(len(multiplied), len(came)) if len(came) else (0, 1)
-    if odd:
+    if odd or came.shape[1:] != multiplied.shape[1:]:
         return False
+    size = torch.nan_to_num(multiplied, 0.0, 0.0, 0.0).abs().max().item() if tolerance else 0.0
     ways = (came.repeat_interleave(times, 0), came.repeat(times, 1))
-    return any(torch.isclose(w, multiplied, rtol=0, atol=0, equal_nan=True).all() for w in ways)
+    return any(
+        torch.isclose(way, multiplied, rtol=0, atol=tolerance * size, equal_nan=True).all()
+        for way in ways
+    )
 
 
 def _needs_product(place: Place) -> bool:

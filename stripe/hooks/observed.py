@@ -22,6 +22,10 @@ from stripe.registry import listed
 #: In how many batches at most the rows of a gate are looked at that are the same for all images.
 _TRIES = 4
 
+#: In how many batches at least rows are proven, since a model may keep something from one pass to
+#: the next, or draw at random out of torch's sight.
+_AGAIN = 2
+
 #: Which image came in each place of a pass, and what the pass gave.
 _Pass = tuple[list[int], Taken]
 
@@ -42,9 +46,10 @@ class Proofs:
 class Observer:
     """Run a model over batches, and hand out the rows of every image.
 
-    Which rows are of which image is proven in the first batch of each size, by a pass over the same
-    images in another order (two passes where there are but two images), and in every batch for a
-    model that may order images by what they show.
+    Which rows are of which image is proven in the first two batches of each size, by a pass over
+    the same images in another order (two passes where there are but two images), and in every batch
+    for a model that may order images by what they show. Where images come alone, the first is run
+    again after the second.
 
     Parameters
     ----------
@@ -64,7 +69,9 @@ class Observer:
         self._places = places
         modules = modules_by_name(model)
         self._capture = Capture(places, model, modules)
-        self._first: Capture | None = CheckedCapture(places, model, modules)
+        self._checked = CheckedCapture(places, model, modules)
+        self._batches = 0
+        self._alone: tuple[Tensor, Taken] | None = None
         self._proofs = proofs
         self._check = check
 
@@ -89,29 +96,37 @@ class Observer:
         """
         output, taken = self._captured(images)
         rows = {place.gate.name: self._rows(place, taken, len(images)) for place in self._places}
-        if len(images) > 1 and self._check and (unproven := self._unproven(len(images))):
+        if self._check and (unproven := self._unproven(len(images))):
             devices = [images.device] if images.device.type == "cuda" else []
             with (
                 interrupts_held(),
                 torch.random.fork_rng(devices=devices),
                 interrupts_allowed(),
             ):
-                self._prove(unproven, images, taken)
+                if len(images) == 1:
+                    self._prove_alone(images, taken)
+                else:
+                    self._prove(unproven, images, taken)
             rows |= {p.gate.name: self._rows(p, taken, len(images)) for p in unproven}
         return output, rows
 
     def _captured(self, images: Tensor) -> tuple[Any, Taken]:
-        """Run the model on images; in the first batch the hooks are compared with the products."""
-        if self._first is None:
+        """Run the model on images; first, what the hooks give is compared with the products."""
+        self._batches += 1
+        if self._batches > _AGAIN:
             return self._capture.run(images)
-        with interrupts_held(), self._first.hooked(), interrupts_allowed():
-            found = self._first.run(images)
-        self._first = None
-        return found
+        with interrupts_held(), self._checked.hooked(), interrupts_allowed():
+            return self._checked.run(images)
 
     def _unproven(self, images: int) -> list[Place]:
-        known = self._proofs.orders
-        return [p for p in self._places if not p.static or (p.gate.name, images) not in known]
+        orders, tries = self._proofs.orders, self._proofs.tries
+        return [
+            place
+            for place in self._places
+            if (known := (place.gate.name, images)) not in orders
+            or tries[known] < _AGAIN
+            or not (place.static or images == 1)
+        ]
 
     def _rows(self, place: Place, taken: Taken, images: int) -> ImageRows:
         order = self._proofs.orders.get((place.gate.name, images), Order())
@@ -143,6 +158,23 @@ class Observer:
                 raise ModelError(_refusal(wrong[0].gate.name, count, drawn))
             self._warn({place.gate.name for place in mixed}, drawn)
 
+    def _prove_alone(self, images: Tensor, taken: Taken) -> None:
+        """Prove that an image that comes alone has the same rows before and after another one."""
+        if self._alone is None:
+            self._alone = images, taken
+            return
+        before = [self._alone[1], taken]
+        again = self._capture.run(self._alone[0])[1]
+        half = _in_half_precision(taken, images)
+        judged = {p: _verdict_alone(p, before, [again, taken], half) for p in self._places}
+        if wrong := [place for place, came in judged.items() if came is Verdict.WRONG]:
+            raise ModelError(_refusal(wrong[0].gate.name, 1, at_random=True))
+        mixed = {place.gate.name for place, came in judged.items() if came is Verdict.MIXED}
+        self._warn(mixed, drawn=True)
+        self._proofs.orders |= {(place.gate.name, 1): Order() for place in self._places}
+        for place in self._places:
+            self._proofs.tries[place.gate.name, 1] = _AGAIN
+
     def _judge(self, place: Place, taken: Taken, passes: list[_Pass], half: bool) -> Verdict:
         """Return what passes say of a gate's rows in their likeliest order, which is kept."""
         images = len(passes[0][0])
@@ -162,7 +194,8 @@ class Observer:
         if new := names - self._proofs.mixed:
             self._proofs.mixed |= new
             why = (
-                "something is drawn at random in evaluation, and changes these gates"
+                "something is drawn at random in evaluation, or kept between passes, and changes "
+                "these gates"
                 if drawn
                 else "the other images of a batch have a part in these gates of an image"
             )
@@ -180,6 +213,21 @@ def _verdict(place: Place, order: Order, taken: Taken, passes: list[_Pass], half
     return max(verdict(before, rows, selection, half) for selection, rows in after)
 
 
+def _verdict_alone(
+    place: Place, before: Sequence[Taken], after: Sequence[Taken], half: bool
+) -> Verdict:
+    """Compare the rows of images that came alone, in two passes each."""
+    old, new = (_joined([image_rows(place, taken, 1, Order()) for taken in side])
+                for side in (before, after))  # fmt: skip
+    return verdict(old, new, [*range(len(before))], half)
+
+
+def _joined(rows: Sequence[ImageRows]) -> ImageRows:
+    features = [one.features for one in rows if one.features is not None]
+    gate = torch.cat([one.gate for one in rows])
+    return ImageRows(gate, torch.cat(features) if features else None)
+
+
 def _in_half_precision(taken: Taken, images: Tensor) -> bool:
     blocks = [rows for group in (taken.gates, taken.features) for rows in group.values()]
     formats = {block.dtype for rows in blocks for block in rows} | {images.dtype}
@@ -192,8 +240,8 @@ def _refusal(name: str, images: int, at_random: bool) -> str:
     if at_random:
         return (
             f"the gate {name!r} must be the same whenever it is computed for the same images, and "
-            "differs: something is drawn at random in evaluation; leave it out with gates=[...], "
-            "or record it unchecked with check=False"
+            "differs: something is drawn at random in evaluation, or kept from one pass to the "
+            "next; leave it out with gates=[...], or record it unchecked with check=False"
         )
     return (
         f"the rows of the gate {name!r} must follow the images of a batch, and do not when the "
