@@ -39,7 +39,7 @@ def merged(watched: Trace, places: Sequence[Place]) -> list[Place]:
     kept = []
     for place in places:
         rows = watched.nodes[place.features].shape[0]
-        if rows >= images or place.count is None or images % rows:
+        if not rows or rows >= images or place.count is None or images % rows:
             kept.append(place)
         elif (first := _of_first_piece(watched, place, images // rows)) is not None:
             kept.append(first)

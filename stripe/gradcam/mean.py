@@ -1,6 +1,6 @@
 """The average Grad-CAM map over many images, and how much of it lies in the centre."""
 
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import index
 from pathlib import Path
@@ -19,6 +19,7 @@ from stripe.gradcam.library import library_cam
 from stripe.gradcam.maps import Reshape, grad_cam
 from stripe.gradcam.planes import as_planes
 from stripe.hooks.batches import numbered_batches
+from stripe.modules.progress import number_of_batches
 from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
 from stripe.select import unknown_name
 
@@ -161,7 +162,7 @@ def mean_cam(
     image_sum: Tensor | None = None
     kept: list[Tensor] = []
     count = 0
-    length = len(loader) if isinstance(loader, Sized) else None
+    length = number_of_batches(loader)
     bar = tqdm(total=length, desc="Grad-CAM", leave=False, disable=None if progress else True)
     with bar:
         for _, batch, labels in numbered_batches(loader):

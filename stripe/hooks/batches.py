@@ -11,14 +11,18 @@ from torch import Generator, Tensor, nn
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
-    Dataset,
     IterableDataset,
     SequentialSampler,
+    default_collate,
 )
 
 from stripe.errors import ModelError
+from stripe.hooks.collate import CollateWithIndex, WithIndex
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
+
+#: How a DataLoader iterates; a class that does so in another way may change images, or drop some.
+_ITERATES = DataLoader.__iter__
 
 Numbered = tuple[Int64[np.ndarray, " b"], Tensor, Tensor | None]
 
@@ -27,18 +31,26 @@ def numbered_batches(loader: Iterable[Any]) -> Iterator[Numbered]:
     """Yield image indices, images and labels (or None) of every batch.
 
     The indices are the third entry of a batch where there is one; else the positions in
-    `loader.dataset` of a `DataLoader`, shuffled or not; else the order of arrival.
+    `loader.dataset` of a `DataLoader`, shuffled or not; else the order of arrival, as for an
+    `IterableDataset`, and a subclass of `DataLoader` that iterates in a way of its own.
     """
     if isinstance(loader, DataLoader) and not _counts_up(loader):
         draws = _draws(loader)
         try:
             for index, batch in _with_indices(loader):
+                if index is None:
+                    raise ModelError(
+                        "a collate function must give a row for every item but None, in any order, "
+                        "so that rows can be numbered, and did not; yield (images, labels, "
+                        "indices) from the loader"
+                    )
                 yield _split(batch, index)
         finally:
             with interrupts_held():
                 for generator, state in draws:
                     generator.set_state(state)
         return
+    _warn_of_order(loader)
     start = 0
     for batch in loader:
         numbered = _split(batch, range(start, start + len(tensors_of(batch)[0])))
@@ -93,10 +105,25 @@ def _class_labels(labels: Tensor, images: int) -> Tensor | None:
 
 
 def _counts_up(loader: DataLoader[Any]) -> bool:
-    """Tell whether the images come in the order of the data set, so that counting numbers them."""
-    return isinstance(loader.dataset, IterableDataset) or (
-        type(loader.sampler) is SequentialSampler and type(loader.batch_sampler) is BatchSampler
-    )
+    """Tell whether counting numbers the images: they come in order, or nothing says their order."""
+    if isinstance(loader.dataset, IterableDataset) or type(loader).__iter__ is not _ITERATES:
+        return True
+    in_order = getattr(loader, "in_order", True) and loader.collate_fn is default_collate
+    samplers = type(loader.sampler), type(loader.batch_sampler)
+    return in_order and samplers == (SequentialSampler, BatchSampler)
+
+
+def _warn_of_order(loader: Iterable[Any]) -> None:
+    """Say that counting does not number images by a data set that is shuffled."""
+    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
+        return
+    if type(loader.sampler) is not SequentialSampler:
+        warnings.warn(
+            f"a {type(loader).__name__} iterates in a way of its own, so that images are "
+            "numbered in the order in which they come, and it shuffles; yield (images, labels, "
+            "indices) to number them by the data set",
+            stacklevel=2,
+        )
 
 
 def _draws(loader: DataLoader[Any]) -> list[tuple[Generator, Tensor]]:
@@ -104,28 +131,6 @@ def _draws(loader: DataLoader[Any]) -> list[tuple[Generator, Tensor]]:
     sources = (loader, loader.sampler, getattr(loader.batch_sampler, "sampler", None))
     generators = {id(g): g for s in sources if (g := getattr(s, "generator", None)) is not None}
     return [(generator, generator.get_state()) for generator in generators.values()]
-
-
-class _WithIndex(Dataset[tuple[Any, Any]]):
-    def __init__(self, dataset: Any) -> None:
-        self.dataset = dataset
-
-    def __getitem__(self, index: Any) -> tuple[Any, Any]:
-        return index, self.dataset[index]
-
-
-class _CollateWithIndex:
-    """Collate as the loader does and keep the indices; of single items where it does not batch."""
-
-    def __init__(self, collate: Any, batches: bool) -> None:
-        self.collate = collate
-        self.batches = batches
-
-    def __call__(self, items: Any) -> tuple[Any, Any]:
-        if not self.batches:
-            index, item = items
-            return index, self.collate(item)
-        return [index for index, _ in items], self.collate([item for _, item in items])
 
 
 def _with_indices(loader: DataLoader[Any]) -> DataLoader[Any]:
@@ -137,10 +142,10 @@ def _with_indices(loader: DataLoader[Any]) -> DataLoader[Any]:
         else {"batch_size": None, "sampler": loader.sampler}
     )
     return DataLoader(
-        _WithIndex(loader.dataset),
+        WithIndex(loader.dataset),
         **batching,
         num_workers=loader.num_workers,
-        collate_fn=_CollateWithIndex(loader.collate_fn, batches),
+        collate_fn=CollateWithIndex(loader.collate_fn, batches),
         pin_memory=loader.pin_memory,
         timeout=loader.timeout,
         worker_init_fn=loader.worker_init_fn,

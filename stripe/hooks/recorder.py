@@ -1,6 +1,6 @@
 """Record the gates of a model over the images of a loader."""
 
-from collections.abc import Generator, Iterable, Mapping, Sized
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from stripe.errors import ModelError, StripeError
 from stripe.gates.fingerprint import fingerprint
@@ -24,6 +23,7 @@ from stripe.hooks.processes import current_processes
 from stripe.hooks.rows import ImageRows
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
+from stripe.modules.progress import progress_bar
 from stripe.modules.unwrap import device_of, unwrapped
 from stripe.recording import Gate, Header, Recording, RecordingWriter, open_recording
 from stripe.recording.aside import refuse_recorded
@@ -239,7 +239,9 @@ class Recorder:
         loader
             Batches of images, (images, labels) or (images, labels, indices). The indices name the
             rows; a `DataLoader`, shuffled or not, gives the positions in its data set by itself,
-            and without either images count from 0 in the order in which they come.
+            also where its collate function sorts or leaves out items that are None; without
+            either, images count from 0 in the order in which they come, as those of a subclass of
+            `DataLoader` that iterates in a way of its own.
         epoch
             The number of the epoch, not recorded yet.
         progress
@@ -263,9 +265,7 @@ class Recorder:
             first, loader = with_first_batch(self.model, loader)
             self._open(first)
         observer = Observer(self._places, self.model, self._proofs, check=self._check)
-        total = len(loader) if isinstance(loader, Sized) else None
-        shown = None if progress else True  # None: where there is a terminal or a notebook
-        bar = tqdm(total=total, desc=f"record epoch {epoch}", leave=False, disable=shown)
+        bar = progress_bar(loader, f"record epoch {epoch}", progress)
         weights = fingerprint(self.model)  # may take seconds, and can be interrupted
         with (
             interrupts_held(),

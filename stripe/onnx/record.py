@@ -1,6 +1,6 @@
 """Record the gates of an ONNX graph while onnxruntime runs it."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
@@ -17,6 +17,7 @@ from stripe.errors import ModelError
 from stripe.hooks.batches import numbered_batches
 from stripe.hooks.online import OnlineMoments
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.progress import number_of_batches
 from stripe.onnx.find import Place, chosen_places, find_places
 from stripe.onnx.graph import Graph
 from stripe.onnx.load import fingerprint, load_model
@@ -148,7 +149,7 @@ def record(
         input_shape=tuple(first[1].shape[1:]),
         versions=library_versions(),
     )
-    total = len(loader) if isinstance(loader, Sized) else None
+    total = number_of_batches(loader)
     bar = tqdm(total=total, desc=f"record epoch {epoch}", leave=False,
                disable=None if progress else True)  # fmt: skip
     digest = fingerprint(model)

@@ -205,3 +205,15 @@ def test_a_gate_whose_channels_follow_the_number_of_images(tmp_path: Path) -> No
 
     with pytest.raises(ModelError, match="a gate must have 12 values per image"):
         recorded(model_of(body), list(images(3).split(1)), tmp_path / "r")
+
+
+def test_parts_of_a_batch_that_may_be_empty_are_refused_in_one_line(tmp_path: Path) -> None:
+    def body(m: Any, x: Tensor) -> Any:
+        bright = x.mean((1, 2, 3)) > 0
+        return torch.cat([m.one(x[bright]), m.one(x[~bright])])
+
+    for sizes in ((4, 4), (1, 1, 1)):
+        x = images(sum(sizes)).abs()  # of which none is dark
+        with pytest.raises(ModelError, match="se") as raised:
+            recorded(model_of(body), list(x.split(list(sizes))), tmp_path / "r")
+        assert "\n" not in str(raised.value)
