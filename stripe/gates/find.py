@@ -67,13 +67,13 @@ def find_gates(
 
     Notes
     -----
-    Not found: attention that adds (a context block) or multiplies by `addcmul`, `lerp`, `einsum` or
-    a division; constants (LayerScale); gates over height or width alone (coordinate attention);
-    and the scales of a dynamic quantiser. What is not squashed by a sigmoid, tanh, softmax, clamp
-    or comparison counts as "response". A tensor (B, C, 1) over (B, C, T) is a gate if it is
-    squashed and the features come from a convolution or norm along C; otherwise it may be a
-    weight per token, or an RMS norm. A gate (B, 1, N) over (B, C, N) is taken for one of tokens
-    with channels last.
+    Not found: attention that adds (a context block) or multiplies by `lerp`, a matrix or a
+    division; constants (LayerScale); gates over height or width alone (coordinate attention), or
+    copied to every place; and the scales of a dynamic quantiser. What is not squashed by a sigmoid,
+    tanh, softmax, clamp or comparison counts as "response". A tensor (B, C, 1) over (B, C, T) is a
+    gate if it is squashed and the features come from a convolution or norm along C; otherwise it
+    may be a weight per token, or an RMS norm. A gate (B, 1, N) over (B, C, N) is taken for one of
+    tokens with channels last.
 
     A gate that runs once for each image, in a loop over the batch, is one gate. Where frames,
     patches or flipped copies are folded into the batch, `per_image_values` says how many there are.

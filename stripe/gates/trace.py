@@ -186,6 +186,9 @@ class _Watch(TorchDispatchMode):
         op = func._schema.name.removeprefix("aten::").removesuffix("_")
         nodes = [self.trace.nodes[number] for number in inputs]
         scalars = tuple(leaf for leaf in flat if not isinstance(leaf, Tensor))
+        if op == "addcmul":  # t + a b
+            op, inputs = "add", (inputs[0], self._product(inputs[1:]))
+            nodes = [self.trace.nodes[number] for number in inputs]
         form_only = op.startswith(_FORM_ONLY) or op.endswith("_like")
         depending = [] if form_only else [node for node in nodes if node.depends]
         bounded = UNBOUNDED
@@ -203,6 +206,27 @@ class _Watch(TorchDispatchMode):
         if depending and func._schema.is_mutable and isinstance(result, Tensor):
             self._memory.write(result, outputs[0])
         self.trace.steps.append(Step(op, inputs, outputs, scalars, self._stack[-1]))
+
+    def _product(self, factors: tuple[int, ...]) -> int:
+        """Write down a product that is part of an operation, and return its node."""
+        nodes = [self.trace.nodes[number] for number in factors]
+        depending = [node for node in nodes if node.depends]
+        came = [node.bounds for node in depending]
+        shape = tuple(torch.broadcast_shapes(*(node.shape for node in nodes)))
+        self.trace.nodes.append(
+            Node(
+                shape=shape,
+                compact=shape,
+                dtype=nodes[0].dtype,
+                depends=bool(depending),
+                bounds=bounds("mul", (), came, len(nodes) - len(came)) if came else UNBOUNDED,
+                step=len(self.trace.steps),
+                ordered=any(node.ordered for node in nodes),
+            )
+        )
+        made = len(self.trace.nodes) - 1
+        self.trace.steps.append(Step("mul", factors, (made,), (), self._stack[-1]))
+        return made
 
     def _add(
         self,

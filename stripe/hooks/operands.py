@@ -63,8 +63,11 @@ class Operands(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        if func._schema.name in ("aten::mul", "aten::mul_"):
+        name = func._schema.name.removesuffix("_")
+        if name == "aten::mul":
             self._look(args)
+        elif name == "aten::addcmul":  # t + a b
+            self._look(args[1:3])
         return func(*args, **(kwargs or {}))
 
     def _look(self, operands: tuple[Any, ...]) -> None:

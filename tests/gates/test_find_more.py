@@ -282,3 +282,38 @@ def test_one_line_for_what_does_not_work(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="weights are on the meta device"):
         stripe.record(Net().to("meta"), [EXAMPLE], tmp_path / "meta", progress=False)
     assert not (tmp_path / "meta").exists()
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("function", [False, True])
+def test_a_product_inside_addcmul(in_place: bool, function: bool, tmp_path: Path) -> None:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Conv2d(3, 6, 3)
+            self.gate = nn.Sequential(
+                nn.AdaptiveAvgPool2d(1),
+                nn.Conv2d(6, 6, 1),
+                nn.Identity() if function else nn.Tanh(),
+            )
+
+        def forward(self, x: Tensor) -> Any:
+            x = self.stem(x)
+            v = self.gate(x).tanh() if function else self.gate(x)
+            return x.addcmul_(x.clone(), v) if in_place else torch.addcmul(x, x, v)
+
+    torch.manual_seed(0)
+    model, images = Residual().eval(), torch.randn(5, 3, 9, 9)
+    recording = stripe.record(model, [images], tmp_path / "r", progress=False)
+    (name,) = recording.gates["name"]
+    with torch.no_grad():
+        x = model.stem(images)
+        v = model.gate(x).tanh() if function else model.gate(x)
+    np.testing.assert_allclose(recording.values(name, 0), v.flatten(1), atol=1e-6)
+    np.testing.assert_allclose(recording.inputs(name, 0), x.mean((2, 3)), atol=1e-6)
+    if function:
+        return
+    frozen = stripe.freeze(model, recording, example=images)
+    with torch.no_grad():
+        expected = x * (1 + v.mean(0, keepdim=True))
+        np.testing.assert_allclose(frozen.model(images), expected, atol=1e-5)
