@@ -19,9 +19,9 @@ def interleaved(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[s
     return in_turns({name: partial(seconds_of, way) for name, way in ways.items()}, rounds)
 
 
-def median_rates(seconds: Mapping[str, list[float]], images: int) -> dict[str, float]:
+def median_rates(seconds: Mapping[str, list[float]], n_images: int) -> dict[str, float]:
     """Return images per second of each way, from the median of its rounds."""
-    return {name: images / statistics.median(times) for name, times in seconds.items()}
+    return {name: n_images / statistics.median(times) for name, times in seconds.items()}
 
 
 def resident() -> float:

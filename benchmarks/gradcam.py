@@ -72,7 +72,7 @@ def growth(count: int) -> float:
 def main() -> None:
     """Measure, and write benchmarks/results/gradcam.json."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=500)
+    parser.add_argument("--n-images", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", type=int, default=1000, help="batches; 0 for none")
     args = parser.parse_args()
@@ -84,7 +84,7 @@ def main() -> None:
     found = {}
     for name, (model, layer, side, share) in cases.items():
         model.eval()
-        batches = list(torch.randn(args.images // share, 3, side, side).split(20))
+        batches = list(torch.randn(args.n_images // share, 3, side, side).split(20))
         ways: dict[str, Callable[[], object]] = {
             "bare": lambda m=model, la=layer, b=batches: bare(m, la, b),  # type: ignore[misc]
             "stripe": lambda m=model, la=layer, b=batches: ours(m, la, b),  # type: ignore[misc]
@@ -98,8 +98,8 @@ def main() -> None:
             for key in ("stripe", "library")
         }
         found[name] = {
-            "images": args.images // share,
-            "images_per_s": median_rates(seconds, args.images // share),
+            "images": args.n_images // share,
+            "images_per_s": median_rates(seconds, args.n_images // share),
             "times_bare": ratios,
             "times_faster_than_library": ratios["library"] / ratios["stripe"],
         }

@@ -96,10 +96,10 @@ def table_cost(name: str, batch: int, steps: int, device: str) -> dict[str, Any]
     }
 
 
-def recording_cost(images: int, epochs: int, device: str) -> dict[str, Any]:
+def recording_cost(n_images: int, epochs: int, device: str) -> dict[str, Any]:
     """Return bytes and seconds of a recording of SE-ResNet50 and of its statistics."""
     model = stripe.build("resnet50", attention="se", num_classes=1000, image_size=64, seed=0)
-    test = load_dataset("fashion-mini", "test").head(images)
+    test = load_dataset("fashion-mini", "test").head(n_images)
     pixels = test.images.expand(-1, 3, -1, -1)
     test = type(test)(test.name, pixels, test.labels, test.classes, test.mean * 3, test.std * 3)
     loader = DeviceLoader(test, 64, device=device, indices=True)
@@ -112,7 +112,7 @@ def recording_cost(images: int, epochs: int, device: str) -> dict[str, Any]:
         recording = stripe.open_recording(path)
         size = int(recording.verify()["bytes"].sum())
         channels = int(recording.gates["channels"].sum())
-        raw = 4 * channels * images * epochs
+        raw = 4 * channels * n_images * epochs
 
         def seconds(over: Callable[..., Any]) -> float:
             started = time.perf_counter()

@@ -98,12 +98,12 @@ def timed(epoch: Callable[[], None], device: str) -> dict[str, float]:
 def main() -> None:
     """Measure every network each way and write the result."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--images", type=int, default=50_000)
+    parser.add_argument("--n-images", type=int, default=50_000)
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--backbone", default="resnet164")
     arguments = parser.parse_args()
-    images, device = random_images(arguments.images), arguments.device
+    images, device = random_images(arguments.n_images), arguments.device
     result: dict[str, Any] = {}
     for name, modules in NETWORKS.items():
         result[name] = {}

@@ -154,7 +154,7 @@ def _right(model: Any, said: list[Any], truth: list[Any] | None) -> float | None
 def main() -> None:
     """Audit every network and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=240)
+    parser.add_argument("--n-images", type=int, default=240)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
@@ -162,7 +162,7 @@ def main() -> None:
     found = []
     for subject in SUBJECTS:
         print(subject.name, flush=True)
-        found.append(measured(subject, chosen.images, chosen.rounds, chosen.seed))
+        found.append(measured(subject, chosen.n_images, chosen.rounds, chosen.seed))
     save("wild", {"options": vars(chosen), "networks": found})
     write_page(found, Path(__file__).parents[1] / "docs")
 

@@ -51,7 +51,7 @@ def weights(path: Path) -> None:
 
 def mean_map(path: Path) -> None:
     noise = np.random.default_rng(0).random((120, 120))
-    MeanCam(noise, np.stack([noise]), images=1, central_share=0.2, uniform_share=0.25).save(path)
+    MeanCam(noise, np.stack([noise]), n_images=1, central_share=0.2, uniform_share=0.25).save(path)
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def audit(
         found = Audit(
             model=candidate.name,
             dataset=dataset,
-            images=images.counts,
+            n_images=images.counts,
             gates=gates,
             greedy=greedy,
             recommended=_recommended(greedy, threshold),

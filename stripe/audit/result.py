@@ -16,7 +16,7 @@ class Audit:
     ----------
     model, dataset
         Names of the network and of the images.
-    images
+    n_images
         Number of images that the means come from, and of the others that agreement is measured on.
     gates
         One row per gate, in forward order: gate, owner_class, channels, eta2, median_std (over
@@ -56,7 +56,7 @@ class Audit:
 
     model: str
     dataset: str
-    images: tuple[int, int]
+    n_images: tuple[int, int]
     gates: pd.DataFrame
     greedy: pd.DataFrame
     recommended: list[str]

@@ -20,23 +20,25 @@ app = App(
 
 Json = Annotated[bool, Parameter(negative=(), help="Print JSON instead of a table.")]
 Recorded = Annotated[Path, Parameter(help="Directory of the recording.")]
-Gate = Annotated[str | None, Parameter(help="Name of the gate; by default the deepest.")]
+Gate = Annotated[str | None, Parameter(help="Name of the gate. Default: the deepest.")]
 Gates = Annotated[str, Parameter(help='"all", a name, or a pattern such as "layer3.*".')]
-Epoch = Annotated[int | None, Parameter(help="Epoch; by default the last.")]
+Epoch = Annotated[int | None, Parameter(help="Epoch. Default: the last.")]
 Epochs = Annotated[
     tuple[int, ...],
     Parameter(
-        help="Epoch, of all recordings or one each; by default the last. Several epochs of one "
-        "recording stand as several recordings.",
+        help="Epoch: one for all recordings, or one each. Several epochs of one recording are "
+        "drawn like several recordings. Default: the last.",
         consume_multiple=True,
+        show_default=False,
         negative=(),
     ),
 ]
 Names = Annotated[
     tuple[str, ...],
     Parameter(
-        help="What the recordings are called; by default what tells their paths apart.",
+        help="Names of the recordings. Default: the parts of their paths that differ.",
         consume_multiple=True,
+        show_default=False,
         negative=(),
     ),
 ]

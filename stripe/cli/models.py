@@ -81,12 +81,12 @@ def record(
     return _recorded(out, epoch, count, len(recorder.gates), json)
 
 
-def _recorded(out: Path, epoch: int, images: int, gates: int, json: bool) -> None:
+def _recorded(out: Path, epoch: int, n_images: int, gates: int, json: bool) -> None:
     if json:
-        found = {"epoch": epoch, "images": images, "gates": gates}
+        found = {"epoch": epoch, "images": n_images, "gates": gates}
         print_json({"recording": str(out), **found})
     else:
-        print(f"{out}: epoch {epoch}, {images} images, {gates} gates")
+        print(f"{out}: epoch {epoch}, {n_images} images, {gates} gates")
         print(f'open it in Python: stripe.open_recording("{out}")')
 
 
@@ -142,7 +142,7 @@ def audit(
     print(
         f"\n{len(found.recommended)} of {len(found.gates)} gates freeze with at least "
         f"{100 * threshold:g} % of predictions kept; all {last.frozen} that can be frozen keep "
-        f"{100 * last.agreement:.1f} % ({found.images[1]} images)"
+        f"{100 * last.agreement:.1f} % ({found.n_images[1]} images)"
     )
     low, high = (100 * share for share in found.attention_share_quartiles)
     print(
@@ -258,10 +258,10 @@ def cam(
     found = mean_cam(network, loader, layer, target=wanted, method=method)
     shares = {"central_share": found.central_share, "uniform_share": found.uniform_share}
     if json:
-        print_json({"images": found.images, **shares, "out": str(out)})
+        print_json({"images": found.n_images, **shares, "out": str(out)})
     else:
         print(
-            f"{100 * found.central_share:.1f} % of the mean map of {found.images} images lies in "
+            f"{100 * found.central_share:.1f} % of the mean map of {found.n_images} images lies in "
             "the central quarter (uniform: 25 %)"
         )
     if save is not None:

@@ -1,6 +1,7 @@
 """Commands that draw one figure."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -31,40 +32,64 @@ plot_app = App(name="plot", help="Draw a figure of the paper.")
 app.command(plot_app)
 
 
-@plot_app.command(name="stripes")
-def plot_stripes(
-    recording: Recorded,
-    *more: More,
-    out: Picture,
-    names: Names = (),
-    gate: Gate = None,
-    epoch: Epochs = (),
-    images: int = 20,
-    channels: int = 60,
-    image_order: Literal["random", "label", "prediction"] = "random",
-    channel_order: Literal["random", "mean", "spread"] = "random",
-    side: Literal["both", "before", "after"] = "both",
-    scale: Literal["own", "shared"] = "own",
-    seed: Seed = 0,
-) -> None:
-    """Draw images x channels before and after attention (Figure 2a).
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """Names and epochs of the recordings in a figure."""
+
+    names: Names = ()
+    epoch: Epochs = ()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Sides(Runs):
+    """The gate in a figure, and whether it shows the gate or what the gate multiplies.
 
     Parameters
     ----------
-    images, channels
-        Number of images and of channels, drawn at random.
-    image_order, channel_order
-        Order of images and of channels.
     side
-        Features before, gate after, or both.
-    scale
-        Colour scale: own, one per panel, or shared.
+        Features before the gate, the gate itself (after), or both.
     """
-    choice = {"images": images, "channels": channels, "side": side, "scale": scale}
-    orders = {"image_order": image_order, "channel_order": channel_order, "seed": seed}
-    _draw(
-        "stripes", (recording, *more), out, gate=gate, names=names, epoch=epoch, **choice, **orders
-    )
+
+    gate: Gate = None
+    side: Literal["both", "before", "after"] = "both"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Panels(Sides):
+    """The images and channels in a figure of stripes.
+
+    Parameters
+    ----------
+    n_images
+        Number of images, drawn at random.
+    channels
+        Number of channels, drawn at random.
+    image_order
+        Order of images.
+    channel_order
+        Order of channels: random, or ascending by mean or standard deviation (spread).
+    scale
+        One colour scale per panel (own), or one for all panels (shared).
+    """
+
+    n_images: int = 20
+    channels: int = 60
+    image_order: Literal["random", "label", "prediction"] = "random"
+    channel_order: Literal["random", "mean", "spread"] = "random"
+    scale: Literal["own", "shared"] = "own"
+    seed: Seed = 0
+
+
+_RUNS, _SIDES, _PANELS = Runs(), Sides(), Panels()
+
+
+@plot_app.command(name="stripes")
+def plot_stripes(recording: Recorded, *more: More, out: Picture, options: Panels = _PANELS) -> None:
+    """Draw images x channels before and after attention (Figure 2a)."""
+    _draw("stripes", (recording, *more), out, options)
 
 
 @plot_app.command(name="spatial-attention", alias="spatial_attention")
@@ -72,28 +97,24 @@ def plot_spatial_attention(
     recording: Recorded,
     *more: More,
     out: Picture,
-    names: Names = (),
-    epoch: Epochs = (),
-    images: int = 4,
+    options: Runs = _RUNS,
+    n_images: int = 4,
     seed: Seed = 0,
 ) -> None:
     """Draw the spatial attention of a few images in every block (Figure 29).
 
     Parameters
     ----------
-    images
+    n_images
         Number of images, drawn at random.
     """
-    choice: dict[str, Any] = {"names": names, "epoch": epoch, "images": images, "seed": seed}
-    _draw("spatial_attention", (recording, *more), out, **choice)
+    _draw("spatial_attention", (recording, *more), out, options, n_images=n_images, seed=seed)
 
 
 @plot_app.command(name="gate-spread", alias="gate_spread")
-def plot_gate_spread(
-    recording: Recorded, *more: More, out: Picture, names: Names = (), epoch: Epochs = ()
-) -> None:
+def plot_gate_spread(recording: Recorded, *more: More, out: Picture, options: Runs = _RUNS) -> None:
     """Draw how much every gate depends on the image, by depth."""
-    _draw("gate_spread", (recording, *more), out, names=names, epoch=epoch)
+    _draw("gate_spread", (recording, *more), out, options)
 
 
 @plot_app.command(name="compare")
@@ -103,40 +124,26 @@ def plot_compare(
     *,
     out: Picture,
     statistic: Literal["eta2", "between_var", "within_var", "median_std"] = "eta2",
-    names: Names = (),
-    epoch: Epochs = (),
+    options: Runs = _RUNS,
 ) -> None:
     """Draw a statistic of every gate of two recordings, and their difference.
 
     Parameters
     ----------
     other
-        Another recording; without it, the first one at two epochs.
+        Another recording. Default: the first recording at a second epoch.
     statistic
         Share of variance between channels (eta2), the variances, or the median standard deviation.
     """
-    _draw("compare", (recording, other), out, statistic=statistic, names=names, epoch=epoch)
+    _draw("compare", (recording, other), out, options, statistic=statistic)
 
 
 @plot_app.command(name="channel-std", alias="channel_std")
 def plot_channel_std(
-    recording: Recorded,
-    *more: More,
-    out: Picture,
-    names: Names = (),
-    gate: Gate = None,
-    epoch: Epochs = (),
-    side: Literal["both", "before", "after"] = "both",
+    recording: Recorded, *more: More, out: Picture, options: Sides = _SIDES
 ) -> None:
-    """Draw the distribution of the spread of channels, before and after attention (Figure 2b).
-
-    Parameters
-    ----------
-    side
-        Features before, gate after, or both.
-    """
-    choice: dict[str, Any] = {"gate": gate, "side": side, "names": names, "epoch": epoch}
-    _draw("channel_std", (recording, *more), out, **choice)
+    """Draw the distribution of the spread of channels, before and after attention (Figure 2b)."""
+    _draw("channel_std", (recording, *more), out, options)
 
 
 @plot_app.command(name="epoch-difference", alias="epoch_difference")
@@ -146,7 +153,7 @@ def plot_epoch_difference(
     out: Picture,
     names: Names = (),
     gate: Gate = None,
-    images: int = 3,
+    n_images: int = 3,
     channels: int = 20,
     seed: Seed = 0,
 ) -> None:
@@ -154,47 +161,19 @@ def plot_epoch_difference(
 
     Parameters
     ----------
-    images, channels
+    n_images, channels
         Number of images and of channels, drawn at random.
     """
-    choice: dict[str, Any] = {"gate": gate, "images": images, "channels": channels, "seed": seed}
-    _draw("epoch_difference", (recording, *more), out, names=names, **choice)
+    choice = {"gate": gate, "n_images": n_images, "channels": channels, "seed": seed}
+    _save("epoch_difference", [recording, *more], out, names=names or None, **choice)
 
 
 @plot_app.command(name="overview")
 def plot_overview(
-    recording: Recorded,
-    *more: More,
-    out: Picture,
-    names: Names = (),
-    gate: Gate = None,
-    epoch: Epochs = (),
-    images: int = 20,
-    channels: int = 60,
-    image_order: Literal["random", "label", "prediction"] = "random",
-    channel_order: Literal["random", "mean", "spread"] = "random",
-    side: Literal["both", "before", "after"] = "both",
-    scale: Literal["own", "shared"] = "own",
-    seed: Seed = 0,
+    recording: Recorded, *more: More, out: Picture, options: Panels = _PANELS
 ) -> None:
-    """Draw stripes, spread and difference of one gate together (Figure 2).
-
-    Parameters
-    ----------
-    images, channels
-        Number of images and of channels, drawn at random.
-    image_order, channel_order
-        Order of images and of channels.
-    side
-        Features before, gate after, or both.
-    scale
-        Colour scale: own, one per panel, or shared.
-    """
-    choice = {"images": images, "channels": channels, "side": side, "scale": scale}
-    orders = {"image_order": image_order, "channel_order": channel_order, "seed": seed}
-    _draw(
-        "overview", (recording, *more), out, gate=gate, names=names, epoch=epoch, **choice, **orders
-    )
+    """Draw stripes, spread and difference of one gate together (Figure 2)."""
+    _draw("overview", (recording, *more), out, options)
 
 
 @plot_app.command(name="mean-cam", alias="mean_cam")
@@ -296,19 +275,12 @@ def plot_style_grid(folder: Source, *, out: Picture) -> None:
 
 
 def _draw(
-    name: str,
-    recordings: tuple[Path | None, ...],
-    out: Path,
-    *,
-    names: tuple[str, ...],
-    epoch: tuple[int, ...] | None = None,
-    **options: Any,
+    name: str, recordings: tuple[Path | None, ...], out: Path, options: Runs, **more: Any
 ) -> None:
     """Draw a figure of one recording or several."""
-    if epoch is not None:
-        options["epoch"] = one_or_more(epoch)
+    chosen = vars(options) | {"names": options.names or None, "epoch": one_or_more(options.epoch)}
     data = [recording for recording in recordings if recording is not None]
-    _save(name, data, out, names=names or None, **options)
+    _save(name, data, out, **chosen, **more)
 
 
 def _save(name: str, data: Any, out: Path, **options: Any) -> None:

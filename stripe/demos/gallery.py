@@ -99,7 +99,7 @@ def _pictures(results: dict[str, TrainResult], work: Path, seed: int) -> Iterato
     assert results["se"].recording is not None
     gates = open_recording(results["se"].recording)
     yield "stripes", plots.stripes, gates, {"seed": seed}
-    ordered = {"side": "after", "image_order": "label", "channel_order": "spread", "images": 100}
+    ordered = {"side": "after", "image_order": "label", "channel_order": "spread", "n_images": 100}
     yield "stripes_ordered", plots.stripes, gates, {"seed": seed, **ordered}
     yield "channel_std", plots.channel_std, gates, {}
     yield "epoch_difference", plots.epoch_difference, gates, {"seed": seed}
@@ -130,7 +130,7 @@ def _pictures(results: dict[str, TrainResult], work: Path, seed: int) -> Iterato
     accuracy = {name: result.last for name, result in results.items()}
     plain = speed["network"].str.removesuffix(" folded")
     table = speed.assign(accuracy=plain.map(accuracy))
-    yield "tradeoff", plots.tradeoff, table, {"images": len(held_out)}
+    yield "tradeoff", plots.tradeoff, table, {"n_images": len(held_out)}
 
     compared = {name: results[name].model for name in COMPARED}
     tables = [
@@ -142,5 +142,4 @@ def _pictures(results: dict[str, TrainResult], work: Path, seed: int) -> Iterato
     bounds = {name: noise_bound(network, images[:32]) for name, network in compared.items()}
     yield "noise_bound", plots.noise_bound, bounds, {}
     report = audit(model, test, work / "audit.html", limit=1000, rounds=5)
-    shown = {"threshold": 0.99, "images": report.images[1]}
-    yield "freezing", plots.freezing, report.greedy, shown
+    yield "freezing", plots.freezing, report.greedy, {"threshold": 0.99}

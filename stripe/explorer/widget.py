@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from stripe import plots
 from stripe.errors import RecordingError, StripeError
 from stripe.files import saving
-from stripe.plots.choose import View, view
+from stripe.plots.choose import Choice, View, view
 from stripe.recording import Recorded, Recording, open_recording
 
 #: Inches, and dots per inch on the screen.
@@ -65,7 +65,7 @@ class Explorer:
             "epoch": widgets.SelectionSlider(
                 options=recording.epochs, value=recording.epochs[-1], style=wide
             ),
-            "images": widgets.BoundedIntText(20, min=1, max=max(map(len, rows)), style=wide),
+            "n_images": widgets.BoundedIntText(20, min=1, max=max(map(len, rows)), style=wide),
             "channels": widgets.BoundedIntText(60, min=1, max=2**16, style=wide),
             "image_order": widgets.Dropdown(options=["random", *orders], style=wide),
             "channel_order": widgets.Dropdown(options=["random", "mean", "spread"], style=wide),
@@ -78,7 +78,7 @@ class Explorer:
             "seed": widgets.BoundedIntText(0, min=0, max=2**31, style=wide),
         }
         for name, control in self.controls.items():
-            control.description = name.replace("_", " ")
+            control.description = name.removeprefix("n_").replace("_", " ")
             control.observe(self._redraw, names="value")
         self.figure = Figure(figsize=_SIZE, layout="constrained")
         self.picture = widgets.Image(format="png", layout={"width": f"{_SIZE[0] * _DPI:.0f}px"})
@@ -149,10 +149,8 @@ class Explorer:
             self._static.update(self._static_page())
 
     def _view(self) -> View:
-        choice = self.choice
-        gate, epoch = choice.pop("gate"), choice.pop("epoch")
-        del choice["side"], choice["scale"]
-        return view(self.recording, gate, epoch, **choice)
+        options = self.choice
+        return view(self.recording, options["gate"], options["epoch"], Choice.among(options))
 
     def _point(self, event: dict[str, Any]) -> None:
         """Say which image and channel lie under the pointer, and their value."""

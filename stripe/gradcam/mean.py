@@ -24,6 +24,8 @@ from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
 from stripe.select import unknown_name
 
 _SHARES = ("central_share", "uniform_share")
+#: Names in older files.
+_OLD_NAMES = {"images": "n_images"}
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class MeanCam:
         Shape (H, W), 0 to 1: the mean of the images' maps, each scaled to [0, 1].
     mean_image
         Shape (C, H, W): the mean of the images, as the network took them.
-    images
-        How many.
+    n_images
+        Number of images.
     central_share
         The share of the mean map's mass that lies in the central quarter of the image (half its
         height and half its width).
@@ -55,7 +57,7 @@ class MeanCam:
 
     mean: Float[np.ndarray, "h w"]
     mean_image: Float[np.ndarray, "c h w"]
-    images: int
+    n_images: int
     central_share: float
     uniform_share: float
     maps: Float[np.ndarray, "images h w"] | None = None
@@ -74,9 +76,9 @@ class MeanCam:
         """Read what `save` wrote; nothing in the file is run."""
         try:
             with np.load(path, allow_pickle=False) as file:
-                numbers = {name: file[name].item() for name in ("images", *_SHARES)}
-                arrays = {name: file[name] for name in file.files if name not in numbers}
-            return cls(**numbers, **arrays)
+                found = {_OLD_NAMES.get(name, name): file[name] for name in file.files}
+            numbers = {name: found.pop(name).item() for name in ("n_images", *_SHARES)}
+            return cls(**numbers, **found)
         except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise StripeError(
                 f"{path} is no mean map that stripe wrote, or missing; stripe cam --save makes one"
@@ -151,7 +153,7 @@ def mean_cam(
     Examples
     --------
     >>> cam = stripe.mean_cam(model, loader, "layer3", target="label")
-    >>> cam.mean.shape, cam.images
+    >>> cam.mean.shape, cam.n_images
     ((28, 28), 8)
     >>> ax = stripe.plots.mean_cam(cam)
     """
@@ -194,7 +196,7 @@ def mean_cam(
     return MeanCam(
         mean=mean,
         mean_image=(image_sum / count).cpu().numpy(),
-        images=count,
+        n_images=count,
         central_share=central_share(mean),
         uniform_share=central_share(np.ones_like(mean)),
         maps=torch.cat(kept).numpy() if maps else None,

@@ -90,12 +90,12 @@ def _split(batch: Any, index: int | Sequence[int]) -> Numbered:
     return np.atleast_1d(np.asarray(index, dtype=np.int64)), images, labels
 
 
-def _class_labels(labels: Tensor, images: int) -> Tensor | None:
+def _class_labels(labels: Tensor, n_images: int) -> Tensor | None:
     """Return labels (B,) of whole numbers; nothing, with a warning, for targets of another form."""
-    whole = labels.shape in ((images,), (images, 1)) and not labels.is_floating_point()
+    whole = labels.shape in ((n_images,), (n_images, 1)) and not labels.is_floating_point()
     # Labels on a GPU are not looked at: that would wait for it in every batch.
-    if whole and (labels.device.type != "cpu" or not images or int(labels.abs().max()) < 2**31):
-        return labels.reshape(images)
+    if whole and (labels.device.type != "cpu" or not n_images or int(labels.abs().max()) < 2**31):
+        return labels.reshape(n_images)
     warnings.warn(
         f"labels must be one whole number per image, got {tuple(labels.shape)} of {labels.dtype}; "
         "they are left out",

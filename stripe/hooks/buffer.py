@@ -26,9 +26,9 @@ class Buffer(ABC):
         self._flat = torch.empty(0)
         self._filled: set[str] = set()
 
-    def start(self, images: int) -> None:
+    def start(self, n_images: int) -> None:
         """Make room for a batch of `images`."""
-        size = images * self._total
+        size = n_images * self._total
         self._flat = torch.empty(size, dtype=torch.float32, device=self.device)
         self._filled = set()
 

@@ -118,24 +118,24 @@ class Observer:
         with interrupts_held(), self._checked.hooked(), interrupts_allowed():
             return self._checked.run(images)
 
-    def _unproven(self, images: int) -> list[Place]:
+    def _unproven(self, n_images: int) -> list[Place]:
         orders, tries = self._proofs.orders, self._proofs.tries
         return [
             place
             for place in self._places
-            if (known := (place.gate.name, images)) not in orders
+            if (known := (place.gate.name, n_images)) not in orders
             or tries[known] < _AGAIN
-            or not (place.static or images == 1)
+            or not (place.static or n_images == 1)
         ]
 
-    def _rows(self, place: Place, taken: Taken, images: int) -> ImageRows:
-        order = self._proofs.orders.get((place.gate.name, images), Order())
-        if images > 1 and not self._check and len(orders(place, taken, images)) > 1:
+    def _rows(self, place: Place, taken: Taken, n_images: int) -> ImageRows:
+        order = self._proofs.orders.get((place.gate.name, n_images), Order())
+        if n_images > 1 and not self._check and len(orders(place, taken, n_images)) > 1:
             raise ModelError(
                 f"the gate {place.gate.name!r} has several rows per image, whose order must be "
                 "proven, and check=False; leave it out with gates=[...]"
             )
-        return image_rows(place, taken, images, order)
+        return image_rows(place, taken, n_images, order)
 
     def _prove(self, places: Sequence[Place], images: Tensor, taken: Taken) -> None:
         count = len(images)
@@ -236,7 +236,7 @@ def _in_half_precision(taken: Taken, images: Tensor) -> bool:
     return autocast or not formats.isdisjoint({torch.float16, torch.bfloat16})
 
 
-def _refusal(name: str, images: int, at_random: bool) -> str:
+def _refusal(name: str, n_images: int, at_random: bool) -> str:
     if at_random:
         return (
             f"the gate {name!r} must be the same whenever it is computed for the same images, and "
@@ -247,5 +247,5 @@ def _refusal(name: str, images: int, at_random: bool) -> str:
         f"the rows of the gate {name!r} must follow the images of a batch, and do not when the "
         "images come in another order: the model puts them in an order of its own, or computes the "
         "gate from the whole batch; record batches of one image"
-        f"{', or of 4 and more' if images < 4 else ''}, or leave it out with gates=[...]"
+        f"{', or of 4 and more' if n_images < 4 else ''}, or leave it out with gates=[...]"
     )

@@ -30,7 +30,7 @@ class Verdict(IntEnum):
     WRONG = 3
 
 
-def selections(images: int) -> list[list[int]]:
+def selections(n_images: int) -> list[list[int]]:
     """Return which images to put in the places of a batch, so that no wrong order goes unseen.
 
     The rows must follow the images. Two images change places, one comes twice, one is left out,
@@ -38,14 +38,14 @@ def selections(images: int) -> list[list[int]]:
     decided by the images, follows too, and what is computed from the whole batch changes. Of two
     images that takes two passes.
     """
-    if images == 2:
+    if n_images == 2:
         return [[1, 0], [0, 0]]
-    return [[1, 0, 0, *range(2, images - 1)]]
+    return [[1, 0, 0, *range(2, n_images - 1)]]
 
 
-def rotation(images: int) -> list[int]:
+def rotation(n_images: int) -> list[int]:
     """Return all images but the last, moved on by one: the batch as a whole stays the same."""
-    return [*range(1, images - 1), 0, images - 1]
+    return [*range(1, n_images - 1), 0, n_images - 1]
 
 
 def verdict(before: ImageRows, after: ImageRows, selection: list[int], half: bool) -> Verdict:

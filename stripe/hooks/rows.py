@@ -60,11 +60,11 @@ class ImageRows(NamedTuple):
     features: Float[Tensor, "b j channels"] | None
 
 
-def orders(place: Place, taken: Taken, images: int) -> list[Order]:
+def orders(place: Place, taken: Taken, n_images: int) -> list[Order]:
     """Return the orders in which the rows of a gate may have come, the usual one first."""
     several = len(taken.products_like(place)) > place.period > 1
     folded = any(
-        sum(map(len, blocks)) > images for blocks in _blocks(place, taken, Order()) if blocks
+        sum(map(len, blocks)) > n_images for blocks in _blocks(place, taken, Order()) if blocks
     )
     return [
         Order(by_piece, by_image)
@@ -73,7 +73,7 @@ def orders(place: Place, taken: Taken, images: int) -> list[Order]:
     ]
 
 
-def image_rows(place: Place, taken: Taken, images: int, order: Order) -> ImageRows:
+def image_rows(place: Place, taken: Taken, n_images: int, order: Order) -> ImageRows:
     """Return the rows of each image.
 
     Raises
@@ -83,17 +83,17 @@ def image_rows(place: Place, taken: Taken, images: int, order: Order) -> ImageRo
         among the images.
     """
     gates, features = _blocks(place, taken, order)
-    gate = _shared_out(place, "gate", gates, images, order)
+    gate = _shared_out(place, "gate", gates, n_images, order)
     k = place.gate.per_image_values
-    if k != gate.shape[1] and (images > 1 or k):
+    if k != gate.shape[1] and (n_images > 1 or k):
         raise ModelError(
             f"the gate {place.gate.name!r} must have {k or 'as many'} rows per image, as when its "
-            f"gates were found, got {gate.shape[1]} for each of {images}; record batches of one "
+            f"gates were found, got {gate.shape[1]} for each of {n_images}; record batches of one "
             "image, or leave it out with gates=[...]"
         )
     if not place.gate.pooled:
         return ImageRows(gate, None)
-    return ImageRows(gate, _shared_out(place, "input of", features, images, order))
+    return ImageRows(gate, _shared_out(place, "input of", features, n_images, order))
 
 
 def _blocks(place: Place, taken: Taken, order: Order) -> tuple[list[Tensor], list[Tensor]]:
@@ -121,7 +121,7 @@ def _of_place(place: Place, products: Sequence[Product], order: Order) -> Sequen
 
 
 def _shared_out(
-    place: Place, what: str, blocks: Sequence[Tensor], images: int, order: Order
+    place: Place, what: str, blocks: Sequence[Tensor], n_images: int, order: Order
 ) -> Float[Tensor, "b k length"]:
     name = place.gate.name
     if not blocks:
@@ -136,14 +136,14 @@ def _shared_out(
         )
     rows = torch.cat(list(blocks)) if len(blocks) > 1 else blocks[0]
     if what == "gate" and place.gate.kind == "constant" and len(rows) == 1:
-        rows = rows.expand(images, -1)
-    k, odd = divmod(len(rows), images)
+        rows = rows.expand(n_images, -1)
+    k, odd = divmod(len(rows), n_images)
     if odd or not k:
         raise ModelError(
             f"the {what} {name!r} must have a row for every image of a batch, or as many for "
-            f"each, got {len(rows)} rows for {images} images; leave it out with gates=[...], or "
+            f"each, got {len(rows)} rows for {n_images} images; leave it out with gates=[...], or "
             "record batches of one image"
         )
     if order.by_image:
-        return rows.reshape(images, k, -1)
-    return rows.reshape(k, images, -1).transpose(0, 1)
+        return rows.reshape(n_images, k, -1)
+    return rows.reshape(k, n_images, -1).transpose(0, 1)

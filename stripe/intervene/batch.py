@@ -28,7 +28,7 @@ class Batch:
     labels: Tensor | None = None
     _drawn: dict[tuple[int, int | None], Tensor] = field(default_factory=dict)
 
-    def others(self, images: int) -> Int64[Tensor, " images"]:
+    def others(self, n_images: int) -> Int64[Tensor, " images"]:
         """Return another image of the batch for each image: a random cycle through all.
 
         Raises
@@ -36,21 +36,21 @@ class Batch:
         ModelError
             If there is only one image.
         """
-        if images < 2:
+        if n_images < 2:
             raise ModelError(
                 'the intervention "shuffle" gives an image the gate of another one, and needs at '
-                f"least 2 images in a batch, got {images}"
+                f"least 2 images in a batch, got {n_images}"
             )
-        if (images, None) not in self._drawn:
-            cycle = torch.randperm(images, generator=self.generator)
+        if (n_images, None) not in self._drawn:
+            cycle = torch.randperm(n_images, generator=self.generator)
             others = torch.empty_like(cycle)
             others[cycle] = cycle.roll(1)
-            self._drawn[images, None] = others
-        return self._drawn[images, None]
+            self._drawn[n_images, None] = others
+        return self._drawn[n_images, None]
 
-    def recorded(self, images: int, among: int) -> Int64[Tensor, " images"]:
+    def recorded(self, n_images: int, among: int) -> Int64[Tensor, " images"]:
         """Return one of `among` recorded images for each image, drawn with replacement."""
-        if (images, among) not in self._drawn:
-            drawn = torch.randint(among, (images,), generator=self.generator)
-            self._drawn[images, among] = drawn
-        return self._drawn[images, among]
+        if (n_images, among) not in self._drawn:
+            drawn = torch.randint(among, (n_images,), generator=self.generator)
+            self._drawn[n_images, among] = drawn
+        return self._drawn[n_images, among]

@@ -26,8 +26,8 @@ class Sensitivity:
         The same for each channel alone: gate, channel, first_order, fisher.
     matrix
         The mean of a aT, gates x gates, by name.
-    images, draws
-        How many images, and how many labels drawn for each.
+    n_images, draws
+        Number of images, and of labels drawn for each.
 
     Notes
     -----
@@ -38,7 +38,7 @@ class Sensitivity:
     gates: pd.DataFrame
     channels: pd.DataFrame
     matrix: pd.DataFrame
-    images: int
+    n_images: int
     draws: int
 
     def cost(self, gates: Selection = "all") -> float:

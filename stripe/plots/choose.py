@@ -1,7 +1,8 @@
 """Which gate, epoch, images and channels a plot shows."""
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -54,41 +55,59 @@ def of(count: int, total: int, what: str) -> str:
 
 
 class View(NamedTuple):
-    """What a picture of images x channels shows of an epoch: positions, in the order shown."""
+    """Positions of the images and channels in a picture, in the order shown."""
 
     rows: np.ndarray
     columns: np.ndarray
 
 
-def view(
-    recording: Recording,
-    gate: str,
-    epoch: int,
-    *,
-    images: int,
-    channels: int,
-    image_order: ImageOrder,
-    channel_order: ChannelOrder,
-    seed: int,
-) -> View:
-    """Draw images and channels at random, and put them in order.
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which images and channels of an epoch a picture shows.
 
-    Channels can be in the order of their mean or their standard deviation over all images of the
-    epoch, ascending; images in that of their label or prediction.
+    Parameters
+    ----------
+    n_images, channels
+        Number of images and of channels, drawn at random.
+    image_order
+        Images in random order, or sorted by label or prediction.
+    channel_order
+        Channels in random order, or sorted by their mean or standard deviation over all images of
+        the epoch, ascending.
+    seed
+        Seed of the random choice.
     """
-    one_of("image_order", image_order, get_args(ImageOrder))
-    one_of("channel_order", channel_order, get_args(ChannelOrder))
+
+    n_images: int = 20
+    channels: int = 60
+    image_order: ImageOrder = "random"
+    channel_order: ChannelOrder = "random"
+    seed: int = 0
+
+    @classmethod
+    def among(cls, options: Mapping[str, Any]) -> "Choice":
+        """Return the choice that options of a plot make; other options are ignored."""
+        return cls(**{name: options[name] for name in cls.__dataclass_fields__ if name in options})
+
+
+def view(recording: Recording, gate: str, epoch: int, choice: Choice) -> View:
+    """Draw images and channels at random, and sort them."""
+    one_of("image_order", choice.image_order, get_args(ImageOrder))
+    one_of("channel_order", choice.channel_order, get_args(ChannelOrder))
     values = recording.values(gate, epoch)
-    rng = generator(seed)
-    rows = sample(values.shape[0], images, rng)
-    columns = sample(values.shape[1], channels, rng)
-    if channel_order != "random":
-        moment = values.mean(axis=0) if channel_order == "mean" else values.std(axis=0)
+    rng = generator(choice.seed)
+    rows = sample(values.shape[0], choice.n_images, rng)
+    columns = sample(values.shape[1], choice.channels, rng)
+    if choice.channel_order != "random":
+        by_mean = choice.channel_order == "mean"
+        moment = values.mean(axis=0) if by_mean else values.std(axis=0)
         columns = columns[np.argsort(moment[columns], kind="stable")]
-    if image_order != "random":
-        named = recording.rows(epoch)[image_order]
+    if choice.image_order != "random":
+        named = recording.rows(epoch)[choice.image_order]
         if named.isna().all():
-            raise RecordingError(f"{recording.path} holds no {image_order}; order images otherwise")
+            raise RecordingError(
+                f"{recording.path} holds no {choice.image_order}; choose another image_order"
+            )
         rows = rows[np.argsort(named.to_numpy(dtype=float, na_value=np.inf)[rows], kind="stable")]
     return View(rows, columns)
 

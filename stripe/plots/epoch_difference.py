@@ -3,12 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from stripe.plots.axes import axes_or_new, heat_maps, name_above
 from stripe.plots.choose import chosen_gate, generator, of, sample
-from stripe.recording import Recorded, Recording
+from stripe.recording import Recorded
 from stripe.recording.runs import shown_runs
 from stripe.stats import common_images
 from stripe.stats import epoch_difference as difference
@@ -19,7 +18,8 @@ def epoch_difference(
     *,
     names: Sequence[str] | None = None,
     gate: str | None = None,
-    images: int | Sequence[int] = 3,
+    n_images: int = 3,
+    image_ids: Sequence[int] | None = None,
     channels: int = 20,
     seed: int = 0,
     ax: Axes | None = None,
@@ -35,12 +35,14 @@ def epoch_difference(
         One per recording; by default what tells their paths apart.
     gate
         Which gate; by default the deepest.
-    images
-        Number of images, drawn at random, or their indices; one panel each.
+    n_images
+        Number of images, drawn at random; one panel each.
+    image_ids
+        The images to show, by their index in the data set, instead of a random choice.
     channels
         Number of channels, drawn at random, the same in every panel.
     seed
-        Of these choices.
+        Seed of the random choices.
     ax
         Axes to draw on; by default new ones. Several panels are its `child_axes`.
     **kwargs
@@ -70,14 +72,17 @@ def epoch_difference(
 
     Examples
     --------
-    >>> ax = stripe.plots.epoch_difference(recording, images=3)
+    >>> ax = stripe.plots.epoch_difference(recording, n_images=3)
     """
     runs = shown_runs(data, names=names)
     name = chosen_gate(runs[0].recording, gate)
     rng = generator(seed)
-    chosen = _chosen_images(runs[0].recording, images, rng)
+    chosen = image_ids
+    if chosen is None:
+        recorded = common_images(runs[0].recording)
+        chosen = recorded[sample(len(recorded), n_images, rng)].tolist()
     # (image, epoch, channel)
-    steps = [difference(run.recording, name, images=chosen) for run in runs]
+    steps = [difference(run.recording, name, image_ids=chosen) for run in runs]
     total = steps[0].shape[2]
     columns = sample(total, channels, rng)
     ax = axes_or_new(ax, panels=len(runs) * len(chosen) * 2 // 3)
@@ -105,12 +110,3 @@ def _numbered(epochs: Sequence[int]) -> Callable[[float, Any], str]:
     """Return a formatter that writes the epoch of a column, and nothing between columns."""
     labels = {float(place): str(epoch) for place, epoch in enumerate(epochs)}
     return lambda place, _: labels.get(place, "")
-
-
-def _chosen_images(
-    data: Recording, images: int | Sequence[int], rng: np.random.Generator
-) -> list[int]:
-    if isinstance(images, int | np.integer):
-        recorded = common_images(data)
-        return [int(index) for index in recorded[sample(len(recorded), int(images), rng)]]
-    return list(images)

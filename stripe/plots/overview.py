@@ -7,14 +7,7 @@ from matplotlib.axes import Axes
 
 from stripe.plots.axes import MOST_PANELS, axes_or_new, letter, name_above
 from stripe.plots.channel_std import channel_std
-from stripe.plots.choose import (
-    ChannelOrder,
-    ImageOrder,
-    Scale,
-    Side,
-    chosen_gate,
-    view,
-)
+from stripe.plots.choose import Choice, Side, chosen_gate, view
 from stripe.plots.epoch_difference import epoch_difference
 from stripe.plots.stripes import stripes
 from stripe.recording import Recorded
@@ -33,13 +26,7 @@ def overview(
     names: Sequence[str] | None = None,
     gate: str | None = None,
     epoch: int | Sequence[int] | None = None,
-    images: int = 20,
-    channels: int = 60,
-    image_order: ImageOrder = "random",
-    channel_order: ChannelOrder = "random",
-    seed: int = 0,
     side: Side = "both",
-    scale: Scale = "own",
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
@@ -47,12 +34,13 @@ def overview(
 
     Parameters
     ----------
-    data, names, gate, epoch, images, channels, image_order, channel_order, seed, side, scale
+    data, names, gate, epoch, side
         As for `stripe.plots.stripes`.
     ax
-        Axes to draw in; by default new ones.
+        Axes to draw in. Default: new ones.
     **kwargs
-        For the `Axes.imshow` of the stripes.
+        Other parameters of `stripe.plots.stripes`: `n_images`, `channels`, `image_order`,
+        `channel_order`, `seed`, `scale`, and those of `Axes.imshow`.
 
     Returns
     -------
@@ -72,17 +60,11 @@ def overview(
 
     Examples
     --------
-    >>> ax = stripe.plots.overview(recording)
+    >>> ax = stripe.plots.overview(recording, n_images=4)
     """
     runs = shown_runs(data, names=names, epoch=epoch)
     gate = chosen_gate(runs[0].recording, gate)
-    choice = {
-        "images": images,
-        "channels": channels,
-        "image_order": image_order,
-        "channel_order": channel_order,
-        "seed": seed,
-    }
+    choice = Choice.among(kwargs)
     ax = axes_or_new(ax, height=5.4, panels=len(runs) * (2 if side == "both" else 1))
     ax.set_axis_off()
     places = (ax.inset_axes(place) for place in (_STRIPES, _SPREAD, _DIFFERENCE))
@@ -92,7 +74,7 @@ def overview(
     names = [run.name for run in runs]
     shown: Any = {"names": names, "gate": gate, "epoch": [run.epoch for run in runs], "side": side}
     recordings = [run.recording for run in runs]
-    stripes(recordings, scale=scale, ax=top, **shown, **choice, **kwargs)  # type: ignore[arg-type]
+    stripes(recordings, ax=top, **shown, **kwargs)
     channel_std(recordings, ax=middle, **shown)
     _draw_steps(runs, gate, choice, bottom)
     middle.set_ylabel("share of\nchannels")
@@ -106,14 +88,14 @@ def _lettered(ax: Axes, part: str) -> Axes:
     return ax
 
 
-def _draw_steps(runs: list[Shown], gate: str, choice: dict[str, Any], ax: Axes) -> None:
+def _draw_steps(runs: list[Shown], gate: str, choice: Choice, ax: Axes) -> None:
     """Draw how the images of the stripes settled in every run, or a remark."""
     different = list({run.recording.path: run for run in runs}.values())
     if any(len(run.recording.epochs) < 2 for run in different):
         ax.set_axis_off()
         ax.text(0.5, 0.5, "one epoch: no difference", ha="center", va="center")
         return
-    shown = view(runs[0].recording, gate, runs[0].epoch, **choice)
+    shown = view(runs[0].recording, gate, runs[0].epoch, choice)
     everywhere = set.intersection(*(set(common_images(run.recording)) for run in different))
     ids = runs[0].recording.rows(runs[0].epoch)["image"].to_numpy()[shown.rows]
     most = max(1, min(_FOLLOWED, MOST_PANELS // len(different)))
@@ -123,7 +105,8 @@ def _draw_steps(runs: list[Shown], gate: str, choice: dict[str, Any], ax: Axes) 
         [run.recording for run in different],
         names=names,
         gate=gate,
-        images=followed or most,
-        seed=choice["seed"],
+        n_images=most,
+        image_ids=followed or None,
+        seed=choice.seed,
         ax=ax,
     )

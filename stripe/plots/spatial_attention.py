@@ -23,7 +23,7 @@ def spatial_attention(
     *,
     names: Sequence[str] | None = None,
     gates: Sequence[str] | None = None,
-    images: int = 4,
+    n_images: int = 4,
     epoch: int | Sequence[int] | None = None,
     pictures: Pictures | None = None,
     seed: int = 0,
@@ -41,8 +41,8 @@ def spatial_attention(
         One per recording; by default what tells their paths apart.
     gates
         Names of the maps; by default up to six, evenly from the first block to the last.
-    images
-        How many images, drawn at random.
+    n_images
+        Number of images, drawn at random.
     epoch
         Which epoch, or one per recording; by default the last.
     pictures
@@ -79,12 +79,12 @@ def spatial_attention(
     --------
     >>> cbam = stripe.build("resnet8_basic", attention="cbam", num_classes=10, in_channels=1)
     >>> maps = stripe.record(cbam, loader, "runs/cbam", spatial=True, progress=False)
-    >>> ax = stripe.plots.spatial_attention(maps, images=2)
+    >>> ax = stripe.plots.spatial_attention(maps, n_images=2)
     """
     runs = shown_runs(data, names=names, epoch=epoch)
     gates = _chosen_maps(runs[0], gates)
     count = len(runs[0].recording.rows(runs[0].epoch))
-    chosen = sample(count, images, generator(seed))
+    chosen = sample(count, n_images, generator(seed))
     ids = runs[0].recording.rows(runs[0].epoch)["image"].to_numpy()[chosen].tolist()
     rows = [(run, image) for image in ids for run in runs]
     ax = axes_or_new(ax, height=0.55 * len(rows) + 0.45)

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from stripe.plots.axes import axes_or_new, heat_maps, name_above
 from stripe.plots.choose import (
     ChannelOrder,
+    Choice,
     ImageOrder,
     Scale,
     Side,
@@ -31,7 +32,7 @@ def stripes(
     names: Sequence[str] | None = None,
     gate: str | None = None,
     epoch: int | Sequence[int] | None = None,
-    images: int = 20,
+    n_images: int = 20,
     channels: int = 60,
     image_order: ImageOrder = "random",
     channel_order: ChannelOrder = "random",
@@ -54,15 +55,15 @@ def stripes(
         Which gate; by default the deepest.
     epoch
         Which epoch, or one per recording; by default the last.
-    images, channels
-        How many of each, drawn at random.
+    n_images, channels
+        Number of images and of channels, drawn at random.
     image_order
         "random", or by "label" or "prediction", with lines between classes and their numbers at
         the side.
     channel_order
         "random", or by "mean" or "spread" (standard deviation) over all images, ascending.
     seed
-        Of that choice.
+        Seed of the random choice.
     side
         "before": the global average of what the gate multiplies; "after": the gate; or both.
     scale
@@ -108,15 +109,20 @@ def stripes(
     one_of("scale", scale, get_args(Scale))
     runs = shown_runs(data, names=names, epoch=epoch)
     name = chosen_gate(runs[0].recording, gate)
-    choice = {"images": images, "channels": channels, "seed": seed}
-    orders = {"image_order": image_order, "channel_order": channel_order}
-    first = view(runs[0].recording, name, runs[0].epoch, **choice, **orders)  # type: ignore[arg-type]
+    choice = Choice(
+        n_images=n_images,
+        channels=channels,
+        image_order=image_order,
+        channel_order=channel_order,
+        seed=seed,
+    )
+    first = view(runs[0].recording, name, runs[0].epoch, choice)
     panels: list[_Panel] = []
     for run in runs:
         for title, values in _sides(run, name, side).items():
             shown = first
             if panels and values.shape != panels[0].matrix.shape:
-                shown = view(run.recording, name, run.epoch, **choice, **orders)  # type: ignore[arg-type]
+                shown = view(run.recording, name, run.epoch, choice)
             panels.append(_Panel(f"{run.name}\n" * (len(runs) > 1) + title, values, shown, run))
     total_images, total_channels = panels[0].matrix.shape
     ax = axes_or_new(ax, panels=len(panels))

@@ -19,7 +19,7 @@ _LARGEST, _LEAST = 110, 15
 
 
 def tradeoff(
-    data: pd.DataFrame, *, images: int | None = None, ax: Axes | None = None, **kwargs: Any
+    data: pd.DataFrame, *, n_images: int | None = None, ax: Axes | None = None, **kwargs: Any
 ) -> Axes:
     """Draw accuracy against speed; the area of a marker is the number of parameters.
 
@@ -30,7 +30,7 @@ def tradeoff(
         seeds, one per run; as `stripe bench fps` prints it, with accuracies added. A network is
         called "bare", after its attention module ("se"), or "asr(se)", with " folded" behind it or
         not.
-    images
+    n_images
         Number of test images of a single run, for its 95 % interval.
     ax
         Axes to draw on; by default new ones.
@@ -42,7 +42,7 @@ def tradeoff(
     Axes
         `ax`, with one marker per network; a colour is an attention module, a star its ASR. A bar is
         the standard deviation over seeds or, of single runs, the 95 % interval of a share of
-        `images` (Wilson).
+        `n_images` images (Wilson).
 
     Raises
     ------
@@ -83,7 +83,7 @@ def tradeoff(
         outline = {"edgecolor": "black", "linewidth": 0.4}
         accuracy = 100 * float(row.mean)  # type: ignore[arg-type]
         ax.scatter(row.images_per_s, accuracy, **{"label": label, **style, **outline, **kwargs})  # type: ignore[arg-type]
-    ends, told = _bars(data, images)
+    ends, told = _bars(data, n_images)
     if ends is not None:
         bar: Any = {"fmt": "none", "ecolor": "0.4", "elinewidth": 0.7, "zorder": 0.9}
         ax.errorbar(data["images_per_s"], 100 * data["mean"], yerr=100 * ends, **bar)
@@ -93,18 +93,18 @@ def tradeoff(
     return ax
 
 
-def _bars(data: pd.DataFrame, images: int | None) -> tuple[np.ndarray | None, str]:
+def _bars(data: pd.DataFrame, n_images: int | None) -> tuple[np.ndarray | None, str]:
     """Return the lengths of the bars below and above, and what they are."""
     runs = sorted(set(data["count"]))
     if runs[-1] > 1:
         spread = data["std"].fillna(0).to_numpy(dtype=float)
         numbers = "\N{EN DASH}".join(str(n) for n in dict.fromkeys([runs[0], runs[-1]]))
         return np.stack([spread, spread]), f"\nbars: std over n = {numbers} runs"
-    if images is None:
+    if n_images is None:
         return None, ""
     mean = data["mean"].to_numpy(dtype=float)
-    low, high = share_interval(mean, images)
-    return np.stack([mean - low, high - mean]), f"\nbars: 95 %, n = {images} images"
+    low, high = share_interval(mean, n_images)
+    return np.stack([mean - low, high - mean]), f"\nbars: 95 %, n = {n_images} images"
 
 
 def _read_name(network: str) -> tuple[str, str]:

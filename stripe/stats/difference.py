@@ -13,7 +13,7 @@ from stripe.recording import Recorded, Recording, open_recording
 
 
 def epoch_difference(
-    recording: Recorded, gate: str, *, images: Sequence[int] | None = None
+    recording: Recorded, gate: str, *, image_ids: Sequence[int] | None = None
 ) -> Float[np.ndarray, "image epoch channel"]:
     """Compute the first-order difference `|v(t + 1) - v(t)|` of a gate over recorded epochs.
 
@@ -23,7 +23,7 @@ def epoch_difference(
         A recording of at least two epochs.
     gate
         Name of the gate.
-    images
+    image_ids
         Indices of images. Default: those recorded in every epoch, ascending.
 
     Returns
@@ -55,7 +55,7 @@ def epoch_difference(
     """
     recording = open_recording(recording)
     recording.gate(gate)
-    return np.stack(list(epoch_steps(recording, gate, common_images(recording, images))), axis=1)
+    return np.stack(list(epoch_steps(recording, gate, common_images(recording, image_ids))), axis=1)
 
 
 def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
@@ -104,14 +104,14 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
 
 
 def common_images(
-    recording: Recording, images: Sequence[int] | None = None
+    recording: Recording, image_ids: Sequence[int] | None = None
 ) -> Int64[np.ndarray, " image"]:
-    """Return the images that were recorded in every epoch, ascending, or check that `images` were.
+    """Return the images recorded in every epoch, ascending, or check that `image_ids` are.
 
     Raises
     ------
     RecordingError
-        If there are fewer than two epochs, no such image, or one of `images` is none.
+        If there are fewer than two epochs, no such image, or one of `image_ids` is none.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def common_images(
         )
     recorded = [recording.rows(epoch)["image"].to_numpy() for epoch in epochs]
     common: np.ndarray = reduce(lambda some, more: np.intersect1d(some, more), recorded)
-    chosen = common if images is None else np.asarray(images, dtype=np.int64)
+    chosen = common if image_ids is None else np.asarray(image_ids, dtype=np.int64)
     missing = np.setdiff1d(chosen, common)
     if len(missing) or not len(chosen):
         what = f"image {missing[0]} was not" if len(missing) else "no image was"
@@ -138,14 +138,14 @@ def common_images(
 
 
 def epoch_steps(
-    recording: Recording, gate: str, images: Int64[np.ndarray, " image"]
+    recording: Recording, gate: str, image_ids: Int64[np.ndarray, " image"]
 ) -> Iterator[Float[np.ndarray, "image channel"]]:
     """Yield `|v(t + 1) - v(t)|` of each pair of successive epochs, two epochs in memory.
 
     As `epoch_difference`, which holds all epochs; the images are from `common_images`.
     """
     aligned = (
-        recording.values(gate, epoch)[np.searchsorted(recording.rows(epoch)["image"], images)]
+        recording.values(gate, epoch)[np.searchsorted(recording.rows(epoch)["image"], image_ids)]
         for epoch in recording.epochs
     )
     for before, after in pairwise(aligned):

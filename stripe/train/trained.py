@@ -17,7 +17,7 @@ from stripe.train.weights import load_weights
 
 
 def open_trained(
-    run: Path, *, device: str = "auto", data_root: Path | None = None, images: int | None = None
+    run: Path, *, device: str = "auto", data_root: Path | None = None, limit: int | None = None
 ) -> tuple[nn.Module, Loaders]:
     """Return the network of a finished run, ready to evaluate on a device, and its loaders.
 
@@ -29,7 +29,7 @@ def open_trained(
         As for `TrainConfig`.
     data_root
         Folder of the data sets. Default: that of the training.
-    images
+    limit
         Number of test images in the sample `probe`. Default: the run's `record_images`.
 
     Raises
@@ -43,7 +43,7 @@ def open_trained(
     config = replace(
         config,
         data_root=data_root or config.data_root,
-        record_images=images or config.record_images,
+        record_images=limit or config.record_images,
         device=device,
     )
     return network.to(resolved), open_loaders(config, Processes(0, 1, resolved))

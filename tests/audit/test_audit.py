@@ -60,7 +60,7 @@ def test_a_constant_gate_freezes_and_a_telling_one_does_not(tmp_path: Path) -> N
     images, labels = bright_and_dark(40)
     out = tmp_path / "report.html"
     found = stripe.audit(network(), [(images, labels)], out, rounds=1, progress=False)
-    assert found.images == (20, 20)
+    assert found.n_images == (20, 20)
     assert found.recommended == ["0.gate"]
     assert found.greedy["frozen"].tolist() == [0, 1, 2]
     assert found.greedy["agreement"].tolist()[:2] == [1, 1]

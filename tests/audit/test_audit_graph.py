@@ -20,7 +20,7 @@ def test_an_audit_of_labels(tmp_path: Path) -> None:
     found = stripe.audit(
         path, [(images, labels)], tmp_path / "report.html", rounds=2, progress=False
     )
-    assert found.images == (6, 6)
+    assert found.n_images == (6, 6)
     assert found.greedy["frozen"].tolist() == [0, 1, 2]
     assert found.greedy["agreement"].iloc[0] == 1.0
     assert found.greedy["accuracy"].notna().all()

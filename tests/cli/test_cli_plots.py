@@ -69,14 +69,14 @@ def test_mean_cam_comes_back_from_its_file(tmp_path: Path, run: Callable[..., An
     cam = MeanCam(
         mean=np.random.default_rng(0).random((4, 4)),
         mean_image=np.ones((3, 4, 4)),
-        images=3,
+        n_images=3,
         central_share=0.3,
         uniform_share=0.25,
     )
     cam.save(tmp_path / "cam.npz")
     again = MeanCam.load(tmp_path / "cam.npz")
     np.testing.assert_array_equal(again.mean, cam.mean)
-    assert (again.images, again.central_share, again.maps) == (3, 0.3, None)
+    assert (again.n_images, again.central_share, again.maps) == (3, 0.3, None)
     code, _ = run("plot", "mean-cam", tmp_path / "cam.npz", "--out", tmp_path / "f.png")
     assert code == 0
     (tmp_path / "bad.npz").write_bytes(b"nothing")

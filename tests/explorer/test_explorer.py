@@ -42,11 +42,11 @@ def test_controls_redraw_the_picture_and_the_line_of_code(recording: Path) -> No
     explorer = stripe.explore(recording)
     assert picture(explorer).shape == (20, 60)
     explorer.controls["gate"].value = "a"
-    explorer.controls["images"].value = 5
+    explorer.controls["n_images"].value = 5
     explorer.controls["channel_order"].value = "spread"
     explorer.controls["epoch"].value = 1
     assert picture(explorer).shape == (5, 12)
-    assert "gate='a', epoch=1, images=5" in explorer.code
+    assert "gate='a', epoch=1, n_images=5" in explorer.code
     drawn: Any = eval(explorer.code, {"stripe": stripe})  # as a user pastes it
     again = drawn.child_axes[0].child_axes[1].images[0].get_array()
     np.testing.assert_array_equal(picture(explorer), np.asarray(again))

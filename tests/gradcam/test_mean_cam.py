@@ -72,7 +72,7 @@ def test_every_map_equals_the_librarys(name: str, target: Any) -> None:
     np.testing.assert_allclose(ours.maps, theirs, atol=1e-4)
     np.testing.assert_allclose(ours.mean, theirs.mean(0), atol=1e-4)
     np.testing.assert_allclose(ours.mean_image, IMAGES.mean(0), atol=1e-6)
-    assert ours.images == 6
+    assert ours.n_images == 6
     assert np.asarray(ours).shape == (64, 64)
 
 

@@ -58,7 +58,7 @@ def test_a_linear_softmax_by_hand(toy: Any) -> None:
     ).all()
     assert found.cost() == pytest.approx(found.matrix.to_numpy().sum() / 2)
     assert found.cost("gates.1") == pytest.approx(found.gates["fisher"][1])
-    assert (found.images, found.draws) == (2000, 10)
+    assert (found.n_images, found.draws) == (2000, 10)
 
 
 def test_the_numbers_of_a_channel_are_those_of_a_gate_of_one_channel(toy: Any) -> None:

@@ -16,7 +16,7 @@ from stripe.gradcam import MeanCam
 CAM = MeanCam(
     mean=np.arange(48.0).reshape(6, 8) / 48,
     mean_image=np.ones((3, 6, 8)),
-    images=5,
+    n_images=5,
     central_share=0.3125,
     uniform_share=0.25,
 )
@@ -56,7 +56,7 @@ def spatial(tmp_path: Path) -> stripe.Recording:
 def test_spatial_attention_has_a_row_per_image_and_a_column_per_block(
     spatial: stripe.Recording,
 ) -> None:
-    ax = plots.spatial_attention(spatial, images=2)
+    ax = plots.spatial_attention(spatial, n_images=2)
     panels: Any = ax.child_axes
     assert [panel.get_title() for panel in panels if panel.get_title()] == [
         "layer1.0",
@@ -82,7 +82,7 @@ def test_spatial_attention_has_a_row_per_image_and_a_column_per_block(
         f"$\\eta^2$ {kind} {index:.2f}"
         for kind, index in zip(("map", "gate"), indices, strict=True)
     ]
-    one = plots.spatial_attention(spatial, gates=[name], images=99)
+    one = plots.spatial_attention(spatial, gates=[name], n_images=99)
     assert len(one.child_axes) == 5
 
 
@@ -149,7 +149,7 @@ def test_freezing_draws_the_intervals_of_the_table() -> None:
 
 def test_spatial_attention_shows_the_images_beside_the_maps(spatial: stripe.Recording) -> None:
     pictures = np.arange(5.0)[:, None, None] * np.ones((5, 4, 4)) / 5
-    ax: Any = plots.spatial_attention(spatial, images=2, pictures=pictures)
+    ax: Any = plots.spatial_attention(spatial, n_images=2, pictures=pictures)
     assert len(ax.child_axes) == 2 + 12
     ids = [int(panel.get_ylabel().removeprefix("image\n")) for panel in ax.child_axes[2:4]]
     shown = [float(panel.images[0].get_array()[0, 0]) for panel in ax.child_axes[:2]]

@@ -36,7 +36,7 @@ def panels(ax: Axes) -> list[Any]:
 
 
 def test_stripes_shows_the_same_images_and_channels_on_both_sides(recording: Recording) -> None:
-    ax = plots.stripes(recording, epoch=1, images=5, channels=60, seed=3)
+    ax = plots.stripes(recording, epoch=1, n_images=5, channels=60, seed=3)
     before, after = panels(ax)
     assert shown(after).shape == (5, 60)
     np.testing.assert_array_equal(shown(before), -shown(after))  # the fixture's inputs
@@ -95,7 +95,7 @@ def test_labels_are_no_wider_than_their_axes(
 
 def test_stripes_of_one_side_draws_on_the_axes_itself(recording: Recording) -> None:
     _, mine = plt.subplots()
-    ax = plots.stripes(recording, gate="a", side="after", channels=99, images=99, ax=mine)
+    ax = plots.stripes(recording, gate="a", side="after", channels=99, n_images=99, ax=mine)
     assert ax is mine
     assert shown(ax).shape == (30, 12)
     assert ax.get_xlabel() == "channel"
@@ -125,17 +125,17 @@ def test_channel_std_shows_both_distributions(recording: Recording) -> None:
 
 
 def test_epoch_difference_shows_channels_by_epochs(recording: Recording) -> None:
-    ax = plots.epoch_difference(recording, gate="a", images=[4, 7], channels=12, seed=0)
+    ax = plots.epoch_difference(recording, gate="a", image_ids=[4, 7], channels=12, seed=0)
     first, second = panels(ax)
     assert (first.get_title(), second.get_title()) == ("image 4", "image 7")
-    expected = epoch_difference(recording, "a", images=[4, 7])
+    expected = epoch_difference(recording, "a", image_ids=[4, 7])
     order = np.random.default_rng(0).choice(12, 12, replace=False)
     np.testing.assert_array_equal(shown(first), expected[0][:, order].T)
     assert first.images[0].get_clim() == (0, expected.max())
 
 
 def test_epoch_difference_shows_zero_as_black(recording: Recording) -> None:
-    ax = plots.epoch_difference(recording, images=[4])
+    ax = plots.epoch_difference(recording, image_ids=[4])
     colours = ax.images[0].get_cmap()
     assert isinstance(colours, Colormap)
     assert max(colours(0.0)[:3]) < 0.02
@@ -143,7 +143,7 @@ def test_epoch_difference_shows_zero_as_black(recording: Recording) -> None:
 
 def test_epochs_stand_at_their_numbers(write_recording: Callable[..., Path]) -> None:
     values = {epoch: {"g": np.random.default_rng(epoch).random((3, 4))} for epoch in (0, 5, 10)}
-    ax = plots.epoch_difference(open_recording(write_recording(values)), images=[0])
+    ax = plots.epoch_difference(open_recording(write_recording(values)), image_ids=[0])
     label = ax.xaxis.get_major_formatter()
     assert [label(0), label(1), label(0.5), label(2)] == ["5", "10", "", ""]
 
@@ -152,7 +152,7 @@ def test_one_channel_is_fine(write_recording: Callable[..., Path]) -> None:
     values = {epoch: {"g": np.random.default_rng(epoch).random((3, 1))} for epoch in range(2)}
     recording = open_recording(write_recording(values))
     assert shown(plots.stripes(recording, side="after")).shape == (3, 1)
-    assert shown(plots.epoch_difference(recording, images=[0])).shape == (1, 1)
+    assert shown(plots.epoch_difference(recording, image_ids=[0])).shape == (1, 1)
     spread = float(np.std(recording.values("g"), ddof=1))
     shapes = plots.channel_std(recording).collections
     bars = [path.get_extents() for shape in shapes for path in shape.get_paths()]
@@ -167,7 +167,7 @@ def test_errors_say_what_to_do(recording: Recording) -> None:
 
 
 def test_sorted_images_have_lines_between_classes(recording: Recording) -> None:
-    ax = plots.stripes(recording, gate="a", side="after", image_order="label", images=30)
+    ax = plots.stripes(recording, gate="a", side="after", image_order="label", n_images=30)
     lines = [float(np.asarray(line.get_ydata())[0]) for line in ax.lines]
     assert lines == [9.5, 19.5]  # ten images of each of three classes
     assert [text.get_text() for text in ax.get_yticklabels()] == ["0", "1", "2"]

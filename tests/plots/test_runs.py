@@ -127,7 +127,7 @@ def test_histograms_of_two_runs_lie_over_each_other(two: tuple[Path, Path]) -> N
 
 
 def test_steps_of_two_runs_stand_side_by_side(two: tuple[Path, Path]) -> None:
-    ax: Any = plots.epoch_difference(list(two), images=[4, 7], channels=4)
+    ax: Any = plots.epoch_difference(list(two), image_ids=[4, 7], channels=4)
     panels = ax.child_axes[:4]
     assert [panel.get_title() for panel in panels] == [
         "se\nimage 4",

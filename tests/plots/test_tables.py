@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 
 from stripe import plots
 from stripe.errors import RecordingError, StripeError
-from stripe.plots.choose import view
+from stripe.plots.choose import Choice, view
 from stripe.recording import Recording, open_recording
 from stripe.stats.share import share_interval
 
@@ -48,7 +48,7 @@ def test_tradeoff_of_one_network() -> None:
 
 
 def test_tradeoff_has_the_interval_of_its_test_images() -> None:
-    ax: Any = plots.tradeoff(NETWORKS.head(1), images=200)
+    ax: Any = plots.tradeoff(NETWORKS.head(1), n_images=200)
     ((low, high),) = [np.asarray(path.vertices)[:, 1] for path in ax.collections[1].get_paths()]
     accuracy = float(NETWORKS["accuracy"].iloc[0])
     ours = binomtest(round(200 * accuracy), 200).proportion_ci(method="wilson")
@@ -166,7 +166,7 @@ def picture(ax: Any) -> np.ndarray:
 
 def test_orders_of_channels_and_images(recording: Recording) -> None:
     values = recording.values("wide", 1)
-    options: dict[str, Any] = {"gate": "wide", "side": "after", "images": 9, "channels": 40}
+    options: dict[str, Any] = {"gate": "wide", "side": "after", "n_images": 9, "channels": 40}
     by_mean = picture(plots.stripes(recording, channel_order="mean", **options))
     means = [values[:, np.all(np.isin(values, column), axis=0)].mean() for column in by_mean.T]
     assert means == sorted(means)
@@ -181,23 +181,20 @@ def test_orders_of_channels_and_images(recording: Recording) -> None:
 
 
 def test_overview_holds_stripes_spread_and_difference(recording: Recording) -> None:
-    ax = plots.overview(recording, gate="wide", side="after", images=4)
+    ax = plots.overview(recording, gate="wide", side="after", n_images=4)
     top, middle, bottom = ax.child_axes
     assert picture(top).shape == (4, 60)
     assert middle.get_xlabel() == "standard deviation over images"
     panels: Any = bottom.child_axes[:3]
     assert [picture(panel).shape for panel in panels] == [(20, 1)] * 3
-    shown = view(
-        recording, "wide", 1, images=4, channels=60, image_order="random",
-        channel_order="random", seed=0,
-    ).rows  # fmt: skip
+    shown = view(recording, "wide", 1, Choice(n_images=4)).rows
     assert [panel.get_title() for panel in panels] == [f"image {row}" for row in shown[:3]]
-    alone = plots.stripes(recording, gate="wide", side="after", images=4)
+    alone = plots.stripes(recording, gate="wide", side="after", n_images=4)
     np.testing.assert_array_equal(picture(top), picture(alone))
 
 
 def test_overview_of_one_channel(recording: Recording) -> None:
-    ax = plots.overview(recording, gate="one", images=1, channels=1, channel_order="spread")
+    ax = plots.overview(recording, gate="one", n_images=1, channels=1, channel_order="spread")
     panels: Any = ax.child_axes[0].child_axes[:2]
     assert [panel.get_title().splitlines()[0] for panel in panels] == [
         *("before: features", "after: gate"),
@@ -255,7 +252,7 @@ def test_options_reach_the_artists(recording: Recording) -> None:
 
 def test_more_panels_than_can_be_read(recording: Recording) -> None:
     with pytest.raises(StripeError, match="at most 8 panels"):
-        plots.epoch_difference(recording, gate="one", images=9)
+        plots.epoch_difference(recording, gate="one", n_images=9)
 
 
 def test_an_epoch_that_was_not_recorded(recording: Recording) -> None:

@@ -29,7 +29,7 @@ def test_difference_by_hand(recording: Recording) -> None:
     assert difference.shape == (2, 3, 3)  # image, epoch, channel
     assert difference[0].tolist() == [[0, 0, 0], [0, 0, 0], [0, 0, 2]]
     assert difference[1].tolist() == [[0, 3, 0], [0, 0, 0], [0, 0, 0]]
-    assert epoch_difference(recording, "g", images=[1])[0].tolist() == difference[1].tolist()
+    assert epoch_difference(recording, "g", image_ids=[1])[0].tolist() == difference[1].tolist()
 
 
 def test_convergence_by_hand(recording: Recording) -> None:
@@ -46,7 +46,7 @@ def test_images_are_matched_by_index(write_recording: Callable[..., Path]) -> No
     recording = open_recording(path)
     assert epoch_difference(recording, "g")[:, 0, 0].tolist() == [9, 27]  # images 4 and 6
     with pytest.raises(RecordingError, match="image 5 was not recorded in every epoch"):
-        epoch_difference(recording, "g", images=[4, 5])
+        epoch_difference(recording, "g", image_ids=[4, 5])
 
 
 def test_errors_say_what_to_do(

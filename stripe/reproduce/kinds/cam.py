@@ -52,7 +52,7 @@ class AverageCam(Kind):
         config = scale.recorded(cell, seed)
         if config is None:
             return []
-        return [config, Cam(of=(address(config),), images=scale.images, seed=seed)]
+        return [config, Cam(of=(address(config),), images=scale.n_images, seed=seed)]
 
     def draw(self, results: Results) -> Axes | None:
         """Draw the map of every network, of its first seed."""

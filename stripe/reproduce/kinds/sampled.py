@@ -28,6 +28,6 @@ class SampledMeasurement(Measurement):
         from stripe.train.trained import open_trained  # which brings torch
 
         model, loaders = open_trained(
-            self.runs[0], device=self.device, data_root=self.data_root, images=self.images
+            self.runs[0], device=self.device, data_root=self.data_root, limit=self.images
         )
         return model, loaders.probe

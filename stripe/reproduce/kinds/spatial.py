@@ -50,7 +50,7 @@ class SpatialMaps(Kind):
         config = scale.config(cell, seed)
         if config is None:
             return []
-        return [config, Spatial(of=(address(config),), images=scale.images, seed=seed)]
+        return [config, Spatial(of=(address(config),), images=scale.n_images, seed=seed)]
 
     def draw(self, results: Results) -> Axes | None:
         """Draw six images in five blocks, as the paper does, of the first seed."""
@@ -58,5 +58,5 @@ class SpatialMaps(Kind):
             recording = open_recording(run.config.out / "recording")
             maps = [gate.name for gate in recording.header.gates if gate.kind == "spatial"]
             chosen = maps[:: max(1, len(maps) // 5)][:5]
-            return plots.spatial_attention(recording, gates=chosen, images=6)
+            return plots.spatial_attention(recording, gates=chosen, n_images=6)
         return None

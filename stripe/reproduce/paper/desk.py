@@ -16,7 +16,7 @@ DESK = Scale(
     "recorded",
     seeds=5,
     measured_seeds=3,
-    images=500,
+    n_images=500,
     rounds=15,
     timed_images=16,
     painting={

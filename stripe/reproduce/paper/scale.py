@@ -61,7 +61,7 @@ class Scale:
         Description, for the heading of every result.
     seeds
         How many trainings of each cell.
-    images
+    n_images
         Number of images for recording and Grad-CAM.
     rounds, timed_images
         How often networks are timed, and the batch.
@@ -90,7 +90,7 @@ class Scale:
     name: str
     words: str
     seeds: int
-    images: int
+    n_images: int
     rounds: int
     timed_images: int
     painting: Mapping[str, Any]
@@ -169,7 +169,7 @@ class Scale:
         config = self.deepened().config(cell, seed)
         if config is None:
             return None
-        return replace(config, record=True, record_images=self.images, **self.watched)
+        return replace(config, record=True, record_images=self.n_images, **self.watched)
 
     def style(self, variant: str, seed: int) -> StyleConfig:
         """Return the training of a style network."""

@@ -264,7 +264,7 @@ def test_images_of_any_side_have_a_network_of_their_size(fashion: Path, tmp_path
         epochs=1, limit=16, batch_size=8,
     )  # fmt: skip
     train(config, progress=False)
-    model, loaders = open_trained(tmp_path / "run", device="cpu", images=4)
+    model, loaders = open_trained(tmp_path / "run", device="cpu", limit=4)
     assert model.get_submodule("conv1").stride == (1, 1)
     assert sum(len(images) for images, *_ in loaders.probe) == 4
     with pytest.raises(StripeError, match="holds no finished run"):
