@@ -4,21 +4,27 @@ import os
 import random
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jaxtyping
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import patched
 import pytest
+import short_run
 import torch
 from torch import nn
 
+import stripe
 from stripe.asr import Gated
 from stripe.attention import SE
 from stripe.cli import main
 from stripe.recording import Gate, Header, RecordingWriter
 from stripe.recording.schema import gate_column, input_column
+from stripe.train import TrainConfig, train
 
 mpl.use("Agg")
 # `make test` asks for one thread, since it runs one process of tests per core.
@@ -161,3 +167,26 @@ def seed(request: pytest.FixtureRequest) -> int:
     chosen = random.SystemRandom().randrange(2**31) if given is None else int(given)
     print(f"seed {chosen}: --seed {chosen} repeats it")  # noqa: T201
     return chosen
+
+
+@pytest.fixture
+def batch() -> torch.Tensor:
+    """Return six grey images of 28 x 28, in float64."""
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(6, 1, 28, 28, generator=generator, dtype=torch.float64)
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, batch: torch.Tensor) -> Any:
+    """Return a network and its recording of the batch, with labels."""
+    model = patched.network("se")
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    return model, stripe.record(model, [(batch, labels)], tmp_path / "r", progress=False)
+
+
+@pytest.fixture
+def finished(tmp_path: Path, fashion: Path) -> TrainConfig:
+    """Return the settings of a short training that is finished."""
+    config = replace(short_run.settings(tmp_path / "run", fashion), epochs=1)
+    train(config, progress=False)
+    return config

@@ -1,17 +1,17 @@
 """Accuracy of a trained model under noise in its norms."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from stripe.errors import DataError, StripeError
 from stripe.hooks.batches import numbered_batches
 from stripe.interrupts import interrupts_allowed, interrupts_held
-from stripe.modules import undisturbed
+from stripe.modules.accuracy import right_of
 from stripe.modules.unwrap import device_of
 from stripe.robustness.noise import inject_noise
 from stripe.robustness.noise_spec import NoiseSpec
@@ -97,14 +97,15 @@ def attack(
 
 
 def _accuracy(model: nn.Module, loader: Any) -> tuple[float, int]:
-    correct, count = torch.zeros((), dtype=torch.int64, device=device_of(model)), 0
-    with interrupts_held(), undisturbed(model), interrupts_allowed():
-        for _, images, labels in numbered_batches(loader):
-            if labels is None:
-                raise DataError("accuracy needs labels; give a loader of (images, labels)")
-            images, labels = images.to(correct.device), labels.to(correct.device)
-            correct += (model(images).argmax(1) == labels).sum()
-            count += len(labels)
+    device = device_of(model) or torch.device("cpu")
+    right, count = right_of(model, _labelled(loader), device).tolist()
     if not count:
         raise DataError("a loader must give at least one batch, got none")
-    return correct.item() / count, count
+    return right / count, count
+
+
+def _labelled(loader: Any) -> Iterator[tuple[Tensor, Tensor]]:
+    for _, images, labels in numbered_batches(loader):
+        if labels is None:
+            raise DataError("accuracy needs labels; give a loader of (images, labels)")
+        yield images, labels

@@ -1,4 +1,4 @@
-"""One step of training, and one look at the test set."""
+"""One step of training, and the accuracy on the test set."""
 
 from contextlib import nullcontext
 
@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from stripe.interrupts import interrupts_allowed, interrupts_held
-from stripe.modules import undisturbed
+from stripe.modules.accuracy import right_of
 from stripe.train.config import TrainConfig
 from stripe.train.loaders import Loader
 from stripe.train.processes import Processes
@@ -71,13 +70,6 @@ def train_step(
 
 def top_accuracies(model: nn.Module, loader: Loader, processes: Processes) -> tuple[float, float]:
     """Return the shares of images whose label scores highest, and among the five highest."""
-    right = torch.zeros(3, dtype=torch.int64, device=processes.device)  # top-1, top-5, images
-    with interrupts_held(), undisturbed(model), interrupts_allowed():
-        for images, labels in loader:
-            logits: Float[Tensor, "b classes"] = model(images)
-            best = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
-            right[0] += best[:, 0].sum()
-            right[1] += best.sum()
-            right[2] += len(labels)
-    top1, top5, count = processes.summed(right).tolist()
+    counts = right_of(model, loader, processes.device, top=(1, 5))
+    top1, top5, count = processes.summed(counts).tolist()
     return top1 / count, top5 / count

@@ -1,4 +1,4 @@
-"""Runs that are killed, stopped and resumed; checkpoints that are damaged or foreign."""
+"""Runs that are killed, stopped and resumed end as uninterrupted ones do."""
 
 import os
 import random
@@ -16,7 +16,8 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from short_run import settings
 
 import stripe
 from stripe.errors import StripeError
@@ -27,21 +28,6 @@ from stripe.train.step import train_step
 
 #: Kills of one run after another; twenty were tried by hand.
 KILLS = int(os.environ.get("STRIPE_KILLS", "3"))
-
-
-def settings(out: Path, root: Path) -> TrainConfig:
-    return TrainConfig(
-        backbone="resnet11",
-        attention="se",
-        dataset="fashion_mnist",
-        data_root=root,
-        epochs=2,
-        batch_size=16,
-        noise="random:0.1,0.1",
-        record=True,
-        record_images=20,
-        out=out,
-    )
 
 
 def command(config: TrainConfig) -> list[str]:
@@ -188,13 +174,6 @@ def test_a_streamed_run_with_dropout_stopped_in_the_middle(
     assert_equal_runs(whole.out, stopped.out)
 
 
-@pytest.fixture
-def finished(tmp_path: Path, fashion: Path) -> TrainConfig:
-    config = replace(settings(tmp_path / "run", fashion), epochs=1)
-    train(config, progress=False)
-    return config
-
-
 def files(run: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
@@ -229,97 +208,6 @@ def test_a_run_of_other_settings_is_refused(finished: TrainConfig) -> None:
         train(replace(finished, epochs=3, lr=0.2), resume=True, progress=False)
     with pytest.raises(StripeError, match="continue it with --resume"):
         train(finished, progress=False)
-
-
-def last_checkpoint(config: TrainConfig) -> Path:
-    last = latest_checkpoint(config.out / "checkpoint")
-    assert last is not None
-    return last
-
-
-class Hostile:
-    """What runs code when it is unpickled."""
-
-    def __reduce__(self) -> Any:
-        return os.system, ("touch hostile-was-here",)
-
-
-def test_hostile_and_damaged_checkpoints_are_refused_by_name(
-    finished: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As they are read without a manifest: a run of before there were any, or a forged one."""
-    monkeypatch.chdir(tmp_path)
-    last = last_checkpoint(finished)
-    (last / "manifest.sha256").unlink()
-    (finished.out / "model.safetensors").unlink()
-    kept = tmp_path / "kept"
-    shutil.copytree(last, kept)
-    weights, state = last / "model.safetensors", last / "state.pt"
-
-    def refused(file: Path, message: str) -> None:
-        with pytest.raises(StripeError, match=message) as caught:
-            train(finished, resume=True, progress=False)
-        assert str(file) in str(caught.value)
-        assert "\n" not in str(caught.value)
-        shutil.rmtree(last)
-        shutil.copytree(kept, last)
-
-    torch.save(Hostile(), state)
-    refused(state, "damaged, or holds more than tensors")
-    assert not (tmp_path / "hostile-was-here").exists()
-    torch.save({"epoch": 1}, state)
-    refused(state, "is no state of this run")
-    held = torch.load(kept / "state.pt", weights_only=True)
-    of_a_gpu = torch.zeros(16, dtype=torch.uint8)
-    wrong: list[tuple[dict[str, Any], str]] = [
-        ({"epoch": "x"}, "is no state of this run"),
-        ({"epoch": 99}, "is no state of this run"),
-        ({"history": []}, "is no state of this run"),
-        ({"optimizer": {}}, "does not fit this run"),
-        ({"generators": {}}, "does not fit this run"),
-        (
-            {"generators": {**held["generators"], "loader": of_a_gpu}},
-            "kind",
-        ),
-    ]
-    for other, message in wrong:
-        torch.save({**held, **other}, state)
-        refused(state, message)
-    for of_parameter in held["optimizer"]["state"].values():
-        of_parameter["momentum_buffer"] = torch.zeros(3)
-    torch.save(held, state)
-    refused(state, "momentum_buffer of parameter 0 has the shape")
-    held = torch.load(kept / "state.pt", weights_only=True)
-    shown = held["optimizer"]["state"][0]["momentum_buffer"].shape
-    for trick in (torch.zeros(()), torch.zeros(1).expand(shown)):
-        held["optimizer"]["state"][0]["momentum_buffer"] = trick
-        torch.save(held, state)
-        refused(state, "momentum_buffer of parameter 0 has the shape")
-    state.write_bytes(state.read_bytes()[:1000])
-    refused(state, "damaged")
-    torch.save(Hostile(), weights)
-    refused(weights, "no file of weights")
-    assert not (tmp_path / "hostile-was-here").exists()
-    weights.write_bytes(weights.read_bytes()[:1000])
-    refused(weights, "no file of weights")
-    weights.unlink()
-    refused(weights, "missing")
-    foreign = stripe.build("resnet11", attention="eca", num_classes=10, in_channels=1)
-    save_file({name: value.contiguous() for name, value in foreign.state_dict().items()}, weights)
-    refused(weights, "weights of another network")
-    tensors = load_file(kept / "model.safetensors")
-    save_file({**tensors, "fc.weight": torch.zeros(3, 256)}, weights)
-    refused(weights, r"fc.weight must have the shape \(10, 256\), got \(3, 256\)")
-    assert len(train(finished, resume=True, progress=False).history) == 1
-
-
-def test_half_a_checkpoint_is_none(finished: TrainConfig) -> None:
-    """A process killed while it writes leaves `staging`, which nothing reads."""
-    (finished.out / "model.safetensors").unlink()
-    staging = finished.out / "checkpoint" / "staging"
-    staging.mkdir()
-    (staging / "state.pt").write_bytes(b"half")
-    assert len(train(finished, resume=True, progress=False).history) == 1
 
 
 def test_an_epoch_of_other_weights_is_recorded_again(
