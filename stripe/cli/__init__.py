@@ -19,7 +19,10 @@ from stripe.cli import (  # noqa: F401
     train,
 )
 from stripe.cli.app import app
+from stripe.cli.examples import add_examples
 from stripe.errors import StripeError
+
+add_examples(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

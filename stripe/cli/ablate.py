@@ -28,19 +28,19 @@ def ablate(
     figure: Picture | None = None,
     json: Json = False,
 ) -> None:
-    """Replace gates of a network by constants or other images' gates, and measure what changes.
+    """Replace gates by constants or by other images' gates, and measure what changes.
 
-    Prints, for every intervention and gate, the share of predictions that stay, the KL divergence
-    in nats and the accuracy, each with its interval of 95 %. Every other image is recorded, and the
-    rest is measured; by default of 1,000 images.
+    Print a row for every intervention and gate: the share of predictions that stay the same, the
+    KL divergence in nats and the accuracy, each with its 95 % interval. Half of the images are
+    recorded; the other half is measured.
 
     Parameters
     ----------
     interventions
-        Several of mean, grand_mean, class_mean, shuffle, resample, one and zero; by default all,
-        class_mean where every label was recorded.
+        One or more of mean, grand_mean, class_mean, shuffle, resample, one and zero. Default: all;
+        class_mean only where every label is known.
     recording
-        A recording of the same network; all images are measured.
+        A recording of the same network. All images are then measured.
     out
         A CSV file for the table.
     figure

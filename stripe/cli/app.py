@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 app = App(
     name="stripe",
-    help="Is channel attention really input-dependent? Record gates, look, train them away.",
+    help="Record, analyse and fold the gates of channel attention.",
     version=lambda: version("stripe-attention"),
 )
 
 Json = Annotated[bool, Parameter(negative=(), help="Print JSON instead of a table.")]
 Recorded = Annotated[Path, Parameter(help="Directory of the recording.")]
 Gate = Annotated[str | None, Parameter(help="Name of the gate. Default: the deepest.")]
-Gates = Annotated[str, Parameter(help='"all", a name, or a pattern such as "layer3.*".')]
+Gates = Annotated[str, Parameter(help='Gates: "all", a name, or a pattern such as "layer3.*".')]
 Epoch = Annotated[int | None, Parameter(help="Epoch. Default: the last.")]
 Epochs = Annotated[
     tuple[int, ...],
@@ -44,7 +44,7 @@ Names = Annotated[
 ]
 More = Annotated[Path, Parameter(help="More recordings.")]
 Seed = Annotated[int, Parameter(help="Seed of everything random.")]
-Picture = Annotated[Path, Parameter(help="The picture to write: .png, .pdf or .svg.")]
+Picture = Annotated[Path, Parameter(help="The figure to write: a .png, .pdf or .svg file.")]
 
 
 def print_table(table: "pd.DataFrame", json: bool) -> None:

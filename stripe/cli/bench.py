@@ -28,12 +28,18 @@ def fps(
 
     Parameters
     ----------
-    backbone, attention
-        The network, and the attention modules: --attention se --attention eca.
-    image_size, num_classes, batch_size
-        Side of the images, outputs of the network, images per forward pass.
+    backbone
+        The network, as in stripe.list_backbones().
+    attention
+        The attention modules, as --attention se --attention eca.
+    image_size
+        Side of the images in pixels.
+    num_classes
+        Number of outputs of the network.
+    batch_size
+        Images per forward pass.
     rounds
-        Number of timed passes of each network, in turns; medians are printed.
+        Number of timed passes of each network. The networks take turns; the median is printed.
     device
         auto, cpu, cuda or cuda:N.
     out

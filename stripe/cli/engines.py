@@ -23,17 +23,20 @@ class MapEngine:
     engine: Annotated[
         Literal["local", "ray"],
         Parameter(
-            help="Processes of this machine, or a Ray cluster whose nodes share the folders."
+            help="Where to run: in processes of this machine (local), or on a Ray cluster whose "
+            "nodes share the folders (ray)."
         ),
     ] = "local"
     workers: Annotated[
         int | None,
-        Parameter(help="Processes of the local engine. Default: one per GPU or core for runs, this "
-                  "one alone for statistics."),
+        Parameter(help="Processes of the local engine. Default: one per GPU or core for runs, 1 "
+                  "for statistics."),
     ] = None  # fmt: skip
     address: Annotated[
         str | None,
-        Parameter(help="Address of the Ray cluster. Default: one that runs here, or this machine."),
+        Parameter(
+            help="Address of the Ray cluster. Default: the cluster on this machine, or a new one."
+        ),
     ] = None
 
     def made(self) -> "Local | Ray":
@@ -68,7 +71,9 @@ class RunEngine(MapEngine):
 
     device: Annotated[
         str | None,
-        Parameter(help="Device of the local engine. Default: auto, a GPU where there is one."),
+        Parameter(
+            help="Device of the local engine. Default: a GPU where there is one, or else the CPU."
+        ),
     ] = None
     gpus_per_run: Annotated[
         float | None,

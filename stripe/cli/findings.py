@@ -25,10 +25,10 @@ def findings(
     Parameters
     ----------
     reports
-        The folder of reports whose published numbers stand for runs that are not in the store.
+        Folder of reports. Their published numbers are used for runs that are not in the store.
         Default: figures/reproduce/SCALE.
     out
-        A page in Markdown to write, as docs/findings.md. Default: the table is printed.
+        A Markdown page to write, such as docs/findings.md. Default: the table is printed.
     """
     from stripe.files import drafted
     from stripe.reproduce.findings import findings as found

@@ -27,15 +27,15 @@ def gates(
     data_root: Path | None = None,
     json: Json = False,
 ) -> None:
-    """List the gates of a network, and the layers that each would fold into if it were frozen.
+    """List the gates of a network, and the layers into which each would fold.
 
     Parameters
     ----------
     image_size
-        Side of the images, or HEIGHTxWIDTH, as 48x192; by default that of the training run, what
-        timm says of the network, or 224.
+        Side of the images in pixels, or HEIGHTxWIDTH, as 48x192. Default: the size of the training
+        run or of timm's configuration, or else 224.
     data_root
-        The folder that holds data sets; by default that of the training run, or data.
+        Folder of the data sets. Default: that of the training run, or else data.
     """
     from stripe.cli.network import is_onnx
 

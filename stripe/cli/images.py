@@ -88,23 +88,22 @@ def load_images(
     run
         The directory of the run that trained the network.
     image_size
-        Side, or height and width; by default what the run was trained with, what the network's
-        own configuration says, or 224. Images of a data set keep their size without a run.
+        Side in pixels, or height and width. Default: that of the run or of the network's own
+        configuration, or else 224. Without a run, images of a data set keep their size.
     mean, std
-        One number, or one per channel; by default those of the run, of the network's own
-        configuration, of the data set, or ImageNet's.
+        One number, or one per channel. Default: those of the run, of the network's own
+        configuration or of the data set, or else ImageNet's.
     crop
-        Share of the resized image that the crop in its centre keeps; by default that of the run,
-        of the network's own configuration, or 0.875. Images of a data set are taken whole by
-        default.
+        Share of the resized image that the centre crop keeps, 0 to 1. Default: that of the run or
+        of the network's own configuration, or else 1 for a data set and 0.875 for a folder.
     batch_size
         Images per batch.
     limit
-        Take at most so many; by default all.
+        Largest number of images. Default: all.
     seed
         Seed of the sample from a folder that holds more than `limit` images.
     data_root
-        The folder that holds data sets; by default that of the run, or data.
+        Folder of the data sets. Default: that of the run, or else data.
     skip_broken
         Leave out the images of a folder that cannot be read, and count them on standard error.
 

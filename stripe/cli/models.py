@@ -34,20 +34,20 @@ def record(
     overwrite: Annotated[bool, Parameter(negative=())] = False,
     json: Json = False,
 ) -> None:
-    """Record the gates of a network over images, one epoch.
+    """Record the gates of a network over images, as one epoch.
 
     Parameters
     ----------
     out
-        A new directory, or a recording of the same network and images, which gets another epoch.
+        A new directory, or a recording of the same network and images, to which the epoch is added.
     epoch
-        The number of the epoch.
+        Number of the epoch.
     spatial
         Also record spatial attention maps.
     moments_only
-        Keep mean, spread and range of every channel, and no values.
+        Store the mean, standard deviation and range of every channel instead of all values.
     overwrite
-        Move the recording that is in --out aside, to OUT.old-1 or the next free number.
+        Rename an existing recording to OUT.old-1, or the next free number, and record anew.
     """
     from stripe.cli.network import is_onnx
     from stripe.recording.aside import refuse_recorded
@@ -106,16 +106,16 @@ def audit(
     Parameters
     ----------
     out
-        The report.
+        The HTML file to write.
     threshold
-        The least share of predictions that must stay, 0 to 1.
+        Smallest share of predictions that must stay the same, 0 to 1.
     rounds
-        Timed passes with gates and without.
+        Number of timed forward passes with and without gates.
     threads
-        Threads of onnxruntime while an ONNX file is timed.
+        Number of onnxruntime's threads while an ONNX file is timed.
     agree
-        Agreement of two predictions of an image: equal, edit, iou or boxes. Default: the one that
-        fits the output of the network.
+        How two predictions of an image are compared: equal, edit (distance of texts), iou or
+        boxes. Default: by the output of the network.
     """
     import stripe
     from stripe.cli.network import is_onnx
@@ -167,18 +167,20 @@ def freeze(
 ) -> None:
     """Replace gates by their recorded means, fold them, and write the weights.
 
-    Beside the weights lies W.frozen.json, by which --weights takes the same gates out again.
+    A file OUT.frozen.json beside the weights lists the frozen gates. With --weights OUT, other
+    commands freeze the same gates before they load the weights.
 
     Parameters
     ----------
     recording
-        The recording that the means come from.
+        The recording with the means.
     out
-        The weights of the frozen network, a new .safetensors file; of an ONNX file the frozen one.
+        A new .safetensors file for the weights of the frozen network; for an ONNX network, a new
+        ONNX file.
     fold
         Fold constants into the layers beside them.
     force
-        Take means that were recorded from other weights than the network has.
+        Use the means even if they were recorded from other weights.
     """
     import stripe
     from stripe.cli.network import is_onnx, write_frozen
@@ -288,11 +290,12 @@ def noise(
     Parameters
     ----------
     spec
-        A noise, as constant:0.8,0.8 or random:0.3,0.3,per=layer or batch; once for each.
+        A noise, such as constant:0.8,0.8, random:0.3,0.3 or random:0.3,0.3,per=layer. Repeat the
+        option for several noises.
     grid
-        "constant" or "random": the pairs of Table 8.
+        The noises of Table 8: constant or random.
     seeds
-        Draws of every random noise.
+        Number of seeds of every random noise.
     out
         A CSV file for the table.
     figure

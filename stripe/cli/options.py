@@ -27,19 +27,19 @@ class Network:
     Parameters
     ----------
     model
-        timm:NAME, tv:NAME, module:function, the directory of a training run, an ONNX file (gates,
-        record, freeze, audit), or a name for stripe.build.
+        The network: timm:NAME, tv:NAME (torchvision), module:function, the directory of a training
+        run, a name for stripe.build, or an ONNX file (for gates, record, freeze and audit).
     weights
-        A state_dict, as .safetensors or of tensors saved by torch; without it, and without
-        --pretrained, the weights are random.
+        A file of weights: a state_dict, as .safetensors or saved by torch. Default: the weights of
+        the run or of --pretrained, or else random weights.
     pretrained
         Fetch the weights that timm or torchvision publish.
     attention
-        Attention module, for a name for stripe.build.
+        Attention module that stripe.build inserts.
     num_classes
-        Outputs of the network.
+        Number of outputs of the network.
     seed
-        Seed of random weights, and of the sample of images.
+        Seed of random weights and of the sample of images.
     """
 
     model: Annotated[str, Parameter(alias="--checkpoint")]
@@ -87,26 +87,28 @@ class Subject(Network):
     Parameters
     ----------
     images
-        A folder of images or of class folders, a data set such as fashion-mini, photo-patches or
-        cifar100, or imagenet; by default the test images of the training run.
+        A folder of images or of class folders, or a data set such as fashion-mini, photo-patches,
+        cifar100 or imagenet. Default: the test images of the training run.
     image_size
-        Side of the images, or HEIGHTxWIDTH, as 48x192; by default that of the training run, what
-        timm says of the network, or 224.
-    mean, std
-        One number, or one per channel, by which images scaled to 0 to 1 are normalised; by default
-        those of the training run, what timm says of the network, or ImageNet's.
+        Side of the images in pixels, or HEIGHTxWIDTH, as 48x192. Default: the size of the training
+        run or of timm's configuration, or else 224.
+    mean
+        Mean of the pixels, which are scaled to 0 to 1: one number, or one per channel. Default: the
+        mean of the training run or of timm's configuration, or else ImageNet's.
+    std
+        Standard deviation of the pixels, as for --mean.
     crop
-        Share of the resized image that the crop in its centre keeps, 0 to 1; by default that of the
-        training run, what timm says of the network, or 0.875, and 1 for a data set.
+        Share of the resized image that the centre crop keeps, 0 to 1. Default: the share of the
+        training run or of timm's configuration, or else 1 for a data set and 0.875 for a folder.
     data_root
-        The folder that holds data sets; by default that of the training run, or data.
+        Folder of the data sets. Default: that of the training run, or else data.
     batch_size
         Images per forward pass.
     limit
-        Use at most so many images; by default all, and of an audit 1,000.
+        Largest number of images. Default: all; 1,000 for audit and ablate.
     skip_broken
-        Leave out the images of a folder that cannot be read, and count them; by default one is an
-        error.
+        Leave out images of a folder that cannot be read, and count them. Without this option, such
+        an image is an error.
     device
         auto, cpu, cuda or cuda:N.
     """

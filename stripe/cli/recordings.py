@@ -91,7 +91,7 @@ def index(
     more
         More recordings.
     spatial
-        Print the index of spatial attention maps, whose positions take the place of channels.
+        Print the index of spatial attention maps, with positions in the place of channels.
     """
     from stripe import open_recording, stats
 
@@ -110,7 +110,7 @@ def index(
 def moments(
     recording: Recorded,
     *more: Path,
-    epoch: Annotated[int | None, Parameter(help="Epoch; by default all.")] = None,
+    epoch: Annotated[int | None, Parameter(help="Epoch. Default: all.")] = None,
     engine: MapEngine = MAP_HERE,
     json: Json = False,
 ) -> None:
@@ -136,7 +136,7 @@ def convergence(recording: Recorded, *, tol: float = 0.01, json: Json = False) -
     Parameters
     ----------
     tol
-        A step |v(t + 1) - v(t)| of every image under it counts as still.
+        Largest step |v(t + 1) - v(t)| of an image that counts as still.
     """
     from stripe import open_recording, stats
 
@@ -156,16 +156,16 @@ def compare(
     out: Path | None = None,
     json: Json = False,
 ) -> None:
-    """Print the stripe statistics of two recordings, gate by gate, and how far they differ.
+    """Print the stripe statistics of every gate in two recordings, and the differences.
 
     Parameters
     ----------
     other
-        Another recording; without it, the first one at two epochs.
+        Another recording. Default: the first recording at a second epoch.
     resamples
         Number of samples of the bootstrap over images.
     level
-        Of the intervals, 0 to 1.
+        Confidence level of the intervals, 0 to 1.
     out
         A CSV file for the table.
     """

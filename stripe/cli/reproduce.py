@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from stripe.reproduce.store.cost import Costs
     from stripe.reproduce.store.runs import StoredRun
 
-sweep_app = App(name="sweep", help="The runs that tables and figures need.")
+sweep_app = App(name="sweep", help="Inspect the runs that tables and figures need.")
 app.command(sweep_app)
 
 Names = Annotated[
     str,
     Parameter(
-        help="table1 to table9, table13, table14, figure2 to figure5, figure11 to figure29, "
-        "constants (Section 6 (1)), deep-noise (Table 8 by depth), theorem (6.1), depth "
-        "(gates by depth, not in the paper); or all, tables, figures."
+        help="Name of a table or figure: table1 to table9, table13, table14, figure2 to figure5, "
+        "figure11 to figure29, constants (Section 6 (1)), deep-noise (Table 8 by depth), theorem "
+        "(6.1), depth (gates by depth, not in the paper); or a group: all, tables, figures."
     ),
 ]
 
@@ -37,20 +37,21 @@ Names = Annotated[
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """At which scale, and where the runs are.
+    """The scale of a reproduction, and the folders of its runs and data.
 
     Parameters
     ----------
     scale
-        paper, small, desk, smoke or test; at another scale, it is another table.
+        Size of the experiments: paper, small, desk, smoke or test. Numbers of different scales
+        are not comparable.
     seeds
-        Trainings of each cell; by default what the scale says.
+        Trainings per cell. Default: the number of the scale.
     store
-        The folder of all runs, each there once.
+        Folder of all runs; each run is stored once.
     data_root
-        The folder that holds data sets.
+        Folder of the data sets.
     noise_when
-        Table 8: when noise is there, train, eval or both. Default: random noise in training,
+        Table 8: when noise is added, train, eval or both. Default: random noise in training,
         constant noise in training and evaluation.
     noise_sigma
         Table 8: whether sigma is the standard deviation of random noise or its variance.
@@ -78,18 +79,17 @@ def reproduce(
     engine: RunEngine = RUN_HERE,
     json: Json = False,
 ) -> None:
-    """Run what is missing of a table or figure of the paper, and show it beside the paper's.
+    """Run the missing trainings of a table or figure, and print it beside the paper's numbers.
 
     Parameters
     ----------
     report
-        Run nothing; show what is there, in the store, or else among the numbers that are published
-        beside the reports.
+        Run nothing; report the runs in the store and the numbers published beside the reports.
     published
-        Take a run that is not in the store as finished where its numbers are published beside the
-        reports, and run only the others. A reproduction continues so on another machine.
+        Do not repeat runs whose numbers are published beside the reports, so that a reproduction
+        can continue on another machine.
     out
-        A folder for tables as CSV, Markdown, LaTeX and a picture; by default
+        Folder for the table as CSV, Markdown and LaTeX, and for its figure. Default:
         figures/reproduce/SCALE.
     """
     from stripe.reproduce.report import write_report
@@ -121,11 +121,11 @@ def reproduce(
 
 @sweep_app.command
 def status(exhibit: Names = "all", *, target: Target = _DEFAULT, json: Json = False) -> None:
-    """Count the runs of tables and figures: finished, failed, begun and missing.
+    """Count the finished, failed, begun and missing runs of tables and figures.
 
-    A run that several of them need is counted in each, and once in the last row. hours_left is the
-    estimate for one worker, from the seconds of finished runs; runs like none that is finished are
-    not in it, but in unknown.
+    A run that several tables need is counted in each of them, and once in the last row. hours_left
+    estimates the work of one worker from the seconds of similar finished runs. unknown counts the
+    runs without a similar finished run; hours_left leaves them out.
     """
     import pandas as pd
 

@@ -25,10 +25,10 @@ def demo(
     Parameters
     ----------
     out
-        A new or empty directory for the run and its figures. By default the run goes to runs/demo
-        and the figures to figures/demo, or to demo-2 and so on where the run is there already.
+        A new or empty directory for the run and its figures. Default: runs/demo for the run and
+        figures/demo for the figures, or demo-2 and so on where runs/demo exists.
     epochs
-        Passes over the 7,000 training images; by default 7.
+        Passes over the 7,000 training images. Default: 7.
     device
         auto, cpu, cuda or cuda:N.
     """
@@ -79,12 +79,12 @@ def gallery(
     device: str = "auto",
     json: Json = False,
 ) -> None:
-    """Draw every picture that the embedded data can make, each with what made it beside it.
+    """Draw every figure that needs only the embedded data, each with a file of its settings.
 
     Parameters
     ----------
     out
-        Directory of the pictures; those that are there are replaced.
+        Directory of the figures. Existing files are replaced.
     epochs
         Passes over the training images, for each of five networks.
     device

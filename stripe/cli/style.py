@@ -17,13 +17,17 @@ from stripe.style.config import StyleConfig
 if TYPE_CHECKING:
     from stripe.style import Comparison
 
-style_app = App(name="style", help="Style transfer under batch noise (Figures 5, 19 to 21).")
+style_app = App(
+    name="style", help="Train and compare style transfer under batch noise (Figures 5, 19 to 21)."
+)
 app.command(style_app)
 
 _Options: Any = options_of(StyleConfig)
 _Shared: Any = options_of(StyleConfig, without=("variant", "out"))
-Resume = Annotated[bool, Parameter(negative=(), help="Go on with what is in --out.")]
-Draws = Annotated[int, Parameter(help="How often batch mates are drawn, at every batch size.")]
+Resume = Annotated[bool, Parameter(negative=(), help="Continue the run in --out.")]
+Draws = Annotated[
+    int, Parameter(help="Number of random choices of batch mates at every batch size.")
+]
 
 
 @style_app.command
@@ -48,16 +52,16 @@ def train(*, options: _Options = _Options(), resume: Resume = False) -> None:  #
 
 @style_app.command
 def apply(run: Path, *images: Path, out: Path, device: str = "auto") -> None:
-    """Stylise image files, and those of folders, at their own size.
+    """Stylise image files, and the images in folders, at their own size.
 
     Parameters
     ----------
     run
-        The directory of a finished run; ASR is folded away first.
+        Directory of a finished run. Its ASR is folded first.
     images
         Image files, or folders of them.
     out
-        The folder for the results, PNG files of the same names; those that are there are left.
+        Folder for the results, PNG files of the same names. Existing files are kept.
     device
         auto, cpu, cuda or cuda:N.
     """
@@ -105,19 +109,19 @@ def compare(
     resume: Resume = False,
     json: Json = False,
 ) -> None:
-    """Train the three variants, or take runs of them, and draw what each makes of photographs.
+    """Train the three variants, or take finished runs, and draw photographs in the style of each.
 
     Parameters
     ----------
     runs
-        Directories of finished runs, one per variant; without any, all three are trained.
+        Directories of finished runs, one per variant. Default: all three variants are trained.
     out
-        A new directory for the three runs, their pictures and tables; with --resume, one that has
-        some of them.
+        A new directory for the runs, pictures and tables. With --resume, the directory of an
+        interrupted comparison.
     photographs
-        Number of photographs that are shown.
+        Number of photographs to draw.
     shown
-        A folder of photographs to show; by default those of the training.
+        A folder of photographs to draw. Default: photographs of the training.
     """
     from stripe.style import compare as compare_runs
     from stripe.style import open_style
@@ -152,7 +156,7 @@ def demo(
     resume: Resume = False,
     json: Json = False,
 ) -> None:
-    """Compare the variants on the photographs of the package, with randomly initialised features.
+    """Compare the variants on photographs of the package, with randomly initialised features.
 
     Parameters
     ----------

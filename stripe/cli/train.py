@@ -29,21 +29,21 @@ def train(
     resume: Annotated[bool, Parameter(negative=())] = False,
     json: Json = False,
 ) -> None:
-    """Train a network: by the paper's recipe, by a file, or field by field.
+    """Train a network from the paper's recipe, a file of settings, or options.
 
     An option replaces the value of the recipe or of the file; "none" clears it. A resumed run keeps
-    its settings, except those that change no result, such as --device and --data-root.
-    Several GPUs or machines: torchrun --nproc-per-node N -m stripe train ...
+    its settings, except those that change no result, such as --device and --data-root. For several
+    GPUs or machines, start it with torchrun --nproc-per-node N -m stripe train.
 
     Parameters
     ----------
     recipe
-        The paper's settings: cifar100/resnet164, imagenet/vit_b_16 and so on; an unknown name
-        lists them.
+        Name of the paper's settings, such as cifar100/resnet164 or imagenet/vit_b_16. An unknown
+        name prints the list.
     config
-        The config.json of a run, or a file like it.
+        A file of settings: the config.json of a run, or one like it.
     resume
-        Go on from the last checkpoint in --out, if there is one; a finished run is left alone.
+        Continue from the last checkpoint in --out, if there is one. A finished run stays as it is.
     """
     given = given_of(overrides)
     out = given.get("out", TrainConfig.out)
@@ -88,8 +88,10 @@ def constants(
         The directory of a finished training run with attention.
     out
         A new or empty directory for gates and fine-tuning.
-    epochs, lr
-        Number of epochs and learning rate of fine-tuning. Default rate: a hundredth of the run's.
+    epochs
+        Number of epochs of fine-tuning.
+    lr
+        Learning rate of fine-tuning. Default: a hundredth of the run's.
     device
         auto, cpu, cuda or cuda:N.
     """

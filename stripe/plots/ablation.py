@@ -32,7 +32,7 @@ def ablation(
     measure
         Which.
     ax
-        Axes to draw on; by default new ones.
+        Axes to draw on. Default: new ones.
     **kwargs
         For `Axes.errorbar`.
 

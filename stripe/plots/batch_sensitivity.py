@@ -27,7 +27,7 @@ def batch_sensitivity(
     note
         Above the curves.
     ax
-        Axes to draw on; by default new ones.
+        Axes to draw on. Default: new ones.
     **kwargs
         For every `Axes.plot`.
 

@@ -34,15 +34,15 @@ def channel_std(
         A recording, or several, whose histograms lie over each other; for "before", with pooled
         inputs.
     names
-        One per recording; by default what tells their paths apart.
+        One per recording. Default: the parts of their paths that differ.
     gate
-        Which gate; by default the deepest.
+        Name of the gate. Default: the deepest gate.
     epoch
-        Which epoch, or one per recording; by default the last.
+        Epoch of all recordings, or one per recording. Default: the last.
     side
         "before": the global average of what the gate multiplies; "after": the gate; or both.
     ax
-        Axes to draw on; by default new ones.
+        Axes to draw on. Default: new ones.
     **kwargs
         For `seaborn.histplot`: `bins`, `palette` and so on.
 

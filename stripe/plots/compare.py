@@ -47,7 +47,7 @@ def compare(
     names, epoch
         As for `stripe.compare`; not for a table.
     ax
-        Axes to draw in; by default new ones.
+        Axes to draw in. Default: new ones.
     **kwargs
         For every `Axes.plot` and `Axes.errorbar`.
 

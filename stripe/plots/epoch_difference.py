@@ -32,9 +32,9 @@ def epoch_difference(
     data
         A recording of at least two epochs, or several, whose panels stand side by side.
     names
-        One per recording; by default what tells their paths apart.
+        One per recording. Default: the parts of their paths that differ.
     gate
-        Which gate; by default the deepest.
+        Name of the gate. Default: the deepest gate.
     n_images
         Number of images, drawn at random; one panel each.
     image_ids
@@ -44,7 +44,7 @@ def epoch_difference(
     seed
         Seed of the random choices.
     ax
-        Axes to draw on; by default new ones. Several panels are its `child_axes`.
+        Axes to draw on. Default: new ones. Several panels are its `child_axes`.
     **kwargs
         For `Axes.imshow`: `cmap`, `vmax` and so on.
 

@@ -28,7 +28,7 @@ def freezing(
     threshold
         An agreement to mark with a line.
     ax
-        Axes to draw on; by default new ones.
+        Axes to draw on. Default: new ones.
     **kwargs
         For both `Axes.plot`.
 

@@ -37,11 +37,11 @@ def gate_spread(
     data
         A recording, several, or the table that `channel_moments` made of them.
     names
-        One per recording; by default what tells their paths apart.
+        One per recording. Default: the parts of their paths that differ.
     epoch
-        Which epoch, or one per recording; by default the last of each.
+        Epoch of all recordings, or one per recording. Default: the last of each.
     ax
-        Axes to draw on; by default new ones.
+        Axes to draw on. Default: new ones.
     **kwargs
         For `Axes.bxp`, which draws the boxes.
 

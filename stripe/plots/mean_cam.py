@@ -46,7 +46,7 @@ def mean_cam(
     centre
         Outline the central quarter, and write the share of the map's mass in it.
     ax
-        Axes to draw on; by default new ones.
+        Axes to draw on. Default: new ones.
     **kwargs
         For the `Axes.imshow` of the map.
 

@@ -23,7 +23,7 @@ def noise_bound(
     data
         A table of `stripe.noise_bound`, or several by name: bare, attention, ASR.
     ax
-        Axes to draw on; by default new ones.
+        Axes to draw on. Default: new ones.
     **kwargs
         For every `Axes.plot`.
 

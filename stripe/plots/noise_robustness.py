@@ -23,7 +23,7 @@ def noise_robustness(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: An
         network, noise (its specification, or "none") and accuracy (0 to 1), one row per run; runs
         that differ in their seed alone make the error bars.
     ax
-        Axes to draw on; by default new ones.
+        Axes to draw on. Default: new ones.
     **kwargs
         For every `Axes.errorbar`.
 

@@ -36,7 +36,7 @@ def reproduction(
     xlabel
         Label of the horizontal axis, with its unit.
     ax
-        Axes to draw on; by default new ones.
+        Axes to draw on. Default: new ones.
     **kwargs
         For the `Axes.errorbar` of ours.
 

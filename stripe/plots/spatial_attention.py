@@ -38,20 +38,20 @@ def spatial_attention(
         A recording with spatial maps (`spatial=True`), or several of the same images, whose rows
         lie below each other.
     names
-        One per recording; by default what tells their paths apart.
+        One per recording. Default: the parts of their paths that differ.
     gates
         Names of the maps; by default up to six, evenly from the first block to the last.
     n_images
         Number of images, drawn at random.
     epoch
-        Which epoch, or one per recording; by default the last.
+        Epoch of all recordings, or one per recording. Default: the last.
     pictures
         The images themselves, by the index under which they were recorded, each (H, W, 3) or
         (H, W); drawn as the first column.
     seed
         Seed of the random choice of images.
     ax
-        Axes to draw in; by default new ones.
+        Axes to draw in. Default: new ones.
     **kwargs
         For `Axes.imshow` of each map.
 

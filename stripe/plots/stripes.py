@@ -50,11 +50,11 @@ def stripes(
         A recording, or several, whose panels stand side by side. Where they are of equal shape,
         all show the images and channels that are chosen, and sorted, in the first.
     names
-        One per recording; by default what tells their paths apart.
+        One per recording. Default: the parts of their paths that differ.
     gate
-        Which gate; by default the deepest.
+        Name of the gate. Default: the deepest gate.
     epoch
-        Which epoch, or one per recording; by default the last.
+        Epoch of all recordings, or one per recording. Default: the last.
     n_images, channels
         Number of images and of channels, drawn at random.
     image_order
@@ -70,7 +70,7 @@ def stripes(
         "own": each panel has a colour scale and a colour bar of its own; "shared": both panels have
         the same.
     ax
-        Axes to draw on; by default new ones. Several panels are its `child_axes`.
+        Axes to draw on. Default: new ones. Several panels are its `child_axes`.
     **kwargs
         For `Axes.imshow`: `cmap`, `vmin`, `vmax` and so on.
 

@@ -40,7 +40,7 @@ def style_grid(
     note
         Below all of them.
     ax
-        Axes to draw in; by default new ones.
+        Axes to draw in. Default: new ones.
     **kwargs
         For every `Axes.imshow`.
 

@@ -33,7 +33,7 @@ def tradeoff(
     n_images
         Number of test images of a single run, for its 95 % interval.
     ax
-        Axes to draw on; by default new ones.
+        Axes to draw on. Default: new ones.
     **kwargs
         For the `Axes.scatter` of every network.
 

@@ -29,11 +29,11 @@ class StyleConfig(Settings):
     style
         The painting, an image file. Default: a stained slice of tissue.
     content
-        A folder of photographs, at any depth (the paper's are COCO's train2014); by default those
-        that scikit-image and scikit-learn ship.
+        A folder of photographs, searched at any depth; the paper uses COCO's train2014. Default:
+        the photographs of scikit-image and scikit-learn.
     features
-        Network whose features compare images: "imagenet", torchvision's VGG16, fetched once;
-        "random" or "random:WIDTH", the same with random weights; or a file of a VGG16's weights.
+        Network whose features compare images: "imagenet", torchvision's VGG16, which is downloaded
+        once; "random" or "random:WIDTH", a VGG16 of random weights; or a file of VGG16 weights.
     size
         Side of the random crops of photographs, and shorter side of the painting.
     width
@@ -44,13 +44,18 @@ class StyleConfig(Settings):
         Photographs per step.
     lr
         Learning rate of Adam.
-    content_weight, style_weight, variation_weight
-        Weights of the three parts of the loss, which are relative: see `stripe.style.losses`.
+    content_weight
+        Weight of the content in the loss, relative to the others; see `stripe.style.losses`.
+    style_weight
+        Weight of the style.
+    variation_weight
+        Weight of the total variation.
     sample_every
-        Steps between two lines of the log, each with a checkpoint and pictures in `out/samples`.
+        Number of steps between two lines of the log; each adds a checkpoint and pictures in
+        `out/samples`.
     precision
         "bf16" runs the networks under autocast; "fp32" does not. "auto" is "bf16" where the device
-        computes in it natively, else "fp32"; the run's config.json says which it was.
+        computes in it natively, or else "fp32". The run's config.json records the choice.
     seed
         Seed of the weights, the order of photographs and the crops; equal for all variants.
     device

@@ -26,33 +26,33 @@ class TrainConfig(Settings):
         Number of ASRs at each place (delta, Tables 6 and 14).
     psi
         Initial vectors of the ASRs: "0.1", "constant:0.3", "normal:0.1", with ",fixed" behind
-        it where they do not learn (Tables 7 and 13); by default the paper's.
+        it where they do not learn (Tables 7 and 13). Default: the paper's.
     asr_init
         Initial parameters of the attention modules of ASRs in a ViT, as `init` of `stripe.insert`:
-        "paper" fills every parameter with 1e-3, "drawn" breaks the symmetry of that. The recipes
-        have "paper".
+        "paper" fills every parameter with 1e-3; "drawn" draws different values. The recipes use
+        "paper".
     initial
         Weights to begin with: the directory of a finished run, or a file. Position embeddings are
         resampled for another image size, and the layer that gives the classes starts anew where
-        their number differs; by default weights are drawn from `seed`.
+        their number differs. Default: random weights drawn from `seed`.
     dataset
-        Data set, as in `stripe.data.list_datasets()`, of which fashion-mini (grey) and
-        photo-patches (colour) need no download; imagenet, a folder of that name under `data_root`;
-        or folder:PATH, with train/ and val/ (or test/) of one folder per class.
+        Data set: a name in `stripe.data.list_datasets()`; imagenet, a folder of that name under
+        `data_root`; or folder:PATH, with train/ and val/ (or test/) of one folder per class.
+        fashion-mini (grey) and photo-patches (colour) need no download.
     image_size
         Side of the images of imagenet and of folders.
     limit
-        Take at most so many images of each split: the first, and of class folders evenly from the
-        first to the last; by default all.
+        Largest number of images of each split: the first ones, or images spread evenly over class
+        folders. Default: all.
     skip_broken
-        Decode every image of imagenet or of folders once, and leave out those that cannot be read;
-        by default one is an error when its turn comes.
+        Decode every image of imagenet or of folders before training, and leave out those that
+        cannot be read. Without this option, such an image is an error when it is read.
     epochs
         Passes over the training images.
     batch_size
         Images per step, over all processes together.
     accumulate
-        Parts into which each batch is split, one after the other, to need less memory.
+        Number of parts into which each batch is split to save memory.
     optimizer
         "sgd" or "adamw".
     lr
@@ -65,30 +65,30 @@ class TrainConfig(Settings):
     weight_decay
         L2 penalty of sgd, decoupled decay of adamw, on every parameter.
     schedule
-        "steps" multiplies the learning rate by `gamma` at `decay_at`; "cosine" lets it fall to
-        zero along half a cosine.
+        "steps" multiplies the learning rate by `gamma` at `decay_at`; "cosine" lowers it to zero
+        along half a cosine.
     decay_at
-        For "steps": shares of the run; half and three quarters are nearly the paper's epochs 81 and
-        122 of 164 (Table 10).
+        For "steps": when the learning rate decays, as shares of the run. One half and three
+        quarters are nearly the paper's epochs 81 and 122 of 164 (Table 10).
     gamma
         For "steps": factor of each decay.
     warmup
-        Epochs, as a share of all, over which the learning rate rises linearly from zero.
+        Share of the epochs in which the learning rate rises linearly from zero.
     label_smoothing
-        Share of the target that is spread over all classes.
+        Share of the target that is spread over all classes, 0 to 1.
     padding
-        Pixels around an image within which its random crop moves; not for images from folders,
-        whose crops are random in size too.
+        Pixels added around an image before its random crop. Images from folders are cropped at
+        random sizes instead.
     precision
         "bf16" runs the network under autocast; "fp32" does not. "auto" is "bf16" where the device
-        computes in it natively, else "fp32"; the run's config.json says which it was.
+        computes in it natively, or else "fp32". The run's config.json records the choice.
     compile
         Run the network through torch.compile; on a GPU with CUDA graphs.
     sync_bn
-        Under several processes, let batch norms see the batches of all.
+        Under several processes, compute the statistics of batch norms over the batches of all.
     noise
         Noise in every batch norm, as `stripe.inject_noise` takes it: "constant:0.8,0.8",
-        "random:0.3,0.3,when=train"; none by default.
+        "random:0.3,0.3,when=train". Default: none.
     seed
         Seed of the weights, the order of images, the crops, the flips and the noise.
     record

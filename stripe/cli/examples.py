@@ -1,0 +1,54 @@
+"""An example for every command, printed at the end of its help."""
+
+from cyclopts import App
+
+#: From the words of a command to its options.
+EXAMPLES = {
+    "ablate": "--model timm:seresnet50 --pretrained --images photos --interventions mean shuffle",
+    "audit": "--model timm:seresnet50 --pretrained --images photos --out report.html",
+    "bench fps": "--backbone resnet164 --attention se --attention eca",
+    "bound": "--model runs/train --limit 64 --out bound.csv",
+    "cam": "--model timm:seresnet50 --pretrained --images photos --layer layer4.2 --out cam.pdf",
+    "constants": "runs/train --out runs/constants",
+    "demo": "--epochs 7",
+    "findings": "--scale desk --out findings.md",
+    "freeze": "--model runs/train --recording runs/train/recording --out frozen.safetensors",
+    "gallery": "--out figures/gallery",
+    "gates": "--model timm:seresnet50",
+    "noise": "--model runs/train --grid random --figure noise.pdf",
+    "plot batch-sensitivity": "runs/style/dial.csv --out batch.pdf",
+    "plot channel-std": "runs/train/recording --out spread.pdf",
+    "plot compare": "runs/a runs/b --names SE ECA --out compare.pdf",
+    "plot epoch-difference": "runs/train/recording --n-images 3 --out steps.pdf",
+    "plot gate-spread": "runs/train/recording --out depth.pdf",
+    "plot mean-cam": "cam.npz --out cam.pdf",
+    "plot noise-bound": "bound.csv --out bound.pdf",
+    "plot noise-robustness": "noise.csv --out noise.pdf",
+    "plot overview": "runs/train/recording --gate layer3.1.bn3.gate --out overview.pdf",
+    "plot spatial-attention": "runs/spatial --n-images 4 --out maps.pdf",
+    "plot stripes": "runs/train/recording --n-images 20 --image-order label --out stripes.pdf",
+    "plot style-grid": "runs/style/pictures --out grid.pdf",
+    "plot tradeoff": "networks.csv --out tradeoff.pdf",
+    "record": "--model timm:seresnet50 --pretrained --images photos --out runs/photos",
+    "reproduce": "table8 --scale desk --workers 2",
+    "stats compare": "runs/a runs/b --names SE ECA --out differences.csv",
+    "stats convergence": "runs/train/recording --tol 0.01",
+    "stats index": "runs/train/recording",
+    "stats moments": "runs/train/recording --epoch 10",
+    "style apply": "runs/style photos --out stylised",
+    "style compare": "--content photos --out runs/styles",
+    "style demo": "--steps 250",
+    "style train": "--variant bn+asr --content photos --out runs/style",
+    "sweep status": "tables --scale desk",
+    "train": "--recipe cifar100/resnet164 --attention se --record --out runs/se",
+    "verify": "runs/train/recording",
+}
+
+
+def add_examples(app: App) -> None:
+    """Print its example at the end of the help of every command."""
+    for name, options in EXAMPLES.items():
+        command = app
+        for word in name.split():
+            command = command[word]
+        command.help_epilogue = f"Example: {app.name[0]} {name} {options}"

@@ -1,0 +1,33 @@
+"""The help of every command ends with an example that the command takes."""
+
+import shlex
+
+import pytest
+from cyclopts import App
+
+import stripe.cli  # noqa: F401  # adds the commands
+from stripe.cli.app import app
+from stripe.cli.examples import EXAMPLES
+
+
+def names(parent: App, above: str = "") -> list[str]:
+    """Return the words of every command that does something."""
+    found = []
+    for name in parent:
+        command = parent[name]
+        if not name.startswith("-") and "_" not in name:
+            words = f"{above} {name}".strip()
+            found += names(command, words) if command.default_command is None else [words]
+    return found
+
+
+def test_every_command_has_an_example() -> None:
+    assert sorted(names(app)) == sorted(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_command_takes_its_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    app.parse_args([*name.split(), *shlex.split(EXAMPLES[name])], exit_on_error=False)
+    app([*name.split(), "--help"], result_action="return_value")
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.endswith(f"Example: stripe {name} {EXAMPLES[name]}")
