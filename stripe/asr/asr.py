@@ -14,7 +14,7 @@ from stripe.interrupts import interrupts_allowed, interrupts_held
 
 @dataclass(frozen=True, kw_only=True)
 class Psi:
-    """How the vector psi begins, and whether it learns.
+    """Initial value of the vector psi, and whether psi is learned.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class Psi:
     kind
         "constant", C_i of Table 7, or "normal", N_i: drawn from N(0, i^2).
     learnable
-        Whether psi is a parameter, or a buffer that stays as it began.
+        Whether psi is a parameter, or a buffer that keeps its initial value.
 
     Examples
     --------
@@ -79,7 +79,7 @@ class ASR(nn.Module):
     Parameters
     ----------
     attention
-        Any attention module; with none the gate is psi itself (Table 9).
+        Any attention module. Without one, the gate is psi itself (Table 9).
     psi
         Shape (1, C, 1, 1).
     learnable

@@ -35,12 +35,12 @@ def insert(
     inplace: bool = False,
     seed: int | None = None,
 ) -> Network:
-    """Wrap layers of a model, so that gates multiply what they put out.
+    """Wrap layers of a model in gates that multiply their outputs.
 
     Parameters
     ----------
     model
-        Any network, in training mode or not; a copy of it is changed.
+        Any network, in training or evaluation mode. It is copied first.
     attention
         Input-dependent attention: a name from `stripe.list_attentions()`, or a callable from a
         number of channels to a module that maps (B, C, H, W) to (B, C, 1, 1).
@@ -51,21 +51,21 @@ def insert(
         both, or a predicate of a `stripe.select.Layer` with `name` and `module`. Default: the rule
         of the model's family (Appendix C).
     copies
-        delta, how many ASRs multiply at every site (Tables 6 and 14).
+        delta, the number of ASRs at every site, which multiply (Tables 6 and 14).
     psi
         Initial value of psi: a number, a `Psi`, or its text as in `Psi.parse`, such as
         "normal:0.3,fixed". Default: 0.1, for a ViT 1e-3.
     activation
         Last non-linearity of the gates. Default: sigmoid; tanh for a ViT.
     init
-        Initial parameters of the attention modules of ASRs in a ViT: "paper" fills every parameter
-        with 1e-3, "drawn" keeps the weights that the module draws and fills biases alone. Other
-        networks take the weights that the module draws either way.
+        Initial parameters of the attention modules of ASRs in a ViT. "paper" fills every parameter
+        with 1e-3; "drawn" keeps the random weights of the module and fills only its biases. In
+        other networks, the modules always keep their random weights.
     inplace
-        Change `model` itself and return it. Use it where an optimizer holds its parameters.
+        Change `model` itself and return it, as when an optimizer holds its parameters already.
     seed
-        Seed of the weights that the modules draw; torch's own generators are then left as they
-        were. Default: they are drawn from torch's own generators.
+        Seed of the modules' random weights, which leaves torch's generators untouched. Default:
+        torch's generators.
 
     Returns
     -------
@@ -84,16 +84,16 @@ def insert(
 
     Notes
     -----
-    On a constant psi the one or two hidden units of a narrow SE or SPA may all be cut off by their
-    ReLU, so that psi never learns; such a module is drawn again.
+    A narrow SE or SPA has one or two hidden units. On a constant psi its ReLU may output zero for
+    all of them, so that psi never learns. Such a module is drawn again.
 
-    For a ViT the paper sets "the initial values of the network layers within ASR" to 1e-3. Read
-    literally, as `init="paper"` does, that is a symmetry which no step of training breaks: all
-    hidden units of an SE stay the same unit (its two matrices keep rank 1), and all elements of
-    psi the same number, so that the gate learns through the last biases. An ECA, which has no bias,
-    starts at a gate of 5e-6, where SE starts at 1e-3. With `init="drawn"` hidden units differ, and
-    the gates of SE, ECA and SRM start at some 1e-3. The recipes have "paper", since they are to
-    reproduce what is printed; use "drawn" for a network of your own.
+    For a ViT the paper sets "the initial values of the network layers within ASR" to 1e-3.
+    `init="paper"` takes this literally. Training never breaks the symmetry of that start: all
+    hidden units of an SE stay equal (its two matrices keep rank 1), all elements of psi stay equal,
+    and the gate learns only through its last biases. An ECA has no bias; its gate starts at 5e-6,
+    where that of SE starts at 1e-3. With `init="drawn"` the hidden units differ, and the gates of
+    SE, ECA and SRM start near 1e-3. The recipes use "paper" to reproduce the paper; use "drawn" for
+    a network of your own.
 
     References
     ----------

@@ -22,20 +22,20 @@ def reparameterize(
     Parameters
     ----------
     model
-        A trained network, in training mode or not; it is folded as it evaluates.
+        A trained network, in training or evaluation mode. It is folded as in evaluation.
     inplace
-        Change `model` itself; by default a copy is changed. A `Gated` that is itself the model is
-        replaced by its host in either case.
+        Change `model` itself. Default: change a copy. If the model itself is a `Gated`, its host is
+        returned in either case.
     example
-        An input, (B, C, H, W): random input of its form measures the error. By default small
+        An input, (B, C, H, W). The error is measured on random input of its shape. Default: small
         images of several sizes are tried.
 
     Returns
     -------
     nn.Module
-        The network without ASR, with the `state_dict` keys that it had before `insert`; attention
-        that looks at its input stays. Every module is in the mode that it had. A network without
-        ASR comes back as it is.
+        The network without ASR, with the `state_dict` keys that it had before `insert`.
+        Input-dependent attention stays. Every module keeps its mode. A network without ASR is
+        returned unchanged.
 
     Raises
     ------
@@ -46,11 +46,11 @@ def reparameterize(
     Warns
     -----
     UserWarning
-        If no input that was tried ran, so that nothing was compared.
+        If the network ran on none of the tried inputs, so that nothing was compared.
 
     Notes
     -----
-    `stripe.asr.largest_difference(model, plain, example)` measures how far the outputs are apart.
+    `stripe.asr.largest_difference(model, plain, example)` measures the difference of outputs.
 
     References
     ----------

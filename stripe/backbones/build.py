@@ -34,23 +34,23 @@ def build(
     Parameters
     ----------
     backbone
-        A name from `stripe.list_backbones()`, another depth of a listed family ("resnet29"), or
-        any network of torchvision ("tv:NAME") or timm ("timm:NAME"), or a function of one's own
-        ("module:function"), which is called with num_classes, in_channels and image_size as far as
-        it takes them.
+        A name from `stripe.list_backbones()`, another depth of a listed family ("resnet29"), a
+        network of torchvision ("tv:NAME") or timm ("timm:NAME"), or a function of your own
+        ("module:function"). The function is called with those of num_classes, in_channels and
+        image_size that it takes.
     num_classes
         Number of outputs of the last layer.
     in_channels
-        Channels of the images: 3, or 1 for grey ones.
+        Channels of the images: 3 for colour, 1 for grey.
     image_size
-        Side of the images, by default what the paper uses the network with. Up to 128 the stem of
-        a listed network keeps the resolution: no stride and no max-pool. Of the others only those
-        that are built for one size, as ViTs, look at it.
+        Side of the images in pixels. Default: the paper's size for the network. Up to 128, the
+        stem of a listed network keeps the resolution: it has no stride and no max-pool. Other
+        networks use the size only where they are built for one size, as ViTs are.
     attention, asr, copies, psi, init
         As for `stripe.insert`.
     seed
-        Draws the weights from this seed and leaves the global generator as it was; by default the
-        weights come from the global generator.
+        Seed of the weights, which leaves the global generator untouched. Default: the global
+        generator.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def build(
     Raises
     ------
     UnknownNameError
-        If a name is not known; the message lists those that are.
+        If a name is unknown. The message lists the known names.
     ModelError
         If the depth is not one of the family's.
 

@@ -33,25 +33,25 @@ def find_gates(
 ) -> list[Gate]:
     """Find where `model` multiplies a feature map by a gate, by watching one forward pass.
 
-    Nothing is taken from the names of classes: a gate is a tensor with one number per channel that
-    depends on the image, was squashed into bounds, and multiplies a feature map. Networks of
-    torchvision, timm and your own are treated alike, compiled or not. The pass runs in evaluation
-    on the meta device where the model runs there, so that nothing is computed.
+    A gate is a tensor with one number per channel that depends on the image, was squashed into
+    bounds, and multiplies a feature map. Names of classes play no part, so networks of torchvision,
+    of timm and of your own are treated alike, compiled or not. The pass runs in evaluation, and on
+    the meta device where the model can, so that nothing is computed.
 
     Parameters
     ----------
     model
-        Any network; it is left as it was.
+        Any network. It is not changed.
     example
         A batch of at least 2 images, (B, C, H, W), of the size that the model is used with.
     kinds
-        Which kinds to return: "gate", "split" and "constant" by default, also "response" and
-        "spatial". `Gate` says what they are.
+        Kinds to return, among "gate", "split", "constant", "response" and "spatial", as in `Gate`.
+        Default: "gate", "split" and "constant".
 
     Returns
     -------
     list of Gate
-        In the order of the multiplications; empty if the model has none.
+        The gates in the order of their multiplications. Empty if the model has none.
 
     Raises
     ------

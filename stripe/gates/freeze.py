@@ -1,4 +1,4 @@
-"""Replace gates by their means over images, and fold them away."""
+"""Replace gates by their means over images, and fold the constants into layers."""
 
 from dataclasses import replace
 
@@ -26,42 +26,43 @@ def freeze(
 ) -> Frozen:
     """Replace gates by their mean over images, and fold each constant into a layer beside it.
 
-    `x v(x)` becomes `x v` with `v = mean v(x)`, and v is multiplied into the norm, convolution or
-    linear layer before it (past ReLU, where v >= 0), or into the input channels of the layers after
-    it where they are all that reads the product; a residual gate, x + x v, folds as 1 + v. Where a
-    module does nothing but gate, it goes as a whole, with the squeeze that computed the gate; of
-    another one, the module that puts the gate out is replaced. A graph of `torch.fx` or
-    `torch.export` is rewritten without the squeeze. Of a module that computes a gate by functions,
-    one operand of the product is replaced: it keeps its class, weights and their names, gets a
-    buffer `frozen_gate_N`, and still computes the squeeze, which `torch.compile` and
-    `torch.export` drop. What cannot fold stays a constant scale.
+    `x v(x)` becomes `x v` with `v = mean v(x)`. The constant v is multiplied into the norm,
+    convolution or linear layer before it (past a ReLU, where v >= 0), or into the input channels of
+    the layers after it, if only they read the product. A residual gate, x + x v, folds as 1 + v. A
+    constant that cannot fold stays a scale in the network.
+
+    A module that only gates is removed, with the squeeze that computed the gate. In other modules,
+    the submodule that outputs the gate is replaced. A graph of `torch.fx` or `torch.export` is
+    rewritten without the squeeze. A module that computes its gate by functions keeps its class,
+    weights and names, and gets a buffer `frozen_gate_N` in the place of the gate. It still computes
+    the squeeze, which `torch.compile` and `torch.export` drop.
 
     Parameters
     ----------
     model
-        Any network, or a `torch.export.ExportedProgram`; it is left as it was.
+        Any network, or a `torch.export.ExportedProgram`. It is not changed.
     data
         Source of the means: a recording of this network or its directory, the table that
         `stripe.stats.channel_moments` made of one, or a vector for each gate, by name.
     gates
         Gates to freeze: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`.
     fold
-        Whether constants fold, or all stay constant scales.
+        Whether constants are folded into layers, or all stay scales.
     epoch
         Epoch of a recording or its moments. Default: the last.
     example
-        A batch of images, (B, C, H, W), of the size that the model is used with; by default of the
-        size that was recorded, or a usual one.
+        A batch of images, (B, C, H, W), of the size that the model is used with. Default: images of
+        the recorded size, or of a usual one.
     force
-        Take the means even if they were recorded from other weights than the model has.
+        Use the means even if they were recorded from other weights.
     inplace
-        Let `model` itself become the frozen network. Its parameters are new tensors afterwards.
+        Change `model` itself into the frozen network. Its parameters are new tensors afterwards.
 
     Returns
     -------
     Frozen
-        `model`, a copy without the chosen gates; `report`, what became of each gate; and `error`,
-        how far folding took the outputs from those of the constant network.
+        `model`, a copy without the chosen gates; `report`, a row for each gate; and `error`, the
+        difference of outputs that folding made.
 
     Raises
     ------
@@ -74,12 +75,12 @@ def freeze(
 
     Notes
     -----
-    `error` only says that folding was exact. It says little of a network whose residual branches
-    start at zero, as many untrained ones do. The difference between the frozen network and the one
-    with attention depends on the images, and `stripe.audit` measures it. A gate stays as it was
-    where no constant reaches its product: something else reads what functions computed, or the
-    module that computes it is called several times. The report says so. Every fold is compared at
-    the tensors beside the gate.
+    `error` only says whether folding was exact. It says little of a network whose residual branches
+    start at zero, as in many untrained networks. The difference between the frozen network and the
+    one with attention depends on the images; `stripe.audit` measures it. Some gates cannot be
+    frozen: other operations read what functions computed, or the module that computes the gate is
+    called several times. The report names them. Every fold is also compared at the tensors beside
+    the gate.
 
     Examples
     --------

@@ -54,22 +54,22 @@ _Batches = Generator[_Batch, None, None]
 
 
 class Recorder:
-    """Record gates, epoch by epoch, into a directory; a context manager.
+    """Record gates, epoch by epoch, into a directory, as a context manager.
 
-    Hooks are on the model only while `record` runs. Batches are encoded on a thread of their own;
-    an epoch appears in the directory whole, or not at all. Under torch.distributed every process
-    makes a Recorder of the same path and records its share of the images; they commit together.
+    Hooks are on the model only while `record` runs. A separate thread encodes the batches. An epoch
+    appears in the directory whole, or not at all. Under torch.distributed, every process makes a
+    Recorder of the same path and records its share of the images; the processes commit together.
 
     Parameters
     ----------
     model
-        Any network; a compiled one runs uncompiled while it is recorded.
+        Any network. A compiled network runs uncompiled while it is recorded.
     path
-        A new or empty directory, or with `resume` or `overwrite` that of a recording. If the first
-        epoch fails, the directory is left as it was.
+        A new or empty directory; with `resume` or `overwrite`, the directory of a recording. If the
+        first epoch fails, the directory stays as it was.
     example
-        A batch of images, (B, C, H, W), with which the gates are found. Default: the first batch
-        that is recorded, so that `gates` is known after it.
+        A batch of images, (B, C, H, W), with which the gates are found. Default: the first recorded
+        batch; `gates` is known after it.
     gates
         Gates to record: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`. A
         predicate chooses among all kinds, responses too; otherwise those that `stripe.find_gates`
@@ -79,10 +79,10 @@ class Recorder:
     spatial
         Also record spatial attention maps, as CBAM's, each under a name of its own.
     values
-        Record every value. If not, moments over images only: mean, spread and range of every
-        channel, kept on the device in float64, for runs too large to store.
+        Record every value. If False, record only moments over images, in float64: the mean,
+        standard deviation and range of every channel, for runs too large to store.
     every
-        Record only the epochs that are multiples of it; `record` passes over the others.
+        Record only the epochs that are multiples of `every`; `record` skips the others.
     average
         Where frames, patches or flipped copies of an image are folded into the batch, record the
         mean of the gate over them; `Gate.per_image_values` says how many there are. If not, each
@@ -92,8 +92,8 @@ class Recorder:
         images, by one more pass over the images in another order. If not, rows are taken to come in
         the order of the images: for models that draw at random in evaluation.
     resume
-        Go on with the recording that `path` holds, of the same gates, network, data set and seed;
-        its weights may have changed.
+        Continue the recording in `path`. Its gates, network, data set and seed must be the same;
+        the weights may differ.
     overwrite
         Move the recording that `path` holds aside, to `path`.old-1 or the next free number, once
         the gates are known.
