@@ -24,7 +24,7 @@ class FileLock:
     path
         A file for this alone, which is made where it is missing.
     wait
-        Wait for another holder; by default one is an error.
+        Wait for another holder to release the lock. Default: raise an error.
     remove
         Remove the file with `release`.
     kind

@@ -41,7 +41,7 @@ class DeviceLoader:
     indices
         Also yield the positions of the images in the data set, by which a recorder names its rows.
     take
-        Positions of the images to take; by default all.
+        Positions of the images to take. Default: all.
     """
 
     def __init__(

@@ -32,7 +32,7 @@ def shown_runs(
     data
         A recording or its directory, or several. One may come twice, at two epochs.
     names
-        One per recording; by default the last parts of their paths that tell them apart, and their
+        One per recording. Default: the last parts of their paths that differ, and their
         epochs where one comes twice.
     epoch
         Which epoch of all of them, or one per recording; by default the last of each. Several

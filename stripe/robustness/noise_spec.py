@@ -36,7 +36,7 @@ class NoiseSpec:
     when
         Mode of the norm in which there is noise: "train", "eval" or "both".
     modules
-        A pattern of names, as "layer3.*"; by default all norms but those inside a gate.
+        A pattern of names, such as "layer3.*". Default: all norms outside gates.
 
     Raises
     ------

@@ -22,23 +22,23 @@ def class_information(
     shrinkage: float = 0.1,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Measure how well each gate alone tells the class, by cross-validated discriminant analysis.
+    """Measure how well each gate alone predicts the class, by linear discriminant analysis.
 
-    A linear discriminant is fitted to all folds but one and tells the class of the images in that
-    one; each fold has images of every class.
+    The accuracy is cross-validated: a discriminant that is fitted to all folds but one predicts the
+    classes of that one. Each fold has images of every class.
 
     Parameters
     ----------
     recording
-        With values and labels. One gate at a time is in memory.
+        A recording with values and labels. One gate at a time is held in memory.
     epochs
-        Which epochs. Default: the last.
+        Epochs. Default: the last.
     folds
-        At least 2. Classes with fewer images are left out.
+        Number of folds, at least 2. Classes with fewer images are left out.
     shrinkage
-        How far the covariance within classes is moved towards a multiple of the identity, 0 to 1.
+        Weight of a multiple of the identity in the covariance within classes, 0 to 1.
     seed
-        Of the folds.
+        Seed of the folds.
 
     Returns
     -------
@@ -54,10 +54,10 @@ def class_information(
 
     Notes
     -----
-    What a linear map of the gate tells is a lower bound of what it knows. A gate is computed from
-    its pooled inputs: where it tells less than they do, it loses information; where it tells more,
-    its non-linearity makes the class easier to read. The interval is over images and leaves the
-    choice of folds out of account.
+    The accuracy of a linear map is a lower bound: the gate may hold more about the class. A gate is
+    computed from its pooled inputs. If it predicts worse than they do, it loses information; if it
+    predicts better, its non-linearity makes the class easier to predict. The interval is over
+    images and ignores the choice of folds.
 
     References
     ----------

@@ -41,13 +41,13 @@ def compare(
         Two sides. Each is a recording or its directory, or a list of at least two. One recording
         alone is compared with itself, at two epochs.
     names
-        What the sides are called; by default what tells their paths apart.
+        Names of the sides. Default: the parts of their paths that differ.
     epoch
-        Which epoch of both, or one per side; by default the last.
+        Epoch of both sides, or one per side. Default: the last.
     resamples
         Number of samples of the bootstrap over images, at least 100.
     level
-        Of the intervals, above 0 and below 1.
+        Confidence level of the intervals, above 0 and below 1.
     seed
         Seed of the resampling.
 
@@ -71,13 +71,13 @@ def compare(
 
     Notes
     -----
-    Over images the interval is the bootstrap's percentiles (Efron, 1979). Images are drawn anew, in
-    pairs where both sides recorded the same ones. It says how far the difference depends on the
-    choice of images, for these two networks. It does not say that networks trained with other
-    seeds differ alike: for that, give lists. Over seeds it is Welch's interval by Student's t,
-    since a bootstrap of a few runs is too narrow.
+    The interval over images is the percentile bootstrap (Efron, 1979). Images are drawn with
+    replacement, in pairs where both sides recorded the same images. It shows how much the
+    difference of these two networks depends on the choice of images. It does not show whether
+    networks of other seeds differ in the same way; for that, give lists. The interval over seeds is
+    Welch's, by Student's t, since a bootstrap of a few runs is too narrow.
 
-    The intervals are of one row each: of twenty rows with equal gates, one is expected to exclude
+    Each interval is for one row alone. Of twenty rows with equal gates, one is expected to exclude
     zero at a level of 0.95. Gates of one name in two networks need not do the same.
 
     Examples

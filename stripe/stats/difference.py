@@ -41,8 +41,8 @@ def epoch_difference(
 
     Notes
     -----
-    A difference near zero says that the gate changed little in that epoch; under a decayed
-    learning rate everything changes little.
+    A difference near zero means that the gate changed little in that epoch. Under a decayed
+    learning rate, every gate changes little.
 
     References
     ----------
@@ -66,8 +66,8 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
     recording
         A recording of at least two epochs.
     tol
-        A step `|v(t + 1) - v(t)|` under it counts as still; gates from a sigmoid lie in (0, 1), so
-        0.01 is a hundredth of their range.
+        Steps `|v(t + 1) - v(t)|` below `tol` count as still. Gates from a sigmoid lie in (0, 1), so
+        that 0.01 is a hundredth of their range.
 
     Returns
     -------

@@ -11,19 +11,19 @@ from stripe.stats.stripe_index import ROUNDING
 
 
 def effective_rank(recording: Recorded, epochs: Iterable[int] | None = None) -> pd.DataFrame:
-    """Compute in how many directions every gate varies over images.
+    """Compute the number of directions in which every gate varies over images.
 
-    Of the gates minus their mean over images, with singular values s: `effective_rank = exp(H(p))`,
-    H the entropy of `p = s / sum(s)`; and `participation = (sum(s^2))^2 / sum(s^4)`, which counts
-    directions by their variance.
+    Let s be the singular values of the gates (images x channels) minus their mean over images.
+    `effective_rank = exp(H(p))`, with H the entropy of `p = s / sum(s)`.
+    `participation = (sum(s^2))^2 / sum(s^4)` weights directions by their variance.
 
     Parameters
     ----------
     recording
-        With values. It is read once, a row group at a time; a channels x channels matrix is kept
-        for each gate.
+        A recording with values. It is read once, one row group at a time. A channels x channels
+        matrix is kept for each gate.
     epochs
-        Which epochs. Default: all.
+        Epochs. Default: all.
 
     Returns
     -------
@@ -38,8 +38,8 @@ def effective_rank(recording: Recorded, epochs: Iterable[int] | None = None) -> 
 
     Notes
     -----
-    Both are limited by the number of images, and say nothing of how much the gate varies: a nearly
-    constant gate whose rest is noise has a high rank.
+    Both are at most the number of images. Neither measures how much a gate varies: a nearly
+    constant gate whose small variation is noise has a high rank.
 
     References
     ----------

@@ -19,7 +19,7 @@ class PaperClaim:
     parts
         Exhibits whose contrasts take part; none where no exhibit tests the claim.
     contrasts
-        Regular expression that matches the whole label of a contrast; by default any.
+        Regular expression that matches the whole label of a contrast. Default: any label.
     """
 
     words: str

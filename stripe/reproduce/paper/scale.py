@@ -26,7 +26,7 @@ class Rule:
     Parameters
     ----------
     dataset, backbone, method, setting
-        Regular expressions that match the whole of the cell's words, as in `Cell`; by default any.
+        Regular expressions that match the whole of the cell's words, as in `Cell`. Default: any.
     fields
         Of `TrainConfig`, that replace the scale's.
     seeds
@@ -73,7 +73,7 @@ class Scale:
         From the paper's data sets to those that stand in for them; a cell on any other is left
         out. By default they are the paper's.
     networks
-        From the paper's networks to those that stand in for them; by default they are the paper's.
+        Substitutes for the paper's networks, by the paper's name. Default: none.
     fields
         Of `TrainConfig`, that replace those of the recipe.
     watched
