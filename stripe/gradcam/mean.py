@@ -30,7 +30,7 @@ _OLD_NAMES = {"images": "n_images"}
 
 @dataclass(frozen=True)
 class MeanCam:
-    """An average map, and what it is an average of.
+    """An average Grad-CAM map with its mean image and its mass in the centre.
 
     Parameters
     ----------
@@ -102,35 +102,35 @@ def mean_cam(
 ) -> MeanCam:
     """Average the Grad-CAM maps of all images of a loader.
 
-    Everything stays on the model's device and nothing is kept from batch to batch but a sum;
-    gradients are computed from the layer on, and for no parameter.
+    Everything stays on the model's device, and only sums are kept between batches. Gradients are
+    computed for the output of the layer, not for parameters.
 
     Parameters
     ----------
     model
-        A classifier with outputs (B, classes); its modes, gradients and hooks are left as they
-        were.
+        A classifier with outputs (B, classes). Its modes, gradients and hooks are not changed.
     loader
         Batches of images, or (images, labels), all of one size.
     layer
-        A module of the model, or its dotted name, that puts out features (B, C, H, W) or tokens
-        (B, N, C): as a rule the last block; of a ViT that reads its class token, the first norm of
-        the last block ("blocks.11.norm1"), since what comes after it the patches no longer reach.
+        A module of the model, or its dotted name, with an output of features (B, C, H, W) or tokens
+        (B, N, C). Usually the last block. For a ViT with a class token, the first norm of the last
+        block ("blocks.11.norm1"), since patches have no effect on the scores after that block.
     target
-        Whose score: the "predicted" class, the "label", or the class of a given number.
+        Class whose score is explained: "predicted", "label", or the number of a class.
     method
-        "GradCAM", or any other class of the grad-cam library, which then computes it.
+        "GradCAM", or the name of another class of the grad-cam library.
     maps
-        Also keep every image's map.
+        Also keep the map of every image.
     reshape
-        From the layer's output to planes (B, C, H, W), for layers of another form.
+        Function from the layer's output to planes (B, C, H, W), for outputs of another shape.
     progress
         Show a progress bar.
 
     Returns
     -------
     MeanCam
-        The mean map and image, and the share of its mass in the centre; as an array, the map.
+        The mean map and image, and the share of the map's mass in the centre. As an array, it is
+        the mean map.
 
     Raises
     ------

@@ -59,9 +59,9 @@ def gate_spread(
 
     Notes
     -----
-    A spread near zero means that the gate is the same for every image. How much of a spread matters
-    depends on what follows; freezing the gate tells. Gates of two networks that share a name need
-    not do the same.
+    A spread near zero means that the gate is the same for every image. The effect of a spread on
+    the output depends on the following layers; freezing the gate shows it. Gates with the same name
+    in two networks need not have the same function.
 
     References
     ----------

@@ -40,14 +40,13 @@ def spatial_attention(
     names
         One per recording. Default: the parts of their paths that differ.
     gates
-        Names of the maps; by default up to six, evenly from the first block to the last.
+        Names of the maps. Default: up to six, evenly from the first block to the last.
     n_images
         Number of images, drawn at random.
     epoch
         Epoch of all recordings, or one per recording. Default: the last.
     pictures
-        The images themselves, by the index under which they were recorded, each (H, W, 3) or
-        (H, W); drawn as the first column.
+        The images by their recorded index, each (H, W, 3) or (H, W), drawn in the first column.
     seed
         Seed of the random choice of images.
     ax
@@ -67,9 +66,9 @@ def spatial_attention(
 
     Notes
     -----
-    Under each column stand the range of its colours, the stripe index (eta2) of the map over all
-    images, and that of the channel gate of the same block where it was recorded. All panels of a
-    column share one colour scale; columns do not, since blocks differ in range.
+    Below each column are the range of its colours, the stripe index (eta2) of the map over all
+    images, and that of the block's channel gate where it was recorded. The panels of a column share
+    one colour scale; different columns do not, since blocks differ in range.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What a network gains for what it costs: accuracy, speed and size in one picture."""
+"""Accuracy, speed and size of networks in one picture."""
 
 import re
 from typing import Any
@@ -52,8 +52,8 @@ def tradeoff(
     Notes
     -----
     Networks of less than a seventh of the largest's parameters have the same, smallest marker.
-    The interval of one run is that of the choice of test images. It says nothing of other seeds,
-    which may turn the order of two networks around.
+    The interval of one run reflects the choice of test images alone. Other seeds may reverse the
+    order of two networks.
 
     References
     ----------

@@ -55,21 +55,21 @@ def noise_bound(
     """Bound the growth of noise through a residual network, and measure it.
 
     For each block, `eps_(t+1) <= eps_t (s_t + alpha_t w_t)`: w_t is the product of the spectral
-    norms of the branch's layers, each a convolution with its norm's scale as an operator on its
-    real input size; s_t the same for the shortcut, 1 for an identity; alpha_t the largest value of
-    the block's gate; 1 without one, and for one that no module puts out.
+    norms of the branch's layers, each a convolution with the scale of its norm, as an operator on
+    its real input size. s_t is the same product for the shortcut, and 1 for an identity. alpha_t is
+    the largest value of the block's gate, and 1 where there is no gate or no module outputs it.
 
     Parameters
     ----------
     model
-        A network of residual blocks of convolutions and batch norms, with or without gates; it is
-        left as it was, and looked at in evaluation.
+        A network of residual blocks of convolutions and batch norms, with or without gates. It runs
+        in evaluation and is not changed.
     example
-        Images, (B, C, H, W): gates and the measured growth are of them.
+        Images, (B, C, H, W), for the gates and the measured growth.
     perturbation
         Length of the random perturbation, relative to that of the image.
     repeats
-        Perturbations of every image.
+        Number of perturbations of every image.
     iterations
         Largest number of steps of the power iteration.
     seed
@@ -91,13 +91,13 @@ def noise_bound(
 
     Notes
     -----
-    The theorem takes a block for one linear map and a ReLU. A real block has several layers with
-    ReLUs between: the product of their norms still bounds the branch, loosely, since the directions
-    that each layer stretches most need not meet. For a constant gate (ASR) or none the factor is a
-    true bound, up to the convergence of the power iteration from below. For attention it is not:
-    the gate moves with the input, and that part of the derivative is left out, as in the paper's
-    comparison. The bound grows by powers with depth and says nothing about how much noise there is
-    in practice; the measured columns do.
+    The theorem treats a block as one linear map and a ReLU. A real block has several layers with
+    ReLUs between them. The product of their norms still bounds the branch, but loosely, since each
+    layer stretches another direction most. For a constant gate (ASR), or none, the factor is a true
+    bound, up to the convergence of the power iteration from below. For attention it is not a bound:
+    the gate changes with the input, and that part of the derivative is left out, as in the paper's
+    comparison. The bound grows exponentially with depth and does not predict the noise in practice;
+    the measured columns show it.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Noise in the batch norms of any model, put in by hooks and taken out without a trace."""
+"""Noise in the batch norms of any model, added by hooks and removed without a trace."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -22,19 +22,19 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     """Disturb the batch norms of a model: `y = gamma * (x_hat * N_a + N_b) + beta`.
 
     A context manager, entered once at a time. A compiled network runs uncompiled inside it, since
-    compiled code does not hear of new hooks. The noise is an affine map after each norm,
-    `N_a * y + beta * (1 - N_a) + gamma * N_b`, so the norm itself runs as it always does; a noise
-    that changes nothing, as "constant:1,0", leaves the network as it is to the bit.
+    compiled code ignores new hooks. The noise is an affine map after each norm,
+    `N_a * y + beta * (1 - N_a) + gamma * N_b`; the norm itself is unchanged. A noise without
+    effect, such as "constant:1,0", leaves every output equal to the bit.
 
     Parameters
     ----------
     model
-        A network with batch norms: torch's, or timm's with an activation in them, before which the
-        noise comes. Norms inside the gates that `stripe.insert` puts in, as SRM's, are left alone
-        unless the specification names them by `modules=`; those inside other libraries' attention
-        are norms like any other.
+        A network with batch norms of torch, or of timm, whose norms contain an activation; the
+        noise then comes before the activation. Norms inside gates of `stripe.insert`, such as
+        SRM's, get noise only if the specification names them by `modules=`. Norms inside the
+        attention of other libraries get noise like any other.
     spec
-        As `NoiseSpec` or its string: "constant:A,B", "random:SIGMA_A,SIGMA_B" with ",per=channel"
+        A `NoiseSpec` or its text: "constant:A,B", "random:SIGMA_A,SIGMA_B" with ",per=channel"
         or ",per=layer", "batch" (batch statistics in evaluation); ",when=train", "eval" or "both";
         ",modules=PATTERN".
     seed
@@ -55,8 +55,8 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
 
     Notes
     -----
-    Under activation checkpointing random noise is drawn again in the second forward pass, and the
-    gradients are not those of the first.
+    Under activation checkpointing, random noise is drawn again in the second forward pass. The
+    gradients are then not those of the first pass.
 
     References
     ----------

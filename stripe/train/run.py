@@ -1,4 +1,4 @@
-"""The directory of a run: what it was, and whether it can go on."""
+"""The directory of a run: its settings, and whether it can be resumed."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True)
 class DataShape:
-    """What a network has to know of its data, kept so that no data is opened to build it again.
+    """The form of a run's data, stored so that its network can be built without the data.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def run_locked(config: Settings, *, resume: bool) -> Iterator[None]:
 def open_run(
     config: Settings, *, resume: bool, data: DataShape | None = None, initial: str | None = None
 ) -> None:
-    """Make the directory of a run and write down what it is; or find there what it was.
+    """Make the directory of a run and write its settings, or check those of a run to resume.
 
     Parameters
     ----------
