@@ -1,3 +1,5 @@
+"""Registries from names to builders."""
+
 from typing import Any
 
 import pytest

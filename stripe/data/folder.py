@@ -53,8 +53,8 @@ def image_folder(
     seed
         Seed of that draw.
     skip_broken
-        Decode every image once, and leave out those that cannot be read; by default one is an
-        error when its turn comes.
+        Decode every image once, and leave out those that cannot be read. By default, such
+        an image is an error when it is read.
 
     Returns
     -------

@@ -121,7 +121,7 @@ class Recording:
         return frame
 
     def values(self, gate: str, epoch: int | None = None) -> Vectors:
-        """Return the gate of every image in an epoch, by default the last.
+        """Return the gate of every image in an epoch. Default: the last epoch.
 
         The shape is (images, channels), float32, read-only.
 
@@ -224,7 +224,7 @@ class Recording:
         return verify(self._layout, self._log)
 
     def weights(self, epoch: int | None = None) -> str | None:
-        """Return the digest of the weights that were recorded, by default in the last epoch.
+        """Return the digest of the weights recorded in an epoch. Default: the last epoch.
 
         `stripe.gates.fingerprint` computes it of a network. None where the writer did not know it.
         """
@@ -256,7 +256,7 @@ class Recording:
         return pa.concat_tables([part.read(columns) for part in self.parts(epoch)])
 
     def parts(self, epoch: int | None = None) -> list[FinishedPart]:
-        """Return the files of an epoch, by default the last, one per process that recorded."""
+        """Return the files of an epoch, one per recording process. Default: the last epoch."""
         epoch = self.last_epoch if epoch is None else epoch
         self._check_recorded(epoch)
         directory, record = self._layout.epoch(epoch), self._log.record(epoch)

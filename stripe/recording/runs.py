@@ -30,19 +30,19 @@ def shown_runs(
     Parameters
     ----------
     data
-        A recording or its directory, or several. One may come twice, at two epochs.
+        A recording or its directory, or several. A recording may occur twice, at two epochs.
     names
         One per recording. Default: the last parts of their paths that differ, and their
-        epochs where one comes twice.
+        epochs where a recording occurs twice.
     epoch
-        Which epoch of all of them, or one per recording; by default the last of each. Several
-        epochs of one recording alone make it come several times.
+        Epoch of all recordings, or one per recording. Default: the last of each. A single recording
+        is repeated for each of several epochs.
 
     Raises
     ------
     RecordingError
-        If there is none, one comes twice at the same epoch, an epoch was not recorded, or the
-        names or epochs are not one per recording, or names are not distinct.
+        If there is no recording, a recording occurs twice at the same epoch, an epoch was not
+        recorded, the names or epochs are not one per recording, or two names are equal.
     """
     several = [data] if isinstance(data, Recording | str | Path) else list(data)
     epochs: list[int | None] = [epoch] * len(several)  # type: ignore[list-item]

@@ -19,7 +19,7 @@ class GateValues(NamedTuple):
 
 
 def per_gate(recording: Recorded, epochs: Iterable[int] | None) -> Iterator[GateValues]:
-    """Yield the values of every channel gate of chosen epochs, by default all, one at a time."""
+    """Yield the values of every channel gate, one at a time. Default: all epochs."""
     recording = open_recording(recording)
     for epoch in recording.epochs if epochs is None else dict.fromkeys(epochs):
         for gate in recording.header.channel_gates:

@@ -47,7 +47,7 @@ def verify_run(run: Path) -> pd.DataFrame:
 
 
 def _checked(folder: Path, names: tuple[str, ...] | None) -> list[tuple[Path, int, str]]:
-    """Check files of a folder, by default those that its manifest names or has to name."""
+    """Check files of a folder. Default: those that its manifest names or must name."""
     digests = read_manifest(folder)
     there = {name for name in MUST_BE_NAMED if (folder / name).is_file()}
     rows = []

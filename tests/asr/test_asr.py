@@ -1,3 +1,5 @@
+"""The gate of an ASR, and the text of psi."""
+
 import subprocess
 import sys
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""A layer and the gate that multiplies its output."""
+
 import torch
 from torch import nn
 

@@ -1,3 +1,5 @@
+"""Attention and ASR inserted into models, and what is refused."""
+
 import pytest
 import timm
 import torch

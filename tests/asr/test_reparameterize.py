@@ -1,3 +1,5 @@
+"""Folded networks equal the networks with ASR."""
+
 import copy
 import io
 import warnings

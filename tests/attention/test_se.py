@@ -1,3 +1,5 @@
+"""The SE gate."""
+
 import numpy as np
 import torch
 from timm.layers.squeeze_excite import SEModule

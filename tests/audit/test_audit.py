@@ -1,3 +1,5 @@
+"""Audits of networks, in Python and on the command line."""
+
 import json
 import re
 import sys

@@ -1,3 +1,5 @@
+"""Networks by name."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Batches, crops and flips on the device."""
+
 import torch
 from torchvision.transforms import functional as F
 

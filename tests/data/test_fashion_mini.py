@@ -1,3 +1,5 @@
+"""The embedded data set."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""The patches of photographs."""
+
 import sys
 from collections.abc import Callable
 from itertools import product

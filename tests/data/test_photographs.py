@@ -1,3 +1,5 @@
+"""The photographs that the patches come from."""
+
 import sys
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""The table of speeds."""
+
 import numpy as np
 import pytest
 

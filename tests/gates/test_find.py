@@ -1,3 +1,5 @@
+"""Gates found in networks, and tensors that are no gates."""
+
 import contextlib
 import copy
 import warnings

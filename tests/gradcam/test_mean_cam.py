@@ -1,3 +1,5 @@
+"""Average Grad-CAM maps."""
+
 import copy
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Gates recorded from a running model."""
+
 import copy
 import socket
 import subprocess

@@ -1,3 +1,5 @@
+"""Plots of Grad-CAM maps, spatial attention, the spread of gates, and freezing."""
+
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

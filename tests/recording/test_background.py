@@ -1,3 +1,5 @@
+"""The thread that writes a recording."""
+
 import threading
 
 import pytest

@@ -1,3 +1,5 @@
+"""Theorem 6.1's bound and the measured growth."""
+
 import numpy as np
 import pytest
 import torch

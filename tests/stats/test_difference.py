@@ -1,3 +1,5 @@
+"""Differences between epochs."""
+
 from collections.abc import Callable
 from pathlib import Path
 

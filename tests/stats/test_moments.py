@@ -1,3 +1,5 @@
+"""Moments of channels."""
+
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""The stripe index."""
+
 import math
 from collections.abc import Callable
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Whole trainings."""
+
 import json
 from dataclasses import replace
 from pathlib import Path

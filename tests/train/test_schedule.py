@@ -1,3 +1,5 @@
+"""Schedules of the learning rate."""
+
 import pytest
 
 from stripe.train import TrainConfig

@@ -81,7 +81,7 @@ class Kind:
         raise NotImplementedError
 
     def seeds(self, scale: Scale, cell: Cell) -> Sequence[int]:
-        """Return the seeds of a cell; by default the claim is on no difference of accuracies."""
+        """Return the seeds of a cell whose claim compares no accuracies."""
         return scale.seeds_of(cell, compared=False)
 
     def stand_in(self, config: Any) -> str:
