@@ -1,4 +1,4 @@
-"""The gate of an ASR, and the text of psi."""
+"""The gate of an ASR, and how psi is learned."""
 
 import subprocess
 import sys
