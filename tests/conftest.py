@@ -35,8 +35,9 @@ Values = dict[int, dict[str, np.ndarray]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of `make reliability`."""
+    """Add the options of `make reliability` and of the rehearsal of `make gpu`."""
     parser.addoption("--full", action="store_true", help="full counts, which take about an hour")
+    parser.addoption("--rehearse", action="store_true", help="run tests marked gpu on the CPU")
     parser.addoption("--seed", type=int, help="seed of a run that failed; by default a new one")
 
 
@@ -190,3 +191,21 @@ def finished(tmp_path: Path, fashion: Path) -> TrainConfig:
     config = replace(short_run.settings(tmp_path / "run", fashion), epochs=1)
     train(config, progress=False)
     return config
+
+
+@pytest.fixture
+def gpu(request: pytest.FixtureRequest) -> torch.device:
+    """Return the GPU, or with `--rehearse` the CPU in its place; skip where there is neither."""
+    if request.config.getoption("--rehearse", default=False):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device; --rehearse runs it on the CPU")
+    return torch.device("cuda")
+
+
+@pytest.fixture
+def cuda() -> torch.device:
+    """Return the GPU; skip where there is none, since a CPU has nothing of the kind."""
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device, and nothing on a CPU stands in for it")
+    return torch.device("cuda")

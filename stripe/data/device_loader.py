@@ -40,6 +40,7 @@ class DeviceLoader:
         so that together they see what one alone would.
     indices
         Also yield the positions of the images in the data set, by which a recorder names its rows.
+        They come on the host; a shuffled order is copied to it once a pass.
     take
         Positions of the images to take. Default: all.
     """
@@ -67,7 +68,7 @@ class DeviceLoader:
         self.augment = augment
         self.padding = padding if augment else 0
         positions = torch.arange(len(dataset)) if take is None else take
-        self._positions = positions.to(self.device)
+        self._positions = positions.cpu()
         self.generator = torch.Generator(self.device).manual_seed(seed)
         padded = F.pad(dataset.images, (self.padding,) * 4)
         self._pixels = padded.permute(0, 2, 3, 1).contiguous().to(self.device)  # (N, H, W, C)
@@ -84,14 +85,17 @@ class DeviceLoader:
         """Yield each batch of a pass."""
         count = len(self.dataset)
         order = torch.arange(count, device=self.device)
+        positions = self._positions
         if self.shuffle:
             order = torch.randperm(count, generator=self.generator, device=self.device)
-        for chosen in order.split(self.batch_size):
+            positions = positions[order.cpu()] if self.indices else positions
+        batches = order.split(self.batch_size), positions.split(self.batch_size)
+        for chosen, at in zip(*batches, strict=True):
             crops = self._crops(len(chosen)) if self.augment else None  # of all, to draw the same
             mine = slice(self.rank, None, self.processes)
             images = self._images(chosen[mine], None if crops is None else crops[:, mine])
             batch = (images, self._labels[chosen[mine]])
-            yield (*batch, self._positions[chosen[mine]]) if self.indices else batch  # type: ignore[misc]
+            yield (*batch, at[mine]) if self.indices else batch  # type: ignore[misc]
 
     def _crops(self, count: int) -> Int64[Tensor, "3 b 1"]:
         """Draw the row, whether to mirror, and the column of the crop of each image."""

@@ -1,7 +1,7 @@
 """All vectors of one batch in one buffer on the device."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import accumulate
 
 import numpy as np
@@ -83,8 +83,14 @@ class ValueBuffer(Buffer):
         self._block(self._flat, column).view(torch.int32).copy_(numbers.view(-1, 1))
         self._filled.add(column)
 
-    def to_host(self) -> dict[str, np.ndarray]:
-        """Copy the batch to the host and return it by column: vectors, and what was noted.
+    def to_host(self) -> Callable[[], dict[str, np.ndarray]]:
+        """Begin to copy the batch to the host.
+
+        Returns
+        -------
+        Callable
+            Waits for the copy, from any thread, and returns the batch by column: vectors, and what
+            was noted.
 
         Raises
         ------
@@ -92,12 +98,18 @@ class ValueBuffer(Buffer):
             If a column was not filled, so that there is nothing to record.
         """
         self._check_filled()
-        host = self._flat.cpu()
-        columns = {c: self._block(host, c).numpy() for c in self.lengths if c in self._filled}
-        for column in (LABEL, PREDICTION):
-            if column in columns:
-                columns[column] = columns[column].view(np.int32).reshape(-1)
+        host, wait = copy_to_host(self._flat)
+        filled = [column for column in self.lengths if column in self._filled]
+
+        def columns() -> dict[str, np.ndarray]:
+            wait()
+            return {column: self._on_host(host, column) for column in filled}
+
         return columns
+
+    def _on_host(self, host: Tensor, column: str) -> np.ndarray:
+        block = self._block(host, column).numpy()
+        return block.view(np.int32).reshape(-1) if column in (LABEL, PREDICTION) else block
 
     def _block(self, flat: Tensor, column: str) -> Float32[Tensor, "images length"]:
         end, length = self._ends[column], self.lengths[column]
@@ -122,3 +134,18 @@ class MomentBuffer(Buffer):
     def _block(self, flat: Tensor, column: str) -> Float32[Tensor, "images length"]:
         end, length = self._ends[column], self.lengths[column]
         return flat.view(-1, self._total)[:, end - length : end]
+
+
+def copy_to_host(tensor: Tensor) -> tuple[Tensor, Callable[[], object]]:
+    """Begin to copy a tensor to the host; return the copy, and what waits for it.
+
+    From a GPU it goes into pinned memory while the next batch is computed. A tensor on the host is
+    returned as it is.
+    """
+    if tensor.device.type != "cuda":
+        return tensor.cpu(), lambda: None
+    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    host.copy_(tensor, non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record(torch.cuda.current_stream(tensor.device))
+    return host, copied.synchronize

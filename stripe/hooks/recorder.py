@@ -1,6 +1,6 @@
 """Record the gates of a model over the images of a loader."""
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -35,10 +35,10 @@ from stripe.versions import library_versions
 
 
 class _Rows(NamedTuple):
-    """What one batch adds to an epoch, on the host."""
+    """What one batch adds to an epoch, on its way to the host."""
 
     image: np.ndarray
-    columns: dict[str, np.ndarray]
+    columns: Callable[[], dict[str, np.ndarray]]  # waits for the copy
 
 
 class _Batch(NamedTuple):
@@ -342,6 +342,6 @@ class Recorder:
 
 
 def _write(part: PartWriter, rows: _Rows) -> None:
-    vectors = dict(rows.columns)
+    vectors = rows.columns()
     label, prediction = vectors.pop(LABEL, None), vectors.pop(PREDICTION, None)
     part.write(rows.image, vectors, label=label, prediction=prediction)

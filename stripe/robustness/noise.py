@@ -172,7 +172,9 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         beta: Any = 0.0 if norm.bias is None else norm.bias.view(per_channel)
         if self.spec.kind == "constant":
             shift = beta * (1 - self.spec.a) + gamma * self.spec.b
-            return torch.add(torch.as_tensor(shift).to(y), y, alpha=self.spec.a)
+            # Filled on the device, since a number that is copied to it waits for it.
+            shift = shift.to(y) if isinstance(shift, Tensor) else y.new_full((), shift)
+            return torch.add(shift, y, alpha=self.spec.a)
         scale, offset = (draw.view(per_channel) for draw in self._draw(norm.num_features, y))
         shift = beta * (1 - scale) + gamma * offset
         return torch.addcmul(shift.to(y), y, scale)
