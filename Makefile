@@ -5,7 +5,9 @@ BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8
 INSTALLED := .venv/.installed
 
-.PHONY: demo test test-all reliability figures lint notebooks
+DEVICE ?= cuda
+
+.PHONY: demo test test-all reliability gpu figures lint notebooks
 
 demo: $(INSTALLED)
 	$(BIN)/stripe demo
@@ -20,6 +22,11 @@ test-all: test
 # Kills, races, refusing disks and damaged files, in full counts: about an hour on two cores.
 reliability: $(INSTALLED)
 	$(BIN)/python -m pytest -s tests/reliability --full
+
+# What needs a GPU, in slices of at most nine minutes: tests, timings, tables and figures. Call it
+# again for what is left. `make gpu DEVICE=cpu REHEARSE=1` runs the smallest size of every slice.
+gpu: $(INSTALLED)
+	$(BIN)/python -m benchmarks.gpu --device $(DEVICE) $(if $(REHEARSE),--rehearse)
 
 figures: $(INSTALLED)
 	$(BIN)/stripe gallery

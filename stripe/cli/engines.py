@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from stripe.reproduce.engines import Local, Ray
 
 #: The options that only one of the engines takes.
-_OF_LOCAL = ("workers", "device")
+_OF_LOCAL = ("workers", "device", "runs_per_gpu")
 _OF_RAY = ("address", "gpus_per_run", "cpus_per_run")
 
 
@@ -61,7 +61,8 @@ class MapEngine:
             return Ray(address=self.address, gpus=given.get("gpus_per_run"), cpus=cpus)
         from stripe.reproduce.engines.local import Local
 
-        return Local(workers=self.workers, device=given.get("device", "auto"))
+        local = {name: given[name] for name in _OF_LOCAL if name in given}
+        return Local(**local)
 
 
 @Parameter(name="*")
@@ -74,6 +75,10 @@ class RunEngine(MapEngine):
         Parameter(
             help="Device of the local engine. Default: a GPU where there is one, or else the CPU."
         ),
+    ] = None
+    runs_per_gpu: Annotated[
+        int | None,
+        Parameter(help="Runs that share a GPU of the local engine. Default: 1."),
     ] = None
     gpus_per_run: Annotated[
         float | None,

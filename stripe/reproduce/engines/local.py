@@ -33,20 +33,31 @@ class Local:
         Number of processes. Default: for runs one per GPU, or one per CPU core with one thread
         each; for `map` the calling process alone.
     device
-        "auto" gives each worker a GPU of its own, if there are GPUs; or "cpu", "cuda".
+        "auto" deals the GPUs out to the workers, if there are GPUs; or "cpu", "cuda".
+    runs_per_gpu
+        Worker processes per GPU, where `workers` does not say how many there are in all. Small
+        networks leave a GPU idle when they run alone; a run gives the same numbers beside others.
+        Timings run one at a time in any case.
 
     Raises
     ------
     StripeError
-        If `workers` is below 1.
+        If `workers` or `runs_per_gpu` is below 1, or both are given.
     """
 
     workers: int | None = None
     device: str = "auto"
+    runs_per_gpu: int | None = None
 
     def __post_init__(self) -> None:
-        if self.workers is not None and self.workers < 1:
-            raise StripeError(f"workers must be at least 1, got {self.workers}")
+        for name in ("workers", "runs_per_gpu"):
+            if (count := vars(self)[name]) is not None and count < 1:
+                raise StripeError(f"{name} must be at least 1, got {count}")
+        if self.workers is not None and self.runs_per_gpu is not None:
+            raise StripeError(
+                "workers are processes in all and runs_per_gpu processes per GPU, got both; leave "
+                "one of them out"
+            )
 
     def run(self, runs: Sequence[StoredRun], *, retry: bool = True, progress: bool = True) -> None:
         """Execute every run that is not finished; a run that fails does not stop the rest.
@@ -68,9 +79,14 @@ class Local:
         Raises
         ------
         StripeError
-            If there is no such device.
+            If there is no such device, or `runs_per_gpu` is given and there is no GPU.
         """
         resolve_device(self.device)  # rather now than in every run
+        if self.runs_per_gpu is not None and not self._gpus():
+            raise StripeError(
+                f"runs_per_gpu needs a GPU, and the device {self.device} has none here; give "
+                "workers instead"
+            )
         with interrupts_held(), _ended_by_sigterm(), interrupts_allowed():
             waiting = unfinished(runs, retry=retry)
             run_in_stages(waiting, self._execute, costs=estimate(runs), progress=progress)
@@ -85,18 +101,28 @@ class Local:
 
     def at_a_time(self) -> int:
         """Return how many runs go side by side."""
-        return self.workers or self._gpus() or os.cpu_count() or 1
+        return self.workers or self._gpus() * (self.runs_per_gpu or 1) or os.cpu_count() or 1
 
     def _gpus(self) -> int:
         return torch.cuda.device_count() if self.device in ("auto", "cuda") else 0
 
     def _execute(self, runs: list[StoredRun], timed: bool, tally: Tally) -> None:
-        gpus = self._gpus()
         count = 1 if timed else min(self.at_a_time(), len(runs))
-        devices = [f"cuda:{number % gpus}" if gpus else self.device for number in range(count)]
+        devices = devices_of(count, self._gpus(), self.device)
         # As many whether or not others run beside it: rounding depends on the number of threads.
         threads = max(1, (os.cpu_count() or 1) // (1 if timed else self.at_a_time()))
         _serve(runs, [Worker(device, threads) for device in devices], tally)
+
+
+def devices_of(workers: int, gpus: int, device: str) -> list[str]:
+    """Return the device of each worker: GPU after GPU, in turn, or `device` without GPUs.
+
+    Examples
+    --------
+    >>> devices_of(3, 2, "auto")
+    ['cuda:0', 'cuda:1', 'cuda:0']
+    """
+    return [f"cuda:{number % gpus}" if gpus else device for number in range(workers)]
 
 
 def _serve(runs: list[StoredRun], workers: list[Worker], tally: Tally) -> None:
