@@ -75,7 +75,7 @@ def measured(subject: Subject, count: int, rounds: int, seed: int) -> dict[str, 
     images, truth = drawn(subject.images, count, seed)
     loader = images.split(subject.batch_size)
     audit = stripe.audit(model, loader, None, limit=count, batch_size=subject.batch_size,
-                         rounds=rounds, name=subject.name)  # fmt: skip
+                         curve=True, rounds=rounds, name=subject.name)  # fmt: skip
     known, held_out = images[::2], images[1::2]
     with tempfile.TemporaryDirectory() as folder:
         recording = stripe.onnx.record(model, known.split(subject.batch_size), Path(folder) / "r")

@@ -95,12 +95,12 @@ ax = stripe.plots.gate_spread(recording)
 # %% [markdown]
 # ## Ask
 #
-# The audit freezes gate after gate at its mean over one half of the images, the most constant first,
+# The audit freezes gates at their means over one half of the images, the cheapest set first,
 # and counts how many predictions on the other half stay. That is the honest question: a spread is
 # large or small only by what it does. It also writes a report, one HTML file.
 
 # %%
-report = stripe.audit(model, test_images, out=folder / "report.html", rounds=5)
+report = stripe.audit(model, test_images, out=folder / "report.html", curve=True, rounds=5)
 report.greedy
 
 # %%

@@ -2,23 +2,26 @@
 
 import statistics
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from torch import nn
 from tqdm.auto import tqdm
 
-from stripe.audit.agreement import agreements, mean_interval
 from stripe.audit.candidate import Candidate, FrozenNetwork
+from stripe.audit.comparison import Agree, Comparison, Predict
+from stripe.audit.curve import Curve, larger
 from stripe.audit.images import Halves, halves
 from stripe.audit.modules import ModuleCandidate
+from stripe.audit.order import by_sensitivity, by_spread, estimated
 from stripe.audit.predictions import predictions
 from stripe.audit.report import check_writable, write_report
 from stripe.audit.result import Audit
 from stripe.errors import StripeError
+from stripe.intervene.predicted import Sensitivity
 from stripe.modules.timing import in_turns
 from stripe.recording import Recording
 from stripe.stats import channel_moments, stripe_index
@@ -27,11 +30,6 @@ from stripe.versions import command_line
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-#: From what a network puts out for a batch to one prediction for each image.
-Predict = Callable[[Any], Sequence[Any]]
-#: A kind of agreement, or a function of two predictions of an image.
-Agree = str | Callable[[Any, Any], float]
-
 
 def audit(
     model: "nn.Module | str | Path | ModelProto",
@@ -39,6 +37,7 @@ def audit(
     out: str | Path | None = "report.html",
     *,
     threshold: float = 0.99,
+    curve: bool = False,
     limit: int = 1000,
     batch_size: int = 64,
     rounds: int = 21,
@@ -53,6 +52,8 @@ def audit(
 
     The gates' means are taken from every other image, and the frozen network is compared with the
     untouched one on the rest, so that no image is judged by a mean that it is part of.
+    `stripe.sensitivity`, on the first half too, orders the gates so that each next one adds least
+    to the cost of the set, and a bisection on the second half finds how many can be frozen.
 
     Parameters
     ----------
@@ -64,6 +65,9 @@ def audit(
         A self-contained HTML report; None for none.
     threshold
         The least agreement that the recommended set of gates keeps, 0 to 1.
+    curve
+        Measure every number of frozen gates, a pass over the images for each. Otherwise none, all,
+        and the few that a bisection needs.
     limit
         Use at most so many images, the first of the loader; they are kept in memory.
     batch_size
@@ -99,6 +103,11 @@ def audit(
 
     Notes
     -----
+    The set is at least as large as that of the order by relative spread, from which one more set
+    is measured. That order is taken where it is larger, and where the sensitivity cannot be known:
+    of ONNX files, and of networks that put out no class scores (B, classes), whatever `predict`
+    makes of that. Agreement need not fall with every gate, so `curve=True` can find a larger set.
+
     Agreement is with the network's own predictions, so it asks what changes and not what is right;
     accuracy asks that, where there are labels. The report gives the interval within
     which an agreement is known. The share of latency depends on the machine and the batch size.
@@ -121,18 +130,24 @@ def audit(
     images = halves(loader, limit, batch_size)
     with tempfile.TemporaryDirectory() as folder:
         recording = candidate.record(images.known, Path(folder) / "gates", progress=progress)
-        comparison = _Comparison(candidate, images, predict or predictions, agree)
-        gates, greedy, frozen = _measured(comparison, recording, progress)
+        compared = {"predict": predict or predictions, "agree": agree}
+        measured = _measured(
+            candidate,
+            recording,
+            images,
+            compared,
+            threshold=threshold,
+            curve=curve,
+            progress=progress,
+        )
         found = Audit(
             model=candidate.name,
             dataset=dataset,
             n_images=images.counts,
-            gates=gates,
-            greedy=greedy,
-            recommended=_recommended(greedy, threshold),
+            **measured.fields(),
             threshold=threshold,
-            **_latency(candidate, frozen.model, images, rounds),
-            fold_error=frozen.error,
+            **_latency(candidate, measured.everything.model, images, rounds),
+            fold_error=measured.everything.error,
             out=path,
         )
         if path is not None:
@@ -154,64 +169,69 @@ def _candidate(model: Any, name: str | None, threads: int) -> Candidate:
     return ModuleCandidate(model, name)
 
 
-class _Comparison:
-    """Compares a network with itself after gates were frozen, on the images held out."""
+class _Measured(NamedTuple):
+    """What was measured of the gates of a network."""
 
-    def __init__(
-        self, candidate: Candidate, images: Halves, predict: Predict, agree: Agree | None
-    ) -> None:
-        self.candidate = candidate
-        self._images = images
-        self._predict = predict
-        self._agree = agree
-        self._before = self._predictions(candidate.model)
+    gates: pd.DataFrame
+    curve: Curve
+    frozen: int
+    everything: FrozenNetwork
+    reason: str
 
-    def row(self, count: int, gate: str, model: Any) -> dict[str, Any]:
-        """Return the row of the greedy table for a network with `count` frozen gates."""
-        now = self._before if model is self.candidate.model else self._predictions(model)
-        shares = {"agreement": agreements(self._before, now, self._agree), **self._right(now)}
-        row: dict[str, Any] = {"frozen": count, "gate": gate}
-        for name, each in shares.items():
-            low, high = mean_interval(each)
-            row |= {name: float(each.mean()), f"{name}_low": low, f"{name}_high": high}
-        return row
-
-    def _right(self, predicted: list[Any]) -> dict[str, np.ndarray]:
-        """Return of each image whether its label is predicted; NaN where there are none."""
-        labels = self._images.labels
-        if labels is None or not isinstance(predicted[0], int | np.integer):
-            return {"accuracy": np.full(len(predicted), float("nan"))}
-        return {"accuracy": np.equal(predicted, labels).astype(float)}
-
-    def _predictions(self, model: Any) -> list[Any]:
-        outputs = self.candidate.outputs(model, self._images.held_out)
-        found = [one for output in outputs for one in self._predict(output)]
-        if len(found) != (count := self._images.counts[1]):
-            raise StripeError(
-                f"predict= must return one prediction for each image, got {len(found)} for {count}"
-            )
-        return found
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of an `Audit` about gates and their order."""
+        order = self.curve.order
+        return {
+            "gates": self.gates,
+            "greedy": self.curve.table(),
+            "order": order.gates,
+            "ordered_by": order.by,
+            "order_reason": self.reason,
+            "recommended": order.gates[: self.frozen],
+        }
 
 
 def _measured(
-    comparison: _Comparison, recording: Recording, progress: bool
-) -> tuple[pd.DataFrame, pd.DataFrame, FrozenNetwork]:
-    """Return the table of gates, what freezing them one after the other costs, and all folded."""
-    moments = channel_moments(recording)
-    plan = comparison.candidate.plan(moments)
+    candidate: Candidate,
+    recording: Recording,
+    images: Halves,
+    compared: Mapping[str, Any],
+    *,
+    threshold: float,
+    curve: bool,
+    progress: bool,
+) -> _Measured:
+    """Order the gates, and find the largest set at a threshold by few passes."""
+    plan = candidate.plan(channel_moments(recording))
     everything = plan.freeze()
-    gates = _gate_table(recording, moments, everything.report)
-    order = gates[gates["frozen"]].sort_values("relative_spread", kind="stable")["gate"].tolist()
-    rows = [comparison.row(0, "", comparison.candidate.model)]
-    for count in tqdm(range(1, len(order) + 1), "freeze", disable=None if progress else True):
-        last = count == len(order)
-        now = everything if last else plan.freeze(order[:count], fold=False)
-        rows.append(comparison.row(count, order[count - 1], now.model))
-    return gates, pd.DataFrame(rows), everything
+    gates = _gate_table(recording, everything.report)
+    spread = by_spread(gates)
+    found, reason = estimated(candidate, images.known, recording, spread.gates, progress=progress)
+    with tqdm(desc="freeze", unit=" passes", disable=None if progress else True) as bar:
+        comparison = Comparison(candidate, images, **compared, done=bar.update)
+        comparison.measured(spread.gates, lambda: everything.model)
+        usual = Curve(comparison, plan, spread)
+        chosen = usual if found is None else Curve(comparison, plan, by_sensitivity(found))
+        if curve:
+            chosen.measure_all()
+        chosen, count = larger(chosen, usual, threshold)
+        chosen.measure_all() if curve else chosen.agreement(len(spread.gates))
+    if found is not None and chosen is usual:
+        reason = "the set by the relative spread is larger"
+    gates["predicted_kl"] = gates["gate"].map(_costs(found))
+    return _Measured(gates, chosen, count, everything, reason)
 
 
-def _gate_table(recording: Recording, moments: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
+def _costs(found: Sensitivity | None) -> pd.Series:
+    """Return the estimated cost of each gate, by name."""
+    if found is None:
+        return pd.Series(dtype=float)
+    return found.gates.set_index("gate")["fisher"]
+
+
+def _gate_table(recording: Recording, folds: pd.DataFrame) -> pd.DataFrame:
     """Return the table of gates of an `Audit`; `folds` is the report of freezing all of them."""
+    moments = channel_moments(recording)
     index = stripe_index(moments).drop(columns=["epoch"])
     mean = moments.groupby("gate", sort=False)["mean"].apply(lambda m: float((m**2).mean() ** 0.5))
     spread = index["within_var"] ** 0.5
@@ -219,14 +239,6 @@ def _gate_table(recording: Recording, moments: pd.DataFrame, folds: pd.DataFrame
     known = recording.gates[["name", "owner_class", "kind", "channels"]]
     table = known.rename(columns={"name": "gate"}).merge(index, on="gate").merge(folds, on="gate")
     return table.drop(columns=["between_var", "within_var"])
-
-
-def _recommended(greedy: pd.DataFrame, threshold: float) -> list[str]:
-    """Return the largest of the sets whose agreement is at least the threshold."""
-    enough = greedy[greedy["agreement"] >= threshold]
-    count = int(enough["frozen"].max()) if len(enough) else 0
-    gates: list[str] = greedy["gate"].iloc[1 : count + 1].tolist()
-    return gates
 
 
 def _latency(candidate: Candidate, frozen: Any, images: Halves, rounds: int) -> dict[str, Any]:

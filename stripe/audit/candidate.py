@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import pandas as pd
 from torch import Tensor
 
+from stripe.intervene.predicted import Sensitivity
 from stripe.recording import Recording
 from stripe.select import Selection
 
@@ -58,6 +59,17 @@ class Candidate(ABC):
     @abstractmethod
     def plan(self, moments: pd.DataFrame) -> Freezing:
         """Find the gates, to be frozen at the means over images."""
+
+    @abstractmethod
+    def sensitivity(
+        self,
+        images: Sequence[Tensor],
+        recording: Recording,
+        gates: Sequence[str],
+        *,
+        progress: bool,
+    ) -> Sensitivity:
+        """Estimate what freezing gates at their means will cost; a `ModelError` says why not."""
 
     @abstractmethod
     def outputs(self, model: Any, images: Sequence[Tensor]) -> Iterator[Any]:

@@ -10,6 +10,8 @@ from onnx import ModelProto
 from torch import Tensor
 
 from stripe.audit.candidate import Candidate
+from stripe.errors import ModelError
+from stripe.intervene.predicted import Sensitivity
 from stripe.modules.timing import seconds_of
 from stripe.onnx.load import load_model
 from stripe.onnx.plan import GraphPlan, plan
@@ -49,6 +51,17 @@ class GraphCandidate(Candidate):
     def plan(self, moments: pd.DataFrame) -> GraphPlan:
         """Find the gates, to be frozen at the means over images."""
         return plan(self.model, moments)
+
+    def sensitivity(
+        self,
+        images: Sequence[Tensor],
+        recording: Recording,
+        gates: Sequence[str],
+        *,
+        progress: bool,
+    ) -> Sensitivity:
+        """Estimate what freezing gates at their means will cost; there are no gradients."""
+        raise ModelError("an ONNX file has no gradients")
 
     def outputs(self, model: ModelProto, images: Sequence[Tensor]) -> Iterator[Any]:
         """Yield the first output of the network, or of a frozen one, for each batch."""

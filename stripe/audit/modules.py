@@ -11,6 +11,8 @@ from stripe.audit.candidate import Candidate
 from stripe.gates.plan import Plan, plan
 from stripe.hooks import Recorder
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.intervene.predicted import Sensitivity
+from stripe.intervene.sensitivity import sensitivity
 from stripe.modules import undisturbed
 from stripe.modules.timing import forward_seconds
 from stripe.modules.unwrap import device_of, unwrapped
@@ -51,6 +53,25 @@ class ModuleCandidate(Candidate):
     def plan(self, moments: pd.DataFrame) -> Plan:
         """Find the gates, to be frozen at the means over images."""
         return plan(self.model, moments)
+
+    def sensitivity(
+        self,
+        images: Sequence[Tensor],
+        recording: Recording,
+        gates: Sequence[str],
+        *,
+        progress: bool,
+    ) -> Sensitivity:
+        """Estimate what freezing gates at their means will cost, from one draw of labels."""
+        return sensitivity(
+            self.model,
+            images,
+            recording,
+            list(gates),
+            draws=1,
+            example=images[0][:2],
+            progress=progress,
+        )
 
     def outputs(self, model: nn.Module, images: Sequence[Tensor]) -> Iterator[Any]:
         """Yield what the network, or a frozen one, puts out for each batch."""

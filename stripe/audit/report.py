@@ -30,10 +30,10 @@ def write_report(path: Path, audit: Audit, recording: Recording, about: dict[str
     page = templates.get_template("audit.html").render(
         audit=audit,
         gates=audit.gates.to_dict("records"),
-        order={gate: number for number, gate in enumerate(audit.greedy["gate"])},
+        order={gate: number for number, gate in enumerate(audit.order, 1)},
         first=audit.greedy.iloc[0],
         last=audit.greedy.iloc[-1],
-        chosen=audit.greedy.iloc[len(audit.recommended)],
+        chosen=audit.greedy.set_index("frozen").loc[len(audit.recommended)],
         choice=repr(audit.recommended if len(audit.recommended) < len(audit.gates) else "all"),
         ends=_ends(audit),
         pictures=_pictures(audit, recording),

@@ -21,15 +21,24 @@ class Audit:
     gates
         One row per gate, in forward order: gate, owner_class, channels, eta2, median_std (over
         channels), constant (one value for all images and channels), relative_spread (root mean
-        square spread over images, relative to the mean; 0 for a constant), and
-        as in `stripe.freeze` frozen, folded, into, reason.
+        square spread over images, relative to the mean; 0 for a constant), as in `stripe.freeze`
+        frozen, folded, into, reason, and predicted_kl (what freezing this gate alone is estimated
+        to cost, in nats; NaN where there is no estimate).
     greedy
-        One row per number of frozen gates, from none to all, the most constant (smallest
-        relative_spread) first: frozen, gate (the last one frozen), agreement (mean over images of
-        that with the prediction of the untouched network, 0 to 1), agreement_low and agreement_high
-        (its 95 % interval), and accuracy, accuracy_low and accuracy_high (NaN without labels).
+        One row per number of frozen gates that was measured, in `order`; none and all are among
+        them: frozen, gate (the last one frozen), predicted_kl (estimated cost of the set, in nats),
+        agreement (mean over images of that with the prediction of the untouched network, 0 to 1),
+        agreement_low and agreement_high (its 95 % interval), and accuracy, accuracy_low and
+        accuracy_high (NaN without labels).
+    order
+        The gates that can be frozen, in the order in which they freeze.
+    ordered_by
+        "sensitivity": each next gate adds least to the estimated cost of the set; or
+        "relative_spread": the most constant gate first.
+    order_reason
+        Why the order is by relative_spread; "" where it is not.
     recommended
-        The largest of these sets whose agreement is at least `threshold`.
+        The largest set of the first gates whose agreement was measured to be at least `threshold`.
     threshold
         The least agreement.
     milliseconds
@@ -59,6 +68,9 @@ class Audit:
     n_images: tuple[int, int]
     gates: pd.DataFrame
     greedy: pd.DataFrame
+    order: list[str]
+    ordered_by: str
+    order_reason: str
     recommended: list[str]
     threshold: float
     milliseconds: dict[str, float]

@@ -96,6 +96,7 @@ def audit(
     *,
     out: Path = Path("report.html"),
     threshold: float = 0.99,
+    curve: Annotated[bool, Parameter(negative=())] = False,
     rounds: int = 21,
     threads: int = 1,
     agree: str | None = None,
@@ -109,6 +110,8 @@ def audit(
         The HTML file to write.
     threshold
         Smallest share of predictions that must stay the same, 0 to 1.
+    curve
+        Measure every number of frozen gates, and not only those that the search needs.
     rounds
         Number of timed forward passes with and without gates.
     threads
@@ -126,6 +129,7 @@ def audit(
         loader,
         out,
         threshold=threshold,
+        curve=curve,
         limit=1000 if subject.limit is None else subject.limit,
         batch_size=subject.batch_size,
         rounds=rounds,
@@ -136,7 +140,15 @@ def audit(
     )
     if json:
         return print_json(found.to_json())
-    columns = ["gate", "channels", "eta2", "median_std", "relative_spread", "folded"]
+    columns = [
+        "gate",
+        "channels",
+        "eta2",
+        "median_std",
+        "relative_spread",
+        "predicted_kl",
+        "folded",
+    ]
     print(found.gates[columns].to_string(index=False, float_format="%.4f"))
     last = found.greedy.iloc[-1]
     print(

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Generator, Tensor, nn
 
-from stripe.errors import StripeError
+from stripe.errors import ModelError, StripeError
 from stripe.gates.feed import feed
 from stripe.gates.fingerprint import check_fingerprint
 from stripe.gates.means import Means
@@ -81,7 +81,8 @@ def sensitivity(
         If the model does not have a gate.
     ModelError
         If a gate cannot be replaced, has several rows for an image, or is not recorded; the
-        recording is of other weights; or the network does not put out class scores.
+        recording is of other weights; the network does not put out class scores; or no gradient
+        reaches the gates.
     StripeError
         If `draws` is less than 1, or the loader is empty.
 
@@ -173,6 +174,11 @@ def _changes(
     scores: Float[Tensor, "b classes"], probes: _Probes, draws: int, generator: Generator
 ) -> Iterator[list[Float64[Tensor, "b channels"]]]:
     """Yield, for each draw of labels, the change of log p(y) along the way, by gate and channel."""
+    if not scores.requires_grad:
+        raise ModelError(
+            "an estimate needs gradients of the class scores with respect to the gates, and the "
+            "network gives none; it must not detach them, or run under no_grad"
+        )
     log_p = scores.log_softmax(1)
     labels = log_p.detach().exp().cpu().multinomial(draws, replacement=True, generator=generator)
     zeros = [probe.zero for probe in probes.of_pass.values()]

@@ -117,8 +117,9 @@ def test_the_model_is_left_as_it_was() -> None:
     model = timm.create_model("seresnet18", num_classes=5).train()
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     images = torch.randn(8, 3, 64, 64)
-    found = stripe.audit(model, [images], None, rounds=1, progress=False)
+    found = stripe.audit(model, [images], None, curve=True, rounds=1, progress=False)
     assert len(found.greedy) == 9
+    assert all(parameter.grad is None for parameter in model.parameters())
     assert model.training
     assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
     assert not any(module._forward_hooks for module in model.modules())

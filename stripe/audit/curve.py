@@ -1,0 +1,92 @@
+"""What freezing ever more gates of an order costs, measured where it is asked for."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from stripe.audit.candidate import Freezing
+from stripe.audit.comparison import Comparison
+from stripe.audit.order import Order
+
+
+class Curve:
+    """What freezing the first gates of an order costs.
+
+    Parameters
+    ----------
+    comparison
+        The network on the images held out.
+    plan
+        Freezes its gates.
+    order
+        The order of the gates.
+    """
+
+    def __init__(self, comparison: Comparison, plan: Freezing, order: Order) -> None:
+        self.order = order
+        self._comparison, self._plan = comparison, plan
+        self._rows: dict[int, dict[str, Any]] = {}
+
+    def agreement(self, count: int) -> float:
+        """Return the agreement with the first `count` gates frozen."""
+        return float(self._row(count)["agreement"])
+
+    def largest(self, threshold: float, above: int = 0) -> int:
+        """Return the number of gates that freeze at a threshold, at least `above`, by bisection.
+
+        The set of `above` gates, and the one found, are at the threshold; the next larger one is
+        not. Agreement need not fall with every gate, so a still larger set may be at it too.
+        """
+        return largest_at(self.agreement, threshold, above, len(self.order.gates))
+
+    def largest_measured(self, threshold: float) -> int:
+        """Return the largest number of gates whose agreement was measured to be at a threshold."""
+        return max((n for n in self._rows if self.agreement(n) >= threshold), default=0)
+
+    def measure_all(self) -> None:
+        """Measure every number of gates, from none to all."""
+        for count in range(len(self.order.gates) + 1):
+            self._row(count)
+
+    def table(self) -> pd.DataFrame:
+        """Return the rows that were measured, the fewest gates first."""
+        return pd.DataFrame([self._row(count) for count in sorted({0, *self._rows})])
+
+    def _row(self, count: int) -> dict[str, Any]:
+        if count not in self._rows:
+            gates = self.order.gates[:count]
+            measured = self._comparison.measured(gates, self._frozen(gates))
+            predicted = self.order.predicted[count - 1] if count else 0.0
+            last = gates[-1] if gates else ""
+            about = {"frozen": count, "gate": last, "predicted_kl": predicted}
+            self._rows[count] = about | measured
+        return self._rows[count]
+
+    def _frozen(self, gates: list[str]) -> Callable[[], Any]:
+        return lambda: self._plan.freeze(gates, fold=False).model
+
+
+def largest_at(agreement: Callable[[int], float], threshold: float, low: int, high: int) -> int:
+    """Return a number from `low` to `high` that is at a threshold and whose next one is not.
+
+    `low` is taken to be at it; about log2(high - low) numbers are asked for, `high` first.
+    """
+    if high <= low or agreement(high) >= threshold:
+        return high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if agreement(middle) >= threshold else (low, middle)
+    return low
+
+
+def larger(one: Curve, other: Curve, threshold: float) -> tuple[Curve, int]:
+    """Return the curve whose set at a threshold is larger, and its size; `one` if they are equal.
+
+    The other one costs a single pass where it is not larger.
+    """
+    count = max(one.largest(threshold), one.largest_measured(threshold))
+    more = count + 1
+    if more > len(other.order.gates) or other.agreement(more) < threshold:
+        return one, count
+    return other, other.largest(threshold, above=more)

@@ -1,0 +1,73 @@
+"""The order in which an audit freezes gates, and what that is predicted to cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from stripe.audit.candidate import Candidate
+from stripe.errors import ModelError
+from stripe.intervene.predicted import Sensitivity
+from stripe.recording import Recording
+
+#: So many images, of those that the means come from, tell the order.
+IMAGES = 256
+
+
+@dataclass(frozen=True)
+class Order:
+    """Gates in the order in which they freeze.
+
+    Parameters
+    ----------
+    gates
+        Names, the first to freeze first.
+    by
+        "sensitivity" (cost of the set) or "relative_spread" (of each gate).
+    predicted
+        The estimated KL divergence of freezing the first 1, 2, ... of them, in nats; NaN where
+        there is no estimate.
+    """
+
+    gates: list[str]
+    by: str
+    predicted: list[float]
+
+
+def by_spread(gates: pd.DataFrame) -> Order:
+    """Return the gates that can be frozen, the smallest relative spread first."""
+    names = gates[gates["frozen"]].sort_values("relative_spread", kind="stable")["gate"].tolist()
+    return Order(names, "relative_spread", [float("nan")] * len(names))
+
+
+def by_sensitivity(found: Sensitivity) -> Order:
+    """Return the gates so that each next one adds least to the cost of the set."""
+    table = found.greedy()
+    return Order(table["gate"].tolist(), "sensitivity", table["cost"].tolist())
+
+
+def estimated(
+    candidate: Candidate,
+    images: Sequence[Tensor],
+    recording: Recording,
+    gates: Sequence[str],
+    *,
+    progress: bool,
+) -> tuple[Sensitivity | None, str]:
+    """Return what freezing will cost, or why that cannot be estimated."""
+    if not gates:
+        return None, "no gate can be frozen"
+    try:
+        found = candidate.sensitivity(_first(images), recording, gates, progress=progress)
+    except ModelError as reason:
+        return None, str(reason)
+    if not np.isfinite(found.matrix.to_numpy()).all():
+        return None, "the gradients of the class scores are not finite"
+    return found, ""
+
+
+def _first(images: Sequence[Tensor]) -> list[Tensor]:
+    counts = np.cumsum([len(batch) for batch in images])
+    return list(images[: int(np.searchsorted(counts, IMAGES)) + 1])
