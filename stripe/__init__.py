@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from stripe.explorer import explore as explore
     from stripe.gates import Frozen as Frozen
     from stripe.gates import find_gates as find_gates
-    from stripe.gates import freeze as freeze
     from stripe.gradcam import MeanCam as MeanCam
     from stripe.gradcam import mean_cam as mean_cam
     from stripe.hooks import Recorder as Recorder
     from stripe.hooks import record as record
+    from stripe.intervene.freeze import freeze as freeze
     from stripe.intervene.intervene import intervene as intervene
     from stripe.intervene.predicted import Sensitivity as Sensitivity
     from stripe.intervene.sensitivity import sensitivity as sensitivity
@@ -55,7 +55,7 @@ _HOME = {
     "compare": "stripe.stats",
     "explore": "stripe.explorer.widget",
     "find_gates": "stripe.gates",
-    "freeze": "stripe.gates",
+    "freeze": "stripe.intervene.freeze",
     "inject_noise": "stripe.robustness",
     "insert": "stripe.asr",
     "intervene": "stripe.intervene.intervene",

@@ -9,6 +9,7 @@ from stripe.cli import (  # noqa: F401
     ablate,
     bench,
     findings,
+    freeze,
     gates,
     models,
     plots,

@@ -1,4 +1,4 @@
-"""Commands about a trained network: record, audit, freeze, Grad-CAM."""
+"""Commands about a trained network: record, audit, Grad-CAM, noise."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from stripe.cli.app import (
-    Epoch,
     Gates,
     Json,
     Picture,
@@ -17,7 +16,7 @@ from stripe.cli.app import (
     print_table,
     save_table,
 )
-from stripe.cli.options import Network, Subject
+from stripe.cli.options import Subject
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 
@@ -163,73 +162,6 @@ def audit(
     )
     print(f"report  {out}")
     return None
-
-
-@app.command
-def freeze(
-    subject: Network,
-    *,
-    recording: Path,
-    out: Path,
-    gates: Gates = "all",
-    epoch: Epoch = None,
-    fold: bool = True,
-    force: Annotated[bool, Parameter(negative=())] = False,
-    json: Json = False,
-) -> None:
-    """Replace gates by their recorded means, fold them, and write the weights.
-
-    A file OUT.frozen.json beside the weights lists the frozen gates. With --weights OUT, other
-    commands freeze the same gates before they load the weights.
-
-    Parameters
-    ----------
-    recording
-        The recording with the means.
-    out
-        A new .safetensors file for the weights of the frozen network; for an ONNX network, a new
-        ONNX file.
-    fold
-        Fold constants into the layers beside them.
-    force
-        Use the means even if they were recorded from other weights.
-    """
-    import stripe
-    from stripe.cli.network import is_onnx, write_frozen
-
-    if is_onnx(subject.model):
-        from stripe.cli.onnx_files import freeze_file
-
-        options = {"gates": gates, "epoch": epoch, "fold": fold, "force": force}
-        freeze_file(subject, recording, out, options, json)
-        return
-    new_file(out)
-    network = subject.load_network()
-    data = stripe.open_recording(recording)
-    frozen = stripe.freeze(network, data, gates=gates, epoch=epoch, fold=fold, force=force)
-    report = frozen.report
-    taken = report[report["frozen"]]
-    channels = {gate.name: gate.channels for gate in data.header.gates}
-    recipe = {
-        "model": subject.model,
-        "recording": str(recording),
-        "input_shape": data.header.input_shape,
-        "gates": [
-            {"gate": row.gate, "folded": bool(row.folded), "channels": channels[str(row.gate)]}
-            for row in taken.itertuples()
-        ],
-    }
-    if json:
-        print_json({"error": frozen.error, "gates": report.to_dict("records")})
-    else:
-        print(report.to_string(index=False))
-    write_frozen(frozen.model, out, recipe)
-    if json:
-        return
-    print(
-        f"\n{len(taken)} of {len(report)} gates frozen, {report['folded'].sum()} folded, error "
-        f"{frozen.error:.1e}: {out}\nuse them with --model {subject.model} --weights {out}"
-    )
 
 
 @app.command

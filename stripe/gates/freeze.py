@@ -85,7 +85,7 @@ def freeze(
     Examples
     --------
     >>> recording = stripe.record(model, loader, "runs/a", progress=False)
-    >>> frozen = stripe.freeze(model, recording, gates="layer3.*")
+    >>> frozen = stripe.gates.freeze(model, recording, gates="layer3.*")
     >>> frozen.report[["gate", "folded", "into"]]
                     gate  folded            into
     0  layer3.0.bn2.gate    True  layer3.0.bn2

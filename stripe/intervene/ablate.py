@@ -41,6 +41,7 @@ def ablate(
     interventions: Sequence[str] | Mapping[str, How] = ABLATIONS,
     gates: Selection | None = "all",
     *,
+    alone: bool = True,
     seed: int = 0,
     predict: Predict | None = None,
     epoch: int | None = None,
@@ -63,6 +64,8 @@ def ablate(
         Names, or a mapping from names to what `stripe.intervene` takes.
     gates
         Which gates: "all", names, a pattern, or a predicate of `Gate`.
+    alone
+        Replace each gate alone too, and not only all of them together.
     seed
         Seed of "shuffle" and "resample", the same in every row.
     predict
@@ -107,12 +110,13 @@ def ablate(
     run = _Run(found, batches, seed, predict)
     before = run.scores({})
     rows = [{"intervention": "none", "gate": "", **_measured(before, before, run.labels)}]
-    steps = len(hows) * (len(places) + (len(places) > 1))
+    together = not alone or len(places) > 1
+    steps = len(hows) * (alone * len(places) + together)
     with tqdm(total=steps, desc="ablate", leave=False, disable=None if progress else True) as bar:
         for name, how in hows.items():
             functions = {p.gate.name: function_of(how, p, recorded) for p in places}
-            sets = {gate: {gate: function} for gate, function in functions.items()}
-            for gate, replaced in (sets | ({"all": functions} if len(places) > 1 else {})).items():
+            sets = {gate: {gate: functions[gate]} for gate in functions if alone}
+            for gate, replaced in (sets | ({"all": functions} if together else {})).items():
                 measured = _measured(before, run.scores(replaced), run.labels)
                 rows.append({"intervention": name, "gate": gate, **measured})
                 bar.update()

@@ -1,0 +1,104 @@
+"""`stripe freeze`: gates of a network become constants, and its weights are written."""
+
+from json import loads
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from stripe.cli.app import Epoch, Gates, Json, app, new_file, print_json
+from stripe.cli.options import Subject
+from stripe.errors import StripeError
+
+
+@app.command
+def freeze(
+    subject: Subject,
+    *,
+    recording: Path,
+    out: Path,
+    gates: Gates = "all",
+    epoch: Epoch = None,
+    fold: bool = True,
+    force: Annotated[bool, Parameter(negative=())] = False,
+    constants: str = "mean",
+    json: Json = False,
+) -> None:
+    """Replace gates by their recorded means, fold them, and write the weights.
+
+    A file OUT.frozen.json beside the weights lists the frozen gates. With --weights OUT, other
+    commands freeze the same gates before they load the weights.
+
+    Parameters
+    ----------
+    recording
+        The recording with the means.
+    out
+        A new .safetensors file for the weights of the frozen network; for an ONNX network, a new
+        ONNX file.
+    fold
+        Fold constants into the layers beside them.
+    force
+        Use the means even if they were recorded from other weights.
+    constants
+        mean, or optimal: learned from every other image of --images, beginning with the means, and
+        compared with the means on the other images.
+    """
+    import stripe
+    from stripe.cli.network import is_onnx, write_frozen
+
+    if is_onnx(subject.model):
+        from stripe.cli.onnx_files import freeze_file
+
+        options = {"gates": gates, "epoch": epoch, "fold": fold, "force": force}
+        if constants != "mean":
+            raise StripeError("constants of ONNX files are their means; leave --constants out")
+        freeze_file(subject, recording, out, options, json)
+        return
+    new_file(out)
+    learns = constants != "mean"
+    network, images, _ = subject.load() if learns else (subject.load_network(), None, "")
+    data = stripe.open_recording(recording)
+    frozen = stripe.freeze(
+        network,
+        data,
+        gates=gates,
+        epoch=epoch,
+        fold=fold,
+        force=force,
+        constants=constants,
+        images=images,
+    )
+    report = frozen.report
+    taken = report[report["frozen"]]
+    channels = {gate.name: gate.channels for gate in data.header.gates}
+    recipe = {
+        "model": subject.model,
+        "recording": str(recording),
+        "input_shape": data.header.input_shape,
+        "gates": [
+            {"gate": row.gate, "folded": bool(row.folded), "channels": channels[str(row.gate)]}
+            for row in taken.itertuples()
+        ],
+    }
+    if json:
+        print_json(_frozen_json(frozen))
+    else:
+        print(report.to_string(index=False))
+        if frozen.comparison is not None:
+            print(f"\non images held out\n{frozen.comparison.to_string(index=False)}")
+    write_frozen(frozen.model, out, recipe)
+    if json:
+        return
+    print(
+        f"\n{len(taken)} of {len(report)} gates frozen, {report['folded'].sum()} folded, error "
+        f"{frozen.error:.1e}: {out}\nuse them with --model {subject.model} --weights {out}"
+    )
+
+
+def _frozen_json(frozen: Any) -> dict[str, Any]:
+    """Return what freezing made, as JSON values."""
+    found = {"error": frozen.error, "gates": frozen.report.to_dict("records")}
+    if frozen.comparison is not None:
+        found["comparison"] = loads(frozen.comparison.to_json(orient="records"))
+    return found

@@ -1,0 +1,145 @@
+"""Freeze gates at their means, or at the constants that change the network least."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from stripe.errors import ModelError, StripeError
+from stripe.gates.freeze import freeze as freeze_at
+from stripe.gates.frozen import Frozen
+from stripe.gates.means import Means
+from stripe.hooks.batches import numbered_batches
+from stripe.intervene.compared import compare_constants
+from stripe.intervene.optimal import optimal_constants
+from stripe.intervene.scores import Predict
+from stripe.select import Selection
+
+#: What gates can be frozen at.
+CONSTANTS = ("mean", "optimal")
+
+#: Images and labels, in batches.
+Batches = Sequence[tuple[Tensor, Tensor] | Tensor]
+
+
+def freeze(
+    model: nn.Module | ExportedProgram,
+    data: Means,
+    *,
+    gates: Selection = "all",
+    fold: bool = True,
+    epoch: int | None = None,
+    example: Tensor | None = None,
+    force: bool = False,
+    inplace: bool = False,
+    constants: str = "mean",
+    images: Iterable[Any] | None = None,
+    lr: float = 0.003,
+    predict: Predict | None = None,
+    progress: bool = True,
+) -> Frozen:
+    """Replace gates by constants, and fold each constant into a layer beside it.
+
+    With `constants="mean"` this is `stripe.gates.freeze`, which says what folding does. With
+    "optimal" the constants are learned, from the means on: every other image of `images` tells them
+    in one pass, as for `stripe.intervene.optimal.optimal_constants`, and the rest compares them
+    with the means. The weights of the network stay as they are.
+
+    Parameters
+    ----------
+    model
+        Any network, or, for means, a `torch.export.ExportedProgram`; it is left as it was.
+    data
+        Source of the means: a recording of this network or its directory, the table that
+        `stripe.stats.channel_moments` made of one, or a vector for each gate, by name.
+    gates, fold, epoch, example, force, inplace
+        As for `stripe.gates.freeze`.
+    constants
+        "mean", or "optimal": the vectors for which the KL divergence from the untouched network
+        is least, a classifier's.
+    images
+        For "optimal": batches of images, or (images, labels), at least 2.
+    lr
+        For "optimal": step of Adam, in units of the gate.
+    predict
+        For "optimal": from the output of the network to class scores (B, classes). Default: the
+        output itself, or its `logits`.
+    progress
+        For "optimal": show progress bars.
+
+    Returns
+    -------
+    Frozen
+        `model`, a copy without the chosen gates; `report`, what became of each gate; `error`, how
+        far folding took the outputs from those of the constant network; and `comparison`, for
+        "optimal" how both constants do on the images held out.
+
+    Raises
+    ------
+    UnknownNameError
+        If a gate is not in the model, or the data does not have it.
+    ModelError
+        As `stripe.gates.freeze`; for "optimal" as `stripe.sensitivity`, too.
+    StripeError
+        If there are no such constants, or `images` are missing or too few.
+
+    Notes
+    -----
+    Optimal constants can be worse than the means: where a step is too large for a gate, or images
+    are few. `comparison` says so, and nothing is chosen by it.
+
+    Examples
+    --------
+    >>> frozen = stripe.freeze(model, recording, gates="layer3.*")
+    >>> frozen.report[["gate", "folded", "into"]]
+                    gate  folded            into
+    0  layer3.0.bn2.gate    True  layer3.0.bn2
+    >>> best = stripe.freeze(model, recording, constants="optimal", images=loader, progress=False)
+    >>> best.comparison[["constants", "agreement", "kl"]]  # doctest: +SKIP
+    """
+    if constants not in CONSTANTS:
+        raise StripeError(f"constants are {' or '.join(CONSTANTS)}, got {constants!r}")
+    if constants == "mean":
+        return freeze_at(
+            model, data, gates=gates, fold=fold, epoch=epoch, example=example, force=force,
+            inplace=inplace,
+        )  # fmt: skip
+    if not isinstance(model, nn.Module):
+        raise ModelError("optimal constants need gradients of a module, got an exported program")
+    known, held_out = every_other(images)
+    if example is None:
+        example = (known[0] if isinstance(known[0], Tensor) else known[0][0])[:2]
+    found: dict[str, Any] = {"epoch": epoch, "example": example, "force": force}
+    found |= {"predict": predict, "progress": progress}
+    vectors = optimal_constants(model, known, data, gates, lr=lr, **found)
+    comparison = compare_constants(model, held_out, data, vectors, **found)
+    frozen = freeze_at(model, vectors, fold=fold, example=example, force=force, inplace=inplace)
+    return replace(frozen, comparison=comparison)
+
+
+def every_other(images: Iterable[Any] | None) -> tuple[Batches, Batches]:
+    """Return every other image of a loader, in batches, and the rest; both with their labels.
+
+    Raises
+    ------
+    StripeError
+        If there are none, or fewer than 2.
+    """
+    if images is None:
+        raise StripeError('constants="optimal" are learned from images; give images=, a loader')
+    halves: tuple[list[Any], list[Any]] = ([], [])
+    seen = 0
+    for _, batch, labels in numbered_batches(images):
+        for half in (0, 1):
+            of_batch = slice((half + seen) % 2, None, 2)
+            if len(mine := batch[of_batch]):
+                halves[half].append(mine if labels is None else (mine, labels[of_batch]))
+        seen += len(batch)
+    if not all(halves):
+        raise StripeError(
+            f"optimal constants need at least 2 images, one to learn from and one to compare on, "
+            f"got {seen}"
+        )
+    return cast(tuple[Batches, Batches], halves)

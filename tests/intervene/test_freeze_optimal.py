@@ -1,0 +1,101 @@
+"""Freezing at learned constants: what is learned from, what is compared, and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import stripe
+from stripe.cli import main
+from stripe.errors import ModelError, StripeError
+from stripe.intervene.freeze import every_other
+from stripe.intervene.optimal import optimal_constants
+from stripe.intervene.scores import divergence
+
+
+class OneGate(nn.Module):
+    """Logits of features times a gate that is large where the features are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.head = nn.Sigmoid(), nn.Linear(3, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.head((x * self.gate(3 * x.mean((2, 3), keepdim=True))).mean((2, 3)))
+        return scores
+
+
+def test_both_constants_are_compared_on_the_other_half() -> None:
+    torch.manual_seed(0)
+    model = OneGate().double().eval()
+    x = 1 + 2 * torch.randn(2000, 3, 2, 2, dtype=torch.float64)
+    labels = torch.arange(2000) % 4
+    known, other = x[::2], x[1::2]
+    means = {"gate": torch.sigmoid(3 * known.mean((2, 3))).mean(0).numpy()}
+    loader = list(zip(x.split(40), labels.split(40), strict=True))
+    frozen = stripe.freeze(model, means, constants="optimal", images=loader, progress=False)
+    best = optimal_constants(model, known.split(20), means, example=x[:2], progress=False)
+    table = frozen.comparison
+    assert table is not None
+    assert table["constants"].tolist() == ["none", "mean", "optimal"]
+    assert table["gates"].tolist() == [0, 1, 1]
+    with torch.no_grad():
+        before = model(other)
+        expected = [0.0]
+        for vectors in (means, best):
+            after = stripe.freeze(model, vectors, example=x[:2]).model(other)
+            expected.append(float(divergence(before, after).mean()))
+        after = frozen.model(other)
+    np.testing.assert_allclose(table["kl"], expected, rtol=1e-9, atol=1e-15)
+    assert table["kl"][2] < 0.9 * table["kl"][1]
+    assert float(divergence(before, after).mean()) == pytest.approx(table["kl"][2])
+    right = (before.argmax(1) == labels[1::2]).double().mean()
+    assert table["accuracy"][0] == pytest.approx(float(right))
+    assert frozen.report["folded"].tolist() == [True]
+
+
+def test_every_other_image_whatever_the_batches() -> None:
+    images = torch.arange(7).view(-1, 1, 1, 1)
+    for sizes in ([7], [1] * 7, [3, 4], [1, 2, 4]):
+        known, held_out = every_other(images.split(sizes))
+        assert torch.cat(list(known)).flatten().tolist() == [0, 2, 4, 6]  # type: ignore[arg-type]
+        assert torch.cat(list(held_out)).flatten().tolist() == [1, 3, 5]  # type: ignore[arg-type]
+
+
+def test_bad_input_is_one_line() -> None:
+    model, x, means = OneGate(), torch.zeros(4, 3, 2, 2), {"gate": np.full(3, 0.5)}
+    with pytest.raises(StripeError, match=r"\Aconstants are mean or optimal, got 'best'\Z"):
+        stripe.freeze(model, means, constants="best")
+    with pytest.raises(StripeError, match=r"\A.* learned from images; give images=, a loader\Z"):
+        stripe.freeze(model, means, constants="optimal")
+    with pytest.raises(StripeError, match=r"\Aoptimal constants need at least 2 images, .*got 1\Z"):
+        stripe.freeze(model, means, constants="optimal", images=[x[:1]])
+    with pytest.raises(ModelError, match=r"\Aa network must put out class scores .*got \(2, 4, 1"):
+        stripe.freeze(nn.Sequential(model, nn.Unflatten(1, (4, 1))), {"0.gate": np.full(3, 0.5)},
+                      constants="optimal", images=[x], progress=False)  # fmt: skip
+    program = torch.export.export(model, (x,))
+    with pytest.raises(ModelError, match=r"\Aoptimal constants need gradients of a module, got an"):
+        stripe.freeze(program, means, constants="optimal", images=[x])
+
+
+def run(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert not end.value.code
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = ["--model", "resnet8_basic", "--attention", "se", "--num-classes", "10"]
+    options = [*model, "--images", "photo-patches", "--limit", "24", "--device", "cpu"]
+    run(["record", *options, "--out", str(tmp_path / "gates"), "--json"])
+    capsys.readouterr()
+    arguments = ["--recording", str(tmp_path / "gates"), "--out", str(tmp_path / "w.safetensors")]
+    run(["freeze", *options, *arguments, "--constants", "optimal", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert [row["constants"] for row in found["comparison"]] == ["none", "mean", "optimal"]
+    assert found["comparison"][0]["agreement"] == 1
+    assert all(row["gates"] == 3 for row in found["comparison"][1:])
+    assert (tmp_path / "w.safetensors").exists()
