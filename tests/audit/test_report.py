@@ -1,0 +1,39 @@
+"""The report of an audit in a browser: its table sorts and filters without a network."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+import stripe
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
+def test_the_table_sorts_and_filters_offline(tmp_path: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    torch.manual_seed(0)
+    model = stripe.build("resnet8_basic", attention="se", num_classes=10, in_channels=1)
+    images = torch.rand(8, 1, 28, 28)
+    found = stripe.audit(model, [images], tmp_path / "r.html", rounds=1, progress=False)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        context = browser.new_context(offline=True)
+        page = context.new_page()
+        page.goto((tmp_path / "r.html").as_uri(), wait_until="domcontentloaded")
+        names = page.locator("#gates tbody tr:visible td:nth-child(2)")
+        forward = found.gates["gate"].tolist()
+        assert names.all_inner_texts() == forward
+        page.locator("#gates th", has_text="median std").click()
+        ordered = found.gates.sort_values("median_std", kind="stable")["gate"].tolist()
+        assert names.all_inner_texts() == ordered
+        page.locator("#gates th", has_text="median std").click()
+        assert names.all_inner_texts() == ordered[::-1]
+        page.locator("#filter").fill(forward[1])
+        assert names.all_inner_texts() == [forward[1]]
+        browser.close()
