@@ -4,6 +4,7 @@ import logging
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -96,9 +97,19 @@ def export(
     return path
 
 
-def quantised(path: Path, out: Path, size: int = 24) -> Path:
+def quantised(path: Path, out: Path, size: int = 24, form: Any = None, **options: Any) -> Path:
     """Quantise a file to int8, with QuantizeLinear and DequantizeLinear around its layers."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+
+    options = {
+        "activation_type": QuantType.QUInt8,
+        "quant_format": form or QuantFormat.QDQ,
+    } | options
 
     class Images(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -111,7 +122,7 @@ def quantised(path: Path, out: Path, size: int = 24) -> Path:
 
     logging.disable(logging.WARNING)
     try:
-        quantize_static(str(path), str(out), Images(), activation_type=QuantType.QUInt8)
+        quantize_static(str(path), str(out), Images(), **options)
     finally:
         logging.disable(logging.NOTSET)
     return out

@@ -1,67 +1,22 @@
-"""Find the gates of an ONNX graph."""
+"""Find the gates of an ONNX graph, and refuse those that cannot be reached."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
-from math import prod
 from pathlib import Path
 
-from onnx import ModelProto, NodeProto, TensorProto
+from onnx import ModelProto
 
 from stripe.errors import ModelError
 from stripe.gates.choose import chosen_gates
-from stripe.gates.layout import Shape, gate_shape
-from stripe.onnx.flow import Flow, flow
-from stripe.onnx.graph import Dims, Graph
-from stripe.onnx.image_input import image_input
+from stripe.onnx.bodies import flattened
+from stripe.onnx.graph import Graph
 from stripe.onnx.load import load_model
-from stripe.onnx.measure import measured_shapes
+from stripe.onnx.places import Place, places_of
 from stripe.recording import Gate
+from stripe.registry import listed
 from stripe.select import Selection
 
 KINDS = ("gate", "split", "response")
 DEFAULT_KINDS = ("gate", "split")
-
-#: Operations that repeat or rename a tensor, or give it ones in its shape: not a gate of its own.
-_REPEATS = {"Identity", "Cast", "Expand"}
-_QUANTISES = {"QuantizeLinear", "DequantizeLinear"}
-_SAME_NUMBERS = {*_REPEATS, *_QUANTISES, "Reshape", "Unsqueeze", "Squeeze", "Flatten"}
-
-#: Operations whose output has its channels in the first dimension after the images'.
-_CHANNELS_FIRST = {"Conv", "ConvTranspose", "BatchNormalization", "InstanceNormalization"}
-_CHANNELS_LAST = {"MatMul", "Gemm", "LayerNormalization"}
-
-#: Sizes that stand for dimensions that are not known: of two that differ, no one repeats the other.
-_ANY_SIZE = 1_000_003
-
-
-@dataclass(frozen=True, kw_only=True)
-class Site:
-    """A product of features and a gate.
-
-    Parameters
-    ----------
-    product, features, operand
-        Names of tensors; the operand is the gate before it is repeated.
-    index
-        Index of the input of the product that is the gate.
-    layout, groups
-        As of `Gate`.
-    """
-
-    product: str
-    features: str
-    operand: str
-    index: int
-    layout: str
-    groups: int = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """A gate, and everywhere that it multiplies; what is recorded is taken from the last site."""
-
-    gate: Gate
-    sites: tuple[Site, ...] = field(default=())
 
 
 def find_gates(
@@ -93,12 +48,14 @@ def find_gates(
     ------
     ModelError
         If the file is not ONNX, its external data is missing, it has several inputs or one that is
-        no batch of images, or a kind does not exist.
+        no batch of images, or a kind does not exist; if there are gates in the bodies of If, Loop
+        and Scan, or that QLinearMul multiplies, which can be neither recorded nor frozen.
 
     Notes
     -----
-    Not found: gates in the bodies of If, Loop and Scan, gates of operators of other domains than
-    ONNX's, spatial maps, constants, and products whose shapes are not known.
+    Not found: gates of operators of other domains than ONNX's, spatial maps, constants, and
+    products whose shapes are not known. A gate of a graph that is quantised by QuantizeLinear and
+    DequantizeLinear is the tensor that multiplies: the one after DequantizeLinear.
 
     Examples
     --------
@@ -113,22 +70,17 @@ def find_gates(
 
 
 def find_places(graph: Graph) -> list[Place]:
-    """Return every gate of a graph, of any kind, and where it is."""
-    watched = flow(graph, image_input(graph.model).name)
-    products = [
-        n for n in graph.graph.node if n.op_type == "Mul" and all(map(watched.depends, n.input))
-    ]
-    if unknown := _unknown(graph, products):
-        graph.shapes.update(measured_shapes(graph.model, unknown))
-    found: dict[str, Place] = {}
-    for node in products:
-        for index in (1, 0):
-            if (place := _place(graph, watched, node, index)) is not None:
-                before = found.pop(place.gate.name, None)
-                sites = (*(before.sites if before else ()), *place.sites)
-                found[place.gate.name] = replace(place, sites=sites)
-                break
-    return list(found.values())
+    """Return every gate of a graph, of any kind, and where it is.
+
+    Raises
+    ------
+    ModelError
+        As `find_gates`.
+    """
+    places = places_of(graph)
+    _refuse_quantised(places)
+    _refuse_in_bodies(graph, places)
+    return places
 
 
 def chosen_places(places: Sequence[Place], gates: Selection | None) -> list[Place]:
@@ -151,100 +103,33 @@ def chosen_places(places: Sequence[Place], gates: Selection | None) -> list[Plac
     return [place for place in places if place.gate.name in chosen]
 
 
-def _unknown(graph: Graph, products: list[NodeProto]) -> list[str]:
-    """Return the tensors of unknown shape, if they leave open which products are gates."""
-    operands = {_compact(graph, name) for node in products for name in node.input}
-    features = {name for node in products for name in node.input}
-    unclear = {name for name in operands | features if _unclear(graph.shapes.get(name))}
-    made = {name for node in graph.graph.node for name in node.output if name}
-    unknown = {name for name in made if _without_channels(graph.shapes.get(name))}
-    return sorted(unclear | unknown) if unclear else []
+def _attention(places: Sequence[Place]) -> list[Place]:
+    return [place for place in places if place.gate.kind in DEFAULT_KINDS]
 
 
-def _without_channels(shape: Dims | None) -> bool:
-    return shape is None or None in shape[1:2]
+def _refuse_quantised(places: Sequence[Place]) -> None:
+    """Raise if a quantised product multiplies by a gate."""
+    found = [p.gate for p in _attention(places) if p.gate.owner_class != "Mul"]
+    if found:
+        raise ModelError(
+            f"gates must be multiplied by Mul, and {found[0].owner_class} multiplies "
+            f"{listed([gate.name for gate in found], 5)}; quantise with QuantizeLinear and "
+            "DequantizeLinear (QuantFormat.QDQ)"
+        )
 
 
-def _unclear(shape: Dims | None) -> bool:
-    return shape is None or (None in shape[1:] and 1 in shape[1:])
-
-
-def _place(graph: Graph, watched: Flow, node: NodeProto, index: int) -> Place | None:
-    """Return the gate that one input of a product is."""
-    features, operand = node.input[1 - index], _compact(graph, node.input[index])
-    shape = _shape(graph.shapes.get(features), graph.shapes.get(operand))
-    bounded = watched.is_bounded(operand)
-    if shape is None or not _plausible(graph, watched, features, shape, bounded):
-        return None
-    producer = graph.producer(features)
-    kind = ("split" if shape.layout == "NRC11" else "gate") if bounded else "response"
-    gate = Gate(
-        name=_root(graph, operand),
-        owner=node.name or node.output[0],
-        owner_class=node.op_type,
-        channels=shape.channels,
-        groups=shape.groups,
-        kind=kind,
-        layout=shape.layout,
-        producer="" if producer is None else producer.name or producer.output[0],
-        consumers=tuple(n.name or n.output[0] for n in graph.readers(node.output[0])),
-        dtype=TensorProto.DataType.Name(graph.dtypes.get(operand, 1)).lower(),
-    )
-    site = Site(
-        product=node.output[0],
-        features=features,
-        operand=operand,
-        index=index,
-        layout=shape.layout,
-        groups=shape.groups,
-    )
-    return Place(gate=gate, sites=(site,))
-
-
-def _shape(features: Dims | None, gate: Dims | None) -> Shape | None:
-    """Return how a gate multiplies features, whose sizes need not all be known."""
-    if features is None or gate is None or len(gate) > len(features):
-        return None
-    gate = (1,) * (len(features) - len(gate)) + gate
-    known = [
-        wide or (narrow if narrow not in (None, 1) else _ANY_SIZE + axis)
-        for axis, (wide, narrow) in enumerate(zip(features, gate, strict=True))
-    ]
-    sizes = [narrow or size for narrow, size in zip(gate, known, strict=True)]
-    # The batch may be one image, in which a gate of it and one of all cannot be told apart.
-    found = gate_shape([_ANY_SIZE, *known[1:]], [_ANY_SIZE, *sizes[1:]])
-    return found if prod(sizes[1:]) < _ANY_SIZE else None
-
-
-def _plausible(graph: Graph, watched: Flow, features: str, shape: Shape, bounded: bool) -> bool:
-    """Tell whether (B, C, 1) is a gate of signals (B, C, T) and not a weight per token."""
-    return not shape.of_signals or (bounded and _channels_first(graph, watched, features))
-
-
-def _channels_first(graph: Graph, watched: Flow, tensor: str) -> bool:
-    """Tell whether the layer that made a tensor has its channels behind the images."""
-    while (node := graph.producer(tensor)) is not None:
-        if node.op_type in _CHANNELS_FIRST:
-            return True
-        before = next((name for name in node.input if watched.depends(name)), None)
-        if node.op_type in {*_CHANNELS_LAST, "Transpose", "Reshape"} or before is None:
-            return False
-        tensor = before
-    return False
-
-
-def _compact(graph: Graph, tensor: str) -> str:
-    """Return the tensor that was repeated, perhaps before it was quantised."""
-    compact = tensor
-    while (node := graph.producer(tensor)) is not None and node.op_type in _REPEATS | _QUANTISES:
-        same = tensor == compact and node.op_type in _REPEATS
-        tensor = node.input[0]
-        compact = tensor if same or node.op_type == "Expand" else compact
-    return compact
-
-
-def _root(graph: Graph, tensor: str) -> str:
-    """Return the tensor that has the numbers of a gate, before its shape was changed."""
-    while (node := graph.producer(tensor)) is not None and node.op_type in _SAME_NUMBERS:
-        tensor = node.input[0]
-    return tensor
+def _refuse_in_bodies(graph: Graph, places: Sequence[Place]) -> None:
+    """Raise if there are gates in the bodies of control flow."""
+    flat, owners = flattened(graph.model)
+    if not owners:
+        return
+    known = {place.gate.name for place in _attention(places)}
+    inside = [p for p in _attention(places_of(Graph(flat))) if p.gate.name not in known]
+    if inside:
+        tensors = (inside[0].gate.name, *(site.product for site in inside[0].sites))
+        owner = next((owners[name] for name in tensors if name in owners), "control flow")
+        raise ModelError(
+            "gates must lie outside of If, Loop and Scan to be recorded and frozen, and "
+            f"{listed([p.gate.name for p in inside], 5)} is in the body of {owner}; export the "
+            "model by tracing, without control flow"
+        )

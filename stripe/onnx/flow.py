@@ -18,6 +18,7 @@ _NAMES = {
     **dict.fromkeys(("Round", "Floor", "Ceil", "Where", "Pad", "MaxPool", "AveragePool"), "round"),
     **dict.fromkeys(("ReduceMean", "ReduceMax", "ReduceMin", "GlobalAveragePool"), "mean"),
     **{op: op.lower() for op in ("Relu", "Add", "Mul", "Div", "Sub", "Neg", "Pow", "Sqrt")},
+    **{"QLinearSigmoid": "sigmoid", "QLinearSoftmax": "sigmoid"},
     **{"Clip": "clamp", "Min": "minimum", "Max": "maximum", "GlobalMaxPool": "mean"},
     **{"Resize": "upsample_nearest2d", "Upsample": "upsample_nearest2d"},
 }
@@ -44,12 +45,12 @@ def flow(graph: Graph, image: str) -> Flow:
     Parameters
     ----------
     graph
-        A graph, whose nodes come in the order in which they can run, as ONNX demands.
+        A graph.
     image
         The input that is an image.
     """
     known = {image: UNBOUNDED}
-    for node in graph.graph.node:
+    for node in graph.in_order():
         inputs = list(reads(node))
         depending = [known[name] for name in inputs if name in known]
         if depending and node.op_type not in OF_SHAPES:

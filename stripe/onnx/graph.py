@@ -125,10 +125,14 @@ class Graph:
         """Take a node out."""
         self.graph.node.remove(node)
 
+    def in_order(self) -> list[NodeProto]:
+        """Return the nodes in an order in which they can run; converters append some at the end."""
+        return _in_order(self.graph.node)
+
     def remove_dead(self) -> None:
         """Take out the nodes that no output depends on, and the weights that nothing reads."""
         needed, kept = {value.name for value in self.graph.output}, []
-        for node in reversed(self.graph.node):
+        for node in reversed(self.in_order()):
             if needed & set(node.output):
                 kept.append(node)
                 needed.update(reads(node))
@@ -163,6 +167,25 @@ def reads(node: NodeProto) -> Iterator[str]:
             own |= {v.name for v in (*graph.input, *graph.initializer)}
             inner = (name for node in graph.node for name in reads(node))
             yield from (n for n in (*inner, *(v.name for v in graph.output)) if n not in own)
+
+
+def _in_order(nodes: Sequence[NodeProto]) -> list[NodeProto]:
+    """Return nodes so that each comes after those whose outputs it reads, else as they were."""
+    missing = {name for node in nodes for name in node.output if name}
+    ordered: list[NodeProto] = []
+    waiting = list(nodes)
+    while waiting:
+        late = []
+        for node in waiting:
+            if missing.isdisjoint(reads(node)):
+                ordered.append(node)
+                missing.difference_update(node.output)
+            else:
+                late.append(node)
+        if len(late) == len(waiting):  # a circle, which onnxruntime refuses by name
+            return [*ordered, *late]
+        waiting = late
+    return ordered
 
 
 def _inferred(model: ModelProto) -> tuple[dict[str, Dims], dict[str, int]]:

@@ -12,9 +12,10 @@ from onnx import ModelProto
 from stripe.errors import ModelError
 from stripe.gates.means import Means, constants, vector_of
 from stripe.onnx.compare import compare
-from stripe.onnx.find import Place, Site, chosen_places, find_places
+from stripe.onnx.find import chosen_places, find_places
 from stripe.onnx.graph import Graph
 from stripe.onnx.load import fingerprint, load_model, save_model
+from stripe.onnx.places import Place, Site
 from stripe.onnx.replace import fold_site, put_constant
 from stripe.recording import Recording, open_recording
 from stripe.select import Selection

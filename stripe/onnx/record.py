@@ -18,9 +18,10 @@ from stripe.hooks.batches import numbered_batches
 from stripe.hooks.online import OnlineMoments
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.progress import number_of_batches
-from stripe.onnx.find import Place, chosen_places, find_places
+from stripe.onnx.find import chosen_places, find_places
 from stripe.onnx.graph import Graph
 from stripe.onnx.load import fingerprint, load_model
+from stripe.onnx.places import Place
 from stripe.onnx.session import GraphSession
 from stripe.recording import Header, Recording, RecordingWriter, open_recording
 from stripe.recording.background import Background

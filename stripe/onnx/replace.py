@@ -3,9 +3,9 @@
 import numpy as np
 from onnx import NodeProto, helper
 
-from stripe.onnx.find import Site
 from stripe.onnx.fold import fold_after, fold_before
 from stripe.onnx.graph import Graph, attribute, label
+from stripe.onnx.places import Site
 from stripe.onnx.scale import CannotFold, Edit, Scale
 from stripe.onnx.split import fold_branches
 

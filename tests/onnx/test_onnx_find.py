@@ -127,6 +127,88 @@ def test_gates_of_networks_that_others_trained(name: str) -> None:
     assert len(stripe.onnx.find_gates(path)) == gates
 
 
+IN_A_BODY = {
+    "If": """
+        f = Cast<to = 9>(flag)
+        y = If (f) <
+            then_branch = t () => (float[N, 3, H, W] a) {
+                s = Sigmoid(m)
+                a = Mul(x, s)
+            },
+            else_branch = e () => (float[N, 3, H, W] b) { b = Identity(x) }>
+    """,
+    "Loop": """
+        y = Loop (three, yes, x) <
+            body = l (int64 i, bool c, float[N, 3, H, W] v) => (bool d, float[N, 3, H, W] w) {
+                d = Identity(c)
+                s = Sigmoid(m)
+                w = Mul(v, s)
+            }>
+    """,
+    "If that makes the gate": """
+        f = Cast<to = 9>(flag)
+        s = If (f) <
+            then_branch = t () => (float[N, 3, 1, 1] a) { a = Sigmoid(m) },
+            else_branch = e () => (float[N, 3, 1, 1] b) { b = HardSigmoid(m) }>
+        y = Mul(x, s)
+    """,
+}
+
+
+@pytest.mark.parametrize("name", IN_A_BODY)
+def test_gates_in_bodies_are_refused_by_name(name: str) -> None:
+    model = onnx.parser.parse_model(f"""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[N, 3, H, W] x) => (float[N, 3, H, W] y)
+        <float flag = {{1.0}}, int64 three = {{3}}, bool yes = {{1}}> {{
+            m = GlobalAveragePool(x)
+            {IN_A_BODY[name]}
+        }}""")
+    onnx.checker.check_model(model)
+    before = model.SerializeToString()
+    gate = "a" if "makes" in name else "s"
+    with pytest.raises(ModelError, match=f"{gate} is in the body of {name.split()[0]} ") as raised:
+        stripe.onnx.find_gates(model)
+    assert "\n" not in str(raised.value)
+    assert model.SerializeToString() == before
+
+
+def test_control_flow_without_gates_is_no_obstacle() -> None:
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[N, 3, H, W] x) => (float[N, 3, H, W] y) <bool yes = {1}> {
+            m = GlobalAveragePool(x)
+            s = Sigmoid(m)
+            p = Mul(x, s)
+            y = If (yes) <
+                then_branch = t () => (float[N, 3, H, W] a) { a = Relu(p) },
+                else_branch = e () => (float[N, 3, H, W] b) { b = Neg(p) }>
+        }""")
+    assert [gate.name for gate in stripe.onnx.find_gates(model)] == ["s"]
+
+
+def test_nodes_in_any_order(tmp_path: Path) -> None:
+    model = onnx.load(export(small(), tmp_path / "m.onnx"))
+    expected = stripe.onnx.find_gates(model)
+    nodes = list(model.graph.node)[::-1]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    assert [g.name for g in stripe.onnx.find_gates(model)] == [g.name for g in expected]
+    means = {gate.name: [0.5] * gate.channels for gate in expected}
+    assert stripe.onnx.freeze(model, means).report["folded"].all()  # checked by onnx.checker
+
+
+def test_products_of_quantised_operators_are_refused_by_name(tmp_path: Path) -> None:
+    from onnxruntime.quantization import QuantFormat
+
+    path = quantised(
+        export(small(), tmp_path / "m.onnx"), tmp_path / "q.onnx", form=QuantFormat.QOperator
+    )
+    with pytest.raises(ModelError, match=r"QLinearMul multiplies .*, .*; quantise") as raised:
+        stripe.onnx.find_gates(path)
+    assert "\n" not in str(raised.value)
+
+
 def test_files_that_are_none(tmp_path: Path) -> None:
     said = {}
     (tmp_path / "text.onnx").write_text("no graph at all, but text\n" * 9)

@@ -5,9 +5,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import timm
 import torch
-from exported import WILD, export, outputs, small, wild
+import torchvision
+from exported import WILD, export, outputs, quantised, small, wild
+from onnxruntime.transformers.float16 import convert_float_to_float16
 
+import stripe
 import stripe.onnx
 from stripe.errors import ModelError
 from stripe.recording import open_recording
@@ -38,6 +42,63 @@ def test_values_and_inputs(tmp_path: Path, opset: int) -> None:
     assert recording.images["label"].tolist() == list(range(6))
     assert len(recording.verify()) == 1
     assert set(stripe_index(recording)["gate"]) == set(names)
+
+
+#: Network, operator set, images of any size, and how the numbers are kept.
+EXPORTS = [
+    ("timm", "mobilenetv3_small_050", 11, True, "float"),
+    ("timm", "lcnet_050", 18, False, "float"),
+    ("timm", "regnety_002", 13, True, "half"),
+    ("torchvision", "mobilenet_v3_small", 13, True, "half inside"),
+    ("torchvision", "efficientnet_b0", 17, True, "int8"),
+    ("timm", "mobilenetv3_small_050", 17, False, "int8 by channel"),
+    ("torchvision", "regnet_y_400mf", 12, True, "float"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("library", "name", "opset", "dynamic", "numbers"), EXPORTS)
+def test_exports_of_other_libraries(
+    tmp_path: Path, library: str, name: str, opset: int, dynamic: bool, numbers: str
+) -> None:
+    """Recorded to the bit, frozen, and folded unless the graph is quantised."""
+    torch.manual_seed(0)
+    if library == "timm":
+        network = timm.create_model(name, num_classes=4).eval()
+    else:
+        network = torchvision.models.get_model(name, num_classes=4).eval()
+    x, half = images(3, 64, 64), numbers == "half"
+    count = len(stripe.find_gates(network, x))
+    path = export(network, tmp_path / "m.onnx", opset=opset, dynamic=dynamic, size=64, half=half)
+    if numbers == "half inside":
+        converted = convert_float_to_float16(onnx.load(path), keep_io_types=True)
+        onnx.save(converted, path)
+    elif numbers.startswith("int8"):
+        options = {"per_channel": "channel" in numbers}
+        path = quantised(path, tmp_path / "q.onnx", size=64, **options)
+    model = onnx.load(path)
+    recording = stripe.onnx.record(model, [x[:2], x[2:]], tmp_path / "r", progress=False)
+    names = recording.gates["name"].tolist()
+    assert len(names) == count
+    plain = [outputs(model, fed(part, half), *names)[1:] for part in (x[:2], x[1:])]
+    for number, gate in enumerate(names):
+        first, second = (values[number].reshape(2, -1) for values in plain)
+        np.testing.assert_array_equal(recording.values(gate)[:2], first)
+        if dynamic:
+            np.testing.assert_allclose(recording.values(gate)[2], second[1], rtol=1e-2, atol=1e-3)
+    frozen = stripe.onnx.freeze(model, recording)
+    assert frozen.report["frozen"].all()
+    if numbers.startswith("int8"):
+        assert frozen.report["reason"].str.contains("DequantizeLinear .* is quantised").all()
+    else:
+        assert frozen.report["folded"].all(), frozen.report["reason"].tolist()
+        assert frozen.error <= (3e-2 if "half" in numbers else 1e-4)
+    assert stripe.onnx.find_gates(frozen.model) == []
+
+
+def fed(images: torch.Tensor, half: bool) -> np.ndarray:
+    array: np.ndarray = images.numpy().astype(np.float16 if half else np.float32)
+    return array
 
 
 def test_moments_alone(tmp_path: Path) -> None:
