@@ -43,7 +43,7 @@ All gates replaced by their means. Agreement is with the network as it is: of la
 the share of images with the same one (Wilson's 95 % interval), of masks the mean intersection
 over union at 0.3 (95 % interval of a bootstrap over images). The control replaces each gate by
 one number for all channels. "Right" is the share of images of which the network says what was
-drawn, as it is and frozen. The last column is how many gates freeze, the most constant first,
+drawn, as it is and frozen. The last column is how many gates freeze, the cheapest to add first,
 while agreement is at least 99 %.
 
 {cost}

@@ -16,3 +16,4 @@ from stripe.onnx.network import OnnxNetwork as OnnxNetwork  # noqa: E402
 from stripe.onnx.plan import FrozenGraph as FrozenGraph  # noqa: E402
 from stripe.onnx.plan import plan as plan  # noqa: E402
 from stripe.onnx.record import record as record  # noqa: E402
+from stripe.onnx.sensitivity import sensitivity as sensitivity  # noqa: E402

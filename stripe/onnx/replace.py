@@ -20,6 +20,12 @@ _SHAPES = {
 }
 
 
+def constant_of(graph: Graph, site: Site, vector: np.ndarray) -> np.ndarray:
+    """Return the constant that a product takes for its gate, in its number format and shape."""
+    dtype = helper.tensor_dtype_to_np_dtype(graph.dtypes.get(site.operand, 1))
+    return vector.astype(dtype).reshape(_SHAPES.get(site.layout, (1, site.groups, -1, 1, 1)))
+
+
 def put_constant(graph: Graph, site: Site, vector: np.ndarray) -> str | None:
     """Let a product multiply by a constant, and return the node that keeps it quantised, or None.
 
@@ -28,13 +34,12 @@ def put_constant(graph: Graph, site: Site, vector: np.ndarray) -> str | None:
     """
     node = graph.producer(site.product)
     assert node is not None
-    shape = _SHAPES.get(site.layout, (1, site.groups, -1, 1, 1))
-    dtype = helper.tensor_dtype_to_np_dtype(graph.dtypes.get(site.operand, 1))
+    value = constant_of(graph, site, vector)
     made = graph.producer(site.operand)
     if made is not None and made.op_type == "DequantizeLinear":
         quantised = _quantised(graph, made, vector)
         if quantised is not None:
-            stored = graph.add_constant(f"{site.operand}_constant", quantised.reshape(shape))
+            stored = graph.add_constant(f"{site.operand}_constant", quantised.reshape(value.shape))
             restored = graph.new_name(f"{site.operand}_frozen")
             again = type(made)()
             again.CopyFrom(made)
@@ -43,7 +48,6 @@ def put_constant(graph: Graph, site: Site, vector: np.ndarray) -> str | None:
             graph.graph.node.insert(list(graph.graph.node).index(node), again)
             node.input[site.index] = restored
             return label(made)
-    value = vector.astype(dtype).reshape(shape)
     node.input[site.index] = graph.add_constant(f"{site.operand}_constant", value)
     return None
 

@@ -61,25 +61,29 @@ class GraphSession:
         except Exception as error:
             raise ModelError(f"onnxruntime cannot load the model: {_reason(error)}") from error
 
-    def run(self, images: Tensor) -> dict[str, np.ndarray]:
+    def run(
+        self, images: Tensor, weights: Mapping[str, np.ndarray] | None = None
+    ) -> dict[str, np.ndarray]:
         """Return the outputs by name for images (B, C, H, W).
 
         A graph of a fixed batch size runs several times, the last batch filled up with its last
-        image.
+        image. `weights` are values of weights that are inputs too.
         """
+        given = weights or {}
         size = self.input.batch
         if size in (None, len(images)):
-            return self._run(self.input.fed(images))
+            return self._run(self.input.fed(images), given)
         missing = -len(images) % size
         filled = np.concatenate(
             [self.input.fed(images), self.input.fed(images[-1:]).repeat(missing, 0)]
         )
-        parts = [self._run(filled[start : start + size]) for start in range(0, len(filled), size)]
+        starts = range(0, len(filled), size)
+        parts = [self._run(filled[start : start + size], given) for start in starts]
         return {name: _joined([part[name] for part in parts], len(images)) for name in self.names}
 
-    def _run(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+    def _run(self, batch: np.ndarray, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         try:
-            values: list[Any] = self._session.run(self.names, {self.input.name: batch})
+            values: list[Any] = self._session.run(self.names, {self.input.name: batch, **weights})
         except Exception as error:
             raise ModelError(
                 f"onnxruntime cannot run the model on images {' x '.join(map(str, batch.shape))}: "

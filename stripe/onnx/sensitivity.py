@@ -1,0 +1,151 @@
+"""What freezing each gate of an ONNX graph changes, by freezing it: gradients are not needed."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from onnx import ModelProto
+from torch import Tensor
+
+from stripe.errors import ModelError
+from stripe.gates.means import Means, vector_of
+from stripe.hooks.batches import numbered_batches
+from stripe.intervene.predicted import Sensitivity
+from stripe.modules.progress import progress_bar
+from stripe.onnx.distances import Embedding
+from stripe.onnx.find import chosen_places
+from stripe.onnx.places import Place
+from stripe.onnx.plan import GraphPlan, plan
+from stripe.onnx.session import GraphSession
+from stripe.onnx.switches import SWITCHES, switched
+from stripe.select import Selection
+
+
+def sensitivity(
+    model: str | Path | ModelProto,
+    loader: Iterable[Any],
+    data: Means,
+    gates: Selection | None = "all",
+    *,
+    epoch: int | None = None,
+    force: bool = False,
+    progress: bool = True,
+) -> Sensitivity:
+    """Measure what freezing each gate of an ONNX graph changes, and estimate it for sets of gates.
+
+    Each gate alone is replaced by its mean, one forward pass per gate and batch, and the first
+    output is compared with that of the untouched graph. With p the probabilities before and q
+    after, KL(p || q) is to second order half the squared length of the difference of 2 sqrt(q) and
+    2 sqrt(p). `A` is the mean over images of the products of these differences, gate by gate, and a
+    set S costs half the sum of A over S x S.
+
+    Parameters
+    ----------
+    model
+        An ONNX file or model.
+    loader
+        Batches of images, as for `stripe.onnx.record`; labels are not used.
+    data
+        Source of the means: what `stripe.onnx.freeze` takes.
+    gates
+        Gates to measure: "all", names, a pattern with * and ?, or a predicate of `Gate`.
+    epoch, force
+        As for `stripe.onnx.freeze`.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    Sensitivity
+        As of `stripe.sensitivity`, with measured differences in the place of slopes: `fisher` is
+        half the squared length, in nats, `first_order` the length. No labels are drawn (`draws` is
+        0), and there is no table by channel.
+
+    Raises
+    ------
+    UnknownNameError
+        If the graph does not have a gate.
+    ModelError
+        As `stripe.onnx.freeze`; if the loader is empty, or the operator set is below 9.
+
+    Notes
+    -----
+    Outputs (B, classes), (B, T, classes), (B, classes, H, W) and (B, 1, H, W) between 0 and 1 are
+    probabilities, others logits; the KL divergences of all places of an output are added. Any other
+    output is compared in units of its own standard deviation, and its costs are no nats. The cost
+    of one gate is measured; that of a set leaves out what later gates make of earlier ones.
+
+    Examples
+    --------
+    >>> loader = [torch.rand(8, 3, 24, 24)]
+    >>> recording = stripe.onnx.record("model.onnx", loader, "runs/onnx", progress=False)
+    >>> found = stripe.onnx.sensitivity("model.onnx", loader, recording, progress=False)
+    >>> found.greedy()["frozen"].tolist()
+    [1, 2]
+    """
+    planned = plan(model, data, epoch=epoch, force=force)
+    return measure(planned, chosen_places(planned.places, gates), loader, progress=progress)
+
+
+def measure(
+    planned: GraphPlan, places: Sequence[Place], loader: Iterable[Any], *, progress: bool = True
+) -> Sensitivity:
+    """Measure what freezing some gates of a plan changes; errors as of `sensitivity`."""
+    vectors = [vector_of(place.gate, planned.means) for place in places]
+    model = switched(planned.original, places, vectors)
+    passes = _Passes(GraphSession(model), len(places))
+    sums = [np.zeros((len(places), len(places))), np.zeros(len(places)), np.zeros(len(places))]
+    count = 0
+    with progress_bar(loader, "sensitivity", progress) as bar:
+        for _, images, _ in numbered_batches(loader):
+            for change in passes.changes(images):
+                products = change @ change.T
+                square = np.diag(products)
+                for total, value in zip(sums, (products, np.sqrt(square), square**2), strict=True):
+                    total += value
+            count += len(images)
+            bar.update()
+    if not count:
+        raise ModelError("a loader must give at least one batch, got none")
+    return _result(places, sums, count)
+
+
+class _Passes:
+    """Runs a graph with every switch off, and with one after the other on."""
+
+    def __init__(self, session: GraphSession, gates: int) -> None:
+        self._session, self._gates = session, gates
+        self._embedding: Embedding | None = None
+
+    def changes(self, images: Tensor) -> list[np.ndarray]:
+        """Return for each image the change that each gate makes, (gates, D)."""
+        before = self._output(images, np.zeros(self._gates, dtype=bool))
+        self._embedding = self._embedding or Embedding.of(before)
+        there = self._embedding(before)
+        ways = [
+            self._embedding(self._output(images, frozen)) - there
+            for frozen in np.eye(self._gates, dtype=bool)
+        ]
+        return [np.stack(way).astype(np.float64) for way in zip(*ways, strict=True)]
+
+    def _output(self, images: Tensor, frozen: np.ndarray) -> np.ndarray:
+        found: np.ndarray = self._session.run(images, {SWITCHES: frozen})[self._session.names[0]]
+        return found
+
+
+def _result(places: Sequence[Place], sums: Sequence[np.ndarray], count: int) -> Sensitivity:
+    matrix, length, fourth = (total / count for total in sums)
+    names = [place.gate.name for place in places]
+    square = np.diag(matrix)
+    spread = np.sqrt(np.maximum(fourth - square**2, 0.0))
+    gates = pd.DataFrame({
+        "gate": names,
+        "channels": [place.gate.channels for place in places],
+        "first_order": length,
+        "fisher": square / 2,
+        "fisher_se": spread / 2 / max(count - 1, 1) ** 0.5,
+    })  # fmt: skip
+    channels = pd.DataFrame(columns=["gate", "channel", "first_order", "fisher"])
+    return Sensitivity(gates, channels, pd.DataFrame(matrix, index=names, columns=names), count, 0)
