@@ -218,7 +218,7 @@ def open_style(run: Path, *, device: str = "auto") -> StyleRun:
         If there is none, or its weights are damaged or of another architecture.
     """
     file = run / CONFIG
-    if not file.exists() or '"variant"' not in file.read_text():
+    if not file.exists() or b'"variant"' not in file.read_bytes():
         raise StripeError(
             f"{run} is no run of stripe style train; a comparison has one per variant in it"
         )

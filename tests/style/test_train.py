@@ -129,6 +129,11 @@ def test_bad_inputs(config: StyleConfig, tmp_path: Path) -> None:
         replace(config, size=8)
     with pytest.raises(StripeError, match="is no run of stripe style train"):
         open_style(tmp_path)
+    for content in (b"\xff\xfe", b'"variant" \xff'):
+        (tmp_path / "config.json").write_bytes(content)
+        with pytest.raises(StripeError) as raised:
+            open_style(tmp_path)
+        assert "\n" not in str(raised.value)
 
 
 def test_high_frequency_falls_when_an_image_is_blurred() -> None:
