@@ -94,10 +94,11 @@ ax = stripe.plots.channel_std(recording, gate=gate)
 # %%
 ax = stripe.plots.epoch_difference(recording, gate=gate)
 # %% [markdown]
-# ## Wander
+# ## Look through it
 #
-# The explorer has all of it under one roof: gate, epoch, order of images and channels. Point at the
-# picture to read a value.
+# The explorer shows all gates at the left and one of them value by value. Turn the wheel to zoom, drag to
+# pan, click a cell to see which images open and close its channel most. `stripe explore RUN` shows the
+# same in a browser.
 
 # %%
 stripe.explore(recording)

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -29,6 +30,9 @@ from stripe.train import TrainConfig, train
 mpl.use("Agg")
 # `make test` asks for one thread, since it runs one process of tests per core.
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+
+#: The browser of tests; None where it is not installed.
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 #: Gates by epoch and name, shape (images, channels).
 Values = dict[int, dict[str, np.ndarray]]
@@ -209,3 +213,42 @@ def cuda() -> torch.device:
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device, and nothing on a CPU stands in for it")
     return torch.device("cuda")
+
+
+@pytest.fixture
+def explored(write_recording: Callable[..., Path]) -> Path:
+    """Return a recording of three epochs of gates of 12 and 70 channels of 30 images."""
+    rng = np.random.default_rng(0)
+    return write_recording({
+        epoch: {"a": rng.random((30, 12)), "b": rng.random((30, 70))} for epoch in (0, 1, 2)
+    })  # fmt: skip
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    """Return thirty grey images whose brightness is their index."""
+    return np.repeat(np.arange(30, dtype=np.uint8), 64).reshape(30, 8, 8)
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """Return the machine's own Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def keep_picture() -> Callable[[Any, str], None]:
+    """Return what keeps what the browser shows, where somebody wants to look at it."""
+
+    def keep(page: Any, name: str) -> None:
+        if folder := os.environ.get("STRIPE_SCREENSHOTS"):
+            page.screenshot(path=f"{folder}/{name}.png")
+
+    return keep

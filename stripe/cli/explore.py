@@ -1,0 +1,109 @@
+"""The command that shows recordings in a browser, or writes them as a page."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from stripe.cli.app import Epoch, Gate, Recorded, app, new_file
+from stripe.errors import StripeError
+
+if TYPE_CHECKING:
+    from stripe.explorer.slices import Slices
+
+
+@app.command
+def explore(
+    recording: Recorded,
+    *more: Path,
+    gate: Gate = None,
+    epoch: Epoch = None,
+    images: str | None = None,
+    data_root: Path = Path("data"),
+    out: Path | None = None,
+    port: int = 0,
+    no_open: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Look through recordings in a browser: all gates at a glance, and one gate value by value.
+
+    Parameters
+    ----------
+    more
+        More recordings, which stand beside it.
+    images
+        Folder of the images that were recorded, all of them; by default those of the data set that
+        the recording names, where it is at hand.
+    data_root
+        The folder that holds data sets.
+    out
+        An HTML file that shows the same without a server, instead of a browser.
+    port
+        Port on this machine; by default a free one.
+    no_open
+        Print the address and open no browser.
+    """
+    from stripe.explorer.slices import Slices
+    from stripe.explorer.view import checked_view
+
+    new_file(out)
+    paths = [_of_run(path) for path in (recording, *more)]
+    slices = Slices(paths, **_pictures(paths[0], images, data_root))
+    view = checked_view(slices, {"gate": gate, "epoch": epoch})
+    if out is not None:
+        from stripe.explorer import Explorer
+
+        print(f"written: {Explorer(slices, view).save(out)}")
+    else:
+        _serve(slices, view, port, no_open)
+
+
+def _of_run(path: Path) -> Path:
+    """Return the recording of a run, or the path itself."""
+    inside = path / "recording"
+    return inside if (inside / "recording.json").is_file() else path
+
+
+def _serve(slices: "Slices", view: dict[str, Any], port: int, no_open: bool) -> None:
+    import webbrowser
+
+    from stripe.explorer.serve import ExplorerServer
+
+    with ExplorerServer(slices, port=port, view=view) as server:
+        print(f"{server.address}\nCtrl-C ends it", flush=True)
+        if not no_open:
+            webbrowser.open(server.address)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print("\nended", file=sys.stderr)
+
+
+def _pictures(path: Path, images: str | None, data_root: Path) -> dict[str, Any]:
+    """Return the images that were recorded and the names of their classes, where they are there."""
+    from stripe.data import recorded_images
+    from stripe.errors import DataError
+
+    if images is not None:
+        return _of_folder(path, Path(images))
+    try:
+        found = recorded_images(path, root=data_root)
+    except DataError as error:
+        print(f"no images are shown: {error}", file=sys.stderr)
+        return {}
+    return {"images": found.images.numpy(), "classes": found.classes}
+
+
+def _of_folder(path: Path, folder: Path) -> dict[str, Any]:
+    """Return the images of a folder; they must be as many as were recorded, in their order."""
+    from stripe.data import image_folder
+    from stripe.recording import open_recording
+
+    data: Any = image_folder(folder, (96, 96), mean=[0.0] * 3, std=[1.0] * 3, crop=1.0)
+    recorded = len(open_recording(path).rows())
+    if len(data) != recorded:
+        raise StripeError(
+            f"--images must hold the {recorded} images that were recorded, and {folder} holds "
+            f"{len(data)}; which is which is not known"
+        )
+    return {"images": data, "classes": getattr(data, "classes", ())}

@@ -1,0 +1,62 @@
+"""The images that a recording is of, where they are at hand."""
+
+from pathlib import Path
+
+import numpy as np
+
+from stripe.data.image_set import ImageSet
+from stripe.data.registry import DATA_ROOT, list_datasets, load_dataset
+from stripe.errors import DataError
+from stripe.recording import Recorded, open_recording
+
+
+def recorded_images(recording: Recorded, *, root: str | Path = DATA_ROOT) -> ImageSet:
+    """Return the test images of the data set that a recording names.
+
+    Parameters
+    ----------
+    recording
+        A recording of `stripe train` or `stripe record` over a data set by name.
+    root
+        The folder that holds data sets.
+
+    Returns
+    -------
+    ImageSet
+        Whose images have the indices of the recording.
+
+    Raises
+    ------
+    DataError
+        If the recording names no data set, it is not there, or its labels are not those that were
+        recorded.
+
+    Examples
+    --------
+    >>> images = stripe.data.recorded_images("runs/demo/recording")  # doctest: +SKIP
+    >>> stripe.explore("runs/demo/recording", images=images)  # doctest: +SKIP
+    """
+    recording = open_recording(recording)
+    named = recording.header.dataset
+    name = named.removesuffix("/test")
+    if name not in list_datasets():
+        raise DataError(
+            f"{recording.path} must name a data set to find its images, and names {named!r}; give "
+            "them with images="
+        )
+    found = load_dataset(name, "test", root=root)
+    rows = recording.rows()
+    known = rows["label"].notna().to_numpy()
+    images = rows["image"].to_numpy()
+    if not known.any() or images.max() >= len(found) or images.min() < 0:
+        raise DataError(
+            f"{recording.path} must hold labels, and indices of the {len(found)} images of "
+            f"{found.name}, to compare them; give the images with images="
+        )
+    labels = found.labels.numpy()[images[known]]
+    if not np.array_equal(labels, rows["label"][known].to_numpy(dtype=np.int64)):
+        raise DataError(
+            f"the labels in {recording.path} must be those of {found.name}, and are others; give "
+            "the images with images="
+        )
+    return found

@@ -1,0 +1,63 @@
+// Beside the maps: the cell under the pointer, the chosen image, and the images that open a channel.
+
+class Details {
+  constructor(app) {
+    this.app = app;
+    this.cell = element("p", { className: "sx-cell", "aria-live": "polite" }, "Point at a cell.");
+    this.image = element("div");
+    this.channel = element("div");
+    this.element = element("section", { className: "sx-details" }, this.cell, this.image, this.channel);
+  }
+
+  // Says what is under the pointer; the exact value replaces the rounded one when it has come.
+  async point(found) {
+    if (!found) return;
+    const { panel, row, column } = found, { matrix } = panel.ordered;
+    const key = (this.key = `${panel.run}/${panel.index}/${panel.epoch}/${panel.side}/${row}/${column}`);
+    const say = (value) => this.cell.replaceChildren(
+      element("b", {}, value), ` channel ${column}, image ${found.image}`, this.named(panel.rows, row));
+    say("≈ " + short(matrix.value(row, column)));
+    if (!this.app.exact) return;
+    await new Promise((done) => setTimeout(done, 60));
+    if (this.key !== key) return;
+    const { run, index, epoch, side } = panel;
+    const values = await this.app.answers.floats(`exact/${run}/${index}/${epoch}/${side}/${row}`);
+    if (this.key === key) say(String(+values[column].toPrecision(5)));
+  }
+
+  named(rows, row) {
+    const said = ["label", "prediction"].filter((name) => rows[name][row] !== null)
+      .map((name) => `${name} ${this.app.className(rows[name][row])}`);
+    return said.length ? ` (${said.join(", ")})` : "";
+  }
+
+  show() {
+    const panel = this.app.lead;
+    if (!panel) return;
+    const { image, channel } = this.app.view, row = panel.rows.image.indexOf(image);
+    this.image.replaceChildren();
+    if (image !== null && row >= 0) {
+      this.image.append(element("h3", {}, `Image ${image}`),
+        figureOf(this.app, image, 96, this.named(panel.rows, row).replace(/^ \(|\)$/g, "") || "no label"));
+    }
+    this.channel.replaceChildren();
+    if (channel !== null && channel < panel.ordered.matrix.columns) this.exceptions(panel, channel);
+    else this.channel.append(element("p", { className: "sx-hint" }, "Click a cell: the images that open and close its channel most are shown here."));
+  }
+
+  exceptions(panel, channel) {
+    const { matrix } = panel.ordered;
+    const order = sortedBy(matrix.rows, (row) => matrix.steps[row * matrix.columns + channel]);
+    const moments = matrix.moments(), width = (matrix.high - matrix.low) / 255;
+    const said = `mean ${short(matrix.valueOf(moments.columnMean[channel]))}, spread ${short(moments.columnSpread[channel] * width)}`;
+    this.channel.append(element("h3", {}, `Channel ${channel}`), element("p", { className: "sx-hint" }, said));
+    for (const [title, rows] of [["opened most by", [...order].reverse().slice(0, 6)], ["closed most by", [...order].slice(0, 6)]]) {
+      const strip = element("div", { className: "sx-strip" }, ...rows.map((row) => {
+        const image = panel.rows.image[row], label = panel.rows.label[row];
+        const named = label === null ? "" : " " + this.app.className(label);
+        return figureOf(this.app, image, 44, `${short(matrix.value(row, channel))}${named || " #" + image}`);
+      }));
+      this.channel.append(element("h4", {}, title), strip);
+    }
+  }
+}

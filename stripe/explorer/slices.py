@@ -1,0 +1,187 @@
+"""Answers to what a page asks of recordings: one gate of one epoch at a time."""
+
+import json
+import struct
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from stripe.errors import RecordingError, StripeError
+from stripe.explorer.glance import glance
+from stripe.explorer.pictures import SIDE, Pictures
+from stripe.explorer.quantise import quantised
+from stripe.recording import Recorded, Recording
+from stripe.recording.runs import short_names, shown_runs
+from stripe.stats import epoch_difference
+
+#: Bytes of values that are kept.
+_KEPT = 400_000_000
+#: Thumbnails of one answer.
+_MOST_PICTURES = 512
+
+
+class Slices:
+    """What a page may ask of recordings, read when it is asked for.
+
+    Parameters
+    ----------
+    data
+        A recording or its directory, or several.
+    images
+        The images that were recorded, as for `Pictures`; by default none are shown.
+    classes
+        The names of the labels.
+
+    Raises
+    ------
+    RecordingError
+        If one has no epoch, no channel gates, or moments alone.
+    """
+
+    def __init__(
+        self,
+        data: Recorded | Sequence[Recorded],
+        *,
+        images: Any = None,
+        classes: Sequence[str] = (),
+    ) -> None:
+        opened = [run.recording for run in shown_runs(data)]
+        self.recordings = [_values_of(recording) for recording in opened]
+        paths = [recording.path for recording in opened]
+        self.names = short_names(paths)
+        self.pictures = None if images is None else Pictures(images)
+        self.classes = list(classes or getattr(images, "classes", ()))
+        self._kept: OrderedDict[tuple[object, ...], np.ndarray] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def answer(self, request: str) -> bytes:
+        """Answer a request such as "matrix/0/5/2/after".
+
+        Raises
+        ------
+        StripeError
+            If there is no such request, or what it asks for is not there.
+        """
+        kind, *arguments = request.split("/")
+        answers: dict[str, Callable[..., bytes]] = {
+            **{"about": self._about, "rows": self._rows, "glance": self._glance},
+            **{"matrix": self._matrix, "exact": self._exact, "values": self._whole},
+            **{"steps": self._steps, "images": self._images},
+        }
+        try:
+            with self._lock:
+                return answers[kind](*arguments)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise StripeError(
+                f"a request is one of {', '.join(answers)} with its numbers, got {request[:80]!r}"
+            ) from error
+
+    def about(self) -> dict[str, Any]:
+        """Return what a page shows before it has read any value."""
+        return {
+            "runs": [
+                {
+                    "name": name,
+                    "path": str(recording.path),
+                    "model": recording.header.model,
+                    "dataset": recording.header.dataset,
+                    "epochs": recording.epochs,
+                    "gates": [
+                        {"name": gate.name, "channels": gate.channels, "pooled": gate.pooled}
+                        for gate in recording.header.channel_gates
+                    ],
+                }
+                for name, recording in zip(self.names, self.recordings, strict=True)
+            ],
+            "classes": self.classes,
+            "pictures": 0 if self.pictures is None else len(self.pictures),
+            "note": "",
+        }
+
+    def _about(self) -> bytes:
+        return _json(self.about())
+
+    def _rows(self, run: str, epoch: str) -> bytes:
+        rows = self.recordings[_natural(run)].rows(_natural(epoch))
+        columns = {
+            name: [None if value is None else int(value) for value in _plain(rows[name])]
+            for name in ("image", "label", "prediction")
+        }
+        return _json(columns)
+
+    def _glance(self, run: str, gate: str, epoch: str) -> bytes:
+        labels = self.recordings[_natural(run)].rows(_natural(epoch))["label"]
+        return _json(glance(self.values(run, gate, epoch, "after"), labels))
+
+    def _matrix(self, *where: str) -> bytes:
+        return quantised(self.values(*where)).packed()
+
+    def _exact(self, run: str, gate: str, epoch: str, side: str, row: str) -> bytes:
+        values: np.ndarray = self.values(run, gate, epoch, side)[_natural(row)]
+        return values.tobytes()
+
+    def _whole(self, *where: str) -> bytes:
+        return self.values(*where).tobytes()
+
+    def _steps(self, run: str, gate: str, image: str) -> bytes:
+        recording = self.recordings[_natural(run)]
+        name = recording.header.channel_gates[_natural(gate)].name
+        return quantised(epoch_difference(recording, name, images=[_natural(image)])[0]).packed()
+
+    def _images(self, indices: str) -> bytes:
+        wanted = [_natural(index) for index in indices.split(",")][:_MOST_PICTURES]
+        if self.pictures is None:
+            raise StripeError("there are no images to show; give images=")
+        return struct.pack("<II", len(wanted), SIDE) + self.pictures.thumbnails(wanted).tobytes()
+
+    def values(self, run: str, gate: str, epoch: str, side: str) -> np.ndarray:
+        """Return the gate, or what it multiplied, of every image of an epoch; keep it for a while.
+
+        Parameters
+        ----------
+        run, gate, epoch
+            Positions of recording and gate, and the number of the epoch, in digits.
+        side
+            "before" or "after".
+        """
+        key = (_natural(run), _natural(gate), _natural(epoch), side)
+        if key not in self._kept:
+            recording = self.recordings[key[0]]
+            name = recording.header.channel_gates[key[1]].name
+            read = {"after": recording.values, "before": recording.inputs}[side]
+            self._kept[key] = read(name, key[2])
+        self._kept.move_to_end(key)
+        while len(self._kept) > 1 and sum(kept.nbytes for kept in self._kept.values()) > _KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[key]
+
+
+def _values_of(recording: Recording) -> Recording:
+    """Return a recording that a page can show, or say what it lacks."""
+    if not recording.header.channel_gates:
+        raise RecordingError(f"{recording.path} holds no channel gates to look at")
+    if not recording.header.per_image:
+        raise RecordingError(
+            f"{recording.path} holds moments only, recorded with values=False; the explorer shows "
+            "values"
+        )
+    return recording
+
+
+def _natural(digits: str) -> int:
+    """Return the number that digits write; unlike `int`, of nothing else."""
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
+        raise ValueError(digits)
+    return int(digits)
+
+
+def _plain(column: Any) -> list[Any]:
+    """Return the values of a column, with None for those that are missing."""
+    return list(column.astype(object).where(column.notna(), None))
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, allow_nan=False).encode()

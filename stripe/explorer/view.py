@@ -1,0 +1,62 @@
+"""What a page shows at first: the arguments of `stripe.explore`, which its link holds too."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stripe.errors import StripeError
+from stripe.explorer.slices import Slices
+from stripe.plots.choose import one_of
+
+#: From each argument that is one of several to what it can be, the default first.
+CHOICES = {
+    "side": ("after", "before", "both"),
+    "scale": ("own", "shared"),
+    "image_order": ("recorded", "label", "prediction", "mean", "spread", "similarity"),
+    "channel_order": ("recorded", "mean", "spread"),
+    "gate_order": ("depth", "eta2", "spread", "class"),
+}
+_NAMES = ("gate", "epoch", *CHOICES, "image", "channel", "zoom")
+
+
+def checked_view(slices: Slices, view: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a view without what is None, or say what is wrong with it.
+
+    Parameters
+    ----------
+    slices
+        What the page shows; its first recording must have gate and epoch.
+    view
+        As the arguments of `stripe.explore`.
+    """
+    chosen = {name: value for name, value in view.items() if value is not None}
+    for name, value in chosen.items():
+        one_of("an argument of a view", name, _NAMES)
+        if name in CHOICES:
+            one_of(name, value, CHOICES[name])
+    first = slices.recordings[0]
+    if "gate" in chosen:
+        first.gate(chosen["gate"])
+    if "epoch" in chosen:
+        first.weights(chosen["epoch"])  # raises where the epoch was not recorded
+    if "zoom" in chosen:
+        chosen["zoom"] = _zoom(chosen["zoom"])
+    return chosen
+
+
+def _zoom(zoom: Any) -> list[float]:
+    """Return left, right, top and bottom as shares of all channels and images."""
+    shares = [float(share) for share in zoom]
+    if len(shares) != 4 or not (
+        0 <= shares[0] < shares[1] <= 1 and 0 <= shares[2] < shares[3] <= 1
+    ):
+        raise StripeError(
+            "zoom is left, right, top and bottom, shares of all channels and images from 0 to 1, "
+            f"got {zoom!r}"
+        )
+    return shares
+
+
+def code_of(paths: list[str], view: Mapping[str, Any]) -> str:
+    """Return the line of code that brings a view back."""
+    data = repr(paths[0]) if len(paths) == 1 else repr(paths)
+    return f"stripe.explore({data}{''.join(f', {name}={value!r}' for name, value in view.items())})"

@@ -1,0 +1,261 @@
+"""The page in a real Chromium: served, as a file without a network, and in JupyterLab."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pytest
+
+import stripe
+from stripe.explorer.serve import ExplorerServer
+from stripe.explorer.slices import Slices
+
+pytestmark = pytest.mark.slow
+#: Waits until what was asked for has been drawn.
+DRAWN = "() => document.querySelector('.sx')?.explorer?.lead?.gate === {!r}"
+#: Colours of the middle line of the heat map, across.
+MIDDLE = """() => {
+  const { lead } = document.querySelector('.sx').explorer, { left, top, width, height } = lead.box;
+  const pen = lead.canvas.getContext('2d');
+  return [...pen.getImageData(left + 2, top + height / 2, width - 4, 1).data];
+}"""
+
+
+@pytest.fixture
+def served(explored: Path, pixels: np.ndarray) -> Iterator[str]:
+    """Serve the recording with its images and the names of its classes."""
+    slices = Slices(explored, images=pixels, classes=["cat", "dog", "owl"])
+    with ExplorerServer(slices, view={}) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.address
+        server.shutdown()
+        thread.join()
+
+
+def opened(browser: Any, address: str, width: int = 1400, *, offline: bool = False) -> Any:
+    """Open a page whose errors fail the test."""
+    page = browser.new_page(viewport={"width": width, "height": 850}, offline=offline)
+    page.on("pageerror", lambda error: pytest.fail(str(error)))
+    page.goto(address)
+    page.wait_for_function("() => document.querySelector('.sx')?.explorer?.lead", timeout=60_000)
+    return page
+
+
+def view_of(page: Any) -> dict[str, Any]:
+    found: dict[str, Any] = page.evaluate("() => document.querySelector('.sx').explorer.view")
+    return found
+
+
+def test_a_cell_tells_image_channel_class_and_value(
+    browser: Any, served: str, explored: Path, keep_picture: Callable[[Any, str], None]
+) -> None:
+    page = opened(browser, f"{served}#gate=b&epoch=1&image_order=label&channel_order=mean")
+    box = page.evaluate(
+        "() => { const { lead } = document.querySelector('.sx').explorer;"
+        "const at = lead.canvas.getBoundingClientRect(), box = lead.box;"
+        "return [at.x + box.left, at.y + box.top, box.width, box.height]; }"
+    )
+    values = stripe.open_recording(explored).values("b", 1)
+    images = sorted(range(30), key=lambda image: (image % 3, image))
+    channels = np.argsort(values.mean(axis=0), kind="stable")
+    x, y = box[0] + box[2] * 40.5 / 70, box[1] + box[3] * 12.5 / 30  # cell 40 of row 12
+    page.mouse.click(x, y)
+    image, label = images[12], ["cat", "dog", "owl"][images[12] % 3]
+    page.wait_for_function(
+        "() => !document.querySelector('.sx-cell').textContent.includes('≈') "
+        "&& document.querySelector('.sx-cell b')"
+    )
+    told = page.locator(".sx-cell").inner_text()
+    value = float(page.locator(".sx-cell b").inner_text())
+    assert f"image {image} (label {label}" in told
+    channel = int(told.split("channel ")[1].split(",")[0])
+    assert value == pytest.approx(float(values[image, channel]), abs=1e-4)
+    assert abs(int(np.flatnonzero(channels == channel)[0]) - 40) <= 1  # means in steps may tie
+    assert view_of(page)["image"] == image
+    opening = page.locator(".sx-strip").first.locator("figcaption").first.inner_text()
+    assert float(opening.split()[0]) == pytest.approx(float(values[:, channel].max()), abs=5e-3)
+    assert page.locator(".sx-strip canvas").count() == 12
+    keep_picture(page, "explorer_served")
+
+
+def test_wheel_and_drag_zoom_and_pan_and_the_link_brings_them_back(
+    browser: Any, served: str
+) -> None:
+    page = opened(browser, served)
+    box = page.locator(".sx-map").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.wheel(0, -400)
+    page.wait_for_function("() => document.querySelector('.sx').explorer.view.zoom")
+    zoomed = view_of(page)["zoom"]
+    assert zoomed[1] - zoomed[0] < 0.8
+    page.mouse.down()
+    page.mouse.move(x - 120, y, steps=4)
+    page.mouse.up()
+    moved = view_of(page)["zoom"]
+    assert moved[0] > zoomed[0] + 0.03
+    assert moved[2:] == pytest.approx(zoomed[2:])
+    page.wait_for_function("() => location.hash.includes('zoom')")
+    again = opened(browser, page.evaluate("() => location.href"))
+    assert view_of(again)["zoom"] == pytest.approx(moved)
+    again.get_by_role("button", name="Whole").click()
+    assert view_of(again)["zoom"] is None
+
+
+def test_choices_redraw_and_epochs_play(browser: Any, served: str) -> None:
+    page = opened(browser, f"{served}#gate=a&epoch=0")
+    first = page.evaluate(MIDDLE)
+    page.locator(".sx-card[data-gate='b']").click()
+    page.wait_for_function(DRAWN.format("b"))
+    page.get_by_label("images by").select_option("similarity")
+    page.get_by_label("colour scale").select_option("shared")
+    page.get_by_label("show", exact=False).select_option("both")
+    page.wait_for_function("() => document.querySelectorAll('.sx-map').length === 2")
+    page.get_by_title("Play the epochs").click()
+    page.wait_for_function("() => document.querySelector('.sx').explorer.lead?.epoch === 2")
+    assert page.evaluate(MIDDLE) != first
+    page.get_by_label("sort gates by").select_option("eta2")
+    page.wait_for_function("() => document.querySelector('.sx').explorer.glances.size === 2")
+    cards = page.locator(".sx-card").all()
+    etas = [float(card.locator(".sx-numbers").inner_text().split()[1]) for card in cards]
+    assert etas == sorted(etas, reverse=True)
+
+
+def test_picture_and_table_are_saved(
+    browser: Any, served: str, explored: Path, tmp_path: Path
+) -> None:
+    page = opened(browser, f"{served}#gate=a&zoom=0,0.5,0,0.1")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PNG").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    assert download.value.suggested_filename.endswith("-a-epoch2.csv")
+    table = np.genfromtxt(download.value.path(), delimiter=",", names=True)
+    assert table.dtype.names is not None
+    assert table.dtype.names[3:] == tuple(f"channel_{channel}" for channel in range(6))
+    values = stripe.open_recording(explored).values("a", 2)
+    np.testing.assert_allclose(table["channel_4"], values[:3, 4], rtol=1e-5)
+
+
+@pytest.mark.parametrize("width", [1400, 1000, 700])
+def test_nothing_lies_outside_of_the_window(browser: Any, served: str, width: int) -> None:
+    page = opened(browser, served, width)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    assert page.locator(".sx-map").bounding_box()["width"] > 350
+
+
+def test_a_file_works_offline(
+    browser: Any, explored: Path, pixels: np.ndarray, tmp_path: Path
+) -> None:
+    file = stripe.explore(explored, gate="a", images=pixels, epoch=1).save(tmp_path / "page.html")
+    page = opened(browser, file.as_uri(), offline=True)
+    assert view_of(page)["epoch"] == 1
+    assert len(set(page.evaluate(MIDDLE))) > 10
+    page.locator(".sx-map").click()
+    assert "≈" in page.locator(".sx-cell b").inner_text()
+    changes = page.locator(".sx-steps h3", has_text="black, to")
+    changes.wait_for(timeout=30_000)
+    page.wait_for_function("() => document.querySelectorAll('.sx-strip canvas').length === 12")
+
+
+def notebook(explored: Path, path: Path) -> Path:
+    code = f"import stripe\nexplorer = stripe.explore({str(explored)!r}, gate='a')\nexplorer"
+    cells = [nbformat.v4.new_code_cell(code), nbformat.v4.new_code_cell("explorer.code")]
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
+def test_a_page_without_a_kernel_shows_the_stripes(
+    explored: Path, tmp_path: Path, browser: Any
+) -> None:
+    source = notebook(explored, tmp_path / "explore.ipynb")
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", "--execute", str(source)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.goto((tmp_path / "explore.html").as_uri(), wait_until="domcontentloaded")
+    shown = page.locator("img[alt='stripes of a'], iframe[title='explorer of gates']")
+    assert shown.first.is_visible()
+    assert shown.first.bounding_box()["width"] > 500
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[str]:
+    """Run a JupyterLab in a folder of its own, and return its address."""
+    pytest.importorskip("anywidget")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"),
+        *(f"--port={port}", "--IdentityProvider.token=", f"--ServerApp.root_dir={tmp_path}"),
+        *("--ServerApp.disable_check_xsrf=True", "--LabApp.news_url=None"),
+    ]
+    homes = {f"JUPYTER_{name}": str(tmp_path / name) for name in ("CONFIG_DIR", "RUNTIME_DIR")}
+    environment = {**os.environ, **homes, "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")}
+    log = (tmp_path / "lab.log").open("w")
+    server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=tmp_path)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(30)
+        log.close()
+
+
+def test_in_a_real_jupyterlab(
+    explored: Path,
+    tmp_path: Path,
+    lab: str,
+    browser: Any,
+    keep_picture: Callable[[Any, str], None],
+) -> None:
+    from playwright.sync_api import expect
+
+    notebook(explored, tmp_path / "explore.ipynb")
+    _wait_for(lab)
+    page = browser.new_page(viewport={"width": 1500, "height": 1300})
+    page.goto(f"{lab}/lab/tree/explore.ipynb?reset")
+    cell = page.locator(".jp-CodeCell .cm-content").first
+    expect(cell).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=120_000)
+    cell.click()
+    page.keyboard.press("Shift+Enter")
+    page.wait_for_function(DRAWN.format("a"), timeout=120_000)
+    expect(page.locator(".stripe-explorer-static")).to_be_hidden()
+    page.locator(".sx-card[data-gate='b']").click()
+    page.wait_for_function(DRAWN.format("b"), timeout=30_000)
+    assert len(set(page.evaluate(MIDDLE))) > 10
+    keep_picture(page, "explorer_lab")
+    page.wait_for_timeout(1000)  # the view reaches the kernel
+    page.locator(".jp-CodeCell .cm-content").nth(1).click()
+    page.keyboard.press("Shift+Enter")
+    expect(page.locator(".jp-OutputArea-output").last).to_contain_text("gate='b'", timeout=30_000)
+
+
+def _wait_for(address: str) -> None:
+    from urllib.request import urlopen
+
+    deadline = time.monotonic() + 180
+    while True:
+        try:
+            status: Any = json.load(urlopen(f"{address}/api/status", timeout=5))
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+        else:
+            assert "kernels" in status
+            return
