@@ -71,12 +71,12 @@ def test_the_demo_of_the_wheel_from_an_empty_folder(site: Path, tmp_path: Path) 
     assert 0.2 < told["test_accuracy"]["last"] < 1
     assert len(told["gates"]) == 6
     assert 0 < told["mean_eta2"] < 1
-    figures = {file.name for file in (tmp_path / "figures/demo").iterdir()}
+    figures = {file.name for file in (tmp_path / "runs/demo/figures").iterdir()}
     stems = ("stripes", "channel_std", "epoch_difference")
     assert figures == {f"{s}.{e}" for s in stems for e in ("png", "pdf")} | {"demo.json"}
     for stem in stems:  # a column of 3.4 inches at 300 dots per inch
-        assert plt.imread(tmp_path / f"figures/demo/{stem}.png").shape[1] == 1020
-    sidecar = json.loads((tmp_path / "figures/demo/demo.json").read_text())
+        assert plt.imread(tmp_path / f"runs/demo/figures/{stem}.png").shape[1] == 1020
+    sidecar = json.loads((tmp_path / "runs/demo/figures/demo.json").read_text())
     assert sidecar["command"].endswith("demo --epochs 1 --json --seed 2")
     _check_plain_readers(tmp_path / "runs/demo/recording")
 

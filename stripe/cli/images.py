@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 from stripe.data import DeviceLoader, image_folder, list_datasets, load_dataset
 from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
 from stripe.data.image_file import told_broken
-from stripe.data.image_set import ImageSet
+from stripe.data.image_set import ImageSet, with_channels
 from stripe.data.registry import DATA_ROOT
 from stripe.data.stream import TEST_CROP, split_folder
 from stripe.errors import DataError
@@ -136,7 +136,9 @@ def load_images(
     if images in list_datasets():
         keeps_size = run is None and image_size is None
         test = load_dataset(images, "test", root=data_root)
-        test = test if limit is None else test.head(limit)
+        grey = test if limit is None else test.head(limit)
+        if (test := with_channels(grey, _said_channels(network))) is not grey:
+            print(f"grey images of {images} are repeated as red, green and blue", file=sys.stderr)
         size = None if keeps_size else chosen.size
         test, chosen = _as_prepared(test, replace(chosen, size=size, crop=crop or 1.0))
         return DeviceLoader(test, batch_size), chosen
@@ -229,11 +231,15 @@ def _each(values: tuple[float, ...] | None, channels: int) -> tuple[float, ...] 
 
 
 def _channels(network: nn.Module) -> int:
-    """Return how many channels the images of a network have, by what it says or its first layer."""
+    """Return how many channels the images of a network have: 1 where it says so, or else 3."""
+    return 1 if _said_channels(network) == 1 else 3
+
+
+def _said_channels(network: nn.Module) -> int | None:
+    """Return how many channels a network, or its first layer, says that it takes; or None."""
     if isinstance(said := getattr(network, "in_channels", None), int):
         return said
-    of_layers = (m.in_channels for m in network.modules() if isinstance(m, nn.Conv2d))
-    return 1 if next(of_layers, 3) == 1 else 3
+    return next((m.in_channels for m in network.modules() if isinstance(m, nn.Conv2d)), None)
 
 
 def _as_prepared(test: ImageSet, chosen: Preprocessing) -> tuple[ImageSet, Preprocessing]:

@@ -25,8 +25,8 @@ def demo(
     Parameters
     ----------
     out
-        A new or empty directory for the run and its figures. Default: runs/demo for the run and
-        figures/demo for the figures, or demo-2 and so on where runs/demo exists.
+        A new or empty directory for the run and its figures. Default: runs/demo, or runs/demo-2
+        and so on where that exists.
     epochs
         Passes over the 7,000 training images. Default: 7.
     device
@@ -36,11 +36,10 @@ def demo(
 
     epochs = EPOCHS if epochs is None else epochs
     run = _next_free(Path("runs/demo")) if out is None else out
-    figures = Path("figures") / run.name if out is None else out / "figures"
     config = demo_config(out=run, seed=seed, device=device, epochs=epochs)
     print(f"training for {epochs} epochs, 10 to 15 s each on two CPU cores ...", file=sys.stderr)
     try:
-        result = run_demo(config, figures)
+        result = run_demo(config, run / "figures")
     except KeyboardInterrupt:
         print(f"\ninterrupted; finished epochs, if any, are in {run}/recording", file=sys.stderr)
         sys.exit(130)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from stripe.errors import DataError
+
 
 @dataclass(frozen=True)
 class ImageSet:
@@ -43,3 +45,23 @@ class ImageSet:
     def head(self, count: int) -> "ImageSet":
         """Return the first `count` images, or all if there are fewer."""
         return replace(self, images=self.images[:count], labels=self.labels[:count])
+
+
+def with_channels(images: ImageSet, channels: int | None) -> ImageSet:
+    """Return grey images as red, green and blue, where that many channels are wanted.
+
+    Raises
+    ------
+    DataError
+        If images of so many channels cannot be had.
+    """
+    have = images.images.shape[1]
+    if channels is None or channels == have:
+        return images
+    if (have, channels) != (1, 3):
+        raise DataError(
+            f"the network takes images of {channels} channels and those of {images.name} have "
+            f"{have}; choose another data set, or a network for {have}"
+        )
+    repeated = images.images.expand(-1, 3, -1, -1).contiguous()
+    return replace(images, images=repeated, mean=images.mean * 3, std=images.std * 3)

@@ -286,3 +286,17 @@ def test_the_command_prints_what_it_was_told(imagenet_run: Path, tmp_path: Path,
     code, said = run("record", "--model", imagenet_run, "--out", tmp_path / "s", "--crop", 1.5)
     assert (code, "crop must be above 0 and at most 1, got 1.5" in said) == (1, True)
     assert not (tmp_path / "s").exists()
+
+
+def test_grey_images_are_repeated_for_a_network_in_colour(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())
+    loader, prepared = load_images("fashion-mini", network, limit=4)
+    images = next(iter(loader))[0]
+    assert images.shape == (4, 3, 28, 28)
+    assert "repeated as red, green and blue" in capsys.readouterr().err
+    assert torch.equal(images[:, 0], images[:, 2])
+    assert len(prepared.mean or ()) == 3
+    with pytest.raises(DataError, match="takes images of 5 channels and those of fashion-mini"):
+        load_images("fashion-mini", nn.Conv2d(5, 4, 3), limit=4)
