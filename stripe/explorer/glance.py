@@ -25,7 +25,7 @@ def glance(values: Float32[np.ndarray, "images channels"], labels: pd.Series) ->
         low and high, the range of the values; rows, columns and picture (bytes in base64) of means
         over blocks of images and channels.
     """
-    mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+    mean, std = _moments(values)
     eta2, _, within, spread, _ = index_row(mean, std)
     small = quantised(_blocks(_blocks(values, _ROWS).T, _COLUMNS).T)
     low, high = float(values.min()), float(values.max())
@@ -36,6 +36,18 @@ def glance(values: Float32[np.ndarray, "images channels"], labels: pd.Series) ->
         **dict(zip(("rows", "columns"), small.steps.shape, strict=True)),
         "picture": b64encode(bytes(small.steps.data)).decode(),
     }
+
+
+def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of every channel, in float64, some rows at a time."""
+    first = values[0].astype(np.float64)  # the sums are of what differs from it, which is small
+    sums, squares = np.zeros_like(first), np.zeros_like(first)
+    for start in range(0, len(values), 256):
+        apart = values[start : start + 256] - first
+        sums += apart.sum(axis=0)
+        squares += np.einsum("ic,ic->c", apart, apart)
+    mean = sums / len(values)
+    return first + mean, np.sqrt(np.maximum(squares / len(values) - mean**2, 0))
 
 
 def _blocks(values: np.ndarray, most: int) -> np.ndarray:

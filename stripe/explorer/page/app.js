@@ -16,7 +16,7 @@ class Explorer {
     });
     this.build();
     this.set({});
-    this.list.fill();
+    this.loading.finally(() => this.list.fill());
   }
 
   get zoom() {
@@ -90,10 +90,10 @@ class Explorer {
     const { epochs } = this.about.runs[0];
     this.slider.value = epochs.indexOf(this.view.epoch);
     this.epochText.value = this.view.epoch;
-    if ("epoch" in change) this.list.fill();
     this.list.arrange();
     const reload = ["gate", "epoch", "side", "image_order", "channel_order"].some((name) => name in change);
     if (reload || !this.panels.length) this.load();
+    if ("epoch" in change) this.loading.finally(() => this.list.fill());
     this.redraw();
     this.details.show();
     this.steps.show();
