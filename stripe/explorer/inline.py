@@ -33,7 +33,7 @@ export default {
 """
 
 
-class ExplorerWidget(anywidget.AnyWidget):  # type: ignore[misc]  # it is not typed
+class ExplorerWidget(anywidget.AnyWidget):
     """The page in an output cell; it asks the kernel for one slice at a time.
 
     Parameters

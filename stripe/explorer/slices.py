@@ -129,7 +129,7 @@ class Slices:
     def _steps(self, run: str, gate: str, image: str) -> bytes:
         recording = self.recordings[_natural(run)]
         name = recording.header.channel_gates[_natural(gate)].name
-        return quantised(epoch_difference(recording, name, images=[_natural(image)])[0]).packed()
+        return quantised(epoch_difference(recording, name, image_ids=[_natural(image)])[0]).packed()
 
     def _images(self, indices: str) -> bytes:
         wanted = [_natural(index) for index in indices.split(",")][:_MOST_PICTURES]

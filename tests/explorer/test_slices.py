@@ -54,7 +54,7 @@ def test_exact_rows_steps_and_rows_of_the_recording(explored: Path) -> None:
     row = np.frombuffer(slices.answer("exact/0/1/2/after/7"), np.float32)
     np.testing.assert_array_equal(row, opened.values("b", 2)[7])
     steps, _ = unpacked(slices.answer("steps/0/0/4"))
-    expected = stripe.stats.epoch_difference(opened, "a", images=[4])[0]
+    expected = stripe.stats.epoch_difference(opened, "a", image_ids=[4])[0]
     np.testing.assert_allclose(steps, expected, atol=0.01)
     rows = json.loads(slices.answer("rows/0/2"))
     assert rows["label"] == [image % 3 for image in range(30)]

@@ -36,7 +36,7 @@ def test_costs_are_the_divergences_of_frozen_graphs(tmp_path: Path, opset: int) 
     model, x = onnx.load(path), images()
     recording = stripe.onnx.record(path, [x], tmp_path / "r", progress=False)
     found = stripe.onnx.sensitivity(path, [x[:8], x[8:]], recording, progress=False)
-    assert found.images == 12
+    assert found.n_images == 12
     for row in found.gates.itertuples():
         frozen = stripe.onnx.freeze(path, recording, gates=str(row.gate)).model
         each = divergences(model, frozen, x)
@@ -128,10 +128,10 @@ def test_an_audit_of_a_graph_knows_what_gates_cost(tmp_path: Path) -> None:
     names = expected.gates["gate"].tolist()
     candidate = GraphCandidate(path, None, 1)
     found = candidate.sensitivity(x.split(8), recording, names[::-1], progress=False)
-    assert found.images == 40
+    assert found.n_images == 40
     assert found.greedy()["gate"].tolist() == expected.greedy()["gate"].tolist()
     sampled = candidate.sensitivity(images(90).split(40), recording, names, progress=False)
-    assert sampled.images == 64
+    assert sampled.n_images == 64
     assert stripe.audit(path, [x], None, rounds=1, progress=False).fold_error < 1e-4
 
 

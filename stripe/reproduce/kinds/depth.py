@@ -108,7 +108,7 @@ class Depth(Kind):
         config = scale.recorded(cell, seed)
         if config is None:
             return []
-        folds = min(5, max(2, scale.images // 50))
+        folds = min(5, max(2, scale.n_images // 50))
         return [config, GatesByDepth(of=(address(config),), folds=folds, seed=seed)]
 
     def draw(self, results: Results) -> Axes | None:
