@@ -11,6 +11,7 @@ EXAMPLES = {
     "cam": "--model timm:seresnet50 --pretrained --images photos --layer layer4.2 --out cam.pdf",
     "constants": "runs/train --out runs/constants",
     "demo": "--epochs 7",
+    "explore": "runs/train/recording --out page.html",
     "findings": "--scale desk --out findings.md",
     "freeze": "--model runs/train --recording runs/train/recording --out frozen.safetensors",
     "gallery": "--out figures/gallery",

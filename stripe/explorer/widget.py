@@ -116,7 +116,7 @@ class Explorer:
 
         figure = Figure(figsize=(7, 4), layout="constrained")
         asked = {name: self.view[name] for name in ("gate", "epoch", "scale") if name in self.view}
-        plots.stripes(self.slices.recordings[0], side="after", images=60, ax=figure.add_subplot(),
+        plots.stripes(self.slices.recordings[0], side="after", n_images=60, ax=figure.add_subplot(),
                       **asked)  # fmt: skip
         buffer = BytesIO()
         figure.savefig(buffer, format="png", dpi=100)

@@ -23,6 +23,7 @@ from stripe.gates.memory import Memory
 from stripe.gates.ordering import puts_in_order
 from stripe.gates.steps import Call, Node, Step, Trace
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.ours import is_ours
 from stripe.modules.tensors import tensors_in
 from stripe.modules.undisturbed import undisturbed
 from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
@@ -186,7 +187,7 @@ class _Watch(TorchDispatchMode):
         op = func._schema.name.removeprefix("aten::").removesuffix("_")
         nodes = [self.trace.nodes[number] for number in inputs]
         scalars = tuple(leaf for leaf in flat if not isinstance(leaf, Tensor))
-        if op == "addcmul":  # t + a b
+        if op == "addcmul" and not is_ours():  # t + a b
             op, inputs = "add", (inputs[0], self._product(inputs[1:]))
             nodes = [self.trace.nodes[number] for number in inputs]
         form_only = op.startswith(_FORM_ONLY) or op.endswith("_like")

@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from stripe.gates.layout import Shape, compact, gated_shape
 from stripe.interrupts import interrupts_held
+from stripe.modules.ours import is_ours
 
 #: Called with the features and the gate of one multiplication, and how they lie.
 Seen = Callable[[Tensor, Tensor, Shape], None]
@@ -63,7 +64,7 @@ class Operands(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        name = func._schema.name.removesuffix("_")
+        name = "" if is_ours() else func._schema.name.removesuffix("_")
         if name == "aten::mul":
             self._look(args)
         elif name == "aten::addcmul":  # t + a b

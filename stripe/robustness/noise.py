@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from stripe.asr import Gated
 from stripe.errors import ModelError
 from stripe.interrupts import at_the_edge, interrupts_allowed, interrupts_held
+from stripe.modules.ours import ours
 from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
 from stripe.robustness.noise_spec import NoiseSpec
 
@@ -177,7 +178,8 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
             return torch.add(shift, y, alpha=self.spec.a)
         scale, offset = (draw.view(per_channel) for draw in self._draw(norm.num_features, y))
         shift = beta * (1 - scale) + gamma * offset
-        return torch.addcmul(shift.to(y), y, scale)
+        with ours():  # a scale per channel looks like a gate
+            return torch.addcmul(shift.to(y), y, scale)
 
     def _draw(self, channels: int, y: Tensor) -> tuple[Tensor, Tensor]:
         """Draw N_a and N_b, as `y` can be multiplied by them without rounding them again."""

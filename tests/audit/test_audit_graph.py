@@ -21,10 +21,7 @@ def test_an_audit_of_labels(tmp_path: Path) -> None:
         path, [(images, labels)], tmp_path / "report.html", curve=True, rounds=2, progress=False
     )
     assert found.n_images == (6, 6)
-    assert (found.ordered_by, found.order_reason) == (
-        "relative_spread",
-        "an ONNX file has no gradients",
-    )
+    assert (found.ordered_by, found.order_reason) == ("sensitivity", "")
     assert found.greedy["frozen"].tolist() == [0, 1, 2]
     assert found.greedy["agreement"].iloc[0] == 1.0
     assert found.greedy["accuracy"].notna().all()

@@ -278,5 +278,7 @@ def test_a_hook_that_gives_something_else_is_an_error(tmp_path: Path) -> None:
     model = Changing()
     with Recorder(model, tmp_path / "r", IMAGES) as recorder:
         model.doubled = True
-        with pytest.raises(ModelError, match="'gate' must be what '' multiplies by, and differs"):
+        with pytest.raises(
+            ModelError, match="'gate' must be what 'the model' multiplies by, and differs"
+        ):
             recorder.record([IMAGES], 0)

@@ -243,12 +243,15 @@ def test_the_average_loss_of_constants_stands_beside_the_papers(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("scale", list(SCALES))
-def test_all_runs_of_a_scale_have_the_precision_of_the_recipes(scale: str, tmp_path: Path) -> None:
+def test_all_runs_of_a_table_have_one_precision(scale: str, tmp_path: Path) -> None:
     """A precision that the device decides would mix two in one table."""
     for name in ("table3", "figure11"):
         found = reproduction(exhibit(name), SCALES[scale], store=tmp_path)
         trainings = [run.config for run in found.needed if isinstance(run.config, TrainConfig)]
-        assert {config.precision for config in trainings} == {"fp32"}
+        assert len({config.precision for config in trainings}) == 1
+        assert trainings[0].precision != "auto"
+        if name == "figure11" or scale != "desk":  # which says why in docs/desk.md
+            assert {config.precision for config in trainings} == {"fp32"}
 
 
 @pytest.mark.slow
