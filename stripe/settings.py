@@ -16,6 +16,9 @@ from stripe.registry import listed
 #: The kind of settings that a class method returns; `Self` is unknown to the checks of the tests.
 S = TypeVar("S", bound="Settings")
 
+#: What a run writes beside its settings.
+_BESIDE = {"command", "data", "initial_sha256", "made_on", "versions"}
+
 
 class Settings:
     """What frozen dataclasses of settings share.
@@ -83,7 +86,7 @@ class Settings:
         """
         hints = get_type_hints(cls)
         known = {field.name: hints[field.name] for field in fields(cls)}  # type: ignore[arg-type]
-        if unknown := set(values) - set(known) - {"command", "data", "initial_sha256", "versions"}:
+        if unknown := set(values) - set(known) - _BESIDE:
             raise StripeError(
                 f"a configuration has the fields {listed(sorted(known))}; got "
                 f"{', '.join(sorted(unknown))} as well"

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from stripe.files import saving, write_json
+from stripe.files import parse_json, saving, write_json
 from stripe.plots import paper_style, save_figure
 from stripe.plots.axes import headed
 from stripe.reproduce.published import run_numbers, runs_file
 from stripe.reproduce.reproduction import Reproduction
 from stripe.reproduce.store.cost import seconds_of
+from stripe.train.manifest import checked
+from stripe.train.run import CONFIG
 from stripe.versions import command_line, library_versions
 
 _MISSING = "missing"
@@ -61,12 +63,22 @@ def write_report(found: Reproduction, out: Path) -> list[Path]:
         "notes": found.notes,
         "command": command_line(),
         "versions": library_versions(),
+        "made_on": _made_on(found),
         "hours": round(sum(second for second in spent if second is not None) / 3600, 3),
     }
     metrics = dict(found.exhibit.kind.metrics)
     files.append(out / f"{name}.json")
     write_json(files[-1], {**made, "metrics": metrics, "runs": runs})
     return files
+
+
+def _made_on(found: Reproduction) -> list[dict[str, str | None]]:
+    """Return the commits and machines that made the runs in the store, each once."""
+    configs = [run.config.out / CONFIG for run in found.needed if run.state == "finished"]
+    made = [
+        parse_json(checked(file).read_bytes()).get("made_on") for file in configs if file.exists()
+    ]
+    return [one for number, one in enumerate(made) if one and one not in made[:number]]
 
 
 def _write(file: Path, text: str) -> None:

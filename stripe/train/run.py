@@ -13,8 +13,9 @@ from stripe.errors import StripeError
 from stripe.files import drafted, make_folder, parse_json, read_regular, refuse_links, sha256
 from stripe.locks import FileLock
 from stripe.settings import Settings
+from stripe.train.device import hardware, resolve_device
 from stripe.train.manifest import MANIFEST, checked, write_manifest
-from stripe.versions import command_line, library_versions
+from stripe.versions import command_line, commit, library_versions
 
 #: The file of the settings, which is there once the run has begun.
 CONFIG = "config.json"
@@ -117,7 +118,8 @@ def open_run(
     about: dict[str, Any] = {} if data is None else {"data": asdict(data)}
     about |= {} if initial is None else {"initial_sha256": initial}
     resolved = {**config.to_json(), **about}
-    resolved |= {"command": command_line(), "versions": library_versions()}
+    made_on = {"commit": commit(), "hardware": hardware(resolve_device(vars(config)["device"]))}
+    resolved |= {"command": command_line(), "versions": library_versions(), "made_on": made_on}
     try:
         make_folder(config.out)
         with drafted(file) as draft:

@@ -22,6 +22,7 @@ from stripe.reproduce.store.runs import StoredRun, address
 TEST = SCALES["test"]
 #: What a report from published numbers makes again; the JSON stays.
 AGAIN = (".csv", "-claim.csv", "-runs.csv", ".md", ".tex")
+MADE_ON = {"commit": "0123456789", "hardware": "two cores, no name"}
 
 
 def finish(found: Reproduction) -> None:
@@ -30,6 +31,7 @@ def finish(found: Reproduction) -> None:
     for runs in found.runs.values():
         for run in runs:
             run.config.out.mkdir(parents=True)
+            (run.config.out / "config.json").write_text(json.dumps({"made_on": MADE_ON}))
             if found.exhibit.kind.columns == ("mean",):
                 numbers = {m: drawn.random() for m in found.exhibit.kind.metrics}
                 (run.config.out / MEASURED).write_text(json.dumps(numbers))
@@ -57,6 +59,7 @@ def test_a_report_from_published_numbers_is_the_report(name: str, tmp_path: Path
     write_report(again, out)
     assert {end: (out / f"{name}{end}").read_bytes() for end in before} == before
     assert all(isinstance(run, PublishedRun) for runs in again.runs.values() for run in runs)
+    assert json.loads(before[".json"])["made_on"] == [MADE_ON]  # once
     hours = json.loads(before[".json"])["hours"]
     assert hours == (0 if name == "table1" else len(found.needed))
 
