@@ -56,6 +56,11 @@ class Reproduction:
         return f"{self.exhibit.label}, {self.exhibit.title}; scale {self.scale.name}: {words}"
 
     @property
+    def short_heading(self) -> str:
+        """The same without what the scale is, for a picture."""
+        return f"{self.exhibit.label}, {self.exhibit.title}; scale {self.scale.name}"
+
+    @property
     def notes(self) -> str:
         """What the exhibit remarks, which cells are left out, where times were taken; or ""."""
         cells, shown, notes = len(self.exhibit.cells), len(self.runs), []

@@ -40,7 +40,7 @@ def _settling(name: str, cell: Cell) -> Exhibit:
         name,
         f"How gates settle, {cell.label}",
         f"Most gates settle by epoch 30 of 164{more}.",
-        Gates("epoch_difference", options={"images": 4}),
+        Gates("epoch_difference", options={"n_images": 4}),
         (cell, BASELINE) if faster else (cell,),
         (exceeds(cell, "settled", 0.5), *faster),
     )
