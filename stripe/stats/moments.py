@@ -40,10 +40,11 @@ class Moments:
     @classmethod
     def of(cls, values: Float[np.ndarray, "images channels"]) -> "Moments":
         """Return the moments of one piece, with at least one image."""
+        low, high = (edge.astype(np.float64) for edge in (values.min(0), values.max(0)))
         exact = values.astype(np.float64)
         mean = exact.mean(0)
-        m2 = np.square(exact - mean).sum(0)
-        return cls(len(exact), mean, m2, exact.min(0), exact.max(0))
+        exact -= mean  # in place, since a second copy costs more than the sums
+        return cls(len(exact), mean, np.einsum("ij,ij->j", exact, exact), low, high)
 
     @classmethod
     def kept(cls, table: pd.DataFrame) -> "Moments":
