@@ -64,7 +64,7 @@ class Threads(Measurement):
 
     def measure(self) -> dict[str, float]:
         """Ask torch."""
-        return {"threads": torch.get_num_threads()}
+        return {"threads": float(torch.get_num_threads())}
 
 
 @pytest.fixture
