@@ -111,7 +111,7 @@ class ClassFolders(ImageFolder):  # type: ignore[misc]  # torchvision has no typ
     root
         The folder.
     transform
-        What is done to each image.
+        The preprocessing of each image.
     reader
         What reads it.
     skip_broken

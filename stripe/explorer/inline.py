@@ -39,9 +39,9 @@ class ExplorerWidget(anywidget.AnyWidget):
     Parameters
     ----------
     slices
-        What it shows.
+        The recordings to show, with their images.
     view
-        What it shows at first; the trait `view` follows the page, and the page it.
+        The first view. The trait `view` and the page then follow each other.
     """
 
     _esm = traitlets.Unicode().tag(sync=True)

@@ -28,7 +28,7 @@ class ExplorerServer(ThreadingHTTPServer):
     Parameters
     ----------
     slices
-        What it answers with.
+        The recordings that the server reads its answers from.
     port
         The port; 0 for a free one.
     view

@@ -30,9 +30,9 @@ class Explorer:
     Parameters
     ----------
     slices
-        What it shows.
+        The recordings to show, with their images.
     view
-        What it shows at first.
+        The first view, as arguments of `stripe.explore`.
 
     Notes
     -----
@@ -48,7 +48,7 @@ class Explorer:
 
     @property
     def view(self) -> dict[str, Any]:
-        """What is shown now, as arguments of `stripe.explore`."""
+        """The current view, as arguments of `stripe.explore`."""
         return dict(self._widget.view) if self._widget is not None else dict(self._view)
 
     @property
@@ -151,7 +151,7 @@ def explore(
     classes
         The names of the labels.
     **view
-        What is shown at first: `gate`, `epoch`, `side` ("after", "before" or "both"), `scale`
+        The first view: `gate`, `epoch`, `side` ("after", "before" or "both"), `scale`
         ("own" or "shared"), `image_order` ("recorded", "label", "prediction", "mean", "spread" or
         "similarity", the first principal component), `channel_order` ("recorded", "mean" or
         "spread"), `gate_order` ("depth", "eta2", "spread" or "class"), `image`, `channel`, and

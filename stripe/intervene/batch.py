@@ -1,4 +1,4 @@
-"""What is known of the images of one forward pass."""
+"""The images of one forward pass: their number, labels and indices."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from stripe.errors import ModelError
 
 @dataclass
 class Batch:
-    """What is known of the images of one forward pass.
+    """The images of one forward pass: their number, labels and indices.
 
     Every gate of a pass gets the same draw, so that all gates of an image come from one other
     image.
