@@ -1,4 +1,4 @@
-"""The images of one forward pass: their number, labels and indices."""
+"""The labels of one forward pass, and the random draws that all its gates share."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from stripe.errors import ModelError
 
 @dataclass
 class Batch:
-    """The images of one forward pass: their number, labels and indices.
+    """The labels of one forward pass, and the random draws that all its gates share.
 
     Every gate of a pass gets the same draw, so that all gates of an image come from one other
     image.
