@@ -41,7 +41,8 @@ _KEEP_EACH = {
 #: Operations that keep bounds if there is one on either side.
 _KEEP_BOTH = {
     *("pow", "sqrt", "mul", "div", "sub", "rsub", "neg"),
-    *("upsample_nearest2d", "upsample_bilinear2d"),
+    *("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_linear1d"),
+    *("upsample_bilinear2d", "upsample_trilinear3d"),
 }
 
 

@@ -12,6 +12,7 @@ from stripe.gates.evidence import is_channel_axis, is_quantiser
 from stripe.gates.example import checked_example, valid_example
 from stripe.gates.layout import Shape, gate_shape, spatial_shape
 from stripe.gates.loops import merged, products, uniquely_named
+from stripe.gates.missed import missed
 from stripe.gates.place import Place as Place
 from stripe.gates.steps import Trace
 from stripe.gates.trace import trace
@@ -20,12 +21,6 @@ from stripe.recording import Gate
 #: What `find_gates` looks for unless told otherwise.
 DEFAULT_KINDS = ("gate", "split", "constant")
 KINDS = (*DEFAULT_KINDS, "response", "spatial")
-
-#: Operations that compute each value from the one at the same place.
-_ELEMENTWISE = {
-    *("sigmoid", "hardsigmoid", "tanh", "hardtanh", "clamp", "add", "mul", "div", "sub", "neg"),
-    *("clone", "_to_copy", "view"),
-}
 
 
 def find_gates(
@@ -63,17 +58,18 @@ def find_gates(
     -----
     UserWarning
         If the example is a single image, or so small that a gate would meet feature maps of 1 x 1,
-        where it cannot be told from any other product.
+        where it cannot be told from any other product. If a product looks like a gate and cannot
+        be recorded: its values are copied to every place, or it multiplies by `lerp`,
+        `torch._foreach_mul` or a division.
 
     Notes
     -----
-    Not found: attention that adds (a context block) or multiplies by `lerp`, a matrix or a
-    division; constants (LayerScale); gates over height or width alone (coordinate attention), or
-    copied to every place; and the scales of a dynamic quantiser. What is not squashed by a sigmoid,
-    tanh, softmax, clamp or comparison counts as "response". A tensor (B, C, 1) over (B, C, T) is a
-    gate if it is squashed and the features come from a convolution or norm along C; otherwise it
-    may be a weight per token, or an RMS norm. A gate (B, 1, N) over (B, C, N) is taken for one of
-    tokens with channels last.
+    Not found: attention that adds (a context block) or multiplies by a matrix; constants
+    (LayerScale); gates over height or width alone (coordinate attention); and the scales of a
+    dynamic quantiser. What is not squashed by a sigmoid, tanh, softmax, clamp or comparison counts
+    as "response". A tensor (B, C, 1) over (B, C, T) is a gate if it is squashed and the features
+    come from a convolution or norm along C; otherwise it may be a weight per token, or an RMS norm.
+    A gate (B, 1, N) over (B, C, N) is taken for one of tokens with channels last.
 
     A gate that runs once for each image, in a loop over the batch, is one gate. Where frames,
     patches or flipped copies are folded into the batch, `per_image_values` says how many there are.
@@ -93,14 +89,10 @@ def find_gates(
 def find_places(model: nn.Module, example: Tensor) -> list[Place]:
     """Return every gate that `find_gates` can find, of any kind, and where it is."""
     watched = trace(model, valid_example(example))
-    if hidden := _hidden(watched):
-        warnings.warn(
-            f"the example is too small: {hidden[0]!r} has a feature map of one place, "
-            f"{' x '.join('1' * (hidden[1] - 2))}, where a gate cannot be told from any other "
-            "product; give images of the model's own size",
-            stacklevel=3,
-        )
-    return places(watched)
+    found = places(watched)
+    for why in missed(watched, {place.step for place in found}):
+        warnings.warn(why, stacklevel=3)
+    return found
 
 
 def places(watched: Trace) -> list[Place]:
@@ -259,34 +251,3 @@ def _readers(watched: Trace, product: int, after: int) -> Iterator[str]:
         same = any(watched.root(output) == product for output in step.outputs)
         if not same and product in {watched.root(node) for node in step.inputs}:
             yield watched.module_of(number)
-
-
-def _hidden(watched: Trace) -> tuple[str, int] | None:
-    """Return where two tensors of one place per image are multiplied as a gate would be."""
-    for number, step in enumerate(watched.steps):
-        if step.op != "mul" or len(step.inputs) != 2:
-            continue
-        shapes = {watched.nodes[node].shape for node in step.inputs}
-        plane = next(iter(shapes))
-        if len(shapes) > 1 or len(plane) not in (4, 5) or prod(plane[1:]) != plane[1]:
-            continue
-        if plane[1] < 2:
-            continue
-        for features, operand in (step.inputs, step.inputs[::-1]):
-            squashed = watched.nodes[operand].bounded and watched.nodes[features].depends
-            if squashed and not _elementwise(watched, operand, watched.root(features)):
-                return watched.module_of(number) or "the model itself", len(plane)
-    return None
-
-
-def _elementwise(watched: Trace, node: int, origin: int) -> bool:
-    """Tell whether a tensor is a function of `origin` value by value, as in x sigmoid(x)."""
-    while watched.root(node) != origin:
-        made = watched.nodes[watched.root(node)].step
-        if made is None or watched.steps[made].op not in _ELEMENTWISE:
-            return False
-        depending = [n for n in watched.steps[made].inputs if watched.nodes[n].depends]
-        if len(depending) != 1:
-            return False
-        node = depending[0]
-    return True

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from stripe.errors import ModelError
-from stripe.gates.place import Place
+from stripe.gates.find import Place, find_places
 from stripe.hooks.capture import Capture, CheckedCapture
 from stripe.hooks.proof import Verdict, rotation, selections, verdict
 from stripe.hooks.rows import ImageRows, Order, Taken, image_rows, orders
@@ -46,10 +46,10 @@ class Proofs:
 class Observer:
     """Run a model over batches, and hand out the rows of every image.
 
-    Which rows are of which image is proven in the first two batches of each size, by a pass over
-    the same images in another order (two passes where there are but two images), and in every batch
-    for a model that may order images by what they show. Where images come alone, the first is run
-    again after the second.
+    Which rows are of which image is proven in the first two batches of each size and in the last
+    batch, by a pass over the same images in another order (two passes where there are but two
+    images), and in every batch for a model that may order images by what they show. Where images
+    come alone, the first is run again after the second and after the last.
 
     Parameters
     ----------
@@ -71,15 +71,26 @@ class Observer:
         self._capture = Capture(places, model, modules)
         self._checked = CheckedCapture(places, model, modules)
         self._batches = 0
+        self._model = model
         self._alone: tuple[Tensor, Taken] | None = None
+        self._last: tuple[Tensor, Taken] | None = None
+        self._suspects: set[str] = set()
         self._proofs = proofs
         self._check = check
 
     @contextmanager
     def hooked(self) -> Iterator[None]:
-        """Keep hooks on the model; they are gone afterwards, whatever happens."""
+        """Keep hooks on the model; they are gone afterwards, whatever happens.
+
+        Raises
+        ------
+        ModelError
+            If the model keeps a gate from one image that comes alone for the next.
+        """
         with self._capture.hooked():
             yield
+        if self._suspects and self._alone is not None:
+            self._refuse_kept(self._alone[0])
 
     def run(self, images: Tensor) -> tuple[Any, Mapping[str, ImageRows]]:
         """Run the model on images; return its output, and the rows of each image by gate.
@@ -96,19 +107,39 @@ class Observer:
         """
         output, taken = self._captured(images)
         rows = {place.gate.name: self._rows(place, taken, len(images)) for place in self._places}
+        self._last = images, taken
+        if len(images) == 1 and self._alone is None:
+            self._alone = images, taken
         if self._check and (unproven := self._unproven(len(images))):
-            devices = [images.device] if images.device.type == "cuda" else []
-            with (
-                interrupts_held(),
-                torch.random.fork_rng(devices=devices),
-                interrupts_allowed(),
-            ):
-                if len(images) == 1:
-                    self._prove_alone(images, taken)
-                else:
-                    self._prove(unproven, images, taken)
+            self._prove(unproven, images, taken)
             rows |= {p.gate.name: self._rows(p, taken, len(images)) for p in unproven}
+            self._last = None
         return output, rows
+
+    def finish(self) -> None:
+        """Prove the rows of the last batch, since what a model keeps may have changed its ways.
+
+        Raises
+        ------
+        ModelError
+            If the rows of a gate are not those of the images, or come in another order than before.
+        """
+        if not self._check or self._last is None:
+            return
+        images, taken = self._last
+        before = dict(self._proofs.orders)
+        self._prove(self._places, images, taken)
+        for (name, count), order in before.items():
+            if self._proofs.orders[name, count] != order:
+                raise ModelError(_refusal(name, count, at_random=True))
+
+    def _prove(self, places: Sequence[Place], images: Tensor, taken: Taken) -> None:
+        devices = [images.device] if images.device.type == "cuda" else []
+        with interrupts_held(), torch.random.fork_rng(devices=devices), interrupts_allowed():
+            if len(images) == 1:
+                self._prove_alone(images, taken)
+            else:
+                self._prove_together(places, images, taken)
 
     def _captured(self, images: Tensor) -> tuple[Any, Taken]:
         """Run the model on images; first, what the hooks give is compared with the products."""
@@ -137,7 +168,7 @@ class Observer:
             )
         return image_rows(place, taken, n_images, order)
 
-    def _prove(self, places: Sequence[Place], images: Tensor, taken: Taken) -> None:
+    def _prove_together(self, places: Sequence[Place], images: Tensor, taken: Taken) -> None:
         count = len(images)
         half = _in_half_precision(taken, images)
         passes = [(s, self._capture.run(images[s])[1]) for s in selections(count)]
@@ -160,8 +191,7 @@ class Observer:
 
     def _prove_alone(self, images: Tensor, taken: Taken) -> None:
         """Prove that an image that comes alone has the same rows before and after another one."""
-        if self._alone is None:
-            self._alone = images, taken
+        if self._alone is None or self._alone[0] is images:
             return
         before = [self._alone[1], taken]
         again = self._capture.run(self._alone[0])[1]
@@ -171,9 +201,21 @@ class Observer:
             raise ModelError(_refusal(wrong[0].gate.name, 1, at_random=True))
         mixed = {place.gate.name for place, came in judged.items() if came is Verdict.MIXED}
         self._warn(mixed, drawn=True)
+        same = (place for place, came in judged.items() if came is Verdict.SAME)
+        self._suspects |= {place.gate.name for place in same if place.gate.kind != "constant"}
         self._proofs.orders |= {(place.gate.name, 1): Order() for place in self._places}
         for place in self._places:
             self._proofs.tries[place.gate.name, 1] = _AGAIN
+
+    def _refuse_kept(self, images: Tensor) -> None:
+        """Refuse gates that were the same for images that came alone, and are kept between passes.
+
+        Such a gate does not depend on the image in a pass that is traced now.
+        """
+        again = find_places(self._model, images)
+        depending = {place.gate.name for place in again if place.gate.kind != "constant"}
+        if kept := sorted(self._suspects - depending):
+            raise ModelError(_refusal(kept[0], 1, at_random=True))
 
     def _judge(self, place: Place, taken: Taken, passes: list[_Pass], half: bool) -> Verdict:
         """Return what passes say of a gate's rows in their likeliest order, which is kept."""

@@ -167,6 +167,38 @@ def turned_in_every_third_pass(m: Any, x: Tensor) -> Any:
     return m.one(x.flip(0) if vars(m)["passes"] % 3 == 2 else x)
 
 
+def turned_after_eight_passes(m: Any, x: Tensor) -> Any:
+    vars(m)["passes"] = vars(m).get("passes", 0) + (not x.is_meta)
+    return m.one(x.flip(0) if vars(m)["passes"] > 8 else x)
+
+
+def kept_for_ever(m: Any, x: Tensor) -> Any:
+    f = m.stem(x)
+    before = vars(m).get("gate")
+    if before is None or before.is_meta:
+        before = vars(m)["gate"] = (5 * f.mean((2, 3), keepdim=True)).sigmoid()
+    return f * before
+
+
+def test_what_changes_after_some_passes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="must follow the images"):
+        recorded(model_of(turned_after_eight_passes), list(images(30).split(3)), tmp_path / "a")
+    assert not (tmp_path / "a" / "data").exists()
+
+
+def test_a_gate_that_is_kept_from_the_first_image_is_refused(tmp_path: Path) -> None:
+    x = images(6)
+    with pytest.raises(ModelError, match="kept from one pass to the next"):
+        recorded(model_of(kept_for_ever), list(x.split(1)), tmp_path / "a")
+
+    def saturated(m: Any, x: Tensor) -> Any:
+        f = m.stem(x)
+        return f * (f.mean((2, 3), keepdim=True) + 100).sigmoid()
+
+    gates = recorded(model_of(saturated), list(x.split(1)), tmp_path / "b")
+    assert gates["Bare"].shape == (6, 6)
+
+
 def test_what_is_kept_between_passes_is_refused_or_warned_of(tmp_path: Path) -> None:
     x = images(6)
     alone = list(x.split(1))

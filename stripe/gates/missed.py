@@ -1,0 +1,141 @@
+"""Products that look like those of gates, and from which no gate can be recorded."""
+
+from collections.abc import Collection, Iterator
+from math import prod
+
+from stripe.gates.evidence import is_quantiser
+from stripe.gates.layout import gate_shape
+from stripe.gates.steps import Trace
+
+#: Operations that compute each value from the one at the same place.
+_ELEMENTWISE = {
+    *("sigmoid", "hardsigmoid", "tanh", "hardtanh", "clamp", "add", "mul", "div", "sub", "neg"),
+    *("clone", "_to_copy", "view", "rsub", "relu", "pow", "sqrt"),
+}
+
+#: Operations that stretch a tensor over places.
+_STRETCH = {
+    *("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_linear1d"),
+    *("upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d"),
+    *("_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d"),
+}
+
+#: Other operations than a product that scale by a gate, and the places of features and gate.
+_SCALINGS = {"lerp": (1, 2), "div": (0, 1)}
+
+#: Shape of a tensor, with 1 for each dimension along which all its values are equal.
+_Compact = tuple[int, ...]
+
+
+def missed(watched: Trace, found: Collection[int]) -> Iterator[str]:
+    """Yield why no gate can be recorded from products that look like those of gates.
+
+    Parameters
+    ----------
+    watched
+        The forward pass.
+    found
+        Steps in which gates were found.
+    """
+    if (too_small := _of_one_place(watched)) is not None:
+        owner, dims = too_small
+        yield (
+            f"the example is too small: {owner!r} has a feature map of one place, "
+            f"{' x '.join('1' * (dims - 2))}, where a gate cannot be told from any other product; "
+            "give images of the model's own size"
+        )
+    named: dict[str, str] = {}
+    for number in range(len(watched.steps)):
+        if number not in found and (how := _scales_otherwise(watched, number)):
+            named.setdefault(how, watched.module_of(number) or "the model itself")
+    for how, owner in named.items():
+        yield (
+            f"{owner!r} scales channels {how}, from which no gate can be recorded; multiply by it "
+            "as (B, C, 1, 1), which is repeated by itself"
+        )
+
+
+def _scales_otherwise(watched: Trace, number: int) -> str | None:
+    """Return how a step scales channels by a gate, None if it does not."""
+    step = watched.steps[number]
+    inputs = step.inputs
+    if step.op == "mul" and len(inputs) == 2:
+        sides = (inputs, inputs[::-1])
+        copied = any(
+            _gates(watched, features, gate, _spread(watched, gate))
+            for features, gate in sides
+            if watched.nodes[features].shape == watched.nodes[gate].compact
+        )
+        return "by a gate that is copied to every place" if copied else None
+    if step.op == "_foreach_mul" and len(inputs) % 2 == 0:
+        half = len(inputs) // 2
+        pairs = zip(inputs[:half], inputs[half:], strict=True)
+        listed = any(_gates(watched, *pair, watched.nodes[pair[1]].compact) for pair in pairs)
+        return "in torch._foreach_mul" if listed else None
+    if step.op in _SCALINGS and len(inputs) > max(_SCALINGS[step.op]):
+        features, gate = (inputs[place] for place in _SCALINGS[step.op])
+        if not _gates(watched, features, gate, watched.nodes[gate].compact):
+            return None
+        if step.op == "lerp":
+            return "in torch.lerp"
+        return None if is_quantiser(watched, number, features, gate) else "by a division"
+    return None
+
+
+def _gates(watched: Trace, features: int, gate: int, compact: _Compact) -> bool:
+    nodes = watched.nodes
+    squashed = nodes[gate].bounded and nodes[gate].depends and nodes[features].depends
+    shape = gate_shape(nodes[features].shape, compact) if squashed else None
+    return shape is not None and not shape.of_signals
+
+
+def _spread(watched: Trace, node: int) -> _Compact:
+    """Return the compact shape of a tensor, past operations that copy its values to places."""
+    shape, compact = watched.nodes[node].shape, watched.nodes[node].compact
+    made = watched.nodes[node].step
+    if compact != shape or made is None:
+        return compact
+    step = watched.steps[made]
+    depending = [n for n in step.inputs if watched.nodes[n].depends]
+    if len(depending) != 1 or len(step.inputs) != 1:
+        return compact
+    source = watched.nodes[depending[0]].shape
+    earlier = _spread(watched, depending[0])
+    if step.op in _STRETCH or (step.op in _ELEMENTWISE and source == shape):
+        wide = earlier
+    elif step.op == "repeat":
+        wide = (1,) * (len(shape) - len(source)) + earlier
+    else:
+        return compact
+    return tuple(1 if one == 1 else size for one, size in zip(wide, shape, strict=True))
+
+
+def _of_one_place(watched: Trace) -> tuple[str, int] | None:
+    """Return where two tensors of one place per image are multiplied as a gate would be."""
+    for number, step in enumerate(watched.steps):
+        if step.op != "mul" or len(step.inputs) != 2:
+            continue
+        shapes = {watched.nodes[node].shape for node in step.inputs}
+        plane = next(iter(shapes))
+        if len(shapes) > 1 or len(plane) not in (4, 5) or prod(plane[1:]) != plane[1]:
+            continue
+        if plane[1] < 2:
+            continue
+        for features, operand in (step.inputs, step.inputs[::-1]):
+            squashed = watched.nodes[operand].bounded and watched.nodes[features].depends
+            if squashed and not _elementwise(watched, operand, watched.root(features)):
+                return watched.module_of(number) or "the model itself", len(plane)
+    return None
+
+
+def _elementwise(watched: Trace, node: int, origin: int) -> bool:
+    """Tell whether a tensor is a function of `origin` value by value, as in x sigmoid(x)."""
+    while watched.root(node) != origin:
+        made = watched.nodes[watched.root(node)].step
+        if made is None or watched.steps[made].op not in _ELEMENTWISE:
+            return False
+        depending = [n for n in watched.steps[made].inputs if watched.nodes[n].depends]
+        if len(depending) != 1:
+            return False
+        node = depending[0]
+    return True
