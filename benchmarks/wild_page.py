@@ -10,56 +10,57 @@ from stripe import plots
 
 TEXT = """# Stripes in the wild
 
-Six trained networks that others ship as ONNX files, audited by `python -m benchmarks.wild`
-(extra `wild`; the numbers are in
-[`benchmarks/results/wild.json`](../benchmarks/results/wild.json)). Their gates are
-squeeze-and-excite. None of their weights are part of this project.
+`python -m benchmarks.wild` (extra `wild`) audits six trained networks that other projects publish
+as ONNX files. Their gates are squeeze-and-excite. Their weights are not part of this project. The
+numbers are in [`benchmarks/results/wild.json`](../benchmarks/results/wild.json).
 
-## What the images are, and what that limits
+## The images, and their limits
 
-Lines of text ({fonts} fonts that matplotlib brings, English words), pages of such lines, and
-text on photographs of scikit-image and scikit-learn, each blurred, with noise, and compressed as
-JPEG. Means come from one half of {images} images, agreement is measured on the other. Rendered
-text is easier and more alike than scans, and the recognisers are for Chinese too, of which there
-is none here: a gate that is constant here need not be constant on other images. One draw of the
-images, one machine.
+The images are lines of text ({fonts} fonts that matplotlib includes, English words), pages of such
+lines, and text on photographs of scikit-image and scikit-learn. Each is blurred, gets noise, and is
+compressed as JPEG. Means come from one half of {images} images, and agreement is measured on the
+other half. There was one draw of the images, on one machine.
+
+Rendered text is easier to read than scans, and varies less. The recognisers also read Chinese, but
+the images have none. A gate that is constant here need not be constant on other images.
 
 ![examples of the images](wild_images.png)
 
 ## Is the gate a constant?
 
-`eta2` is the share of a gate's variance that lies between channels (1: a perfect stripe),
-`input` the same of the pooled features that the gate multiplies, the control: what goes into
-attention. Spread is the root mean square over images relative to the gate. Each is the median
-over the gates of a network (smallest and largest).
+`eta2` is the share of a gate's variance that lies between channels (1: a perfect stripe). `input`
+is a control: the `eta2` of the pooled features that the gate multiplies. Spread is the root mean
+square deviation over images, relative to the gate. Each cell has the median over the gates of a
+network (smallest to largest).
 
 {constant}
 
 ![eta2 and spread by depth](wild.png)
 
-## What freezing costs
+## The cost of freezing
 
-All gates replaced by their means. Agreement is with the network as it is: of labels and strings
-the share of images with the same one (Wilson's 95 % interval), of masks the mean intersection
-over union at 0.3 (95 % interval of a bootstrap over images). The control replaces each gate by
-one number for all channels. "Right" is the share of images of which the network says what was
-drawn, as it is and frozen. The last column is how many gates freeze, the cheapest to add first,
-while agreement is at least 99 %.
+All gates are replaced by their means. Agreement compares the frozen network with the original.
+For labels and strings it is the share of images with the same one (Wilson's 95 % interval). For
+masks it is the mean intersection over union at 0.3 (95 % interval of a bootstrap over images). As
+a control, "one number per gate" replaces each gate by one number for all channels. "Right" is the
+share of images that are read correctly, by the original → by the frozen network. The last column
+is the number of gates that freeze, the cheapest to add first, while agreement is at least 99 %.
 
 {cost}
 
-With all gates frozen {whole} of {networks} networks keep 99 % of what they say.
+With all gates frozen, {whole} of {networks} networks keep 99 % of their predictions.
 
-## What it saves
+## The savings
 
-Folded gates leave no operation behind; the error is the largest difference between the folded
-graph and the one with constants, relative to the largest value (of probabilities, to 1). Time is
-that of onnxruntime on one thread of a CPU, {rounds} rounds in turns: the median (and quartiles)
-of the share that is gone.
+A folded gate leaves no operation behind. The error is the largest difference between the outputs
+of the folded graph and of the graph with constants, relative to the largest value (for
+probabilities, to 1). "Time gone" is the saved share of the time of onnxruntime on one thread of a
+CPU, over {rounds} rounds in turns: the median (and quartiles).
 
 {saves}
 
-Milliseconds are of this machine while it did other work; the share is of pairs in one round.
+The milliseconds were measured while the machine did other work. The saved share compares pairs of
+measurements in one round.
 """
 
 

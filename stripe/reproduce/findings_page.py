@@ -36,16 +36,17 @@ def findings_page(
 
 
 _LEGEND = """\
-- Every claim says that a number is above zero. A claim **holds here** if the 95 % interval of ours,
-  Student's over n seeds, is above zero; it **does not** if the interval is below; else it is
-  **undecided**, with the number of seeds that would decide it at the same mean and spread.
-- n x m: m contrasts, averaged within each of n seeds before the interval is taken. Each contrast
-  has its own interval in the report of its table or figure.
-- Verdicts are on the last epoch. The paper prints the best epoch, whose mean stands beside it. The
-  paper's number is the mean over the contrasts that this scale has.
-- The last column is corrected for the number of tested claims on this page (Holm, at 0.05); p is
-  the corrected two-sided p of Student's test. Seeds of one network are the only repetition: an
-  interval says nothing of other data or other networks.
+- Every claim says that a number is above zero. The interval is Student's 95 % interval of our
+  number, over n seeds. A claim **holds here** if the interval is above zero, and **does not** if it
+  is below zero. Otherwise it is **undecided**; the page then gives the number of seeds that would
+  decide it at the same mean and spread.
+- "n x m" means n seeds and m contrasts. The contrasts are averaged within each seed before the
+  interval is computed. The report of each table or figure has an interval for each contrast.
+- Verdicts use the last epoch. The paper prints the best epoch, so the mean of our best epochs
+  stands beside our number. The paper's number is the mean over the contrasts that this scale has.
+- The verdicts of the last column are corrected for the number of tested claims on this page
+  (Holm, at 0.05); p is the corrected two-sided p of Student's test. Only the seeds of one network
+  are repeated, so an interval says nothing about other data or other networks.
 """
 
 
@@ -54,7 +55,7 @@ def _beyond(own: pd.DataFrame | None) -> str:
     if own is None:
         return ""
     return (
-        "## Beyond the paper\n\nNo sentence of the paper says these. They are tested in the same "
+        "## Beyond the paper\n\nThe paper does not make these claims. They are tested in the same "
         f"way, and corrected for their own number.\n\n{markdown(written(own))}\n\n"
     )
 
