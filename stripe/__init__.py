@@ -1,4 +1,4 @@
-"""Is channel attention really input-dependent? Record gates, see the stripes, train them away.
+"""Record the gates of channel attention, measure how constant they are, and train them away.
 
 The public names below are imported when they are first used, so that `import stripe` takes no
 time and does not import torch.

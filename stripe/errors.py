@@ -1,4 +1,4 @@
-"""The errors that `stripe` raises on purpose: what must hold, what came, what to do."""
+"""The errors that `stripe` raises: each says what was expected, what came, and what to do."""
 
 
 class StripeError(Exception):

@@ -90,14 +90,14 @@ def drafted(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def saving(path: Path) -> Iterator[Path]:
-    """Give the path of a draft with the suffix of `path`, as `drafted`, in a folder that is made.
+    """Yield the path of a draft as `drafted` does, with the suffix of `path`; make its folder.
 
-    For what a user asked for: a table, a picture, weights.
+    Use it for files that a user requests: tables, pictures, weights.
 
     Raises
     ------
     StripeError
-        If the disk refuses; what `path` held before is then still there.
+        If the file cannot be written; the old content of `path` then stays.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,9 +19,9 @@ class Psi:
     Parameters
     ----------
     value
-        i: what every element is filled with, or the standard deviation.
+        The number i: the value of every element, or the standard deviation.
     kind
-        "constant", C_i of Table 7, or "normal", N_i: drawn from N(0, i^2).
+        "constant" (C_i of Table 7), or "normal" (N_i, drawn from N(0, i^2)).
     learnable
         Whether psi is a parameter, or a buffer that keeps its initial value.
 
@@ -41,12 +41,12 @@ class Psi:
 
     @classmethod
     def parse(cls, text: str) -> "Psi":
-        """Read psi as settings write it: "0.1", "constant:0.1", "normal:0.3,fixed".
+        """Read psi from the text of a setting: "0.1", "constant:0.1", "normal:0.3,fixed".
 
         Raises
         ------
         ModelError
-            If it is none; the message says what one looks like.
+            If the text is not a psi; the message shows the format.
         """
         start, *options = text.split(",")
         kind, _, number = start.rpartition(":")
@@ -72,7 +72,7 @@ class Psi:
 
 
 class ASR(nn.Module):
-    """Compute a gate from a vector instead of the features: `v = attention(psi)`, whatever y is.
+    """Compute a gate from a vector instead of the features y: `v = attention(psi)`.
 
     After training v is a constant, which `reparameterize` folds into the host.
 
@@ -108,7 +108,7 @@ class ASR(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "ASR":
-        """Set the mode; batch norms inside stay in evaluation, for psi is a batch of one."""
+        """Set the mode; batch norms inside stay in evaluation, because psi is a batch of one."""
         super().train(mode)
         for module in self.attention.modules():
             if isinstance(module, nn.modules.batchnorm._NormBase):
@@ -116,7 +116,7 @@ class ASR(nn.Module):
         return self
 
     def moves(self) -> bool:
-        """Tell whether a change of psi would change the gate at all; on the meta device, yes."""
+        """Tell whether the gate depends on psi; always true on the meta device."""
         if self.psi.is_meta:
             return True
         psi = self.psi.detach().requires_grad_()

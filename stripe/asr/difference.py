@@ -35,10 +35,11 @@ def check_difference(model: nn.Module, error: float) -> None:
 def largest_difference(before: nn.Module, after: nn.Module, example: Tensor | None = None) -> float:
     """Return the largest difference of two networks' outputs, relative to the largest output.
 
-    It is the largest over several outputs. The input is random, of the form of `example`, or else
-    of the first usual size that both take; both networks evaluate, from one seed. The result is
-    nan, with a warning, if no size fits or the outputs hold no numbers, and inf where the outputs
-    differ in form or only one of the two is finite.
+    A network with several outputs has the largest difference of all. The input is random and has
+    the shape of `example`, or else the first usual size that both networks accept. Both networks
+    run in evaluation mode, from one seed. The result is nan, with a warning, if no size fits or the
+    outputs hold no numbers. It is inf if the outputs differ in shape, or if only one of them is
+    finite.
 
     Examples
     --------

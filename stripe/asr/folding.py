@@ -35,12 +35,12 @@ Scale = Float[Tensor, " c"]
 
 @singledispatch
 def scale_output(layer: nn.Module, v: Scale) -> None:
-    """Change `layer`, in place, so that it puts out `v`, shape (C,), times what it did.
+    """Change `layer`, in place, so that its output is multiplied by `v`, shape (C,).
 
     Raises
     ------
     ModelError
-        If nothing is known of this kind of layer.
+        If this kind of layer has no rule.
 
     References
     ----------

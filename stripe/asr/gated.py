@@ -9,19 +9,19 @@ from torch import Tensor, nn
 class Gated(nn.Module):
     """Multiply the output of `host` by the gate computed from it: `y = host(x); y * gate(y)`.
 
-    Every gate that `stripe.insert` adds multiplies here, so hooks on `gate` see both what is
-    multiplied (its input) and by what (its output).
+    Every gate that `stripe.insert` adds multiplies here. A hook on `gate` therefore sees the
+    multiplied features (its input) and the factor (its output).
 
     Parameters
     ----------
     host
-        The layer whose output is gated, as a rule the last norm of a residual branch. Of a tuple,
-        as multi-head attention gives, the first entry is gated.
+        The layer whose output is gated, usually the last norm of a residual branch. If it returns a
+        tuple, as multi-head attention does, the first entry is gated.
     gate
         Maps y of shape (B, C, H, W) to a gate of shape (B, C, 1, 1), or one that broadcasts to y.
     channel_dim
-        Axis of the channels of y: 1, or -1 for tokens (B, N, C). The gate sees y as (B, C, H, W)
-        in any case; tokens come as (B, C, N, 1).
+        Axis of the channels of y: 1, or -1 for tokens (B, N, C). The gate always receives y as (B,
+        C, H, W); tokens come as (B, C, N, 1).
 
     References
     ----------

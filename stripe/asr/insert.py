@@ -51,7 +51,7 @@ def insert(
         both, or a predicate of a `stripe.select.Layer` with `name` and `module`. Default: the rule
         of the model's family (Appendix C).
     copies
-        delta, the number of ASRs at every site, which multiply (Tables 6 and 14).
+        Number of ASRs at every site, delta in Tables 6 and 14. Their gates multiply.
     psi
         Initial value of psi: a number, a `Psi`, or its text as in `Psi.parse`, such as
         "normal:0.3,fixed". Default: 0.1, for a ViT 1e-3.
@@ -62,7 +62,8 @@ def insert(
         with 1e-3; "drawn" keeps the random weights of the module and fills only its biases. In
         other networks, the modules always keep their random weights.
     inplace
-        Change `model` itself and return it, as when an optimizer holds its parameters already.
+        Change `model` itself and return it, for example when an optimizer already holds its
+        parameters.
     seed
         Seed of the modules' random weights, which leaves torch's generators untouched. Default:
         torch's generators.

@@ -1,4 +1,4 @@
-"""Attention modules, one a file; each maps features (B, C, H, W) to a gate.
+"""Attention modules, one per file; each maps features (B, C, H, W) to a gate.
 
 A gate is (B, C, 1, 1); that of CBAM is (B, C, H, W), since it has a spatial map too.
 """

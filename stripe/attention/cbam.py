@@ -48,8 +48,8 @@ class SpatialGate(nn.Module):
 class CBAM(nn.Module):
     """Compute CBAM's gate, the product of a channel gate and a spatial map.
 
-    `v = channel(x) * spatial(x * channel(x))` of shape (B, C, H, W). Both factors come from
-    submodules, `channel` and `spatial`, so that either can be recorded.
+    `v = channel(x) * spatial(x * channel(x))` of shape (B, C, H, W). Each factor is the output of a
+    submodule, `channel` or `spatial`, so either can be recorded.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class CBAM(nn.Module):
     kernel_size
         Side of the spatial convolution's kernel, in pixels.
     activation
-        The last non-linearity of both.
+        The last non-linearity of both factors.
 
     References
     ----------
@@ -68,7 +68,7 @@ class CBAM(nn.Module):
 
     Notes
     -----
-    Without the batch norm that some versions put after the spatial convolution.
+    Some versions put a batch norm after the spatial convolution. This one has none.
 
     Examples
     --------

@@ -62,11 +62,11 @@ _CARRIED = _Carried()
 
 @ATTENTIONS.register("dia")
 class DIA(nn.Module):
-    """Compute the gate of one block from its features and from the gates of the blocks before.
+    """Compute the gate of one block from its features and the gates of earlier blocks.
 
-    `(v, c) = cell(GAP(x), (v', c'))` with the state of the block before in the same stage and the
-    same forward pass; zeros in the first block. `DIA.along` makes the gates of a whole network,
-    with one cell for each stage.
+    `(v, c) = cell(GAP(x), (v', c'))`, where (v', c') is the state of the previous block in the same
+    stage and forward pass, and zero in the first block. `DIA.along` makes the gates of a whole
+    network, with one cell for each stage.
 
     Parameters
     ----------
@@ -77,21 +77,21 @@ class DIA(nn.Module):
     activation
         The non-linearity of the cell's output.
     cell
-        The cell to share. Default: one of its own.
+        The cell that blocks share. Default: a new cell.
     first, last
-        Whether this is the first block of its stage, where the state begins, and the last, where
-        it is dropped.
+        Whether this is the first block of its stage, where the state begins, and whether it is the
+        last, after which the state is dropped.
 
     References
     ----------
-    Huang, Liang, Liang and Yang, "DIANet: Dense-and-Implicit Attention Network", AAAI 2020,
-    section 3, with its reduction of 4 and its sigmoid, in place of the tanh, at the output.
+    Huang, Liang, Liang and Yang, "DIANet: Dense-and-Implicit Attention Network", AAAI 2020, section
+    3, including the reduction of 4 and the sigmoid at the output in place of the tanh.
 
     Notes
     -----
-    The state is kept per thread between blocks and dropped after the last one, so calls may be
-    repeated and threads may share the model. A block must not be run by itself, out of its
-    forward pass, as gradient checkpointing does.
+    Each thread keeps its own state between blocks and drops it after the last one. Calls can
+    therefore be repeated, and threads can share the model. A block must not run outside of the
+    forward pass of its network, as it does under gradient checkpointing.
 
     Examples
     --------
@@ -122,7 +122,7 @@ class DIA(nn.Module):
         reduction: int = 4,
         activation: Callable[[Tensor], Tensor] = torch.sigmoid,
     ) -> list["DIA"]:
-        """Return a gate for each site of a network; sites in a row of equal width are a stage."""
+        """Return a gate for each site; consecutive sites of equal width form a stage."""
         gates = []
         for width, stage in groupby(channels):
             cell, blocks = DIACell(width, reduction, activation), len(list(stage))

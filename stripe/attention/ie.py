@@ -12,10 +12,10 @@ from stripe.attention.registry import ATTENTIONS
 
 @ATTENTIONS.register("ie")
 class IE(nn.Module):
-    """Compute the Instance Enhancement gate, an affine map of each channel by itself.
+    """Compute the Instance Enhancement gate, a separate affine map of each channel.
 
-    `v_c = activation(w_c u_c + b_c)` with the squeeze `u = GAP(x)` of shape (B, C): two parameters
-    a channel.
+    `v_c = activation(w_c u_c + b_c)` with the squeeze `u = GAP(x)` of shape (B, C). Each channel
+    has two parameters.
 
     Parameters
     ----------
@@ -24,8 +24,8 @@ class IE(nn.Module):
     activation
         The last non-linearity.
     weight
-        Initial w. At 0, the published start, the gate is the same for every image until w has
-        moved.
+        Initial w. At 0, the published value, the gate is the same for every image until training
+        has changed w.
 
     References
     ----------
@@ -56,8 +56,8 @@ class IE(nn.Module):
     ) -> "IE":
         """Return the module of an ASR, which starts at w = 0.1.
 
-        At w = 0 no gradient reaches psi in the first step, and psi would seem not to matter. The
-        ASR paper does not say at which w its IE starts.
+        At w = 0 no gradient reaches psi in the first step, so the gate would seem independent of
+        psi. The ASR paper does not give the initial w of its IE.
         """
         return cls(channels, activation=activation, weight=0.1)
 

@@ -16,16 +16,16 @@ LEVELS = (1, 2, 4)
 class SPA(nn.Module):
     """Compute the Spatial Pyramid Attention gate.
 
-    `v = activation(W2 relu(W1 s))` with s the averages over 1, 4 and 16 cells of the plane, of
-    shape (B, 21 C), `W1` of shape (C / reduction, 21 C) and `W2` of shape (C, C / reduction), no
-    biases.
+    `v = activation(W2 relu(W1 s))`, without biases. s of shape (B, 21 C) holds the averages over 1,
+    4 and 16 cells of the plane. `W1` has the shape (C / reduction, 21 C), and `W2` has (C, C /
+    reduction).
 
     Parameters
     ----------
     channels
         C, the number of channels of x.
     reduction
-        Reduction ratio: the hidden layer has `1 / reduction` of its inputs.
+        Reduction ratio: the hidden layer has `C / reduction` units.
     activation
         The last non-linearity.
 
@@ -36,7 +36,7 @@ class SPA(nn.Module):
 
     Notes
     -----
-    All 21 averages of a 1 x 1 plane, such as an ASR's psi, are its one value.
+    For a 1 x 1 plane, such as an ASR's psi, all 21 averages are equal to its one value.
 
     Examples
     --------

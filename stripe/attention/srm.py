@@ -15,9 +15,9 @@ from stripe.attention.registry import ATTENTIONS
 class SRM(nn.Module):
     """Compute the Style-based Recalibration gate.
 
-    `v = activation(BN(w_mu * mean(x) + w_sigma * std(x)))`, with mean and standard deviation of
-    each plane, of shape (B, C), and the weights of each channel by itself: four parameters a
-    channel with those of the norm.
+    `v = activation(BN(w_mu * mean(x) + w_sigma * std(x)))`, with the mean and the standard
+    deviation of each plane, of shape (B, C). Each channel has four parameters: w_mu, w_sigma, and
+    those of the norm.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class SRM(nn.Module):
     activation
         The last non-linearity.
     eps
-        Added to the variance before its root.
+        Number added to the variance before the square root.
 
     References
     ----------
@@ -35,8 +35,9 @@ class SRM(nn.Module):
 
     Notes
     -----
-    The standard deviation divides by H W, and is `sqrt(0 + eps)` for a 1 x 1 plane, where the
-    original's division by H W - 1 gives NaN. A batch of one is normalised by running statistics.
+    The variance is divided by H W. For a 1 x 1 plane the standard deviation is therefore
+    `sqrt(eps)`; the original divides by H W - 1 and gives NaN. A batch of one is normalised by
+    running statistics.
 
     Examples
     --------

@@ -35,17 +35,17 @@ def build(
     ----------
     backbone
         A name from `stripe.list_backbones()`, another depth of a listed family ("resnet29"), a
-        network of torchvision ("tv:NAME") or timm ("timm:NAME"), or a function of your own
-        ("module:function"). The function is called with those of num_classes, in_channels and
-        image_size that it takes.
+        network of torchvision ("tv:NAME") or timm ("timm:NAME"), or your own function
+        ("module:function"). The function receives num_classes, in_channels and image_size, as far
+        as it takes them.
     num_classes
         Number of outputs of the last layer.
     in_channels
         Channels of the images: 3 for colour, 1 for grey.
     image_size
-        Side of the images in pixels. Default: the paper's size for the network. Up to 128, the
-        stem of a listed network keeps the resolution: it has no stride and no max-pool. Other
-        networks use the size only where they are built for one size, as ViTs are.
+        Side of the images in pixels. Default: the paper's size for the network. Up to 128, the stem
+        of a listed network keeps the resolution: it has no stride and no max-pool. Other networks
+        use the size only if they are built for one fixed size, as ViTs are.
     attention, asr, copies, psi, init
         As for `stripe.insert`.
     seed
@@ -62,7 +62,7 @@ def build(
     UnknownNameError
         If a name is unknown. The message lists the known names.
     ModelError
-        If the depth is not one of the family's.
+        If the family has no network of this depth.
 
     Examples
     --------

@@ -11,7 +11,7 @@ BACKBONES: Registry[Callable[..., nn.Module]] = Registry("stripe.backbones", "ba
 
 
 def list_backbones() -> list[str]:
-    """Return the names that `stripe.build` takes, sorted; other depths of a family build too.
+    """Return the names that `stripe.build` takes, sorted; it also builds other depths.
 
     Examples
     --------

@@ -13,11 +13,11 @@ Batch = tuple[Float[Tensor, "b c h w"], Int64[Tensor, " b"]]
 
 
 class DeviceLoader:
-    """Iterate over batches of normalised images and labels, all of it on the device.
+    """Iterate over batches of normalised images and labels, entirely on the device.
 
-    The images stay on the device as bytes, in N x H x W x C order and zero-padded; one gather per
-    batch takes the shuffled, cropped and flipped window of each image, already in the
-    channels_last layout that fast convolutions want. Iterating never waits for the device.
+    The images stay on the device as bytes, zero-padded and in N x H x W x C order. One gather per
+    batch takes the shuffled, cropped and flipped window of each image. The result has the
+    channels_last layout, which makes convolutions fast. Iterating never waits for the device.
 
     Parameters
     ----------
@@ -30,17 +30,17 @@ class DeviceLoader:
     shuffle
         Draw a new order for every pass.
     augment
-        Crop each image at random out of its zero-padded version, and mirror half of them.
+        Crop a random window of each zero-padded image, and mirror half of the images.
     padding
         Pixels of padding on each side for the random crop.
     seed
         Seed of the generator that draws orders, crops and flips.
     share
-        Rank and number of processes: each draws the same and gets its share of every batch,
-        so that together they see what one alone would.
+        Rank and number of processes. All draw the same random numbers, and each gets its share of
+        every batch, so together they see the batches of a single process.
     indices
-        Also yield the positions of the images in the data set, by which a recorder names its rows.
-        They come on the host; a shuffled order is copied to it once a pass.
+        Also yield the positions of the images in the data set, with which a recorder names its
+        rows. They are on the host; a shuffled order is copied there once per pass.
     take
         Positions of the images to take. Default: all.
     """

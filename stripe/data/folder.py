@@ -37,30 +37,31 @@ def image_folder(
     Parameters
     ----------
     path
-        A folder of class folders, whose names in alphabetical order are the labels; or a folder of
-        images without labels.
+        A folder of class folders, whose alphabetical order gives the labels; or a folder of images
+        without labels.
     size
-        Height and width that the network takes.
+        Height and width of the images for the network.
     mean, std
-        Per channel, by which images scaled to [0, 1] are normalised; one number for grey images.
+        Mean and standard deviation per channel, which normalise images scaled to [0, 1]; one number
+        for grey images.
     crop
-        Share of the height and the width of the resized image that the crop keeps. An image is
-        resized in proportion, until it covers what is cropped.
+        Share of the height and the width of the resized image that the crop keeps. Resizing keeps
+        the proportions of the image and makes it just large enough for the crop.
     interpolation
-        Interpolation of resizing, as torchvision calls it: "bicubic", "bilinear" and so on.
+        Interpolation of resizing, by torchvision's name: "bicubic", "bilinear" and so on.
     limit
-        Take at most so many images, drawn at random; they keep their order.
+        Largest number of images, drawn at random; they keep their order.
     seed
-        Seed of that draw.
+        Seed of this draw.
     skip_broken
-        Decode every image once, and leave out those that cannot be read. By default, such
-        an image is an error when it is read.
+        Decode every image once, and leave out those that cannot be read. By default, reading such
+        an image raises an error.
 
     Returns
     -------
     Dataset
-        Of (image, label), or of images; an image is (C, H, W) in float32. Its attribute `broken`
-        holds the files that were left out (of a limited one, `dataset.broken`).
+        Items (image, label), or images; an image is (C, H, W) in float32. The attribute `broken`
+        lists the files that were left out (`dataset.broken` with `limit`).
 
     Raises
     ------
@@ -69,8 +70,8 @@ def image_folder(
 
     Notes
     -----
-    Images of more than 67 million pixels are errors, as are those so narrow that they would have
-    more when they are resized. JPEG files at least twice as large as needed in both directions are
+    An image of more than 67 million pixels raises an error, as does one so narrow that it would
+    have more after resizing. JPEG files at least twice as large as needed in both directions are
     decoded at a half, a quarter or an eighth of their size.
 
     Examples

@@ -10,12 +10,12 @@ from stripe.errors import DataError
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images with their labels, as bytes, and what is needed to normalise them.
+    """Labelled images as bytes, with the numbers that normalise them.
 
     Parameters
     ----------
     name
-        Name of data set and split: "fashion-mini/test".
+        Name of the data set and the split: "fashion-mini/test".
     images
         Shape (N, C, H, W), 0 to 255.
     labels
@@ -23,8 +23,8 @@ class ImageSet:
     classes
         The names of the labels.
     mean, std
-        Per channel, by which images scaled to [0, 1] are normalised; as a rule those of the
-        training images.
+        Mean and standard deviation per channel, which normalise images scaled to [0, 1]; usually
+        those of the training images.
     """
 
     name: str
@@ -43,7 +43,7 @@ class ImageSet:
         return replace(self, images=self.images[positions], labels=self.labels[positions])
 
     def head(self, count: int) -> "ImageSet":
-        """Return the first `count` images, or all if there are fewer."""
+        """Return the first `count` images, or all of them if there are fewer."""
         return replace(self, images=self.images[:count], labels=self.labels[:count])
 
 

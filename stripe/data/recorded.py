@@ -1,4 +1,4 @@
-"""The images that a recording is of, where they are at hand."""
+"""The recorded images, where the data set of the recording is available."""
 
 from pathlib import Path
 
@@ -16,20 +16,20 @@ def recorded_images(recording: Recorded, *, root: str | Path = DATA_ROOT) -> Ima
     Parameters
     ----------
     recording
-        A recording of `stripe train` or `stripe record` over a data set by name.
+        A recording that `stripe train` or `stripe record` made of a named data set.
     root
         The folder that holds data sets.
 
     Returns
     -------
     ImageSet
-        Whose images have the indices of the recording.
+        Images whose positions are the indices of the recording.
 
     Raises
     ------
     DataError
-        If the recording names no data set, it is not there, or its labels are not those that were
-        recorded.
+        If the recording names no data set, the data set is missing, or its labels differ from the
+        recorded ones.
 
     Examples
     --------

@@ -38,10 +38,10 @@ def load_dataset(
     split
         "train" or "test".
     root
-        The folder that holds data sets, each under torchvision's name for it; not for those that
-        come with the project.
+        The folder that holds data sets, each under torchvision's name for it. Included data sets do
+        not need it.
     download
-        Let torchvision fetch what is missing.
+        Let torchvision fetch missing files.
 
     Raises
     ------

@@ -31,9 +31,10 @@ LEAST_CROP = 0.08
 class StreamLoader:
     """Iterate over batches of images that worker processes read from class folders.
 
-    Workers decode and crop, and hand bytes over; the device normalises, in channels_last layout.
-    Training images are cropped at random in size and place (`RandomResizedCrop`) and mirrored half
-    of the time; test images are resized and cropped in the centre.
+    Workers decode and crop the images and pass on bytes; the device normalises them, in
+    channels_last layout. Training images are cropped at random in size and place
+    (`RandomResizedCrop`) and mirrored half of the time; test images are resized and cropped in the
+    centre.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ class StreamLoader:
     augment
         Shuffle, crop at random and mirror.
     workers
-        Processes that read; 0 reads in this one.
+        Number of processes that read; 0 reads in this process.
     seed
         Seed of orders, crops and mirrors.
     share
@@ -58,17 +59,18 @@ class StreamLoader:
     indices
         Also yield the positions of the images in the data set.
     limit
-        Take only so many images, evenly from the first to the last, and so of all classes.
+        Largest number of images. They are spread evenly from the first to the last, so all classes
+        are included.
     take
         Positions of the images to take, instead of `limit`.
     skip_broken
-        Decode every image once, and leave out those that cannot be read (attribute `broken`); by
-        default one is an error when its turn comes.
+        Decode every image once, and leave out those that cannot be read (attribute `broken`). By
+        default, reading such an image raises an error.
 
     Raises
     ------
     DataError
-        If there is no such folder; the message says what is looked for.
+        If there is no such folder; the message describes the expected folder.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The Stripe Observation from nothing, in two minutes on two CPU cores."""
+"""The demo: train, record and draw the Stripe Observation, in two minutes on two CPU cores."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ EPOCHS = 7
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo found and where it is.
+    """Results of the demo and their directories.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class DemoResult:
     index
         The stripe index of every gate after the last epoch.
     recording, figures
-        Directory of the gates and the pictures.
+        Directories of the recorded gates and of the figures.
     """
 
     result: TrainResult
@@ -37,7 +37,7 @@ class DemoResult:
 
 
 def demo_config(*, out: Path, seed: int, device: str, epochs: int = EPOCHS) -> TrainConfig:
-    """Return the run of the demo: an SE-ResNet20 on the embedded data."""
+    """Return the settings of the demo: an SE-ResNet20 on the embedded data."""
     return TrainConfig(
         backbone="resnet20",
         attention="se",

@@ -1,4 +1,4 @@
-"""What attention costs at inference, and what is left of it after folding (Table 1, Figure 3)."""
+"""The cost of attention at inference, before and after folding (Table 1, Figure 3)."""
 
 from collections.abc import Sequence
 
@@ -39,10 +39,11 @@ def fps_table(
     batch_size
         Images per forward pass.
     rounds
-        In every round each network runs next to the bare one, now before it and now after, so
-        that a busy machine slows both alike. One more round warms up and is not counted.
+        Number of rounds. In every round each network runs next to the bare one, alternately before
+        and after it, so that a busy machine slows both equally. An additional warm-up round is not
+        counted.
     device
-        Device. On a GPU times come from CUDA events.
+        Device. On a GPU, CUDA events measure the times.
     seed
         Seed of weights and images.
     progress
@@ -51,15 +52,15 @@ def fps_table(
     Returns
     -------
     DataFrame
-        network, parameters, flops (of one image; multiplications and additions both count),
-        images_per_s (median over rounds), ratio (of the speed to the bare network's next to it,
-        median over rounds; that of the bare network to itself shows the noise).
+        network, parameters, flops (per image; multiplications and additions both count),
+        images_per_s (median over rounds), and ratio (the speed relative to the bare network next to
+        it, median over rounds; the ratio of the bare network to itself shows the noise).
 
     Notes
     -----
-    FLOPs are those of torch's own counter: convolutions and matrix products. They miss what makes
-    attention slow, its many small operations. Weights are random: the speed does not depend on
-    them.
+    Torch's own counter gives the FLOPs of convolutions and matrix products. It misses the many
+    small operations that make attention slow. The weights are random, since the speed does not
+    depend on them.
 
     References
     ----------

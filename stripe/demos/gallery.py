@@ -1,4 +1,4 @@
-"""Every picture that the embedded data can make, each with what made it."""
+"""Draw every figure that needs only the embedded data, each with its provenance."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -45,26 +45,26 @@ Picture = tuple[str, Callable[..., Axes], Any, dict[str, Any]]
 def gallery(
     out: Path, work: Path, *, seed: int = 0, device: str = "auto", epochs: int = EPOCHS
 ) -> list[Path]:
-    """Train five small networks and draw everything that can be drawn of them.
+    """Train five small networks and draw every kind of figure of them.
 
     Parameters
     ----------
     out
-        Directory of the pictures: for each a PNG, and a JSON of its command, seed, data and
+        Directory of the figures. Each is a PNG, with a JSON of its command, seed, data and
         versions.
     work
         A new or empty directory for runs and recordings.
     seed
-        Seed of everything random.
+        Seed of all random numbers.
     device
         As for `TrainConfig`.
     epochs
-        Epochs of every training.
+        Number of epochs of every training.
 
     Returns
     -------
     list of Path
-        The pictures.
+        The files of the figures.
     """
     results = {}
     for name, modules in NETWORKS.items():

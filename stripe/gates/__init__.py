@@ -1,4 +1,4 @@
-"""Find the gates of any model; freeze and fold those that are constant."""
+"""Find the gates of any model; freeze and fold constant gates."""
 
 from stripe.gates.find import find_gates as find_gates
 from stripe.gates.fingerprint import fingerprint as fingerprint

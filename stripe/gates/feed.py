@@ -16,14 +16,15 @@ _NAMES = ("pixel_values", "input_values", "input_features", "pixel_values_videos
 def feed(model: nn.Module, images: Tensor) -> Any:
     """Run `model` on images, by position or by keyword, on its device.
 
-    Images go by keyword to a network that takes keywords only, or text before images, as many of
-    transformers do. They become float64 for a network that is float64 throughout.
+    Images are passed by keyword if the network takes keywords only, or takes text before images, as
+    many networks of transformers do. They are converted to float64 for a network that is float64
+    throughout.
 
     Raises
     ------
     ModelError
-        If the network takes keywords only and none of them is a usual name of images, or it fails
-        on images that are no floating point numbers.
+        If the network takes keywords only and none of them is a usual name for images, or if it
+        fails on images that are not floating point numbers.
     """
     images = placed(model, images)
     name = _keyword(model)

@@ -29,9 +29,9 @@ def find_gates(
     """Find where `model` multiplies a feature map by a gate, by watching one forward pass.
 
     A gate is a tensor with one number per channel that depends on the image, was squashed into
-    bounds, and multiplies a feature map. Names of classes play no part, so networks of torchvision,
-    of timm and of your own are treated alike, compiled or not. The pass runs in evaluation, and on
-    the meta device where the model can, so that nothing is computed.
+    bounds, and multiplies a feature map. Class names are not used, so networks of torchvision, of
+    timm and your own are treated alike, compiled or not. The pass runs in evaluation mode, and
+    without computation on the meta device if the model supports it.
 
     Parameters
     ----------
@@ -57,22 +57,22 @@ def find_gates(
     Warns
     -----
     UserWarning
-        If the example is a single image, or so small that a gate would meet feature maps of 1 x 1,
-        where it cannot be told from any other product. If a product looks like a gate and cannot
-        be recorded: its values are copied to every place, or it multiplies by `lerp`,
-        `torch._foreach_mul` or a division.
+        If the example is a single image, or so small that a gate multiplies feature maps of 1 x 1,
+        where it cannot be distinguished from any other product. Also if a product looks like a gate
+        but cannot be recorded, because its values are copied to every place, or because it
+        multiplies by `lerp`, `torch._foreach_mul` or a division.
 
     Notes
     -----
-    Not found: attention that adds (a context block) or multiplies by a matrix; constants
+    These are not found: attention that adds (a context block) or multiplies by a matrix; constants
     (LayerScale); gates over height or width alone (coordinate attention); and the scales of a
-    dynamic quantiser. What is not squashed by a sigmoid, tanh, softmax, clamp or comparison counts
+    dynamic quantiser. A factor that no sigmoid, tanh, softmax, clamp or comparison squashes counts
     as "response". A tensor (B, C, 1) over (B, C, T) is a gate if it is squashed and the features
     come from a convolution or norm along C; otherwise it may be a weight per token, or an RMS norm.
-    A gate (B, 1, N) over (B, C, N) is taken for one of tokens with channels last.
+    A gate (B, 1, N) over (B, C, N) is treated as a gate of tokens with channels last.
 
-    A gate that runs once for each image, in a loop over the batch, is one gate. Where frames,
-    patches or flipped copies are folded into the batch, `per_image_values` says how many there are.
+    A gate that runs once for each image, in a loop over the batch, is one gate. If frames, patches
+    or flipped copies are folded into the batch, `per_image_values` gives their number.
 
     Examples
     --------

@@ -24,13 +24,14 @@ def fingerprint(model: nn.Module) -> str:
     ----------
     model
         Any network. DistributedDataParallel, DataParallel and `torch.compile` do not change its
-        digest, and neither do its device and its memory format.
+        digest. Its device and its memory format do not change it either.
 
     Returns
     -------
     str
-        64 hexadecimal digits: of name, dtype, shape and bytes of every parameter and buffer in the
-        `state_dict`, in the order of their names. Weights that modules share count under each name.
+        64 hexadecimal digits. The digest covers name, dtype, shape and bytes of every parameter and
+        buffer in the `state_dict`, in the order of their names. Shared weights count once for each
+        name.
 
     Raises
     ------
@@ -39,8 +40,8 @@ def fingerprint(model: nn.Module) -> str:
 
     Notes
     -----
-    One tensor at a time is copied to the host. Weights in another dtype are other weights, and so
-    are running statistics after one more batch in training.
+    One tensor at a time is copied to the host. Another dtype changes the digest, and so do running
+    statistics after one more training batch.
 
     Examples
     --------
@@ -55,7 +56,7 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def check_fingerprint(model: nn.Module, data: Any, epoch: int | None) -> None:
-    """Raise if `data` was recorded from other weights than the model has.
+    """Raise if `data` was recorded from other weights than those of the model.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def check_fingerprint(model: nn.Module, data: Any, epoch: int | None) -> None:
         A network.
     data, epoch
         A recording, its directory or the moments of one, as `stripe.freeze` takes them. Other
-        means, and epochs whose weights were not logged, pass.
+        sources of means, and epochs without logged weights, pass the check.
 
     Raises
     ------

@@ -33,9 +33,9 @@ def freeze(
 
     A module that only gates is removed, with the squeeze that computed the gate. In other modules,
     the submodule that outputs the gate is replaced. A graph of `torch.fx` or `torch.export` is
-    rewritten without the squeeze. A module that computes its gate by functions keeps its class,
-    weights and names, and gets a buffer `frozen_gate_N` in the place of the gate. It still computes
-    the squeeze, which `torch.compile` and `torch.export` drop.
+    rewritten without the squeeze. A module that computes its gate functionally keeps its class,
+    weights and names, and gets a buffer `frozen_gate_N` instead of the gate. It still computes the
+    squeeze, but `torch.compile` and `torch.export` remove this unused part.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def freeze(
     gates
         Gates to freeze: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`.
     fold
-        Whether constants are folded into layers, or all stay scales.
+        Whether to fold constants into layers. If False, all stay scales.
     epoch
         Epoch of a recording or its moments. Default: the last.
     example
@@ -62,7 +62,7 @@ def freeze(
     -------
     Frozen
         `model`, a copy without the chosen gates; `report`, a row for each gate; and `error`, the
-        difference of outputs that folding made.
+        difference that folding made in the outputs.
 
     Raises
     ------
@@ -70,17 +70,17 @@ def freeze(
         If a gate is not in the model, or the data does not have it.
     ModelError
         If a mean does not have the gate's number of channels, or is not finite; if the means were
-        recorded from other weights (without `force`); if the model cannot be watched or copied, or
+        recorded from other weights (without `force`); if the model cannot be traced or copied, or
         has no values (on the meta device); or if folding changes the output by more than rounding.
 
     Notes
     -----
-    `error` only says whether folding was exact. It says little of a network whose residual branches
-    start at zero, as in many untrained networks. The difference between the frozen network and the
-    one with attention depends on the images; `stripe.audit` measures it. Some gates cannot be
-    frozen: other operations read what functions computed, or the module that computes the gate is
-    called several times. The report names them. Every fold is also compared at the tensors beside
-    the gate.
+    `error` only says whether folding was exact. It says little about a network whose residual
+    branches start at zero, as many untrained networks do. The difference between the frozen network
+    and the one with attention depends on the images; `stripe.audit` measures it. Some gates cannot
+    be frozen, because other operations also read a functionally computed gate, or because the
+    module that computes the gate is called several times. The report names them. Every fold is also
+    checked at the tensors beside the gate.
 
     Examples
     --------

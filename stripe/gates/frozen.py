@@ -1,4 +1,4 @@
-"""What freezing made."""
+"""The result of freezing."""
 
 from dataclasses import dataclass
 
@@ -13,18 +13,18 @@ class Frozen:
     Parameters
     ----------
     model
-        The network, its modules in the modes of the one that was frozen.
+        The network. Its modules have the modes of the original.
     report
-        One row per gate that was chosen: gate; frozen; folded; into, the names of the layers that
-        took the constant; reason, why it did not fold or could not be frozen, "" if neither.
+        One row per chosen gate: gate; frozen; folded; into, the names of the layers that took the
+        constant; reason, why it did not fold or could not be frozen ("" if it folded).
     error
-        The largest difference, on random images and from one seed, between the outputs of the
-        folded network and of the one whose gates are constants beside the layers, relative to the
-        largest output. Where the output depends on choices among values, as a detector's does, it
-        is the largest difference of the tensors beside the folded gates.
+        The largest difference between the outputs of the folded network and of the same network
+        with unfolded constants, on random images from one seed, relative to the largest output. If
+        the output depends on choices among values, as a detector's does, it is the largest
+        difference of the tensors beside the folded gates.
     comparison
-        Of optimal constants (`stripe.freeze`), how they and the means do on images held out:
-        constants, gates, and agreement, kl and accuracy with their intervals; else None.
+        For optimal constants (`stripe.freeze`), a table of both constants on held-out images:
+        constants, gates, and agreement, kl and accuracy with their intervals. Otherwise None.
 
     Examples
     --------

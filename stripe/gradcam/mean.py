@@ -37,7 +37,7 @@ class MeanCam:
     mean
         Shape (H, W), 0 to 1: the mean of the images' maps, each scaled to [0, 1].
     mean_image
-        Shape (C, H, W): the mean of the images, as the network took them.
+        Shape (C, H, W): the mean of the images, as given to the network.
     n_images
         Number of images.
     central_share
@@ -46,7 +46,7 @@ class MeanCam:
     uniform_share
         The same share of a uniform map: the baseline without a preference for the centre.
     maps
-        Shape (images, H, W), one map per image, if they were asked for.
+        Shape (images, H, W), one map per image, if requested.
 
     Examples
     --------
@@ -73,7 +73,7 @@ class MeanCam:
 
     @classmethod
     def load(cls, path: str | Path) -> "MeanCam":
-        """Read what `save` wrote; nothing in the file is run."""
+        """Read a file that `save` wrote; no code in it is run."""
         try:
             with np.load(path, allow_pickle=False) as file:
                 found = {_OLD_NAMES.get(name, name): file[name] for name in file.files}
@@ -122,7 +122,8 @@ def mean_cam(
     maps
         Also keep the map of every image.
     reshape
-        Function from the layer's output to planes (B, C, H, W), for outputs of another shape.
+        Function from the layer's output to planes (B, C, H, W), for layers whose output has another
+        shape.
     progress
         Show a progress bar.
 
@@ -135,9 +136,9 @@ def mean_cam(
     Raises
     ------
     UnknownNameError
-        If there is no such layer, with the closest names, or no such method.
+        If there is no such layer (the message lists the closest names), or no such method.
     ModelError
-        If the layer has no spatial output, the scores do not depend on it, labels are asked for and
+        If the layer has no spatial output, the scores do not depend on it, labels are needed and
         missing, or the loader is empty.
 
     Notes
@@ -206,8 +207,8 @@ def mean_cam(
 def central_share(cam: Float[np.ndarray, "h w"]) -> float:
     """Return the share of a map's mass in the central half of its rows and columns.
 
-    NaN for a map without mass. Pixels on the border of the centre count by the part that lies in
-    it, so that a uniform map has a share of 1/4.
+    The share is NaN for a map without mass. A pixel on the border of the centre counts with the
+    part of its area inside, so a uniform map has a share of 1/4.
 
     Examples
     --------

@@ -30,9 +30,10 @@ Numbered = tuple[Int64[np.ndarray, " b"], Tensor, Tensor | None]
 def numbered_batches(loader: Iterable[Any]) -> Iterator[Numbered]:
     """Yield image indices, images and labels (or None) of every batch.
 
-    The indices are the third entry of a batch where there is one; else the positions in
-    `loader.dataset` of a `DataLoader`, shuffled or not; else the order of arrival, as for an
-    `IterableDataset`, and a subclass of `DataLoader` that iterates in a way of its own.
+    The indices are the third entry of a batch, if there is one. Otherwise, they are the positions
+    in `loader.dataset` of a `DataLoader`, shuffled or not. In all other cases they count the images
+    in the order of arrival, for example for an `IterableDataset` or a subclass of `DataLoader` with
+    its own iteration.
     """
     if isinstance(loader, DataLoader) and not _counts_up(loader):
         draws = _draws(loader)

@@ -11,10 +11,10 @@ from stripe.hooks.recorder import Recorder
 
 
 class RecordCallback:
-    """A callback for Hugging Face's Trainer, or any that calls the same methods.
+    """A callback for Hugging Face's Trainer, or any trainer that calls the same methods.
 
-    It records before the first epoch, as epoch 0, and after each. A training that the trainer
-    resumes goes on with the recording.
+    It records before the first epoch, as epoch 0, and after each epoch. If the trainer resumes a
+    training, the recording continues.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class RecordCallback:
     path
         Directory of the recording.
     **options
-        As for `Recorder`; every and overwrite, for example.
+        As for `Recorder`, for example `every` and `overwrite`.
 
     Raises
     ------
@@ -32,9 +32,9 @@ class RecordCallback:
 
     Notes
     -----
-    The trainer's methods have the arguments (args, state, control, model=...), of which
-    `state.epoch` and `state.global_step` are read. The package transformers is not imported. The
-    model must take a batch of images as its one positional argument.
+    The trainer calls these methods with (args, state, control, model=...). They read `state.epoch`
+    and `state.global_step`. The package transformers is not imported. The model must take a batch
+    of images as its one positional argument.
 
     Examples
     --------
@@ -48,7 +48,7 @@ class RecordCallback:
     def on_train_begin(
         self, args: Any, state: Any, control: Any, model: nn.Module | None = None, **_: Any
     ) -> None:
-        """Open the recording; record epoch 0 of a training that begins."""
+        """Open the recording; record epoch 0 of a new training."""
         if model is None:
             raise StripeError("a trainer must give its model to on_train_begin, got none")
         resumed = state.global_step > 0
@@ -60,7 +60,7 @@ class RecordCallback:
             self._record(0)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Record the epoch that ended."""
+        """Record the finished epoch."""
         self._record(round(state.epoch))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:

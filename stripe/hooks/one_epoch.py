@@ -28,7 +28,7 @@ def record(
     progress
         Show a progress bar.
     **options
-        As for `Recorder`, which says what is raised.
+        As for `Recorder`, which lists the errors.
 
     Returns
     -------

@@ -57,8 +57,8 @@ class Recorder:
     """Record gates, epoch by epoch, into a directory, as a context manager.
 
     Hooks are on the model only while `record` runs. A separate thread encodes the batches. An epoch
-    appears in the directory whole, or not at all. Under torch.distributed, every process makes a
-    Recorder of the same path and records its share of the images; the processes commit together.
+    in the directory is complete or absent. Under torch.distributed, every process makes a Recorder
+    of the same path and records its share of the images; the processes commit together.
 
     Parameters
     ----------
@@ -69,35 +69,36 @@ class Recorder:
         first epoch fails, the directory stays as it was.
     example
         A batch of images, (B, C, H, W), with which the gates are found. Default: the first recorded
-        batch; `gates` is known after it.
+        batch; `gates` is known only after it.
     gates
         Gates to record: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`. A
-        predicate chooses among all kinds, responses too; otherwise those that `stripe.find_gates`
-        finds by default are meant, and spatial maps with `spatial`.
+        predicate chooses among all kinds of gate, responses too. Otherwise only the kinds that
+        `stripe.find_gates` finds by default can be chosen, and spatial maps with `spatial`.
     inputs
-        Also record the global average of what each gate multiplies, the "before" of Figure 2.
+        Also record the global average of the features that each gate multiplies ("before" in Figure
+        2).
     spatial
-        Also record spatial attention maps, as CBAM's, each under a name of its own.
+        Also record spatial attention maps, such as CBAM's, each under its own name.
     values
         Record every value. If False, record only moments over images, in float64: the mean,
         standard deviation and range of every channel, for runs too large to store.
     every
         Record only the epochs that are multiples of `every`; `record` skips the others.
     average
-        Where frames, patches or flipped copies of an image are folded into the batch, record the
-        mean of the gate over them; `Gate.per_image_values` says how many there are. If not, each
-        is a gate of its own, `name@0` to `name@k-1`.
+        If frames, patches or flipped copies of an image are folded into the batch, record the mean
+        of the gate over them; `Gate.per_image_values` gives their number. If False, record each as
+        a separate gate, `name@0` to `name@k-1`.
     check
-        Prove, in the first two batches of each size and in the last batch, that the rows of every
-        gate are those of the images, by one more pass over the images in another order. If not,
-        rows are taken to come in the order of the images: for models that draw at random in
-        evaluation.
+        Prove that each row of every gate belongs to its image, by one more pass over the images in
+        another order. This is done in the first two batches of each size and in the last batch. If
+        False, assume that rows come in the order of the images; use this for models that draw
+        random numbers in evaluation.
     resume
         Continue the recording in `path`. Its gates, network, data set and seed must be the same;
         the weights may differ.
     overwrite
-        Move the recording that `path` holds aside, to `path`.old-1 or the next free number, once
-        the gates are known.
+        Once the gates are known, move the recording in `path` aside, to `path`.old-1 or the next
+        free number.
     name, dataset, seed
         Provenance, stored in the header.
 
@@ -106,11 +107,11 @@ class Recorder:
     ModelError
         If the model has no gates.
     UnknownNameError
-        If it has none of a given name.
+        If it has no gate of a given name.
     RecordingError
-        If the directory holds recorded epochs without `resume` or `overwrite`, or something else,
-        or a recording of another network, data set or seed; or cannot be written or is being
-        written.
+        If the directory holds recorded epochs (without `resume` or `overwrite`), a recording of
+        another network, data set or seed, or other files; or if it cannot be written, or another
+        process is writing to it.
 
     Examples
     --------
@@ -184,7 +185,7 @@ class Recorder:
 
     @property
     def writer(self) -> RecordingWriter:
-        """The writer of the directory; there is none before the gates are known."""
+        """The writer of the directory; an error before the gates are known."""
         if self._writer is None:
             raise StripeError(
                 "a Recorder knows its gates and epochs from its first batch, or from the start "
@@ -194,7 +195,7 @@ class Recorder:
 
     @property
     def gates(self) -> list[Gate]:
-        """The gates that are recorded, in forward order."""
+        """The recorded gates, in forward order."""
         return list(self.writer.header.gates)
 
     @property
@@ -209,10 +210,10 @@ class Recorder:
         return self._writer
 
     def is_current(self, epoch: int) -> bool:
-        """Tell whether an epoch is recorded, and from the weights that the model has now.
+        """Tell whether an epoch is recorded, and from the current weights of the model.
 
-        An epoch of a recording that began in format version 1 counts as current: the digest of its
-        weights is not known.
+        An epoch in format version 1 counts as current, because the digest of its weights is not
+        known.
         """
         recorded = self._recorded()
         if recorded is None or epoch not in recorded.epochs:
@@ -230,19 +231,19 @@ class Recorder:
         self.writer.discard(epoch)
 
     def record(self, loader: Iterable[Any], epoch: int, *, progress: bool = True) -> int:
-        """Run the model over `loader` and commit what its gates were as one epoch.
+        """Run the model over `loader` and commit its gates as one epoch.
 
-        The model runs in evaluation, without gradients, under the caller's autocast; its modes,
-        its hooks and torch's generators are afterwards as they were before.
+        The model runs in evaluation, without gradients, under the caller's autocast; its modes, its
+        hooks and torch's generators are restored afterwards.
 
         Parameters
         ----------
         loader
             Batches of images, (images, labels) or (images, labels, indices). The indices name the
-            rows; a `DataLoader`, shuffled or not, gives the positions in its data set by itself,
-            also where its collate function sorts or leaves out items that are None; without
-            either, images count from 0 in the order in which they come, as those of a subclass of
-            `DataLoader` that iterates in a way of its own.
+            rows. Without indices, the positions in the data set of a `DataLoader` name them,
+            shuffled or not, even if its collate function sorts items or leaves out None. In all
+            other cases images count from 0 in the order of arrival, also for a subclass of
+            `DataLoader` with its own iteration.
         epoch
             The number of the epoch, not recorded yet.
         progress
@@ -251,12 +252,12 @@ class Recorder:
         Returns
         -------
         int
-            How many images this process recorded; 0 for an epoch that `every` passes over.
+            Number of images that this process recorded; 0 for an epoch that `every` skips.
 
         Raises
         ------
         RecordingError
-            If the epoch is there already, an image comes twice, or the disk fails.
+            If the epoch is already recorded, an image comes twice, or the disk fails.
         ModelError
             If a gate is not called, or a batch is not made of tensors.
         """
@@ -326,7 +327,7 @@ class Recorder:
             fill(buffer, self._columns[gate], rows)
 
     def close(self) -> None:
-        """Let another writer have the directory."""
+        """Release the directory to other writers."""
         if self._writer is not None:
             self._writer.close()
 

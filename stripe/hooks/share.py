@@ -11,15 +11,15 @@ from stripe.errors import StripeError
 class EachOnce(Sampler[int]):
     """Give process r of P the images r, r + P, r + 2 P and so on, without repeating any.
 
-    `DistributedSampler` pads, so that all processes get as many; an image would then be recorded
-    twice.
+    `DistributedSampler` pads the data so that all processes get the same number of images. Some
+    images would then be recorded twice.
 
     Parameters
     ----------
     dataset
         Anything with a length.
     rank, processes
-        Rank and number of processes. Default: those of torch.distributed, else 0 and 1.
+        Rank and number of processes. Default: the values of torch.distributed, or else 0 and 1.
     """
 
     def __init__(

@@ -25,37 +25,37 @@ def find_gates(
     """Find where an ONNX graph multiplies a feature map by a gate.
 
     A gate is a tensor with one number per channel that depends on the image, was squashed into
-    bounds (Sigmoid, HardSigmoid, Tanh, Softmax, Clip), and multiplies a feature map; Reshape,
-    Unsqueeze, Cast, Expand, quantisation and constants that scale it may lie between. Nothing is
-    taken from names. Shapes are those that ONNX infers; where that is not enough to tell, the graph
-    runs once.
+    bounds (Sigmoid, HardSigmoid, Tanh, Softmax, Clip), and multiplies a feature map. Reshape,
+    Unsqueeze, Cast, Expand, quantisation and constant scales may lie between. Names are not used.
+    Shapes are those that ONNX infers; if they are not sufficient, the graph runs once.
 
     Parameters
     ----------
     model
         An ONNX file or model with one input, a batch of images.
     kinds
-        Which kinds to return: "gate" and "split" by default, also "response". `Gate` says what
-        they are.
+        Kinds to return, among "gate", "split" and "response", as in `Gate`. Default: "gate" and
+        "split".
 
     Returns
     -------
     list of Gate
-        In the order of the multiplications. Their names are those of the tensors that hold the
-        gates, owners and producers are nodes.
+        The gates in the order of their multiplications. Their names are those of the tensors that
+        hold them; owners and producers are nodes.
 
     Raises
     ------
     ModelError
         If the file is not ONNX, its external data is missing, it has several inputs or one that is
-        no batch of images, or a kind does not exist; if there are gates in the bodies of If, Loop
-        and Scan, or that QLinearMul multiplies, which can be neither recorded nor frozen.
+        not a batch of images, or a kind does not exist. Also if gates lie in the bodies of If, Loop
+        and Scan or QLinearMul multiplies them, because such gates can be neither recorded nor
+        frozen.
 
     Notes
     -----
-    Not found: gates of operators of other domains than ONNX's, spatial maps, constants, and
-    products whose shapes are not known. A gate of a graph that is quantised by QuantizeLinear and
-    DequantizeLinear is the tensor that multiplies: the one after DequantizeLinear.
+    These are not found: gates of operators of other domains than ONNX's, spatial maps, constants,
+    and products of unknown shapes. In a graph quantised by QuantizeLinear and DequantizeLinear, the
+    gate is the tensor that multiplies, after DequantizeLinear.
 
     Examples
     --------

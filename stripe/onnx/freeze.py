@@ -21,30 +21,30 @@ def freeze(
 ) -> FrozenGraph:
     """Replace gates of an ONNX graph by their means over images, and fold each constant.
 
-    The branch that computed a gate goes, as does all that nothing reads any more. The constant is
-    multiplied into the convolution, norm or linear layer before it (through Relu where no number is
-    negative, sums, pools and per-channel constants), or into all layers after it; `x + x v`
-    folds as 1 + v. What cannot fold stays a product with a constant.
+    The branch that computed a gate is removed, with all nodes that nothing reads any more. The
+    constant is multiplied into the convolution, norm or linear layer before it (past Relu if no
+    number is negative, and past sums, pools and per-channel constants), or into all layers after
+    it. `x + x v` folds as 1 + v. A constant that cannot fold stays a product.
 
     Parameters
     ----------
     model
-        An ONNX file or model; it is left as it was. The operator set, names, metadata and the
-        quantisation are kept.
+        An ONNX file or model. It is not changed. The result keeps its operator set, names, metadata
+        and quantisation.
     data
         Source of the means: a recording of this model or its directory, the table that
         `stripe.stats.channel_moments` made of one, or a vector for each gate, by name.
     gates
         Gates to freeze: "all", names, a pattern with * and ?, or a predicate of `Gate`.
     fold
-        Whether constants fold, or all stay constant products.
+        Whether to fold constants into layers. If False, all stay products.
     epoch
         Epoch of a recording or its moments. Default: the last.
     force
-        Take the means even if they were recorded from another model.
+        Use the means even if they were recorded from another model.
     image_shape
-        (C, H, W) of the images that the comparison runs on. Default: as recorded, else as the graph
-        says.
+        (C, H, W) of the images of the comparison. Default: the recorded shape, or else the shape in
+        the graph.
 
     Returns
     -------
@@ -62,8 +62,9 @@ def freeze(
 
     Notes
     -----
-    In a quantised graph (QuantizeLinear and DequantizeLinear around its layers) constants are
-    quantised as the gates were, and do not fold: weights would have to be quantised anew.
+    In a quantised graph (QuantizeLinear and DequantizeLinear around its layers), constants are
+    quantised as the gates were. They do not fold, because the weights would have to be quantised
+    again.
 
     Examples
     --------

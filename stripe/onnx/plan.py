@@ -31,11 +31,11 @@ class FrozenGraph:
         The model.
     report
         One row per gate: gate, frozen, folded (at every product), into (names of nodes), reason
-        (why a constant scale stays).
+        (why a product remains).
     error
-        The largest difference between the model and the one whose constants are not folded, on
-        random images, over all outputs and the tensors beside the gates; relative to the largest
-        value of each, and of probabilities to 1.
+        The largest difference between the model and the same model with unfolded constants, on
+        random images, over all outputs and the tensors beside the gates. Each difference is
+        relative to the largest value of its tensor, or to 1 for probabilities.
     """
 
     model: ModelProto

@@ -74,9 +74,9 @@ def record(
 ) -> Recording:
     """Record one epoch of every gate of an ONNX graph over the images of a loader.
 
-    Gates, and averages of what they multiply, become outputs of the graph, and a thread writes them
-    into the format of `stripe.record`, batch by batch; `stripe.stats`, `stripe.plots` and
-    `stripe.explore` read it.
+    Gates, and averages of the features that they multiply, become outputs of the graph. A thread
+    writes them batch by batch in the format of `stripe.record`, which `stripe.stats`,
+    `stripe.plots` and `stripe.explore` read.
 
     Parameters
     ----------
@@ -93,13 +93,13 @@ def record(
         Gates to record: "all", names, a pattern with * and ?, or a predicate of `Gate`, which
         chooses among all kinds.
     inputs
-        Also record the global average of what each gate multiplies.
+        Also record the global average of the features that each gate multiplies.
     values
-        Record every value. If not, moments over images only.
+        Record every value. If False, record only moments over images.
     name, dataset, seed
         Provenance, stored in the header.
     threads
-        Threads of onnxruntime. Default: one for each core.
+        Number of threads of onnxruntime. Default: one for each core.
     progress
         Show a progress bar where there is a terminal or a notebook.
 
@@ -111,17 +111,17 @@ def record(
     Raises
     ------
     ModelError
-        If the model is none that can be read or run, or has no gates; if its batch is declared to
-        be of any size, and is not.
+        If the model cannot be read or run, or has no gates; or if it declares a batch of any size
+        but accepts only one size.
     RecordingError
-        If the directory holds something else, or cannot be written.
+        If the directory holds other files, or cannot be written.
 
     Notes
     -----
-    A batch of a fixed size is filled up where the loader's is smaller. In the first batch of
-    several images the rows of every gate are proven to be those of the images, by one more run of
-    the images in the opposite order. onnxruntime may compute another last bit with another number
-    of threads or another batch size.
+    If the graph has a fixed batch size, smaller batches of the loader are filled up. In the first
+    batch of several images, one more run in the opposite order proves that each row of every gate
+    belongs to its image. The last bit of a value can depend on the number of threads and on the
+    batch size.
 
     Examples
     --------

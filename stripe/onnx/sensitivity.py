@@ -35,11 +35,11 @@ def sensitivity(
 ) -> Sensitivity:
     """Measure what freezing each gate of an ONNX graph changes, and estimate it for sets of gates.
 
-    Each gate alone is replaced by its mean, one forward pass per gate and batch, and the first
-    output is compared with that of the untouched graph. With p the probabilities before and q
-    after, KL(p || q) is to second order half the squared length of the difference of 2 sqrt(q) and
-    2 sqrt(p). `A` is the mean over images of the products of these differences, gate by gate, and a
-    set S costs half the sum of A over S x S.
+    Each gate alone is replaced by its mean, in one forward pass per gate and batch, and the first
+    output is compared with that of the unchanged graph. Let p be the probabilities before and q
+    after. To second order, KL(p || q) is half the squared length of the difference of 2 sqrt(q) and
+    2 sqrt(p). `A` is the mean over images of the products of these differences, for each pair of
+    gates. A set S costs half the sum of A over S x S.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def sensitivity(
     loader
         Batches of images, as for `stripe.onnx.record`; labels are not used.
     data
-        Source of the means: what `stripe.onnx.freeze` takes.
+        Source of the means, as for `stripe.onnx.freeze`.
     gates
         Gates to measure: "all", names, a pattern with * and ?, or a predicate of `Gate`.
     epoch, force
@@ -59,9 +59,9 @@ def sensitivity(
     Returns
     -------
     Sensitivity
-        As of `stripe.sensitivity`, with measured differences in the place of slopes: `fisher` is
-        half the squared length, in nats, `first_order` the length. No labels are drawn (`draws` is
-        0), and there is no table by channel.
+        As for `stripe.sensitivity`, with measured differences instead of slopes. `fisher` is half
+        the squared length, in nats, and `first_order` is the length. No labels are drawn (`draws`
+        is 0), and there is no table by channel.
 
     Raises
     ------
@@ -74,8 +74,8 @@ def sensitivity(
     -----
     Outputs (B, classes), (B, T, classes), (B, classes, H, W) and (B, 1, H, W) between 0 and 1 are
     probabilities, others logits; the KL divergences of all places of an output are added. Any other
-    output is compared in units of its own standard deviation, and its costs are no nats. The cost
-    of one gate is measured; that of a set leaves out what later gates make of earlier ones.
+    output is compared in units of its own standard deviation, so its costs are not in nats. The
+    cost of one gate is measured. The cost of a set ignores how later gates react to earlier ones.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What replacing each gate changes."""
+"""The effect of replacing each gate."""
 
 from typing import Any, Literal
 
@@ -30,7 +30,7 @@ def ablation(
         The table of `stripe ablate`: intervention, gate, and for the measure its value, _low and
         _high. The row of the intervention "none" is drawn as a line.
     measure
-        Which.
+        Measure to draw: "agreement", "kl" or "accuracy".
     ax
         Axes to draw on. Default: new ones.
     **kwargs
@@ -39,7 +39,8 @@ def ablation(
     Returns
     -------
     Axes
-        `ax`; gates from the top in forward order, interventions side by side in colours.
+        `ax`, with gates from top to bottom in forward order, and interventions side by side in
+        different colours.
 
     Notes
     -----

@@ -25,7 +25,7 @@ def batch_sensitivity(
     data
         The dial of `stripe.style.compare`: columns variant, batch_size, and spread in [0, 1].
     note
-        Above the curves.
+        Text above the curves.
     ax
         Axes to draw on. Default: new ones.
     **kwargs

@@ -31,7 +31,7 @@ def channel_std(
     Parameters
     ----------
     data
-        A recording, or several, whose histograms lie over each other; for "before", with pooled
+        A recording, or several, whose histograms are drawn over each other. "before" needs pooled
         inputs.
     names
         One per recording. Default: the parts of their paths that differ.
@@ -40,7 +40,8 @@ def channel_std(
     epoch
         Epoch of all recordings, or one per recording. Default: the last.
     side
-        "before": the global average of what the gate multiplies; "after": the gate; or both.
+        "before": the global average of the features that the gate multiplies; "after": the gate; or
+        "both".
     ax
         Axes to draw on. Default: new ones.
     **kwargs
@@ -49,7 +50,8 @@ def channel_std(
     Returns
     -------
     Axes
-        `ax`: a histogram per recording and side, on common bins, each of height 1 in all.
+        `ax`, with a histogram per recording and side, on common bins. The heights of each histogram
+        sum to 1.
 
     Raises
     ------
@@ -60,9 +62,9 @@ def channel_std(
 
     Notes
     -----
-    The two distributions are in different units, features and gate values, so "after lies nearer
-    to zero" follows in part from the range of a sigmoid. Common bins over the wider of the two
-    make a narrow distribution look like one bar; give `log_scale=True` to see into it.
+    The two distributions have different units, features and gate values. That "after" lies nearer
+    to zero follows in part from the range of a sigmoid. Common bins over the wider distribution can
+    make the narrow one look like one bar; `log_scale=True` shows its shape.
 
     References
     ----------

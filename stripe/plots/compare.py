@@ -41,11 +41,11 @@ def compare(
     Parameters
     ----------
     data
-        The table of `stripe.compare`, or what it takes.
+        The table of `stripe.compare`, or its argument.
     statistic
-        Which one: eta2, between_var, within_var or median_std.
+        Statistic to draw: eta2, between_var, within_var or median_std.
     names, epoch
-        As for `stripe.compare`; not for a table.
+        As for `stripe.compare`. A table does not take them.
     ax
         Axes to draw in. Default: new ones.
     **kwargs
@@ -64,8 +64,8 @@ def compare(
 
     Notes
     -----
-    The panels differ in their scale. The intervals are those of single gates: of many, some
-    exclude zero by chance.
+    The panels have different scales. Each interval is for one gate alone, so among many gates some
+    intervals exclude zero by chance.
 
     Examples
     --------

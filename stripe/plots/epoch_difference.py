@@ -36,7 +36,7 @@ def epoch_difference(
     gate
         Name of the gate. Default: the deepest gate.
     n_images
-        Number of images, drawn at random; one panel each.
+        Number of images, drawn at random. Each has a panel.
     image_ids
         The images to show, by their index in the data set, instead of a random choice.
     channels
@@ -51,8 +51,8 @@ def epoch_difference(
     Returns
     -------
     Axes
-        `ax`. Every panel shows an array (channels, epochs - 1) from a shared scale that begins at
-        zero; the step to epoch t stands at t.
+        `ax`. Every panel shows an array (channels, epochs - 1) on a shared scale that begins at
+        zero. The step to epoch t is drawn at t.
 
     Raises
     ------
@@ -63,8 +63,8 @@ def epoch_difference(
 
     Notes
     -----
-    The scale ends at the largest step shown, as a rule the first: later steps look black by
-    comparison. Give `vmax` to look at them.
+    The scale ends at the largest step shown, usually the first one, so later steps look black. Give
+    `vmax` to see them.
 
     References
     ----------

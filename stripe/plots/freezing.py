@@ -1,4 +1,4 @@
-"""What freezing ever more gates costs."""
+"""The cost of freezing more and more gates."""
 
 from typing import Any
 
@@ -21,10 +21,9 @@ def freezing(
     Parameters
     ----------
     data
-        As `stripe.audit` gives it: frozen (a number of gates), agreement (0 to 1, with the
-        network whose gates look at the image), accuracy (0 to 1, or NaN). The 95 % intervals
-        agreement_low to agreement_high, and accuracy_low to accuracy_high, are drawn as bands where
-        they are there.
+        The table `greedy` of `stripe.audit`: frozen (number of gates), agreement (0 to 1, with the
+        unchanged network), accuracy (0 to 1, or NaN). The 95 % intervals, agreement_low to
+        agreement_high and accuracy_low to accuracy_high, are drawn as bands if they are given.
     threshold
         An agreement to mark with a line.
     ax
@@ -39,8 +38,8 @@ def freezing(
 
     Notes
     -----
-    The bands are of the choice of images alone. All points of a curve share their images, so that
-    the steps of a curve are more certain than its height.
+    The bands show the effect of the choice of images alone. All points of a curve share their
+    images, so the steps of a curve are more certain than its height.
 
     Examples
     --------

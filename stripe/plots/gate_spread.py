@@ -35,7 +35,7 @@ def gate_spread(
     Parameters
     ----------
     data
-        A recording, several, or the table that `channel_moments` made of them.
+        A recording, several recordings, or their table from `channel_moments`.
     names
         One per recording. Default: the parts of their paths that differ.
     epoch
@@ -49,8 +49,8 @@ def gate_spread(
     -------
     Axes
         `ax`: for each gate, in forward order, a box of the standard deviations of its channels
-        (median, quartiles, 5th and 95th percentile). Of several recordings, the boxes of gates of
-        the same name stand side by side, in one colour per recording.
+        (median, quartiles, 5th and 95th percentile). With several recordings, the boxes of gates of
+        the same name are side by side, in one colour per recording.
 
     Raises
     ------

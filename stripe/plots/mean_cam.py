@@ -1,4 +1,4 @@
-"""Where a network looks on average."""
+"""The average Grad-CAM map of a network."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -35,14 +35,14 @@ def mean_cam(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw an average Grad-CAM map, with outlines of the mean image or alone.
+    """Draw an average Grad-CAM map, with or without outlines of the mean image.
 
     Parameters
     ----------
     data
         From `stripe.mean_cam`.
     image
-        Draw lines of equal brightness of the mean image over the map; otherwise the map alone.
+        Draw lines of equal brightness of the mean image over the map.
     centre
         Outline the central quarter, and write the share of the map's mass in it.
     ax
@@ -53,13 +53,13 @@ def mean_cam(
     Returns
     -------
     Axes
-        `ax`, with the map as its image, in the colours of its bar.
+        `ax`, with the map as its image, and a colour bar.
 
     Notes
     -----
-    25 % of a uniform map lie in the central quarter: compare with that. The colour scale runs from
-    the smallest to the largest value, so a nearly uniform map looks as lively as any; give `vmin=0`
-    to see it against zero.
+    Compare the share with 25 %, the share of a uniform map. The colour scale runs from the smallest
+    to the largest value, so a nearly uniform map looks as varied as any other; give `vmin=0` to
+    compare it with zero.
 
     References
     ----------

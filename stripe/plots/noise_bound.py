@@ -1,4 +1,4 @@
-"""How much noise may grow with depth, and how much it does."""
+"""The bound on the growth of noise with depth, and the measured growth."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,8 @@ def noise_bound(
     Parameters
     ----------
     data
-        A table of `stripe.noise_bound`, or several by name: bare, attention, ASR.
+        A table of `stripe.noise_bound`, or a mapping from names (bare, attention, ASR) to such
+        tables.
     ax
         Axes to draw on. Default: new ones.
     **kwargs
@@ -30,12 +31,13 @@ def noise_bound(
     Returns
     -------
     Axes
-        `ax`, with a logarithmic scale: the bound dashed, the measured growth as a solid line.
+        `ax`, with a logarithmic scale. The bound is a dashed line, and the measured growth a solid
+        one.
 
     Notes
     -----
-    The bound multiplies the worst case of every block and is loose by orders of magnitude; of two
-    networks the one with the lower bound need not be the one whose noise grows less.
+    The bound multiplies the worst cases of all blocks, so it is loose by orders of magnitude. The
+    network with the lower bound need not be the one whose noise grows less.
 
     References
     ----------

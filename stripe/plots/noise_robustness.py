@@ -20,8 +20,8 @@ def noise_robustness(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: An
     Parameters
     ----------
     data
-        network, noise (its specification, or "none") and accuracy (0 to 1), one row per run; runs
-        that differ in their seed alone make the error bars.
+        One row per run: network, noise (its specification, or "none") and accuracy (0 to 1). Runs
+        that differ only in their seed give the error bars.
     ax
         Axes to draw on. Default: new ones.
     **kwargs
@@ -30,8 +30,9 @@ def noise_robustness(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: An
     Returns
     -------
     Axes
-        `ax`: for each noise, in the order of the table, the mean over runs of each network, with
-        its standard deviation (divided by n - 1) where there are several runs.
+        `ax`. For each noise, in the order of the table, it shows the mean over runs of each
+        network. If there are several runs, it also shows their standard deviation (division by n -
+        1).
 
     Raises
     ------
@@ -40,8 +41,8 @@ def noise_robustness(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: An
 
     Notes
     -----
-    Three runs give a rough standard deviation: bars that touch do not show that networks are
-    equal, nor do bars apart prove a difference.
+    Three runs give a rough standard deviation. Overlapping bars do not show that networks are
+    equal, and separate bars do not prove a difference.
 
     References
     ----------

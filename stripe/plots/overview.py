@@ -1,4 +1,4 @@
-"""Figure 2 at one glance: stripes, spread and settling of one gate."""
+"""Figure 2 in one picture: stripes, spread and settling of one gate."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +30,7 @@ def overview(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw the stripes of a gate, the spread of its channels, and how the gates of images settled.
+    """Draw the stripes of a gate, the spread of its channels, and its change over epochs.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ def overview(
     Returns
     -------
     Axes
-        `ax`, whose three `child_axes` hold `stripes`, `channel_std` and `epoch_difference`: the
-        last of the first images, at most three, that the stripes show and that every epoch has, or
-        a remark where there is one epoch alone.
+        `ax`, whose three `child_axes` hold `stripes`, `channel_std` and `epoch_difference`. The
+        last one shows at most three images: the first ones in the stripes that every epoch has.
+        With one epoch alone it shows a remark.
 
     Raises
     ------

@@ -32,7 +32,7 @@ _STYLE: Any = {
 
 
 def paper_style() -> AbstractContextManager[None]:
-    """Return a context in which figures are drawn in the sizes of a two-column paper.
+    """Return a context that draws figures in the sizes of a two-column paper.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def paper_style() -> AbstractContextManager[None]:
 def save_figure(ax: Axes, *paths: Path | BytesIO) -> None:
     """Write the figure of `ax` to each of `paths`, whose suffix is the format, and close it.
 
-    A buffer gets a PNG.
+    A buffer receives a PNG.
 
     Raises
     ------

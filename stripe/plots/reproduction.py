@@ -24,28 +24,28 @@ def reproduction(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw the cells of a reproduced table, one per row: ours with its spread, and the paper's.
+    """Draw each cell of a reproduced table as a row: our number, its spread, and the paper's.
 
     Parameters
     ----------
     data
-        From `Reproduction.numbers`, of one metric: dataset, backbone, method, setting, `value`,
-        std and paper; what is missing is NaN.
+        A table of `Reproduction.numbers` for one metric: dataset, backbone, method, setting,
+        `value`, std and paper. Missing numbers are NaN.
     value
-        The column of ours.
+        The column of our numbers.
     xlabel
         Label of the horizontal axis, with its unit.
     ax
         Axes to draw on. Default: new ones.
     **kwargs
-        For the `Axes.errorbar` of ours.
+        For the `Axes.errorbar` of our numbers.
 
     Returns
     -------
     Axes
-        `ax`; the bars are standard deviations over seeds. Rows are named by the word that changes
-        from row to row, and those that share all others stand together, under them; words that all
-        cells share are left out.
+        `ax`. The bars are standard deviations over seeds. Each row is named by the word that
+        differs from row to row. Rows that share all other words form a group, with these words
+        above it. Words that all cells share are left out.
 
     Examples
     --------

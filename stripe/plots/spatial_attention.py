@@ -35,18 +35,18 @@ def spatial_attention(
     Parameters
     ----------
     data
-        A recording with spatial maps (`spatial=True`), or several of the same images, whose rows
-        lie below each other.
+        A recording with spatial maps (`spatial=True`), or several recordings of the same images,
+        whose rows are below each other.
     names
         One per recording. Default: the parts of their paths that differ.
     gates
-        Names of the maps. Default: up to six, evenly from the first block to the last.
+        Names of the maps. Default: up to six, spread evenly from the first block to the last.
     n_images
         Number of images, drawn at random.
     epoch
         Epoch of all recordings, or one per recording. Default: the last.
     pictures
-        The images by their recorded index, each (H, W, 3) or (H, W), drawn in the first column.
+        The images, by their recorded index, for the first column; each (H, W, 3) or (H, W).
     seed
         Seed of the random choice of images.
     ax
@@ -66,9 +66,10 @@ def spatial_attention(
 
     Notes
     -----
-    Below each column are the range of its colours, the stripe index (eta2) of the map over all
-    images, and that of the block's channel gate where it was recorded. The panels of a column share
-    one colour scale; different columns do not, since blocks differ in range.
+    The text below each column gives the range of its colours, the stripe index (eta2) of the map
+    over all images, and the stripe index of the block's channel gate if it was recorded. The panels
+    of a column share one colour scale. Columns have different scales, because blocks differ in
+    range.
 
     References
     ----------

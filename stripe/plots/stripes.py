@@ -47,8 +47,8 @@ def stripes(
     Parameters
     ----------
     data
-        A recording, or several, whose panels stand side by side. Where they are of equal shape,
-        all show the images and channels that are chosen, and sorted, in the first.
+        A recording, or several, whose panels are side by side. If their shapes are equal, all show
+        the images and channels that are chosen in the first recording, in its order.
     names
         One per recording. Default: the parts of their paths that differ.
     gate
@@ -58,17 +58,18 @@ def stripes(
     n_images, channels
         Number of images and of channels, drawn at random.
     image_order
-        "random", or by "label" or "prediction", with lines between classes and their numbers at
-        the side.
+        "random", or sorted by "label" or "prediction", with lines between classes and their numbers
+        at the side.
     channel_order
-        "random", or by "mean" or "spread" (standard deviation) over all images, ascending.
+        "random", or sorted by "mean" or "spread" (standard deviation) over all images, ascending.
     seed
         Seed of the random choice.
     side
-        "before": the global average of what the gate multiplies; "after": the gate; or both.
+        "before": the global average of the features that the gate multiplies; "after": the gate; or
+        "both".
     scale
-        "own": each panel has a colour scale and a colour bar of its own; "shared": both panels have
-        the same.
+        "own": each panel has its own colour scale and colour bar; "shared": both panels have the
+        same.
     ax
         Axes to draw on. Default: new ones. Several panels are its `child_axes`.
     **kwargs
@@ -83,19 +84,19 @@ def stripes(
     Raises
     ------
     RecordingError
-        If the epoch or, for "before", the pooled inputs, or the labels or predictions of an order
+        If the epoch, the pooled inputs (for "before"), or the labels or predictions of an order
         were not recorded.
     UnknownNameError
         If there is no such gate.
 
     Notes
     -----
-    Both scales can mislead. Features and gates have different ranges by nature: a gate that ends in
-    a sigmoid lies in (0, 1). On a shared scale it looks flat beside features of a wider range, and
-    so like a stripe, however much it depends on the image. On its own scale a gate whose values
-    hardly differ looks as varied as one whose values differ much: read the numbers at the bar. A
-    scale spans all values shown, so one outlier makes the others look alike; give `vmin` and `vmax`
-    to look at them. The stripe index does not depend on the scale.
+    Both scales can mislead. Features and gates have different ranges: a gate that ends in a sigmoid
+    lies in (0, 1). On a shared scale it looks flat beside features of a wider range, and therefore
+    like a stripe, even if it depends on the image. On its own scale a gate with nearly equal values
+    looks as varied as any other, so read the numbers at the colour bar. A scale spans all values
+    shown, so one outlier makes the others look alike; give `vmin` and `vmax` to see them. The
+    stripe index does not depend on the scale.
 
     References
     ----------

@@ -31,14 +31,14 @@ def style_grid(
     Parameters
     ----------
     data
-        From the title of a column (content, style, a network under a noise) to its pictures, from
-        top to bottom: each (H, W, 3) or (H, W), as bytes or as floats from 0 to 1.
+        Mapping from the title of a column (content, style, a network under a noise) to its pictures
+        from top to bottom. Each is (H, W, 3) or (H, W), as bytes or as floats from 0 to 1.
     rows
         Names of the rows.
     captions
-        From the title of a column to what stands below each of its pictures.
+        Mapping from the title of a column to the captions below its pictures.
     note
-        Below all of them.
+        Text below all pictures.
     ax
         Axes to draw in. Default: new ones.
     **kwargs

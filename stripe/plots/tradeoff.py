@@ -26,10 +26,10 @@ def tradeoff(
     Parameters
     ----------
     data
-        network, accuracy (0 to 1), images_per_s and parameters, one row per network or, of several
-        seeds, one per run; as `stripe bench fps` prints it, with accuracies added. A network is
-        called "bare", after its attention module ("se"), or "asr(se)", with " folded" behind it or
-        not.
+        network, accuracy (0 to 1), images_per_s and parameters: the table of `stripe bench fps`
+        with accuracies added. It has one row per network or, with several seeds, one per run. The
+        name of a network is "bare", its attention module ("se"), or "asr(se)", the last optionally
+        followed by " folded".
     n_images
         Number of test images of a single run, for its 95 % interval.
     ax
@@ -40,9 +40,9 @@ def tradeoff(
     Returns
     -------
     Axes
-        `ax`, with one marker per network; a colour is an attention module, a star its ASR. A bar is
-        the standard deviation over seeds or, of single runs, the 95 % interval of a share of
-        `n_images` images (Wilson).
+        `ax`, with one marker per network. Each attention module has a colour, and its ASR is a
+        star. A bar is the standard deviation over seeds. For a single run it is the 95 % interval
+        of a share of `n_images` images (Wilson).
 
     Raises
     ------
@@ -51,9 +51,9 @@ def tradeoff(
 
     Notes
     -----
-    Networks of less than a seventh of the largest's parameters have the same, smallest marker.
-    The interval of one run reflects the choice of test images alone. Other seeds may reverse the
-    order of two networks.
+    Networks with less than a seventh of the parameters of the largest one all have the smallest
+    marker. The interval of one run reflects the choice of test images alone. Other seeds may
+    reverse the order of two networks.
 
     References
     ----------

@@ -27,15 +27,15 @@ from stripe.select import unknown_name
 
 
 def open_recording(path: "Recorded") -> "Recording":
-    """Open the recording in directory `path`; several readers and the writer may have it open.
+    """Open the recording in directory `path`; readers and one writer may open it at the same time.
 
-    A recording that is open already is returned as it is.
+    An open recording is returned unchanged.
 
     Raises
     ------
     RecordingError
-        If there is no recording, or one of another format version; or its header or the head of its
-        log is damaged, missing or of another recording.
+        If there is no recording, or its format version is not supported; or if its header or the
+        head of its log is missing, damaged or from another recording.
 
     Examples
     --------
@@ -50,8 +50,8 @@ def open_recording(path: "Recorded") -> "Recording":
 class Recording:
     """Gates over images and epochs, read from a directory that `Recorder` wrote.
 
-    Every method reads what it needs and keeps nothing. Rows come in ascending order of image,
-    whatever the order in which they were recorded, so that epochs line up.
+    Every method reads what it needs and keeps nothing in memory. Rows are in ascending order of
+    image, in whatever order they were recorded, so the rows of all epochs correspond.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class Recording:
 
     @property
     def epochs(self) -> list[int]:
-        """The recorded epochs, ascending; an error if one that was logged is gone."""
+        """The recorded epochs, ascending; an error if a logged epoch is missing."""
         return self._log.committed()
 
     @property
@@ -125,8 +125,8 @@ class Recording:
 
         The shape is (images, channels), float32, read-only.
 
-        It is a view of Arrow's memory where one process recorded the images in ascending order,
-        as an unshuffled loader gives them, and a sorted copy otherwise.
+        It is a view of Arrow's memory if one process recorded the images in ascending order, as
+        with an unshuffled loader. Otherwise it is a sorted copy.
 
         Raises
         ------
@@ -140,9 +140,10 @@ class Recording:
         return self._vectors(gate_column(gate), epoch)
 
     def inputs(self, gate: str, epoch: int | None = None) -> Vectors:
-        """Return the global average of what the gate multiplied: the "before" of Figure 2.
+        """Return the global average of the multiplied features, the "before" of Figure 2.
 
-        Shape, errors and order as for `values`; `RecordingError` where it was not recorded.
+        Shape, errors and order are as for `values`. It raises `RecordingError` if the averages were
+        not recorded.
         """
         if not self.gate(gate).pooled:
             raise RecordingError(
@@ -163,7 +164,7 @@ class Recording:
         return self._vectors(spatial_column(gate), epoch).reshape(-1, *size)
 
     def gate(self, name: str) -> Gate:
-        """Return what the header says of the gate called `name`."""
+        """Return the description of the gate called `name` from the header."""
         for gate in self.header.gates:
             if gate.name == name:
                 return gate
@@ -171,10 +172,10 @@ class Recording:
         raise unknown_name(name, names, kind="recorded gate", owner=str(self.path))
 
     def scan(self, epoch: int) -> Iterator[dict[str, Vectors]]:
-        """Yield the values of all gates, by name, a piece of the epoch at a time.
+        """Yield the values of all gates, by name, one piece of the epoch at a time.
 
-        The pieces are the row groups on disk, of about 16 MiB and in the order in which they were
-        recorded, so the memory does not grow with the number of images.
+        The pieces are the row groups on disk, of about 16 MiB each and in the order of recording.
+        The memory does not grow with the number of images.
         """
         self._check_values()
         names = {gate.name: gate_column(gate.name) for gate in self.header.channel_gates}
@@ -191,7 +192,7 @@ class Recording:
         return arrow_stream(self.header, parts).__arrow_c_stream__(requested_schema)
 
     def moments(self, epoch: int) -> Iterator[pd.DataFrame]:
-        """Yield the moments that each process kept, of a recording without values.
+        """Yield the moments that each process kept in a recording without values.
 
         Columns: column ("gate/NAME" or "input/NAME"), channel, n, mean, m2 (sum of squared
         deviations), min, max. `stripe.stats.channel_moments` merges them.
@@ -214,7 +215,7 @@ class Recording:
         Returns
         -------
         DataFrame
-            epoch, part, rows and bytes of each file, all of them whole.
+            epoch, part, rows and bytes of each file.
 
         Raises
         ------
@@ -226,7 +227,8 @@ class Recording:
     def weights(self, epoch: int | None = None) -> str | None:
         """Return the digest of the weights recorded in an epoch. Default: the last epoch.
 
-        `stripe.gates.fingerprint` computes it of a network. None where the writer did not know it.
+        `stripe.gates.fingerprint` computes the digest of a network. The result is None if the
+        writer did not know it.
         """
         epoch = self.last_epoch if epoch is None else epoch
         self._check_recorded(epoch)

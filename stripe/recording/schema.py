@@ -53,24 +53,24 @@ class Gate:
     Parameters
     ----------
     name
-        Dotted name of the module that puts the gate out; names the column. Where no module does,
-        the owner's name.
+        Dotted name of the module that outputs the gate, or the owner's name if no module does. It
+        is also the name of the column.
     owner
         Dotted name of the innermost module that multiplies by it.
     owner_class
         The owner's class.
     channels
-        C, the number of values per image; of a split, those of all its branches.
+        C, the number of values per image; for a split, the values of all branches together.
     groups
         R, the number of branches that a split weighs against each other; 1 otherwise.
     kind
         "gate", which is squashed (sigmoid and the like) and multiplies; "split", which weighs
-        branches of shape (B, R, C); "response", which multiplies unsquashed, as GRN's; "spatial", a
-        map that multiplies every channel; "constant", which depends on no input (ASR).
+        branches of shape (B, R, C); "response", which multiplies without being squashed, as in GRN;
+        "spatial", a map that multiplies every channel; "constant", which depends on no input (ASR).
     layout
-        Layout of the gate against the features: "NC11" for (B, C, 1, 1), "N11C" for channels last,
-        "N1C" for tokens (B, N, C), "NC1" for signals (B, C, T), "NRC11" for a split, "N1HW" for a
-        spatial map.
+        Layout of the gate relative to the features: "NC11" for (B, C, 1, 1), "N11C" for channels
+        last, "N1C" for tokens (B, N, C), "NC1" for signals (B, C, T), "NRC11" for a split, "N1HW"
+        for a spatial map.
     producer
         Dotted name of the innermost module that computed the features.
     consumers
@@ -78,13 +78,13 @@ class Gate:
     dtype
         Number format of the values in the model; on disk they are float32.
     pooled
-        Whether the global average of what the gate multiplies is recorded too.
+        Whether the global average of the multiplied features is recorded too.
     spatial
         Height and width of the recorded spatial map, if there is one.
     per_image_values
-        Number of values of each channel per image: more than 1 where frames, patches or flipped
-        copies of an image are folded into the batch, and then their mean is recorded; 0 where the
-        rows of the gate cannot be shared out evenly among the images.
+        Number of values of each channel per image. It is more than 1 if frames, patches or flipped
+        copies of an image are folded into the batch; their mean is then recorded. It is 0 if the
+        rows of the gate cannot be divided evenly among the images.
 
     Examples
     --------
@@ -110,7 +110,7 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What `recording.json` says of a whole recording.
+    """The header of a recording, stored in `recording.json`.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class Header:
     model, dataset
         Names of the network and of the data.
     model_class
-        Class of the network; empty where it is not known.
+        Class of the network; empty if it is not known.
     seed
         The seed of the run, if it had one.
     per_image
@@ -141,7 +141,7 @@ class Header:
 
     @property
     def channel_gates(self) -> tuple[Gate, ...]:
-        """The gates with values per channel: all but spatial maps."""
+        """The gates with values per channel: all except spatial maps."""
         return tuple(gate for gate in self.gates if gate.kind != "spatial")
 
     def to_json(self) -> dict[str, Any]:

@@ -32,9 +32,10 @@ def alone() -> None:
 class RecordingWriter:
     """The one writer of a recording; a context manager.
 
-    Opening it takes the lock and discards what a killed writer left in `staging/`. An existing
-    recording is continued if it is of the same gates, network, data set and seed; one without
-    epochs is begun anew. A writer that fails before its first epoch leaves the directory as it was.
+    Opening it takes the lock and discards the files that a killed writer left in `staging/`. An
+    existing recording is continued if its gates, network, data set and seed are the same. A
+    recording without epochs is replaced. A writer that fails before its first epoch leaves the
+    directory as it was.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ class RecordingWriter:
     barrier
         Waits, with a time limit, until all processes have called it.
     overwrite
-        Move a recording that is there aside, as `MovedAside` does.
+        Move an existing recording aside, as `MovedAside` does.
 
     Raises
     ------
@@ -103,25 +104,24 @@ class RecordingWriter:
         return self.layout.epochs()
 
     def weights(self, epoch: int) -> str | None:
-        """Return the digest of the weights that were recorded; None where it is not known."""
+        """Return the digest of the recorded weights, or None if it is not known."""
         return self._log.record(epoch).weights
 
     @contextmanager
     def epoch(self, epoch: SupportsIndex, *, weights: str | None = None) -> Iterator[PartWriter]:
-        """Give a `PartWriter` for one epoch; commit on leaving, discard on any exception.
+        """Yield a `PartWriter` for one epoch; commit at the end, discard on any exception.
 
         Parameters
         ----------
         epoch
             Its number.
         weights
-            A digest of the weights that are recorded, for the log; that of rank 0 counts.
+            A digest of the recorded weights, for the log. The log gets the digest of rank 0.
 
         Raises
         ------
         RecordingError
-            If the epoch is negative, is recorded already, or ends without images or with an image
-            twice.
+            If the epoch is negative, is already recorded, has no images, or has an image twice.
         """
         epoch = _whole(epoch)
         self._check_new(epoch)
@@ -146,10 +146,10 @@ class RecordingWriter:
             raise
 
     def discard(self, epoch: int) -> None:
-        """Drop an epoch and those that were committed after it, the last first.
+        """Drop an epoch and those committed after it, the last one first.
 
-        Each of them goes whole: a killed writer leaves it as it was, or gone. What is before them
-        stays as it is, so that the log goes on from there.
+        Each epoch is dropped as a whole: after a kill it is either complete or gone. Earlier epochs
+        stay, and the log continues from there.
 
         Raises
         ------
@@ -176,9 +176,9 @@ class RecordingWriter:
         self._log.drop(epoch)
 
     def close(self) -> None:
-        """Release the lock; what was committed stays, and a failure before that leaves nothing.
+        """Release the lock; committed epochs stay, and an earlier failure leaves no files.
 
-        In a process that was forked from the writer's it does nothing.
+        In a process forked from the writer's process it does nothing.
         """
         if self._lock is not None and not self._lock.held:
             return

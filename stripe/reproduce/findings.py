@@ -57,27 +57,27 @@ def findings(
     Parameters
     ----------
     reproduced
-        Gives an exhibit by name, with its runs at the scale.
+        Function from the name of an exhibit to the exhibit with its runs at the scale.
     claims
         The claims.
 
     Returns
     -------
     DataFrame
-        claim; number, what the claim says is above zero; exhibits; paper, the mean of its numbers
-        for the contrasts that this scale has, or for all if it has none of them;
-        ours, the mean over the contrasts of the claim and over seeds, of a training that of the
-        last epoch; low and high, of the 95 % interval over seeds; best, as ours of the best epochs;
-        contrasts, how many; n, the seeds that all contrasts have; trained, the networks and data;
-        verdict: "holds here" where the interval is above zero, "does not" where it is below, else
-        "undecided", "one seed" or "missing"; p, of Student's test, two-sided; holm, corrected for
-        all rows; corrected, the verdict by that; seeds, how many would decide what is undecided, at
-        the same mean and spread. What is missing is NaN, or "".
+        claim; number, the quantity that the claim says is above zero; exhibits; paper, the mean of
+        its numbers for the contrasts that this scale has, or for all if it has none of them; ours,
+        the mean over contrasts and seeds (of the last epoch, for trainings); low and high, the 95 %
+        interval over seeds; best, as ours for the best epochs; contrasts, their number; n, the
+        number of seeds that all contrasts have; trained, the networks and data; verdict, "holds
+        here" if the interval is above zero, "does not" if it is below, or else "undecided", "one
+        seed" or "missing"; p, two-sided, of Student's test; holm, p corrected for all rows;
+        corrected, the verdict by the corrected p; seeds, the number that would decide an undecided
+        claim at the same mean and spread. Missing values are NaN or "".
 
     Notes
     -----
-    A mean over contrasts may hide that some of them hold and others do not; the reports have each.
-    Seeds of the contrasts of a claim are shared, so contrasts are averaged within each seed first.
+    A mean over contrasts may hide that some contrasts hold and others do not. The reports have each
+    contrast. The contrasts of a claim share seeds, so they are averaged within each seed first.
     """
     rows = [_row(claim, [reproduced(name) for name in claim.parts]) for claim in claims]
     table = pd.DataFrame(rows)
@@ -138,7 +138,7 @@ def _by_seed(tested: Sequence[Tested]) -> list[float]:
 
 
 def written(table: pd.DataFrame) -> pd.DataFrame:
-    """Return findings as the page shows them, each column under its heading."""
+    """Return findings with the column headings of the page."""
     return pd.DataFrame([
         {
             "claim": f"{row['claim']} ({row['exhibits'] or 'no exhibit'})",

@@ -18,12 +18,12 @@ Published = dict[tuple[Cell, int], "PublishedRun"]
 
 @dataclass(frozen=True)
 class PublishedRun(StoredRun):
-    """A run of which only the numbers are there.
+    """A run of which only the numbers are available.
 
     Parameters
     ----------
     published
-        Its numbers, as `StoredRun.scores`.
+        Numbers of the run, as in `StoredRun.scores`.
     timed_on
         The machine on which it was timed, or "".
     """
@@ -74,18 +74,18 @@ def run_numbers(runs: Mapping[Cell, list[StoredRun]]) -> pd.DataFrame:
 
 
 def read_published(folder: Path, name: str, planned: Mapping[Cell, list[StoredRun]]) -> Published:
-    """Return the published runs among those that are planned.
+    """Return the published runs among the planned ones.
 
-    A run is known by its address, so that numbers of other settings are never taken for it.
+    A run is identified by its address, so numbers of other settings are never used for it.
 
     Parameters
     ----------
     folder
-        The folder of reports; where it has no numbers of the exhibit, nothing is published.
+        The folder of reports. If it has no numbers of the exhibit, the result is empty.
     name
         The exhibit's name.
     planned
-        Its runs by cell.
+        Runs of the exhibit, by cell.
 
     Raises
     ------

@@ -21,22 +21,22 @@ STORE = Path("runs/store")
 
 @dataclass(frozen=True)
 class Reproduction:
-    """An exhibit at a scale, as far as its runs are done.
+    """An exhibit at a scale, with its runs, finished or not.
 
     Parameters
     ----------
     exhibit, scale
         The table or figure, and the scale at which it is reproduced.
     runs
-        The runs with a cell's numbers, one per seed; no entry where the scale has no stand-in.
-        Cells that are the same run at this scale are there once, the first of them.
+        Runs by cell, one per seed. A cell without a stand-in at this scale has no entry. If several
+        cells are the same run, only the first has an entry.
     first
-        By each cell with a stand-in, the cell that `runs` has for it: itself, or the first that is
+        For each cell with a stand-in, its cell in `runs`: the cell itself, or the first one with
         the same run.
     needed
-        These, and the runs that they need; without those whose numbers are published.
+        These runs and the runs that they need, except those with published numbers.
     stand_ins
-        By cell, what is trained in the place of the paper's network and data.
+        By cell, the network and data that replace the paper's.
     without
         Number of cells without a stand-in at this scale.
     """
@@ -51,18 +51,18 @@ class Reproduction:
 
     @property
     def heading(self) -> str:
-        """What the numbers are, and at which scale."""
+        """Title and scale of the numbers."""
         words = self.exhibit.kind.words(self.scale)
         return f"{self.exhibit.label}, {self.exhibit.title}; scale {self.scale.name}: {words}"
 
     @property
     def short_heading(self) -> str:
-        """The same without what the scale is, for a picture."""
+        """The heading without the description of the scale, for a picture."""
         return f"{self.exhibit.label}, {self.exhibit.title}; scale {self.scale.name}"
 
     @property
     def notes(self) -> str:
-        """What the exhibit remarks, which cells are left out, where times were taken; or ""."""
+        """Remarks of the exhibit, the cells left out, and the machine of timings; or ""."""
         cells, shown, notes = len(self.exhibit.cells), len(self.runs), []
         if self.exhibit.remark:
             notes.append(self.exhibit.remark)
@@ -77,11 +77,11 @@ class Reproduction:
         return " ".join(notes)
 
     def finished_cells(self) -> list[Cell]:
-        """Return the cells of which a run is finished and in the store."""
+        """Return the cells with a finished run in the store."""
         return [cell for cell, runs in self.runs.items() if any(map(_there, runs))]
 
     def first_finished(self) -> list[StoredRun]:
-        """Return the first such run of each of these cells."""
+        """Return the first finished run of each of these cells."""
         return [next(filter(_there, self.runs[cell])) for cell in self.finished_cells()]
 
     def numbers(self) -> pd.DataFrame:
@@ -91,16 +91,16 @@ class Reproduction:
         -------
         DataFrame
             dataset, backbone, method, setting, in the paper's words; trained, the network and data
-            that stand in for them; metric; the means over seeds: of a training last, best and
-            last_ten, in percent, else mean; std, of the first of these (of n - 1), and for a
-            training best_std; n, finished runs; failed, runs; and where the paper gives numbers,
-            paper; paper_std, where it gives one; difference, ours minus the paper's, but not of
-            what another machine decides. What is missing is NaN.
+            that replace them; metric; the means over seeds: last, best and last_ten in percent for
+            a training, otherwise mean; std, the standard deviation of the first mean (division by n
+            - 1), and best_std for a training; n, the number of finished runs; failed, the number of
+            failed runs; paper and paper_std, if the paper gives them; difference, ours minus the
+            paper's, except for metrics that depend on the machine. Missing values are NaN.
 
         Notes
         -----
-        The difference of trainings is that of the best epochs, since the paper's accuracies are
-        those of the best epoch: the four in the authors' repository are the maxima of the logs
+        The difference of trainings compares best epochs, because the paper's accuracies are those
+        of the best epoch. The four accuracies in the authors' repository are the maxima of the logs
         beside them, 0.3 to 0.8 above the last epochs.
         """
         kind, rows = self.exhibit.kind, []
@@ -128,15 +128,15 @@ class Reproduction:
         return pd.DataFrame(rows)
 
     def claims(self) -> pd.DataFrame:
-        """Return one row per contrast of the claim, by the last epoch where there are several.
+        """Return one row per contrast of the claim, for trainings by the last epoch.
 
         Returns
         -------
         DataFrame
-            contrast; metric; paper, where it gives the numbers; mean, low and high: the paired
-            difference over seeds and its 95 % interval by Student's t, accuracies in percentage
-            points; n, seeds; holds: "yes" where the interval is above zero, "no" where it is below,
-            else "undecided"; "one seed" where that is all, "missing" where there is none.
+            contrast; metric; paper, if it gives the numbers; mean, low and high: the paired
+            difference over seeds and its 95 % interval by Student's t, for accuracies in percentage
+            points; n, the number of seeds; holds: "yes" if the interval is above zero, "no" if it
+            is below, "undecided" otherwise; "one seed" or "missing" if there are not two.
         """
         tests = self.tested()
         table = pd.DataFrame([
@@ -154,8 +154,8 @@ class Reproduction:
         Parameters
         ----------
         column
-            Which number of a run: one of its kind's `columns`. Default: the first, of a training
-            that of the last epoch.
+            Number of a run, one of the `columns` of its kind. Default: the first, which is the last
+            epoch of a training.
         """
         rows: dict[object, Tested] = {}
         for contrast in self.exhibit.contrasts:
@@ -189,7 +189,7 @@ class Reproduction:
         return {cell: weight for cell, weight in summed.items() if weight}
 
     def printed(self, contrast: Contrast, weights: Mapping[Cell, float] | None = None) -> float:
-        """Return what the paper says a contrast is, less the bound; NaN where it gives no number.
+        """Return the paper's value of a contrast minus the bound, or NaN if it gives none.
 
         Parameters
         ----------
@@ -221,11 +221,11 @@ class Tested:
     contrast
         The contrast.
     paper
-        What the paper says that it is, less the bound; NaN where it gives no number.
+        The paper's value minus the bound, or NaN if the paper gives none.
     by_seed
-        Ours, less the bound, by seed.
+        Our value minus the bound, by seed.
     cells
-        The cells whose runs take part.
+        The cells whose runs are used.
     """
 
     contrast: Contrast
@@ -243,20 +243,20 @@ def reproduction(
     data_root: Path = TrainConfig.data_root,
     published: Path | None = None,
 ) -> Reproduction:
-    """Return an exhibit at a scale, with the runs that it needs, done or not.
+    """Return an exhibit at a scale, with the runs that it needs, finished or not.
 
     Parameters
     ----------
     exhibit, scale
-        What, and at which size.
+        The table or figure, and its scale.
     store
         The folder of runs.
     seeds
-        Seeds of the trainings of each cell. Default: as many as the scale has, from 0.
+        Seeds of the trainings of each cell. Default: those of the scale, from 0.
     data_root
         The folder that holds data sets.
     published
-        A folder of reports: runs that are not in the store have the numbers published there.
+        A folder of reports. Its published numbers are used for runs that are not in the store.
     """
     chains: dict[Cell, list[list[StoredRun]]] = {}  # of each seed, the run behind those it needs
     first: dict[Cell, Cell] = {}

@@ -1,4 +1,4 @@
-"""Student's interval of numbers over seeds, what it says of a claim, and corrections for many."""
+"""The test of a claim: Student's interval over seeds, its verdict, and Holm's correction."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ MOST_SEEDS = 1000
 
 
 def interval(values: Sequence[float]) -> dict[str, object]:
-    """Return the mean of numbers that a claim says are above zero, its interval and the verdict.
+    """Return mean, interval and verdict of numbers that a claim says are above zero.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ def interval(values: Sequence[float]) -> dict[str, object]:
     Returns
     -------
     dict
-        mean; low and high, of the 95 % interval by Student's t; n; holds: "yes" where the interval
-        is above zero, "no" where it is below, else "undecided"; "one seed" or "missing" where that
-        is all.
+        mean; low and high, the 95 % interval by Student's t; n; holds: "yes" if the interval is
+        above zero, "no" if it is below, "undecided" otherwise; "one seed" or "missing" if there are
+        not two.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def interval(values: Sequence[float]) -> dict[str, object]:
 
 
 def p_value(values: Sequence[float]) -> float:
-    """Return the two-sided p of Student's test against a mean of zero; NaN below two values."""
+    """Return the two-sided p of Student's test against a mean of zero; NaN for one value."""
     n = len(values)
     if n < 2:
         return np.nan
@@ -55,7 +55,7 @@ def p_value(values: Sequence[float]) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number; NaN is no test, and stays.
+    """Return p-values corrected for their number; NaN means no test, and stays NaN.
 
     References
     ----------
@@ -76,9 +76,9 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def seeds_to_decide(values: Sequence[float]) -> int | None:
-    """Return with how many seeds the interval would leave zero out, at the same mean and spread.
+    """Return the number of seeds whose interval would exclude zero, at this mean and spread.
 
-    None where more than `MOST_SEEDS` would be needed, or fewer than two values are there.
+    The result is None if more than `MOST_SEEDS` are needed, or there are fewer than two values.
     """
     if len(values) < 2:
         return None

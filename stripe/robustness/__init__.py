@@ -1,4 +1,4 @@
-"""How noise grows through a network, what bounds it, and noise in the norms of any model."""
+"""Noise in the norms of any model, the growth of noise through a network, and its bound."""
 
 from typing import TYPE_CHECKING
 

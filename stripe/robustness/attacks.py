@@ -40,11 +40,11 @@ def attack(
     Parameters
     ----------
     model
-        Any classifier with batch norms; afterwards it is as it was.
+        Any classifier with batch norms. It is not changed.
     loader
-        Batches (images, labels), which can be gone through again and again.
+        Batches (images, labels). The loader must be re-iterable.
     noises
-        As for `stripe.inject_noise`. The first row of the result is without noise in any case.
+        As for `stripe.inject_noise`. The first row of the result is always without noise.
     seeds
         Seeds of random noise. A noise that draws nothing runs once.
     progress
@@ -58,13 +58,13 @@ def attack(
     Raises
     ------
     DataError
-        If the loader has no labels, or nothing at all.
+        If the loader has no labels, or is empty.
     StripeError, ModelError
-        If a noise cannot be read, or means no norm of this model.
+        If a noise cannot be read, or does not match any norm of this model.
 
     References
     ----------
-    Section 6 (2), for evaluation alone.
+    Section 6 (2), in evaluation alone.
 
     Examples
     --------

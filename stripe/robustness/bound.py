@@ -1,4 +1,4 @@
-"""Theorem 6.1: how much a perturbation can grow from block to block, and how much it does."""
+"""Theorem 6.1: the bound on the growth of a perturbation from block to block, and the growth."""
 
 import copy
 import warnings
@@ -78,11 +78,11 @@ def noise_bound(
     Returns
     -------
     DataFrame
-        One row per block: block (its name), alpha, branch_norm (w), shortcut_norm (s), factor
-        (s + alpha w), bound (product of factors up to here; NaN, with a warning, from where
-        something else than such blocks lies between), amplification (median over images and
-        perturbations of |x' - x| after the block relative to before it), amplification_max, and
-        cumulated (median, relative to before the first block).
+        One row per block: block (its name), alpha, branch_norm (w), shortcut_norm (s), factor (s +
+        alpha w), bound (product of the factors so far; NaN, with a warning, after any part of the
+        network that is not such a block), amplification (median over images and perturbations of
+        |x' - x| after the block, relative to before it), amplification_max, and cumulated (median,
+        relative to before the first block).
 
     Raises
     ------
@@ -94,10 +94,10 @@ def noise_bound(
     The theorem treats a block as one linear map and a ReLU. A real block has several layers with
     ReLUs between them. The product of their norms still bounds the branch, but loosely, since each
     layer stretches another direction most. For a constant gate (ASR), or none, the factor is a true
-    bound, up to the convergence of the power iteration from below. For attention it is not a bound:
-    the gate changes with the input, and that part of the derivative is left out, as in the paper's
-    comparison. The bound grows exponentially with depth and does not predict the noise in practice;
-    the measured columns show it.
+    bound, up to the convergence of the power iteration from below. For attention it is not a bound.
+    The gate changes with the input, and this part of the derivative is ignored, as in the paper's
+    comparison. The bound grows exponentially with depth and does not predict the noise in practice,
+    as the measured columns show.
 
     References
     ----------

@@ -44,8 +44,8 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     Raises
     ------
     ModelError
-        If there is no batch norm that the specification means, or one of an unknown form; or, at
-        the end, if the model ran and none of them did.
+        If no batch norm matches the specification, or a matching norm has an unknown form; or, at
+        the end, if the model ran but none of these norms did.
     StripeError
         If the specification cannot be read.
 
@@ -77,7 +77,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
 
     @property
     def modules(self) -> list[str]:
-        """The names of the norms that are disturbed."""
+        """The names of the disturbed norms."""
         return list(self._norms)
 
     def __enter__(self) -> "inject_noise":
@@ -119,7 +119,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         return {"generator": self._generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Continue from where `state_dict` was taken."""
+        """Continue from the state that `state_dict` returned."""
         self._generator.set_state(state["generator"])
 
     def _put_on(self) -> None:

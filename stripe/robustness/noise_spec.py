@@ -1,4 +1,4 @@
-"""Which noise: a specification as a string, and back."""
+"""The specification of a noise, from text and to text."""
 
 import math
 from dataclasses import dataclass, fields
@@ -27,14 +27,13 @@ class NoiseSpec:
     ----------
     kind
         "constant": N_a = a and N_b = b. "random": N_a ~ N(1, a^2) and N_b ~ N(0, b^2), drawn in
-        every forward pass. "batch": x_hat is normalised by the statistics of the batch in
-        evaluation too.
+        every forward pass. "batch": the statistics of the batch normalise x_hat in evaluation too.
     a, b
-        Values, or standard deviations.
+        Values for "constant", standard deviations for "random".
     per
         Draw one N_a and N_b per "channel" or per "layer".
     when
-        Mode of the norm in which there is noise: "train", "eval" or "both".
+        Mode of the norm in which the noise acts: "train", "eval" or "both".
     modules
         A pattern of names, such as "layer3.*". Default: all norms outside gates.
 
@@ -46,7 +45,7 @@ class NoiseSpec:
     Notes
     -----
     Table 8 gives pairs (sigma_a, sigma_b) and calls sigma the variance; here it is the standard
-    deviation, as N(1, sigma) is mostly read. For the other reading give square roots.
+    deviation, the usual reading of N(1, sigma). To use variances, give their square roots.
 
     References
     ----------
@@ -81,7 +80,7 @@ class NoiseSpec:
         Raises
         ------
         StripeError
-            If it is none; the message says what one looks like.
+            If the text is not a specification; the message shows the format.
         """
         kind, *parts = [part.strip() for part in text.replace(":", ",", 1).split(",")]
         numbers = [part for part in parts if "=" not in part]
@@ -115,6 +114,6 @@ class NoiseSpec:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether the noise is none: constant (1, 0), or random with no spread."""
+        """Whether the noise has no effect: constant (1, 0), or random without spread."""
         still = {"constant": (1.0, 0.0), "random": (0.0, 0.0)}
         return still.get(self.kind) == (self.a, self.b)

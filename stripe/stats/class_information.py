@@ -1,4 +1,4 @@
-"""How well a gate alone tells the class of an image."""
+"""How well a gate alone predicts the class of an image."""
 
 from collections.abc import Iterable
 
@@ -24,8 +24,8 @@ def class_information(
 ) -> pd.DataFrame:
     """Measure how well each gate alone predicts the class, by linear discriminant analysis.
 
-    The accuracy is cross-validated: a discriminant that is fitted to all folds but one predicts the
-    classes of that one. Each fold has images of every class.
+    The accuracy is cross-validated: a discriminant fitted to all other folds predicts the classes
+    of each fold. Each fold has images of every class.
 
     Parameters
     ----------

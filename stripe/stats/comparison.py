@@ -56,10 +56,10 @@ def compare(
     DataFrame
         gate, statistic, a column per side with the name of the side, difference (second minus
         first), low, high (its interval). One row for each gate that both sides have, and each of
-        eta2, between_var, within_var and median_std, as `stripe_index` computes them; of a list, a
-        side's value is the mean. `attrs` holds what the interval is over ("images" or "seeds"), n
-        of each side, level, resamples, seed, and whether the images were paired. The interval is
-        NaN where a recording holds moments only.
+        eta2, between_var, within_var and median_std, as `stripe_index` computes them; for a list,
+        the value of a side is the mean. `attrs` says whether the interval is over "images" or
+        "seeds", and whether the images were paired. It also holds n of each side, level, resamples
+        and seed. The interval is NaN if a recording holds moments only.
 
     Raises
     ------
@@ -78,7 +78,8 @@ def compare(
     Welch's, by Student's t, since a bootstrap of a few runs is too narrow.
 
     Each interval is for one row alone. Of twenty rows with equal gates, one is expected to exclude
-    zero at a level of 0.95. Gates of one name in two networks need not do the same.
+    zero at a level of 0.95. Gates with the same name in two networks need not have the same
+    function.
 
     Examples
     --------

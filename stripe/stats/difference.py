@@ -59,21 +59,21 @@ def epoch_difference(
 
 
 def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
-    """Find the first epoch after which a channel stays still.
+    """Find the first epoch after which a channel no longer changes.
 
     Parameters
     ----------
     recording
         A recording of at least two epochs.
     tol
-        Steps `|v(t + 1) - v(t)|` below `tol` count as still. Gates from a sigmoid lie in (0, 1), so
-        that 0.01 is a hundredth of their range.
+        Steps `|v(t + 1) - v(t)|` below `tol` count as no change. Gates from a sigmoid lie in (0,
+        1), so 0.01 is a hundredth of their range.
 
     Returns
     -------
     DataFrame
         gate, channel, epoch (nullable Int64): the smallest recorded epoch t such that in every
-        later step all images stay under `tol`; missing where the last step is not under it.
+        later step all images stay under `tol`; missing if the last step is not under `tol`.
 
     Raises
     ------
@@ -106,12 +106,13 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
 def common_images(
     recording: Recording, image_ids: Sequence[int] | None = None
 ) -> Int64[np.ndarray, " image"]:
-    """Return the images recorded in every epoch, ascending, or check that `image_ids` are.
+    """Return the images recorded in every epoch, ascending, or check `image_ids`.
 
     Raises
     ------
     RecordingError
-        If there are fewer than two epochs, no such image, or one of `image_ids` is none.
+        If there are fewer than two epochs, no such image, or one of `image_ids` is not in every
+        epoch.
 
     Examples
     --------

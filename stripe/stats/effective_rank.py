@@ -38,8 +38,8 @@ def effective_rank(recording: Recorded, epochs: Iterable[int] | None = None) -> 
 
     Notes
     -----
-    Both are at most the number of images. Neither measures how much a gate varies: a nearly
-    constant gate whose small variation is noise has a high rank.
+    Both numbers are at most the number of images. Neither measures how much a gate varies. A nearly
+    constant gate has a high rank if its small variation is noise.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Mean, spread and range of every channel: a map over files, and a merge."""
+"""Mean, spread and range of every channel, reduced file by file and merged."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -26,9 +26,9 @@ COLUMNS = ["epoch", "gate", "channel", "n", "mean", "std", "min", "max"]
 class Moments:
     """Moments of each channel over n images, in float64.
 
-    `m2` is the sum of squared deviations from the mean, so that the population variance is
-    `m2 / n`; keeping it rather than sums of squares loses no digits when the spread is small
-    against the mean, as it is in a stripe.
+    `m2` is the sum of squared deviations from the mean, so the population variance is `m2 / n`.
+    Unlike sums of squares, it loses no digits if the spread is small relative to the mean, as in a
+    stripe.
     """
 
     n: int
@@ -48,7 +48,7 @@ class Moments:
 
     @classmethod
     def kept(cls, table: pd.DataFrame) -> "Moments":
-        """Return the moments of one gate from a table as `Recording.moments` gives it."""
+        """Return the moments of one gate from a table of `Recording.moments`."""
         mean, m2, low, high = (table[name].to_numpy() for name in ("mean", "m2", "min", "max"))
         return cls(int(table["n"].iloc[0]), mean, m2, low, high)
 
@@ -121,20 +121,20 @@ def channel_moments(
     Parameters
     ----------
     data
-        A recording or its directory; or several, whose tables stand one below the other.
+        A recording or its directory; or several, whose tables are concatenated.
     epochs
         Epochs. Default: all.
     over
-        What maps a function over a list and yields the results in order: `map`, the `map` of a
-        pool (`stripe.stats.processes`, or any `concurrent.futures` executor), or of a cluster
-        (`stripe.reproduce.engines.Ray.map`). Each of its calls reduces one file; the
-        numbers are the same to the last bit.
+        Function that maps a function over a list and yields the results in order: `map`, the `map`
+        of a pool (`stripe.stats.processes`, or any `concurrent.futures` executor), or the `map` of
+        a cluster (`stripe.reproduce.engines.Ray.map`). Each call reduces one file. The numbers are
+        the same to the last bit.
 
     Returns
     -------
     DataFrame
         epoch, gate, channel, n (images), mean, std (population: divided by n), min, max; one row
-        per channel, in float64. Of several recordings, recording, the path, comes first.
+        per channel, in float64. With several recordings, the first column, recording, is the path.
 
     Raises
     ------
@@ -144,9 +144,9 @@ def channel_moments(
 
     Notes
     -----
-    A recording is read once, a row group at a time, and merged in float64: the memory does not
-    depend on the number of images. A small std means little by itself: a gate that is small
-    everywhere has a small spread too. `stripe_index` compares it with the spread between channels.
+    A recording is read once, one row group at a time, and merged in float64, so the memory does not
+    depend on the number of images. A small std means little by itself, because a gate with small
+    values also has a small spread. `stripe_index` compares it with the spread between channels.
 
     References
     ----------

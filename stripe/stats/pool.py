@@ -12,12 +12,12 @@ from stripe.stats.moments import Over
 
 @contextmanager
 def processes(count: int) -> Iterator[Over]:
-    """Open a pool, and give what maps a function over a list in it, in order.
+    """Open a pool, and yield a function that maps over a list in it, in order.
 
     Parameters
     ----------
     count
-        Processes; a file takes about 20 MiB at a time in each.
+        Number of processes. Each needs about 20 MiB for a file.
 
     Raises
     ------

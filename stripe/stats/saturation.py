@@ -22,7 +22,7 @@ def saturation(
     Parameters
     ----------
     data, over
-        As for `stripe_index`: recordings, or the table of `channel_moments`.
+        As for `stripe_index`: recordings, or their table from `channel_moments`.
     low
         A channel is off if the gate lies between -low and low for every image.
     high
@@ -32,18 +32,18 @@ def saturation(
     -------
     DataFrame
         epoch, gate, channels, off, on (shares of channels, 0 to 1), and stuck, the share that does
-        not vary at all; of several recordings, recording comes first.
+        not vary at all. With several recordings, the first column is recording.
 
     Raises
     ------
     StripeError
-        Unless 0 <= low < high <= 1.
+        If not 0 <= low < high <= 1.
 
     Notes
     -----
-    With `low=0` and `high=1` a channel that is off or on can be pruned or left ungated without any
-    change on these images. Other images may still open it: the smaller the recording, the larger
-    the shares.
+    With `low=0` and `high=1`, a channel that is off can be pruned, and a channel that is on needs
+    no gate, without any change on these images. Other images may still change it, so a smaller
+    recording has larger shares.
 
     Examples
     --------

@@ -12,7 +12,7 @@ _NORMAL = 1.959963984540054
 
 
 def share_interval(share: Share, count: int) -> tuple[Share, Share]:
-    """Return the ends of the 95 % interval of a share of images that were drawn at random.
+    """Return the ends of the 95 % interval of a share of randomly drawn images.
 
     Parameters
     ----------

@@ -21,18 +21,18 @@ def epoch_similarity(
     Parameters
     ----------
     recording
-        With values. The chosen epochs of one gate are in memory at a time.
+        A recording with values. The chosen epochs of one gate are in memory at a time.
     gates
-        Which gates, by name. Default: all.
+        Names of the gates. Default: all.
     epochs
-        Which epochs. Default: all.
+        Epochs. Default: all.
 
     Returns
     -------
     DataFrame
-        gate, epoch, other (not before epoch), cka: near 1 where both tell images apart in the same
-        way, near 0 where they have nothing in common; NaN where a gate does not depend on the
-        image. An unbiased estimate is not limited to 0 to 1.
+        gate, epoch, other (the same epoch or a later one), cka. It is near 1 if both epochs
+        distinguish images in the same way, near 0 if they have nothing in common, and NaN if a gate
+        does not depend on the image. The unbiased estimate can leave the range 0 to 1.
 
     Raises
     ------
@@ -44,8 +44,8 @@ def epoch_similarity(
 
     Notes
     -----
-    CKA compares what gates make of the differences between images. The mean of a gate has no part
-    in it, so it says nothing of how a stripe moves; `epoch_difference` does.
+    CKA compares how gates represent the differences between images. It ignores the mean of a gate,
+    so it does not show how a stripe moves; `epoch_difference` does.
 
     References
     ----------
@@ -86,14 +86,15 @@ def gate_similarity(recording: Recorded, epoch: int | None = None) -> pd.DataFra
     Parameters
     ----------
     recording
-        With values of at least 4 images. Two gates are in memory at a time.
+        A recording with values of at least 4 images. Two gates are in memory at a time.
     epoch
         Default: the last.
 
     Returns
     -------
     DataFrame
-        gate, other (not before gate), cka, as `epoch_similarity`, which says what is raised.
+        gate, other (the same gate or a later one), cka, as for `epoch_similarity`, which lists the
+        errors.
 
     Examples
     --------

@@ -11,8 +11,8 @@ from stripe.stats.stripe_index import COLUMNS, index_row
 def spatial_index(recording: Recorded) -> pd.DataFrame:
     """Compute the stripe index of every spatial map in every epoch.
 
-    As `stripe_index`, with the positions of the map in the place of channels: 1 where every image
-    has the same map, 0 where positions do not differ on average.
+    The index is that of `stripe_index`, with positions of the map instead of channels. It is 1 if
+    every image has the same map, and 0 if positions do not differ on average.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def spatial_index(recording: Recorded) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        epoch, gate, eta2, between_var, within_var, median_std, constant, as `stripe_index`; the
+        epoch, gate, eta2, between_var, within_var, median_std, constant, as for `stripe_index`. The
         spreads are over images, at each position.
 
     Raises
@@ -32,9 +32,9 @@ def spatial_index(recording: Recorded) -> pd.DataFrame:
 
     Notes
     -----
-    To be compared with the channel gate of the same block: the paper finds stripes in channel
-    attention and none in spatial attention, and so does not re-parameterize the latter. A border
-    that convolutions see padded raises the index, whatever the images show.
+    Compare this index with that of the channel gate of the same block. The paper finds stripes in
+    channel attention but none in spatial attention, so it does not re-parameterize the latter. The
+    padding of convolutions at the border raises the index for any images.
 
     References
     ----------

@@ -64,26 +64,26 @@ def stripe_index(
     Parameters
     ----------
     data
-        A recording or its directory, several, or the table that `channel_moments` made of them.
+        A recording or its directory, several recordings, or their table from `channel_moments`.
     over
         As for `channel_moments`.
 
     Returns
     -------
     DataFrame
-        epoch, gate, eta2, between_var, within_var, median_std (over channels), constant; of
-        several recordings, recording comes first. `eta2` is 1 for a perfect stripe and 0 where the
-        image decides everything. `constant` is True for a gate with one value for all images and
-        channels, up to the rounding of float32. It has no variance to share; since the image
+        epoch, gate, eta2, between_var, within_var, median_std (over channels), constant; with
+        several recordings, the first column is recording. `eta2` is 1 for a perfect stripe and 0 if
+        the image decides everything. `constant` is True for a gate with one value for all images
+        and channels, up to the rounding of float32. It has no variance to share; since the image
         decides nothing, its `eta2` is 1 by definition.
 
     Notes
     -----
-    `eta2` answers "do channels differ more than images?", not "does the gate ignore the image?":
-    a gate with large spread within channels still scores high if its channels lie far apart, and
-    a gate with one channel scores 0 unless it is constant. Look at `median_std` as well, and at
-    what freezing the gate costs. A mean of `eta2` over gates counts gates that are stuck at one
-    value, such as a saturated sigmoid, as perfect stripes; `constant` tells which they are.
+    `eta2` answers "do channels differ more than images?", not "does the gate ignore the image?": a
+    gate with a large spread within channels still has a high index if its channels lie far apart. A
+    gate with one channel has an index of 0 unless it is constant. Look also at `median_std` and at
+    the cost of freezing the gate. A mean of `eta2` over gates counts gates that are stuck at one
+    value, such as a saturated sigmoid, as perfect stripes. The column `constant` marks them.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Which part of a gate's variance is of the channel, of the class, and of the image."""
+"""The shares of channel, class and image in the variance of a gate."""
 
 from collections.abc import Iterable
 
@@ -17,26 +17,27 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
 
     The model is nested: `v = mean + channel_c + class_ck + image_cki`, the class k within channel
     c, and the image i within both. The parts are estimated from the mean squares of an analysis of
-    variance, so that they are unbiased.
+    variance, so they are unbiased.
 
     Parameters
     ----------
     recording
-        With values; with labels where the class is asked for. One gate at a time is in memory.
+        A recording with values, and with labels for the share of the class. One gate at a time is
+        in memory.
     epochs
-        Which epochs. Default: all.
+        Epochs. Default: all.
 
     Returns
     -------
     DataFrame
         One row per epoch and gate:
 
-        - eta2: the share between channels, as `stripe_index` has it, without labels;
-        - omega2: the same without its bias from finite numbers of images;
+        - eta2: the share between channels, as in `stripe_index`; it needs no labels;
+        - omega2: the same share without the bias from finite numbers of images;
         - icc: correlation of two images in the same channel, over channels (one-way, ICC(1));
         - channel, class, image: shares of the three parts, with sum 1. Without labels, class is
           missing and part of image;
-        - class_icc: the share of class in what is left of the variance without channels.
+        - class_icc: the share of class in the variance within channels.
 
     Raises
     ------
@@ -45,8 +46,8 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
 
     Notes
     -----
-    An unbiased estimate of a share that is 0 is below 0 as often as above. A share is NaN for a
-    gate of one value, and of one image or one channel. The interaction of channel and class is
+    An unbiased estimate of a share that is 0 is negative about as often as positive. A share is NaN
+    for a gate with one value, one image or one channel. The interaction of channel and class is
     part of class.
 
     References

@@ -1,4 +1,4 @@
-"""Style transfer under batch noise: the paper's picture of ASR as a regulator."""
+"""Style transfer under batch noise, where the paper shows ASR as a regulator."""
 
 from typing import TYPE_CHECKING
 

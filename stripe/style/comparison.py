@@ -1,4 +1,4 @@
-"""Three norms beside each other: pictures, numbers, and what batch mates do to an image."""
+"""Compare three norms by pictures, numbers, and the effect of batch mates on an image."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -33,25 +33,25 @@ _COLUMNS = ["photograph", "variant", "content", "style", "ssim", "high_frequency
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found.
+    """Result of `compare`.
 
     Parameters
     ----------
     photographs
-        Those that were stylised, each (3, size, size) in [0, 1].
+        The stylised photographs, each (3, size, size) in [0, 1].
     stylised
-        By variant, what each network made of them, with its running statistics.
+        By variant, the pictures that each network made of them, with its running statistics.
     numbers
         One row per photograph and variant: content and style, the parts of the loss; ssim, the
-        structural similarity with the result of instance norm (1: equal); high_frequency, the
-        share of the picture's energy in fine detail over that of instance norm's (below 1:
-        blurred); spread, the mean standard deviation of a pixel, in [0, 1], over random batch
-        mates in a batch of the training's size, normalised by the statistics of the batch.
+        structural similarity with the result of instance norm (1: equal); high_frequency, the share
+        of the picture's energy in fine detail, divided by the share for instance norm (below 1:
+        blurred); spread, the mean standard deviation of a pixel, in [0, 1], over random batch mates
+        in a batch of the training's size, normalised by the statistics of the batch.
     dial
         One row per variant and batch size: spread, as above, and style, the loss under the
         statistics of the batch; both averaged over photographs and draws.
     features
-        What compared images, in words.
+        Network whose features compared images, in words.
     settings
         Settings of each run and of the comparison.
     """
@@ -81,13 +81,13 @@ def compare(
     runs
         By variant; "in" must be among them. ASR is folded first.
     photographs
-        How many photographs, the first in `shown`.
+        Number of photographs: the first ones in `shown`.
     shown
-        A folder of photographs. Default: that of the training.
+        A folder of photographs. Default: the folder of the training.
     draws
-        How often the mates of a photograph are drawn, at every batch size; two or more.
+        Number of draws of batch mates for each photograph and batch size; two or more.
     batch_sizes
-        Batch sizes of the dial; the one of the training is added where it is missing.
+        Batch sizes of the dial. The batch size of the training is added if it is missing.
     seed
         Seed of the batch mates, which are random crops of the run's photographs.
     progress
@@ -290,9 +290,9 @@ def train_and_compare(
     Parameters
     ----------
     config
-        Settings of each run, but for variant and out.
+        Settings of each run, except variant and out.
     out
-        A new directory; with `resume`, one that may hold some of the runs, finished or not.
+        A new directory. With `resume` it may hold some of the runs, finished or not.
     photographs, shown, draws, progress
         As for `compare`.
     """

@@ -1,4 +1,4 @@
-"""What a run of style transfer is, in full."""
+"""All settings of a run of style transfer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class StyleConfig(Settings):
         the photographs of scikit-image and scikit-learn.
     features
         Network whose features compare images: "imagenet", torchvision's VGG16, which is downloaded
-        once; "random" or "random:WIDTH", a VGG16 of random weights; or a file of VGG16 weights.
+        once; "random" or "random:WIDTH", a VGG16 with random weights; or a file of VGG16 weights.
     size
         Side of the random crops of photographs, and shorter side of the painting.
     width
@@ -54,16 +54,16 @@ class StyleConfig(Settings):
         Number of steps between two lines of the log; each adds a checkpoint and pictures in
         `out/samples`.
     precision
-        "bf16" runs the networks under autocast; "fp32" does not. "auto" is "bf16" where the device
-        computes in it natively, or else "fp32". The run's config.json records the choice.
+        "bf16" runs the networks under autocast; "fp32" does not. "auto" is "bf16" if the device
+        supports it natively, otherwise "fp32". The run's config.json records the choice.
     seed
         Seed of the weights, the order of photographs and the crops; equal for all variants.
     device
         "auto" takes a GPU if there is one; or "cpu", "cuda", "cuda:1".
     workers
-        Processes that read photographs; 0 reads in the process that trains.
+        Number of processes that read photographs; 0 reads in the training process.
     out
-        A new or empty directory for everything that the run leaves.
+        A new or empty directory for all files of the run.
 
     Raises
     ------
@@ -72,8 +72,8 @@ class StyleConfig(Settings):
 
     References
     ----------
-    Width, weights of content and style, lr, steps and batches: Johnson et al., 2016. Its losses
-    are not relative, so the weights mean something else here.
+    Width, weights of content and style, lr, steps and batches: Johnson et al., 2016. Its losses are
+    not relative, so its weights have another meaning.
     """
 
     LEAST: ClassVar[Mapping[str, float]] = {
@@ -113,6 +113,6 @@ class StyleConfig(Settings):
             )
 
     def differences(self, other: Settings) -> list[str]:
-        """Leave the attention module out where there is no ASR."""
+        """Leave the attention module out if there is no ASR."""
         found = super().differences(other)
         return [name for name in found if name != "attention" or self.variant == "bn+asr"]

@@ -16,9 +16,9 @@ from stripe.versions import command_line, library_versions
 
 
 def draw_comparison(found: Comparison, out: Path) -> list[Path]:
-    """Write `grid.png`, `dial.png`, their tables as CSV, and what made them as JSON.
+    """Write `grid.png`, `dial.png`, their tables as CSV, and their provenance as JSON.
 
-    The pictures of the grid are also files, in `pictures/VARIANT/PHOTOGRAPH.png`.
+    The pictures of the grid are also written to `pictures/VARIANT/PHOTOGRAPH.png`.
     """
     captions = {
         str(name): [_caption(row) for row in rows.to_dict("records")]

@@ -32,15 +32,16 @@ def style_network(
     Parameters
     ----------
     variant
-        "in", "bn", or "bn+asr", which has an ASR behind the last norm of each residual block.
+        "in", "bn", or "bn+asr", which has an ASR after the last norm of each residual block.
     attention
         The attention module of the ASR, as in `stripe.list_attentions()`.
     width
-        Channels at full size; twice and four times as many at half and a quarter of it.
+        Channels at full size. There are twice as many at half the size, and four times as many at a
+        quarter.
     blocks
         Residual blocks.
     seed
-        Seed of the weights; all variants of one seed begin with the same convolutions.
+        Seed of the weights. All variants of one seed start with the same convolutions.
 
     Raises
     ------
@@ -61,14 +62,15 @@ def style_network(
 class StyleNetwork(nn.Module):
     """Turn photographs into paintings in one pass.
 
-    Two strided convolutions, residual blocks at a quarter of the size, and back: by repeating
-    pixels and a convolution rather than by a transposed convolution, whose overlaps leave a
-    chequered pattern. Reflection pads every convolution, so that borders are not framed.
+    Two strided convolutions reduce the image to a quarter of its size, and residual blocks follow.
+    To return to full size, pixels are repeated and convolved, because the overlaps of a transposed
+    convolution leave a chequered pattern. Every convolution pads by reflection, so that the borders
+    show no frame.
 
     Parameters
     ----------
     norm
-        From a number of channels to the norm behind each convolution but the last.
+        Function from a number of channels to the norm after each convolution except the last.
     width
         Channels at full size.
     blocks

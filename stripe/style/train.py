@@ -42,12 +42,12 @@ class StyleRun:
     Parameters
     ----------
     network
-        In evaluation, on the run's device; ASR is in it as it was trained, not folded.
+        The network in evaluation mode, on the run's device. Its ASR is not folded.
     config
-        What the run was.
+        Settings of the run.
     history
-        One row per `sample_every` steps: step, and content, style and variation, the parts of the
-        loss on the first photographs, as the network is used: with running statistics.
+        One row per `sample_every` steps: step, and the parts of the loss on the first photographs
+        (content, style and variation), with running statistics as in use.
     """
 
     network: StyleNetwork
@@ -55,7 +55,7 @@ class StyleRun:
     history: pd.DataFrame
 
     def folded(self) -> StyleNetwork:
-        """Return a network of the plain architecture that computes the same."""
+        """Return a network of the plain architecture with the same function."""
         if self.config.variant != "bn+asr":
             return self.network
         return cast(StyleNetwork, reparameterize(self.network))
@@ -64,17 +64,18 @@ class StyleRun:
 def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = True) -> StyleRun:
     """Train a style network as `config` says.
 
-    The run leaves `config.json` (with versions), `history.csv` and `history.parquet`, the weights
-    in `model.safetensors`, the SHA-256 of these in `manifest.sha256`, a checkpoint, and pictures in
-    `samples/` in `config.out`. Ctrl-C and SIGTERM leave a checkpoint of the step.
+    The run writes into `config.out`: `config.json` (with versions), `history.csv` and
+    `history.parquet`, the weights in `model.safetensors`, the SHA-256 of these files in
+    `manifest.sha256`, a checkpoint, and pictures in `samples/`. On Ctrl-C and SIGTERM it writes a
+    checkpoint of the current step.
 
     Parameters
     ----------
     config
         The run.
     resume
-        Go on from the last checkpoint in `config.out`, if there is one: on a CPU to the bit. A
-        finished run is not trained again.
+        Continue from the last checkpoint in `config.out`, if there is one. On a CPU the result
+        equals an uninterrupted run to the bit. A finished run is not trained again.
     progress
         Show a progress bar.
 
@@ -82,7 +83,7 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
     ------
     StripeError
         If `config.out` is not empty (without `resume`), is of another run or held by another
-        training, a file is no image, or the weights of the features cannot be had.
+        training, a file is not an image, or the weights of the features are not available.
     """
     with interrupts_held(), run_locked(config, resume=resume), interrupts_allowed():
         return _train_style(config, resume, progress)
@@ -215,7 +216,7 @@ def open_style(run: Path, *, device: str = "auto") -> StyleRun:
     Raises
     ------
     StripeError
-        If there is none, or its weights are damaged or of another architecture.
+        If there is no finished run, or its weights are damaged or of another architecture.
     """
     file = run / CONFIG
     if not file.exists() or b'"variant"' not in file.read_bytes():

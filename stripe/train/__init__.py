@@ -1,4 +1,4 @@
-"""Train a network and know what the number means."""
+"""Train networks by the paper's recipes, and resume interrupted runs."""
 
 from typing import TYPE_CHECKING
 

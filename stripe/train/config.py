@@ -1,4 +1,4 @@
-"""What a training run is, in full."""
+"""All settings of a training run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,29 +12,29 @@ from stripe.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Settings):
-    """Everything that decides a training run.
+    """All settings that determine a training run.
 
     Parameters
     ----------
     backbone
-        Network, as in `stripe.list_backbones()`; tv:NAME, timm:NAME or module:function, too.
+        Network: a name in `stripe.list_backbones()`, tv:NAME, timm:NAME or module:function.
     attention
-        Attention module where the paper puts it, or none.
+        Attention module, placed as in the paper. Default: none.
     asr
-        Attention module of an ASR where the paper puts it, or none.
+        Attention module of an ASR, placed as in the paper. Default: none.
     copies
         Number of ASRs at each place (delta, Tables 6 and 14).
     psi
-        Initial vectors of the ASRs: "0.1", "constant:0.3", "normal:0.1", with ",fixed" behind
-        it where they do not learn (Tables 7 and 13). Default: the paper's.
+        Initial vectors of the ASRs: "0.1", "constant:0.3", "normal:0.1"; with ",fixed" at the end
+        they are not trained (Tables 7 and 13). Default: the paper's.
     asr_init
         Initial parameters of the attention modules of ASRs in a ViT, as `init` of `stripe.insert`:
-        "paper" fills every parameter with 1e-3; "drawn" draws different values. The recipes use
+        "paper" fills every parameter with 1e-3; "drawn" keeps random weights. The recipes use
         "paper".
     initial
         Weights to begin with: the directory of a finished run, or a file. Position embeddings are
-        resampled for another image size, and the layer that gives the classes starts anew where
-        their number differs. Default: random weights drawn from `seed`.
+        resampled for another image size. The last layer starts anew if the number of classes
+        differs. Default: random weights drawn from `seed`.
     dataset
         Data set: a name in `stripe.data.list_datasets()`; imagenet, a folder of that name under
         `data_root`; or folder:PATH, with train/ and val/ (or test/) of one folder per class.
@@ -80,12 +80,13 @@ class TrainConfig(Settings):
         Pixels added around an image before its random crop. Images from folders are cropped at
         random sizes instead.
     precision
-        "bf16" runs the network under autocast; "fp32" does not. "auto" is "bf16" where the device
-        computes in it natively, or else "fp32". The run's config.json records the choice.
+        "bf16" runs the network under autocast; "fp32" does not. "auto" is "bf16" if the device
+        supports it natively, otherwise "fp32". The run's config.json records the choice.
     compile
-        Run the network through torch.compile; on a GPU with CUDA graphs.
+        Run the network through torch.compile, with CUDA graphs on a GPU.
     sync_bn
-        Under several processes, compute the statistics of batch norms over the batches of all.
+        With several processes, compute the statistics of batch norms over the batches of all
+        processes.
     noise
         Noise in every batch norm, as `stripe.inject_noise` takes it: "constant:0.8,0.8",
         "random:0.3,0.3,when=train". Default: none.
@@ -95,9 +96,9 @@ class TrainConfig(Settings):
         Record the gates of some test images before training and after every epoch, into
         `out/recording`.
     record_images
-        Number of recorded images: a random sample of the test images that `limit` leaves. It
-        depends on their number alone, not on `seed`, so every epoch and every network has the same
-        images.
+        Number of recorded images: a random sample of the test images that `limit` leaves. The
+        sample depends on the number of test images alone, not on `seed`, so every epoch and every
+        network has the same images.
     tensorboard
         Also write the log for TensorBoard.
     device
@@ -107,9 +108,9 @@ class TrainConfig(Settings):
     download
         Let torchvision fetch a data set that is missing.
     workers
-        Processes that read images of imagenet and of folders.
+        Number of processes that read images of imagenet and of folders.
     out
-        A new or empty directory for everything that the run leaves.
+        A new or empty directory for all files of the run.
 
     Raises
     ------
@@ -204,14 +205,14 @@ class TrainConfig(Settings):
                 raise StripeError("noise and compile do not go together; leave one of them out")
 
     def identity(self) -> dict[str, Any]:
-        """Return the fields that decide the run, with another run by its name and not its path."""
+        """Return the fields that determine the run; another run is named, not given as a path."""
         found = super().identity()
         if self.initial is not None:
             found["initial"] = self.initial.name
         return found
 
     def differences(self, other: Settings) -> list[str]:
-        """Leave out where initial weights are: a run compares what they are (`open_run`)."""
+        """Leave out the path of initial weights; `open_run` compares their content."""
         assert isinstance(other, TrainConfig)
         found = super().differences(other)
         both = self.initial is not None and other.initial is not None

@@ -1,4 +1,4 @@
-"""Which device a name means, and what it is called."""
+"""The device that a name means, and its hardware name."""
 
 import os
 import platform

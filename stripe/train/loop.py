@@ -38,7 +38,7 @@ ASK_EVERY = 10
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a run reached.
+    """Result of a training run.
 
     Parameters
     ----------
@@ -46,14 +46,15 @@ class TrainResult:
         The trained network, on the run's device, in training mode.
     history
         One row per epoch: epoch (1 to epochs), lr, train_loss (mean), test_accuracy (share of the
-        whole test set), test_top5 (share whose label is among the five highest scores), seconds
-        (training alone).
+        whole test set), test_top5 (share whose label is among the five highest scores), seconds (of
+        training alone).
     recording
         Directory of the recorded gates, if there is one.
 
     Notes
     -----
-    `best` is the largest of many test accuracies and so flatters; `last` and `last_ten` do not.
+    `best` is the largest of many test accuracies, so it is too optimistic. `last` and `last_ten`
+    are not.
     """
 
     model: nn.Module
@@ -85,23 +86,24 @@ def train(
 ) -> TrainResult:
     """Train a network as `config` says.
 
-    The run leaves `config.json` (with versions), `history.csv` and `history.parquet`, the last
-    weights in `model.safetensors`, the SHA-256 of these in `manifest.sha256`, a checkpoint and, on
-    request, `recording/` in `config.out`. A checkpoint is written after every epoch, and where
-    Ctrl-C or SIGTERM stops the run.
+    The run writes into `config.out`: `config.json` (with versions), `history.csv` and
+    `history.parquet`, the last weights in `model.safetensors`, the SHA-256 of these files in
+    `manifest.sha256`, a checkpoint and, on request, `recording/`. It writes a checkpoint after
+    every epoch, and when Ctrl-C or SIGTERM stops it.
 
     Under torchrun all processes train one network, each on its share of every batch. A signal to
-    one of them stops all at the same step, within ten; while the network is tested it waits.
+    one process stops all of them at the same step, within ten steps. A signal during a test of the
+    network takes effect after the test.
 
     Parameters
     ----------
     config
         The run.
     resume
-        Go on from the last checkpoint in `config.out`, if there is one: on a CPU the result is that
-        of an uninterrupted run, bit for bit, under as many processes as before. A finished run is
-        not trained again. An epoch that was recorded from other weights than the resumed run has
-        at that epoch is recorded again, and the epochs recorded after it are dropped.
+        Continue from the last checkpoint in `config.out`, if there is one. On a CPU, and with as
+        many processes as before, the result equals that of an uninterrupted run bit for bit. A
+        finished run is not trained again. If a recorded epoch has other weights than the resumed
+        run, it is recorded again, and later epochs are dropped.
     model
         Train this network, in place, instead of building the one that `config` names.
     progress
@@ -111,8 +113,8 @@ def train(
     ------
     StripeError
         If `config.out` is not empty (without `resume`), is of another run or held by another
-        training, a file of it is changed, damaged or of another network, a checkpoint is a link, or
-        a name or size in the configuration does not exist.
+        training, one of its files is changed, damaged or of another network, a checkpoint is a
+        link, or a name or size in the configuration does not exist.
 
     Examples
     --------

@@ -120,24 +120,24 @@ def recipe(name: str, **overrides: Any) -> TrainConfig:
     Parameters
     ----------
     name
-        One of `list_recipes()`: "cifar100/resnet164", "imagenet/vit_b_16" and so on.
+        One of `list_recipes()`, such as "cifar100/resnet164" or "imagenet/vit_b_16".
     **overrides
-        Fields of `TrainConfig` that differ: `asr="se"`, `epochs=10`. Decays keep their share of the
-        run.
+        Fields of `TrainConfig` to replace, such as `asr="se"` or `epochs=10`. Decays keep their
+        share of the run.
 
     Raises
     ------
     UnknownNameError
         If there is no such recipe.
     StripeError
-        If an override is no field, or of a wrong type.
+        If an override is not a field, or has a wrong type.
 
     References
     ----------
-    Tables 10 and 11, Appendix C. Warm-up and label smoothing, which they do not name, are off; the
-    padding of random crops is the usual 4 pixels. Recipes train in fp32, as the authors' script
+    Tables 10 and 11, Appendix C. They do not name warm-up and label smoothing, which are off here.
+    The padding of random crops is the usual 4 pixels. Recipes train in fp32, as the authors' script
     does; `precision="bf16"` is faster. imagenet/vit_b_16_384 has a learning rate for fine-tuning,
-    so give it `initial`, the network of imagenet/vit_b_16.
+    so set `initial` to a run of imagenet/vit_b_16.
 
     Examples
     --------

@@ -28,9 +28,9 @@ def open_trained(
     device
         As for `TrainConfig`.
     data_root
-        Folder of the data sets. Default: that of the training.
+        The folder that holds data sets. Default: the folder of the training.
     limit
-        Number of test images in the sample `probe`. Default: the run's `record_images`.
+        Number of test images in the sample `probe`. Default: `record_images` of the run.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The engine of this machine: worker processes that outlive a failed run and can be stopped."""
+"""The local engine: worker processes on this machine."""
 
 import os
 import signal
@@ -25,19 +25,18 @@ from stripe.train.device import resolve_device
 
 @dataclass(frozen=True, kw_only=True)
 class Local:
-    """Processes of this machine.
+    """Execute runs in processes of this machine.
 
     Parameters
     ----------
     workers
-        Number of processes. Default: for runs one per GPU, or one per CPU core with one thread
-        each; for `map` the calling process alone.
+        Number of processes. Default for runs: one per GPU, or one per CPU core with one thread
+        each. Default for `map`: the calling process alone.
     device
-        "auto" deals the GPUs out to the workers, if there are GPUs; or "cpu", "cuda".
+        "auto" distributes the GPUs among the workers, if there are GPUs; or "cpu", "cuda".
     runs_per_gpu
-        Worker processes per GPU, where `workers` does not say how many there are in all. Small
-        networks leave a GPU idle when they run alone; a run gives the same numbers beside others.
-        Timings run one at a time in any case.
+        Worker processes per GPU, instead of `workers`. A small network alone leaves much of a GPU
+        idle. A run gives the same numbers beside other runs. Timings always run one at a time.
 
     Raises
     ------
@@ -60,19 +59,19 @@ class Local:
             )
 
     def run(self, runs: Sequence[StoredRun], *, retry: bool = True, progress: bool = True) -> None:
-        """Execute every run that is not finished; a run that fails does not stop the rest.
+        """Execute every run that is not finished; a failed run does not stop the rest.
 
-        A training that was begun continues from its checkpoint. A training that starts from another
-        run waits for it, and so does a run that another sweep executes. Measurements run after the
-        trainings they need; timings run last, one at a time. Ctrl-C and SIGTERM stop all
-        processes, each after it has saved.
+        A training that has begun continues from its checkpoint. A training that starts from another
+        run waits for that run. Runs that another sweep executes are awaited. Measurements run after
+        the trainings they need; timings run last, one at a time. On Ctrl-C and SIGTERM all
+        processes save their state and stop.
 
         Parameters
         ----------
         runs
-            From `stored`; those of one directory are one run.
+            Runs from `stored`. Runs with the same directory are one run.
         retry
-            Try again what failed before.
+            Execute runs again that failed before.
         progress
             Show a progress bar.
 
@@ -100,7 +99,7 @@ class Local:
             yield from over(function, items)
 
     def at_a_time(self) -> int:
-        """Return how many runs go side by side."""
+        """Return the number of runs that are executed at a time."""
         return self.workers or self._gpus() * (self.runs_per_gpu or 1) or os.cpu_count() or 1
 
     def _gpus(self) -> int:

@@ -1,4 +1,4 @@
-"""A Ray cluster, whose nodes share the folders of runs and recordings."""
+"""The engine of a Ray cluster, whose nodes share the folders of runs and recordings."""
 
 import logging
 import socket
@@ -22,18 +22,18 @@ RETRIES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Ray:
-    """A Ray cluster. Runs and recordings are in folders that all nodes see under the same path.
+    """Execute runs on a Ray cluster whose nodes share folders under the same paths.
 
     Parameters
     ----------
     address
-        Address of the cluster, as for `ray.init`. Default: one that runs here, or this machine
-        alone.
+        Address of the cluster, as for `ray.init`. Default: a cluster that runs on this machine, or
+        else a new one on this machine.
     gpus
-        GPUs per run. Default: 1, or 0 where the cluster has none. With a share, such as 0.5,
+        GPUs per run. Default: 1, or 0 where the cluster has none. With a fraction such as 0.5,
         several runs use one GPU.
     cpus
-        CPUs per run, and so its threads.
+        CPUs per run, which is also its number of threads.
 
     Raises
     ------
@@ -53,9 +53,9 @@ class Ray:
             )
 
     def run(self, runs: Sequence[StoredRun], *, retry: bool = True, progress: bool = True) -> None:
-        """Execute every run that is not finished, as `Local.run` does it on this machine.
+        """Execute every run that is not finished, as `Local.run` does on this machine.
 
-        A run whose node is lost is begun again elsewhere, from its last checkpoint.
+        If the node of a run is lost, another node continues the run from its last checkpoint.
 
         Parameters
         ----------
@@ -65,8 +65,8 @@ class Ray:
         Raises
         ------
         StripeError
-            If Ray is not installed, there is no cluster at the address, or all its nodes together
-            have less than a run wants.
+            If Ray is not installed, there is no cluster at the address, or its nodes together have
+            too few resources for a run.
         """
         waiting = unfinished(runs, retry=retry)
         if not waiting:

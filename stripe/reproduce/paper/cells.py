@@ -12,7 +12,7 @@ from stripe.reproduce.paper.results import paper_results
 
 @dataclass(frozen=True)
 class Cell:
-    """The network behind one number of a table, in the paper's words.
+    """A network in one setting, behind one number of a table, in the paper's words.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Cell:
     paper: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     def but(self, **differs: str) -> "Cell":
-        """Return the cell that differs in some of its words, without the paper's numbers."""
+        """Return a copy with other words, without the paper's numbers."""
         return replace(self, paper={}, **differs)
 
     @property

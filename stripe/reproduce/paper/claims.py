@@ -13,11 +13,11 @@ class PaperClaim:
     Parameters
     ----------
     words
-        What is claimed, and in which network of the paper where there are several.
+        The claim, with the network of the paper if there are several.
     number
         The number that the claim says is above zero, with its unit.
     parts
-        Exhibits whose contrasts take part; none where no exhibit tests the claim.
+        Exhibits whose contrasts test the claim; empty if no exhibit tests it.
     contrasts
         Regular expression that matches the whole label of a contrast. Default: any label.
     """
@@ -28,7 +28,7 @@ class PaperClaim:
     contrasts: str = ".*"
 
     def tests(self, contrast: Contrast) -> bool:
-        """Return whether a contrast takes part."""
+        """Return whether a contrast tests the claim."""
         return re.fullmatch(self.contrasts, contrast.label) is not None
 
 

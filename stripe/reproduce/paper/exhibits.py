@@ -21,19 +21,19 @@ class Contrast:
     Parameters
     ----------
     label
-        In a few words.
+        Short description.
     weights
-        Weight of each cell's number; the numbers are of one seed.
+        Weight of each cell's number, within one seed.
     metric
         Name of the metric.
     bound
-        Zero as a rule.
+        Bound; usually zero.
     paper
-        What the paper says that the sum is, less the bound. By default it follows from the paper's
+        The paper's value of the sum, minus the bound. By default it follows from the paper's
         numbers for the cells.
     average
-        The sum is an average over cells. A scale that has no stand-in for some of them takes the
-        average over the others.
+        Whether the sum is an average over cells. A scale without a stand-in for some of them
+        averages over the others.
     """
 
     label: str
@@ -112,7 +112,7 @@ class Exhibit:
     kind
         Kind of measurement behind its numbers.
     cells
-        Every network that it needs, once.
+        All networks of the exhibit, without duplicates.
     contrasts
         The claim, cell by cell.
     remark

@@ -51,7 +51,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Scale:
-    """What stands in for the paper's data, networks and lengths of training.
+    """Replacements for the paper's data, networks and lengths of training.
 
     Parameters
     ----------
@@ -60,31 +60,32 @@ class Scale:
     words
         Description, for the heading of every result.
     seeds
-        How many trainings of each cell.
+        Number of trainings of each cell.
     n_images
         Number of images for recording and Grad-CAM.
     rounds, timed_images
-        How often networks are timed, and the batch.
+        Number of timed rounds, and of images per forward pass.
     painting
         Fields of `StyleConfig` for style transfer.
     conclusive
-        Whether trainings are long enough for a claim to be tested.
+        Whether trainings are long enough to test a claim.
     data
-        From the paper's data sets to those that stand in for them; a cell on any other is left
-        out. By default they are the paper's.
+        Mapping from the paper's data sets to their replacements. Cells on other data sets are left
+        out. Default: the paper's data sets.
     networks
-        Substitutes for the paper's networks, by the paper's name. Default: none.
+        Mapping from the paper's networks to their replacements. Default: none.
     fields
-        Of `TrainConfig`, that replace those of the recipe.
+        Fields of `TrainConfig` that replace those of the recipe.
     watched
-        As `fields`, where gates are recorded at every epoch.
+        As `fields`, for trainings whose gates are recorded at every epoch.
     deep
-        As `networks`, where gates are recorded at every epoch, and in other exhibits of depth.
+        As `networks`, for trainings whose gates are recorded at every epoch, and for other exhibits
+        of depth.
     measured_seeds
-        How many trainings of each cell where the claim is no difference of accuracies. Default:
+        Number of trainings of each cell if the claim is not a difference of accuracies. Default:
         `seeds`.
     rules
-        Cells that are trained unlike the others; a later rule replaces an earlier one.
+        Rules for cells with other settings; a later rule replaces an earlier one.
     """
 
     name: str
@@ -127,7 +128,7 @@ class Scale:
     def config(
         self, cell: Cell, seed: int, reading: NoiseReading = DEFAULT_READING
     ) -> TrainConfig | None:
-        """Return the training of a cell, None where the scale has nothing that stands in for it."""
+        """Return the training of a cell, or None if the scale has no replacement for it."""
         backbone = _NAMES.get(cell.backbone, cell.backbone)
         fields = fields_of(cell, reading)
         if backbone.endswith("_acnet") and not cell.method.startswith("ACNet"):
@@ -151,9 +152,9 @@ class Scale:
     def trainings(
         self, cell: Cell, seed: int, reading: NoiseReading = DEFAULT_READING
     ) -> list[TrainConfig]:
-        """Return the training of a cell behind the one with whose weights it begins, if any.
+        """Return the training of a cell, after the one whose weights it starts from, if any.
 
-        None where the scale has nothing that stands in for the cell.
+        The list is empty if the scale has no replacement for the cell.
         """
         config = self.config(cell, seed, reading)
         if config is None:

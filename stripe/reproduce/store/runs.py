@@ -1,4 +1,4 @@
-"""Runs by what they are: the same configuration is one directory, whichever exhibit asks."""
+"""Stored runs, addressed by their configuration, which all exhibits share."""
 
 import json
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ _COLUMNS = {"top1": "test_accuracy", "top5": "test_top5"}
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A training or a measurement, done or not, in a store of runs.
+    """A training or a measurement in a store of runs, finished or not.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class StoredRun:
 
     @property
     def state(self) -> State:
-        """How far it is."""
+        """State of the run: finished, failed, begun or missing."""
         folder = self.config.out
         if (folder / (MEASURED if isinstance(self.config, Measurement) else WEIGHTS)).exists():
             return "finished"
@@ -49,7 +49,7 @@ class StoredRun:
 
     @property
     def awaited(self) -> list[Path]:
-        """What has to be finished before this can begin, and is not."""
+        """The unfinished runs that this run waits for."""
         if isinstance(self.config, Measurement):
             return self.config.awaited()
         first = self.config.initial if isinstance(self.config, TrainConfig) else None
@@ -59,7 +59,7 @@ class StoredRun:
 
     @property
     def error(self) -> str:
-        """The last lines of what went wrong."""
+        """The last lines of the error."""
         return "\n".join((self.config.out / ERROR).read_text().strip().splitlines()[-3:])
 
     @property
@@ -100,7 +100,7 @@ class StoredRun:
 
 
 def stored(config: Settings, store: Path, data_root: Path = TrainConfig.data_root) -> StoredRun:
-    """Return the run of a configuration in a store; its directory is named after what it is."""
+    """Return the run of a configuration in a store; its directory is named after the settings."""
     placed: dict[str, Any] = {"out": store / address(config)}
     if isinstance(config, StyleConfig):
         given = {"content": config.content, "style": config.style}
