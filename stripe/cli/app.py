@@ -43,7 +43,7 @@ Names = Annotated[
     ),
 ]
 More = Annotated[Path, Parameter(help="More recordings.")]
-Seed = Annotated[int, Parameter(help="Seed of everything random.")]
+Seed = Annotated[int, Parameter(help="Seed of all random numbers.")]
 Picture = Annotated[Path, Parameter(help="The figure to write: a .png, .pdf or .svg file.")]
 
 

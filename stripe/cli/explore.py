@@ -1,4 +1,4 @@
-"""The command that shows recordings in a browser, or writes them as a page."""
+"""`stripe explore`: show recordings in a browser, or write them as a page."""
 
 import sys
 from pathlib import Path
@@ -25,23 +25,23 @@ def explore(
     port: int = 0,
     no_open: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Look through recordings in a browser: all gates at a glance, and one gate value by value.
+    """Show recordings in a browser: an overview of all gates, and every value of one gate.
 
     Parameters
     ----------
     more
-        More recordings, which stand beside it.
+        More recordings, shown beside the first.
     images
-        Folder of the images that were recorded, all of them; by default those of the data set that
-        the recording names, where it is at hand.
+        Folder of all recorded images. Default: the images of the data set that the recording names,
+        if it is available.
     data_root
         The folder that holds data sets.
     out
-        An HTML file that shows the same without a server, instead of a browser.
+        An HTML file to write instead of opening a browser; it needs no server.
     port
-        Port on this machine; by default a free one.
+        Port on this machine. 0 takes a free port.
     no_open
-        Print the address and open no browser.
+        Print the address without opening a browser.
     """
     from stripe.explorer.slices import Slices
     from stripe.explorer.view import checked_view
@@ -80,7 +80,7 @@ def _serve(slices: "Slices", view: dict[str, Any], port: int, no_open: bool) -> 
 
 
 def _pictures(path: Path, images: str | None, data_root: Path) -> dict[str, Any]:
-    """Return the images that were recorded and the names of their classes, where they are there."""
+    """Return the recorded images and the names of their classes, if they are available."""
     from stripe.data import recorded_images
     from stripe.errors import DataError
 
@@ -95,7 +95,7 @@ def _pictures(path: Path, images: str | None, data_root: Path) -> dict[str, Any]
 
 
 def _of_folder(path: Path, folder: Path) -> dict[str, Any]:
-    """Return the images of a folder; they must be as many as were recorded, in their order."""
+    """Return the images of a folder, which must be as many as were recorded, in the same order."""
     from stripe.data import image_folder
     from stripe.recording import open_recording
 
@@ -104,6 +104,6 @@ def _of_folder(path: Path, folder: Path) -> dict[str, Any]:
     if len(data) != recorded:
         raise StripeError(
             f"--images must hold the {recorded} images that were recorded, and {folder} holds "
-            f"{len(data)}; which is which is not known"
+            f"{len(data)}; give a folder of exactly these images"
         )
     return {"images": data, "classes": getattr(data, "classes", ())}

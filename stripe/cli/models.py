@@ -183,7 +183,7 @@ def cam(
     Parameters
     ----------
     layer
-        Dotted name of the layer, as a rule the last block.
+        Dotted name of the layer, usually the last block.
     method
         GradCAM, or any other class of the grad-cam library.
     image

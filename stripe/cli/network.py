@@ -71,8 +71,8 @@ def load_network(
     elif model.endswith(".py") or "/" in model.removeprefix("timm:"):
         raise ModelError(
             "a model is timm:NAME, tv:NAME, module:function, the directory of a training run (with "
-            f"config.json) or a name for stripe.build, and {model!r} is none; of a file mine.py it "
-            "is mine:FUNCTION"
+            f"config.json) or a name for stripe.build, got {model!r}; for a file mine.py give "
+            "mine:FUNCTION"
         )
     elif pretrained:
         network = _published(model, num_classes)
@@ -110,7 +110,9 @@ def dataset_of(run: Path | None) -> str | None:
 def _published(model: str, num_classes: int) -> nn.Module:
     library, _, name = model.partition(":")
     if library not in ("timm", "tv"):
-        raise ModelError(f"timm and torchvision publish weights, and {model!r} is of neither")
+        raise ModelError(
+            f"--pretrained needs a network of timm or torchvision, got {model!r}; leave it out"
+        )
     try:
         if library == "timm":
             network: nn.Module = timm.create_model(name, pretrained=True, num_classes=num_classes)

@@ -270,7 +270,7 @@ def plot_style_grid(folder: Source, *, out: Picture) -> None:
     try:
         pictures = {name: [imread(file) for file in found] for name, found in files.items()}
     except (OSError, ValueError, SyntaxError) as error:
-        raise StripeError(f"{folder} holds something that is no picture: {error}") from error
+        raise StripeError(f"{folder} holds a file that is not a picture: {error}") from error
     _save("style_grid", pictures, out, rows=rows[columns[0].name])
 
 

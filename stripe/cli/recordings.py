@@ -38,7 +38,7 @@ def verify(
     *,
     json: Json = False,
 ) -> None:
-    """Check every file of a recording or a run against the SHA-256 of when it was written.
+    """Check every file of a recording or a run against the SHA-256 stored when it was written.
 
     For a run, these are its configuration, log and weights, its last checkpoint, and its recording
     if there is one.
@@ -91,14 +91,15 @@ def index(
     more
         More recordings.
     spatial
-        Print the index of spatial attention maps, with positions in the place of channels.
+        Print the index of spatial attention maps, with positions instead of channels.
     """
     from stripe import open_recording, stats
 
     if spatial:
         if more or engine != MAP_HERE:
             raise StripeError(
-                "spatial maps are read of one recording, and here; leave the rest out"
+                "--spatial reads one recording on this machine; leave out other recordings and "
+                "engines"
             )
         return print_table(stats.spatial_index(open_recording(recording)), json)
     with _mapped(engine) as over:
@@ -131,12 +132,12 @@ def moments(
 
 @stats_app.command
 def convergence(recording: Recorded, *, tol: float = 0.01, json: Json = False) -> None:
-    """Print the first epoch after which each channel stays still.
+    """Print the first epoch after which each channel no longer changes.
 
     Parameters
     ----------
     tol
-        Largest step |v(t + 1) - v(t)| of an image that counts as still.
+        Upper bound of a step |v(t + 1) - v(t)| of an image that counts as no change.
     """
     from stripe import open_recording, stats
 

@@ -82,7 +82,9 @@ def image_folder(
     """
     root = Path(path).expanduser()
     if not root.is_dir():
-        raise DataError(f"images must be a folder, and {root} is none; give one of image files")
+        raise DataError(
+            f"images must be a folder, and {root} is not one; give a folder of image files"
+        )
     if len(mean) != len(std) or len(mean) not in (1, 3):
         raise DataError(
             f"mean and std hold 1 or 3 numbers, one per channel, got {len(mean)} and {len(std)}"

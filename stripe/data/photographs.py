@@ -38,7 +38,7 @@ def packaged_photograph(file: str) -> Path:
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise DataError(
-            "the photographs of scikit-image and scikit-learn are needed, for photo-patches and "
+            "the photographs of scikit-image and scikit-learn are needed for photo-patches and "
             f"for style transfer without --content and --style, and {package} is not installed; "
             "pip install 'stripe-attention[style]'"
         )

@@ -56,7 +56,7 @@ def recorded_images(recording: Recorded, *, root: str | Path = DATA_ROOT) -> Ima
     labels = found.labels.numpy()[images[known]]
     if not np.array_equal(labels, rows["label"][known].to_numpy(dtype=np.int64)):
         raise DataError(
-            f"the labels in {recording.path} must be those of {found.name}, and are others; give "
+            f"the labels in {recording.path} must be those of {found.name}, and differ; give "
             "the images with images="
         )
     return found

@@ -51,7 +51,7 @@ def batches_of(loader: Iterable[Any]) -> Iterator[Any]:
         if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
             raise
         raise DataError(
-            "a process that reads images died, as a rule for want of memory; use fewer with "
+            "a process that reads images died, probably for lack of memory; use fewer with "
             "--workers, or none with 0"
         ) from error
 

@@ -12,8 +12,8 @@ def checked_example(example: Any) -> Tensor:
     """Return an example of images; say what is wrong with another one, and warn of one image."""
     if len(valid_example(example)) == 1:
         warnings.warn(
-            "an example should hold at least 2 images, so that what differs between images can be "
-            "told from what does not; got 1, which is used twice",
+            "an example should hold at least 2 images, which show whether a tensor depends on the "
+            "image; got 1, which is used twice",
             stacklevel=3,
         )
     return valid_example(example)

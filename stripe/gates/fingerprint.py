@@ -76,7 +76,7 @@ def check_fingerprint(model: nn.Module, data: Any, epoch: int | None) -> None:
         raise ModelError(
             "the means must be recorded from the weights that the model has (SHA-256 "
             f"{mine[:12]}), got a recording of others ({recorded[:12]}); load the recorded "
-            "weights, record this model, or take these means all the same with force=True (--force)"
+            "weights, record this model, or use these means anyway with force=True (--force)"
         )
 
 

@@ -85,7 +85,7 @@ def _refuse_int8(watched: Trace) -> None:
     for number, step in enumerate(watched.steps):
         if any(watched.nodes[node].dtype in _QUANTISED for node in step.outputs):
             raise ModelError(
-                f"a network must compute with floating point numbers to be looked into, and "
+                f"a network must compute with floating point numbers to be traced, and "
                 f"{watched.module_of(number) or 'all of it'!r} computes with int8 ({step.op}); "
                 "give the network that was quantised, fake-quantised or not"
             )

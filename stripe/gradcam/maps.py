@@ -81,7 +81,7 @@ def grad_cam(
     ):
         scores = model(images)
         if not leaves:
-            raise ModelError(f"layer {name!r} was not called; choose one that is")
+            raise ModelError(f"layer {name!r} was not called; choose a layer that the model calls")
         gradient = _gradient(scores, classes, leaves[0], name)
     planes, slopes = (
         reshape(tensor) if reshape else as_planes(tensor, model, size, name)

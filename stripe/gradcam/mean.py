@@ -81,7 +81,7 @@ class MeanCam:
             return cls(**numbers, **found)
         except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise StripeError(
-                f"{path} is no mean map that stripe wrote, or missing; stripe cam --save makes one"
+                f"{path} is missing or is not a mean map of stripe; stripe cam --save makes one"
             ) from error
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -248,8 +248,8 @@ def _layer(model: nn.Module, layer: str | nn.Module) -> tuple[str, nn.Module]:
             if module is layer:
                 return name, module
         raise ModelError(
-            f"a layer must be a module of the model, and this {type(layer).__name__} is none; give "
-            "one of it, or its name"
+            f"a layer must be a module of the model, and this {type(layer).__name__} is not one; "
+            "give a module of the model, or its name"
         )
     if layer not in modules:
         raise unknown_name(layer, list(modules), kind="layer", owner="the model")

@@ -120,9 +120,9 @@ def _warn_of_order(loader: Iterable[Any]) -> None:
         return
     if type(loader.sampler) is not SequentialSampler:
         warnings.warn(
-            f"a {type(loader).__name__} iterates in a way of its own, so that images are "
-            "numbered in the order in which they come, and it shuffles; yield (images, labels, "
-            "indices) to number them by the data set",
+            f"a {type(loader).__name__} has its own iteration and shuffles, so images are numbered "
+            "in the order of arrival; yield (images, labels, indices) to number them by the data "
+            "set",
             stacklevel=2,
         )
 

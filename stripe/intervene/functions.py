@@ -72,8 +72,8 @@ def _array(array: Tensor, place: Place) -> Function:
         array = array.to(torch.float64)
     if array.ndim > 2 or array.shape[-1:] not in ((), (1,), (width,)):
         raise ModelError(
-            f"what stands for the gate {place.gate.name!r} must be {width} numbers, or rows of as "
-            f"many, got an array of shape {tuple(array.shape)}"
+            f"the replacement of the gate {place.gate.name!r} must be {width} numbers, or rows of "
+            f"as many, got an array of shape {tuple(array.shape)}"
         )
     return lambda values, batch: array.to(values).expand_as(values)
 

@@ -58,7 +58,7 @@ class Interventions:
     def check_off(self) -> None:
         """Raise if the gates are replaced already."""
         if self._on:
-            raise ModelError("this intervention is on already; make another one for more")
+            raise ModelError("this intervention is already on; make another one to add more")
 
     def __enter__(self) -> "Interventions":
         """Replace the gates; enter it between `interrupts_held` and `interrupts_allowed`."""

@@ -37,7 +37,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
         if (obstacle := _obstacle(module)) is not None:
             what, advice = obstacle
             raise ModelError(
-                f"a network must not be {what} to be looked into, and {name or 'all of it'!r} is; "
+                f"a network must not be {what} to be traced, and {name or 'all of it'!r} is; "
                 f"{advice}"
             )
     return model

@@ -22,7 +22,7 @@ def load_model(path: str | Path) -> ModelProto:
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise ModelError(f"{path} must be an ONNX file, and there is none; give another --model")
+        raise ModelError(f"there is no ONNX file at {path}; give another --model")
     try:
         model = onnx.load(path, format="protobuf", load_external_data=False)
     except (DecodeError, OSError, ValueError) as error:

@@ -171,6 +171,6 @@ def _check_recorded(model: ModelProto, data: Means, epoch: int | None) -> None:
     if recorded is not None and recorded != (mine := fingerprint(model)):
         raise ModelError(
             f"the means must be recorded from this model (SHA-256 {mine[:12]}), got a recording of "
-            f"another ({recorded[:12]}); record this one, or take these means all the same with "
+            f"another ({recorded[:12]}); record this one, or use these means anyway with "
             "force=True (--force)"
         )

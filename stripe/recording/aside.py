@@ -27,7 +27,7 @@ def refuse_recorded(layout: Layout, epoch: int | None = None) -> None:
             "recording aside with overwrite"
         )
     raise RecordingError(
-        f"{layout.root} must hold no recording, and holds {held}; resume=True goes on with it, and "
+        f"{layout.root} must hold no recording, and holds {held}; resume=True continues it, and "
         "overwrite=True moves it aside"
     )
 

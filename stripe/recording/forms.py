@@ -58,4 +58,4 @@ def check_header(header: Header) -> None:
         try:
             gate.name.encode()
         except UnicodeEncodeError:
-            raise ValueError(f"gate {gate.name!a} has a name that is no text") from None
+            raise ValueError(f"gate {gate.name!a} has a name that is not text") from None

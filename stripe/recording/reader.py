@@ -158,8 +158,8 @@ class Recording:
         size = self.gate(gate).spatial
         if size is None:
             raise RecordingError(
-                f"{gate!r} is no spatial map; record(..., spatial=True) records those that a model "
-                "has under names of their own"
+                f"{gate!r} is not a spatial map; record with spatial=True, which gives each map "
+                "its own name"
             )
         return self._vectors(spatial_column(gate), epoch).reshape(-1, *size)
 

@@ -55,7 +55,7 @@ def _inside(folder: Path) -> list[Path]:
         raise RecordingError(f"{folder} is missing; restore it from a copy") from error
     except OSError as error:
         raise RecordingError(
-            f"{folder} is no folder that can be read ({error.strerror}); restore it from a copy"
+            f"{folder} is not a readable folder ({error.strerror}); restore it from a copy"
         ) from error
 
 

@@ -84,7 +84,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         """Put the hooks on."""
         if self._active:
             raise ModelError(
-                "this noise is in the model already; make another inject_noise for more"
+                "this noise is already in the model; make another inject_noise to add more"
             )
         self._held.__enter__()
         try:

@@ -77,8 +77,8 @@ def class_information(
         labels = labels_of(recording, epoch)
         if labels is None:
             raise RecordingError(
-                f"{recording.path} must hold labels to say what a gate tells of the class, and has "
-                f"none in epoch {epoch}; record (images, labels)"
+                f"{recording.path} must hold labels to measure how well a gate predicts the "
+                f"class, and has none in epoch {epoch}; record (images, labels)"
             )
         kept = _in_large_classes(labels, folds, str(recording.path))
         of_image = fold_of(labels[kept], folds, seed)

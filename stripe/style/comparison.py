@@ -225,7 +225,7 @@ def _shared(runs: Mapping[str, StyleRun]) -> StyleConfig:
 def _checked(folder: Path | None, count: int, draws: int) -> Photographs:
     """Open the photographs that are compared, or raise where something is missing for it."""
     if draws < 2:
-        raise StripeError(f"draws must be at least 2, for there is no spread of one, got {draws}")
+        raise StripeError(f"draws must be at least 2, since one draw has no spread, got {draws}")
     if find_spec("skimage") is None:
         raise StripeError(
             "a comparison needs the package scikit-image, which is not installed; pip install "

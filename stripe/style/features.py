@@ -132,7 +132,7 @@ def _read(file: Path) -> dict[str, Tensor]:
             f'{file} does not exist; features are "imagenet", "random" or a file of weights'
         ) from error
     except Exception as error:  # what damaged files raise has no common type
-        raise StripeError(f"{file} is no file of weights, of tensors alone") from error
+        raise StripeError(f"{file} is not a file of weights that holds only tensors") from error
     if not isinstance(state, dict):
         raise StripeError(f"{file} must hold the weights of a VGG16, got a {type(state).__name__}")
     return state

@@ -48,7 +48,7 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
         root = folder.expanduser()
         try:
             if not root.is_dir():
-                raise DataError(f"content must be a folder of photographs, and {root} is none")
+                raise DataError(f"content must be a folder of photographs, and {root} is not one")
             found = [
                 Path(at) / name for at, _, names in os.walk(root, onerror=_refuse) for name in names
             ]
@@ -105,7 +105,7 @@ def read_painting(file: Path | None, size: int) -> Float[Tensor, "3 h w"]:
     else:
         path = file.expanduser()
         if not path.is_file():
-            raise DataError(f"style must be an image file, and {path} is none")
+            raise DataError(f"style must be an image file, and {path} is not one")
     pixels = read_photograph(path, (size, size))
     return in_unit_range(TF.resize(pixels, [size], antialias=True))
 

@@ -220,14 +220,12 @@ def open_style(run: Path, *, device: str = "auto") -> StyleRun:
     """
     file = run / CONFIG
     if not file.exists() or b'"variant"' not in file.read_bytes():
-        raise StripeError(
-            f"{run} is no run of stripe style train; a comparison has one per variant in it"
-        )
+        raise StripeError(f"{run} is not a run of stripe style train; give one run per variant")
     config = read_config(file, StyleConfig)
     network = style_network(config.variant, attention=config.attention, width=config.width)
     if not (run / WEIGHTS).exists():
         raise StripeError(
-            f"{run} is not finished; go on with: stripe style train --resume --out {run}"
+            f"{run} is not finished; continue it with: stripe style train --resume --out {run}"
         )
     load_weights(run / WEIGHTS, network)
     network.to(resolve_device(device)).to(memory_format=torch.channels_last)

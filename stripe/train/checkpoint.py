@@ -139,8 +139,8 @@ def _check_staging(staging: Path) -> None:
     refuse_links(staging)
     if staging.exists() and not _is_ours(staging):
         raise StripeError(
-            f"{staging} is where checkpoints are written, and holds what no checkpoint has; move "
-            "that elsewhere"
+            f"{staging} is the folder for unfinished checkpoints, and holds other files; move them "
+            "elsewhere"
         )
 
 
@@ -187,7 +187,9 @@ def load_checkpoint(
     fits = isinstance(state, dict) and set(state) == set(hints)
     fits = fits and all(is_bearable(state[name], hint) for name, hint in hints.items())
     if not fits or not 0 <= state["epoch"] == len(state["history"]) <= epochs:
-        raise StripeError(f"{path / STATE} is no state of this run; remove {path} and start again")
+        raise StripeError(
+            f"{path / STATE} does not belong to this run; remove {path} and start again"
+        )
     with restoring(path):
         _check_shapes(state["optimizer"], optimizer)
         optimizer.load_state_dict(state["optimizer"])

@@ -21,7 +21,7 @@ def resolve_device(device: str) -> torch.device:
         raise StripeError(f"a device is auto, cpu, cuda or cuda:N, got {device!r}")
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
         raise StripeError(
-            f"{device} was asked for and there are {torch.cuda.device_count()} GPUs; use --device "
+            f"{device} was requested, and there are {torch.cuda.device_count()} GPUs; use --device "
             "cpu or auto"
         )
     return resolved

@@ -110,8 +110,8 @@ def open_run(
             differs = ["the weights of initial", *differs]
         if differs:
             raise StripeError(
-                f"{config.out} is a run of other settings, in {', '.join(differs)}; resume it with "
-                "those that it had, or choose another --out"
+                f"{config.out} is a run with other settings ({', '.join(differs)}); resume it with "
+                "its own settings, or choose another --out"
             )
         return
     _check_place(config, resume=resume)

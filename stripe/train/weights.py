@@ -34,7 +34,7 @@ def load_weights(path: Path, model: nn.Module) -> None:
     try:
         weights = load_file(checked(path))
     except (OSError, SafetensorError) as error:
-        raise StripeError(f"{path} is missing or no file of weights: {error}") from error
+        raise StripeError(f"{path} is missing or not a file of weights: {error}") from error
     if alone := sorted(set(weights) ^ set(model.state_dict())):
         raise StripeError(
             f"{path} holds the weights of another network: {alone[0]} is in only one of the two"
@@ -79,8 +79,7 @@ def check_weights(
             raise ModelError(f"{path} must hold {name} in {value.dtype}, holds {came.dtype}")
         if foreign and came.is_floating_point() and bool(torch.isnan(came).any()):
             raise ModelError(
-                f"{path} holds NaN in {name}, as a training leaves that diverged; give other "
-                "weights"
+                f"{path} holds NaN in {name}, as after a training that diverged; give other weights"
             )
 
 
@@ -100,7 +99,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         If it is a run's, and changed since the run wrote it.
     """
     if not file.is_file():
-        raise ModelError(f"weights must be a file, and {file} is none")
+        raise ModelError(f"weights must be a file, and {file} is not one")
     state = _read(checked(file))
     for key in ("state_dict_ema", "state_dict", "model_ema", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
@@ -126,7 +125,7 @@ def _read(file: Path) -> Any:
         return load_tensors(file)
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
         reason = (str(error).splitlines() or ["unreadable"])[0]
-        raise ModelError(f"{file} is no state_dict of tensors: {reason}") from error
+        raise ModelError(f"{file} is not a state_dict of tensors: {reason}") from error
     except Exception as error:  # weights_only refuses anything but tensors, by an error of pickle
         raise ModelError(f"{file} must hold tensors only, and holds code or objects") from error
 

@@ -242,7 +242,7 @@ def test_the_commands_on_a_network_and_images_of_ones_own(
         (["--model", "timm:nothing", "--images", "."], "timm has no network 'nothing'"),
         (["--model", "timm:seresnet18", "--images", "gone"], "images must be a folder, and gone"),
         (["--model", "timm:seresnet18", "--images", "empty"], "holds no images"),
-        (["--model", "mine.py", "--images", "."], "of a file mine.py it is mine:FUNCTION"),
+        (["--model", "mine.py", "--images", "."], "for a file mine.py give mine:FUNCTION"),
         (["--model", "theirs:broken", "--images", "."], "theirs:broken() raised ZeroDivisionError"),
         (
             ["--model", "timm:seresnet18", "--images", "torn", "--image-size", "64"],

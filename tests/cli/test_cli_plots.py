@@ -82,7 +82,7 @@ def test_mean_cam_comes_back_from_its_file(tmp_path: Path, run: Callable[..., An
     (tmp_path / "bad.npz").write_bytes(b"nothing")
     code, said = run("plot", "mean_cam", tmp_path / "bad.npz", "--out", tmp_path / "g.png")
     assert code == 1
-    assert "is no mean map" in said
+    assert "is not a mean map" in said
 
 
 def test_figures_of_tables(tmp_path: Path, run: Callable[..., Any]) -> None:

@@ -286,7 +286,7 @@ def test_scripted_models_are_refused() -> None:
     toy = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU())
     with warnings.catch_warnings(action="ignore"):
         scripted = torch.jit.script(toy)
-    with pytest.raises(ModelError, match="must not be scripted to be looked into, and 'all of it'"):
+    with pytest.raises(ModelError, match="must not be scripted to be traced, and 'all of it'"):
         find_gates(scripted, EXAMPLE)
 
 

@@ -175,7 +175,7 @@ def test_fake_quantised_networks_are_found_and_int8_refused(tmp_path: Path) -> N
     assert len(names(model)) == 1
     stripe.record(model, [images], tmp_path / "r", progress=False)
     int8 = quantization.convert(model.eval())
-    with pytest.raises(ModelError, match="must not be quantised to int8 to be looked into"):
+    with pytest.raises(ModelError, match="must not be quantised to int8 to be traced"):
         find_gates(int8, EXAMPLE)
 
 
@@ -271,7 +271,7 @@ def test_one_line_for_what_does_not_work(tmp_path: Path) -> None:
     for model, message in (
         (Unknown(), "takes left, right by keyword; put it into a module"),
         (program, r"must be a torch\.nn\.Module, got .*ExportedProgram.*; give its module\(\)"),
-        (lazy, "lazy before its first pass to be looked into, and '0' is; run it once"),
+        (lazy, "lazy before its first pass to be traced, and '0' is; run it once"),
     ):
         with pytest.raises(ModelError, match=message):
             find_gates(model, EXAMPLE)

@@ -230,5 +230,7 @@ def test_a_layer_is_a_module_or_its_name() -> None:
     named = stripe.mean_cam(model, [images], "layer3", progress=False)
     given = stripe.mean_cam(model, [images], model.get_submodule("layer3"), progress=False)
     np.testing.assert_array_equal(given.mean, named.mean)
-    with pytest.raises(ModelError, match="must be a module of the model, and this Conv2d is none"):
+    with pytest.raises(
+        ModelError, match="must be a module of the model, and this Conv2d is not one"
+    ):
         stripe.mean_cam(model, [images], nn.Conv2d(1, 1, 1), progress=False)

@@ -114,7 +114,7 @@ def test_a_loader_that_changes_its_batches_is_recorded_as_it_iterates(tmp_path: 
     values = open_recording(tmp_path / "r").values("1.gate", 0)
     np.testing.assert_allclose(values, gates_of(IMAGES / 2), atol=1e-6)
     shuffled = Halving(Numbered(), 4, shuffle=True)
-    with pytest.warns(UserWarning, match="numbered in the order in which they come"):
+    with pytest.warns(UserWarning, match="numbered in the order of arrival"):
         stripe.record(model_of(), shuffled, tmp_path / "s", progress=False)
     recording = open_recording(tmp_path / "s")
     labels = recording.images["label"].to_numpy()

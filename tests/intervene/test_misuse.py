@@ -55,7 +55,7 @@ def test_bad_input_is_one_line(recorded: Any, batch: Tensor, tmp_path: Path) -> 
     entered = stripe.intervene(model, "zero")
     with entered:
         zeroed = model(batch)
-        with messages(ModelError, "on already"):
+        with messages(ModelError, "already on"):
             entered.__enter__()
         assert same(model(batch), zeroed)
     with messages(ModelError, "every chosen gate"):

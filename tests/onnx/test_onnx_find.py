@@ -219,7 +219,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         said[name] = str(raised.value)
     assert "is not an ONNX file" in said["text"]
     assert "is not an ONNX file" in said["empty"]
-    assert "there is none" in said["missing"]
+    assert "there is no ONNX file" in said["missing"]
     assert all("\n" not in line for line in said.values())
 
 

@@ -52,7 +52,7 @@ def test_what_was_not_recorded(tmp_path: Path) -> None:
     assert recording.images["label"].isna().all()
     with pytest.raises(RecordingError, match="holds no pooled inputs of 'g'"):
         recording.inputs("g", 0)
-    with pytest.raises(RecordingError, match="'g' is no spatial map"):
+    with pytest.raises(RecordingError, match="'g' is not a spatial map"):
         recording.spatial("g", 0)
 
 

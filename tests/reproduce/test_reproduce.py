@@ -315,7 +315,7 @@ def test_what_a_careless_user_types(
         assert "cannot be a folder" in said
     code, said = run("reproduce", "table9", "--scale=test", "--device=cuda:7")
     assert code == 1
-    assert "was asked for and there are" in said
+    assert "was requested, and there are" in said
     code, said = run("reproduce", "table9", "--scale=test", "--engine=ray", "--gpus-per-run=-1")
     assert code == 1
     assert "no fewer than 0 GPUs" in said

@@ -295,7 +295,7 @@ def test_noise_that_nothing_hears_is_an_error(x: Tensor) -> None:
 
 def test_one_noise_is_entered_once(norm: nn.BatchNorm2d, x: Tensor) -> None:
     noise = stripe.inject_noise(norm, "constant:0.8,0.8")
-    with noise, pytest.raises(ModelError, match="in the model already"):
+    with noise, pytest.raises(ModelError, match="already in the model"):
         noise.__enter__()
     plain = norm.eval()(x)
     with noise, stripe.inject_noise(norm, "constant:0.5,0"):  # two of them follow each other

@@ -74,7 +74,7 @@ def test_foreign_and_damaged_weights_are_refused(tmp_path: Path) -> None:
         load_features(str(tmp_path / "gone.pth"))
     damaged = tmp_path / "damaged.pth"
     damaged.write_bytes(b"nothing")
-    with pytest.raises(StripeError, match=r"damaged.pth is no file of weights"):
+    with pytest.raises(StripeError, match=r"damaged.pth is not a file of weights"):
         load_features(str(damaged))
     torch.save(torchvision.models.resnet18().state_dict(), tmp_path / "resnet.pth")
     with pytest.raises(StripeError, match=r"of another architecture: a VGG16 has features\.0"):

@@ -63,15 +63,15 @@ def test_states_that_are_hostile_or_damaged(last: Path, refused: Refused) -> Non
     state.write_bytes(state.read_bytes()[:1000])
     refused(state, "damaged")
     torch.save({"epoch": 1}, state)
-    refused(state, "is no state of this run")
+    refused(state, "does not belong to this run")
 
 
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        ({"epoch": "x"}, "is no state of this run"),
-        ({"epoch": 99}, "is no state of this run"),
-        ({"history": []}, "is no state of this run"),
+        ({"epoch": "x"}, "does not belong to this run"),
+        ({"epoch": 99}, "does not belong to this run"),
+        ({"history": []}, "does not belong to this run"),
         ({"optimizer": {}}, "does not fit this run"),
         ({"generators": {}}, "does not fit this run"),
         ({"generators": {"loader": torch.zeros(16, dtype=torch.uint8)}}, "kind"),
@@ -102,9 +102,9 @@ def test_momenta_of_another_shape(last: Path, refused: Refused) -> None:
 def test_weights_that_are_hostile_damaged_or_missing(last: Path, refused: Refused) -> None:
     weights = last / "model.safetensors"
     torch.save(Hostile(), weights)
-    refused(weights, "no file of weights")
+    refused(weights, "not a file of weights")
     weights.write_bytes(weights.read_bytes()[:1000])
-    refused(weights, "no file of weights")
+    refused(weights, "not a file of weights")
     weights.unlink()
     refused(weights, "missing")
 

@@ -76,7 +76,7 @@ def test_what_lies_in_an_old_checkpoint_stays(tmp_path: Path, model: nn.Module) 
 def test_staging_of_somebody_else_is_refused(tmp_path: Path, model: nn.Module) -> None:
     (tmp_path / "staging" / "thesis").mkdir(parents=True)
     for use in (latest_checkpoint, lambda folder: save_checkpoint(folder, model, Progress())):
-        with pytest.raises(StripeError, match="holds what no checkpoint has; move that elsewhere"):
+        with pytest.raises(StripeError, match="holds other files; move them elsewhere"):
             use(tmp_path)
     assert (tmp_path / "staging" / "thesis").is_dir()
 
@@ -136,7 +136,7 @@ def test_linked_files_are_left(
     link.parent.mkdir()
     link.symlink_to(thesis / "chapter.tex")
     if folder == "staging":
-        with pytest.raises(StripeError, match="holds what no checkpoint has"):
+        with pytest.raises(StripeError, match="holds other files"):
             save_checkpoint(tmp_path, model, Progress(epoch=2))
     else:
         save_checkpoint(tmp_path, model, Progress(epoch=2))

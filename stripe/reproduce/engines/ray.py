@@ -101,7 +101,7 @@ class Ray:
         each = {"CPU": self.cpus, "GPU": gpus}
         if short := [name for name, wanted in each.items() if wanted > cluster.get(name, 0)]:
             raise StripeError(
-                f"the cluster has {cluster.get(short[0], 0):g} {short[0]}, and a run wants "
+                f"the cluster has {cluster.get(short[0], 0):g} {short[0]}, and a run needs "
                 f"{each[short[0]]:g}; give fewer with --{short[0].lower()}s-per-run"
             )
         return each

@@ -35,8 +35,8 @@ def exhibit(name: str, reading: NoiseReading = DEFAULT_READING) -> Exhibit:
         return noise_table(reading)
     if reading != DEFAULT_READING:
         raise StripeError(
-            f"noise is read in another way for table8 alone, got {name!r}; leave --noise-when and "
-            "--noise-sigma out"
+            f"only the noise of table8 can be read in another way, got {name!r}; leave "
+            "--noise-when and --noise-sigma out"
         )
     for entries in (TABLES, FIGURES, IN_TEXT, OURS):
         if name in entries:

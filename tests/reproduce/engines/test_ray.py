@@ -76,7 +76,7 @@ def test_a_cluster_that_is_not_there_or_too_small(
     cluster: Any, tmp_path: Path, fashion: Path
 ) -> None:
     runs = runs_of("table9", tmp_path / "store", fashion, epochs=1)
-    with pytest.raises(StripeError, match="the cluster has 0 GPU, and a run wants 1; give fewer"):
+    with pytest.raises(StripeError, match="the cluster has 0 GPU, and a run needs 1; give fewer"):
         Ray(address=cluster.address, gpus=1.0).run(runs, progress=False)
     with pytest.raises(StripeError, match=r"there is no Ray cluster at 127\.0\.0\.1:1"):
         Ray(address="127.0.0.1:1").run(runs, progress=False)

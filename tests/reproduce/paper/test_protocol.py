@@ -99,7 +99,7 @@ def test_the_command_names_the_reading(tmp_path: Path, run: Callable[..., tuple[
     for name in ("table3", "figure11", "all"):
         code, said = run("reproduce", name, *options, "--noise-when=both")
         assert code == 1
-        assert "for table8 alone" in said
+        assert "only the noise of table8" in said
 
 
 def test_every_output_of_a_reading_has_its_name(tmp_path: Path) -> None:
