@@ -1,4 +1,4 @@
-"""How far two predictions of one image agree, and between what a mean of that lies."""
+"""Agreement of two predictions of an image, and the interval of its mean."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -48,42 +48,43 @@ def audit(
     dataset: str = "",
     progress: bool = True,
 ) -> Audit:
-    """Measure whether a network's attention is a constant, and what it would cost to freeze it.
+    """Measure whether a network's attention is a constant, and the cost of freezing it.
 
-    The gates' means are taken from every other image, and the frozen network is compared with the
-    untouched one on the rest, so that no image is judged by a mean that it is part of.
-    `stripe.sensitivity`, on the first half too, orders the gates so that each next one adds least
-    to the cost of the set, and a bisection on the second half finds how many can be frozen.
+    The means of the gates come from every other image. The frozen network is compared with the
+    unchanged one on the rest, so no image contributes to the means that it tests.
+    `stripe.sensitivity`, also on the first half, orders the gates so that each next one adds least
+    to the cost of the set. A bisection on the second half finds how many gates can be frozen.
 
     Parameters
     ----------
     model
-        Any network with gates, or an ONNX file (extra `onnx`); it is left as it was.
+        Any network with gates, or an ONNX file (extra `onnx`). It is not changed.
     loader
         Batches of images, or (images, labels), as for `stripe.record`.
     out
-        A self-contained HTML report; None for none.
+        File for a self-contained HTML report; None for no report.
     threshold
-        The least agreement that the recommended set of gates keeps, 0 to 1.
+        Smallest agreement that the recommended set of gates must keep, 0 to 1.
     curve
-        Measure every number of frozen gates, a pass over the images for each. Otherwise none, all,
-        and the few that a bisection needs.
+        Measure every number of frozen gates, with a pass over the images for each. Otherwise,
+        measure none, all, and the few that a bisection needs.
     limit
-        Use at most so many images, the first of the loader; they are kept in memory.
+        Largest number of images: the first ones of the loader. They are kept in memory.
     batch_size
-        Images per forward pass, in the timing too.
+        Images per forward pass, also in the timing.
     rounds
-        Timed passes with gates and without, in turns.
+        Number of timed passes, with gates and without in turns.
     threads
-        Threads of onnxruntime while an ONNX file is timed. Modules are timed with torch's.
+        Number of threads of onnxruntime while an ONNX file is timed. Modules are timed with the
+        threads of torch.
     predict
-        A function from what the network puts out for a batch to a sequence with one prediction for
-        each image. Default: labels, strings, masks, maps of classes or boxes, by the shape of the
-        output; `stripe.audit.predictions` says how.
+        Function from the network's output for a batch to a sequence with one prediction for each
+        image. Default: labels, strings, masks, maps of classes or boxes, according to the shape of
+        the output, as described in `stripe.audit.predictions`.
     agree
         Agreement of two predictions of an image: "equal", "edit", "iou", "boxes" or a function of
-        both that returns 0 to 1; `stripe.audit.agreement` says what they are. Default: by the kind
-        of prediction.
+        both that returns 0 to 1. `stripe.audit.agreement` describes them. Default: according to the
+        kind of prediction.
     name, dataset
         Names of the network and of the images in the report.
     progress
@@ -92,25 +93,26 @@ def audit(
     Returns
     -------
     Audit
-        Tables and numbers; the report holds the same with pictures.
+        Tables and numbers. The report holds the same, with pictures.
 
     Raises
     ------
     ModelError
-        If the network has no gates, or `predict` is not given and its output is of no known kind.
+        If the network has no gates, or its output has no known kind and `predict` is not given.
     StripeError
         If there are fewer than 4 images, or the report cannot be written.
 
     Notes
     -----
-    The set is at least as large as that of the order by relative spread, from which one more set
-    is measured. That order is taken where it is larger, and where the sensitivity cannot be known:
-    of ONNX files, and of networks that put out no class scores (B, classes), whatever `predict`
-    makes of that. Agreement need not fall with every gate, so `curve=True` can find a larger set.
+    One more set is measured in the order of relative spread. The audit takes that order if its set
+    is larger. It also takes it if the cost cannot be estimated, because the network does not output
+    class scores (B, classes), whatever `predict` returns. An ONNX file has no gradients, so
+    `stripe.onnx.sensitivity` measures the cost of each gate. Agreement does not have to fall with
+    every gate, so `curve=True` can find a larger set.
 
-    Agreement is with the network's own predictions, so it asks what changes and not what is right;
-    accuracy asks that, where there are labels. The report gives the interval within
-    which an agreement is known. The share of latency depends on the machine and the batch size.
+    Agreement compares with the network's own predictions, so it shows what changes, not what is
+    correct. If there are labels, accuracy shows that. The report gives the interval of each
+    agreement. The share of latency depends on the machine and the batch size.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What an audit asks of a network, whatever it is made of."""
+"""The interface of networks that can be audited."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Gates replaced by their means at inference, and what fine-tuning brings back (Section 6 (1))."""
+"""Replace gates by their means at inference, then fine-tune (Section 6 (1))."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,32 +31,32 @@ def constants_at_inference(
 ) -> pd.DataFrame:
     """Replace the gates of a trained network by their mean vectors, evaluate, and fine-tune.
 
-    The means are over the training images as the network is tested on them, without augmentation;
-    the constants stay as they are while the rest is fine-tuned.
+    The means are over the training images without augmentation. Fine-tuning does not change the
+    constants.
 
     Parameters
     ----------
     run
         The directory of a finished training run with attention.
     out
-        A new or empty directory: recording, and the run of the fine-tuning.
+        A new or empty directory for the recording and the run of the fine-tuning.
     epochs
         Number of epochs of fine-tuning.
     lr
-        Constant learning rate of fine-tuning. Default: a hundredth of the run's, the last rate of
-        the paper's schedule.
+        Constant learning rate of fine-tuning. Default: a hundredth of the run's rate, which is the
+        last rate of the paper's schedule.
     device
         As for `TrainConfig`.
     data_root
-        The folder that holds data sets. Default: where the run had it.
+        The folder that holds data sets. Default: the folder of the run.
     progress
         Show progress bars.
 
     Returns
     -------
     DataFrame
-        network ("attention", "constants", "fine-tuned"), accuracy (0 to 1), and loss (how far the
-        accuracy is below that of the first, in percentage points).
+        network ("attention", "constants", "fine-tuned"), accuracy (0 to 1), and loss (the accuracy
+        of the first row minus this one, in percentage points).
 
     Raises
     ------
@@ -67,11 +67,11 @@ def constants_at_inference(
 
     Notes
     -----
-    Whatever noise the run was trained under, fine-tuning and evaluation are without. The
-    configuration of the fine-tuning names the network that the constants were put into.
+    Fine-tuning and evaluation are without noise, even if the run was trained under noise. The
+    configuration of the fine-tuning names the network before freezing.
 
-    The paper averages over the networks of its Table 3 and gives two numbers; it says neither how
-    long it fine-tuned nor at what rate.
+    The paper averages over the networks of its Table 3 and gives two numbers. It gives neither the
+    length nor the learning rate of its fine-tuning.
 
     References
     ----------

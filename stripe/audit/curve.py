@@ -1,4 +1,4 @@
-"""What freezing ever more gates of an order costs, measured where it is asked for."""
+"""The cost of freezing more and more gates in an order, measured on request."""
 
 from collections.abc import Callable
 from typing import Any

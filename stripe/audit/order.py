@@ -1,4 +1,4 @@
-"""The order in which an audit freezes gates, and what that is predicted to cost."""
+"""The order in which an audit freezes gates, and the predicted cost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a network says of each image: a label, a string, a mask, a map of classes, or boxes."""
+"""Predictions from outputs: a label, string, mask, map of classes or boxes for each image."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

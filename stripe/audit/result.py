@@ -1,4 +1,4 @@
-"""What an audit found."""
+"""The result of an audit."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -10,47 +10,47 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit found.
+    """Result of an audit.
 
     Parameters
     ----------
     model, dataset
         Names of the network and of the images.
     n_images
-        Number of images that the means come from, and of the others that agreement is measured on.
+        Number of images for the means, and number of images for the agreement.
     gates
         One row per gate, in forward order: gate, owner_class, channels, eta2, median_std (over
         channels), constant (one value for all images and channels), relative_spread (root mean
-        square spread over images, relative to the mean; 0 for a constant), as in `stripe.freeze`
-        frozen, folded, into, reason, and predicted_kl (what freezing this gate alone is estimated
-        to cost, in nats; NaN where there is no estimate).
+        square spread over images, relative to the mean; 0 for a constant), frozen, folded, into and
+        reason as in `stripe.freeze`, and predicted_kl (estimated cost of freezing this gate alone,
+        in nats; NaN without an estimate).
     greedy
-        One row per number of frozen gates that was measured, in `order`; none and all are among
-        them: frozen, gate (the last one frozen), predicted_kl (estimated cost of the set, in nats),
-        agreement (mean over images of that with the prediction of the untouched network, 0 to 1),
-        agreement_low and agreement_high (its 95 % interval), and accuracy, accuracy_low and
-        accuracy_high (NaN without labels).
+        One row per measured number of frozen gates, in `order`, including none and all: frozen,
+        gate (the last one frozen), predicted_kl (estimated cost of the set, in nats), agreement
+        (with the predictions of the unchanged network, mean over images, 0 to 1), agreement_low and
+        agreement_high (its 95 % interval), and accuracy, accuracy_low and accuracy_high (NaN
+        without labels).
     order
         The gates that can be frozen, in the order in which they freeze.
     ordered_by
         "sensitivity": each next gate adds least to the estimated cost of the set; or
         "relative_spread": the most constant gate first.
     order_reason
-        Why the order is by relative_spread; "" where it is not.
+        Why the order is by relative_spread; otherwise "".
     recommended
-        The largest set of the first gates whose agreement was measured to be at least `threshold`.
+        The largest set of first gates in `order` with a measured agreement of at least `threshold`.
     threshold
-        The least agreement.
+        Smallest agreement of the recommended set.
     milliseconds
-        Median times of a forward pass: "gates" has them in place, "frozen" has none left;
-        "batch_size" is the number of images of a pass.
+        Median times of a forward pass, "gates" with all gates and "frozen" without; "batch_size" is
+        the number of images per pass.
     attention_share
-        Share of the time with gates that is gone when all are frozen and folded: the median over
-        rounds, in each of which both run side by side.
+        Share of the time that freezing and folding all gates saves: the median over rounds. Both
+        networks run in each round.
     attention_share_quartiles
-        Lower and upper quartile of that share over rounds: the noise of the machine.
+        Lower and upper quartile of this share over rounds, which show the noise of the machine.
     fold_error
-        Of `stripe.freeze` with all gates.
+        `error` of `stripe.freeze` with all gates.
     out
         The report.
 
@@ -80,7 +80,7 @@ class Audit:
     out: Path | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
+        """Return all fields as JSON values."""
         values = asdict(self) | {"out": None if self.out is None else str(self.out)}
         for name in ("gates", "greedy"):
             values[name] = json.loads(getattr(self, name).to_json(orient="records"))

@@ -36,9 +36,9 @@ class Explorer:
 
     Notes
     -----
-    The last line of a cell shows it: as a widget, or without anywidget (extra `jupyter`) as a frame
-    that holds few epochs. In a page that nobody runs (nbconvert to HTML), a picture stands in the
-    place of the widget.
+    The last line of a cell shows it as a widget, or without anywidget (extra `jupyter`) as a frame
+    that holds few epochs. In a page without a kernel (nbconvert to HTML), a picture replaces the
+    widget.
     """
 
     def __init__(self, slices: Slices, view: dict[str, Any]) -> None:
@@ -53,7 +53,7 @@ class Explorer:
 
     @property
     def code(self) -> str:
-        """The line of code that brings the current view back."""
+        """The line of code that restores the current view."""
         return code_of([str(one.path) for one in self.slices.recordings], self.view)
 
     def save(self, path: str | Path) -> Path:
@@ -76,7 +76,7 @@ class Explorer:
 
     @property
     def widget(self) -> Any:
-        """The widget; an error where anywidget is not installed."""
+        """The widget; an error if anywidget is not installed."""
         if self._widget is None:
             if find_spec("anywidget") is None:
                 raise StripeError(
@@ -134,19 +134,19 @@ def explore(
     classes: Sequence[str] = (),
     **view: Any,
 ) -> Explorer:
-    """Look through one recording or several: all gates at a glance, and one gate value by value.
+    """Show recordings on one page: an overview of all gates, and every value of one gate.
 
-    In Jupyter, VS Code, Colab and marimo the last line of a cell shows it. `stripe explore` shows
-    the same page in a browser.
+    In Jupyter, VS Code, Colab and marimo, the last line of a cell shows the page. `stripe explore`
+    shows it in a browser.
 
     Parameters
     ----------
     recording
-        A recording, or its directory; several stand side by side, with the same gate, order, zoom
-        and cell.
+        A recording or its directory, or several. Several recordings are side by side, with the same
+        gate, order, zoom and cell.
     images
-        The images that were recorded, by their index: an array (N, H, W), (N, C, H, W) or
-        (N, H, W, C), or a data set of images or of (image, label). They are shown beside the rows.
+        The recorded images, by their index: an array (N, H, W), (N, C, H, W) or (N, H, W, C), or a
+        data set of images or of (image, label). They are shown beside the rows.
         `stripe.data.recorded_images` finds them for a data set by name.
     classes
         The names of the labels.
@@ -160,22 +160,22 @@ def explore(
     Returns
     -------
     Explorer
-        With `save(path)`, which writes one file that works offline, and `code`, the line that
-        brings the view back.
+        The page. Its `save(path)` writes one file that works offline, and its `code` is the line
+        that restores the view.
 
     Raises
     ------
     RecordingError
-        If one has no epoch, no channel gates, or moments alone.
+        If a recording has no epoch, no channel gates, or only moments.
     StripeError
-        If an argument of the view is none of these.
+        If an argument of the view is unknown or has an unknown value.
 
     Notes
     -----
-    Values are drawn on 256 steps between the lowest and the highest of a map; the pointer reads the
-    exact value, but in a file, where it reads the step. Where there are more cells than pixels, a
-    pixel is the mean of its cells, which hides single exceptions: zoom in, or look at the images
-    that open and close a channel most.
+    Values are drawn in 256 steps between the lowest and the highest value of a map. The pointer
+    shows the exact value, except in a saved file, where it shows the step. If a map has more cells
+    than pixels, each pixel shows the mean of its cells, which hides single exceptions. Zoom in, or
+    look at the images with the highest and lowest gate in a channel.
 
     Examples
     --------

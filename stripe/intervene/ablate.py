@@ -49,28 +49,29 @@ def ablate(
     force: bool = False,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Measure what each intervention changes, on each gate alone and on all of them together.
+    """Measure the effect of each intervention, on each gate alone and on all gates together.
 
     Parameters
     ----------
     model
-        A classifier; it runs in evaluation and is left as it was.
+        A classifier. It runs in evaluation mode and is not changed.
     loader
-        Batches of images, or (images, labels), which are kept in memory. They should be others
-        than those that were recorded.
+        Batches of images, or (images, labels), which are kept in memory. They should differ from
+        the recorded images.
     recording
-        Where interventions take their numbers from, as for `stripe.intervene`.
+        Source of the numbers of interventions, as for `stripe.intervene`.
     interventions
-        Names, or a mapping from names to what `stripe.intervene` takes.
+        Names of interventions, or a mapping from names to interventions as `stripe.intervene` takes
+        them.
     gates
-        Which gates: "all", names, a pattern, or a predicate of `Gate`.
+        Gates: "all", names, a pattern, or a predicate of `Gate`.
     alone
-        Replace each gate alone too, and not only all of them together.
+        Also replace each gate alone, not only all gates together.
     seed
         Seed of "shuffle" and "resample", the same in every row.
     predict
-        From the output of the network to class scores (B, classes). Default: the output itself, or
-        its `logits`.
+        Function from the output of the network to class scores (B, classes). Default: the output
+        itself, or its `logits`.
     epoch, example, force
         As for `stripe.intervene`.
     progress
@@ -79,23 +80,23 @@ def ablate(
     Returns
     -------
     DataFrame
-        intervention, gate: "none" for the untouched network first, and for each intervention a row
-        for each gate and, where there are several, one for "all" of them. agreement, the share of
-        images with the prediction of the untouched network; kl, the mean KL divergence from its
-        probabilities, in nats; accuracy, NaN without labels; and for each the interval of 95 %
-        over images, from _low to _high.
+        intervention and gate. The first row, with intervention "none", is the unchanged network.
+        Each intervention has a row for each gate, and a row "all" if there are several gates.
+        agreement, the share of images with the prediction of the unchanged network; kl, the mean KL
+        divergence from its probabilities, in nats; accuracy, NaN without labels; and for each its
+        95 % interval over images, from _low to _high.
 
     Raises
     ------
     StripeError
         If the loader is empty.
     ModelError
-        As `stripe.intervene`; or if the network does not put out class scores.
+        As for `stripe.intervene`, or if the network does not output class scores.
 
     Notes
     -----
-    Intervals of shares are Wilson's; that of the divergence is the mean and 1.96 standard errors.
-    Rows share their images, so two rows may differ by less than their intervals and still differ.
+    Intervals of shares are Wilson's. The interval of the divergence is the mean and 1.96 standard
+    errors. Rows share their images, so two rows can differ even if their intervals overlap.
     """
     hows = _by_name(interventions)
     recorded = Recorded(recording, epoch)

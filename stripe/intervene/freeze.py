@@ -42,53 +42,53 @@ def freeze(
 ) -> Frozen:
     """Replace gates by constants, and fold each constant into a layer beside it.
 
-    With `constants="mean"` this is `stripe.gates.freeze`, which says what folding does. With
-    "optimal" the constants are learned, from the means on: every other image of `images` tells them
-    in one pass, as for `stripe.intervene.optimal.optimal_constants`, and the rest compares them
-    with the means. The weights of the network stay as they are.
+    With `constants="mean"` this is `stripe.gates.freeze`, which describes folding. With "optimal"
+    the constants are learned. Learning starts at the means and makes one pass over every other
+    image of `images`, as in `stripe.intervene.optimal.optimal_constants`. The rest of the images
+    compares the learned constants with the means. The weights of the network stay as they are.
 
     Parameters
     ----------
     model
-        Any network, or, for means, a `torch.export.ExportedProgram`; it is left as it was.
+        Any network or, for means, a `torch.export.ExportedProgram`. It is not changed.
     data
         Source of the means: a recording of this network or its directory, the table that
         `stripe.stats.channel_moments` made of one, or a vector for each gate, by name.
     gates, fold, epoch, example, force, inplace
         As for `stripe.gates.freeze`.
     constants
-        "mean", or "optimal": the vectors for which the KL divergence from the untouched network
-        is least, a classifier's.
+        "mean", or "optimal" for a classifier: the vectors with the least KL divergence from the
+        unchanged network.
     images
         For "optimal": batches of images, or (images, labels), at least 2.
     lr
         For "optimal": step of Adam, in units of the gate.
     predict
-        For "optimal": from the output of the network to class scores (B, classes). Default: the
-        output itself, or its `logits`.
+        For "optimal": function from the output of the network to class scores (B, classes).
+        Default: the output itself, or its `logits`.
     progress
         For "optimal": show progress bars.
 
     Returns
     -------
     Frozen
-        `model`, a copy without the chosen gates; `report`, what became of each gate; `error`, how
-        far folding took the outputs from those of the constant network; and `comparison`, for
-        "optimal" how both constants do on the images held out.
+        `model`, a copy without the chosen gates; `report`, a row for each gate; `error`, the
+        difference that folding made in the outputs; and `comparison`, for "optimal" a table of both
+        constants on the held-out images.
 
     Raises
     ------
     UnknownNameError
         If a gate is not in the model, or the data does not have it.
     ModelError
-        As `stripe.gates.freeze`; for "optimal" as `stripe.sensitivity`, too.
+        As for `stripe.gates.freeze`; for "optimal" also as for `stripe.sensitivity`.
     StripeError
-        If there are no such constants, or `images` are missing or too few.
+        If `constants` is unknown, or `images` are missing or too few.
 
     Notes
     -----
-    Optimal constants can be worse than the means: where a step is too large for a gate, or images
-    are few. `comparison` says so, and nothing is chosen by it.
+    Optimal constants can be worse than the means, if a step is too large for a gate or there are
+    few images. `comparison` shows this. The function does not choose between the two.
 
     Examples
     --------

@@ -20,18 +20,19 @@ from stripe.select import Selection
 class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     """Replace gates of a model while a context is open.
 
-    The gates are found as `stripe.find_gates` finds them, and replaced where they are made, whether
-    a module makes them or functions in one. What else reads a gate reads what stands for it, as the
-    spatial map of CBAM does. Gradients go through the replacements. An inner intervention on the
-    same gate is given what the outer one made of it.
+    The gates are found as in `stripe.find_gates`, and replaced where they are made, whether they
+    are the output of a module or are computed functionally inside one. All other readers of a gate
+    also read its replacement, for example the spatial map of CBAM. Gradients pass through the
+    replacements. An inner intervention on the same gate receives the gate that the outer one has
+    produced.
 
     Parameters
     ----------
     model
-        Any network, in training or evaluation; its weights, modules and hooks are afterwards as
-        they were. A compiled one runs uncompiled meanwhile.
+        Any network, in training or evaluation mode. Its weights, modules and hooks are restored
+        afterwards. A compiled network runs uncompiled inside the context.
     how
-        What stands for a gate:
+        Replacement of a gate:
 
         - "mean": its recorded mean over images, per channel, as `stripe.freeze` has it.
         - "grand_mean": one number, the mean over images and channels.
@@ -40,47 +41,47 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         - "resample": the gate of a recorded image, the same for all gates.
         - "one", "zero".
         - A number, a vector (C,) or rows (B, C). A tensor may require gradients.
-        - A function from the gate, (B, C), to what stands for it, in the same shape.
+        - A function from the gate, (B, C), to its replacement, in the same shape.
         - A mapping from names of gates to any of these.
     recording
-        What was recorded of this model: a recording or its directory; for means also the table of
-        `stripe.stats.channel_moments`, or a vector for each gate, by name.
+        A recording of this model or its directory. For means, the table of
+        `stripe.stats.channel_moments` or a vector for each gate, by name, will also do.
     gates
-        Which gates: "all" (of a mapping, those that it names), names, a pattern such as "layer3.*",
+        Gates: "all" (for a mapping, the gates that it names), names, a pattern such as "layer3.*",
         or a predicate of `Gate`.
     labels
         The class of each image of the next batch, shape (B,). The attribute `labels` can be set
         before each batch.
     kinds
-        Which kinds of gate can be chosen, as for `stripe.find_gates`; maps of "spatial" attention
-        come as (B, H W).
+        Kinds of gate that can be chosen, as for `stripe.find_gates`. Maps of "spatial" attention
+        have the shape (B, H W).
     epoch
         Epoch of the recording. Default: the last.
     example
-        A batch of images, with which the gates are found. Default: images of the recorded size, or
-        of one that the model takes.
+        A batch of images with which the gates are found. Default: images of the recorded size, or
+        of a size that the model accepts.
     seed
-        Seed of "shuffle" and "resample", used anew each time the context is entered. The global
+        Seed of "shuffle" and "resample". Each entry of the context starts from it. The global
         generators are untouched.
     force
-        Take what was recorded from other weights than the model has.
+        Use the recording even if it was made from other weights.
 
     Raises
     ------
     UnknownNameError
         If the model does not have a gate; the message names the nearest.
     ModelError
-        If there is no such intervention, it needs a recording or labels that are missing, the
-        recording is of other weights, an array does not fit a gate, or a gate cannot be replaced:
-        when the context is made. If what a function returns has another shape, or labels are
-        missing: when the model runs. If the model ran and a gate was not replaced: at the end.
+        When the context is made: if there is no such intervention, it needs a recording that is
+        missing, the recording is of other weights, an array does not fit a gate, or a gate cannot
+        be replaced. When the model runs: if a function returns another shape, or labels are
+        missing. At the end: if the model ran and a gate was not replaced.
 
     Notes
     -----
-    An intervention takes the model where it was not trained, and the layers behind a gate are given
-    what they never saw. "mean" and "shuffle" keep the scale of every channel, "grand_mean", "one"
-    and "zero" do not: a large effect of those says that the scale matters and not the image.
-    "shuffle" keeps each gate's distribution and breaks its relation to the image.
+    An intervention gives the layers after a gate inputs that training never gave them. "mean" and
+    "shuffle" keep the scale of every channel. "grand_mean", "one" and "zero" do not, so a large
+    effect of these shows that the scale matters, not that the image matters. "shuffle" keeps each
+    gate's distribution and breaks its relation to the image.
 
     Examples
     --------
@@ -120,7 +121,7 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
 
     @property
     def gates(self) -> list[str]:
-        """The names of the gates that are replaced, in forward order."""
+        """The names of the replaced gates, in forward order."""
         return list(self._replaced.functions)
 
     @property

@@ -38,22 +38,22 @@ def optimal_constants(
     force: bool = False,
     progress: bool = True,
 ) -> dict[str, np.ndarray]:
-    """Learn the constants for gates that change a classifier least, from their means on.
+    """Learn constants for gates that change a classifier least, starting at their means.
 
-    One pass over the images with Adam. The loss is the KL divergence of the network with constants
-    from the untouched one; the weights of the network stay as they are.
+    Adam makes one pass over the images. The loss is the KL divergence between the unchanged network
+    and the network with constants. The weights of the network stay as they are.
 
     Parameters
     ----------
     model
-        A classifier; it runs in evaluation and is left as it was.
+        A classifier. It runs in evaluation mode and is not changed.
     loader
-        Batches of images; labels are not used. Measure what was gained on other images.
+        Batches of images; labels are not used. Measure the gain on other images.
     recording
-        The means: what `stripe.freeze` takes.
+        Source of the means, as for `stripe.freeze`.
     gates
-        Which gates are constants, all at once: "all" that are recorded, names, a pattern, or a
-        predicate of `Gate`.
+        Gates that are constants, all at once: "all" recorded ones, names, a pattern, or a predicate
+        of `Gate`.
     lr
         Step of Adam, in units of the gate.
     predict, epoch, example, force, progress
@@ -62,8 +62,7 @@ def optimal_constants(
     Returns
     -------
     dict
-        A vector for each gate, by name, float64, which `stripe.freeze` takes in the place of a
-        recording.
+        A float64 vector for each gate, by name. `stripe.freeze` takes it instead of a recording.
 
     Raises
     ------
@@ -74,8 +73,9 @@ def optimal_constants(
 
     Notes
     -----
-    The constants make up for each other, so they are optimal for this set of gates and not for a
-    part of it. A step too large for the network ends above the means: compare both on other images.
+    The constants compensate each other, so they are optimal for this set of gates and not for a
+    part of it. If the step is too large, they can be worse than the means, so compare both on other
+    images.
 
     Examples
     --------

@@ -14,25 +14,25 @@ from stripe.select import Selection, select
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """An estimate of what freezing gates at their means will cost.
+    """Estimated cost of freezing gates at their means.
 
     Parameters
     ----------
     gates
-        One row per gate, in forward order: gate, channels; first_order, the mean of |a|, in nats;
-        fisher, half the mean of a squared, an estimate of the KL divergence between the network
-        and the one with this gate frozen, in nats; fisher_se, its standard error over images.
+        One row per gate, in forward order: gate; channels; first_order, the mean of |a|, in nats;
+        fisher, half the mean of a squared, in nats, which estimates the KL divergence between the
+        network and the network with this gate frozen; fisher_se, its standard error over images.
     channels
         The same for each channel alone: gate, channel, first_order, fisher.
     matrix
-        The mean of a aT, gates x gates, by name.
+        The mean of a aT, a table gates x gates with names.
     n_images, draws
-        Number of images, and of labels drawn for each.
+        Number of images, and number of labels drawn for each image.
 
     Notes
     -----
-    a = g . d per image and drawn label, with g the gradient of log p(y) with respect to a gate and
-    d the recorded mean minus the gate.
+    For each image and drawn label, a = g . d, with g the gradient of log p(y) with respect to a
+    gate, and d the recorded mean minus the gate.
     """
 
     gates: pd.DataFrame
@@ -44,12 +44,12 @@ class Sensitivity:
     def cost(self, gates: Selection = "all") -> float:
         """Estimate the KL divergence of freezing several gates at once, in nats.
 
-        Half the sum of the matrix over all pairs of them.
+        The cost is half the sum of the matrix over all pairs of these gates.
 
         Raises
         ------
         UnknownNameError
-            If a gate is not among those that were measured.
+            If a gate was not measured.
         """
         names = select(
             {str(name): name for name in self.matrix}, gates, kind="gate", owner="this table"
@@ -57,7 +57,7 @@ class Sensitivity:
         return float(self.matrix.loc[names, names].to_numpy().sum()) / 2
 
     def greedy(self) -> pd.DataFrame:
-        """Order the gates so that each next one adds least to the cost of the set before it.
+        """Order the gates so that each next one adds least to the cost of the set.
 
         Returns
         -------

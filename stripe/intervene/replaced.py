@@ -24,7 +24,7 @@ _PAUSED: ContextVar[bool] = ContextVar("paused", default=False)
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Let every gate be what the model computes, whatever interventions are on."""
+    """Suspend all interventions: every gate is what the model computes."""
     token = _PAUSED.set(True)
     try:
         yield

@@ -14,15 +14,15 @@ Predict = Callable[[Any], Tensor]
 
 
 def class_scores(output: Any, predict: Predict | None = None) -> Float[Tensor, "b classes"]:
-    """Return the class scores that a network put out, in float32 or float64.
+    """Return the class scores in the output of a network, in float32 or float64.
 
     Parameters
     ----------
     output
-        A tensor (B, classes); or a dictionary or object that has it as `logits`, as Hugging Face's
+        A tensor (B, classes), or a dictionary or object with such `logits`, as Hugging Face's
         models return.
     predict
-        Finds the scores in an output of another form.
+        Function that returns the scores in an output of another form.
 
     Raises
     ------

@@ -40,31 +40,31 @@ def sensitivity(
     force: bool = False,
     progress: bool = True,
 ) -> Sensitivity:
-    """Estimate what freezing each gate, channel and set of gates will cost, without freezing.
+    """Estimate the cost of freezing each gate, channel and set of gates, without freezing.
 
-    With g the gradient of log p(y) with respect to a gate, y drawn from the network's own
-    prediction p, and d the recorded mean minus the gate, `a = g . d` is one number per image and
-    gate. Half the mean of a squared is the Fisher information along d, and the second-order
-    expansion of the KL divergence that freezing this gate causes; a set S costs half the sum of
-    `A = mean(a aT)` over S x S.
+    Let y be a label drawn from the network's own prediction p, g the gradient of log p(y) with
+    respect to a gate, and d the recorded mean minus the gate. Then `a = g . d` is one number per
+    image and gate. Half the mean of a squared is half the Fisher information along d, which is the
+    second-order expansion of the KL divergence that freezing this gate causes. A set S costs half
+    the sum of `A = mean(a aT)` over S x S.
 
     Parameters
     ----------
     model
-        A classifier; it runs in evaluation and is left as it was.
+        A classifier. It runs in evaluation mode and is not changed.
     loader
         Batches of images, as for `stripe.record`; labels are not used.
     recording
-        The means: what `stripe.freeze` takes.
+        Source of the means, as for `stripe.freeze`.
     gates
-        Which gates: "all" that are recorded, names, a pattern, or a predicate of `Gate`.
+        Gates: "all" recorded ones, names, a pattern, or a predicate of `Gate`.
     draws
-        Labels drawn for each image, a backward pass each.
+        Number of labels drawn for each image. Each needs a backward pass.
     seed
         Seed of the labels. The global generators are untouched.
     predict
-        From the output of the network to class scores (B, classes). Default: the output itself, or
-        its `logits`.
+        Function from the output of the network to class scores (B, classes). Default: the output
+        itself, or its `logits`.
     epoch, example, force
         As for `stripe.intervene`.
     progress
@@ -80,21 +80,21 @@ def sensitivity(
     UnknownNameError
         If the model does not have a gate.
     ModelError
-        If a gate cannot be replaced, has several rows for an image, or is not recorded; the
-        recording is of other weights; the network does not put out class scores; or no gradient
-        reaches the gates.
+        If a gate cannot be replaced, has several rows for an image, or is not recorded; if the
+        recording is of other weights; if the network does not output class scores; or if no
+        gradient reaches the gates.
     StripeError
         If `draws` is less than 1, or the loader is empty.
 
     Notes
     -----
-    A second-order expansion: it is right where freezing moves the log probabilities little, and too
-    small or too large where d is large or a gate is saturated, since g is the slope at the gate
-    and not between the gate and its mean. The gradient includes what later gates make of the
-    change. In a set these are frozen too, so the cost of a set leaves that part out of account.
+    The second-order expansion is accurate if freezing changes the log probabilities little. It is
+    too small or too large if d is large or a gate is saturated, because g is the slope at the gate,
+    not the slope between the gate and its mean. The gradient includes the reaction of later gates
+    to the change. In a set, later gates are frozen too; the cost of a set ignores this.
 
-    A batch holds one graph, as a training step does, and `draws` backward passes go through it.
-    No gradient of a weight is computed.
+    Each batch builds one graph, as a training step does, and `draws` backward passes use it. No
+    gradients of weights are computed.
 
     References
     ----------
