@@ -1,4 +1,4 @@
-"""Writes that survive a loss of power, and digests that tell whether they did."""
+"""Writes that survive a loss of power, and digests that detect damage."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Keep Ctrl-C out of set-up and clean-up, so that an interrupted call leaves nothing behind."""
+"""Defer Ctrl-C during set-up and clean-up, so that an interrupt leaves no changes behind."""
 
 import signal
 import threading

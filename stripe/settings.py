@@ -1,4 +1,4 @@
-"""Settings of a run: checked when they are made, and kept as JSON beside what came of them."""
+"""Settings of a run: checked when they are made, and stored as JSON."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The attention modules that `insert` builds, and how those of an ASR begin."""
+"""The attention and ASR modules that `insert` builds, with their initial parameters."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal

@@ -1,4 +1,4 @@
-"""How many channels a layer puts out, and in which dimension."""
+"""The number of channels of a layer's output, and their dimension."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Compare a network with what it was folded into."""
+"""Compare a network with its folded version."""
 
 import warnings
 from typing import Any

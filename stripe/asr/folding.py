@@ -1,4 +1,4 @@
-"""Multiply what a layer puts out by a constant, within its own parameters.
+"""Multiply the output of a layer by a constant, within its own parameters.
 
 A kind of layer is added with `@scale_output.register`; for a layer that only passes on what its
 parent computed, with `@scale_passage.register` for the class of the parent.

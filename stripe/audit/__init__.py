@@ -1,1 +1,1 @@
-"""What attention costs, what it does, and what can go."""
+"""Measure the cost and the effect of attention, and find gates to remove."""

@@ -1,4 +1,4 @@
-"""Compare a network with itself after gates were frozen."""
+"""Compare a network with its frozen version."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""An ONNX graph, as an audit sees it."""
+"""Audit an ONNX graph: its outputs, costs of freezing and times."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The images of an audit, half of them for the means and half for the comparison."""
+"""The images of an audit: one half for the means, one half for the comparison."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A network of modules, as an audit sees it."""
+"""Audit a network of modules: its outputs, costs of freezing and times."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One line from a name to a network."""
+"""Build a network from its name."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""The branch fusion that RepVGG and ACNet bring themselves."""
+"""Fuse branches by the methods of RepVGG and ACNet themselves."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""MobileNet, the first version, timm's."""
+"""MobileNet, version 1, from timm."""
 
 import timm
 from torch import nn

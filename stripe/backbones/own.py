@@ -1,4 +1,4 @@
-"""A network of one's own, by module and function."""
+"""Networks from a user's own module and function."""
 
 import inspect
 import sys

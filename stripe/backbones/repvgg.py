@@ -1,4 +1,4 @@
-"""RepVGG-A0 and RepVGG-B3, timm's, with their own fusion of branches."""
+"""RepVGG-A0 and RepVGG-B3 from timm, with their own fusion of branches."""
 
 import timm
 from timm.models.byobnet import RepVggBlock

@@ -1,4 +1,4 @@
-"""ShuffleNetV2 at width 1, torchvision's."""
+"""ShuffleNetV2 at width 1, from torchvision."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The first layers of networks made for large images, on small ones."""
+"""Adapt the first layers of networks for large images to small images."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""ResNet34, ResNet50 and ResNet101, torchvision's."""
+"""ResNet34, ResNet50 and ResNet101, from torchvision."""
 
 import torchvision
 from torch import nn

@@ -1,4 +1,4 @@
-"""VGG19 with batch norm, torchvision's."""
+"""VGG19 with batch norm, from torchvision."""
 
 from typing import Any
 

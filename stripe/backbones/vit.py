@@ -1,4 +1,4 @@
-"""ViT-S and ViT-B with patches of 16, timm's."""
+"""ViT-S and ViT-B with patches of 16, from timm."""
 
 import timm
 from torch import nn

@@ -1,4 +1,4 @@
-"""The commands' root, the options that many share, and how they print."""
+"""The root of the commands, shared options, and printing."""
 
 import json as jsonlib
 from importlib.metadata import version

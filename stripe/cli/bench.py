@@ -1,4 +1,4 @@
-"""Commands that measure speed."""
+"""`stripe bench`: measure speed."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The options that say where work is done: on this machine, or on a Ray cluster."""
+"""The options of the engines: processes of this machine, or a Ray cluster."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal

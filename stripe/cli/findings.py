@@ -1,4 +1,4 @@
-"""The command that gives every claim of the paper its verdict."""
+"""`stripe findings`: give a verdict on every claim of the paper."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The command that lists the gates of a network, before anything is recorded."""
+"""`stripe gates`: list the gates of a network."""
 
 from collections.abc import Callable
 from functools import partial

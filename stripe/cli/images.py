@@ -1,4 +1,4 @@
-"""The images that a command is about, as its network takes them."""
+"""Load the images of a command, prepared for its network."""
 
 import sys
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The network that a command is about."""
+"""Load the network of a command."""
 
 import json
 import math

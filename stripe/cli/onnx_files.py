@@ -1,4 +1,4 @@
-"""What the commands about a network do with an ONNX file."""
+"""Commands about a network, for an ONNX file."""
 
 from pathlib import Path
 from typing import Any

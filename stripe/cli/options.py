@@ -1,4 +1,4 @@
-"""The options that say which network and which images a command is about."""
+"""The options that choose the network and the images of a command."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""The fields of settings as options of a command."""
+"""Turn the fields of settings into options of a command."""
 
 from dataclasses import field, fields, make_dataclass
 from typing import Annotated, Any, get_type_hints

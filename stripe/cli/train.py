@@ -1,4 +1,4 @@
-"""Commands that train a network of one's own."""
+"""`stripe train` and `stripe constants`."""
 
 import os
 import sys

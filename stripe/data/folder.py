@@ -1,4 +1,4 @@
-"""Images in a folder, of any size and format, brought to the size that a network takes."""
+"""Images in a folder, of any size and format, resized for a network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

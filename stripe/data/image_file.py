@@ -1,4 +1,4 @@
-"""Read image files that anybody may have made, at a bounded cost."""
+"""Read untrusted image files at a bounded cost."""
 
 import warnings
 from collections.abc import Iterable, Sequence

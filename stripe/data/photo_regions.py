@@ -1,4 +1,4 @@
-"""The classes of photo-patches: where in which photograph their patches lie."""
+"""The classes of photo-patches: photographs, and regions of them."""
 
 from dataclasses import dataclass
 

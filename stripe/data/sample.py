@@ -1,4 +1,4 @@
-"""Draw images of a data set at random, the same ones every time."""
+"""Draw a reproducible random sample of the images of a data set."""
 
 import torch
 from jaxtyping import Int64

@@ -1,4 +1,4 @@
-"""Processes that read images: when a run is asked to stop, or an image or a process fails."""
+"""Processes that read images, their errors, and how they stop."""
 
 import atexit
 import ctypes

@@ -1,4 +1,4 @@
-"""A gate at a glance: its numbers, and a picture of a few hundred values."""
+"""The overview of a gate: its numbers, and a picture of a few hundred values."""
 
 from base64 import b64encode
 from typing import Any

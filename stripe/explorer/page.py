@@ -1,4 +1,4 @@
-"""The page of the explorer, put together from the files in page/; served, or as one file."""
+"""Assemble the page of the explorer from the files in page/, served or as one file."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Small pictures of the images that were recorded."""
+"""Small pictures of the recorded images."""
 
 from collections.abc import Sequence
 from typing import Any

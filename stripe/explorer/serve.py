@@ -1,4 +1,4 @@
-"""A server of the explorer on this machine, for a browser of it."""
+"""Serve the explorer to a browser on this machine."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""Answers to what a page asks of recordings: one gate of one epoch at a time."""
+"""The data that the explorer page requests: one gate of one epoch at a time."""
 
 import json
 import struct

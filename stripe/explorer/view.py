@@ -1,4 +1,4 @@
-"""What a page shows at first: the arguments of `stripe.explore`, which its link holds too."""
+"""The view of the page: the arguments of `stripe.explore`, which its link also holds."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which models can be frozen, and how they are copied."""
+"""Check that a model can be frozen, and copy it."""
 
 import copy
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""Which multiplications Python code asks for."""
+"""Which multiplications Python code requests."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Compare a folded network with the constant one, at the tensors beside each gate."""
+"""Compare a folded network with its unfolded version, at the tensors beside each gate."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager

@@ -1,4 +1,4 @@
-"""Which operations squash a tensor between two bounds, and which leave it there."""
+"""Which operations squash a tensor between two bounds, and which keep it there."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

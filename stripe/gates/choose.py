@@ -1,4 +1,4 @@
-"""Which of a model's gates are meant."""
+"""Choose gates of a model by names, patterns or a predicate."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What stands where a gate was frozen."""
+"""The modules that replace a frozen gate."""
 
 from typing import Any
 

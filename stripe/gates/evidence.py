@@ -1,4 +1,4 @@
-"""What the steps around a product say of it: where its channels are, and what its scale does."""
+"""What the steps around a product show: where its channels are, and what its scale does."""
 
 from stripe.gates.axis import axis_before
 from stripe.gates.steps import Step, Trace

@@ -1,4 +1,4 @@
-"""The images with which a network is watched."""
+"""The example images with which a network is traced."""
 
 import warnings
 from typing import Any

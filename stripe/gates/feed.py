@@ -1,4 +1,4 @@
-"""Give images to a network, whatever it calls them."""
+"""Pass images to a network, under any name of its argument."""
 
 import inspect
 from typing import Any

@@ -1,4 +1,4 @@
-"""Find the gates of a model by watching it multiply."""
+"""Find the gates of a model by tracing its multiplications."""
 
 import warnings
 from collections.abc import Collection, Iterator

@@ -1,4 +1,4 @@
-"""A digest of the weights of a network, to tell whether a recording is of them."""
+"""A digest of a network's weights, to check that a recording belongs to them."""
 
 import hashlib
 from collections.abc import Mapping

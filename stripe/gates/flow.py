@@ -1,4 +1,4 @@
-"""What reads what in a forward pass whose gates are constants."""
+"""Which operations read which tensors in a forward pass with constant gates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

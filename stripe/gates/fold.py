@@ -1,4 +1,4 @@
-"""Where a constant gate can go: into the layers before it, or into those after it."""
+"""Find the layers into which a constant gate folds: those before it, or those after it."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

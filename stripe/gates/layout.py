@@ -1,4 +1,4 @@
-"""Which shapes are a feature map and a gate that multiplies it."""
+"""The shapes of feature maps and of the gates that multiply them."""
 
 from collections.abc import Sequence
 from math import prod

@@ -1,4 +1,4 @@
-"""The constants that gates are frozen at."""
+"""The constants at which gates are frozen, from recordings or tables."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

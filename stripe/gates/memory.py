@@ -1,4 +1,4 @@
-"""Which tensors of a trace share memory, and what was written into it."""
+"""Which tensors of a trace share memory, and which operations write into it."""
 
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary

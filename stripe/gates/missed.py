@@ -1,4 +1,4 @@
-"""Products that look like those of gates, and from which no gate can be recorded."""
+"""Products that look like gates but cannot be recorded."""
 
 from collections.abc import Collection, Iterator
 from math import prod

@@ -1,4 +1,4 @@
-"""Multiply by constants in modules that compute a gate by functions."""
+"""Multiply by constants in modules that compute a gate functionally."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps

@@ -1,4 +1,4 @@
-"""Which operations put values in an order that the images, or chance, decide."""
+"""Operations whose order of values depends on the images or on chance."""
 
 #: Operations that draw at random.
 _RANDOM = ("rand", "multinomial", "bernoulli", "normal", "uniform", "exponential")

@@ -1,4 +1,4 @@
-"""Operations that pass a scale of what goes in on to what comes out."""
+"""Operations that pass a scale of their input on to their output."""
 
 from collections.abc import Iterable
 

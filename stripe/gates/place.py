@@ -1,4 +1,4 @@
-"""A gate, and where it is in the trace of a forward pass."""
+"""A gate, and its place in the trace of a forward pass."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Where a gate can be replaced that no module puts out: the products that read it."""
+"""The products where a gate can be replaced that no module outputs."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Put constants where gates come from."""
+"""Put constants in the places of gates."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain

@@ -1,4 +1,4 @@
-"""One forward pass, written down: which operation made which tensor, inside which module."""
+"""Trace one forward pass: which operation made which tensor, inside which module."""
 
 import copy
 import warnings

@@ -1,4 +1,4 @@
-"""Trace a network whose images nobody gave."""
+"""Trace a network without example images, on images of usual sizes."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""Which weights of an operation take a scale of what it puts out, or takes in."""
+"""Which weights of an operation take a scale of its output or its input."""
 
 from collections.abc import Callable
 

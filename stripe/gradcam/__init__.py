@@ -1,4 +1,4 @@
-"""Where a network looks: Grad-CAM maps per image, and their average."""
+"""Grad-CAM maps per image, and their average."""
 
 from stripe.gradcam.mean import MeanCam as MeanCam
 from stripe.gradcam.mean import central_share as central_share

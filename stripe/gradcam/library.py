@@ -1,4 +1,4 @@
-"""Every other CAM method, by the grad-cam library."""
+"""All other CAM methods, from the grad-cam library."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Grad-CAM of one batch, on the device, with gradients only from the layer on."""
+"""Grad-CAM of one batch, on the device, with gradients only after the layer."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What a layer puts out, as planes: features as they are, tokens by their grid."""
+"""The output of a layer as planes: features unchanged, tokens by their grid."""
 
 from math import isqrt
 

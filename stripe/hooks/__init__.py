@@ -1,4 +1,4 @@
-"""From a running model to a recording."""
+"""Record the gates of a running model."""
 
 from stripe.hooks.callback import RecordCallback as RecordCallback
 from stripe.hooks.one_epoch import record as record

@@ -1,4 +1,4 @@
-"""Record the gates of a model that a trainer trains, at every epoch."""
+"""A callback that records gates at every epoch of a trainer."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Hooks that take gates, and what they multiply, from a running model."""
+"""Hooks that read gates, and the features that they multiply, from a running model."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Collate items together with their indices, whatever a collate function does to their order."""
+"""Collate items with their indices, for any collate function."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which columns a gate fills, and with what."""
+"""The columns of a gate in a recording, and their values."""
 
 from collections.abc import Sequence
 from dataclasses import replace

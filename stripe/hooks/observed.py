@@ -1,4 +1,4 @@
-"""The gates of every image, from batches whose rows are proven to be of their images."""
+"""The gates of every image, from batches with proven rows."""
 
 import warnings
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""See what a module multiplies, where no other module puts it out."""
+"""Read the factors of a product inside a module, for gates that no module outputs."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager

@@ -1,4 +1,4 @@
-"""Where the gates that a Recorder records are in its model."""
+"""The places in a model of the gates that a Recorder records."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Prove which row of a gate is of which image, by passes over the images in other orders."""
+"""Prove which row of a gate belongs to which image, by passes in other orders."""
 
 from enum import IntEnum
 

@@ -1,4 +1,4 @@
-"""From what a forward pass gave, piece by piece, to the rows of each image."""
+"""Assemble the rows of each image from the pieces of a forward pass."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""Replace gates while a model runs, and measure what that changes."""
+"""Replace gates while a model runs, and measure the effect."""

@@ -1,4 +1,4 @@
-"""What each intervention on each gate changes."""
+"""Measure the effect of each intervention on each gate."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple

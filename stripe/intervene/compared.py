@@ -1,4 +1,4 @@
-"""How two choices of constants do on images that neither has seen."""
+"""Compare two choices of constants on held-out images."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

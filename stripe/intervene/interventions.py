@@ -1,4 +1,4 @@
-"""Functions that stand for the gates of a running model."""
+"""The functions that replace the gates of a running model."""
 
 from collections import defaultdict
 from collections.abc import Mapping

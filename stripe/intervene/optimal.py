@@ -1,4 +1,4 @@
-"""The constants that change a network least when they stand for its gates."""
+"""Learn the constants for gates that change a network least."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""An estimate of what freezing gates will cost, and the sums that it is made of."""
+"""The estimated cost of freezing gates, alone and in sets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a recording says of the gates that are replaced."""
+"""The recorded values of the gates that are replaced."""
 
 from collections.abc import Collection
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""Let functions replace gates of a running model."""
+"""Replace gates of a running model by functions, with hooks and in operands."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager

@@ -1,4 +1,4 @@
-"""The class scores of a network, and how far two of them are apart."""
+"""The class scores of a network, and the divergence of two outputs."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What freezing gates will cost, from gradients of the network as it is."""
+"""Estimate the cost of freezing gates, from gradients of the unchanged network."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""How many images a classifier classifies right."""
+"""The share of images that a classifier classifies correctly."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""Operations inside a forward pass that are ours, and no part of the model: noise, for example."""
+"""Mark operations inside a forward pass that are not the model's, such as noise."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

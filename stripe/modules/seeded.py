@@ -1,4 +1,4 @@
-"""Draw random numbers from a seed, and leave torch's generator as it was."""
+"""Draw random numbers from a seed, and restore torch's generator."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

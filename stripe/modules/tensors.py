@@ -1,4 +1,4 @@
-"""The tensors in what a network takes or returns."""
+"""The tensors in the inputs or outputs of a network."""
 
 from dataclasses import fields, is_dataclass
 from typing import Any

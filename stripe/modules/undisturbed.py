@@ -1,4 +1,4 @@
-"""Run a model in evaluation without leaving a trace."""
+"""Run a model in evaluation mode, and restore its state."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

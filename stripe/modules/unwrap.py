@@ -1,4 +1,4 @@
-"""The network inside a wrapper, and its modules by the names that it gives them itself."""
+"""The network inside a wrapper, and its modules by their own names."""
 
 import sys
 from typing import Any

@@ -1,4 +1,4 @@
-"""The same questions asked of an ONNX graph: find its gates, record, freeze and fold them."""
+"""Find, record, freeze and fold the gates of an ONNX graph."""
 
 from importlib.util import find_spec
 

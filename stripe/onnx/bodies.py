@@ -1,4 +1,4 @@
-"""A graph whose control flow is opened: the bodies of If, Loop and Scan among the other nodes."""
+"""Open the control flow of a graph: put the bodies of If, Loop and Scan among its nodes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Compare a folded graph with the one whose constants still multiply."""
+"""Compare a folded graph with its unfolded version."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Find the gates of an ONNX graph, and refuse those that cannot be reached."""
+"""Find the gates of an ONNX graph, and refuse those that cannot be recorded."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path

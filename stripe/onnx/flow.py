@@ -1,4 +1,4 @@
-"""What of a graph depends on the image, and lies between bounds."""
+"""Which tensors of a graph depend on the image, and which lie between bounds."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Replace gates of an ONNX graph by their means over images, and fold them away."""
+"""Replace gates of an ONNX graph by their means over images, and fold them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""An ONNX graph that can be asked who makes a tensor and who reads it, and be edited."""
+"""An ONNX graph with its makers and readers of tensors, which can be edited."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

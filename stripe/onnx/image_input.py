@@ -1,4 +1,4 @@
-"""The one input of a graph, as images."""
+"""The image input of a graph."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Read and write ONNX files, and refuse what is none."""
+"""Read and write ONNX files, and refuse other files."""
 
 import hashlib
 from pathlib import Path

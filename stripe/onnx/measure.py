@@ -1,4 +1,4 @@
-"""Measure shapes that ONNX cannot infer, by a run."""
+"""Measure shapes that ONNX cannot infer, by running the graph."""
 
 from collections.abc import Collection
 

@@ -1,4 +1,4 @@
-"""An ONNX file where a network of modules is expected: it runs forward."""
+"""An ONNX file as a torch module that runs forward."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Put constants in the place of gates, and take products by constants out."""
+"""Replace gates by constants, and remove products with constants."""
 
 import numpy as np
 from onnx import NodeProto, helper

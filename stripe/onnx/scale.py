@@ -1,4 +1,4 @@
-"""A constant scale of channels, and what it makes of the weights of a node."""
+"""A constant scale of channels, and its effect on the weights of a node."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What freezing each gate of an ONNX graph changes, by freezing it: gradients are not needed."""
+"""Measure the cost of freezing each gate of an ONNX graph, without gradients."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A graph in which each gate can be switched to its constant, in every run anew."""
+"""A graph in which each run can switch any gate to its constant."""
 
 from collections.abc import Sequence
 

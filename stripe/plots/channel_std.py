@@ -1,4 +1,4 @@
-"""How widely each channel spreads over images, before and after attention."""
+"""The distribution of the spread of channels over images, before and after attention."""
 
 from collections.abc import Sequence
 from typing import Any, get_args

@@ -1,4 +1,4 @@
-"""Which gate, epoch, images and channels a plot shows."""
+"""Choose the gate, epoch, images and channels of a plot."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Two runs gate by gate: a statistic of both, and the difference with its interval."""
+"""A statistic of two runs gate by gate, and the difference with its interval."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""How a gate settles: channels x epochs, for a few images."""
+"""The change of a gate between epochs: channels x epochs, for a few images."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""How much each gate depends on the image, from the first layer to the last."""
+"""The spread of each gate over images, from the first layer to the last."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How accuracy falls under noise, network by network: Table 8 as a picture."""
+"""The accuracy of networks under noise (Table 8)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Figures as a paper prints them, and as files."""
+"""The style of figures for a paper, and their files."""
 
 from contextlib import AbstractContextManager
 from io import BytesIO

@@ -1,4 +1,4 @@
-"""A recording as a stream of Arrow, which pyarrow, polars and others read by themselves."""
+"""A recording as a stream of Arrow, which pyarrow and polars read directly."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Make way for a recording where another one is: moved aside, never deleted."""
+"""Move an existing recording aside to make room for a new one; never delete it."""
 
 from itertools import count
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A thread that does the slow half of a loop."""
+"""A thread for the slow half of a loop."""
 
 import threading
 from collections.abc import Callable

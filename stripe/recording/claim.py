@@ -1,4 +1,4 @@
-"""Take a directory for a new recording, and give it back."""
+"""Take a directory for a new recording, and restore it after a failure."""
 
 import shutil
 from contextlib import suppress

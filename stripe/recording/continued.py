@@ -1,4 +1,4 @@
-"""Go on with a recording: only with what it records, and in the current format."""
+"""Continue a recording, if its gates, network, data set and seed are the same."""
 
 from dataclasses import asdict, replace
 from pathlib import Path

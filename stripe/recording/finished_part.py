@@ -1,4 +1,4 @@
-"""One finished Parquet file of a recording, which can be sent to another process and read there."""
+"""One finished Parquet file of a recording, which other processes can read."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

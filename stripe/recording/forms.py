@@ -1,4 +1,4 @@
-"""Whether what a file says has the form that it must have."""
+"""Check the types and values of the fields of a file."""
 
 from dataclasses import is_dataclass
 from functools import cache

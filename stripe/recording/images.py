@@ -1,4 +1,4 @@
-"""Which images an epoch holds: at least one, and each once."""
+"""Check the images of an epoch: at least one, and each once."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where everything lies in the directory of a recording."""
+"""The layout of the directory of a recording."""
 
 import re
 from dataclasses import dataclass

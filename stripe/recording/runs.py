@@ -1,4 +1,4 @@
-"""Several recordings at once: each under a name, and at an epoch."""
+"""Several recordings, each with a name and an epoch."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a recording holds: its header in JSON, its rows in Arrow.
+"""The contents of a recording: its header in JSON, its rows in Arrow.
 
 A recording of format version 2 is a directory::
 

@@ -1,4 +1,4 @@
-"""JSON files that end with the SHA-256 of all that stands before it."""
+"""JSON files that end with the SHA-256 of their content."""
 
 import hashlib
 import json

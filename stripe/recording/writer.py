@@ -1,4 +1,4 @@
-"""Append epochs to a recording, each whole or not at all."""
+"""Append epochs to a recording, each complete or absent."""
 
 import json
 import operator

@@ -1,4 +1,4 @@
-"""Numbers of runs beside a report, from which it can be made again without the runs."""
+"""Published numbers of runs, from which a report can be made without the runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A table or figure of the paper, reproduced: our mean and spread beside the paper's number."""
+"""A reproduced table or figure: our mean and spread beside the paper's number."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The spectral norm of a linear map that is given as a function."""
+"""The spectral norm of a linear map given as a function."""
 
 from collections.abc import Callable, Sequence
 

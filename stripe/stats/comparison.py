@@ -1,4 +1,4 @@
-"""Two recordings beside each other: the stripe statistics of every gate, and their difference."""
+"""Compare the stripe statistics of two recordings gate by gate, with intervals."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How fast a gate settles over epochs."""
+"""The change of a gate between epochs, and the epoch in which it settles."""
 
 from collections.abc import Iterator, Sequence
 from functools import reduce

@@ -1,4 +1,4 @@
-"""In how many directions a gate varies over images."""
+"""The number of directions in which a gate varies over images."""
 
 from collections.abc import Iterable, Iterator
 

@@ -1,4 +1,4 @@
-"""The values of one gate after the other, with the labels of their images."""
+"""Read the values of one gate after another, with the labels of their images."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""A pool of processes to map over the files of recordings."""
+"""A pool of processes for the files of recordings."""
 
 import signal
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How many channels of a gate are always off, or always on."""
+"""The share of channels that are always off or always on."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The interval of a share: of images that agree, or that are classified rightly."""
+"""The interval of a share of images."""
 
 from typing import TypeVar
 

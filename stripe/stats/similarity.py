@@ -1,4 +1,4 @@
-"""How alike gates are, between epochs and between gates."""
+"""The similarity of gates, between epochs and between gates."""
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations_with_replacement

@@ -1,4 +1,4 @@
-"""The stripe index of spatial attention, whose maps depend on the image in the paper."""
+"""The stripe index of spatial attention maps."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""How much of a gate is stripe: the share of its variance that lies between channels."""
+"""The stripe index: the share of a gate's variance that lies between channels."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A comparison of norms as pictures and tables on the disk."""
+"""Write a comparison of norms as pictures and tables."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a VGG16 sees in an image: the features that the losses compare."""
+"""The features of VGG16 that the losses compare."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a stylised image is to keep of the photograph, and what to take from the painting."""
+"""The losses of style transfer: content, style and total variation."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

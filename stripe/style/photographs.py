@@ -1,4 +1,4 @@
-"""Photographs to be painted, and the painting."""
+"""The photographs to stylise, and the painting."""
 
 import os
 from collections.abc import Iterator, Sequence

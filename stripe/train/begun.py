@@ -1,4 +1,4 @@
-"""The directory of a run that fails before it has anything to keep: as it was."""
+"""Restore the directory of a run that fails before it has anything to keep."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

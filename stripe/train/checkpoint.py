@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there at all, and read without running anything that is in them."""
+"""Checkpoints: complete or absent, and read without running code in them."""
 
 import re
 from collections.abc import Iterator

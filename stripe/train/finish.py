@@ -1,4 +1,4 @@
-"""What a finished run leaves beside its configuration: its log, its last weights and a manifest."""
+"""The files of a finished run: its log, its last weights and a manifest."""
 
 from pathlib import Path
 from typing import Any

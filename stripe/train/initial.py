@@ -1,4 +1,4 @@
-"""The weights with which a run begins, where they are those of another network."""
+"""Start a run from the weights of another network."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The SHA-256 of every file that a run leaves, so that a changed file is an error and no result."""
+"""The SHA-256 of every file of a run, so that a changed file raises an error."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""The network of a run: as it is built, and as it is stepped."""
+"""Build the network of a run, and wrap it for training."""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""The processes that train together: those that torchrun started, or one alone."""
+"""The processes of a training: those that torchrun started, or a single one."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The paper's training settings, by the network and the kind of data."""
+"""The paper's training settings, by network and data set."""
 
 from dataclasses import fields, replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""A request to stop, by Ctrl-C or by a scheduler, that waits until the run can be left."""
+"""A request to stop, by Ctrl-C or a scheduler, deferred until the run can save."""
 
 import signal
 import threading

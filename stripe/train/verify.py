@@ -1,4 +1,4 @@
-"""Check every file of a run against the manifest that was written with it."""
+"""Check every file of a run against its manifest."""
 
 from pathlib import Path
 

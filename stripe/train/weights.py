@@ -1,4 +1,4 @@
-"""The weights of a network in a file: written whole, and read into the network that they are of."""
+"""Write the weights of a network to a file, and load them into their network."""
 
 import zipfile
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Which layers cannot be gated, although they are there."""
+"""Refuse layers that cannot be gated."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The rules by family, and the one that holds for a model."""
+"""The rules by family, and the choice of the rule for a model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

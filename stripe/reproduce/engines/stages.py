@@ -1,4 +1,4 @@
-"""The order of runs: seed by seed, trainings before what measures them; timings last."""
+"""The order of runs: by seed, trainings before their measurements, timings last."""
 
 import time
 from collections.abc import Callable, Sequence

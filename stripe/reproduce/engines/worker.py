@@ -1,4 +1,4 @@
-"""A process that executes runs one after the other, and is replaced where a run ends it."""
+"""A worker process that executes runs one after the other, and is replaced if it dies."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""How the numbers of tables and figures come about: one kind per file."""
+"""How the numbers of tables and figures are measured: one kind per file."""
 
 from stripe.reproduce.kinds.accuracy import Accuracy as Accuracy
 from stripe.reproduce.kinds.cam import AverageCam as AverageCam

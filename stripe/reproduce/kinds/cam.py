@@ -1,4 +1,4 @@
-"""Where networks look on average: Grad-CAM of a finished training."""
+"""Measure average Grad-CAM maps of finished trainings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

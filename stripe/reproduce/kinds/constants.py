@@ -1,4 +1,4 @@
-"""Gates replaced by constants at inference, and what fine-tuning brings back."""
+"""Measure constants at inference, before and after fine-tuning."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

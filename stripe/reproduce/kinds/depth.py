@@ -1,4 +1,4 @@
-"""How gates differ by depth: what a trained network's gates know, beside the untrained ones."""
+"""Measure gates by depth, in trained and untrained networks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

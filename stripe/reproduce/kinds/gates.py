@@ -1,4 +1,4 @@
-"""How constant gates are, and how soon: numbers and pictures of the recording of a training."""
+"""Measure how constant recorded gates are, and how soon they settle."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How noise grows through a trained network: Theorem 6.1, its bound and what is measured."""
+"""Measure the growth of noise through a trained network, and its bound (Theorem 6.1)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

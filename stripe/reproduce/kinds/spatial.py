@@ -1,4 +1,4 @@
-"""Spatial attention of a finished training, image by image."""
+"""Measure spatial attention of a finished training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What attention costs: a network timed beside the bare one."""
+"""Measure the speed of networks with attention beside the bare one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

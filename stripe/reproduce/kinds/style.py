@@ -1,4 +1,4 @@
-"""Batch noise in style transfer: pictures and numbers of finished style networks."""
+"""Measure batch noise in style transfer, with finished style networks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Everything of the paper that can be reproduced, by name."""
+"""All exhibits that can be reproduced, by name."""
 
 from stripe.errors import StripeError, UnknownNameError
 from stripe.reproduce.paper.exhibits import Exhibit

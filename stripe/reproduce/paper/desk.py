@@ -1,4 +1,4 @@
-"""The scale of two CPU cores in a night; docs/desk.md says why each number is what it is."""
+"""The scale `desk`: one night on two CPU cores; docs/desk.md gives the reasons."""
 
 from stripe.reproduce.paper.scale import Rule, Scale
 

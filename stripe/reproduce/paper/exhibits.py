@@ -1,4 +1,4 @@
-"""A table or a figure of the paper as data: its cells, and the claim that it is printed for."""
+"""A table or a figure of the paper as data: its cells and its claim."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Exhibits that are no table or figure: what the text says, Table 8 by depth, Theorem 6.1."""
+"""Exhibits from the text of the paper: constants, Table 8 by depth, Theorem 6.1."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""How Table 8 is read: when the noise is there, and what its sigma is."""
+"""How Table 8 is read: when the noise acts, and what its sigma means."""
 
 from dataclasses import dataclass
 from math import sqrt

@@ -1,4 +1,4 @@
-"""Exhibits that the paper does not have: what its networks show beyond its claims."""
+"""Exhibits beyond the paper."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The paper's numbers, as they are printed in its tables."""
+"""The numbers in the paper's tables."""
 
 from functools import cache
 from importlib.resources import files

@@ -1,4 +1,4 @@
-"""A scale: what stands in for the paper's data, networks and lengths of training."""
+"""A scale: replacements for the paper's data, networks and lengths of training."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""At which size an exhibit is reproduced: the paper's, or what a machine at hand can train."""
+"""The scales at which exhibits are reproduced."""
 
 from pathlib import Path
 

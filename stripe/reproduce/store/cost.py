@@ -1,4 +1,4 @@
-"""What runs cost: the seconds of finished ones, and an estimate for the others from these."""
+"""Estimate the seconds of runs from those of finished ones."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence

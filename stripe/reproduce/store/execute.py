@@ -1,4 +1,4 @@
-"""Execute a stored run while holding its lock, from where it was left."""
+"""Execute a stored run while holding its lock, from its last checkpoint."""
 
 import traceback
 from dataclasses import replace

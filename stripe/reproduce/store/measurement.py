@@ -1,4 +1,4 @@
-"""Measurements of finished runs or of untrained networks, each in a directory like a run's."""
+"""Measurements of finished runs or untrained networks, each in its own directory."""
 
 import json
 import math
