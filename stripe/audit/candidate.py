@@ -12,6 +12,9 @@ from stripe.intervene.predicted import Sensitivity
 from stripe.recording import Recording
 from stripe.select import Selection
 
+#: The images of one half, in batches (B, C, H, W).
+Batches = Sequence[Tensor]
+
 
 @runtime_checkable
 class FrozenNetwork(Protocol):
@@ -53,7 +56,7 @@ class Candidate(ABC):
     model: Any
 
     @abstractmethod
-    def record(self, images: Sequence[Tensor], path: Path, *, progress: bool) -> Recording:
+    def record(self, images: Batches, path: Path, *, progress: bool) -> Recording:
         """Record all gates over batches of images."""
 
     @abstractmethod
@@ -62,17 +65,12 @@ class Candidate(ABC):
 
     @abstractmethod
     def sensitivity(
-        self,
-        images: Sequence[Tensor],
-        recording: Recording,
-        gates: Sequence[str],
-        *,
-        progress: bool,
+        self, images: Batches, recording: Recording, gates: Sequence[str], *, progress: bool
     ) -> Sensitivity:
         """Estimate what freezing gates at their means will cost; a `ModelError` says why not."""
 
     @abstractmethod
-    def outputs(self, model: Any, images: Sequence[Tensor]) -> Iterator[Any]:
+    def outputs(self, model: Any, images: Batches) -> Iterator[Any]:
         """Yield what the network, or a frozen one, puts out for each batch."""
 
     @abstractmethod

@@ -10,7 +10,7 @@ import torch
 from onnx import ModelProto
 from torch import Tensor
 
-from stripe.audit.candidate import Candidate
+from stripe.audit.candidate import Batches, Candidate
 from stripe.intervene.predicted import Sensitivity
 from stripe.modules.timing import seconds_of
 from stripe.onnx.load import load_model
@@ -48,7 +48,7 @@ class GraphCandidate(Candidate):
         self.versions = {**library_versions(), "onnxruntime": onnxruntime.__version__}
         self._threads = threads
 
-    def record(self, images: Sequence[Tensor], path: Path, *, progress: bool) -> Recording:
+    def record(self, images: Batches, path: Path, *, progress: bool) -> Recording:
         """Record all gates over batches of images."""
         return record(self.model, images, path, name=self.name, progress=progress)
 
@@ -57,19 +57,14 @@ class GraphCandidate(Candidate):
         return plan(self.model, moments)
 
     def sensitivity(
-        self,
-        images: Sequence[Tensor],
-        recording: Recording,
-        gates: Sequence[str],
-        *,
-        progress: bool,
+        self, images: Batches, recording: Recording, gates: Sequence[str], *, progress: bool
     ) -> Sensitivity:
         """Measure what freezing gates at their means changes, on the first images."""
         size = len(images[0])
         batches = torch.cat(list(images[: -(-_SAMPLE // size)]))[:_SAMPLE].split(size)
         return sensitivity(self.model, batches, recording, list(gates), progress=progress)
 
-    def outputs(self, model: ModelProto, images: Sequence[Tensor]) -> Iterator[Any]:
+    def outputs(self, model: ModelProto, images: Batches) -> Iterator[Any]:
         """Yield the first output of the network, or of a frozen one, for each batch."""
         session = GraphSession(model)
         for batch in images:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from torch import Tensor, nn
 
-from stripe.audit.candidate import Candidate
+from stripe.audit.candidate import Batches, Candidate
 from stripe.gates.plan import Plan, plan
 from stripe.hooks import Recorder
 from stripe.interrupts import interrupts_allowed, interrupts_held
@@ -40,7 +40,7 @@ class ModuleCandidate(Candidate):
         self.device = str(self._device)
         self.versions = library_versions()
 
-    def record(self, images: Sequence[Tensor], path: Path, *, progress: bool) -> Recording:
+    def record(self, images: Batches, path: Path, *, progress: bool) -> Recording:
         """Record all gates over batches of images."""
         with (
             interrupts_held(),
@@ -55,12 +55,7 @@ class ModuleCandidate(Candidate):
         return plan(self.model, moments)
 
     def sensitivity(
-        self,
-        images: Sequence[Tensor],
-        recording: Recording,
-        gates: Sequence[str],
-        *,
-        progress: bool,
+        self, images: Batches, recording: Recording, gates: Sequence[str], *, progress: bool
     ) -> Sensitivity:
         """Estimate what freezing gates at their means will cost, from one draw of labels."""
         return sensitivity(
@@ -73,7 +68,7 @@ class ModuleCandidate(Candidate):
             progress=progress,
         )
 
-    def outputs(self, model: nn.Module, images: Sequence[Tensor]) -> Iterator[Any]:
+    def outputs(self, model: nn.Module, images: Batches) -> Iterator[Any]:
         """Yield what the network, or a frozen one, puts out for each batch."""
         for batch in images:
             with interrupts_held(), undisturbed(model), interrupts_allowed():
