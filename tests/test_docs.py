@@ -33,6 +33,20 @@ def test_the_readme_names_every_page() -> None:
     assert {f"docs/{page.name}" for page in ROOT.glob("docs/*.md")} <= linked
 
 
+def test_every_file_that_contributing_names_exists() -> None:
+    folder, missing = ROOT / "stripe", []
+    for name in re.findall(
+        r"`([\w/.]+(?:\.(?:py|csv)|/))`", (ROOT / "CONTRIBUTING.md").read_text()
+    ):
+        found = [
+            path for path in (ROOT / name, ROOT / "stripe" / name, folder / name) if path.exists()
+        ]
+        if not found and "NAME" not in name:
+            missing.append(name)
+        folder = found[0].parent if found else folder
+    assert not missing
+
+
 def test_the_readme_is_one_screen() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
 
