@@ -19,7 +19,7 @@
 #
 # Channel attention multiplies every channel of a feature map by a number that it computes from the
 # image: the *gate*. Does the gate really depend on the image? We train a small SE-ResNet for two
-# epochs on the images that ship with the project, record its gates, and look.
+# epochs on the images that ship with the project, record its gates, and look at them.
 
 # %%
 from pathlib import Path
@@ -60,19 +60,19 @@ recording.values(gate, epoch=2).shape  # images, channels
 # %% [markdown]
 # ## Stripes?
 #
-# Rows are images, columns channels. On the left the features that reach the attention module, on the
-# right the gate. Columns of one colour would be a perfect stripe. Both sides share one colour scale,
-# and a sigmoid keeps the gate in (0, 1), so the right side looks flatter whatever it does.
+# Rows are images, columns are channels. The left panel shows the features that reach the attention
+# module, the right panel the gate. In a perfect stripe pattern every column has one colour. Both panels
+# share one colour scale, and a sigmoid keeps the gate in (0, 1), so the right panel always looks flatter.
 
 # %%
 ax = stripe.plots.stripes(recording, gate=gate)
 # %% [markdown]
-# The right side alone, on its own scale, is the fairer picture.
+# The right panel on its own scale is a fairer picture.
 
 # %%
 ax = stripe.plots.stripes(recording, gate=gate, side="after", image_order="label")
 # %% [markdown]
-# ## A number for it
+# ## The stripe index
 #
 # `eta2` is the share of the gate's variance that lies between channels: 1 for a perfect stripe, 0 if
 # the image decides everything. Look at the first epoch too: an untrained gate hardly reacts to
@@ -83,30 +83,30 @@ index = stripe.stats.stripe_index(recording)
 index.pivot_table(index="gate", columns="epoch", values="eta2").round(3)
 
 # %% [markdown]
-# ## Spread, and how it settles
+# ## Spread and settling
 #
-# The standard deviation of each channel over images, before and after; and how far the gate of three
-# images moved in each epoch (black is no change). Two epochs are not convergence: run `make demo`
-# for more.
+# The first figure shows the standard deviation of each channel over images, before and after attention.
+# The second shows how far the gate of three images moved in each epoch (black means no change). Two
+# epochs are too few for convergence: run `make demo` for more.
 
 # %%
 ax = stripe.plots.channel_std(recording, gate=gate)
 # %%
 ax = stripe.plots.epoch_difference(recording, gate=gate)
 # %% [markdown]
-# ## Look through it
+# ## The explorer
 #
-# The explorer shows all gates at the left and one of them value by value. Turn the wheel to zoom, drag to
-# pan, click a cell to see which images open and close its channel most. `stripe explore RUN` shows the
-# same in a browser.
+# The explorer lists all gates at the left and shows every value of one gate. Turn the wheel to zoom, drag
+# to pan, and click on a cell to see the images with the highest and the lowest gate in its channel.
+# `stripe explore RUN` shows the same in a browser.
 
 # %%
 stripe.explore(recording)
 
 # %% [markdown]
-# ## It is only Parquet
+# ## Plain Parquet
 #
-# Nothing of ours is needed to read the recording.
+# Any reader of Parquet reads the recording, without `stripe`.
 
 # %%
 pd.read_parquet(result.recording / "data").head(3)

@@ -17,9 +17,9 @@
 # %% [markdown]
 # # Your own model
 #
-# Nothing so far knew how your attention module is called, and nothing has to. Here is a network that
-# no library has, with a gate that it writes as it likes. We train it for an epoch in a loop of our
-# own, find its gate, ask whether the gate is a constant, and take it out.
+# `stripe` does not need to know the name of your attention module. This notebook defines a network that
+# no library has, with its own kind of gate. We train it for an epoch in our own loop, find its gate, ask
+# whether the gate is a constant, and remove it.
 
 # %%
 from pathlib import Path
@@ -70,8 +70,8 @@ loss.item()
 # %% [markdown]
 # ## Find
 #
-# One forward pass is watched for a multiplication of features by something of one number per channel
-# that depends on the input.
+# `find_gates` traces one forward pass. It looks for a multiplication of features by a tensor that depends
+# on the input and has one number per channel.
 
 # %%
 gates = stripe.find_gates(model, images)
@@ -80,9 +80,9 @@ gates = stripe.find_gates(model, images)
 # %% [markdown]
 # ## Record
 #
-# One line: every gate, every image. The stripe index says how much of each gate is stripe, the
-# median spread how far a channel moves from image to image. A high index is not a small spread:
-# channels may differ much, and each still move.
+# One line records every gate for every image. The stripe index is the share of a gate's variance that lies
+# between channels. The median spread says how far a channel moves from image to image. A high index does
+# not imply a small spread: channels may differ much, and each may still move.
 
 # %%
 folder = Path(mkdtemp())
@@ -93,11 +93,11 @@ stripe.stats.stripe_index(recording).round(4)
 # %%
 ax = stripe.plots.gate_spread(recording)
 # %% [markdown]
-# ## Ask
+# ## Audit
 #
-# The audit freezes gates at their means over one half of the images, the cheapest set first,
-# and counts how many predictions on the other half stay. That is the honest question: a spread is
-# large or small only by what it does. It also writes a report, one HTML file.
+# The audit freezes gates at their means over one half of the images, the cheapest set first. It counts
+# the predictions on the other half that stay the same, since a spread matters only by its effect. It also
+# writes a report, a single HTML file.
 
 # %%
 report = stripe.audit(model, test_images, out=folder / "report.html", curve=True, rounds=5)
@@ -106,11 +106,11 @@ report.greedy
 # %%
 ax = stripe.plots.freezing(report.greedy, threshold=0.99)
 # %% [markdown]
-# ## Take it out
+# ## Freeze and fold
 #
-# Frozen gates fold into the layer before them or after them. What is left has no attention module
-# where a gate was, and the error is measured, not assumed. We freeze all three here, whatever the
-# audit thinks of it, to see the price.
+# Frozen gates fold into the layer before them or after them. The folded network has no attention modules
+# in their places, and `error` is the measured difference of outputs. We freeze all three gates here,
+# regardless of the audit, to see the cost.
 
 # %%
 frozen = stripe.freeze(model, recording)
@@ -130,7 +130,7 @@ def accuracy(network):
 {"as trained": accuracy(model), "all gates frozen": accuracy(frozen.model)}
 
 # %% [markdown]
-# The means came from the images that we test on here, which flatters the frozen network; the audit
-# above kept the two apart. For your own model, replace `model` and `test_images`: any `nn.Module` and
-# any loader will do, `timm.create_model("seresnet50", pretrained=True)` too. From a shell:
+# The means come from the same images that we test on, so the result is too good for the frozen network. The
+# audit above kept the two apart. For your own model, replace `model` and `test_images`: any `nn.Module` and
+# any loader will do, for example `timm.create_model("seresnet50", pretrained=True)`. From a shell:
 # `stripe audit --model timm:seresnet50 --pretrained --images my_photos/`.

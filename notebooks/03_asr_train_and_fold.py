@@ -17,9 +17,9 @@
 # %% [markdown]
 # # Train the attention away
 #
-# If a gate ends as a constant, why compute it from the image at all? ASR feeds the attention module a
-# learnable vector, psi, in the place of the features. Training still goes through the module; its
-# output is the same for every image, and so folds into the layer before it.
+# If a gate becomes a constant, why compute it from the image at all? ASR gives the attention module a
+# learnable vector, psi, instead of the features. Training still goes through the module. Its output is the
+# same for every image, so it folds into the layer before it.
 
 # %%
 from pathlib import Path
@@ -56,9 +56,9 @@ stripe.asr.largest_difference(model, plain)  # largest difference of the outputs
 # %% [markdown]
 # ## Does it help?
 #
-# Three networks, one epoch each, one seed: bare, with SE, with ASR(SE). One run each of so short a
-# training says nothing about which is better; it shows how to ask. The paper asks with 164 epochs,
-# and `make demo` takes two minutes.
+# We train three networks for one epoch with one seed: bare, with SE, and with ASR(SE). One run of such a
+# short training does not show which is better. It shows how to compare them. The paper trains 164 epochs,
+# and `make demo` takes three minutes.
 
 # %%
 folder = Path(mkdtemp())
@@ -81,7 +81,7 @@ pd.DataFrame({
 # %% [markdown]
 # ## Fold the trained network
 #
-# The folded network answers as the trained one does, up to rounding, with the bare network's size.
+# The folded network gives the outputs of the trained one, up to rounding, and has the size of the bare one.
 
 # %%
 trained = results["asr(se)"].model.eval()
@@ -96,9 +96,9 @@ with torch.no_grad():
 )
 
 # %% [markdown]
-# ## What the vector became
+# ## The learned gates
 #
-# The gate of each block, now a constant: how far it lies from 1, where it would do nothing.
+# The gate of each block is now a constant. The table shows how far it lies from 1, where it has no effect.
 
 # %%
 gates = {

@@ -18,7 +18,7 @@
 # # Noise attacks
 #
 # The paper puts noise into every batch norm, `y = gamma * (x_hat * N_a + N_b) + beta`, trains under
-# it, and finds that ASR loses less accuracy (Table 8). Here are the tools, at a small scale.
+# it, and finds that ASR loses less accuracy (Table 8). This notebook shows the tools at a small scale.
 
 # %%
 from pathlib import Path
@@ -35,8 +35,8 @@ from stripe.train import TrainConfig, train
 # %% [markdown]
 # ## On a trained network
 #
-# `attack` evaluates a network under each of several noises. Underneath is `inject_noise`, a context
-# manager; outside of it the network is as it was.
+# `attack` evaluates a network under each of several noises. It uses `inject_noise`, a context manager that
+# restores the network at the end.
 
 # %%
 folder = Path(mkdtemp())
@@ -61,15 +61,14 @@ attacked.groupby(["noise", "network"], sort=False)["accuracy"].agg(["mean", "std
 # %%
 ax = stripe.plots.noise_robustness(attacked)
 # %% [markdown]
-# Three seeds of the noise and one of the training: the bars say how much the noise varies, not what
-# another training would give.
+# There are three seeds of the noise and one of the training. The bars show how much the noise varies, not
+# the result of another training.
 #
-# ## While it trains
+# ## During training
 #
-# The paper's question is another: noise while the network trains. Table 8 is read here with random
-# noise in training alone and constant noise in training and evaluation; `docs/protocol.md` gives the
-# reasons and the other readings. Constant noise in both is a scale and a shift that the next layers
-# can learn to undo.
+# The paper asks about noise during training. We read Table 8 as random noise in training alone, and
+# constant noise in training and evaluation; `docs/protocol.md` gives the reasons and the other readings.
+# Constant noise in both is a scale and a shift that the next layers can learn to compensate.
 
 # %%
 noisy = {
@@ -85,10 +84,10 @@ table = pd.DataFrame({
 table
 
 # %% [markdown]
-# One epoch of 3,000 images and one seed each: what differs here may be chance.
+# Each training has one epoch of 3,000 images and one seed, so differences may be chance.
 # [`docs/protocol.md`](../docs/protocol.md) has the table with five seeds and its intervals.
 #
-# With no noise in its numbers a noise changes nothing, to the bit:
+# A noise with neutral numbers changes nothing, to the bit:
 
 # %%
 images, _ = next(iter(test_images))

@@ -17,9 +17,9 @@
 # %% [markdown]
 # # Does attention sit in the centre?
 #
-# The paper averages Grad-CAM maps over a data set and sees a blob in the middle (Figure 4), taken as
-# one reason why attention is much the same for every image. An average map is easily misread, so we
-# put a number beside it and then move the images.
+# The paper averages Grad-CAM maps over a data set and sees a blob in the middle (Figure 4). It takes this
+# as one reason why attention is nearly the same for every image. An average map is easily misread, so we
+# add a number and then move the images.
 
 # %%
 from dataclasses import replace
@@ -51,9 +51,9 @@ cam = stripe.mean_cam(result.model, DeviceLoader(test, 250), "layer2.0")
 # %%
 ax = stripe.plots.mean_cam(cam)
 # %% [markdown]
-# A uniform map has a quarter of its mass in the central quarter. More than that is a preference for
-# the centre, but of whom? These images are centred by their makers, so what is worth looking at
-# lies there to begin with:
+# A uniform map has a quarter of its mass in the central quarter. A larger share is a preference for the
+# centre, either of the network or of the data. The objects of these images are centred, as their mean
+# shows:
 
 # %%
 image = cam.mean_image.mean(0)
@@ -66,9 +66,9 @@ image = cam.mean_image.mean(0)
 # %% [markdown]
 # ## Move the images
 #
-# If the map follows the objects when they are shifted by a quarter of the image, it was about the
-# objects; if it stays, it is about the network. (Shifted images are not what the network was
-# trained on, and its accuracy falls.)
+# We shift the images by a quarter. If the map follows the objects, the preference comes from the data; if
+# it stays, it comes from the network. (The network was not trained on shifted images, so its accuracy
+# falls.)
 
 # %%
 shifted = replace(test, images=torch.roll(test.images, (7, 7), dims=(2, 3)))
@@ -89,6 +89,6 @@ pd.Series(
 ).to_frame()
 
 # %% [markdown]
-# Zero padding alone can make a map of an untrained network uneven, so compare with that line as
-# well as with 0.25. `method="EigenCAM"` and the other methods of pytorch-grad-cam are there by name:
+# Zero padding alone can make the map of an untrained network uneven, so compare with that line as well as
+# with 0.25. `method=` takes the name of any other method of pytorch-grad-cam:
 # `stripe.mean_cam(model, loader, layer, method="EigenCAM")`.

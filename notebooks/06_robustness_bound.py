@@ -19,8 +19,8 @@
 #
 # Theorem 6.1 bounds how far a perturbation can grow from block to block,
 # `eps_(t+1) <= eps_t (1 + alpha_t |W_t|)`, with alpha the largest value of the gate. A gate below 1
-# makes the bound smaller; the paper takes that for the reason why ASR is robust. We compute the
-# bound, and measure what really happens beside it.
+# lowers the bound. The paper takes this as the reason why ASR is robust. We compute the bound, and measure
+# the growth beside it.
 
 # %%
 from pathlib import Path
@@ -58,8 +58,8 @@ bounds = {name: stripe.noise_bound(result.model, images) for name, result in res
 bounds["ASR(SE)"].round(3)
 
 # %% [markdown]
-# `factor` is what a block may multiply a perturbation by in the worst case, `amplification` what it
-# multiplied random ones by (the median).
+# `factor` is the worst-case growth of a perturbation in a block, and `amplification` is the measured growth
+# of random perturbations (the median).
 
 # %%
 ax = stripe.plots.noise_bound(bounds)
@@ -71,11 +71,12 @@ pd.DataFrame({
 }).round(2)  # fmt: skip
 
 # %% [markdown]
-# What to make of it:
+# Conclusions:
 #
-# - The bound is far above what is measured. Each layer's worst direction is hardly ever met.
-# - The norms grow to meet the gate: a network whose gate is 0.5 can simply double its weights. So a
-#   smaller alpha need not mean a smaller bound; look at the table rather than at the theorem.
-# - The theorem takes a block for one linear map and a ReLU. What is computed instead for a real
-#   block, with several layers, is in the docstring of `stripe.noise_bound`.
-# - One training each: other seeds give other numbers.
+# - The bound is far above the measured growth, because perturbations hardly ever have the worst direction
+#   of each layer.
+# - The norms of the weights can compensate the gate: a network whose gate is 0.5 can double its weights. A
+#   smaller alpha therefore does not imply a smaller bound.
+# - The theorem treats a block as one linear map and a ReLU. The docstring of `stripe.noise_bound` describes
+#   the computation for a real block with several layers.
+# - Each network was trained once. Other seeds give other numbers.
