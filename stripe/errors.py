@@ -10,11 +10,11 @@ class UnknownNameError(StripeError):
 
 
 class ModelError(StripeError):
-    """A model, a site in it or a size that cannot do what was asked."""
+    """A model, a site or a size that does not support the operation."""
 
 
 class DataError(StripeError):
-    """A data set that is missing, damaged or not what it should be."""
+    """A data set that is missing, damaged or of the wrong form."""
 
 
 class RecordingError(StripeError):

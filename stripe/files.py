@@ -15,7 +15,7 @@ from stripe.errors import RecordingError, StripeError
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what the disk refuses into an error that names `path`."""
+    """Turn errors of the disk into one that names `path`."""
     try:
         yield
     except OSError as error:
@@ -48,7 +48,7 @@ def open_regular(path: Path) -> BufferedReader:
     Raises
     ------
     OSError
-        If there is none, or it is a pipe, a device or a directory.
+        If there is no file, or it is a pipe, a device or a directory.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -66,7 +66,8 @@ def read_regular(path: Path) -> bytes:
 def refuse_links(*paths: Path) -> None:
     """Raise a `StripeError` if one of the paths is a symbolic link.
 
-    What a link points to belongs to somebody else, so nothing is written or deleted through one.
+    The target of a link may belong to another program, so nothing is written or deleted through
+    one.
     """
     for path in paths:
         if path.is_symlink():
@@ -78,11 +79,11 @@ def refuse_links(*paths: Path) -> None:
 
 @contextmanager
 def drafted(path: Path) -> Iterator[Path]:
-    """Give the path of a draft, which takes the place of `path` if nothing was raised.
+    """Yield the path of a draft, which replaces `path` if nothing was raised.
 
-    The draft and its directory are flushed to the disk, so that `path` holds either what it held
-    before or all of the new file, after a loss of power too. The draft is a new file, so that
-    nothing is written into one that has a second name elsewhere.
+    The draft and its directory are flushed to the disk, so that `path` holds either its old content
+    or all of the new file, even after a loss of power. The draft is a new file, so that nothing is
+    written into one that has a second name elsewhere.
     """
     with _put(path.with_name(path.name + ".draft"), path) as draft:
         yield draft
@@ -111,7 +112,7 @@ def saving(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _put(draft: Path, path: Path) -> Iterator[Path]:
-    """Put a draft in the place of `path`, or remove it where something was raised."""
+    """Replace `path` by a draft, or remove the draft if an error was raised."""
     refuse_links(draft)
     draft.unlink(missing_ok=True)
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
@@ -143,12 +144,12 @@ def parse_json(content: bytes) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` so that `path` holds either what it held before or all of it."""
+    """Write `value` so that `path` holds either its old content or all of `value`."""
     write_whole(path, (json.dumps(value, indent=1) + "\n").encode())
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` so that `path` holds either what it held before or all of it."""
+    """Write `content` so that `path` holds either its old content or all of `content`."""
     with drafted(path) as draft:
         draft.write_bytes(content)
 

@@ -12,7 +12,7 @@ def lazy_names(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return `__getattr__` and `__dir__` for a package whose names live elsewhere.
 
-    So an import of the package takes no time, and brings no torch until a name needs it.
+    Importing the package is therefore fast, and does not import torch until a name needs it.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ _ATTEMPTS = 100
 
 
 class FileLock:
-    """Hold `path` locked until `release`, or until the process ends in whatever way.
+    """Hold `path` locked until `release`, or until the process ends in any way.
 
     It is a context manager. The file holds the number of the process. A forked process does not
     share the lock: there it is released, and the parent goes on holding it.
@@ -102,7 +102,7 @@ class FileLock:
         )
 
     def _taken(self, wait: bool) -> bool:
-        """Lock the open file, and tell whether it still has its name."""
+        """Lock the open file, and return whether it still has its name."""
         descriptor = self._descriptor
         assert descriptor is not None
         try:

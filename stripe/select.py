@@ -14,7 +14,7 @@ Selection = str | Sequence[str] | Callable[[Any], bool]
 
 
 class Layer(NamedTuple):
-    """What a predicate is given where layers are chosen.
+    """The argument of a predicate that chooses layers.
 
     Parameters
     ----------

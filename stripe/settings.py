@@ -21,10 +21,10 @@ _BESIDE = {"command", "data", "initial_sha256", "made_on", "versions"}
 
 
 class Settings:
-    """What frozen dataclasses of settings share.
+    """Base of the frozen dataclasses of settings.
 
-    A subclass names its fields' ranges in `LEAST` and `MOST`, and in `INCIDENTAL` those that say
-    where and how a run happens and do not change what comes out of it. `BEFORE` names the fields
+    A subclass gives the ranges of its fields in `LEAST` and `MOST`. It lists in `INCIDENTAL` the
+    fields that do not change the results, such as the place of a run. `BEFORE` names the fields
     that were added later, with the value that runs had before the field existed: the `config.json`
     of such a run is read with that value, and it does not appear in the run's address.
     """
@@ -100,7 +100,7 @@ class Settings:
         return cls(**{**given, **cls._paths(given)})
 
     def identity(self) -> dict[str, Any]:
-        """Return the fields that decide what comes out of a run, as JSON holds them.
+        """Return the fields that determine the results of a run, as JSON values.
 
         A field of `BEFORE` that has the value from before it existed is left out, so that a new
         field does not change the identity of the runs that were made without it.

@@ -23,7 +23,7 @@ _TOKENS = (nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.MultiheadAttention)
 
 
 def channels_of(model: nn.Module, name: str) -> int:
-    """Return the number of channels that layer `name` of `model` puts out.
+    """Return the number of channels in the output of layer `name` of `model`.
 
     A layer that passes features on, as a dropout or an identity, has those of the norm or block
     that it is a part of.
@@ -41,7 +41,7 @@ def channels_of(model: nn.Module, name: str) -> int:
 
 
 def channel_dim_of(host: nn.Module) -> int:
-    """Return the dimension of the channels in what `host` puts out: 1, or -1 for tokens."""
+    """Return the dimension of the channels in the output of `host`: 1, or -1 for tokens."""
     host = ungated(host)
     planes = type(host).__name__.endswith("2d")  # timm's and torchvision's norms of planes
     return -1 if isinstance(host, _TOKENS) and not planes else 1

@@ -60,7 +60,7 @@ def scale_output(layer: nn.Module, v: Scale) -> None:
 
 
 def scale_linear_map(layer: nn.Module, v: Scale) -> None:
-    """Scale what a layer computes before any activation inside it, in place.
+    """Scale the output of a layer before any activation inside it, in place.
 
     As `scale_output`, except for norms that end in an activation, as timm's.
     """
@@ -74,7 +74,7 @@ def scale_linear_map(layer: nn.Module, v: Scale) -> None:
 
 @singledispatch
 def scale_input(layer: nn.Module, v: Scale) -> None:
-    """Change `layer`, in place, so that it puts out for x what it did for v x, v of shape (C,).
+    """Change `layer`, in place, so that its output for x is that for v x, v of shape (C,).
 
     Raises
     ------
@@ -104,7 +104,7 @@ def _linear_input(layer: nn.Linear, v: Scale) -> None:
 
 @singledispatch
 def scale_passage(parent: nn.Module, child: str, v: Scale) -> None:
-    """Change `parent`, in place, so that what it hands to `child` is `v` times what it was."""
+    """Change `parent`, in place, so that the input of `child` is multiplied by `v`."""
     raise NotImplementedError(f"ask passes_on first: {type(parent).__name__}")
 
 

@@ -51,7 +51,7 @@ def _bottleneck(channels: int, reduction: int) -> nn.Sequential:
 
 
 class _Carried(threading.local):
-    """What each cell hands from block to block, for each thread by itself."""
+    """The state that each cell passes from block to block, separately for each thread."""
 
     def __init__(self) -> None:
         self.states: WeakKeyDictionary[DIACell, State] = WeakKeyDictionary()

@@ -50,7 +50,7 @@ def agreements(
 
 
 def mean_interval(each: np.ndarray) -> tuple[float, float]:
-    """Return between what the mean of agreements lies with 95 % confidence.
+    """Return the 95 % interval of the mean of agreements.
 
     Wilson's interval where each is 0 or 1, else the percentiles of 2000 bootstrap means, seed 0.
     """

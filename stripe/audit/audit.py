@@ -172,7 +172,7 @@ def _candidate(model: Any, name: str | None, threads: int) -> Candidate:
 
 
 class _Measured(NamedTuple):
-    """What was measured of the gates of a network."""
+    """Measurements of the gates of a network."""
 
     gates: pd.DataFrame
     curve: Curve

@@ -71,7 +71,7 @@ class Candidate(ABC):
 
     @abstractmethod
     def outputs(self, model: Any, images: Batches) -> Iterator[Any]:
-        """Yield what the network, or a frozen one, puts out for each batch."""
+        """Yield the output of the network, or of a frozen one, for each batch."""
 
     @abstractmethod
     def timing(self, model: Any, images: Tensor) -> Callable[[], float]:

@@ -11,7 +11,7 @@ from stripe.audit.order import Order
 
 
 class Curve:
-    """What freezing the first gates of an order costs.
+    """The cost of freezing the first gates of an order.
 
     Parameters
     ----------

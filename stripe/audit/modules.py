@@ -69,7 +69,7 @@ class ModuleCandidate(Candidate):
         )
 
     def outputs(self, model: nn.Module, images: Batches) -> Iterator[Any]:
-        """Yield what the network, or a frozen one, puts out for each batch."""
+        """Yield the output of the network, or of a frozen one, for each batch."""
         for batch in images:
             with interrupts_held(), undisturbed(model), interrupts_allowed():
                 output = model(batch.to(self._device))

@@ -18,7 +18,7 @@ _SCORES = ("logits", "out")
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """The boxes that a detector puts out for one image.
+    """The boxes that a detector outputs for one image.
 
     Parameters
     ----------
@@ -33,16 +33,16 @@ class Boxes:
 
 
 def predictions(output: Any) -> list[Any]:
-    """Return what the output of a network says of each image of a batch.
+    """Return the prediction for each image of a batch from the output of a network.
 
     Parameters
     ----------
     output
         A tensor or array: (B, classes) for labels; (B, T, classes) for strings, read by
         connectionist temporal classification with symbol 0 as the blank; (B, 1, H, W) for masks of
-        probabilities; (B, classes, H, W) for maps of classes. A mapping, tuple or object of the
-        kind that `transformers` and torchvision return stands for its `logits` or `out`, or for its
-        first tensor. A list of mappings with "boxes" and "labels" holds detections.
+        probabilities; (B, classes, H, W) for maps of classes. Of a mapping, tuple or object, as
+        `transformers` and torchvision return, the `logits` or `out` are used, or else the first
+        tensor. A list of mappings with "boxes" and "labels" holds detections.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def predictions(output: Any) -> list[Any]:
     Raises
     ------
     ModelError
-        If the output is none of these.
+        If the output has another form.
     """
     if detections := _detections(output):
         return detections

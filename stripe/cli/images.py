@@ -187,7 +187,7 @@ def _of_run(run: Path, data_root: Path | None) -> Preprocessing:
 
 
 def _of_network(network: nn.Module) -> Preprocessing:
-    """Return what a network says of itself, as those of timm do."""
+    """Return the preprocessing that a network declares, as those of timm do."""
     said = getattr(network, "pretrained_cfg", None) or {}
     size = tuple(said.get("input_size", ()))[1:]
     interpolation = str(said.get("interpolation"))
@@ -201,7 +201,7 @@ def _of_network(network: nn.Module) -> Preprocessing:
 
 
 def _whole(chosen: Preprocessing, channels: int) -> Preprocessing:
-    """Fill in ImageNet's numbers where nobody said any."""
+    """Fill in ImageNet's numbers where none are given."""
     return replace(
         chosen,
         size=chosen.size or (224, 224),

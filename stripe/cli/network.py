@@ -98,7 +98,7 @@ def _is_function(model: str) -> bool:
 
 
 def run_of(model: str) -> Path | None:
-    """Return the directory of a training run, None if `model` is none."""
+    """Return the directory of a training run, or None if `model` is not one."""
     return Path(model) if (Path(model) / CONFIG).is_file() else None
 
 

@@ -125,7 +125,7 @@ class Subject(Network):
     device: str = "auto"
 
     def load(self, *, onnx: bool = False) -> "tuple[nn.Module, Iterable[Any], str]":
-        """Return the network on its device, a loader of images, and what they are called."""
+        """Return the network on its device, a loader of images, and the name of the images."""
         from stripe.cli.images import load_images
         from stripe.cli.network import dataset_of, run_of
         from stripe.train.device import resolve_device

@@ -44,7 +44,7 @@ class Runs:
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Sides(Runs):
-    """The gate in a figure, and whether it shows the gate or what the gate multiplies.
+    """The gate in a figure, and whether it shows the gate or the features that it multiplies.
 
     Parameters
     ----------

@@ -193,7 +193,7 @@ def _opened(recording: Path, more: tuple[Path, ...]) -> "Recording | list[Record
 
 @contextmanager
 def _mapped(options: MapEngine) -> "Iterator[Over]":
-    """Give what maps a function over files, with a progress bar where they are many."""
+    """Return a function that maps over files, with a progress bar if there are many."""
     from tqdm.auto import tqdm
 
     # Without an engine torch is not imported.

@@ -29,5 +29,5 @@ def given_of(options: Any) -> dict[str, Any]:
 
 
 def _shown(default: Any) -> Parameter:
-    """Return an option whose help shows what a run has without recipe or file."""
+    """Return an option whose help shows the default without recipe or file."""
     return Parameter(show_default=lambda _: default, negative_iterable=())

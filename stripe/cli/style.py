@@ -219,7 +219,7 @@ def _base(run: Path, resume: bool) -> StyleConfig:
 
 @contextmanager
 def _interruptible(again: str) -> Iterator[None]:
-    """Say how to go on where Ctrl-C or SIGTERM ends a command."""
+    """Say how to continue after Ctrl-C or SIGTERM ends a command."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as stopped:

@@ -77,7 +77,7 @@ class ImageReader:
         return image.convert("RGB")
 
     def broken(self, paths: Iterable[str | Path]) -> list[str]:
-        """Return the files among `paths` that cannot be read, each of which is decoded for that."""
+        """Decode all files of `paths`, and return those that cannot be read."""
         paths = list(paths)
         with ThreadPoolExecutor(_THREADS) as pool:
             whole = list(pool.map(self._reads, paths))

@@ -171,9 +171,9 @@ def _transform(size: int, augment: bool) -> v2.Compose:
 
 
 class _Drawn(torch.utils.data.Dataset[tuple[Tensor, int, int]]):
-    """Images with their positions, each cropped by a seed of its own.
+    """Images with their positions, each cropped by its own seed.
 
-    So an image looks the same whichever worker reads it, and whatever was read before.
+    An image therefore looks the same in whichever worker and order it is read.
     """
 
     def __init__(self, data: Any) -> None:

@@ -63,7 +63,7 @@ def _is_torchs(handler: object) -> bool:
 def outliving_signals() -> Callable[[int], None]:
     """Return a `worker_init_fn`: workers outlive a signal to the whole group.
 
-    So the main process can save, and goes on reading until then; workers end when it exits.
+    The main process can then save, and continues to read until then; workers end when it exits.
     """
     return functools.partial(_outlive_signals, _leaving())
 

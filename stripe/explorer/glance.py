@@ -15,7 +15,7 @@ _ROWS, _COLUMNS = 24, 96
 
 
 def glance(values: Float32[np.ndarray, "images channels"], labels: pd.Series) -> dict[str, Any]:
-    """Return what a card of a gate shows.
+    """Return the contents of the card of a gate.
 
     Returns
     -------

@@ -52,7 +52,7 @@ def served_page(slices: Slices, token: str, view: Mapping[str, Any]) -> str:
 
 
 def offline_page(slices: Slices, view: Mapping[str, Any], *, most: int = MOST_BYTES) -> str:
-    """Return a page that holds what it shows, up to so many bytes before they are packed.
+    """Return a page that holds its data, up to a number of bytes before packing.
 
     The last epoch of every gate comes first; then other epochs, as many as there is room for.
 
@@ -98,7 +98,7 @@ def _bytes_of_epoch(slices: Slices, run: int) -> int:
 
 
 def _requests(slices: Slices, epochs: list[list[int]], most: int) -> Iterator[str]:
-    """Yield what a page of these epochs may ask for, but for "about"."""
+    """Yield the requests of a page of these epochs, except "about"."""
     for run, recording in enumerate(slices.recordings):
         for epoch in epochs[run]:
             yield f"rows/{run}/{epoch}"

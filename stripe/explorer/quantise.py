@@ -11,7 +11,7 @@ _HEAD = struct.Struct("<IIIff")
 
 
 class Quantised(NamedTuple):
-    """Bytes, and the values that 0 and 255 stand for.
+    """Bytes, and the values of 0 and 255.
 
     Parameters
     ----------

@@ -74,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
     }
 
     def do_GET(self) -> None:
-        """Answer with the page, or with what it asks for."""
+        """Answer with the page, or with the data that it requests."""
         address = urlsplit(self.path)
         host = (self.headers.get("Host") or "").rpartition(":")[0] or self.headers.get("Host")
         if host not in _HOSTS:

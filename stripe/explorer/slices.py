@@ -24,7 +24,7 @@ _MOST_PICTURES = 512
 
 
 class Slices:
-    """What a page may ask of recordings, read when it is asked for.
+    """The data of recordings that a page can request, read on request.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Slices:
         Raises
         ------
         StripeError
-            If there is no such request, or what it asks for is not there.
+            If there is no such request, or its data does not exist.
         """
         kind, *arguments = request.split("/")
         answers: dict[str, Callable[..., bytes]] = {
@@ -80,7 +80,7 @@ class Slices:
             ) from error
 
     def about(self) -> dict[str, Any]:
-        """Return what a page shows before it has read any value."""
+        """Return the data that a page shows before it has read any value."""
         return {
             "runs": [
                 {
@@ -160,7 +160,7 @@ class Slices:
 
 
 def _values_of(recording: Recording) -> Recording:
-    """Return a recording that a page can show, or say what it lacks."""
+    """Return a recording that a page can show, or raise an error."""
     if not recording.header.channel_gates:
         raise RecordingError(f"{recording.path} holds no channel gates to look at")
     if not recording.header.per_image:

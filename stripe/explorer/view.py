@@ -19,7 +19,7 @@ _NAMES = ("gate", "epoch", *CHOICES, "image", "channel", "zoom")
 
 
 def checked_view(slices: Slices, view: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a view without what is None, or say what is wrong with it.
+    """Return a view without its None entries, or raise an error.
 
     Parameters
     ----------

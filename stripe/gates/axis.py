@@ -6,7 +6,7 @@ from stripe.gates.steps import Step
 def axis_before(
     step: Step, source: tuple[int, ...], made: tuple[int, ...], axis: int
 ) -> int | None:
-    """Return which axis of what a step took is `axis` of what it made, None where it is mixed."""
+    """Return the input axis of a step that becomes its output `axis`, None if it is mixed."""
     if step.op == "permute":
         return int(step.scalars[axis]) % len(source)
     if step.op == "transpose":

@@ -86,7 +86,7 @@ def _difference(expected: list[list[Tensor]], came: list[list[Tensor]]) -> float
 
 
 def _largest(errors: list[float]) -> float:
-    """Return the largest of what was compared, nan if nothing was."""
+    """Return the largest difference, or nan if nothing was compared."""
     compared = [error for error in errors if error == error]
     return max(compared, default=float("nan"))
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 
 class Bounds(NamedTuple):
-    """Whether a tensor has a bound below and one above, whatever the image is."""
+    """Whether a tensor has a lower and an upper bound for all images."""
 
     below: bool = False
     above: bool = False
@@ -47,7 +47,7 @@ _KEEP_BOTH = {
 
 
 def bounds(op: str, scalars: Sequence[Any], depending: Sequence[Bounds], others: int) -> Bounds:
-    """Return the bounds of what an operation makes.
+    """Return the bounds of an operation's output.
 
     Parameters
     ----------

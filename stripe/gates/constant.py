@@ -8,7 +8,7 @@ from stripe.modules.tensors import tensors_in
 
 
 class ConstantGate(nn.Module):
-    """Put out the same gate whatever comes in, once for every image of what comes in first.
+    """Output the same gate for every image of the first input.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ def is_quantiser(watched: Trace, number: int, features: int, operand: int) -> bo
 
 
 def _reaches(step: Step, near: tuple[int, ...], reached: set[int]) -> bool:
-    """Tell whether a step works value by value on what was reached, and go on from it."""
+    """Tell whether a step works elementwise on a reached node, and add its result."""
     if step.op not in _BETWEEN or reached.isdisjoint(near):
         return False
     reached.update(step.inputs if near is step.outputs else step.outputs)

@@ -20,7 +20,7 @@ def checked_example(example: Any) -> Tensor:
 
 
 def valid_example(example: Any) -> Tensor:
-    """Return an example of images, and say what is wrong with another one."""
+    """Return an example of images, or raise an error."""
     if not isinstance(example, Tensor):
         raise ModelError(
             f"an example is a batch of images as a tensor, got {type(example)}; put a model of "

@@ -21,7 +21,7 @@ class CannotFoldError(Exception):
 def before_view(
     step: Step, source: tuple[int, ...], made: tuple[int, ...], factors: Factors
 ) -> Factors:
-    """Return factors of what a view took from those of what it made."""
+    """Return the factors of a view's input from those of its output."""
     if (order := _order(step, len(source))) is not None:
         return factors.transpose(np.argsort(order))
     if np.prod(source) != np.prod(made):  # expanded
@@ -32,7 +32,7 @@ def before_view(
 def after_view(
     step: Step, source: tuple[int, ...], made: tuple[int, ...], factors: Factors
 ) -> Factors:
-    """Return factors of what a view made from those of what it took."""
+    """Return the factors of a view's output from those of its input."""
     if (order := _order(step, len(source))) is not None:
         return factors.transpose(order)
     if np.prod(source) != np.prod(made):
@@ -70,7 +70,7 @@ def reduced(step: Step, dims: int) -> list[int]:
 
 
 def _order(step: Step, dims: int) -> list[int] | None:
-    """Return which dimension of what came in each one of the result is, None for other views."""
+    """Return the input dimension of each dimension of the result, None for other views."""
     order = list(range(dims))
     if step.op == "permute":
         return [int(dim) % dims for dim in step.scalars]

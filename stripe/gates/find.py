@@ -233,7 +233,7 @@ def _rows_of(watched: Trace, node: int, features: int) -> bool:
 
 
 def _own_name(watched: Trace, owner: str, count: int | None) -> str:
-    """Name a gate that no module puts out, for its owner."""
+    """Name a gate that no module outputs, after its owner."""
     name = owner or watched.calls[0].kind.__name__
     return f"{name}:{count}" if count else name
 

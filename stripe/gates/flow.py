@@ -44,7 +44,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Flow:
-    """What reads what in a forward pass whose gates at `frozen` are constants.
+    """Which steps read which nodes in a forward pass whose gates at `frozen` are constants.
 
     Parameters
     ----------
@@ -113,12 +113,12 @@ class Flow:
 
     @cached_property
     def outputs(self) -> frozenset[int]:
-        """The roots of what the model puts out, or hands to Python as numbers."""
+        """The roots of the model's outputs, and of numbers that it passes to Python."""
         return frozenset(map(self.trace.root, self._ends))
 
     @cached_property
     def chooses(self) -> bool:
-        """Whether what is put out depends on choices among values, as in a detector."""
+        """Whether the output depends on choices among values, as in a detector."""
         return any(self.trace.steps[number].op in _CHOICES for number in self.live)
 
     def chooses_in(self, module: str) -> bool:

@@ -53,7 +53,7 @@ class Fold:
     neutral
         Constant that stays in the gate's place: 1 for x v, 0 for x + x v.
     beside
-        Names of the modules whose outputs, next to the gate, must stay what they were.
+        Names of the modules whose outputs, next to the gate, must not change.
     """
 
     scalings: tuple[Scaling, ...]
@@ -62,7 +62,7 @@ class Fold:
 
     @property
     def into(self) -> str:
-        """The names of what is scaled."""
+        """The names of the scaled layers and weights."""
         return ", ".join(scaling.target for scaling in self.scalings)
 
 
@@ -176,7 +176,7 @@ class Folder:
         return split(factors, [self._shape(node)[axis] for node in step.inputs], axis)
 
     def _layer(self, made: int, factors: Factors) -> list[Scaling]:
-        """Scale what a layer puts out, as a module or by the weights that its operation reads."""
+        """Scale the output of a layer, as a module or by the weights of its operation."""
         step, module = self.flow.trace.steps[made], self.flow.trace.module_of(made)
         shape = self._shape(step.outputs[0])
         if not makes_planes(step) and not makes_tokens(step):
@@ -269,7 +269,7 @@ class Folder:
         return passes(step, self._shape(step.inputs[0]), self._shape(step.outputs[0]), factors)
 
     def _scaled(self, number: int) -> int | None:
-        """Return what a step multiplies by a constant or a frozen gate, None if it does not."""
+        """Return the node that a step multiplies by a constant or a frozen gate, or None."""
         nodes, step = self.flow.trace.nodes, self.flow.trace.steps[number]
         if number in self.flow.gated:
             return self.flow.gated[number]
@@ -315,7 +315,7 @@ class Folder:
 
     @cached_property
     def _all_readers(self) -> dict[int, set[int]]:
-        """The live steps that read each node, and -1 for what is put out."""
+        """The live steps that read each node, and -1 for outputs."""
         readers: dict[int, set[int]] = {node: {-1} for node in self.flow.trace.outputs}
         for node, numbers in self.flow.readers.items():
             readers.setdefault(node, set()).update(numbers)

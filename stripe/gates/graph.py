@@ -97,7 +97,7 @@ def _forget(part: fx.GraphModule, target: str) -> None:
 
 
 def _writes(node: fx.Node) -> bool:
-    """Tell whether a node may change what it reads."""
+    """Tell whether a node may change its inputs."""
     if node.op == "call_module":
         assert node.graph.owning_module is not None
         module = node.graph.owning_module.get_submodule(str(node.target))

@@ -24,7 +24,7 @@ _SPATIAL: dict[tuple[int, tuple[int, ...]], str] = {(4, (2, 3)): "N1HW"}
 
 
 class Shape(NamedTuple):
-    """What the shapes of a feature map and of what multiplies it say."""
+    """The layout that the shapes of a feature map and its factor imply."""
 
     layout: str
     #: Values per image.
@@ -41,7 +41,7 @@ class Shape(NamedTuple):
 
 
 def gate_shape(features: Sequence[int], gate: Sequence[int]) -> Shape | None:
-    """Return how a gate multiplies features, or None where shapes say that it is none.
+    """Return how a gate multiplies features, or None if the shapes exclude a gate.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def spatial_shape(features: Sequence[int], gate: Sequence[int]) -> Shape | None:
 def gated_shape(
     operands: Sequence[tuple[Sequence[int], Sequence[int]]],
 ) -> tuple[int, Shape] | None:
-    """Return which of two operands, given by shape and compact shape, gates the other, and how."""
+    """Return which of two operands gates the other, and how, from shapes and compact shapes."""
     if len(operands) == 2:
         for gate in (1, 0):
             features, compact = operands[1 - gate][0], operands[gate][1]

@@ -62,7 +62,7 @@ def _of_first_piece(watched: Trace, place: Place, pieces: int) -> Place | None:
 
 
 def uniquely_named(places: Sequence[Place]) -> list[Place]:
-    """Give a number to each name that another place has already."""
+    """Add a number to each name that another place already has."""
     taken: dict[str, int] = defaultdict(int)
     names = {place.gate.name for place in places}
     unique = []

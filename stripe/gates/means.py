@@ -51,7 +51,7 @@ def vector_of(gate: Gate, means: Mapping[str, np.ndarray]) -> np.ndarray:
     Raises
     ------
     UnknownNameError
-        If there is none.
+        If there is no mean of the gate.
     ModelError
         If it does not have the gate's number of channels, or is not finite.
     """

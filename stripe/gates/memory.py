@@ -45,7 +45,7 @@ class Memory:
             self._written.setdefault(tensor.untyped_storage(), []).append(node)
 
     def written_since(self, tensor: Tensor, trace: Trace, node: int) -> list[int]:
-        """Return what was written into the storage of a tensor after its node was made."""
+        """Return the writes into the storage of a tensor after its node was made."""
         if not self._written or _form(tensor) is None:
             return []
         made = _step(trace, node)
@@ -59,7 +59,7 @@ def _step(trace: Trace, node: int) -> int:
 
 
 def _form(tensor: Tensor) -> _Form | None:
-    """Return where a tensor is in its storage, None if it has none of its own."""
+    """Return the place of a tensor in its storage, None if it does not have one."""
     try:
         tensor.untyped_storage()
         return int(tensor.storage_offset()), tuple(tensor.shape), tensor.stride()

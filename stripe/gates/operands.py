@@ -47,7 +47,7 @@ def operand_at(trace: Trace, step: int, position: int) -> Operand | None:
 
 
 def multiply_by(owner: nn.Module, operand: Operand, value: Tensor) -> None:
-    """Let a module multiply by `value`, of one image, instead of what it computes, in place.
+    """Let a module multiply by `value`, for one image, instead of its own gate, in place.
 
     The module keeps its parameters and their names; `value` becomes a buffer of it,
     `frozen_gate_N`. What computed the gate still runs: `torch.compile` and `torch.export` drop it.

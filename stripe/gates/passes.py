@@ -27,14 +27,14 @@ _ELEMENTWISE = {"neg", "relu", "leaky_relu", "prelu", "abs"}
 
 
 def passes(step: Step, taken: tuple[int, ...], made: tuple[int, ...], factors: Factors) -> bool:
-    """Tell whether a scale of what a step takes is the same scale of what it makes.
+    """Tell whether a scale of a step's input is the same scale of its output.
 
     Parameters
     ----------
     step
         The operation, on the first of its inputs.
     taken, made
-        Shapes of what it takes and makes.
+        Shapes of its input and output.
     factors
         The scale, of either.
 
@@ -63,14 +63,14 @@ def passes(step: Step, taken: tuple[int, ...], made: tuple[int, ...], factors: F
 
 
 def before_reduction(step: Step, taken: tuple[int, ...], factors: Factors) -> Factors:
-    """Return factors of what a step took, where a mean or a sum dropped dimensions."""
+    """Return the factors of a step's input, where a mean or a sum dropped dimensions."""
     if factors.ndim == len(taken):
         return factors
     return np.expand_dims(factors, reduced(step, len(taken)))
 
 
 def after_reduction(step: Step, made: tuple[int, ...], factors: Factors) -> Factors:
-    """Return factors of what a step made, where a mean or a sum drops dimensions."""
+    """Return the factors of a step's output, where a mean or a sum drops dimensions."""
     if factors.ndim == len(made):
         return factors
     return factors.squeeze(tuple(reduced(step, factors.ndim)))

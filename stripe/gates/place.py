@@ -21,9 +21,9 @@ class Place:
     features, operand, product
         The nodes: x, v and x v.
     hook, input_hook
-        Names of modules that put out v and x, each called once; None where none does.
+        Names of modules that output v and x, each called once; None where none does.
     first_argument
-        Whether x is what the owner, called once, takes first.
+        Whether x is the first argument of the owner, which is called once.
     count
         Which of the owner's multiplications of a feature map by a gate it is, from 0; None if it
         multiplies together with a spatial map, as in CBAM.
@@ -31,8 +31,8 @@ class Place:
         How many such multiplications the owner makes over the same images; where it goes through a
         batch piece by piece, these repeat.
     static
-        Whether shapes alone say which row of the gate is of which image. If not, the values of the
-        images may put them in another order in every batch.
+        Whether shapes alone determine which row of the gate belongs to which image. If not, the
+        values of the images may put them in another order in every batch.
     """
 
     gate: Gate

@@ -163,12 +163,12 @@ class _Making:
             return folded, differences(constant, folded, beside, sample)
 
     def constant(self) -> nn.Module:
-        """Return a copy whose gates are constants and that is otherwise what the model is."""
+        """Return a copy of the model whose gates are constants."""
         copy = copied(self.plan.model)
         return Substitute(self.flow, self.vectors, {}).gates(copy)
 
     def misfits(self, folds: Mapping[str, Fold], bound: float) -> dict[str, str]:
-        """Return the gates that change what is beside them when folded alone, with the reason."""
+        """Return the gates whose fold alone changes a tensor beside them, with the reason."""
         reasons = {}
         for name, fold in folds.items():
             _, errors = self.build({name: fold})
@@ -192,14 +192,14 @@ def _sound(errors: Mapping[str, float], folds: Mapping[str, Fold], bound: float)
 
 
 def _measured(errors: Mapping[str, float]) -> float:
-    """Return the difference of the outputs, or the largest beside a gate where they do not tell."""
+    """Return the difference of the outputs, or the largest beside a gate if they are unknown."""
     output = errors.get("", float("nan"))
     beside = [error for error in errors.values() if error == error]
     return output if output == output else max(beside, default=0.0)
 
 
 def _into(place: Place, fold: Fold | None) -> str:
-    """Return what a gate was folded into, where `Gated` gave way to its host."""
+    """Return the layers that took a gate, by their names after `Gated` is replaced by its host."""
     if fold is None:
         return ""
     owner = place.gate.owner

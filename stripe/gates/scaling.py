@@ -13,7 +13,7 @@ from stripe.gates.factors import Factors
 
 
 class Scaling(NamedTuple):
-    """Multiply what a layer puts out, or takes in, or a weight.
+    """Multiply the output of a layer, its input, or a weight.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class Scaling(NamedTuple):
     side
         "output" or "input" of the layer, or "weight".
     factors
-        One per channel, or what broadcasts to the weight.
+        One factor per channel, or an array that broadcasts to the weight.
     runs_in
         The name of the module in which the layer computes.
     """
@@ -38,7 +38,7 @@ class Scaling(NamedTuple):
         Raises
         ------
         ModelError
-            If nothing is known of this kind of layer.
+            If this kind of layer has no rule.
         """
         if self.side == "weight":
             owner, _, name = self.target.rpartition(".")

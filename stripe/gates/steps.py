@@ -105,7 +105,7 @@ class Trace:
         return self.calls[self.steps[step].call].module
 
     def maker(self, root: int, before: int) -> str | None:
-        """Return the outermost module that put out `root` before a step, and is called but once."""
+        """Return the outermost module that returned `root` before a step and is called once."""
         found = [
             call
             for call in self.calls
@@ -117,11 +117,11 @@ class Trace:
         return max(found, key=lambda call: call.ended).module if found else None
 
     def output_of(self, module: str) -> int:
-        """Return the first tensor that a module puts out."""
+        """Return the first tensor in a module's output."""
         return next(call.outputs[0] for call in self.calls if call.module == module)
 
     def first_argument(self, call: Call) -> int | None:
-        """Return the root of what a module takes first, None if that is no tensor."""
+        """Return the root of a module's first argument, None if it is not a tensor."""
         return self.root(call.inputs[0]) if call.inputs and call.positional else None
 
     def times(self, module: str) -> int:

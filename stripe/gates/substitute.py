@@ -41,13 +41,13 @@ class Substitute:
         self._folds = folds
 
     def gates(self, model: nn.Module) -> nn.Module:
-        """Replace what puts the gates out, in place; the squeeze is still computed."""
+        """Replace the sources of the gates, in place; the squeeze is still computed."""
         return self._replace_all(model, modules_by_name(model), self._flow.frozen)
 
     def owners(self, model: nn.Module) -> nn.Module:
         """Replace modules that do nothing but gate as a whole, in place, and other gates as above.
 
-        What computed the gate goes with its module, and from graphs.
+        The computation of the gate is removed with its module, and from graphs.
         """
         modules, rest = modules_by_name(model), []
         for place in self._flow.frozen:
@@ -119,7 +119,7 @@ class Substitute:
         return self._value(place, self._flow.trace.steps[number].inputs[spot.position])
 
     def _value(self, place: Place, node: int) -> Tensor:
-        """Return what stands for a node that holds the gate, for one image."""
+        """Return the replacement of a node that holds the gate, for one image."""
         form = self._flow.trace.nodes[node].compact[1:]
         fold = self._folds.get(place.gate.name)
         if fold is not None:

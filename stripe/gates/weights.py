@@ -32,7 +32,7 @@ def makes_tokens(step: Step) -> bool:
 def output_weights(
     step: Step, shape: Callable[[int], tuple[int, ...]], v: Float64[np.ndarray, " c"]
 ) -> dict[int, Factors]:
-    """Return the factors of an operation's weights that scale what it puts out by v.
+    """Return the factors of an operation's weights that scale its output by v.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def output_weights(
 def input_weights(
     step: Step, shape: Callable[[int], tuple[int, ...]], v: Float64[np.ndarray, " c"]
 ) -> dict[int, Factors]:
-    """Return the factors of an operation's weights that scale what it takes in by v."""
+    """Return the factors of an operation's weights that scale its input by v."""
     if is_convolution(step):
         return {step.inputs[1]: _kernels(step, shape(step.inputs[1]), v, out=False)}
     weight = step.inputs[MATRIX_PRODUCTS[step.op] + 1]

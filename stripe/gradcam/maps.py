@@ -53,8 +53,8 @@ def grad_cam(
     Raises
     ------
     ModelError
-        If the layer is not called or called twice, puts out no planes, or the scores do not depend
-        on it; or if the model does not put out scores (B, classes).
+        If the layer is not called or called twice, does not output planes, or the scores do not
+        depend on it; or if the model does not output scores (B, classes).
 
     References
     ----------

@@ -54,7 +54,7 @@ class Capture:
         return place.count is not None and _needs_product(place)
 
     def _averages(self, place: Place) -> bool:
-        """Tell whether the averages of what an owner multiplies are needed for a place."""
+        """Tell whether a place needs the averages of the features that its owner multiplies."""
         return _features_from_product(place)
 
     def _hook(self, place: Place, hooks: ExitStack) -> None:
@@ -98,7 +98,7 @@ class Capture:
 
 
 class CheckedCapture(Capture):
-    """Take gates, and compare what hooks give with what the owners multiply."""
+    """Read gates, and compare the values from hooks with the operands of the owners."""
 
     def run(self, images: Tensor) -> tuple[Any, Taken]:
         """Run the model on images; return its output, and what the pass gave.

@@ -45,7 +45,7 @@ class CollateWithIndex:
 def _index_of_rows(batch: Any, items: Sequence[tuple[Any, Any]]) -> list[Any] | None:
     """Return the index of each row, None where that is unknown.
 
-    A collate function may leave out what is None, and sort.
+    A collate function may leave out items that are None, and sort.
     """
     rows, labels = _image(batch), _label(batch)
     if rows is None:

@@ -13,7 +13,7 @@ from stripe.recording.schema import gate_column, input_column, spatial_column
 
 
 def value_column(gate: Gate) -> str:
-    """Return the column that holds what a gate puts out."""
+    """Return the column that holds the values of a gate."""
     return spatial_column(gate.name) if gate.kind == "spatial" else gate_column(gate.name)
 
 

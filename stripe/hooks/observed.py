@@ -117,7 +117,7 @@ class Observer:
         return output, rows
 
     def finish(self) -> None:
-        """Prove the rows of the last batch, since what a model keeps may have changed its ways.
+        """Prove the rows of the last batch, because state in a model may have changed them.
 
         Raises
         ------

@@ -22,7 +22,7 @@ class Operands(TorchDispatchMode):
     Parameters
     ----------
     wanted
-        Whom to tell of a module's multiplications, by its name, in the order in which they come.
+        Receivers of a module's multiplications, by its name, in their order.
     """
 
     def __init__(self, wanted: Mapping[str, Seen]) -> None:

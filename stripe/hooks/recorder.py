@@ -35,14 +35,14 @@ from stripe.versions import library_versions
 
 
 class _Rows(NamedTuple):
-    """What one batch adds to an epoch, on its way to the host."""
+    """The rows that one batch adds to an epoch, on their way to the host."""
 
     image: np.ndarray
     columns: Callable[[], dict[str, np.ndarray]]  # waits for the copy
 
 
 class _Batch(NamedTuple):
-    """What the model gave for one batch, on its device."""
+    """The values of the model for one batch, on its device."""
 
     images: np.ndarray  # indices of the images
     rows: Mapping[str, ImageRows]

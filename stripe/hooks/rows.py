@@ -41,7 +41,7 @@ class Order(NamedTuple):
 
 @dataclass
 class Taken:
-    """What hooks gave in one forward pass, by gate, and multiplications, by owner."""
+    """The values from hooks in one forward pass, by gate, and the multiplications, by owner."""
 
     gates: dict[str, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
     features: dict[str, list[Tensor]] = field(default_factory=lambda: defaultdict(list))

@@ -145,7 +145,7 @@ class _Run(NamedTuple):
         return torch.cat(labels).cpu() if len(labels) == len(self.batches) else None
 
     def scores(self, functions: Mapping[str, Function]) -> Float[Tensor, "images classes"]:
-        """Return the class scores of all images, with functions in the place of gates."""
+        """Return the class scores of all images, with functions instead of gates."""
         scores, model = [], self.found.model
         replaced = Interventions(self.found, functions, self.seed)
         with interrupts_held(), undisturbed(model), replaced, interrupts_allowed():

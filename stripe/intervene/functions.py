@@ -22,7 +22,7 @@ How = str | float | Sequence[float] | np.ndarray | Tensor | Callable[..., Any] |
 
 
 def function_of(how: How, place: Place, recorded: Recorded) -> Function:
-    """Return the function that stands for an intervention on one gate.
+    """Return the function of an intervention on one gate.
 
     Parameters
     ----------
@@ -32,13 +32,13 @@ def function_of(how: How, place: Place, recorded: Recorded) -> Function:
     place
         The gate.
     recorded
-        What was recorded of it.
+        Recorded values of the gate.
 
     Raises
     ------
     ModelError
-        If there is no intervention of that name, a vector does not fit the gate, or what was
-        recorded does not suffice.
+        If there is no intervention of that name, a vector does not fit the gate, or the recording
+        does not suffice.
     """
     if isinstance(how, Mapping):
         if place.gate.name not in how:

@@ -18,7 +18,7 @@ from stripe.modules.unwrap import modules_by_name
 
 
 class Interventions:
-    """Functions that stand for gates of a model while it runs.
+    """Functions that replace gates of a model while it runs.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Interventions:
     functions
         By the name of the gate.
     seed
-        Seed of what they draw.
+        Seed of their random numbers.
     """
 
     def __init__(

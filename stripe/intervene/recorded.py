@@ -47,7 +47,7 @@ class ClassMeans(NamedTuple):
 
 
 class Recorded:
-    """What was recorded of a model's gates, read as it is needed.
+    """The recorded values of a model's gates, read on request.
 
     Parameters
     ----------
@@ -65,14 +65,14 @@ class Recorded:
 
     @property
     def gates(self) -> Collection[str]:
-        """The names of the gates, none where nothing was recorded."""
+        """The names of the gates; empty without a recording."""
         if self._recording is not None:
             return [gate.name for gate in self._recording.header.gates]
         return [] if self._data is None else self._constants.vectors.keys()
 
     @property
     def input_shape(self) -> tuple[int, ...] | None:
-        """The shape of a recorded image, None where it is not known."""
+        """The shape of a recorded image, or None if it is not known."""
         if self._recording is not None:
             return self._recording.header.input_shape
         return None if self._data is None else self._constants.shape

@@ -75,7 +75,7 @@ class Replaceable:
         return [self.places[name] for name in chosen]
 
     def operands(self, place: Place) -> list[Operand]:
-        """Return where the products are that read a gate which no module puts out."""
+        """Return the places of the products that read a gate that no module outputs."""
         found = []
         for spot in spots(Flow(self.trace, [place]), place) or []:
             step = own_products(self.trace, spot.owner)[spot.order]

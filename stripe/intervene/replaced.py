@@ -33,13 +33,13 @@ def paused() -> Iterator[None]:
 
 
 def is_paused() -> bool:
-    """Tell whether gates are what the model computes, whatever interventions are on."""
+    """Tell whether interventions are suspended."""
     return _PAUSED.get()
 
 
 @dataclass(frozen=True)
 class Instead:
-    """What stands for a gate, as a function of a tensor that holds the gate.
+    """The replacement of a gate, as a function of a tensor that holds the gate.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Instead:
     width
         Its numbers per image.
     replacement
-        From its rows to what stands for them.
+        Function from the rows of the gate to their replacement.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Instead:
     replacement: Replacement
 
     def __call__(self, gate: Tensor) -> Tensor:
-        """Return what stands for a gate, in its shape and number format."""
+        """Return the replacement of a gate, in its shape and number format."""
         narrow = unrepeated(gate)
         if narrow.numel() % self.width:
             raise ModelError(
@@ -77,7 +77,7 @@ class Instead:
 
 
 def replace_output(module: nn.Module, instead: Instead) -> RemovableHandle:
-    """Replace what a module puts out, wherever it is called; return the hook's handle."""
+    """Replace the output of a module, wherever it is called; return the hook's handle."""
 
     def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
         return None if is_paused() else instead(output)

@@ -8,7 +8,7 @@ from torch.utils._pytree import tree_leaves
 
 
 def tensors_in(output: Any) -> list[Tensor]:
-    """Return the tensors in what a network put out: nested lists, dictionaries, dataclasses."""
+    """Return the tensors in the output of a network: nested lists, dictionaries, dataclasses."""
     if is_dataclass(output) and not isinstance(output, type):
         output = [getattr(output, field.name) for field in fields(output)]
     leaves = tree_leaves(output, is_leaf=lambda leaf: is_dataclass(leaf) and leaf is not output)

@@ -10,8 +10,8 @@ from stripe.onnx.graph import label
 def flattened(model: ModelProto) -> tuple[ModelProto, dict[str, str]]:
     """Return a model whose bodies were opened, and of each of their tensors whose body it is in.
 
-    Each body stands in the place of its node, once, and an If puts out what its first branch does.
-    That is enough to follow tensors through it, and not to run it.
+    Each body replaces its node once, and the output of an If is that of its first branch. That is
+    enough to follow tensors through it, and not to run it.
 
     Parameters
     ----------

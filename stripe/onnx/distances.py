@@ -29,7 +29,7 @@ class Embedding:
 
     @classmethod
     def of(cls, output: np.ndarray) -> "Embedding":
-        """Return the embedding of outputs (B, ...) of which these are some."""
+        """Return the embedding for outputs (B, ...), of which these are a sample."""
         if output.ndim not in (2, 3, 4) or not np.issubdtype(output.dtype, np.floating):
             return cls("values", unit=float(output.std()) or 1.0)
         axis = 1 if output.ndim == 4 else -1

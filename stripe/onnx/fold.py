@@ -135,7 +135,7 @@ def _constant_factor(graph: Graph, node: NodeProto, index: int, scale: Scale) ->
 
 
 def _passes(graph: Graph, node: NodeProto, scale: Scale) -> bool:
-    """Tell whether a scale of what goes into a node is the same scale of what comes out."""
+    """Tell whether a scale of a node's input is the same scale of its output."""
     if len([name for name in node.output if name]) > 1:
         return False
     if node.op_type == "Cast":
@@ -154,7 +154,7 @@ def _passes(graph: Graph, node: NodeProto, scale: Scale) -> bool:
 
 
 def _pads_nothing_new(graph: Graph, node: NodeProto, scale: Scale) -> bool:
-    """Tell whether padding adds zeros or what is there, and no channels."""
+    """Tell whether padding adds zeros or existing values, and no channels."""
     by_input = graph.constant(node.input[1]) if has_input(node, 1) else None
     pads = attribute(node, "pads") if by_input is None else by_input.tolist()
     if pads is None or len(pads) != 2 * scale.rank or has_input(node, 3):
@@ -212,7 +212,7 @@ def _split(graph: Graph, node: NodeProto, scale: Scale) -> dict[str, Scale]:
 
 
 def _widened(graph: Graph, node: NodeProto, tensor: str, scale: Scale) -> Scale:
-    """Return the scale of a concatenation of which one input is scaled."""
+    """Return the scale of a concatenation with one scaled input."""
     if attribute(node, "axis") % scale.rank != scale.axis:
         raise CannotFold(f"{label(node)} puts features beside others along their places")
     parts = [

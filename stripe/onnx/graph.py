@@ -109,7 +109,7 @@ class Graph:
         return new
 
     def rename_output(self, old: str, new: str) -> None:
-        """Give what a node puts out another name."""
+        """Rename the output of a node."""
         node = self.producer(old)
         assert node is not None
         node.output[list(node.output).index(old)] = new
@@ -148,7 +148,7 @@ class Graph:
 
 
 def label(node: NodeProto) -> str:
-    """Return what a node is called in messages: its operation, and its name or output."""
+    """Return the name of a node in messages: its operation, and its name or output."""
     return f"{node.op_type} {node.name or node.output[0]}"
 
 
@@ -226,7 +226,7 @@ def _constant(node: NodeProto) -> np.ndarray | None:
 
 
 def _evaluated(node: NodeProto, values: Sequence[np.ndarray], model: ModelProto) -> np.ndarray:
-    """Return what a node makes of constants."""
+    """Return the output of a node for constants."""
     from onnx.reference import ReferenceEvaluator
 
     names = [f"x{number}" for number in range(len(values))]

@@ -57,7 +57,7 @@ def serialised(model: ModelProto) -> bytes:
 
 
 def save_model(model: ModelProto, path: Path) -> None:
-    """Write a model so that `path` holds either what it held before or all of it."""
+    """Write a model so that `path` holds either its old content or all of the model."""
     content = serialised(model)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from stripe.onnx.session import GraphSession
 
 
 class OnnxNetwork(nn.Module):
-    """An ONNX file in onnxruntime: images (B, C, H, W) in, the first output out.
+    """An ONNX file in onnxruntime as a module from images (B, C, H, W) to the first output.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A gate, and everywhere that it multiplies; what is recorded is taken from the last site."""
+    """A gate, and everywhere that it multiplies; recorded values come from the last site."""
 
     gate: Gate
     sites: tuple[Site, ...] = field(default=())

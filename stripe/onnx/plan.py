@@ -95,7 +95,7 @@ class GraphPlan:
     def _constant(
         self, chosen: Sequence[Place], vectors: Mapping[str, np.ndarray]
     ) -> tuple[ModelProto, dict[str, str]]:
-        """Return the model with constants in the place of gates, and the quantised products."""
+        """Return the model with constants instead of gates, and the quantised products."""
         graph = Graph(_copy(self.original.model), self.original.shapes)
         quantised = {}
         for place in chosen:

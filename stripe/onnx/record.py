@@ -49,7 +49,7 @@ _SAME_ROW = 1e-3
 
 
 class _Rows(NamedTuple):
-    """What one batch adds to an epoch."""
+    """The rows that one batch adds to an epoch."""
 
     image: np.ndarray
     columns: dict[str, np.ndarray]

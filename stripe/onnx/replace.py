@@ -107,7 +107,7 @@ def _edits(
 def _with_residual(
     graph: Graph, product: NodeProto, site: Site, vector: np.ndarray
 ) -> tuple[NodeProto, np.ndarray]:
-    """Turn x + x v into x (1 + v), if that is what a product is part of."""
+    """Turn x + x v into x (1 + v), if a product is part of such a sum."""
     out, features = product.output[0], graph.origin(product.input[1 - site.index])
     aliases = [out]
     while graph.read_once(aliases[-1]) and graph.readers(aliases[-1])[0].op_type == "Identity":

@@ -147,7 +147,7 @@ def scaled_input(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
 
 
 def _norm_of_scaled(graph: Graph, node: NodeProto, vector: np.ndarray) -> list[Edit]:
-    """Scale what a norm multiplies, and move the mean into what it adds: the scale may be 0."""
+    """Scale the factor of a norm, and move the mean into its offset: the scale may be 0."""
     gain, bias, mean, var = (weight(graph, node, i).astype(np.float64) for i in range(1, 5))
     slope = gain / np.sqrt(var + attribute(node, "epsilon", 1e-5))
     return [

@@ -24,7 +24,7 @@ class GraphSession:
     model
         A model with one input, a batch of images.
     outputs
-        Tensors that are put out too.
+        Additional outputs.
     threads
         Threads of onnxruntime. Default: one for each core.
     optimize

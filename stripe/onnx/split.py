@@ -41,7 +41,7 @@ def fold_branches(graph: Graph, tensor: str, vectors: np.ndarray) -> list[Edit]:
 
 
 def _branch(graph: Graph, tensor: str, vector: np.ndarray) -> list[Edit]:
-    """Fold into what one branch of a stack is made of."""
+    """Fold into the layers of one branch of a stack."""
     node = graph.producer(tensor)
     if node is None or node.op_type not in ("Unsqueeze", "Reshape") or not graph.read_once(tensor):
         raise CannotFold(f"{tensor} is no branch of a stack")

@@ -72,7 +72,7 @@ def letter(ax: Axes, text: str) -> None:
 
 
 def legend_above(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
-    """Put a legend above `ax`, since what is drawn may lie anywhere in it.
+    """Put a legend above `ax`, because data may lie anywhere inside it.
 
     Where its names are too long for a row, it has several.
     """

@@ -16,7 +16,7 @@ def freezing(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw agreement, and accuracy where it is known, against the number of frozen gates.
+    """Draw agreement, and accuracy if it is known, against the number of frozen gates.
 
     Parameters
     ----------

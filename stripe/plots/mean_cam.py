@@ -12,7 +12,7 @@ from stripe.plots.axes import axes_or_new
 
 @runtime_checkable
 class HasMeanCam(Protocol):
-    """What `stripe.mean_cam` returns, as far as a plot looks at it."""
+    """The part of the result of `stripe.mean_cam` that a plot uses."""
 
     @property
     def mean(self) -> Float[np.ndarray, "h w"]:

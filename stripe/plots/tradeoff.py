@@ -94,7 +94,7 @@ def tradeoff(
 
 
 def _bars(data: pd.DataFrame, n_images: int | None) -> tuple[np.ndarray | None, str]:
-    """Return the lengths of the bars below and above, and what they are."""
+    """Return the lengths of the bars below and above, and their description."""
     runs = sorted(set(data["count"]))
     if runs[-1] > 1:
         spread = data["std"].fillna(0).to_numpy(dtype=float)

@@ -14,7 +14,7 @@ DEPTH = 3
 
 
 class Background(Generic[Item]):
-    """Call `work` on every item, in order, on a thread of its own; a context manager.
+    """Call `work` on every item, in order, on a separate thread; a context manager.
 
     `put` waits while `DEPTH` items are unfinished, so a producer cannot outrun the disk. An error
     of `work` is raised by the next `put`, or by `finish`. Leaving the context ends the thread;

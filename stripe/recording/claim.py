@@ -24,8 +24,8 @@ class Claim:
     def undo(self) -> None:
         """Remove a recording without epochs, and the directories that were made for it.
 
-        The header goes first: without it the rest is no recording, whenever the process dies. What
-        is not of the recording stays, with the directories that it lies in.
+        The header goes first: without it the rest is no recording, whenever the process dies. Other
+        files stay, with their directories.
         """
         layout = self._layout
         layout.header.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ Vectors = Float32[np.ndarray, "images channels"]
 
 @dataclass(frozen=True)
 class FinishedPart:
-    """What one process wrote of an epoch.
+    """The part of an epoch that one process wrote.
 
     Parameters
     ----------

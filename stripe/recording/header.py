@@ -12,7 +12,7 @@ from stripe.recording.sealed import Sealed, seal, unseal
 
 
 class StoredHeader(NamedTuple):
-    """What `recording.json` says, and its SHA-256; None of format version 1, which has none."""
+    """The content of `recording.json`, and its SHA-256 (None for format version 1)."""
 
     header: Header
     digest: str | None

@@ -20,7 +20,7 @@ from stripe.recording.sealed import seal, unseal
 
 @dataclass(frozen=True, kw_only=True)
 class PartRecord:
-    """What the log says of one file: the SHA-256 of all of it, and that of its footer."""
+    """The log entry of one file: the SHA-256 of all of it, and that of its footer."""
 
     name: str
     rows: int
@@ -31,7 +31,7 @@ class PartRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What the log says of one epoch.
+    """The log record of one epoch.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Head(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What lies in the directory at one time: epochs in the head, in data/, in staging/, logged."""
+    """The epochs in the head, in data/, in staging/ and in the log at one time."""
 
     listed: tuple[int, ...]
     recorded: tuple[int, ...]
@@ -125,7 +125,7 @@ class Log:
         Raises
         ------
         RecordingError
-            If an epoch that was logged is gone, or one is there that was not logged.
+            If a logged epoch is missing, or an epoch is not in the log.
         """
         seen = self.look()
         # What a writer is at looks different the second time.
@@ -218,7 +218,7 @@ class Log:
         shutil.rmtree(self._layout.staged(epoch), ignore_errors=True)
 
     def roll_back(self) -> None:
-        """Drop what was being written or dropped when a writer died."""
+        """Drop epochs that a killed writer was writing or dropping."""
         for epoch in self._layout.being_moved():
             if epoch not in self._layout.epochs():
                 self.drop(epoch)

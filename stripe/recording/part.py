@@ -146,7 +146,7 @@ class PartWriter:
             raise
 
     def _give_up(self) -> None:
-        """Close a file that is discarded, whatever the disk says."""
+        """Close a discarded file, ignoring errors of the disk."""
         with suppress(OSError, pa.ArrowException):
             self._parquet.close()
 

@@ -183,7 +183,7 @@ class Recording:
             yield from part.scan(names)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Give all rows of all epochs to whoever reads Arrow: `pa.table(recording)`, polars.
+        """Return all rows of all epochs to a reader of Arrow: `pa.table(recording)`, polars.
 
         The columns are epoch and those of the Parquet files; rows come as they were recorded.
         """

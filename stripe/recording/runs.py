@@ -12,7 +12,7 @@ _OF_RUN = "recording"
 
 
 class Shown(NamedTuple):
-    """An epoch of a recording, and what it is called."""
+    """An epoch of a recording, and its name."""
 
     name: str
     recording: Recording
@@ -62,7 +62,7 @@ def shown_runs(
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """Return the last parts of different paths that tell them apart: "a" and "b", or "x/a", "y/a".
+    """Return the last parts of paths that distinguish them: "a" and "b", or "x/a", "y/a".
 
     A directory called "recording" is called as the run that it is in.
     """

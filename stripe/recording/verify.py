@@ -17,8 +17,8 @@ from stripe.recording.log import Log, PartRecord, Record
 def verify(layout: Layout, log: Log) -> pd.DataFrame:
     """Return epoch, part, rows and bytes of every file; raise at the first that is not whole.
 
-    What a writer changed meanwhile looks like damage: it is looked at again, and is damage if
-    nothing changed, or if the same is wrong again.
+    Changes by a writer meanwhile look like damage: it is looked at again, and is damage if nothing
+    changed, or if the same is wrong again.
     """
     said = ""
     while True:

@@ -228,7 +228,7 @@ class RecordingWriter:
                 self._begin()
 
     def _recovered(self) -> StoredHeader | None:
-        """Drop what a killed writer left, and return the header if there is one."""
+        """Drop the remains of a killed writer, and return the header if there is one."""
         stored = read_header(self.layout) if self.layout.header.exists() else None
         if stored is not None:
             Log(self.layout, stored).roll_back()

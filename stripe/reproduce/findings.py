@@ -38,7 +38,7 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What takes part in the test of a claim, of one reproduction."""
+    """The contrasts of one reproduction that test a claim."""
 
     found: Reproduction
     tested: Sequence[Tested]

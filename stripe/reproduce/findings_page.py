@@ -21,7 +21,7 @@ def findings_page(
     command
         The command that makes the page.
     own
-        As `table`, of what the paper does not claim.
+        As `table`, for claims beyond the paper.
     """
     counted = table["corrected"].value_counts()
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counted.items())
@@ -51,7 +51,7 @@ _LEGEND = """\
 
 
 def _beyond(own: pd.DataFrame | None) -> str:
-    """Return the section on what the paper does not claim."""
+    """Return the section on claims beyond the paper."""
     if own is None:
         return ""
     return (

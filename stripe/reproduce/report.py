@@ -87,7 +87,7 @@ def _write(file: Path, text: str) -> None:
 
 
 def claim_text(found: Reproduction) -> str:
-    """Say what the paper claims, and how many of its contrasts hold."""
+    """Describe the paper's claim, and count the contrasts that hold."""
     claims = found.claims()
     if claims.empty:
         return f"Claim: {found.exhibit.claim} This scale has nothing to test it with."
@@ -105,7 +105,7 @@ def claim_text(found: Reproduction) -> str:
 
 
 def legend(found: Reproduction) -> str:
-    """Say what the numbers are."""
+    """Describe the numbers."""
     kind = found.exhibit.kind
     metrics = [f"{metric}: {words}." for metric, words in kind.metrics.items()]
     said = [*metrics, "std: over seeds, of n - 1."]

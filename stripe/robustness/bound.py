@@ -175,7 +175,7 @@ def _blocks(watched: Trace, modules: dict[str, nn.Module]) -> list[_Block]:
 
 
 def _first_gap(watched: Trace, modules: dict[str, nn.Module], blocks: Sequence[_Block]) -> int:
-    """Return the number of the first block that does not read what the one before puts out."""
+    """Return the number of the first block that does not read the output of the block before."""
     outputs = {call.module: call.outputs for call in watched.calls if call.outputs}
     inputs = {call.module: watched.first_argument(call) for call in watched.calls}
     for number, (before, after) in enumerate(pairwise(blocks), start=1):

@@ -111,7 +111,7 @@ def accuracy(
     of_image: Int64[np.ndarray, " images"],
     shrinkage: float,
 ) -> float:
-    """Return the share of images whose class is told from the other folds."""
+    """Return the share of images whose class the other folds predict."""
     right = 0
     for fold in np.unique(of_image):
         held = of_image == fold

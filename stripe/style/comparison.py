@@ -204,7 +204,7 @@ def high_frequency(image: Float[Tensor, "3 h w"]) -> float:
 
 
 def _shared(runs: Mapping[str, StyleRun]) -> StyleConfig:
-    """Return what the runs have in common, or raise where they differ in more than the norm."""
+    """Return the common settings of the runs, or raise if they differ in more than the norm."""
     if REFERENCE not in runs:
         raise StripeError(
             f"a comparison needs a run of instance norm, {REFERENCE!r}, got {', '.join(runs)}"

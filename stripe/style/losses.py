@@ -30,7 +30,7 @@ class Losses(NamedTuple):
     Notes
     -----
     Content and style are relative, 0 where nothing differs and 1 where the features or the Gram
-    matrix are zero, so that weights mean the same whatever network gives the features.
+    matrix are zero, so weights have the same meaning for every network of features.
     """
 
     content: Float[Tensor, ""]

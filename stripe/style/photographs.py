@@ -69,7 +69,7 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
         return read_photograph(self.files[index])
 
     def names(self, count: int) -> list[str]:
-        """Return what the first `count` photographs are called, no two alike."""
+        """Return distinct names for the first `count` photographs."""
         stems = [file.stem for file in self.files[:count]]
         return [
             stem if stems.count(stem) == 1 else f"{stem}-{number}"
@@ -129,7 +129,7 @@ def _centre(pixels: Tensor, size: int) -> Tensor:
 
 
 class _Crops(Dataset[UInt8[Tensor, "3 h w"]]):
-    """Random crops, each drawn by a seed of its own, whichever process reads it."""
+    """Random crops, each with its own seed, in whichever process it is read."""
 
     def __init__(self, photographs: Photographs, size: int) -> None:
         self.photographs = photographs

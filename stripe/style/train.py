@@ -148,7 +148,7 @@ def _steps(
     photographs: Photographs,
     progress: bool,
 ) -> None:
-    """Take the steps that are left, and show what the network makes of samples now and then."""
+    """Take the remaining steps, and draw samples at intervals."""
     device, optimizer = session.processes.device, session.optimizer
     count = min(SAMPLES, len(photographs))
     samples = torch.stack([photographs.centred(i, config.size) for i in range(count)]).to(device)
@@ -247,7 +247,7 @@ def _draw(
     photographs: Float[Tensor, "b 3 h w"],
     stylised: Float[Tensor, "b 3 h w"],
 ) -> None:
-    """Write what the network makes of some photographs, as it is now."""
+    """Write pictures of some photographs by the current network."""
     columns = {"photograph": photographs, f"{config.variant}, step {step}": stylised.float()}
     with paper_style():
         ax = style_grid(

@@ -10,7 +10,7 @@ from stripe.train.run import CONFIG, LOCK
 
 @contextmanager
 def nothing_left(out: Path, *, first: bool = True) -> Iterator[None]:
-    """Remove what a new run wrote, if an error comes before its first checkpoint or recorded epoch.
+    """Remove the files of a new run that fails before its first checkpoint or recorded epoch.
 
     So the corrected command may have the same directory. A run that was there before is left as it
     is.

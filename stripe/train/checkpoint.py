@@ -29,7 +29,7 @@ _NAME = re.compile(r"epoch=(\d{5,})-batch=(\d{7,})")
 
 @dataclass
 class Progress:
-    """Where a run is, and all that decides how it goes on.
+    """The position of a run, and all state that determines how it continues.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def save_checkpoint(folder: Path, model: nn.Module, progress: Progress) -> None:
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """Return the last whole checkpoint of a run, None if there is none.
+    """Return the last complete checkpoint of a run, or None.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def finished_epochs(folder: Path) -> int:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    """Return what is called as a checkpoint is, the last at the end."""
+    """Return the folders with names of checkpoints, the last one at the end."""
     if not folder.is_dir():
         return []
     return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=_number)
@@ -222,6 +222,6 @@ def _check_shapes(state: dict[str, Any], optimizer: torch.optim.Optimizer) -> No
 
 
 def _held(value: Tensor) -> int:
-    """Return the bytes that a tensor has of its own; one that was expanded shows more."""
+    """Return the bytes of a tensor that it does not share; one that was expanded shows more."""
     start = int(value.storage_offset()) * value.element_size()
     return value.untyped_storage().nbytes() - start

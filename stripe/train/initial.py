@@ -22,7 +22,7 @@ _MOST_PREFIX_TOKENS = 8
 def begin(
     config: TrainConfig, model: nn.Module, classes: int, *, resume: bool
 ) -> tuple[str | None, list[str]]:
-    """Load the initial weights of a run, unless it goes on from a checkpoint of its own.
+    """Load the initial weights of a run, unless it continues from its own checkpoint.
 
     Returns
     -------

@@ -19,7 +19,7 @@ Loader = DeviceLoader | StreamLoader
 
 @dataclass(frozen=True)
 class Loaders:
-    """What a run reads.
+    """The data of a run.
 
     Parameters
     ----------

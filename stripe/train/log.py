@@ -55,7 +55,7 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
 def tensorboard(folder: Path | None, epoch: int) -> Iterator[Any]:
     """Open a writer of TensorBoard's, or None where there is no folder.
 
-    What a killed run wrote after `epoch`, and a resumed one writes again, is left out.
+    Entries of a killed run after `epoch` are left out, because the resumed run writes them again.
     """
     if folder is None:
         yield None

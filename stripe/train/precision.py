@@ -27,7 +27,7 @@ def native_precision(device: torch.device) -> Literal["bf16", "fp32"]:
 def with_precision(config: S, device: torch.device, *, resume: bool) -> S:
     """Return the settings of a run with the precision that "auto" means for it.
 
-    A run that is resumed keeps the precision with which it began, whatever the device.
+    A resumed run keeps its precision on every device.
     """
     if config.precision != "auto":  # type: ignore[attr-defined]  # all trainings have the field
         return config

@@ -43,7 +43,7 @@ class Processes:
                 distributed.broadcast(buffer, 0)
 
     def agree(self, signal: int | None) -> int | None:
-        """Return the signal that any of the processes got, if one did; all of them get to know."""
+        """Return the signal that any process received, if one did, in all processes."""
         if self.count == 1:
             return signal
         asked = torch.tensor(signal or 0)  # on the host, so that no device is waited for
@@ -51,7 +51,7 @@ class Processes:
         return int(asked) or None
 
     def gathered(self, state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
-        """Return what each process holds, by rank."""
+        """Return the values of all processes, by rank."""
         if self.count == 1:
             return [state]
         states: list[dict[str, Tensor]] = [{} for _ in range(self.count)]
@@ -60,9 +60,9 @@ class Processes:
 
     @contextmanager
     def first_alone(self) -> Iterator[None]:
-        """Let the first process do something, as fetch a data set, before the others do.
+        """Let the first process act before the others, for example to fetch a data set.
 
-        Where it fails, only rank 0 reports the error; the other ranks exit.
+        If it fails, only rank 0 reports the error; the other ranks exit.
         """
         if self.rank > 0 and self._told_by_the_first(False):
             raise SystemExit(1)
@@ -76,7 +76,7 @@ class Processes:
             self._told_by_the_first(False)
 
     def _told_by_the_first(self, failed: bool) -> bool:
-        """Return what the first process gives."""
+        """Return the value of the first process."""
         if self.count == 1:
             return failed
         told = torch.tensor(int(failed))
@@ -91,7 +91,7 @@ class Processes:
 
 @contextmanager
 def joined(device: str) -> Iterator[Processes]:
-    """Join the processes that torchrun started; each takes a GPU of its own, if there are GPUs."""
+    """Join the processes that torchrun started; each takes its own GPU, if there are GPUs."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1 or distributed.is_initialized():
         rank = distributed.get_rank() if distributed.is_initialized() else 0

@@ -162,7 +162,7 @@ def read_config(file: Path, kind: type[S]) -> S:
 
 
 def read_data_shape(run: Path) -> DataShape | None:
-    """Return what the network of a run knows of its data; None of a run from before it was kept."""
+    """Return the shape of the data for the network of a run; None if the run does not hold it."""
     found = _read(run / CONFIG).get("data")
     if found is None:
         return None

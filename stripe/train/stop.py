@@ -30,7 +30,7 @@ def leave(number: int) -> NoReturn:
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Catch SIGINT and SIGTERM while a run goes on; afterwards they mean what they meant before.
+    """Catch SIGINT and SIGTERM during a run; afterwards their handlers are restored.
 
     A signal that came too late for the run to act on it is raised again at the end. Only the main
     thread can catch signals; elsewhere nothing is caught.

@@ -71,9 +71,9 @@ def untrained_network(run: Path, *, data_root: Path | None = None) -> nn.Module:
 
 
 def data_shape(run: Path, *, data_root: Path | None = None) -> DataShape:
-    """Return what the network of a run has to know of its data.
+    """Return the shape of the data for the network of a run.
 
-    The data is opened for that where the run is from before its `config.json` said so.
+    If the `config.json` of an old run lacks it, the data is opened.
     """
     known = read_data_shape(run)
     if known is not None:

@@ -149,5 +149,5 @@ def load_tensors(file: Path) -> Any:
 
 
 def _own(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give every entry memory of its own, as the format wants it: shared modules share weights."""
+    """Give every entry its own memory, as the format requires: shared modules share weights."""
     return {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}

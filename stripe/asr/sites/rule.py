@@ -38,7 +38,7 @@ RULES: Registry[Callable[[nn.Module], Placement]] = Registry("stripe.asr.sites",
 
 
 def family_placement(model: nn.Module) -> Placement:
-    """Return what the rule of the model's family says; without sites where no rule knows it."""
+    """Return the placement by the rule of the model's family, without sites if no rule fits."""
     placements = (RULES[family](model) for family in RULES.names())
     return next((placement for placement in placements if placement.sites), Placement(sites=()))
 

@@ -35,7 +35,7 @@ class Tally:
 
     @property
     def hours_left(self) -> float:
-        """Hours until all is done, if it goes on as it went; needs one counted run."""
+        """Estimated hours until all runs are finished; it needs one counted run."""
         per_estimate = (self._clock() - self._begin) / self._done
         return (self._all - self._done) * per_estimate / 3600
 

@@ -13,7 +13,7 @@ from stripe.reproduce.store.runs import StoredRun
 
 
 class Worker:
-    """A process of its own for runs.
+    """A worker process for runs.
 
     It ignores SIGINT; the parent handles it. SIGTERM lets a training save its step, and then ends
     the process. It also exits when its parent dies.
@@ -33,7 +33,7 @@ class Worker:
         self._lock = threading.Lock()
 
     def execute(self, run: StoredRun) -> bool:
-        """Execute a run and return whether it went well; call it from a thread of its own."""
+        """Execute a run and return whether it went well; call it from a separate thread."""
         with self._lock:
             if self.stopped:
                 return False

@@ -48,7 +48,7 @@ class AverageCam(Kind):
     }
 
     def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
-        """Return a training, recorded as other figures want it, and what is measured of it."""
+        """Return a training, recorded as for other figures, and its measurement."""
         config = scale.recorded(cell, seed)
         if config is None:
             return []

@@ -17,7 +17,7 @@ from stripe.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class ConstantGates(Measurement):
-    """Accuracy of a trained network with constants in the place of its gates.
+    """Accuracy of a trained network with constants instead of gates.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class ConstantsAtInference(Kind):
     }
 
     def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
-        """Return a training with attention, and what is measured of it."""
+        """Return a training with attention, and its measurement."""
         config = scale.config(cell, seed)
         if config is None:
             return []

@@ -104,7 +104,7 @@ class Depth(Kind):
     }
 
     def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
-        """Return a recorded training, and what is measured of its gates."""
+        """Return a recorded training, and the measurement of its gates."""
         config = scale.recorded(cell, seed)
         if config is None:
             return []

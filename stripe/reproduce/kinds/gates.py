@@ -33,7 +33,7 @@ class GateNumbers(Measurement):
     Parameters
     ----------
     settles_at
-        Share of the training after which gates are said to have settled.
+        Share of the training after which the paper sees gates as settled.
     still
         A step |v(t + 1) - v(t)| under it counts as none; gates from a sigmoid lie in (0, 1).
     """
@@ -86,7 +86,7 @@ class Gates(Kind):
     options: dict[str, Any] = field(default_factory=dict)
 
     def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
-        """Return a recorded training, and what is measured of its gates."""
+        """Return a recorded training, and the measurement of its gates."""
         config = scale.recorded(cell, seed)
         if config is None:
             return []

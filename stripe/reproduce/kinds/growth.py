@@ -60,7 +60,7 @@ class NoiseGrowth(Kind):
     }
 
     def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
-        """Return a training, and what is measured of it."""
+        """Return a training, and its measurement."""
         config = scale.config(cell, seed)
         return [config, Growth(of=(address(config),), seed=seed)] if config else []
 

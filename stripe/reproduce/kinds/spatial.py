@@ -46,7 +46,7 @@ class SpatialMaps(Kind):
     }
 
     def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
-        """Return a training, and what is measured of it."""
+        """Return a training, and its measurement."""
         config = scale.config(cell, seed)
         if config is None:
             return []

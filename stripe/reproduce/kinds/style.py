@@ -22,7 +22,7 @@ _NUMBERS = ("ssim", "high_frequency", "spread", "content", "style")
 
 @dataclass(frozen=True, kw_only=True)
 class Stylised(Measurement):
-    """What a style network makes of photographs, beside instance norm's.
+    """The pictures of a style network, beside those of instance norm.
 
     Parameters
     ----------

@@ -103,7 +103,7 @@ def _of_method(cell: Cell) -> dict[str, Any]:
 
 
 def _of_setting(setting: str, reading: NoiseReading) -> dict[str, Any]:
-    """Return noise, copies of ASR, psi, the size of images, or how it is trained."""
+    """Return the settings of noise, copies of ASR, psi, image size or training."""
     if ", " in setting:
         parts = [_of_setting(part, reading) for part in setting.split(", ")]
         return {name: value for part in parts for name, value in part.items()}

@@ -46,7 +46,7 @@ class Contrast:
 
 @runtime_checkable
 class Results(Protocol):
-    """What a kind draws: the finished runs of an exhibit (`stripe.reproduce.reproduction`)."""
+    """The finished runs of an exhibit that a kind draws (`stripe.reproduce.reproduction`)."""
 
     def numbers(self) -> pd.DataFrame:
         """Return one row per cell and metric."""
@@ -59,7 +59,7 @@ class Results(Protocol):
 
 
 class Kind:
-    """How the numbers of an exhibit come about, and how it is drawn.
+    """How the numbers of an exhibit are measured and drawn.
 
     A subclass says which runs a cell needs, and draws their numbers.
     """
@@ -85,11 +85,11 @@ class Kind:
         return scale.seeds_of(cell, compared=False)
 
     def stand_in(self, config: Any) -> str:
-        """Say what is trained in the place of the paper's network and data, by its settings."""
+        """Describe the network and data that replace the paper's, by their settings."""
         return f"{config.backbone} on {config.dataset}"
 
     def words(self, scale: Scale) -> str:
-        """Say what the scale is, for the heading."""
+        """Describe the scale, for the heading."""
         return scale.words
 
     def draw(self, results: Results) -> Axes | None:

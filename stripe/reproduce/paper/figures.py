@@ -33,7 +33,7 @@ def _observation() -> Exhibit:
 
 
 def _settling(name: str, cell: Cell) -> Exhibit:
-    """Return one of Figures 11 to 18; more weight decay is said to settle gates sooner."""
+    """Return one of Figures 11 to 18; more weight decay should settle gates sooner."""
     faster = tuple(above(cell, BASELINE, metric="settled")) if cell in _DECAYED.values() else ()
     more = "; with more weight decay, sooner" if faster else ""
     return Exhibit(

@@ -49,7 +49,7 @@ class NoiseReading:
 
     @property
     def suffix(self) -> str:
-        """What the reading adds to the names of files: nothing for the default."""
+        """The suffix of the reading in file names: nothing for the default."""
         when = "" if self.when is None else f"-when-{self.when}"
         return when + ("" if self.sigma == "deviation" else f"-sigma-{self.sigma}")
 

@@ -60,7 +60,7 @@ def _above_psi(cell: Cell) -> Iterator[Contrast]:
 
 
 def _loses_less(cell: Cell) -> Iterator[Contrast]:
-    """Compare what noise costs a network with what it costs the bare one."""
+    """Compare the cost of noise for a network with that for the bare one."""
     if cell.method == "base" or cell.setting == CLEAN:
         return
     bare = cell.but(method="base")

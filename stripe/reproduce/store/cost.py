@@ -40,7 +40,7 @@ class Costs:
     Parameters
     ----------
     seconds
-        By directory, the estimate of each run that is not finished and of which one like it is.
+        Estimates, by directory, of unfinished runs with a similar finished run.
     unknown
         How many runs are not finished and like no finished one.
     """
@@ -54,7 +54,7 @@ class Costs:
         return sum(self.seconds.values()) / 3600
 
     def words(self, workers: int) -> str:
-        """Say what is left to do, for so many workers.
+        """Describe the remaining work for a number of workers.
 
         Examples
         --------
@@ -124,7 +124,7 @@ def clocked(run: StoredRun) -> Iterator[None]:
 
 
 def _file(run: StoredRun) -> Path:
-    """Return the file of its seconds, beside its directory, which holds only what it made."""
+    """Return the file with the seconds of a run, beside its directory."""
     return run.config.out.parent / f"{run.config.out.name}.seconds"
 
 

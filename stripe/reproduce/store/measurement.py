@@ -28,13 +28,13 @@ class Measurement(Settings):
     of
         Names of the runs that are looked at, beside this one in the store.
     seed
-        Seed of whatever is drawn.
+        Seed of random numbers.
     device
         "auto" takes a GPU if there is one; or "cpu", "cuda", "cuda:1".
     data_root
         The folder that holds data sets.
     out
-        The directory for what it leaves.
+        Directory for its results.
     """
 
     INCIDENTAL: ClassVar[tuple[str, ...]] = ("device", "data_root", "out")
@@ -62,12 +62,12 @@ class Measurement(Settings):
         return [run for run in self.runs if not (run / WEIGHTS).exists()]
 
     def measure(self) -> dict[str, float]:
-        """Return numbers by metric; whatever else is worth keeping goes into `out`."""
+        """Return numbers by metric; other results go into `out`."""
         raise NotImplementedError
 
 
 def perform(measurement: Measurement) -> None:
-    """Measure, and write down what came of it; what an earlier attempt left is done again.
+    """Measure, and write the result; files of an earlier attempt are replaced.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def perform(measurement: Measurement) -> None:
 
 
 def _clear(measurement: Measurement) -> None:
-    """Remove what an earlier attempt left, by name; what somebody else put there stays."""
+    """Remove the files of an earlier attempt, by name; what somebody else put there stays."""
     ours = (*measurement.LEAVES, CONFIG, MANIFEST, MEASURED)
     paths = [measurement.out / f"{name}{end}" for name in ours for end in ("", ".draft")]
     refuse_links(measurement.out, *paths)

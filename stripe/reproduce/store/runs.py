@@ -78,8 +78,8 @@ class StoredRun:
         """The numbers of a finished run, by metric: of a training last, best and last_ten.
 
         Those are of the test images, in percent: after the last epoch, the best of all, and the
-        mean of the last ten. A measurement has one number, mean. What could not be measured is
-        left out.
+        mean of the last ten. A measurement has one number, mean. Numbers that could not be measured
+        are left out.
         """
         if isinstance(self.config, Measurement):
             file = self.config.out / MEASURED
