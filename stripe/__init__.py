@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from stripe.robustness import noise_bound as noise_bound
     from stripe.stats import compare as compare
 
-#: Where each public name lives; a module that lives in itself is public as a whole.
+#: The module of each public name; a module that is its own home is public as a whole.
 _HOME = {
     "Audit": "stripe.audit.result",
     "Frozen": "stripe.gates",

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 Handler = Callable[[int, FrameType | None], Any]
 
-#: In the order in which their handlers are replaced. SIGTERM is held where it has a handler.
+#: The deferred signals, in the order of replacing their handlers. SIGTERM only if it has a handler.
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -88,7 +88,7 @@ class interrupts_held:  # noqa: N801  # used like a function, as torch.no_grad i
             _deliver()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        # The frame tells a signal in the body from one as the body is entered or left.
+        # The frame distinguishes a signal in the body from one at its entry or exit.
         if _State.holding or (frame is not None and frame.f_code in _EDGES):
             _State.came += (number,)
         else:

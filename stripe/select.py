@@ -63,7 +63,7 @@ def select(
     else:
         chosen = set()
         for pattern in [selection] if isinstance(selection, str) else selection:
-            # A name that is there is no pattern, though it may hold a bracket.
+            # An existing name is not a pattern, even if it holds a bracket.
             exact = {pattern} & things.keys()
             fitting = exact or {name for name in things if fnmatchcase(name, pattern)}
             if not fitting:

@@ -16,7 +16,7 @@ from stripe.registry import listed
 #: The kind of settings that a class method returns; `Self` is unknown to the checks of the tests.
 S = TypeVar("S", bound="Settings")
 
-#: What a run writes beside its settings.
+#: Entries that a run writes beside its settings.
 _BESIDE = {"command", "data", "initial_sha256", "made_on", "versions"}
 
 
@@ -50,7 +50,7 @@ class Settings:
             if get_origin(hint) is Literal and value not in get_args(hint):
                 allowed = ", ".join(get_args(hint))
                 raise StripeError(f"{name} is one of {allowed}, got {value!r}")
-            # Of a tuple only some entries are looked at, so each is looked at by itself.
+            # The type check looks only at some entries of a tuple, so check each entry.
             entries = value if get_origin(hint) is tuple and isinstance(value, tuple) else (value,)
             of_entry = get_args(hint)[0] if entries is value else hint
             if not all(

@@ -14,12 +14,12 @@ from stripe.interrupts import interrupts_allowed, interrupts_held
 
 #: A registered name, or any callable from a number of channels to a module.
 Attention = str | Callable[[int], nn.Module]
-#: How the attention modules of ASRs begin, where the paper says it: as it says, or as drawn.
+#: Initial parameters of the attention modules of ASRs: the paper's, or random ones.
 Init = Literal["paper", "drawn"]
 
-#: The `asr=` that has no attention module: the gate is psi itself (Table 9).
+#: The value of `asr=` without an attention module: the gate is psi itself (Table 9).
 BARE_PSI = "psi"
-#: How often a module that psi cannot move is drawn again.
+#: Largest number of draws of a module that does not react to psi.
 REDRAWS = 50
 
 
@@ -56,7 +56,7 @@ def asr_modules(
         ASR(module, start.tensor(count), learnable=start.learnable)
         for module, count in zip(modules, channels, strict=True)
     ]
-    # A callable may build anything; modules that share something, as DIA its cell, stay together.
+    # A callable may build any modules; those that share state, as DIA its cell, stay together.
     if isinstance(attention, str) and not bare and not hasattr(ATTENTIONS[attention], "along"):
         for asr, count in zip(asrs, channels, strict=True):
             for _ in range(REDRAWS):

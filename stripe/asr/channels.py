@@ -18,7 +18,7 @@ _CHANNELS: dict[type[nn.Module], str] = {
     nn.MultiheadAttention: "embed_dim",
 }
 
-#: Layers that put out tokens (B, N, C).
+#: Layers whose output is tokens (B, N, C).
 _TOKENS = (nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.MultiheadAttention)
 
 

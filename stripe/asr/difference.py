@@ -12,7 +12,7 @@ from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
 from stripe.modules.tensors import tensors_in
 
-#: Sizes of square images to try where neither an example nor the network says what it takes.
+#: Sizes of square images to try without an example.
 _SIDES = (32, 64, 96, 128, 224, 256, 299, 384)
 
 

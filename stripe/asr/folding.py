@@ -19,7 +19,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from stripe.asr.channels import ungated
 from stripe.errors import ModelError
 
-#: How layers compute that use their weight as it is.
+#: The forward methods of layers that use their weight unchanged.
 _PLAIN_FORWARDS = {
     kind.forward
     for kind in (

@@ -76,7 +76,7 @@ def _folded(model: nn.Module) -> nn.Module:
     }
     _check_unshared(model, gated)
     with interrupts_held(), undisturbed(model), interrupts_allowed():
-        # All values first, in forward order: a DIA cell hands its state from block to block.
+        # All values first, in forward order: a DIA cell passes its state from block to block.
         values = {name: _value(module).flatten() for name, module in gated.items()}
     for name in sorted(gated, key=lambda name: -name.count(".")):  # the innermost first
         model = _fold(model, name, values[name])

@@ -6,7 +6,7 @@ from torch import nn
 
 from stripe.registry import Registry
 
-#: From a name to a builder `builder(channels) -> nn.Module`.
+#: Builders by name: `builder(channels) -> nn.Module`.
 ATTENTIONS: Registry[Callable[..., nn.Module]] = Registry("stripe.attention", "attention module")
 
 

@@ -10,7 +10,7 @@ from stripe.audit.candidate import Candidate
 from stripe.audit.images import Halves
 from stripe.errors import StripeError
 
-#: From what a network puts out for a batch to one prediction for each image.
+#: Function from a network's output for a batch to one prediction for each image.
 Predict = Callable[[Any], Sequence[Any]]
 #: A kind of agreement, or a function of two predictions of an image.
 Agree = str | Callable[[Any, Any], float]

@@ -21,7 +21,7 @@ from stripe.onnx.session import GraphSession
 from stripe.recording import Recording
 from stripe.versions import library_versions
 
-#: Images on which each gate is frozen alone, a forward pass for each.
+#: Number of images on which each gate is frozen alone.
 _SAMPLE = 64
 
 

@@ -12,7 +12,7 @@ from stripe.errors import ModelError
 from stripe.intervene.predicted import Sensitivity
 from stripe.recording import Recording
 
-#: So many images, of those that the means come from, tell the order.
+#: Number of images, of the half for the means, that determine the order.
 IMAGES = 256
 
 

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from stripe.errors import ModelError
 
-#: The probability from which a place counts as part of a mask.
+#: Smallest probability of a place in a mask.
 MASK_THRESHOLD = 0.3
 
-#: The names that libraries give to scores, in the order in which they are looked for.
+#: The names of scores in the outputs of libraries, in the order of the search.
 _SCORES = ("logits", "out")
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from stripe.registry import Registry
 
-#: From a name to a builder `builder(num_classes=, in_channels=) -> nn.Module`.
+#: Builders by name: `builder(num_classes=, in_channels=) -> nn.Module`.
 BACKBONES: Registry[Callable[..., nn.Module]] = Registry("stripe.backbones", "backbone")
 
 

@@ -2,7 +2,7 @@
 
 from cyclopts import App
 
-#: From the words of a command to its options.
+#: The options of an example, by the words of the command.
 EXAMPLES = {
     "ablate": "--model timm:seresnet50 --pretrained --images photos --interventions mean shuffle",
     "audit": "--model timm:seresnet50 --pretrained --images photos --out report.html",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from stripe.recording import Gate
 
-    #: From constants by gate to the report of freezing at them.
+    #: Function from constants by gate to the report of freezing.
     Freeze: TypeAlias = Callable[[dict[str, list[float]]], pd.DataFrame]
 
 

@@ -152,7 +152,7 @@ def load_images(
     )
     if broken := getattr(data, "dataset", data).broken:
         print(told_broken(broken), file=sys.stderr)
-    # Folder names are numbered in their order: of another number of classes they mean nothing here.
+    # Folder names are numbered in their order, which has no meaning for another number of classes.
     collate = None if _comparable(network, data) else _without_labels
     return DataLoader(data, batch_size, collate_fn=collate), chosen
 

@@ -15,7 +15,7 @@ from stripe.errors import StripeError
 if TYPE_CHECKING:
     from torch import nn
 
-#: Of an option that takes one number or several.
+#: An option that takes one number or several.
 _Several = Parameter(consume_multiple=True, negative=())
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-#: Where the data of a figure is; the name is that of the other figures' option.
+#: The data of a figure; the name of the option is that of other figures.
 Source = Annotated[Path, Parameter(alias="--recording")]
 
 plot_app = App(name="plot", help="Draw a figure of the paper.")

@@ -16,7 +16,7 @@ from stripe.data.image_file import ImageReader
 from stripe.data.sample import sample
 from stripe.errors import DataError
 
-#: Of ImageNet, in RGB.
+#: Mean and standard deviation of ImageNet, in RGB.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 

@@ -10,7 +10,7 @@ from torchvision.transforms.v2 import functional as TF
 from stripe.data.image_file import ImageReader
 from stripe.errors import DataError
 
-#: Where a package keeps its photographs.
+#: The folder of photographs in each package.
 FOLDERS = {"skimage": "data", "sklearn": "datasets/images"}
 
 

@@ -8,10 +8,10 @@ from stripe.errors import DataError
 from stripe.registry import Registry
 
 SPLITS = ("train", "test")
-#: Where data sets are looked for.
+#: Default folder of data sets.
 DATA_ROOT = Path("data")
 
-#: From a name to a loader `loader(split, root, download) -> ImageSet`.
+#: Loaders by name: `loader(split, root, download) -> ImageSet`.
 DATASETS: Registry[Callable[[str, Path, bool], ImageSet]] = Registry("stripe.data", "data set")
 
 

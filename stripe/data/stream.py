@@ -20,7 +20,7 @@ from stripe.data.workers import batches_of, outliving_signals, without_workers_t
 from stripe.errors import DataError
 from stripe.modules.seeded import seeded
 
-#: Names under which a split of a data set is looked for.
+#: Possible folder names of each split.
 SPLITS = {"train": ("train",), "test": ("val", "test")}
 #: The share of the shorter side that the crop of a test image keeps.
 TEST_CROP = 0.875

@@ -47,7 +47,7 @@ def batches_of(loader: Iterable[Any]) -> Iterator[Any]:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL if _is_torchs(before) else before)
         yield from batches
     except (EOFError, ConnectionError, FileNotFoundError, RuntimeError) as error:
-        # Of a worker that died while it sent a batch, whatever its socket says.
+        # A worker died while it sent a batch; the error of its socket does not matter.
         if isinstance(error, RuntimeError) and not str(error).startswith("DataLoader worker"):
             raise
         raise DataError(

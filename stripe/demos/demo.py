@@ -12,7 +12,7 @@ from stripe.stats import stripe_index
 from stripe.train import TrainConfig, TrainResult, train
 from stripe.versions import command_line, library_versions
 
-#: Chosen for test accuracy in the time that a newcomer waits, with no look at the gates.
+#: Chosen by test accuracy within three minutes, without looking at the gates.
 EPOCHS = 7
 
 

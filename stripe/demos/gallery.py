@@ -33,9 +33,9 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "asr(se)": {"attention": None, "asr": "se"},
     "asr(cbam)": {"attention": None, "asr": "cbam"},
 }
-#: Those whose gates are recorded, and compared.
+#: Networks whose gates are recorded and compared.
 RECORDED = ("se", "asr(se)")
-#: Those that are attacked and bounded.
+#: Networks that are attacked and bounded.
 COMPARED = ("bare", "se", "asr(se)")
 NOISES = ("constant:0.8,0.2", "constant:0.5,0.2", "random:0.1,0.1", "random:0.2,0.2")
 

@@ -10,7 +10,7 @@ from jaxtyping import Float32
 from stripe.explorer.quantise import quantised
 from stripe.stats.stripe_index import index_row
 
-#: Rows and columns of the picture, at most.
+#: Largest number of rows and columns of the picture.
 _ROWS, _COLUMNS = 24, 96
 
 

@@ -10,7 +10,7 @@ from stripe.errors import StripeError
 from stripe.explorer.page import colours, script, style
 from stripe.explorer.slices import Slices
 
-#: After the page's script, whose parts it starts.
+#: Script that follows the page's script and starts its parts.
 _START = """
 export default {
   render({ model, el }) {

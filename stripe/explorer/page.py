@@ -15,10 +15,10 @@ from stripe.errors import StripeError
 from stripe.explorer.pictures import SIDE
 from stripe.explorer.slices import Slices
 
-#: In an order in which each uses only what came before it, but inside of functions.
+#: Scripts, ordered so that each uses only earlier ones, except inside functions.
 _SCRIPTS = ("source", "matrix", "raster", "parts", "view", "save", "panel", "gates", "steps",
             "details", "app")  # fmt: skip
-#: Bytes of values that a file holds at most, before they are packed.
+#: Largest number of bytes of values in a file, before packing.
 MOST_BYTES = 64_000_000
 
 

@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 
 from stripe.errors import StripeError
 
-#: Pixels of a side.
+#: Side of a picture in pixels.
 SIDE = 48
 
 

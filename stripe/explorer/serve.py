@@ -11,7 +11,7 @@ from stripe.errors import StripeError
 from stripe.explorer.page import served_page
 from stripe.explorer.slices import Slices
 
-#: By these names alone; another one may be of a foreign site that resolves to this machine.
+#: Accepted names of this machine. A foreign site may resolve another name to it.
 _HOSTS = ("127.0.0.1", "localhost")
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "

@@ -17,9 +17,9 @@ from stripe.recording import Recorded, Recording
 from stripe.recording.runs import short_names, shown_runs
 from stripe.stats import epoch_difference
 
-#: Bytes of values that are kept.
+#: Largest number of bytes of values that are kept.
 _KEPT = 400_000_000
-#: Thumbnails of one answer.
+#: Largest number of thumbnails in one answer.
 _MOST_PICTURES = 512
 
 

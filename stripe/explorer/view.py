@@ -7,7 +7,7 @@ from stripe.errors import StripeError
 from stripe.explorer.slices import Slices
 from stripe.plots.choose import one_of
 
-#: From each argument that is one of several to what it can be, the default first.
+#: The allowed values of each argument with fixed choices, the default first.
 CHOICES = {
     "side": ("after", "before", "both"),
     "scale": ("own", "shared"),

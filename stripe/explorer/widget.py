@@ -18,9 +18,9 @@ from stripe.explorer.view import checked_view, code_of
 from stripe.files import saving
 from stripe.recording import Recorded
 
-#: Hidden where the widget lives; shown in a page that nobody runs.
+#: Hidden while the widget runs; shown in a page without a kernel.
 _STATIC = "stripe-explorer-static"
-#: Bytes of values in a frame, where there is no anywidget.
+#: Largest number of bytes of values in a frame, without anywidget.
 _MOST_IN_FRAME = 8_000_000
 
 

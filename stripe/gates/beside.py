@@ -14,7 +14,7 @@ from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.tensors import tensors_in
 from stripe.modules.unwrap import modules_by_name
 
-#: What the modules put out in one pass, by name, in the order of their calls.
+#: The outputs of modules in one pass, by name, in the order of their calls.
 _Seen = dict[str, list[list[Tensor]]]
 
 

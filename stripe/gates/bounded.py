@@ -13,10 +13,10 @@ class Bounds(NamedTuple):
 
 _BOTH = Bounds(True, True)
 
-#: What is known of a tensor that no step made.
+#: The bounds of a tensor that no step made.
 UNBOUNDED = Bounds()
 
-#: Operations whose result lies between two bounds whatever comes in: how a gate is made.
+#: Operations whose result lies between two bounds for any input. They make gates.
 _BOUNDED = {"sigmoid", "hardsigmoid", "tanh", "hardtanh", "_softmax", "softmax", "erf", "sign"}
 
 #: Operations that bound below, or above, and keep a bound on the other side.

@@ -10,7 +10,7 @@ from stripe.gates.steps import ALIASES, Step
 #: Factors that broadcast to a tensor: per dimension its size, or 1 where all along it are equal.
 Factors = Float64[np.ndarray, "..."]
 
-#: Operations that put out the values that come in, in any order.
+#: Operations whose output has the values of the input, in any order.
 VIEWS = ALIASES | {"permute", "transpose", "t"}
 
 

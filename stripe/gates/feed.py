@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from stripe.errors import ModelError
 from stripe.modules.unwrap import device_of
 
-#: What networks call their images where these are not the first argument.
+#: Usual names of image arguments that are not the first argument.
 _NAMES = ("pixel_values", "input_values", "input_features", "pixel_values_videos", "images", "x")
 
 

@@ -18,7 +18,7 @@ from stripe.gates.steps import Trace
 from stripe.gates.trace import trace
 from stripe.recording import Gate
 
-#: What `find_gates` looks for unless told otherwise.
+#: The kinds that `find_gates` returns by default.
 DEFAULT_KINDS = ("gate", "split", "constant")
 KINDS = (*DEFAULT_KINDS, "response", "spatial")
 

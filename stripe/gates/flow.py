@@ -7,7 +7,7 @@ from functools import cached_property
 from stripe.gates.find import Place
 from stripe.gates.steps import ALIASES, Call, Trace
 
-#: Operations that choose by value, which a difference by rounding can turn over.
+#: Operations that choose by value, so that rounding can change their choice.
 _CHOICES = {
     *("nms", "topk", "sort", "argsort", "argmax", "argmin", "nonzero", "multinomial", "unique"),
     *("_unique2", "unique_dim", "unique_consecutive", "masked_select", "searchsorted", "bucketize"),

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-#: By the number of dimensions and the dimensions in which a gate is not 1: its layout.
+#: Layouts by the number of dimensions and the dimensions in which a gate is not 1.
 _LAYOUTS: dict[tuple[int, tuple[int, ...]], str] = {
     (4, (1,)): "NC11",
     (5, (1,)): "NC111",
@@ -29,7 +29,7 @@ class Shape(NamedTuple):
     layout: str
     #: Values per image.
     channels: int
-    #: How many branches the channels belong to.
+    #: Number of branches of the channels.
     groups: int = 1
     #: Height and width of a spatial map.
     spatial: tuple[int, int] | None = None

@@ -3,10 +3,10 @@
 #: Operations that draw at random.
 _RANDOM = ("rand", "multinomial", "bernoulli", "normal", "uniform", "exponential")
 
-#: Operations that put out values in an order, or of a number, that depends on the values.
+#: Operations whose order or number of output values depends on the values.
 _ORDERING = {"sort", "topk", "argsort", "nonzero", "masked_select", "kthvalue"}
 
-#: Operations that do so if the indices depend on the input.
+#: Operations that do this if their indices depend on the input.
 _INDEXING = {
     *("index", "index_select", "gather", "take", "index_put", "_index_put_impl", "index_add"),
     *("index_copy", "scatter", "scatter_add", "masked_scatter", "_unsafe_index"),

@@ -8,7 +8,7 @@ from torch import nn
 
 from stripe.gates.bounded import UNBOUNDED, Bounds
 
-#: Operations that put out the values that come in, in the same order.
+#: Operations whose output has the values of the input, in the same order.
 ALIASES = {
     *("view", "_unsafe_view", "reshape", "expand", "unsqueeze", "squeeze", "clone", "contiguous"),
     *("_to_copy", "detach", "alias", "lift_fresh", "_reshape_alias", "dropout", "native_dropout"),
@@ -80,7 +80,7 @@ class Trace:
     static: bool = False
     #: Names of the parameters and buffers among the nodes.
     names: dict[int, str] = field(default_factory=dict)
-    #: The steps that Python code asked for by a multiplication, in order.
+    #: The steps of multiplications in Python code, in order.
     products: list[int] = field(default_factory=list)
 
     def root(self, node: int) -> int:

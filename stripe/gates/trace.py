@@ -30,7 +30,7 @@ from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
 
 _QUANTISED = (torch.qint8, torch.quint8, torch.qint32)
 
-#: Operations that take the form of a tensor and not its values.
+#: Operations that use the shape of a tensor and not its values.
 _FORM_ONLY = ("new_", "empty", "zeros", "ones", "full", "rand", "arange")
 
 
@@ -107,7 +107,7 @@ def _run(model: nn.Module, example: Tensor) -> Trace:
         watch.trace.names[watch.node(tensor)] = name
     example = placed(model, example)
     watch.mark_input(example)
-    # In inference mode operations would not come apart into those that are looked for.
+    # In inference mode operations would not be decomposed into the expected ones.
     with (
         interrupts_held(),
         torch.inference_mode(False),

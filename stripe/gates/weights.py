@@ -10,7 +10,7 @@ from stripe.gates.steps import Step
 
 _NORMS = ("batch_norm", "group_norm", "layer_norm")
 
-#: Where the features are among the inputs of a product of matrices.
+#: Position of the features among the inputs of a matrix product.
 MATRIX_PRODUCTS = {"addmm": 1, "mm": 0, "linear": 0}
 
 

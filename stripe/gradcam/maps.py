@@ -14,7 +14,7 @@ from stripe.gradcam.planes import as_planes
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.undisturbed import undisturbed
 
-#: From a layer's output to planes (B, C, H, W).
+#: Function from a layer's output to planes (B, C, H, W).
 Reshape = Callable[[Tensor], Tensor]
 
 #: As in pytorch-grad-cam, where a map is divided by its largest value.

@@ -24,7 +24,7 @@ from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
 from stripe.select import unknown_name
 
 _SHARES = ("central_share", "uniform_share")
-#: Names in older files.
+#: Names of entries in older files.
 _OLD_NAMES = {"images": "n_images"}
 
 

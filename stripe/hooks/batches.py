@@ -21,7 +21,7 @@ from stripe.hooks.collate import CollateWithIndex, WithIndex
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
 
-#: How a DataLoader iterates; a class that does so in another way may change images, or drop some.
+#: The iteration of a DataLoader. A class with another one may change or drop images.
 _ITERATES = DataLoader.__iter__
 
 Numbered = tuple[Int64[np.ndarray, " b"], Tensor, Tensor | None]
@@ -94,7 +94,7 @@ def _split(batch: Any, index: int | Sequence[int]) -> Numbered:
 def _class_labels(labels: Tensor, n_images: int) -> Tensor | None:
     """Return labels (B,) of whole numbers; nothing, with a warning, for targets of another form."""
     whole = labels.shape in ((n_images,), (n_images, 1)) and not labels.is_floating_point()
-    # Labels on a GPU are not looked at: that would wait for it in every batch.
+    # Labels on a GPU are not checked: every batch would wait for the GPU.
     if whole and (labels.device.type != "cpu" or not n_images or int(labels.abs().max()) < 2**31):
         return labels.reshape(n_images)
     warnings.warn(

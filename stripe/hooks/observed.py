@@ -26,7 +26,7 @@ _TRIES = 4
 #: the next, or draw at random out of torch's sight.
 _AGAIN = 2
 
-#: Which image came in each place of a pass, and what the pass gave.
+#: The image at each place of a pass, and the values of the pass.
 _Pass = tuple[list[int], Taken]
 
 

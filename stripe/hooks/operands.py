@@ -12,7 +12,7 @@ from stripe.gates.layout import Shape, compact, gated_shape
 from stripe.interrupts import interrupts_held
 from stripe.modules.ours import is_ours
 
-#: Called with the features and the gate of one multiplication, and how they lie.
+#: Function of the features and the gate of one multiplication, and their layout.
 Seen = Callable[[Tensor, Tensor, Shape], None]
 
 

@@ -10,7 +10,7 @@ from stripe.errors import RecordingError
 from stripe.interrupts import interrupts_allowed
 from stripe.recording.writer import alone
 
-#: How long one process waits for the others at the end of an epoch.
+#: Time for which a process waits for the others at the end of an epoch.
 TIMEOUT = timedelta(minutes=30)
 
 

@@ -20,13 +20,13 @@ _ROUNDING, _ROUNDING_OF_HALF = 1e-5, 0.03
 class Verdict(IntEnum):
     """What two passes say of the rows of a gate; of several the largest holds."""
 
-    #: All images have the same row, so that nothing can be told, and nothing can be mistaken.
+    #: All images have the same row, so nothing can be proven and nothing can be wrong.
     SAME = 0
-    #: Each row is of its image, and of no other.
+    #: Each row belongs to its image alone.
     PROVEN = 1
-    #: Each row is of its image, and the other images of the batch have a part in it.
+    #: Each row belongs to its image, but also depends on the other images of the batch.
     MIXED = 2
-    #: A row is not of the image that it is taken for.
+    #: A row does not belong to its assumed image.
     WRONG = 3
 
 

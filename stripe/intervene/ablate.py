@@ -25,7 +25,7 @@ from stripe.modules.undisturbed import undisturbed
 from stripe.select import Selection
 from stripe.stats.share import share_interval
 
-#: What is asked of a gate unless told otherwise; class means too where there are labels.
+#: Default interventions; class means are added if there are labels.
 ABLATIONS = ("mean", "grand_mean", "shuffle", "resample", "one", "zero")
 
 _MEASURES = ("agreement", "kl", "accuracy")

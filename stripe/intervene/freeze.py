@@ -17,7 +17,7 @@ from stripe.intervene.optimal import optimal_constants
 from stripe.intervene.scores import Predict
 from stripe.select import Selection
 
-#: What gates can be frozen at.
+#: The kinds of constants.
 CONSTANTS = ("mean", "optimal")
 
 #: Images and labels, in batches.

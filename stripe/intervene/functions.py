@@ -14,7 +14,7 @@ from stripe.intervene.batch import Batch
 from stripe.intervene.recorded import Recorded
 from stripe.registry import listed
 
-#: From a gate, (images, channels), and what is known of the batch, to what stands for it.
+#: Function from a gate, (images, channels), and its batch to the replacement.
 Function = Callable[[Float[Tensor, "b c"], Batch], Tensor]
 
 #: The name of an intervention, a vector, a function of the gate, or any of them by gate.

@@ -16,7 +16,7 @@ from stripe.errors import ModelError
 from stripe.gates.operands import Operand, Replacing
 from stripe.hooks.operands import unrepeated
 
-#: From the rows of a gate, (rows, channels), to what stands for them.
+#: Function from the rows of a gate, (rows, channels), to their replacement.
 Replacement = Callable[[Float[Tensor, "rows channels"]], Tensor]
 
 _PAUSED: ContextVar[bool] = ContextVar("paused", default=False)
@@ -64,7 +64,7 @@ class Instead:
                 f"found, got shape {tuple(gate.shape)}; give images of the size of the example"
             )
         rows = narrow.reshape(-1, self.width)
-        # Products that a replacement computes are none of the model's.
+        # Products inside a replacement are not the model's.
         with torch._C.DisableTorchFunction():
             made = self.replacement(rows)
         if not isinstance(made, Tensor) or made.shape != rows.shape:

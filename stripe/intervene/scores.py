@@ -9,7 +9,7 @@ from torch import Tensor
 
 from stripe.errors import ModelError
 
-#: From what a network returns to class scores (B, classes) before softmax.
+#: Function from the output of a network to class scores (B, classes) before softmax.
 Predict = Callable[[Any], Tensor]
 
 

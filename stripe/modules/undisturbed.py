@@ -35,6 +35,6 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 
 
 def _set_mode(model: nn.Module, training: bool) -> None:
-    # What torch.export made stays in the mode in which it was exported, and says so.
+    # A program of torch.export stays in its exported mode, and raises on a change.
     with suppress(NotImplementedError):
         model.train(training)

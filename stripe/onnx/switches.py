@@ -39,7 +39,7 @@ def switched(graph: Graph, places: Sequence[Place], vectors: Sequence[np.ndarray
         )
     model = ModelProto()
     model.CopyFrom(graph.model)
-    # Before version 4 of the format onnxruntime takes no other value for a weight.
+    # Before version 4 of the format onnxruntime accepts no other value for a weight.
     model.ir_version = max(model.ir_version, 4)
     copy = Graph(model, graph.shapes)
     copy.add_constant(SWITCHES, np.zeros(len(places), dtype=bool))

@@ -17,21 +17,21 @@ from stripe.errors import StripeError
 from stripe.plots.choose import Scale
 from stripe.stats.stripe_index import ROUNDING
 
-#: Inches: a column of a two-column paper.
+#: Width in inches of a column of a two-column paper.
 COLUMN_WIDTH = 3.4
-#: Points: the letters of figures in it.
+#: Size in points of letters in figures of this width.
 PAPER_FONT_SIZE = 7
 
-#: Of a heading that fit in a column of that width.
+#: Number of letters of a heading that fit in a column.
 _LETTERS = 62
 
-#: Side by side in a column.
+#: Largest number of panels side by side in a column.
 MOST_PANELS = 8
 #: Shares of the width: between two panels, and of all panels where a colour bar stands beside.
 _GAP, _PANELS = 0.04, 0.88
 #: Shares of the width of a panel with a colour bar and its numbers: the panel, the bar's left edge.
 _PANEL, _BAR = 0.6, 0.63
-#: Shares of the width: of a colour bar.
+#: Width of a colour bar, as a share of the width.
 _BAR_WIDTH = 0.03
 
 

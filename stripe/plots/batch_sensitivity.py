@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import with_columns
 
-#: Of a note that fit above the axes.
+#: Number of letters of a note that fit above the axes.
 _LETTERS = 56
 
 

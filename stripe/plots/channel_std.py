@@ -84,7 +84,7 @@ def channel_std(
             sides[prefix + BEFORE] = run.recording.inputs(name, run.epoch)
         if side != "before":
             sides[prefix + AFTER] = run.recording.values(name, run.epoch)
-    # Networks may differ in their channels: what is missing is in no bin.
+    # Networks may differ in their channels; missing values are in no bin.
     spreads = {side: pd.Series(v.astype(np.float64).std(axis=0)) for side, v in sides.items()}
     spread = pd.DataFrame(spreads)
     ax = axes_or_new(ax)
@@ -92,7 +92,7 @@ def channel_std(
     sns.histplot(spread, ax=ax, **{"palette": "colorblind", **options, **kwargs})
     ax.set(xlabel="standard deviation over images", ylabel="share of channels")
     columns = 1 if len(sides) <= 2 else 2
-    # Above, since the distributions may lie anywhere below.
+    # The legend is above, because the distributions may lie anywhere inside.
     if ax.get_legend() is not None:
         place = {"bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "ncols": columns}
         sns.move_legend(ax, "lower left", frameon=False, **place)

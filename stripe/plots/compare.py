@@ -14,7 +14,7 @@ from stripe.recording import Recorded
 from stripe.stats.comparison import STATISTICS, Side
 from stripe.stats.comparison import compare as compared
 
-#: What the axis calls each statistic, and its difference.
+#: The axis labels of each statistic and of its difference.
 _LABELS = {
     "eta2": r"$\eta^2$",
     "between_var": "variance\nbetween channels",
@@ -23,7 +23,7 @@ _LABELS = {
 }
 #: Left, bottom, width and height of the two panels, as shares of the axes.
 _VALUES, _DIFFERENCE = (0, 0.56, 1, 0.44), (0, 0, 1, 0.44)
-#: Distance between gates, of which the two points of a gate stand apart.
+#: Distance of the two points of a gate, as a share of the distance between gates.
 _SHIFT = 0.12
 
 

@@ -18,7 +18,7 @@ from stripe.recording.runs import short_names, shown_runs
 from stripe.registry import listed
 from stripe.stats import channel_moments
 
-#: Share of the distance between two gates that their boxes take.
+#: Width of the boxes of a gate, as a share of the distance between gates.
 _WIDTH = 0.7
 
 

@@ -74,7 +74,7 @@ def mean_cam(
     drawn = ax.imshow(data.mean, **{"cmap": "viridis", "interpolation": "nearest", **kwargs})
     grey = data.mean_image.mean(0)
     if image and np.ptp(grey) > 0:
-        # An image that the map let through would give it colours that are not in the bar.
+        # A transparent map over an image would have colours that are not in the bar.
         ax.contour(grey, levels=5, colors="white", linewidths=0.5, alpha=0.8)
     ax.figure.colorbar(drawn, ax=ax, label="mean of maps in [0, 1]", fraction=0.05, pad=0.02)
     ax.set(xticks=[], yticks=[])

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import with_columns
 
-#: Share of the distance between two noises over which their networks are spread.
+#: Spread of the networks of a noise, as a share of the distance between noises.
 _DODGE = 0.6
 
 

@@ -16,7 +16,7 @@ from stripe.stats import common_images
 
 #: Left, bottom, width and height of the three rows, as shares of the axes.
 _STRIPES, _SPREAD, _DIFFERENCE = (0, 0.72, 1, 0.28), (0, 0.365, 1, 0.16), (0, 0, 1, 0.225)
-#: Images whose steps are shown, as in the paper.
+#: Number of images whose steps are shown, as in the paper.
 _FOLLOWED = 3
 
 

@@ -12,7 +12,7 @@ from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import with_columns
 
 _WORDS = ("dataset", "backbone", "method", "setting")
-#: Inches: a row, and a gap between groups of rows, as a share of it.
+#: Height of a row in inches, and a gap between groups as a share of it.
 _ROW, _GAP = 0.13, 0.9
 
 

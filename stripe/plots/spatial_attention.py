@@ -14,7 +14,7 @@ from stripe.recording.runs import Shown, shown_runs
 from stripe.stats import eta2_of
 
 _ETA2 = r"$\eta^2$"
-#: From the index of an image to the image, (H, W, 3) or (H, W), as bytes or floats from 0 to 1.
+#: Images by index, each (H, W, 3) or (H, W), as bytes or floats from 0 to 1.
 Pictures = Mapping[int, np.ndarray] | Sequence[np.ndarray] | np.ndarray
 
 

@@ -150,7 +150,7 @@ def stripes(
     return ax
 
 
-#: Names of classes that fit beside each other at the side of a panel.
+#: Largest number of class names beside a panel.
 _MOST_NAMES = 16
 
 

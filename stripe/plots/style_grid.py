@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from stripe.errors import StripeError
 from stripe.plots.axes import COLUMN_WIDTH, axes_or_new
 
-#: Inches: a line below a picture, and the title above the first row.
+#: Heights in inches of a line below a picture, and of the title above the first row.
 _LINE, _TITLE = 0.105, 0.2
-#: Letters of a note that fit in a column.
+#: Number of letters of a note that fit in a column.
 _NOTE = 60
 
 

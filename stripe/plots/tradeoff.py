@@ -12,9 +12,9 @@ from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import with_columns
 from stripe.stats.share import share_interval
 
-#: The marker of each kind of network, and what the legend calls it.
+#: The marker of each kind of network, and its name in the legend.
 _MARKERS = {"bare": "s", "attention": "o", "ASR": "*"}
-#: Points squared: the marker of the largest network, and the least that can be told apart.
+#: Area in points squared of the largest marker, and of the smallest one.
 _LARGEST, _LEAST = 110, 15
 
 

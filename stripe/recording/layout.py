@@ -6,7 +6,7 @@ from pathlib import Path
 
 #: Epochs are below this, so that every reader of Parquet can count them in 64 bits.
 MOST_EPOCHS = 10**18
-#: An epoch as it is written: epoch=01 is none.
+#: The name of an epoch; epoch=01 is not a valid name.
 _NUMBER = re.compile("0|[1-9][0-9]{0,17}")
 
 

@@ -128,7 +128,7 @@ class Log:
             If a logged epoch is missing, or an epoch is not in the log.
         """
         seen = self.look()
-        # What a writer is at looks different the second time.
+        # Work of a writer looks different the second time.
         while (problem := self._problem(seen)) is not None:
             again = self.look()
             if again == seen:

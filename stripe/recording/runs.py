@@ -7,7 +7,7 @@ from typing import NamedTuple
 from stripe.errors import RecordingError
 from stripe.recording.reader import Recorded, Recording, open_recording
 
-#: What `stripe train` calls the recording in the directory of a run.
+#: Name of the recording in the directory of a run of `stripe train`.
 _OF_RUN = "recording"
 
 

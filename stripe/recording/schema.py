@@ -40,7 +40,7 @@ import pyarrow as pa
 from stripe.errors import RecordingError
 
 FORMAT_VERSION = 2
-#: Is read, and becomes the current one when it is continued.
+#: Older version that is read, and upgraded when a recording is continued.
 UNSEALED_VERSION = 1
 #: Columns that may hold nulls.
 NULLABLE = ("label", "prediction")

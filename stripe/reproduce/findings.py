@@ -20,7 +20,7 @@ from stripe.reproduce.verdict import (
     seeds_to_decide,
 )
 
-#: From the words of an interval to those of a verdict.
+#: Verdicts by the words of an interval.
 _VERDICTS = {"yes": "holds here", "no": "does not", "undecided": "undecided"}
 _COLUMNS = {
     "claim": "claim",

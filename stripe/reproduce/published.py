@@ -12,7 +12,7 @@ from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.store.runs import State, StoredRun
 
 _CELL = ("dataset", "backbone", "method", "setting")
-#: By cell and seed.
+#: Published runs by cell and seed.
 Published = dict[tuple[Cell, int], "PublishedRun"]
 
 

@@ -17,7 +17,7 @@ from stripe.train.run import CONFIG
 from stripe.versions import command_line, library_versions
 
 _MISSING = "missing"
-#: Columns that may have nothing to say where nothing is missing: one run has no spread.
+#: Columns that may be empty although no run is missing: one run has no spread.
 _OPTIONAL = ("paper", "paper_std", "std", "difference")
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-#: Of the intervals of a claim.
+#: Confidence level of the intervals of a claim.
 CONFIDENCE = 0.95
-#: The most seeds that are thought of to decide a claim.
+#: Largest number of seeds that `seeds_to_decide` considers.
 MOST_SEEDS = 1000
 
 

@@ -26,7 +26,7 @@ from stripe.modules.undisturbed import undisturbed
 from stripe.modules.unwrap import modules_by_name, unwrapped
 from stripe.robustness.spectral import spectral_norm
 
-#: Operations that bring no two inputs further apart.
+#: Operations that never increase the distance between two inputs.
 _CONTRACTIONS = {
     *("relu", "hardtanh", "max_pool2d_with_indices", "avg_pool2d", "constant_pad_nd", "slice"),
     *("hardsigmoid", "sigmoid", "tanh", *ALIASES),

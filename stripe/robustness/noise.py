@@ -173,7 +173,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         beta: Any = 0.0 if norm.bias is None else norm.bias.view(per_channel)
         if self.spec.kind == "constant":
             shift = beta * (1 - self.spec.a) + gamma * self.spec.b
-            # Filled on the device, since a number that is copied to it waits for it.
+            # Filled on the device, because copying a number to it would wait for it.
             shift = shift.to(y) if isinstance(shift, Tensor) else y.new_full((), shift)
             return torch.add(shift, y, alpha=self.spec.a)
         scale, offset = (draw.view(per_channel) for draw in self._draw(norm.num_features, y))

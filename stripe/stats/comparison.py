@@ -13,11 +13,11 @@ from stripe.recording.runs import Shown, short_names, shown_runs
 from stripe.stats.moments import channel_moments
 from stripe.stats.stripe_index import index_arrays, stripe_index
 
-#: What is compared, as `stripe_index` calls it.
+#: The compared columns of `stripe_index`.
 STATISTICS = ["eta2", "between_var", "within_var", "median_std"]
-#: Columns of the table that no side may be called.
+#: Columns of the table, which are not allowed as names of sides.
 _OWN = ["gate", "statistic", "difference", "low", "high"]
-#: Resamples whose weights are in memory together.
+#: Number of resamples whose weights are in memory at a time.
 _CHUNK = 100
 
 #: A run, or runs that differ in their seeds.

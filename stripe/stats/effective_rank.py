@@ -85,7 +85,7 @@ class _Scatter:
 def ranks(scatter: _Scatter) -> Iterator[float]:
     """Yield the effective rank and the participation ratio."""
     variances: Float64[np.ndarray, " c"] = np.linalg.eigvalsh(scatter.matrix)
-    # What rounding in float32 leaves of a direction along which nothing varies.
+    # Upper bound of float32 rounding along a direction without variation.
     floor = scatter.n * ROUNDING**2 * float(np.square(scatter.mean).max(initial=0.0))
     variances = variances[variances > max(floor, 1e-14 * variances.max(initial=0.0))]
     if not len(variances):

@@ -16,7 +16,7 @@ from stripe.train.weights import load_tensors
 
 #: Channels of the convolutions of a VGG16, by stage, up to relu4_3.
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512))
-#: The names of what comes out of each stage, the features that Johnson et al. compare.
+#: The names of the outputs of each stage, the features that Johnson et al. compare.
 LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
 

@@ -13,7 +13,7 @@ from stripe.errors import DataError, StripeError
 from stripe.modules.seeded import seeded
 from stripe.style.config import SMALLEST, STRIDE, Variant
 
-#: Where ASR goes: behind the last norm of each residual block, as in a ResNet.
+#: The sites of ASR: after the last norm of each residual block, as in a ResNet.
 SITES = "blocks.*.norm2"
 
 Norm = Callable[[int], nn.Module]

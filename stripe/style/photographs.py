@@ -17,7 +17,7 @@ from stripe.data.workers import batches_of, outliving_signals, without_workers_t
 from stripe.errors import DataError
 from stripe.modules.seeded import seeded
 
-#: What scikit-image and scikit-learn ship, in colour, and let anyone use.
+#: The colour photographs of scikit-image and scikit-learn for style transfer.
 SHIPPED = (
     *("skimage/astronaut.png", "skimage/chelsea.png", "skimage/coffee.png", "skimage/rocket.jpg"),
     *("skimage/motorcycle_left.png", "sklearn/china.jpg", "sklearn/flower.jpg"),

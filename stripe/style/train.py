@@ -31,7 +31,7 @@ from stripe.train.session import Session, progress_bar
 from stripe.train.stop import leave, stoppable
 from stripe.train.weights import load_weights
 
-#: Photographs of the log and of its pictures.
+#: Number of photographs in the log and its pictures.
 SAMPLES = 3
 
 

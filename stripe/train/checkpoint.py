@@ -22,7 +22,7 @@ STATE = "state.pt"
 STAGING = "staging"
 #: Nothing else is written into the folder of a checkpoint, and nothing else is deleted there.
 _FILES = (WEIGHTS, STATE, MANIFEST, f"{MANIFEST}.draft")
-#: What safetensors left where a run of an earlier version was killed.
+#: Files that safetensors left after a run of an earlier version was killed.
 _LEFT = re.compile(r"\.tmp\w{6}")
 _NAME = re.compile(r"epoch=(\d{5,})-batch=(\d{7,})")
 

@@ -142,7 +142,7 @@ class TrainConfig(Settings):
         *("device", "data_root", "download", "workers", "tensorboard", "out"),
     )
 
-    #: What every run was and had before there were these fields.
+    #: The values of all runs before these fields existed.
     BEFORE: ClassVar[Mapping[str, Any]] = {
         "nesterov": True,
         "asr_init": "paper",

@@ -32,7 +32,7 @@ from stripe.train.session import Session, progress_bar
 from stripe.train.step import make_optimizer, top_accuracies, train_step
 from stripe.train.stop import Stop, leave, stoppable
 
-#: Steps after which several processes ask each other whether one of them is to stop.
+#: Number of steps after which processes ask each other for a request to stop.
 ASK_EVERY = 10
 
 

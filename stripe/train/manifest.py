@@ -7,9 +7,9 @@ from pathlib import Path
 from stripe.errors import StripeError
 from stripe.files import drafted, sha256
 
-#: Lies beside the files that it names; `sha256sum --check` reads it too.
+#: The manifest beside the files that it names; `sha256sum --check` reads it too.
 MANIFEST = "manifest.sha256"
-#: Files with one of which a run or a measurement is finished.
+#: Files that mark a finished run or measurement.
 LAST = ("model.safetensors", "measured.json")
 #: Files that a manifest beside them must name; others may be the user's own.
 MUST_BE_NAMED = ("config.json", "history.parquet", "state.pt", *LAST)

@@ -33,7 +33,7 @@ def epoch_recorder(
         model,
         config.out / "recording",
         next(iter(loaders.probe))[0][:2],
-        # Noise that differs from pass to pass hides which image a row is of.
+        # Noise that differs from pass to pass hides to which image a row belongs.
         check=noise is None or noise.kind == "constant" or noise.when == "train",
         resume=True,  # the run was found to be the same
         name=f"{config.backbone}, attention {config.attention}, asr {config.asr}",

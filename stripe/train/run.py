@@ -17,11 +17,11 @@ from stripe.train.device import hardware, resolve_device
 from stripe.train.manifest import MANIFEST, checked, write_manifest
 from stripe.versions import command_line, commit, library_versions
 
-#: The file of the settings, which is there once the run has begun.
+#: The file of the settings, which exists once the run has begun.
 CONFIG = "config.json"
-#: The file of the last weights, which is there once the run is finished.
+#: The file of the last weights, which exists once the run is finished.
 WEIGHTS = "model.safetensors"
-#: Is there while a training goes on, and holds the number of its process.
+#: The lock file of a training, which holds the number of its process.
 LOCK = "run.lock"
 
 S = TypeVar("S", bound=Settings)
@@ -124,7 +124,7 @@ def open_run(
         make_folder(config.out)
         with drafted(file) as draft:
             draft.write_text(json.dumps(resolved, indent=1) + "\n")
-            # Before the file itself, so that no moment has a file without its digest.
+            # The digest is written first, so the file never exists without it.
             write_manifest(config.out, {CONFIG: sha256(draft)})
     except OSError as error:
         raise _cannot_write(config.out, error) from error
@@ -135,7 +135,7 @@ def _check_place(config: Settings, *, resume: bool) -> None:
     file = config.out / CONFIG
     if resume and file.exists():
         return
-    # These alone are of a start that was killed.
+    # Only these files exist after a start that was killed.
     drafts = {CONFIG + ".draft", MANIFEST, MANIFEST + ".draft"}
     refuse_links(*(config.out / name for name in drafts))
     there = config.out.iterdir() if config.out.is_dir() else [config.out]

@@ -9,7 +9,7 @@ from stripe.train.checkpoint import latest_checkpoint
 from stripe.train.manifest import LAST, MUST_BE_NAMED, checked, read_manifest
 from stripe.train.run import CONFIG
 
-#: What is said of a run that was written before there were manifests.
+#: Message for a run that is older than manifests.
 UNCHECKED = "unchecked, no manifest"
 
 

@@ -33,7 +33,7 @@ class Placement:
     weight: float | None = None
 
 
-#: From a family to a rule `rule(model) -> Placement`, with no sites in a model of another family.
+#: Rules by family: `rule(model) -> Placement`, without sites in a model of another family.
 RULES: Registry[Callable[[nn.Module], Placement]] = Registry("stripe.asr.sites", "family")
 
 
@@ -82,7 +82,7 @@ def _candidates(model: nn.Module) -> list[str]:
     layers = nn.modules.conv._ConvNd | nn.Linear
     for kind in (norms, layers):
         found = [
-            # A norm that ends in its activation is gated before that.
+            # A norm with its own activation is gated before the activation.
             f"{name}.drop" if isinstance(getattr(module, "drop", None), nn.Module) else name
             for name, module in model.named_modules()
             if isinstance(module, kind) and name

@@ -8,7 +8,7 @@ from torchvision.models import vision_transformer
 
 from stripe.asr.sites.rule import RULES, Placement, named
 
-#: The layers that put out what is added to the tokens, by class of block.
+#: The layers whose output is added to the tokens, by class of block.
 LAST_LAYERS: dict[type[nn.Module], tuple[str, str]] = {
     timm_vit.Block: ("attn.proj", "mlp.fc2"),
     vision_transformer.EncoderBlock: ("self_attention", "mlp.3"),

@@ -108,7 +108,7 @@ class Local:
     def _execute(self, runs: list[StoredRun], timed: bool, tally: Tally) -> None:
         count = 1 if timed else min(self.at_a_time(), len(runs))
         devices = devices_of(count, self._gpus(), self.device)
-        # As many whether or not others run beside it: rounding depends on the number of threads.
+        # A run alone has as many threads as beside others, because rounding depends on them.
         threads = max(1, (os.cpu_count() or 1) // (1 if timed else self.at_a_time()))
         _serve(runs, [Worker(device, threads) for device in devices], tally)
 

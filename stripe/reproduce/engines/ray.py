@@ -16,7 +16,7 @@ from stripe.reproduce.store.cost import estimate
 from stripe.reproduce.store.execute import execute, fail
 from stripe.reproduce.store.runs import StoredRun
 
-#: How often a run is begun again after its node was lost.
+#: Largest number of restarts of a run after its node was lost.
 RETRIES = 5
 
 

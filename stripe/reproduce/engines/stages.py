@@ -50,7 +50,7 @@ class Tally:
         self._bar.set_postfix(shown)
 
 
-#: Executes runs that may go side by side, or, where they are timed, one at a time.
+#: Function that executes runs in parallel or, if they are timed, one at a time.
 Execute = Callable[[list[StoredRun], bool, Tally], None]
 
 

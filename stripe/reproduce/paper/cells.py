@@ -41,7 +41,7 @@ class Cell:
 #: Table 7: C_i is filled with i, N_i drawn from N(0, i^2).
 _PSI = {"C": "constant", "N": "normal"}
 
-#: What psi begins at in all other tables.
+#: The initial psi in all other tables.
 _USUAL = "0.1"
 
 

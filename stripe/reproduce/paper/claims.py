@@ -144,7 +144,7 @@ CLAIMS = (
     ),
 )  # fmt: skip
 
-#: What no sentence of the paper says, tested in the same way.
+#: Claims beyond the paper, tested in the same way.
 OWN = tuple(
     PaperClaim(words, number, ("depth",), f"{metric} of .*")
     for words, number, metric in (

@@ -2,9 +2,9 @@
 
 from stripe.reproduce.paper.scale import Rule, Scale
 
-#: Tables that vary one setting of one network train it for less long.
+#: Tables that vary one setting of one network have shorter trainings.
 _VARIED = r"(delta|psi|psi_init)=.*|(constant|random)\(.*|with(out)? ASR"
-#: Networks of which one image costs two to three times as much as one of ResNet20.
+#: Networks whose images cost two to three times as much as with ResNet20.
 _SLOW = "mobilenet|shufflenetv2|repvgg_a0"
 _ATTENTION = "SE|IE|SRM|SPA"
 

@@ -64,13 +64,13 @@ class Kind:
     A subclass says which runs a cell needs, and draws their numbers.
     """
 
-    #: What is measured, and its unit.
+    #: The measured quantity, with its unit.
     metrics: ClassVar[Mapping[str, str]] = {}
     #: Hardware-dependent metrics, excluded from differences.
     hardware_metrics: ClassVar[Sequence[str]] = ()
-    #: Numbers of each metric: of a training the last epoch and others, else the mean.
+    #: Numbers of each metric: the last epoch and others for a training, otherwise the mean.
     columns: ClassVar[Sequence[str]] = ("mean",)
-    #: Which of these the paper prints.
+    #: The number that the paper prints.
     printed: ClassVar[str] = "mean"
 
     def planned(self, scale: Scale, cell: Cell, seed: int) -> Sequence[Settings]:

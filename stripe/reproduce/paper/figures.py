@@ -162,5 +162,5 @@ def _numbered(number: int) -> Callable[[], Exhibit]:
     return {2: _observation, 3: _tradeoff, 4: _looking, 29: _spatial}[number]
 
 
-#: By name, what makes it. Figures 1 and 6 to 10 are drawings of architectures.
+#: The figures by name. Figures 1 and 6 to 10 are drawings of architectures.
 FIGURES = {f"figure{number}": _numbered(number) for number in (2, 3, 4, 5, *range(11, 30))}

@@ -8,7 +8,7 @@ from stripe.reproduce.paper.exhibits import Contrast, Exhibit, exceeds
 from stripe.reproduce.paper.results import CONSTANTS_LOSS, paper_results
 from stripe.reproduce.paper.tables import CLEAN, noise_table
 
-#: By the name of a row of `constants_at_inference`, the metric of its loss.
+#: The metric of the loss in each row of `constants_at_inference`.
 _LOSSES = {"constants": "loss", "fine-tuned": "loss_fine_tuned"}
 
 
@@ -78,10 +78,10 @@ def _theorem() -> Exhibit:
     )
 
 
-#: The constant noise of which the paper's bare network loses most, 39 points.
+#: The constant noise that costs the paper's bare network most, 39 points.
 _LARGEST_LOSS = "constant(0.5,0.5)"
 
-#: By name, what makes it.
+#: The functions that make the exhibits, by name.
 IN_TEXT: dict[str, Callable[[], Exhibit]] = {
     "constants": _constants,
     "deep-noise": _deep_noise,

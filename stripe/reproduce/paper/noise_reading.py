@@ -6,7 +6,7 @@ from typing import Literal
 
 from stripe.robustness.noise_spec import Kind, NoiseSpec, When
 
-#: When each kind of noise is there unless a reading says otherwise; docs/protocol.md says why.
+#: Default phases of each kind of noise; docs/protocol.md gives the reasons.
 _USUALLY: dict[str, When] = {"random": "train", "constant": "both"}
 _DURING: dict[When, str] = {
     "train": "in training",

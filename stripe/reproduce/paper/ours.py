@@ -7,7 +7,7 @@ from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Exhibit, exceeds
 from stripe.reproduce.paper.figures import BASELINE, STL10
 
-#: Each is a number that would be zero if there were nothing to see.
+#: Numbers that are zero without an effect.
 _NUMBERS = ("eta2_gained", "class_known", "eta2_by_depth", "class_by_depth", "eta2_by_class")
 
 
@@ -25,5 +25,5 @@ def _depth() -> Exhibit:
     )
 
 
-#: By name, what makes it.
+#: The functions that make the exhibits, by name.
 OURS: dict[str, Callable[[], Exhibit]] = {"depth": _depth}

@@ -15,7 +15,7 @@ from stripe.train import TrainConfig, recipe
 #: A setting of Table 2 whose recipe fine-tunes the network of 224 x 224 (Table 11).
 _FINE_TUNED = "image_size=384"
 
-#: From the names in the tables to ours.
+#: Our names by the names in the tables.
 _NAMES = {"vit_s": "vit_s_16", "vit_b": "vit_b_16"}
 
 

@@ -103,7 +103,7 @@ _STARTS = tuple(f"psi_init={value}" for value in (0.2, 0.3, 0.4, 0.5, 0.6))
 _above_one = partial(_above_settings, "delta=2", ("delta=1",))
 
 Compare = Callable[[Cell], Iterator[Contrast]]
-#: By number: what the table is about, its claim, and how that is compared.
+#: By number: the title of the table, its claim, and its contrasts.
 _ENTRIES: dict[int, tuple[Any, ...]] = {
     1: (
         "What attention costs at inference",
@@ -141,5 +141,5 @@ _MADE: dict[int, Callable[[], Exhibit]] = {
     8: noise_table,
     9: _table_9,
 }
-#: By name, what makes it.
+#: The functions that make the tables, by name.
 TABLES = {f"table{number}": _MADE[number] for number in sorted(_MADE)}

@@ -19,9 +19,9 @@ from stripe.train.manifest import checked
 from stripe.train.run import CONFIG, WEIGHTS
 
 State = Literal["finished", "failed", "begun", "missing"]
-#: Where a run that failed leaves what went wrong.
+#: The file with the error of a failed run.
 ERROR = "error.txt"
-#: From the metrics of a training to the columns of its log.
+#: The columns of the log by the metrics of a training.
 _COLUMNS = {"top1": "test_accuracy", "top5": "test_top5"}
 
 
