@@ -10,6 +10,7 @@ import argparse
 import json
 import warnings
 from collections import Counter
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -32,32 +33,48 @@ def networks() -> list[str]:
     return [f"timm/{n}" for n in timm.list_models()] + [f"torchvision/{n}" for n in others]
 
 
-def build(name: str) -> tuple[nn.Module, tuple[int, ...]]:
-    """Return a network on the meta device, and the shape of its images."""
+def build(name: str, device: str) -> tuple[nn.Module, tuple[int, ...]]:
+    """Return a network, and the shape of its images."""
     library, name = name.split("/", 1)
     model: Any
-    with torch.device("meta"):
+    with torch.device(device):
         if library == "torchvision":
-            alone = {"weights": None, "weights_backbone": None} if "/" in name else {}
-            return torchvision.models.get_model(name, **alone), (3, 224, 224)
+            builder = torchvision.models.get_model_builder(name)
+            parts = (
+                {"weights_backbone": None}
+                if "weights_backbone" in signature(builder).parameters
+                else {}
+            )
+            model = builder(weights=None, **parts)
+            if "video" in builder.__module__:
+                return model, (3, 16, 224, 224) if "mvit" in name else (3, 16, 112, 112)
+            return model, (3, 224, 224)
         model = timm.create_model(name)
     return model, tuple(model.pretrained_cfg.get("input_size", (3, 224, 224)))
 
 
 def look_into(name: str) -> dict[str, Any]:
-    """Return the gates of a network by kind, and the warnings, or why it cannot be looked into."""
-    try:
-        model, shape = build(name)
-        with warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always")
-            gates = stripe.find_gates(model, torch.zeros(2, *shape, device="meta"), kinds=KINDS)
-    except Exception as error:  # of any library; it is written down
-        return {"error": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
+    """Return the gates of a network by kind, and the warnings, or why it cannot be looked into.
+
+    Where it cannot be built or run on the meta device, it is on the CPU.
+    """
+    for device in ("meta", "cpu"):
+        try:
+            model, shape = build(name, device)
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                gates = stripe.find_gates(
+                    model.eval(), torch.zeros(2, *shape, device=device), kinds=KINDS
+                )
+            break
+        except Exception as error:  # of any library; it is written down
+            failure = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
+    else:
+        return failure
+    found: dict[str, Any] = {"gates": dict(Counter(gate.kind for gate in gates))}
+    found["channels"] = sum(gate.channels for gate in gates)
     said = [str(w.message) for w in warned if "gate" in str(w.message)]
-    kinds = dict(Counter(gate.kind for gate in gates))
-    return {"gates": kinds, "channels": sum(g.channels for g in gates)} | (
-        {"warnings": said} if said else {}
-    )
+    return found | ({"warnings": said} if said else {})
 
 
 def main() -> None:

@@ -88,10 +88,10 @@ class Recorder:
         mean of the gate over them; `Gate.per_image_values` says how many there are. If not, each
         is a gate of its own, `name@0` to `name@k-1`.
     check
-        Prove, in the first two batches of each size and in the last batch, that the rows of every
-        gate are those of the images, by one more pass over the images in another order. If not,
-        rows are taken to come in the order of the images: for models that draw at random in
-        evaluation.
+        Prove, in the first two batches of each size, that the rows of every gate are those of the
+        images, by one more pass over the images in another order; and in the last batch by a pass
+        over four of its images. If not, rows are taken to come in the order of the images: for
+        models that draw at random in evaluation.
     resume
         Continue the recording in `path`. Its gates, network, data set and seed must be the same;
         the weights may differ.

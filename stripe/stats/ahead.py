@@ -1,4 +1,4 @@
-"""Read the next piece of a recording while this one is reduced; threads, since both leave the GIL."""
+"""Read the next piece of a recording in a thread while this one is reduced."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator

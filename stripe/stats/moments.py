@@ -159,8 +159,9 @@ def channel_moments(
     Notes
     -----
     A recording is read once, a row group at a time, and merged in float64: the memory does not
-    depend on the number of images. The next row group is read while one is reduced. A small std means little by itself: a gate that is small
-    everywhere has a small spread too. `stripe_index` compares it with the spread between channels.
+    depend on the number of images. The next row group is read while one is reduced. A small std
+    means little by itself: a gate that is small everywhere has a small spread too. `stripe_index`
+    compares it with the spread between channels.
 
     References
     ----------
