@@ -29,7 +29,7 @@ RESULT = Path(__file__).parent / "results" / "inventory.json"
 
 def networks() -> list[str]:
     """Return the names of all networks, `timm/NAME` and `torchvision/NAME`."""
-    others = [name for name in torchvision.models.list_models() if not name.startswith("quantized")]
+    others = torchvision.models.list_models()
     return [f"timm/{n}" for n in timm.list_models()] + [f"torchvision/{n}" for n in others]
 
 
@@ -47,7 +47,8 @@ def build(name: str, device: str) -> tuple[nn.Module, tuple[int, ...]]:
             )
             model = builder(weights=None, **parts)
             if "video" in builder.__module__:
-                return model, (3, 16, 224, 224) if "mvit" in name else (3, 16, 112, 112)
+                side = 112 if name in ("mc3_18", "r2plus1d_18", "r3d_18") else 224
+                return model, (3, 16, side, side)
             return model, (3, 224, 224)
         model = timm.create_model(name)
     return model, tuple(model.pretrained_cfg.get("input_size", (3, 224, 224)))
