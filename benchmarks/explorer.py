@@ -23,10 +23,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import save
+from benchmarks.large import write
 from stripe.explorer.serve import ExplorerServer
 from stripe.explorer.slices import Slices
-from stripe.recording import Gate, Header, RecordingWriter
-from stripe.recording.schema import gate_column
 
 _LISTED = """() => {
   const explorer = document.querySelector('.sx')?.explorer;
@@ -53,25 +52,6 @@ _FRAMES = """async (kind) => {
   }
   return { frames, drawing };
 }"""
-
-
-def write(path: Path, *, gates: int, images: int, channels: int) -> None:
-    """Write a recording whose gates are stripes with noise."""
-    rng = np.random.default_rng(0)
-    names = [f"layer{depth}.gate" for depth in range(gates)]
-    made = tuple(
-        Gate(name=name, owner=name, owner_class="Gated", channels=channels, pooled=False)
-        for name in names
-    )
-    with RecordingWriter(path, Header(gates=made)) as writer, writer.epoch(0) as part:
-        for start in range(0, images, 1000):
-            index = np.arange(start, min(images, start + 1000))
-            vectors = {}
-            for depth, name in enumerate(names):
-                stripe = np.sin(np.arange(channels) * (depth + 1)).astype(np.float32)
-                noise = rng.standard_normal((len(index), channels), dtype=np.float32)
-                vectors[gate_column(name)] = 0.5 + 0.2 * stripe + 0.1 * noise
-            part.write(index, vectors, label=(index % 10).astype(np.int32))
 
 
 def rates(found: dict[str, list[float]]) -> dict[str, float]:

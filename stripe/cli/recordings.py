@@ -196,8 +196,10 @@ def _mapped(options: MapEngine) -> "Iterator[Over]":
     """Return a function that maps over files, with a progress bar if there are many."""
     from tqdm.auto import tqdm
 
+    from stripe.stats.ahead import in_pairs
+
     # Without an engine torch is not imported.
-    over: Any = map if options == MAP_HERE else options.made().map
+    over: Any = in_pairs if options == MAP_HERE else options.made().map
     try:
         yield lambda function, items: tqdm(
             over(function, items), total=len(items), unit=" files", delay=1, leave=False

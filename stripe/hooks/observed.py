@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from stripe.errors import ModelError
 from stripe.gates.find import Place, find_places
 from stripe.hooks.capture import Capture, CheckedCapture
-from stripe.hooks.proof import Verdict, rotation, selections, verdict
+from stripe.hooks.proof import Verdict, rotation, selections, some_of, verdict
 from stripe.hooks.rows import ImageRows, Order, Taken, image_rows, orders
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.unwrap import modules_by_name
@@ -25,6 +25,9 @@ _TRIES = 4
 #: In how many batches at least rows are proven, since a model may keep something from one pass to
 #: the next, or draw at random out of torch's sight.
 _AGAIN = 2
+
+#: Batches of more images than these are first proven by as few, at the end of an epoch.
+_FEW = 4
 
 #: The image at each place of a pass, and the values of the pass.
 _Pass = tuple[list[int], Taken]
@@ -46,10 +49,11 @@ class Proofs:
 class Observer:
     """Run a model over batches, and hand out the rows of every image.
 
-    Which rows are of which image is proven in the first two batches of each size and in the last
-    batch, by a pass over the same images in another order (two passes where there are but two
-    images), and in every batch for a model that may order images by what they show. Where images
-    come alone, the first is run again after the second and after the last.
+    A pass over the same images in another order proves which row belongs to which image, in the
+    first two batches of each size (two passes for two images). For a model that may order images by
+    their content, it does so in every batch. In the last batch, four images must have the same rows
+    without the others; if not, the whole batch is proven. If batches hold one image, the first is
+    run again after the second and after the last.
 
     Parameters
     ----------
@@ -127,15 +131,29 @@ class Observer:
         if not self._check or self._last is None:
             return
         images, taken = self._last
+        if len(images) > _FEW and self._holds_for_some(images, taken):
+            return
         before = dict(self._proofs.orders)
         self._prove(self._places, images, taken)
         for (name, count), order in before.items():
             if self._proofs.orders[name, count] != order:
                 raise ModelError(_refusal(name, count, at_random=True))
 
+    def _holds_for_some(self, images: Tensor, taken: Taken) -> bool:
+        """Tell whether a few images of a batch have the same rows without the others."""
+        count, few = len(images), some_of(len(images))
+        try:
+            with _generators_kept(images):
+                passes = [(few, self._capture.run(images[few])[1])]
+        except Exception:  # of a model that takes batches of one size; the whole batch tells
+            return False
+        half = _in_half_precision(taken, images)
+        orders = {p: self._proofs.orders.get((p.gate.name, count), Order()) for p in self._places}
+        judged = (_verdict(p, orders[p], taken, count, passes, half) for p in self._places)
+        return max(judged, default=Verdict.SAME) <= Verdict.PROVEN
+
     def _prove(self, places: Sequence[Place], images: Tensor, taken: Taken) -> None:
-        devices = [images.device] if images.device.type == "cuda" else []
-        with interrupts_held(), torch.random.fork_rng(devices=devices), interrupts_allowed():
+        with _generators_kept(images):
             if len(images) == 1:
                 self._prove_alone(images, taken)
             else:
@@ -221,7 +239,7 @@ class Observer:
         """Return what passes say of a gate's rows in their likeliest order, which is kept."""
         images = len(passes[0][0])
         judged = {
-            order: _verdict(place, order, taken, passes, half)
+            order: _verdict(place, order, taken, images, passes, half)
             for order in orders(place, taken, images)
         }
         order = min(judged, key=lambda order: judged[order])
@@ -246,9 +264,19 @@ class Observer:
             )
 
 
-def _verdict(place: Place, order: Order, taken: Taken, passes: list[_Pass], half: bool) -> Verdict:
+@contextmanager
+def _generators_kept(images: Tensor) -> Iterator[None]:
+    """Restore torch's generators, and let interrupts through meanwhile."""
+    devices = [images.device] if images.device.type == "cuda" else []
+    with interrupts_held(), torch.random.fork_rng(devices=devices), interrupts_allowed():
+        yield
+
+
+def _verdict(
+    place: Place, order: Order, taken: Taken, n_images: int, passes: list[_Pass], half: bool
+) -> Verdict:
     try:
-        before = image_rows(place, taken, len(passes[0][0]), order)
+        before = image_rows(place, taken, n_images, order)
         after = [(s, image_rows(place, came, len(s), order)) for s, came in passes]
     except ModelError:  # the rows cannot come in this order
         return Verdict.WRONG

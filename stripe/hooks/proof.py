@@ -43,6 +43,11 @@ def selections(n_images: int) -> list[list[int]]:
     return [[1, 0, 0, *range(2, n_images - 1)]]
 
 
+def some_of(n_images: int) -> list[int]:
+    """Return a few positions, in the middle and at both ends of a batch, one of them twice."""
+    return [n_images // 2, 0, 0, n_images - 1]
+
+
 def rotation(n_images: int) -> list[int]:
     """Return all images but the last, moved on by one: the batch as a whole stays the same."""
     return [*range(1, n_images - 1), 0, n_images - 1]
@@ -56,7 +61,7 @@ def verdict(before: ImageRows, after: ImageRows, selection: list[int], half: boo
     before, after
         Rows of the batch, and of the selected images.
     selection
-        Image at each position of the batch.
+        Positions of the selected images, at most as many as in the batch.
     half
         Whether the network computes in half precision.
     """
@@ -67,13 +72,17 @@ def verdict(before: ImageRows, after: ImageRows, selection: list[int], half: boo
 
 
 def _verdict(
-    before: Float[Tensor, "b k n"], after: Float[Tensor, "b k n"], selection: list[int], half: bool
+    before: Float[Tensor, "b k n"], after: Float[Tensor, "s k n"], selection: list[int], half: bool
 ) -> Verdict:
-    if before.shape != after.shape:
+    if before.shape[1:] != after.shape[1:]:
         return Verdict.WRONG
     old, new = (torch.nan_to_num(rows.cpu().double().flatten(1)) for rows in (before, after))
     expected, moved = old[selection], torch.tensor(selection) != torch.arange(len(selection))
-    apart = _length((old - expected)[moved]).square().mean().sqrt().item() if moved.any() else 0.0
+    apart = (
+        _length((old[: len(selection)] - expected)[moved]).square().mean().sqrt().item()
+        if moved.any()
+        else 0.0
+    )
     errors = _length(new - expected)
     error = errors.max().item()
     rounding = (_ROUNDING_OF_HALF if half else _ROUNDING) * _length(old).max().item()

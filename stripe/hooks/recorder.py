@@ -90,9 +90,9 @@ class Recorder:
         a separate gate, `name@0` to `name@k-1`.
     check
         Prove that each row of every gate belongs to its image, by one more pass over the images in
-        another order. This is done in the first two batches of each size and in the last batch. If
-        False, assume that rows come in the order of the images; use this for models that draw
-        random numbers in evaluation.
+        another order. This is done in the first two batches of each size, and with four images of
+        the last batch. If False, assume that rows come in the order of the images; use this for
+        models that draw random numbers in evaluation.
     resume
         Continue the recording in `path`. Its gates, network, data set and seed must be the same;
         the weights may differ.

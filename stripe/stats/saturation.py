@@ -7,6 +7,7 @@ import pandas as pd
 
 from stripe.errors import StripeError
 from stripe.recording import Recorded
+from stripe.stats.ahead import in_pairs
 from stripe.stats.moments import Over, channel_moments
 
 
@@ -15,7 +16,7 @@ def saturation(
     *,
     low: float = 0.01,
     high: float = 0.99,
-    over: Over = map,
+    over: Over = in_pairs,
 ) -> pd.DataFrame:
     """Count the channels of every gate that stay below or above a bound for all images.
 

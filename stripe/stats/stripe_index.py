@@ -7,6 +7,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from stripe.recording import Recorded
+from stripe.stats.ahead import in_pairs
 from stripe.stats.moments import Over, channel_moments
 
 COLUMNS = ["epoch", "gate", "eta2", "between_var", "within_var", "median_std", "constant"]
@@ -54,7 +55,7 @@ def eta2_of(values: Float[np.ndarray, "images channels"]) -> float:
 
 
 def stripe_index(
-    data: Recorded | Sequence[Recorded] | pd.DataFrame, *, over: Over = map
+    data: Recorded | Sequence[Recorded] | pd.DataFrame, *, over: Over = in_pairs
 ) -> pd.DataFrame:
     """Compute the stripe index of every gate in every epoch.
 
