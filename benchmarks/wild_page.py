@@ -43,8 +43,9 @@ All gates are replaced by their means. Agreement compares the frozen network wit
 For labels and strings it is the share of images with the same one (Wilson's 95 % interval). For
 masks it is the mean intersection over union at 0.3 (95 % interval of a bootstrap over images). As
 a control, "one number per gate" replaces each gate by one number for all channels. "Right" is the
-share of images that are read correctly, by the original → by the frozen network. The last column
-is the number of gates that freeze, the cheapest to add first, while agreement is at least 99 %.
+share of images that are read correctly, first by the original and then by the frozen network. The
+last column is the number of gates that freeze, the cheapest to add first, while agreement is at
+least 99 %.
 
 {cost}
 
