@@ -112,5 +112,5 @@ def test_a_folder_that_is_missing_or_a_file(name: str, put: str | None, tmp_path
     shutil.rmtree(tmp_path / "r" / name)
     if put:
         (tmp_path / "r" / name).write_text("")
-    with pytest.raises(RecordingError, match=rf"r/{name}.* (missing|no folder)"):
+    with pytest.raises(RecordingError, match=rf"r/{name}.* (missing|not a readable folder)"):
         recording.verify()
