@@ -90,7 +90,7 @@ class Folder:
             With the reasons, if neither the layers before it nor those after it can take it.
         """
         if place.count is None:
-            raise CannotFoldError("it multiplies together with a spatial map")
+            raise CannotFoldError("it multiplies together with a spatial map, or copied to places")
         if not self.flow.multiplies_once(place):
             raise CannotFoldError("it is used in several places, or put out")
         product = self.flow.product(place)
