@@ -21,6 +21,7 @@ from stripe.intervene.predicted import Sensitivity, Sums
 from stripe.intervene.recorded import Recorded
 from stripe.intervene.replaceable import replaceable
 from stripe.intervene.scores import Predict, class_scores
+from stripe.modules.held_weights import held_weights
 from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed
 from stripe.select import Selection
@@ -94,7 +95,7 @@ def sensitivity(
     change. In a set these are frozen too, so the cost of a set leaves that part out of account.
 
     A batch holds one graph, as a training step does, and `draws` backward passes go through it.
-    No gradient of a weight is computed.
+    Weights do not require gradients meanwhile, so that none is computed.
 
     References
     ----------
@@ -123,6 +124,7 @@ def sensitivity(
         interrupts_held(),
         progress_bar(loader, "sensitivity", progress) as bar,
         undisturbed(found.model),
+        held_weights(found.model),
         torch.enable_grad(),
         interventions,
         interrupts_allowed(),
