@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
+from jaxtyping import Float
 from torch import Tensor
 
+from stripe.audit.images import Batch, Halves
 from stripe.intervene.predicted import Sensitivity
 from stripe.recording import Recording
 from stripe.select import Selection
@@ -43,7 +45,7 @@ class Candidate(ABC):
 
     `name` is what the report calls it, `library` the module whose `freeze` takes the recommended
     gates out, `device` where it runs, in words, `versions` those of the libraries that run it,
-    `model` the network itself.
+    `model` the network itself, `has_gradients` whether constants for it can be learned.
     """
 
     name: str
@@ -51,10 +53,11 @@ class Candidate(ABC):
     device: str
     versions: Mapping[str, str]
     model: Any
+    has_gradients: bool
 
     @abstractmethod
-    def record(self, images: Sequence[Tensor], path: Path, *, progress: bool) -> Recording:
-        """Record all gates over batches of images."""
+    def record(self, images: Sequence[Batch], path: Path, *, progress: bool) -> Recording:
+        """Record all gates over batches of images, or of images and labels."""
 
     @abstractmethod
     def plan(self, moments: pd.DataFrame) -> Freezing:
@@ -74,6 +77,19 @@ class Candidate(ABC):
     @abstractmethod
     def outputs(self, model: Any, images: Sequence[Tensor]) -> Iterator[Any]:
         """Yield what the network, or a frozen one, puts out for each batch."""
+
+    @abstractmethod
+    def scores(self, output: Any) -> Float[Tensor, "b classes"] | None:
+        """Return the class scores in what the network put out; None where there are none."""
+
+    @abstractmethod
+    def optimal(
+        self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
+    ) -> pd.DataFrame:
+        """Compare constants that are learned on one half of the images with means, on the other.
+
+        Only of a network that `has_gradients`.
+        """
 
     @abstractmethod
     def timing(self, model: Any, images: Tensor) -> Callable[[], float]:

@@ -21,15 +21,18 @@ class Audit:
     gates
         One row per gate, in forward order: gate, owner_class, channels, eta2, median_std (over
         channels), constant (one value for all images and channels), relative_spread (root mean
-        square spread over images, relative to the mean; 0 for a constant), as in `stripe.freeze`
-        frozen, folded, into, reason, and predicted_kl (what freezing this gate alone is estimated
-        to cost, in nats; NaN where there is no estimate).
+        square spread over images, relative to the mean; 0 for a constant); channel, class, image
+        (shares of its variance, as of `stripe.stats.variance_components`); as in `stripe.freeze`
+        frozen, folded, into, reason; predicted_kl (what freezing this gate alone is estimated to
+        cost, in nats; NaN where there is no estimate), kl and agreement (what it was measured to
+        cost and to keep; NaN where it was not frozen alone).
     greedy
         One row per number of frozen gates that was measured, in `order`; none and all are among
         them: frozen, gate (the last one frozen), predicted_kl (estimated cost of the set, in nats),
         agreement (mean over images of that with the prediction of the untouched network, 0 to 1),
-        agreement_low and agreement_high (its 95 % interval), and accuracy, accuracy_low and
-        accuracy_high (NaN without labels).
+        agreement_low and agreement_high (its 95 % interval), accuracy, accuracy_low and
+        accuracy_high (NaN without labels), and kl, kl_low and kl_high (the KL divergence from the
+        untouched network, in nats; NaN without class scores).
     order
         The gates that can be frozen, in the order in which they freeze.
     ordered_by
@@ -41,6 +44,9 @@ class Audit:
         The largest set of the first gates whose agreement was measured to be at least `threshold`.
     threshold
         The least agreement.
+    optimal
+        As of `stripe.freeze(constants="optimal")`, the comparison of constants that were learned
+        with the means, all gates in `order` frozen; None where it was not asked for.
     milliseconds
         Median times of a forward pass: "gates" has them in place, "frozen" has none left;
         "batch_size" is the number of images of a pass.
@@ -73,6 +79,7 @@ class Audit:
     order_reason: str
     recommended: list[str]
     threshold: float
+    optimal: pd.DataFrame | None
     milliseconds: dict[str, float]
     attention_share: float
     attention_share_quartiles: tuple[float, float]
@@ -82,6 +89,7 @@ class Audit:
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
         values = asdict(self) | {"out": None if self.out is None else str(self.out)}
-        for name in ("gates", "greedy"):
-            values[name] = json.loads(getattr(self, name).to_json(orient="records"))
+        for name in ("gates", "greedy", "optimal"):
+            table = getattr(self, name)
+            values[name] = None if table is None else json.loads(table.to_json(orient="records"))
         return values

@@ -96,6 +96,8 @@ def audit(
     out: Path = Path("report.html"),
     threshold: float = 0.99,
     curve: Annotated[bool, Parameter(negative=())] = False,
+    alone: Annotated[bool, Parameter(negative=())] = False,
+    optimal: Annotated[bool, Parameter(negative=())] = False,
     rounds: int = 21,
     threads: int = 1,
     agree: str | None = None,
@@ -111,6 +113,10 @@ def audit(
         Smallest share of predictions that must stay the same, 0 to 1.
     curve
         Measure every number of frozen gates, and not only those that the search needs.
+    alone
+        Measure the cost of each gate alone too.
+    optimal
+        Compare the means with constants that are learned, for all gates at once.
     rounds
         Number of timed forward passes with and without gates.
     threads
@@ -129,6 +135,8 @@ def audit(
         out,
         threshold=threshold,
         curve=curve,
+        alone=alone,
+        optimal=optimal,
         limit=1000 if subject.limit is None else subject.limit,
         batch_size=subject.batch_size,
         rounds=rounds,
@@ -139,16 +147,12 @@ def audit(
     )
     if json:
         return print_json(found.to_json())
-    columns = [
-        "gate",
-        "channels",
-        "eta2",
-        "median_std",
-        "relative_spread",
-        "predicted_kl",
-        "folded",
-    ]
+    columns = ["gate", "channels", "eta2", "relative_spread", "predicted_kl"]
+    columns += (["kl", "agreement"] if alone else []) + ["folded", "into"]
     print(found.gates[columns].to_string(index=False, float_format="%.4f"))
+    if found.optimal is not None:
+        columns = ["constants", "gates", "kl", "kl_low", "kl_high", "agreement", "accuracy"]
+        print("\n" + found.optimal[columns].to_string(index=False, float_format="%.4f"))
     last = found.greedy.iloc[-1]
     print(
         f"\n{len(found.recommended)} of {len(found.gates)} gates freeze with at least "
