@@ -25,6 +25,9 @@ class Frozen:
     comparison
         Of optimal constants (`stripe.freeze`), how they and the means do on images held out:
         constants, gates, and agreement, kl and accuracy with their intervals; else None.
+    assumed
+        Of exact constants, the channels that were 0 or 1 for all recorded images and that another
+        image could change: gate, channel, value, n, at_most; else None.
 
     Examples
     --------
@@ -39,3 +42,4 @@ class Frozen:
     report: pd.DataFrame
     error: float
     comparison: pd.DataFrame | None = None
+    assumed: pd.DataFrame | None = None

@@ -1,4 +1,4 @@
-"""Freeze gates at their means, or at the constants that change the network least."""
+"""Freeze gates at their means, at optimal constants, or where they are exactly 0 or 1."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from stripe.errors import ModelError, StripeError
+from stripe.gates.exact import freeze_exactly
 from stripe.gates.freeze import freeze as freeze_at
+from stripe.gates.freeze import in_place
 from stripe.gates.frozen import Frozen
 from stripe.gates.means import Means
 from stripe.hooks.batches import numbered_batches
@@ -18,7 +20,7 @@ from stripe.intervene.scores import Predict
 from stripe.select import Selection
 
 #: What gates can be frozen at.
-CONSTANTS = ("mean", "optimal")
+CONSTANTS = ("mean", "optimal", "exact")
 
 #: Images and labels, in batches.
 Batches = Sequence[tuple[Tensor, Tensor] | Tensor]
@@ -47,6 +49,11 @@ def freeze(
     in one pass, as for `stripe.intervene.optimal.optimal_constants`, and the rest compares them
     with the means. The weights of the network stay as they are.
 
+    With "exact" nothing changes for the recorded images, to the bit. A gate each of whose channels
+    was 0 for all of them, or 1, is frozen and folded. Of any other gate, the channels that were 0
+    for all of them get weights of 0 in the layers that read the product, if these can take it; the
+    gate is still computed. `assumed` says which channels another image could change.
+
     Parameters
     ----------
     model
@@ -58,7 +65,7 @@ def freeze(
         As for `stripe.gates.freeze`.
     constants
         "mean", or "optimal": the vectors for which the KL divergence from the untouched network
-        is least, a classifier's.
+        is least, a classifier's; or "exact".
     images
         For "optimal": batches of images, or (images, labels), at least 2.
     lr
@@ -74,7 +81,9 @@ def freeze(
     Frozen
         `model`, a copy without the chosen gates; `report`, what became of each gate; `error`, how
         far folding took the outputs from those of the constant network; and `comparison`, for
-        "optimal" how both constants do on the images held out.
+        "optimal" how both constants do on the images held out. For "exact", `report` has off and
+        on, the numbers of channels that were 0 and 1 for all images, and taken, how many of these
+        no longer come from the gate; `assumed` lists them.
 
     Raises
     ------
@@ -83,7 +92,8 @@ def freeze(
     ModelError
         As `stripe.gates.freeze`; for "optimal" as `stripe.sensitivity`, too.
     StripeError
-        If there are no such constants, or `images` are missing or too few.
+        If there are no such constants, `images` are missing or too few, or for "exact" the data
+        are vectors or `fold` is False.
 
     Notes
     -----
@@ -100,7 +110,14 @@ def freeze(
     >>> best.comparison[["constants", "agreement", "kl"]]  # doctest: +SKIP
     """
     if constants not in CONSTANTS:
-        raise StripeError(f"constants are {' or '.join(CONSTANTS)}, got {constants!r}")
+        raise StripeError(f"constants are {', '.join(CONSTANTS)}, got {constants!r}")
+    if constants == "exact":
+        if not fold:
+            raise StripeError('constants="exact" are folded; leave fold=False out')
+        found_exact = freeze_exactly(
+            model, data, gates=gates, epoch=epoch, example=example, force=force
+        )
+        return in_place(model, found_exact) if inplace else found_exact
     if constants == "mean":
         return freeze_at(
             model, data, gates=gates, fold=fold, epoch=epoch, example=example, force=force,
