@@ -92,15 +92,16 @@ def measured(subject: Subject, count: int, rounds: int, seed: int) -> dict[str, 
         for name, network in (("gates", model), ("frozen", frozen.model), ("flat", control.model))
     }
     held_truth = None if truth is None else truth[1::2]
-    gates = audit.gates
+    rows = audit.to_json()
     return {
         "network": subject.name,
         "file": subject.file,
         "images": subject.images,
         "agreement_of": _kind(said["gates"][0]),
         "n": len(held_out),
-        "gates": gates.assign(input_eta2=gates["gate"].map(inputs)).to_dict("records"),
-        "greedy": audit.greedy.to_dict("records"),
+        "gates": [row | {"input_eta2": inputs[row["gate"]]} for row in rows["gates"]],
+        "greedy": rows["greedy"],
+        "ordered_by": audit.ordered_by,
         "frozen": int(frozen.report["frozen"].sum()),
         "folded": int(frozen.report["folded"].sum()),
         "fold_error": frozen.error,
