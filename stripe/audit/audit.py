@@ -39,6 +39,7 @@ def audit(
     threshold: float = 0.99,
     curve: bool = False,
     alone: bool = False,
+    controls: bool = False,
     optimal: bool = False,
     limit: int = 1000,
     batch_size: int = 64,
@@ -72,6 +73,10 @@ def audit(
         and the few that a bisection needs.
     alone
         Measure the cost of each gate alone too, a pass over the images for each.
+    controls
+        Also replace all gates at once by one number each, by those of other images, by 1 and by 0,
+        as `stripe.intervene` does, a pass over the images for each; classifiers that are modules
+        only.
     optimal
         Also learn the constants that change a classifier least, for all gates at once, and compare
         them with the means; modules only.
@@ -105,7 +110,7 @@ def audit(
     ------
     ModelError
         If the network has no gates, or `predict` is not given and its output is of no known kind;
-        for `optimal`, if it puts out no class scores or is an ONNX file.
+        for `controls` and `optimal`, if it puts out no class scores or is an ONNX file.
     StripeError
         If there are fewer than 4 images, or the report cannot be written.
 
@@ -135,10 +140,8 @@ def audit(
     if path is not None:
         check_writable(path)
     candidate = _candidate(model, name, threads)
-    if optimal and not candidate.has_gradients:
-        raise ModelError(
-            "optimal constants need gradients, and an ONNX file has none; leave optimal out"
-        )
+    asked = {"controls": controls, "optimal": optimal}
+    _check_asked(candidate, asked)
     images = halves(loader, limit, batch_size)
     known = images.labelled()[0]
     with tempfile.TemporaryDirectory() as folder:
@@ -155,27 +158,24 @@ def audit(
             progress=progress,
         )
         order = measured.curve.order.gates
-        ask = optimal and order
-        learned = candidate.optimal(images, recording, order, progress=progress) if ask else None
+        tables = {
+            name: getattr(candidate, name)(images, recording, order, progress=progress)
+            for name, wanted in asked.items()
+            if wanted and order
+        }
         found = Audit(
             model=candidate.name,
             dataset=dataset,
             n_images=images.counts,
             **measured.fields(),
             threshold=threshold,
-            optimal=learned,
+            **tables,
             **_latency(candidate, measured.everything.model, images, rounds),
             fold_error=measured.everything.error,
             out=path,
         )
         if path is not None:
-            about = {
-                "command": command_line(),
-                "versions": candidate.versions,
-                "device": candidate.device,
-                "library": candidate.library,
-            }
-            write_report(path, found, recording, about)
+            write_report(path, found, recording, _about(candidate))
     return found
 
 
@@ -185,6 +185,26 @@ def _candidate(model: Any, name: str | None, threads: int) -> Candidate:
 
         return GraphCandidate(model, name, threads)
     return ModuleCandidate(model, name)
+
+
+def _check_asked(candidate: Candidate, asked: Mapping[str, bool]) -> None:
+    """Raise before the work is done if a network cannot give what is asked for."""
+    for name, wanted in asked.items():
+        if wanted and not candidate.is_module:
+            raise ModelError(
+                f"{name}=True needs a module, whose gates can be replaced while it runs, got an "
+                f"ONNX file; leave {name} out"
+            )
+
+
+def _about(candidate: Candidate) -> dict[str, Any]:
+    """Return what made a report."""
+    return {
+        "command": command_line(),
+        "versions": candidate.versions,
+        "device": candidate.device,
+        "library": candidate.library,
+    }
 
 
 class _Measured(NamedTuple):

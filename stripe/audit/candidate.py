@@ -45,7 +45,7 @@ class Candidate(ABC):
 
     `name` is what the report calls it, `library` the module whose `freeze` takes the recommended
     gates out, `device` where it runs, in words, `versions` those of the libraries that run it,
-    `model` the network itself, `has_gradients` whether constants for it can be learned.
+    `model` the network itself, `is_module` whether its gates can be replaced while it runs.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Candidate(ABC):
     device: str
     versions: Mapping[str, str]
     model: Any
-    has_gradients: bool
+    is_module: bool
 
     @abstractmethod
     def record(self, images: Sequence[Batch], path: Path, *, progress: bool) -> Recording:
@@ -88,7 +88,16 @@ class Candidate(ABC):
     ) -> pd.DataFrame:
         """Compare constants that are learned on one half of the images with means, on the other.
 
-        Only of a network that `has_gradients`.
+        Only of a network that `is_module`.
+        """
+
+    @abstractmethod
+    def controls(
+        self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
+    ) -> pd.DataFrame:
+        """Measure what each intervention on all gates changes, on the images held out.
+
+        Only of a network that `is_module`.
         """
 
     @abstractmethod

@@ -46,7 +46,7 @@ class GraphCandidate(Candidate):
     """
 
     library = "stripe.onnx"
-    has_gradients = False
+    is_module = False
 
     def __init__(self, model: str | Path | ModelProto, name: str | None, threads: int) -> None:
         in_memory = isinstance(model, ModelProto)
@@ -96,6 +96,12 @@ class GraphCandidate(Candidate):
     ) -> pd.DataFrame:
         """Raise: a graph for inference has no gradients."""
         raise ModelError("optimal constants need gradients, and an ONNX file has none")
+
+    def controls(
+        self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
+    ) -> pd.DataFrame:
+        """Raise: gates of a graph cannot be replaced while it runs."""
+        raise ModelError("controls need a module, and an ONNX file is none")
 
     def timing(self, model: ModelProto, images: Tensor) -> Callable[[], float]:
         """Return a function that runs a forward pass and returns its seconds."""

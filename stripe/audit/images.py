@@ -45,6 +45,13 @@ class Halves:
         """Return the batches of both halves, with labels where all images have one."""
         return _with(self.known, self.known_labels), _with(self.held_out, self.labels)
 
+    def held_out_in_pairs(self) -> list[Batch]:
+        """Return the half that is held out, with labels, in even batches of at least 2 images."""
+        count = self.counts[1]
+        parts = max(1, min(len(self.held_out), count // 2))
+        whole = torch.cat(list(self.held_out)).tensor_split(parts)
+        return _with(whole, self.labels)
+
 
 def halves(loader: Iterable[Any], limit: int, batch_size: int) -> Halves:
     """Return the first images of a loader in two halves; errors as of `gather`."""

@@ -16,6 +16,7 @@ from stripe.gates.plan import Plan, plan
 from stripe.hooks import Recorder
 from stripe.hooks.batches import tensors_of
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.intervene.ablate import ablate
 from stripe.intervene.compared import compare_constants
 from stripe.intervene.optimal import optimal_constants
 from stripe.intervene.predicted import Sensitivity
@@ -43,7 +44,7 @@ class ModuleCandidate(Candidate):
     """
 
     library = "stripe"
-    has_gradients = True
+    is_module = True
 
     def __init__(self, model: nn.Module, name: str | None) -> None:
         self.model = unwrapped(model)
@@ -110,6 +111,20 @@ class ModuleCandidate(Candidate):
         learned = optimal_constants(self.model, steps, recording, list(gates), **options)
         held_out = images.labelled()[1]
         return compare_constants(self.model, held_out, recording, learned, **options)
+
+    def controls(
+        self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
+    ) -> pd.DataFrame:
+        """Measure what each intervention on all gates changes, on the images held out."""
+        return ablate(
+            self.model,
+            images.held_out_in_pairs(),
+            recording,
+            gates=list(gates),
+            alone=False,
+            example=images.known[0][:2],
+            progress=progress,
+        )
 
     def timing(self, model: nn.Module, images: Tensor) -> Callable[[], float]:
         """Return a function that runs a forward pass and returns its seconds."""

@@ -36,6 +36,7 @@ def write_report(path: Path, audit: Audit, recording: Recording, about: dict[str
         order={gate: number for number, gate in enumerate(audit.order, 1)},
         sets=audit.greedy.to_dict("records"),
         optimal=None if audit.optimal is None else audit.optimal.to_dict("records"),
+        controls=None if audit.controls is None else audit.controls.to_dict("records"),
         labelled=bool(audit.greedy["accuracy"].notna().any()),
         alone=bool(audit.gates["kl"].notna().all()),
         first=audit.greedy.iloc[0],

@@ -44,9 +44,6 @@ class Audit:
         The largest set of the first gates whose agreement was measured to be at least `threshold`.
     threshold
         The least agreement.
-    optimal
-        As of `stripe.freeze(constants="optimal")`, the comparison of constants that were learned
-        with the means, all gates in `order` frozen; None where it was not asked for.
     milliseconds
         Median times of a forward pass: "gates" has them in place, "frozen" has none left;
         "batch_size" is the number of images of a pass.
@@ -59,6 +56,12 @@ class Audit:
         Of `stripe.freeze` with all gates.
     out
         The report.
+    controls
+        As of `stripe.intervene.ablate.ablate`, what each intervention on all gates in `order`
+        changes; None where it was not asked for.
+    optimal
+        As of `stripe.freeze(constants="optimal")`, the comparison of constants that were learned
+        with the means, all gates in `order` frozen; None where it was not asked for.
 
     Examples
     --------
@@ -79,17 +82,18 @@ class Audit:
     order_reason: str
     recommended: list[str]
     threshold: float
-    optimal: pd.DataFrame | None
     milliseconds: dict[str, float]
     attention_share: float
     attention_share_quartiles: tuple[float, float]
     fold_error: float
     out: Path | None
+    controls: pd.DataFrame | None = None
+    optimal: pd.DataFrame | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
         values = asdict(self) | {"out": None if self.out is None else str(self.out)}
-        for name in ("gates", "greedy", "optimal"):
+        for name in ("gates", "greedy", "controls", "optimal"):
             table = getattr(self, name)
             values[name] = None if table is None else json.loads(table.to_json(orient="records"))
         return values

@@ -85,14 +85,7 @@ def freeze(
     if json:
         print_json(_frozen_json(frozen))
     else:
-        print(report.to_string(index=False))
-        if frozen.comparison is not None:
-            print(f"\non images held out\n{frozen.comparison.to_string(index=False)}")
-        if frozen.assumed is not None and len(frozen.assumed):
-            print(
-                f"\n{len(frozen.assumed)} channels were 0 or 1 for all {frozen.assumed['n'].max()} "
-                "images; others could change them (--json lists them)"
-            )
+        _print_frozen(frozen)
     write_frozen(frozen.model, out, recipe)
     if json:
         return
@@ -100,6 +93,18 @@ def freeze(
         f"\n{len(taken)} of {len(report)} gates frozen, {report['folded'].sum()} folded, error "
         f"{frozen.error:.1e}: {out}\nuse them with --model {subject.model} --weights {out}"
     )
+
+
+def _print_frozen(frozen: Any) -> None:
+    """Print the tables of what freezing made."""
+    print(frozen.report.to_string(index=False))
+    if frozen.comparison is not None:
+        print(f"\non images held out\n{frozen.comparison.to_string(index=False)}")
+    if frozen.assumed is not None and len(frozen.assumed):
+        print(
+            f"\n{len(frozen.assumed)} channels were 0 or 1 for all {frozen.assumed['n'].max()} "
+            "images; others could change them (--json lists them)"
+        )
 
 
 def _frozen_json(frozen: Any) -> dict[str, Any]:

@@ -197,12 +197,13 @@ def test_the_commands_on_a_network_and_images_of_ones_own(
     (tmp_path / "mine.py").write_text(MODULE)
     write_images(tmp_path / "images", classes=3, each=4)
     common = ["--model", "mine:model", "--images", "images", "--image-size", 64]
-    done = run("audit", *common, "--rounds", 1, "--alone", "--optimal", "--json")
+    done = run("audit", *common, "--rounds", 1, "--alone", "--controls", "--optimal", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert len(found["gates"]) == 8
     assert all(gate["kl"] >= 0 for gate in found["gates"])
     assert [row["gates"] for row in found["optimal"]] == [0, 8, 8]
+    assert found["controls"][-1]["intervention"] == "zero"
     assert found["greedy"][0]["accuracy"] is not None
     assert (tmp_path / "report.html").exists()
 

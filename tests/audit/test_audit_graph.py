@@ -56,8 +56,10 @@ def test_what_cannot_be_audited(tmp_path: Path) -> None:
     path = export(small(), tmp_path / "m.onnx")
     with pytest.raises(StripeError, match="needs at least 4 images, got 3"):
         stripe.audit(path, [torch.zeros(3, 3, 24, 24)], None)
-    with pytest.raises(ModelError, match="need gradients, and an ONNX file has none; leave"):
+    with pytest.raises(ModelError, match=r"optimal=True needs a module, .*; leave optimal out"):
         stripe.audit(path, [torch.zeros(8, 3, 24, 24)], None, optimal=True)
+    with pytest.raises(ModelError, match=r"controls=True needs a module, .*; leave controls out"):
+        stripe.audit(path, [torch.zeros(8, 3, 24, 24)], None, controls=True)
     plain = export(torch.nn.Conv2d(3, 4, 3), tmp_path / "plain.onnx")
     with pytest.raises(ModelError, match="no gates were found in this graph"):
         stripe.audit(plain, [torch.zeros(4, 3, 24, 24)], None)

@@ -13,6 +13,7 @@ import stripe
 from stripe.asr import Gated
 from stripe.audit.curve import largest_at
 from stripe.errors import ModelError
+from stripe.intervene.ablate import ABLATIONS
 from stripe.intervene.scores import divergence
 
 
@@ -158,6 +159,26 @@ def gate_values(model: nn.Module, gate: str, batch: Tensor) -> Tensor:
     model(batch)
     handle.remove()
     return seen[0].flatten(1)
+
+
+def test_controls_on_request() -> None:
+    model, batch = network(0.3, 0.2), images()[:66]
+    options: dict[str, Any] = {"predict": sides, "rounds": 1, "progress": False}
+    assert stripe.audit(model, [batch], None, **options).controls is None
+    # 33 images are held out, in batches of 32: none is alone, since it could not be shuffled.
+    found = stripe.audit(model, [batch], None, batch_size=32, controls=True, **options)
+    table = found.controls
+    assert table is not None
+    assert table["intervention"].tolist() == ["none", *ABLATIONS]
+    assert table["gate"].tolist() == ["", *["all"] * len(ABLATIONS)]
+    kl = table.set_index("intervention")["kl"]
+    assert kl["mean"] == pytest.approx(found.greedy["kl"].iloc[-1], rel=1e-3)
+    with torch.no_grad():
+        before = model(batch[1::2])
+        with stripe.intervene(model, "zero", example=batch):
+            exact = float(divergence(before, model(batch[1::2])).mean())
+    assert kl["zero"] == pytest.approx(exact, rel=1e-3)
+    assert len(found.to_json()["controls"]) == 1 + len(ABLATIONS)
 
 
 def test_optimal_constants_beside_the_means_on_request() -> None:
