@@ -59,17 +59,24 @@ of the share that is gone.
 
 {saves}
 
-Milliseconds are of this machine while it did other work; the share is of pairs in one round.
+{times}
 """
 
+#: Said of times that were measured with the rest, and of those of an earlier run.
+_TIMES = (
+    "Milliseconds are of this machine while it did other work; the share is of pairs in one round."
+)
+_EARLIER = "Times are of an earlier run of the same files; the share is of pairs in one round."
 
-def write_page(found: list[dict[str, Any]], folder: Path) -> None:
+
+def write_page(found: list[dict[str, Any]], folder: Path, *, kept_times: bool = False) -> None:
     """Write docs/wild.md and its two pictures."""
     _picture(found).savefig(folder / "wild.png", dpi=110)
     _examples().savefig(folder / "wild_images.png", dpi=90)
     plt.close("all")
     rounds = found[0]["rounds"]
     text = TEXT.format(
+        times=_EARLIER if kept_times else _TIMES,
         whole=sum(one["agreement"][0] >= 0.99 for one in found), networks=len(found),
         fonts=len(draw.FONTS), images=2 * found[0]["n"], rounds=rounds,
         constant=_table(["network", "gates", "eta2", "input", "spread"], map(_constant, found)),
