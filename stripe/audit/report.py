@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.axes import Axes
 
 from stripe import plots
+from stripe.audit.gate_table import MEASURES
 from stripe.audit.result import Audit
 from stripe.errors import StripeError
 from stripe.files import write_whole
@@ -38,7 +39,7 @@ def write_report(path: Path, audit: Audit, recording: Recording, about: dict[str
         optimal=None if audit.optimal is None else audit.optimal.to_dict("records"),
         controls=None if audit.controls is None else audit.controls.to_dict("records"),
         labelled=bool(audit.greedy["accuracy"].notna().any()),
-        alone=bool(audit.gates["kl"].notna().all()),
+        alone=bool(audit.gates[list(MEASURES)].notna().to_numpy().any()),
         first=audit.greedy.iloc[0],
         last=audit.greedy.iloc[-1],
         chosen=audit.greedy.set_index("frozen").loc[len(audit.recommended)],

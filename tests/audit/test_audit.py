@@ -79,6 +79,7 @@ def test_a_constant_gate_freezes_and_a_telling_one_does_not(tmp_path: Path) -> N
     page = out.read_text()
     assert page.count("data:image/png;base64,") == 4
     assert "1 of 2 gates can be frozen" in page
+    assert "<th>measured cost</th><th>predictions kept</th>" in page  # of the first gate alone
     assert not re.search(r'(src|href)="(?!data:)', page)  # nothing outside the file
     assert json.loads(json.dumps(found.to_json()))["recommended"] == ["0.gate"]
 
