@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 import stripe
 from benchmarks.common import save
-from stripe.audit.audit import _gate_table
 from stripe.audit.comparison import Comparison
 from stripe.audit.curve import Curve
+from stripe.audit.gate_table import gate_table
 from stripe.audit.images import halves
 from stripe.audit.modules import ModuleCandidate
 from stripe.audit.order import by_spread
@@ -45,7 +45,7 @@ def one_by_one(model: nn.Module, images: Tensor, threshold: float, batch_size: i
         recording = candidate.record(both.known, Path(folder) / "gates", progress=False)
         plan = candidate.plan(channel_moments(recording))
         everything = plan.freeze()
-        order = by_spread(_gate_table(recording, everything.report))
+        order = by_spread(gate_table(recording, everything.report))
         comparison = Comparison(candidate, both, predictions, None)
         curve = Curve(comparison, plan, order)
         curve.measure_all()

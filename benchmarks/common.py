@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from stripe.data import ImageSet
 from stripe.modules.timing import in_turns, seconds_of
 from stripe.train.device import hardware
 from stripe.versions import library_versions
@@ -22,6 +23,15 @@ def interleaved(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[s
 def median_rates(seconds: Mapping[str, list[float]], n_images: int) -> dict[str, float]:
     """Return images per second of each way, from the median of its rounds."""
     return {name: n_images / statistics.median(times) for name, times in seconds.items()}
+
+
+def random_images(count: int) -> ImageSet:
+    """Return `count` colour images of 32 x 32 in 100 classes."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (count, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    labels = torch.randint(100, (count,), generator=generator)
+    classes = tuple(map(str, range(100)))
+    return ImageSet("random/train", pixels, labels, classes, (0.5,) * 3, (0.25,) * 3)
 
 
 def resident() -> float:

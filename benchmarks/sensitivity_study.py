@@ -2,15 +2,14 @@
 
 python -m benchmarks.sensitivity_study trains each network, or takes it from the store, and keeps
 its numbers in STORE/NAME.json, so that an interrupted study goes on where it was. `--only-trained`
-leaves out networks whose training is not done. It writes benchmarks/results/sensitivity_study.json
-and docs/sensitivity.png.
+leaves out networks whose training is not done, and `--runs FOLDER` takes finished trainings of
+`stripe reproduce` in. It writes benchmarks/results/sensitivity_study.json and docs/sensitivity.png.
 """
 
 import argparse
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,14 @@ from torch import Tensor, nn
 
 import stripe
 from benchmarks.common import save
+from benchmarks.sensitivity_networks import (
+    QUICK,
+    SUBJECTS,
+    Subject,
+    is_trained,
+    network,
+    stored,
+)
 from benchmarks.sensitivity_summary import draw, summary
 from stripe.data import load_dataset
 from stripe.files import write_whole
@@ -34,41 +41,9 @@ from stripe.intervene.scores import class_scores, divergence
 from stripe.modules import undisturbed
 from stripe.recording import Recording
 from stripe.stats import channel_moments, stripe_index
-from stripe.train import TrainConfig, train
-from stripe.train.trained import trained_network
 
 #: Draws of labels and numbers of images that estimates are made from; the last is the estimate.
 EFFORTS = ((1, 64), (1, 256), (4, 64), (4, None))
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A network of the study."""
-
-    backbone: str
-    attention: str | None = None
-    epochs: int = 5
-    seed: int = 0
-    dataset: str = "fashion-mini"
-
-    @property
-    def name(self) -> str:
-        """The folder of its training."""
-        return f"{self.backbone.replace(':', '-')}-{self.attention or 'own'}-{self.seed}"
-
-
-SUBJECTS = (
-    Subject("timm:regnety_002", epochs=12),
-    Subject("timm:mobilenetv3_small_100", epochs=12),
-    *(Subject("resnet20", name) for name in ("se", "eca", "cbam", "srm", "ie", "spa", "dia")),
-    Subject("timm:efficientnet_b0", epochs=6),
-    *(Subject("resnet38", name) for name in ("se", "eca", "cbam", "srm", "ie", "spa", "dia")),
-    Subject("tv:mobilenet_v3_small", epochs=10, dataset="photo-patches"),
-    Subject("timm:seresnet18", epochs=5),
-    Subject("timm:ecaresnet26t", epochs=5),
-    *(Subject("resnet20", "se", seed=seed) for seed in (1, 2)),
-)
-QUICK = (Subject("resnet8_basic", "se", epochs=1),)
 
 
 class Exact:
@@ -185,23 +160,12 @@ def _sets(found: stripe.Sensitivity, exact: Exact, count: int) -> list[dict[str,
     ]
 
 
-def network(subject: Subject, store: Path, data_root: Path) -> nn.Module:
-    """Return a network of the study, trained or taken from the store."""
-    run = store / subject.name / "run"
-    if not (run / "model.safetensors").exists():
-        train(TrainConfig(backbone=subject.backbone, attention=subject.attention,
-                          dataset=subject.dataset, epochs=subject.epochs, seed=subject.seed,
-                          schedule="cosine", data_root=data_root, out=run),
-              resume=True, progress=False)  # fmt: skip
-    return trained_network(run, data_root=data_root)
-
-
 def study(chosen: argparse.Namespace) -> list[dict[str, Any]]:
     """Return the numbers of every network, those of the store as they are there."""
     found = []
-    for subject in QUICK if chosen.quick else SUBJECTS:
+    for subject in [*stored(chosen.runs), *(QUICK if chosen.quick else SUBJECTS)]:
         kept = chosen.store / f"{subject.name}.json"
-        trained = (chosen.store / subject.name / "run" / "model.safetensors").exists()
+        trained = is_trained(subject, chosen.store)
         if not kept.exists() and (trained or not chosen.only_trained):
             torch.manual_seed(subject.seed)
             model = network(subject, chosen.store, chosen.data_root)
@@ -217,6 +181,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", type=Path, default=Path("runs/sensitivity"))
+    parser.add_argument("--runs", type=Path, nargs="*", default=[])
     parser.add_argument("--data-root", type=Path, default=Path("data"))
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--sets", type=int, default=12)

@@ -1,9 +1,11 @@
 """Audit networks that others trained and ship as ONNX: python -m benchmarks.wild.
 
-Needs the extra `wild`. Writes benchmarks/results/wild.json, docs/wild.md and its pictures.
+Needs the extra `wild`. Writes benchmarks/results/wild.json, docs/wild.md and its pictures. On a
+busy machine `--keep-times` leaves the times as they are there.
 """
 
 import argparse
+import json
 import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -92,15 +94,16 @@ def measured(subject: Subject, count: int, rounds: int, seed: int) -> dict[str, 
         for name, network in (("gates", model), ("frozen", frozen.model), ("flat", control.model))
     }
     held_truth = None if truth is None else truth[1::2]
-    gates = audit.gates
+    rows = audit.to_json()
     return {
         "network": subject.name,
         "file": subject.file,
         "images": subject.images,
         "agreement_of": _kind(said["gates"][0]),
         "n": len(held_out),
-        "gates": gates.assign(input_eta2=gates["gate"].map(inputs)).to_dict("records"),
-        "greedy": audit.greedy.to_dict("records"),
+        "gates": [row | {"input_eta2": inputs[row["gate"]]} for row in rows["gates"]],
+        "greedy": rows["greedy"],
+        "ordered_by": audit.ordered_by,
         "frozen": int(frozen.report["frozen"].sum()),
         "folded": int(frozen.report["folded"].sum()),
         "fold_error": frozen.error,
@@ -151,20 +154,35 @@ def _right(model: Any, said: list[Any], truth: list[Any] | None) -> float | None
     return float(np.mean([text(a) == b for a, b in zip(said, plain, strict=True)]))
 
 
+def with_times_of(found: list[dict[str, Any]], earlier: list[dict[str, Any]]) -> None:
+    """Take times from an earlier result, by network, in place."""
+    before = {one["network"]: one for one in earlier}
+    for one in found:
+        for name in ("rounds", "milliseconds", "share_of_time"):
+            one[name] = before[one["network"]][name]
+
+
 def main() -> None:
     """Audit every network and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n-images", type=int, default=240)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--keep-times", action="store_true", help="take the times from the result that is there"
+    )
     chosen = parser.parse_args()
+    result = Path(__file__).parent / "results" / "wild.json"
+    earlier = json.loads(result.read_text())["networks"] if chosen.keep_times else None
     torch.manual_seed(chosen.seed)
     found = []
     for subject in SUBJECTS:
         print(subject.name, flush=True)
         found.append(measured(subject, chosen.n_images, chosen.rounds, chosen.seed))
+    if earlier is not None:
+        with_times_of(found, earlier)
     save("wild", {"options": vars(chosen), "networks": found})
-    write_page(found, Path(__file__).parents[1] / "docs")
+    write_page(found, Path(__file__).parents[1] / "docs", kept_times=chosen.keep_times)
 
 
 if __name__ == "__main__":

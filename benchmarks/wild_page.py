@@ -60,18 +60,26 @@ CPU, over {rounds} rounds in turns: the median (and quartiles).
 
 {saves}
 
-The milliseconds were measured while the machine did other work. The saved share compares pairs of
-measurements in one round.
+{times}
 """
 
+#: Said of times that were measured with the rest, and of those of an earlier run.
+_TIMES = """\
+The milliseconds were measured while the machine did other work. The saved share compares pairs of
+measurements in one round."""
+_EARLIER = """\
+The times are from an earlier run of the same files. The saved share compares pairs of measurements
+in one round."""
 
-def write_page(found: list[dict[str, Any]], folder: Path) -> None:
+
+def write_page(found: list[dict[str, Any]], folder: Path, *, kept_times: bool = False) -> None:
     """Write docs/wild.md and its two pictures."""
     _picture(found).savefig(folder / "wild.png", dpi=110)
     _examples().savefig(folder / "wild_images.png", dpi=90)
     plt.close("all")
     rounds = found[0]["rounds"]
     text = TEXT.format(
+        times=_EARLIER if kept_times else _TIMES,
         whole=sum(one["agreement"][0] >= 0.99 for one in found), networks=len(found),
         fonts=len(draw.FONTS), images=2 * found[0]["n"], rounds=rounds,
         constant=_table(["network", "gates", "eta2", "input", "spread"], map(_constant, found)),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks.sensitivity_networks import stored
 from benchmarks.sensitivity_study import options, study
 from benchmarks.sensitivity_summary import calibration, draw, summary, with_interval
 
@@ -48,3 +49,9 @@ def test_a_small_study_is_kept_and_resumed(tmp_path: Path) -> None:
     kept = tmp_path / "store" / "resnet8_basic-se-0.json"
     kept.write_text(json.dumps(one | {"accuracy": 0.5}))
     assert study(chosen)[0]["accuracy"] == 0.5  # taken from the store, not measured again
+    runs = tmp_path / "store" / "resnet8_basic-se-0"
+    (found_there,) = stored([runs, tmp_path])
+    assert (found_there.name, found_there.run) == ("resnet8_basic-se-0-1-epochs", runs / "run")
+    weights = runs / "run" / "model.safetensors"
+    weights.rename(weights.with_suffix(".unfinished"))
+    assert not list(stored([runs]))

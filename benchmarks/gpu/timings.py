@@ -11,18 +11,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 
 import stripe
+from benchmarks.common import random_images
 from benchmarks.gpu.clock import against
 from benchmarks.gpu.slices import Outcome, Setting
 from benchmarks.gradcam import bare as bare_cam
 from benchmarks.gradcam import library as library_cam
 from benchmarks.gradcam import ours as our_cam
+from benchmarks.plain import Plain, plain_step
 from benchmarks.record import bare as bare_pass
 from benchmarks.record import make_lively
 from benchmarks.record import ours as our_record
-from benchmarks.train_gpu import random_images
-from stripe.data import DeviceLoader
+from stripe.data import DeviceLoader, ImageSet
 from stripe.demos.fps import fps_table
 from stripe.train.step import train_step
 
@@ -94,12 +96,13 @@ def table_1(setting: Setting) -> Outcome:
 
 
 def training(setting: Setting) -> Outcome:
-    """Time training steps of ours against plain loops, of the bare network and with SE."""
+    """Time training steps of ours against a tutorial's loop and loops whose images are at hand."""
     steps, batch = (2, 8) if setting.rehearse else (30, 128)
     data = random_images(batch * steps)
     found = {}
     for name, modules in {"bare": {}, "se": {"attention": "se"}}.items():
-        ways = {
+        ways: dict[str, Callable[[nn.Module, Any, str], Iterator[None]]] = {
+            "tutorial": _tutorial,
             "plain": partial(_plain, fast=False),
             "plain, bf16 and channels_last": partial(_plain, fast=True),
             "stripe": partial(_ours, compiled=False),
@@ -108,13 +111,17 @@ def training(setting: Setting) -> Outcome:
         made = {}
         for way, loop in ways.items():
             model = stripe.build(_backbone(setting), num_classes=100, seed=0, **modules)  # type: ignore[arg-type]
-            loader = DeviceLoader(data, batch, device=setting.device, shuffle=True, augment=True)
+            loader = (
+                _data_loader(data, batch, setting)
+                if way == "tutorial"
+                else DeviceLoader(data, batch, device=setting.device, shuffle=True, augment=True)
+            )
             network = model.to(setting.device).train()
             made[way] = partial(_taken, loop(network, loader, setting.device), steps)
         found[name] = against(
             setting.device,
             made,
-            base="plain",
+            base="tutorial",
             rounds=1 if setting.rehearse else 5,
             images=batch * steps,
         )
@@ -130,8 +137,26 @@ def _optimizer(model: nn.Module, fused: bool) -> torch.optim.Optimizer:
     return torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True, fused=fused)
 
 
+def _data_loader(data: ImageSet, batch: int, setting: Setting) -> DataLoader[Any]:
+    """Return a loader of torchvision transforms in eight processes, as a tutorial has it."""
+    workers = 0 if setting.rehearse else 8
+    return DataLoader(
+        Plain(data), batch, shuffle=True, num_workers=workers, pin_memory=setting.device != "cpu",
+        persistent_workers=workers > 0,
+    )  # fmt: skip
+
+
+def _tutorial(model: nn.Module, loader: DataLoader[Any], device: str) -> Iterator[None]:
+    """Step as a tutorial does: eager, float32, `loss.item()` at every step."""
+    optimizer = _optimizer(model, fused=False)
+    while True:
+        for images, labels in loader:
+            plain_step(model, optimizer, images.to(device), labels.to(device))
+            yield
+
+
 def _plain(model: nn.Module, loader: DeviceLoader, device: str, *, fast: bool) -> Iterator[None]:
-    """Step as a tutorial does, `loss.item()` at every step; the images are on the device."""
+    """Step with `loss.item()` at every step; the images are on the device."""
     if fast:
         model = model.to(memory_format=torch.channels_last)
     optimizer = _optimizer(model, fused=False)

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 import stripe
+from benchmarks.common import random_images
 from benchmarks.gpu.slices import Outcome, Setting
-from benchmarks.train_gpu import random_images
 from stripe.data import DeviceLoader
 from stripe.train.step import train_step
 

@@ -14,17 +14,17 @@ from tqdm.auto import tqdm
 from stripe.audit.candidate import Candidate, FrozenNetwork
 from stripe.audit.comparison import Agree, Comparison, Predict
 from stripe.audit.curve import Curve, larger
+from stripe.audit.gate_table import gate_table, with_costs
 from stripe.audit.images import Halves, halves
 from stripe.audit.modules import ModuleCandidate
 from stripe.audit.order import by_sensitivity, by_spread, estimated
 from stripe.audit.predictions import predictions
 from stripe.audit.report import check_writable, write_report
 from stripe.audit.result import Audit
-from stripe.errors import StripeError
-from stripe.intervene.predicted import Sensitivity
+from stripe.errors import ModelError, StripeError
 from stripe.modules.timing import in_turns
 from stripe.recording import Recording
-from stripe.stats import channel_moments, stripe_index
+from stripe.stats import channel_moments
 from stripe.versions import command_line
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ def audit(
     *,
     threshold: float = 0.99,
     curve: bool = False,
+    alone: bool = False,
+    controls: bool = False,
+    optimal: bool = False,
     limit: int = 1000,
     batch_size: int = 64,
     rounds: int = 21,
@@ -68,6 +71,15 @@ def audit(
     curve
         Measure every number of frozen gates, with a pass over the images for each. Otherwise,
         measure none, all, and the few that a bisection needs.
+    alone
+        Also measure the cost of each gate alone, with a pass over the images for each.
+    controls
+        Also replace all gates at once by one number each, by those of other images, by 1 and by 0,
+        as `stripe.intervene` does, with a pass over the images for each. It needs a classifier that
+        is a module.
+    optimal
+        Also learn the constants that change a classifier least, for all gates at once, and compare
+        them with the means. It needs a module.
     limit
         Largest number of images: the first ones of the loader. They are kept in memory.
     batch_size
@@ -99,6 +111,7 @@ def audit(
     ------
     ModelError
         If the network has no gates, or its output has no known kind and `predict` is not given.
+        For `controls` and `optimal`, also if it outputs no class scores or is an ONNX file.
     StripeError
         If there are fewer than 4 images, or the report cannot be written.
 
@@ -129,9 +142,12 @@ def audit(
     if path is not None:
         check_writable(path)
     candidate = _candidate(model, name, threads)
+    asked = {"controls": controls, "optimal": optimal}
+    _check_asked(candidate, asked)
     images = halves(loader, limit, batch_size)
+    known = images.labelled()[0]
     with tempfile.TemporaryDirectory() as folder:
-        recording = candidate.record(images.known, Path(folder) / "gates", progress=progress)
+        recording = candidate.record(known, Path(folder) / "gates", progress=progress)
         compared = {"predict": predict or predictions, "agree": agree}
         measured = _measured(
             candidate,
@@ -140,26 +156,28 @@ def audit(
             compared,
             threshold=threshold,
             curve=curve,
+            alone=alone,
             progress=progress,
         )
+        order = measured.curve.order.gates
+        tables = {
+            name: getattr(candidate, name)(images, recording, order, progress=progress)
+            for name, wanted in asked.items()
+            if wanted and order
+        }
         found = Audit(
             model=candidate.name,
             dataset=dataset,
             n_images=images.counts,
             **measured.fields(),
             threshold=threshold,
+            **tables,
             **_latency(candidate, measured.everything.model, images, rounds),
             fold_error=measured.everything.error,
             out=path,
         )
         if path is not None:
-            about = {
-                "command": command_line(),
-                "versions": candidate.versions,
-                "device": candidate.device,
-                "library": candidate.library,
-            }
-            write_report(path, found, recording, about)
+            write_report(path, found, recording, _about(candidate))
     return found
 
 
@@ -169,6 +187,26 @@ def _candidate(model: Any, name: str | None, threads: int) -> Candidate:
 
         return GraphCandidate(model, name, threads)
     return ModuleCandidate(model, name)
+
+
+def _check_asked(candidate: Candidate, asked: Mapping[str, bool]) -> None:
+    """Raise before the work is done if a network cannot give what is asked for."""
+    for name, wanted in asked.items():
+        if wanted and not candidate.is_module:
+            raise ModelError(
+                f"{name}=True needs a module, whose gates can be replaced while it runs, got an "
+                f"ONNX file; leave {name} out"
+            )
+
+
+def _about(candidate: Candidate) -> dict[str, Any]:
+    """Return what made a report."""
+    return {
+        "command": command_line(),
+        "versions": candidate.versions,
+        "device": candidate.device,
+        "library": candidate.library,
+    }
 
 
 class _Measured(NamedTuple):
@@ -201,12 +239,13 @@ def _measured(
     *,
     threshold: float,
     curve: bool,
+    alone: bool,
     progress: bool,
 ) -> _Measured:
     """Order the gates, and find the largest set at a threshold by few passes."""
     plan = candidate.plan(channel_moments(recording))
     everything = plan.freeze()
-    gates = _gate_table(recording, everything.report)
+    gates = gate_table(recording, everything.report)
     spread = by_spread(gates)
     found, reason = estimated(candidate, images.known, recording, spread.gates, progress=progress)
     with tqdm(desc="freeze", unit=" passes", disable=None if progress else True) as bar:
@@ -218,29 +257,12 @@ def _measured(
             chosen.measure_all()
         chosen, count = larger(chosen, usual, threshold)
         chosen.measure_all() if curve else chosen.agreement(len(spread.gates))
+        if alone:
+            chosen.measure_alone()
     if found is not None and chosen is usual:
         reason = "the set by the relative spread is larger"
-    gates["predicted_kl"] = gates["gate"].map(_costs(found))
+    gates = with_costs(gates, found, comparison.known)
     return _Measured(gates, chosen, count, everything, reason)
-
-
-def _costs(found: Sensitivity | None) -> pd.Series:
-    """Return the estimated cost of each gate, by name."""
-    if found is None:
-        return pd.Series(dtype=float)
-    return found.gates.set_index("gate")["fisher"]
-
-
-def _gate_table(recording: Recording, folds: pd.DataFrame) -> pd.DataFrame:
-    """Return the table of gates of an `Audit`; `folds` is the report of freezing all of them."""
-    moments = channel_moments(recording)
-    index = stripe_index(moments).drop(columns=["epoch"])
-    mean = moments.groupby("gate", sort=False)["mean"].apply(lambda m: float((m**2).mean() ** 0.5))
-    spread = index["within_var"] ** 0.5
-    index["relative_spread"] = (spread / index["gate"].map(mean)).where(spread > 0, 0.0)
-    known = recording.gates[["name", "owner_class", "kind", "channels"]]
-    table = known.rename(columns={"name": "gate"}).merge(index, on="gate").merge(folds, on="gate")
-    return table.drop(columns=["between_var", "within_var"])
 
 
 def _latency(candidate: Candidate, frozen: Any, images: Halves, rounds: int) -> dict[str, Any]:

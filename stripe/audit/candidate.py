@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
+from jaxtyping import Float
 from torch import Tensor
 
+from stripe.audit.images import Batch, Halves
 from stripe.intervene.predicted import Sensitivity
 from stripe.recording import Recording
 from stripe.select import Selection
@@ -46,7 +48,7 @@ class Candidate(ABC):
 
     `name` is what the report calls it, `library` the module whose `freeze` takes the recommended
     gates out, `device` where it runs, in words, `versions` those of the libraries that run it,
-    `model` the network itself.
+    `model` the network itself, `is_module` whether its gates can be replaced while it runs.
     """
 
     name: str
@@ -54,10 +56,11 @@ class Candidate(ABC):
     device: str
     versions: Mapping[str, str]
     model: Any
+    is_module: bool
 
     @abstractmethod
-    def record(self, images: Batches, path: Path, *, progress: bool) -> Recording:
-        """Record all gates over batches of images."""
+    def record(self, images: Sequence[Batch], path: Path, *, progress: bool) -> Recording:
+        """Record all gates over batches of images, or of images and labels."""
 
     @abstractmethod
     def plan(self, moments: pd.DataFrame) -> Freezing:
@@ -72,6 +75,28 @@ class Candidate(ABC):
     @abstractmethod
     def outputs(self, model: Any, images: Batches) -> Iterator[Any]:
         """Yield the output of the network, or of a frozen one, for each batch."""
+
+    @abstractmethod
+    def scores(self, output: Any) -> Float[Tensor, "b classes"] | None:
+        """Return the class scores in what the network put out; None where there are none."""
+
+    @abstractmethod
+    def optimal(
+        self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
+    ) -> pd.DataFrame:
+        """Compare constants that are learned on one half of the images with means, on the other.
+
+        Only of a network that `is_module`.
+        """
+
+    @abstractmethod
+    def controls(
+        self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
+    ) -> pd.DataFrame:
+        """Measure what each intervention on all gates changes, on the images held out.
+
+        Only of a network that `is_module`.
+        """
 
     @abstractmethod
     def timing(self, model: Any, images: Tensor) -> Callable[[], float]:

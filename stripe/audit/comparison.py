@@ -1,14 +1,18 @@
 """Compare a network with its frozen version."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from stripe.audit.agreement import agreements, mean_interval
 from stripe.audit.candidate import Candidate
 from stripe.audit.images import Halves
 from stripe.errors import StripeError
+from stripe.intervene.scores import divergence, mean_divergence
 
 #: Function from a network's output for a batch to one prediction for each image.
 Predict = Callable[[Any], Sequence[Any]]
@@ -41,11 +45,11 @@ class Comparison:
     ) -> None:
         self._candidate, self._images = candidate, images
         self._predict, self._agree, self._done = predict, agree, done
-        self._before = self._predictions(candidate.model)
+        self._before = self._said(candidate.model)
         self._measured = {frozenset[str](): self._compared(self._before)}
 
     def measured(self, gates: Collection[str], make: Callable[[], Any]) -> dict[str, float]:
-        """Return agreement and accuracy, with their intervals, where these gates are frozen.
+        """Return agreement, accuracy and KL divergence, with intervals, with these gates frozen.
 
         Each set is measured once.
 
@@ -58,16 +62,27 @@ class Comparison:
         """
         which = frozenset(gates)
         if which not in self._measured:
-            self._measured[which] = self._compared(self._predictions(make()))
+            self._measured[which] = self._compared(self._said(make()))
         return self._measured[which]
 
-    def _compared(self, now: list[Any]) -> dict[str, float]:
-        shares = {"agreement": agreements(self._before, now, self._agree), **self._right(now)}
+    def known(self, gate: str) -> dict[str, float]:
+        """Return what was measured with this gate alone frozen; nothing if that was not."""
+        return self._measured.get(frozenset([gate]), {})
+
+    def _compared(self, now: "_Said") -> dict[str, float]:
+        agree = agreements(self._before.predictions, now.predictions, self._agree)
+        shares = {"agreement": agree, **self._right(now.predictions)}
         row: dict[str, float] = {}
         for name, each in shares.items():
             low, high = mean_interval(each)
             row |= {name: float(each.mean()), f"{name}_low": low, f"{name}_high": high}
-        return row
+        return row | dict(zip(("kl", "kl_low", "kl_high"), self._divergence(now), strict=True))
+
+    def _divergence(self, now: "_Said") -> tuple[float, float, float]:
+        """Return the mean KL divergence in nats, and its interval; NaN without class scores."""
+        if self._before.scores is None or now.scores is None:
+            return (float("nan"),) * 3
+        return mean_divergence(divergence(self._before.scores, now.scores))
 
     def _right(self, predicted: list[Any]) -> dict[str, np.ndarray]:
         """Return of each image whether its label is predicted; NaN where there are none."""
@@ -76,12 +91,23 @@ class Comparison:
             return {"accuracy": np.full(len(predicted), float("nan"))}
         return {"accuracy": np.equal(predicted, labels).astype(float)}
 
-    def _predictions(self, model: Any) -> list[Any]:
-        outputs = self._candidate.outputs(model, self._images.held_out)
-        found = [one for output in outputs for one in self._predict(output)]
+    def _said(self, model: Any) -> "_Said":
+        found: list[Any] = []
+        scores: list[Tensor | None] = []
+        for output in self._candidate.outputs(model, self._images.held_out):
+            found += self._predict(output)
+            scores.append(self._candidate.scores(output))
         if len(found) != (count := self._images.counts[1]):
             raise StripeError(
                 f"predict= must return one prediction for each image, got {len(found)} for {count}"
             )
         self._done()
-        return found
+        of_batches = [batch.cpu() for batch in scores if batch is not None]
+        return _Said(found, torch.cat(of_batches) if len(of_batches) == len(scores) else None)
+
+
+class _Said(NamedTuple):
+    """What a network said of all images: predictions, and class scores where it gives them."""
+
+    predictions: list[Any]
+    scores: Float[Tensor, "images classes"] | None

@@ -49,6 +49,11 @@ class Curve:
         for count in range(len(self.order.gates) + 1):
             self._row(count)
 
+    def measure_alone(self) -> None:
+        """Measure each gate alone."""
+        for gate in self.order.gates:
+            self._comparison.measured([gate], self._frozen([gate]))
+
     def table(self) -> pd.DataFrame:
         """Return the rows that were measured, the fewest gates first."""
         return pd.DataFrame([self._row(count) for count in sorted({0, *self._rows})])

@@ -4,15 +4,20 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
 import pandas as pd
 import torch
+from jaxtyping import Float
 from onnx import ModelProto
 from torch import Tensor
 
 from stripe.audit.candidate import Batches, Candidate
+from stripe.audit.images import Batch, Halves
+from stripe.errors import ModelError
 from stripe.intervene.predicted import Sensitivity
 from stripe.modules.timing import seconds_of
+from stripe.onnx.distances import Embedding
 from stripe.onnx.load import load_model
 from stripe.onnx.plan import GraphPlan, plan
 from stripe.onnx.record import record
@@ -23,6 +28,8 @@ from stripe.versions import library_versions
 
 #: Number of images on which each gate is frozen alone.
 _SAMPLE = 64
+#: Probabilities below this count as this.
+_LEAST = 1e-12
 
 
 class GraphCandidate(Candidate):
@@ -39,6 +46,7 @@ class GraphCandidate(Candidate):
     """
 
     library = "stripe.onnx"
+    is_module = False
 
     def __init__(self, model: str | Path | ModelProto, name: str | None, threads: int) -> None:
         in_memory = isinstance(model, ModelProto)
@@ -48,8 +56,8 @@ class GraphCandidate(Candidate):
         self.versions = {**library_versions(), "onnxruntime": onnxruntime.__version__}
         self._threads = threads
 
-    def record(self, images: Batches, path: Path, *, progress: bool) -> Recording:
-        """Record all gates over batches of images."""
+    def record(self, images: Sequence[Batch], path: Path, *, progress: bool) -> Recording:
+        """Record all gates over batches of images, or of images and labels."""
         return record(self.model, images, path, name=self.name, progress=progress)
 
     def plan(self, moments: pd.DataFrame) -> GraphPlan:
@@ -69,6 +77,26 @@ class GraphCandidate(Candidate):
         session = GraphSession(model)
         for batch in images:
             yield session.run(batch)[session.names[0]]
+
+    def scores(self, output: np.ndarray) -> Float[Tensor, "b classes"] | None:
+        """Return class scores (B, classes), as logits; None of an output of another form."""
+        kind = Embedding.of(output).kind if output.ndim == 2 else ""
+        if kind not in ("classes", "logits"):
+            return None
+        values = torch.from_numpy(output).float()
+        return values.clamp_min(_LEAST).log() if kind == "classes" else values
+
+    def optimal(
+        self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
+    ) -> pd.DataFrame:
+        """Raise: a graph for inference has no gradients."""
+        raise ModelError("optimal constants need gradients, and an ONNX file has none")
+
+    def controls(
+        self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
+    ) -> pd.DataFrame:
+        """Raise: gates of a graph cannot be replaced while it runs."""
+        raise ModelError("controls need a module, and an ONNX file is none")
 
     def timing(self, model: ModelProto, images: Tensor) -> Callable[[], float]:
         """Return a function that runs a forward pass and returns its seconds."""

@@ -11,6 +11,9 @@ from torch import Tensor
 from stripe.errors import StripeError
 from stripe.hooks.batches import numbered_batches
 
+#: Images (B, C, H, W), or these and their labels (B,).
+Batch = Tensor | tuple[Tensor, Tensor]
+
 
 @dataclass(frozen=True)
 class Halves:
@@ -24,16 +27,30 @@ class Halves:
         Batches that the frozen network is compared on.
     labels
         Labels of the images held out, (N,); None where not all images have one.
+    known_labels
+        Labels of the others.
     """
 
     known: Sequence[Tensor]
     held_out: Sequence[Tensor]
     labels: np.ndarray | None
+    known_labels: np.ndarray | None
 
     @property
     def counts(self) -> tuple[int, int]:
         """The number of images of each half."""
         return sum(map(len, self.known)), sum(map(len, self.held_out))
+
+    def labelled(self) -> tuple[list[Batch], list[Batch]]:
+        """Return the batches of both halves, with labels where all images have one."""
+        return _with(self.known, self.known_labels), _with(self.held_out, self.labels)
+
+    def held_out_in_pairs(self) -> list[Batch]:
+        """Return the half that is held out, with labels, in even batches of at least 2 images."""
+        count = self.counts[1]
+        parts = max(1, min(len(self.held_out), count // 2))
+        whole = torch.cat(list(self.held_out)).tensor_split(parts)
+        return _with(whole, self.labels)
 
 
 def halves(loader: Iterable[Any], limit: int, batch_size: int) -> Halves:
@@ -43,7 +60,15 @@ def halves(loader: Iterable[Any], limit: int, batch_size: int) -> Halves:
         known=images[::2].split(batch_size),
         held_out=images[1::2].split(batch_size),
         labels=None if labels is None else labels[1::2].cpu().numpy(),
+        known_labels=None if labels is None else labels[::2].cpu().numpy(),
     )
+
+
+def _with(images: Sequence[Tensor], labels: np.ndarray | None) -> list[Batch]:
+    if labels is None:
+        return list(images)
+    of_batch = torch.from_numpy(labels).split([len(batch) for batch in images])
+    return list(zip(images, of_batch, strict=True))
 
 
 def gather(loader: Iterable[Any], limit: int) -> tuple[Tensor, Tensor | None]:

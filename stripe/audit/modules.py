@@ -5,19 +5,31 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from stripe.audit.candidate import Batches, Candidate
+from stripe.audit.images import Batch, Halves
+from stripe.errors import ModelError
 from stripe.gates.plan import Plan, plan
 from stripe.hooks import Recorder
+from stripe.hooks.batches import tensors_of
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.intervene.ablate import ablate
+from stripe.intervene.compared import compare_constants
+from stripe.intervene.optimal import optimal_constants
 from stripe.intervene.predicted import Sensitivity
+from stripe.intervene.scores import class_scores
 from stripe.intervene.sensitivity import sensitivity
 from stripe.modules import undisturbed
 from stripe.modules.timing import forward_seconds
 from stripe.modules.unwrap import device_of, unwrapped
 from stripe.recording import Recording, open_recording
 from stripe.versions import library_versions
+
+#: Images of a step in which constants are learned.
+_BATCH = 16
 
 
 class ModuleCandidate(Candidate):
@@ -32,6 +44,7 @@ class ModuleCandidate(Candidate):
     """
 
     library = "stripe"
+    is_module = True
 
     def __init__(self, model: nn.Module, name: str | None) -> None:
         self.model = unwrapped(model)
@@ -40,11 +53,12 @@ class ModuleCandidate(Candidate):
         self.device = str(self._device)
         self.versions = library_versions()
 
-    def record(self, images: Batches, path: Path, *, progress: bool) -> Recording:
-        """Record all gates over batches of images."""
+    def record(self, images: Sequence[Batch], path: Path, *, progress: bool) -> Recording:
+        """Record all gates over batches of images, or of images and labels."""
+        example = tensors_of(images[0])[0][:2]
         with (
             interrupts_held(),
-            Recorder(self.model, path, images[0][:2], gates="all") as recorder,
+            Recorder(self.model, path, example, gates="all") as recorder,
             interrupts_allowed(),
         ):
             recorder.record(images, 0, progress=progress)
@@ -74,6 +88,38 @@ class ModuleCandidate(Candidate):
             with interrupts_held(), undisturbed(model), interrupts_allowed():
                 output = model(batch.to(self._device))
             yield output
+
+    def scores(self, output: Any) -> Float[Tensor, "b classes"] | None:
+        """Return the class scores in what the network put out; None where there are none."""
+        try:
+            return class_scores(output)
+        except ModelError:
+            return None
+
+    def optimal(
+        self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
+    ) -> pd.DataFrame:
+        """Compare constants that are learned on one half of the images with means, on the other."""
+        known = torch.cat(list(images.known))
+        options: dict[str, Any] = {"example": known[:2], "progress": progress}
+        steps = known.split(_BATCH)
+        learned = optimal_constants(self.model, steps, recording, list(gates), **options)
+        held_out = images.labelled()[1]
+        return compare_constants(self.model, held_out, recording, learned, **options)
+
+    def controls(
+        self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
+    ) -> pd.DataFrame:
+        """Measure what each intervention on all gates changes, on the images held out."""
+        return ablate(
+            self.model,
+            images.held_out_in_pairs(),
+            recording,
+            gates=list(gates),
+            alone=False,
+            example=images.known[0][:2],
+            progress=progress,
+        )
 
     def timing(self, model: nn.Module, images: Tensor) -> Callable[[], float]:
         """Return a function that runs a forward pass and returns its seconds."""

@@ -10,10 +10,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.axes import Axes
 
 from stripe import plots
+from stripe.audit.gate_table import MEASURES
 from stripe.audit.result import Audit
 from stripe.errors import StripeError
 from stripe.files import write_whole
 from stripe.recording import Recording
+
+#: What the variance of a gate is of.
+_PARTS = ("channel", "class", "image")
 
 
 def write_report(path: Path, audit: Audit, recording: Recording, about: dict[str, Any]) -> None:
@@ -29,8 +33,13 @@ def write_report(path: Path, audit: Audit, recording: Recording, about: dict[str
     )
     page = templates.get_template("audit.html").render(
         audit=audit,
-        gates=audit.gates.to_dict("records"),
+        gates=_gates(audit),
         order={gate: number for number, gate in enumerate(audit.order, 1)},
+        sets=audit.greedy.to_dict("records"),
+        optimal=None if audit.optimal is None else audit.optimal.to_dict("records"),
+        controls=None if audit.controls is None else audit.controls.to_dict("records"),
+        labelled=bool(audit.greedy["accuracy"].notna().any()),
+        alone=bool(audit.gates[list(MEASURES)].notna().to_numpy().any()),
         first=audit.greedy.iloc[0],
         last=audit.greedy.iloc[-1],
         chosen=audit.greedy.set_index("frozen").loc[len(audit.recommended)],
@@ -51,6 +60,16 @@ def check_writable(path: Path) -> None:
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise StripeError(f"cannot write the report {path}; choose another file with out=")
+
+
+def _gates(audit: Audit) -> Any:
+    """Return the rows of the table of gates, with shares of variance that can be drawn.
+
+    Estimates below 0 count as 0, and the rest as shares of their sum.
+    """
+    shares = audit.gates[list(_PARTS)].clip(lower=0)
+    drawn = shares.div(shares.sum(axis=1), axis=0)
+    return audit.gates.assign(**{part: drawn[part] for part in _PARTS}).to_dict("records")
 
 
 def _ends(audit: Audit) -> tuple[str, str]:

@@ -21,15 +21,18 @@ class Audit:
     gates
         One row per gate, in forward order: gate, owner_class, channels, eta2, median_std (over
         channels), constant (one value for all images and channels), relative_spread (root mean
-        square spread over images, relative to the mean; 0 for a constant), frozen, folded, into and
-        reason as in `stripe.freeze`, and predicted_kl (estimated cost of freezing this gate alone,
-        in nats; NaN without an estimate).
+        square spread over images, relative to the mean; 0 for a constant); channel, class and image
+        (shares of its variance, as in `stripe.stats.variance_components`); frozen, folded, into and
+        reason as in `stripe.freeze`; predicted_kl (estimated cost of freezing this gate alone, in
+        nats; NaN without an estimate); kl and agreement (measured cost and agreement of this gate
+        alone; NaN if it was not frozen alone).
     greedy
         One row per measured number of frozen gates, in `order`, including none and all: frozen,
         gate (the last one frozen), predicted_kl (estimated cost of the set, in nats), agreement
         (with the predictions of the unchanged network, mean over images, 0 to 1), agreement_low and
-        agreement_high (its 95 % interval), and accuracy, accuracy_low and accuracy_high (NaN
-        without labels).
+        agreement_high (its 95 % interval), accuracy, accuracy_low and accuracy_high (NaN without
+        labels), and kl, kl_low and kl_high (the KL divergence from the unchanged network, in nats;
+        NaN without class scores).
     order
         The gates that can be frozen, in the order in which they freeze.
     ordered_by
@@ -53,6 +56,12 @@ class Audit:
         `error` of `stripe.freeze` with all gates.
     out
         The report.
+    controls
+        As of `stripe.intervene.ablate.ablate`, what each intervention on all gates in `order`
+        changes; None where it was not asked for.
+    optimal
+        As of `stripe.freeze(constants="optimal")`, the comparison of constants that were learned
+        with the means, all gates in `order` frozen; None where it was not asked for.
 
     Examples
     --------
@@ -60,7 +69,7 @@ class Audit:
     >>> found.greedy["agreement"].iloc[0]  # no gate is frozen yet
     np.float64(1.0)
     >>> sorted(found.to_json())[:3]
-    ['attention_share', 'attention_share_quartiles', 'dataset']
+    ['attention_share', 'attention_share_quartiles', 'controls']
     """
 
     model: str
@@ -78,10 +87,13 @@ class Audit:
     attention_share_quartiles: tuple[float, float]
     fold_error: float
     out: Path | None
+    controls: pd.DataFrame | None = None
+    optimal: pd.DataFrame | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return all fields as JSON values."""
         values = asdict(self) | {"out": None if self.out is None else str(self.out)}
-        for name in ("gates", "greedy"):
-            values[name] = json.loads(getattr(self, name).to_json(orient="records"))
+        for name in ("gates", "greedy", "controls", "optimal"):
+            table = getattr(self, name)
+            values[name] = None if table is None else json.loads(table.to_json(orient="records"))
         return values

@@ -13,6 +13,7 @@ from stripe.cli import (  # noqa: F401
     freeze,
     gates,
     models,
+    plot_statistics,
     plots,
     recordings,
     reproduce,

@@ -41,8 +41,9 @@ def freeze(
     force
         Use the means even if they were recorded from other weights.
     constants
-        mean, or optimal: learned from every other image of --images, beginning with the means, and
-        compared with the means on the other images.
+        mean; optimal: learned from every other image of --images, beginning with the means, and
+        compared with the means on the other images; or exact: only channels that were exactly 0 or
+        1 for all recorded images, so that nothing changes for these.
     """
     import stripe
     from stripe.cli.network import is_onnx, write_frozen
@@ -56,7 +57,7 @@ def freeze(
         freeze_file(subject, recording, out, options, json)
         return
     new_file(out)
-    learns = constants != "mean"
+    learns = constants == "optimal"
     network, images, _ = subject.load() if learns else (subject.load_network(), None, "")
     data = stripe.open_recording(recording)
     frozen = stripe.freeze(
@@ -84,9 +85,7 @@ def freeze(
     if json:
         print_json(_frozen_json(frozen))
     else:
-        print(report.to_string(index=False))
-        if frozen.comparison is not None:
-            print(f"\non images held out\n{frozen.comparison.to_string(index=False)}")
+        _print_frozen(frozen)
     write_frozen(frozen.model, out, recipe)
     if json:
         return
@@ -96,9 +95,23 @@ def freeze(
     )
 
 
+def _print_frozen(frozen: Any) -> None:
+    """Print the tables of what freezing made."""
+    print(frozen.report.to_string(index=False))
+    if frozen.comparison is not None:
+        print(f"\non images held out\n{frozen.comparison.to_string(index=False)}")
+    if frozen.assumed is not None and len(frozen.assumed):
+        print(
+            f"\n{len(frozen.assumed)} channels were 0 or 1 for all {frozen.assumed['n'].max()} "
+            "images; others could change them (--json lists them)"
+        )
+
+
 def _frozen_json(frozen: Any) -> dict[str, Any]:
     """Return what freezing made, as JSON values."""
     found = {"error": frozen.error, "gates": frozen.report.to_dict("records")}
     if frozen.comparison is not None:
         found["comparison"] = loads(frozen.comparison.to_json(orient="records"))
+    if frozen.assumed is not None:
+        found["assumed"] = loads(frozen.assumed.to_json(orient="records"))
     return found

@@ -1,7 +1,7 @@
 """Commands about a trained network: record, audit, Grad-CAM, noise."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -19,6 +19,9 @@ from stripe.cli.app import (
 from stripe.cli.options import Subject
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
+
+if TYPE_CHECKING:
+    from stripe.audit.result import Audit
 
 
 @app.command
@@ -96,6 +99,9 @@ def audit(
     out: Path = Path("report.html"),
     threshold: float = 0.99,
     curve: Annotated[bool, Parameter(negative=())] = False,
+    alone: Annotated[bool, Parameter(negative=())] = False,
+    controls: Annotated[bool, Parameter(negative=())] = False,
+    optimal: Annotated[bool, Parameter(negative=())] = False,
     rounds: int = 21,
     threads: int = 1,
     agree: str | None = None,
@@ -111,6 +117,12 @@ def audit(
         Smallest share of predictions that must stay the same, 0 to 1.
     curve
         Measure every number of frozen gates, and not only those that the search needs.
+    alone
+        Measure the cost of each gate alone too.
+    controls
+        Replace all gates by one number each, by those of other images, by 1 and by 0, too.
+    optimal
+        Compare the means with constants that are learned, for all gates at once.
     rounds
         Number of timed forward passes with and without gates.
     threads
@@ -129,6 +141,9 @@ def audit(
         out,
         threshold=threshold,
         curve=curve,
+        alone=alone,
+        controls=controls,
+        optimal=optimal,
         limit=1000 if subject.limit is None else subject.limit,
         batch_size=subject.batch_size,
         rounds=rounds,
@@ -139,29 +154,32 @@ def audit(
     )
     if json:
         return print_json(found.to_json())
-    columns = [
-        "gate",
-        "channels",
-        "eta2",
-        "median_std",
-        "relative_spread",
-        "predicted_kl",
-        "folded",
-    ]
+    _print_audit(found, rounds, alone)
+    print(f"report  {out}")
+    return None
+
+
+def _print_audit(found: "Audit", rounds: int, alone: bool) -> None:
+    """Print the tables of an audit, and what they say."""
+    columns = ["gate", "channels", "eta2", "relative_spread", "predicted_kl"]
+    columns += (["kl", "agreement"] if alone else []) + ["folded", "into"]
     print(found.gates[columns].to_string(index=False, float_format="%.4f"))
+    measures = ["kl", "kl_low", "kl_high", "agreement", "accuracy"]
+    for table, first in ((found.controls, ["intervention"]), (found.optimal, ["constants"])):
+        if table is not None:
+            columns = [*first, *measures]
+            print("\n" + table[columns].to_string(index=False, float_format="%.4f"))
     last = found.greedy.iloc[-1]
     print(
         f"\n{len(found.recommended)} of {len(found.gates)} gates freeze with at least "
-        f"{100 * threshold:g} % of predictions kept; all {last.frozen} that can be frozen keep "
-        f"{100 * last.agreement:.1f} % ({found.n_images[1]} images)"
+        f"{100 * found.threshold:g} % of predictions kept; all {last.frozen} that can be frozen "
+        f"keep {100 * last.agreement:.1f} % ({found.n_images[1]} images)"
     )
     low, high = (100 * share for share in found.attention_share_quartiles)
     print(
         f"attention is {100 * found.attention_share:.0f} % of the time of a forward pass (half of "
         f"{rounds} rounds: {low:.0f} to {high:.0f} %)"
     )
-    print(f"report  {out}")
-    return None
 
 
 @app.command

@@ -165,7 +165,7 @@ def plot_epoch_difference(
         Number of images and of channels, drawn at random.
     """
     choice = {"gate": gate, "n_images": n_images, "channels": channels, "seed": seed}
-    _save("epoch_difference", [recording, *more], out, names=names or None, **choice)
+    save_plot("epoch_difference", [recording, *more], out, names=names or None, **choice)
 
 
 @plot_app.command(name="overview")
@@ -189,7 +189,7 @@ def plot_mean_cam(cam: Source, *, out: Picture, image: bool = True) -> None:
     """
     from stripe import MeanCam
 
-    _save("mean_cam", MeanCam.load(cam), out, image=image)
+    save_plot("mean_cam", MeanCam.load(cam), out, image=image)
 
 
 @plot_app.command(name="tradeoff")
@@ -201,7 +201,7 @@ def plot_tradeoff(table: Source, *, out: Picture) -> None:
     table
         A CSV file with the columns network, accuracy, images_per_s and parameters.
     """
-    _save("tradeoff", _csv(table), out)
+    save_plot("tradeoff", _csv(table), out)
 
 
 @plot_app.command(name="noise-robustness", alias="noise_robustness")
@@ -215,7 +215,7 @@ def plot_noise_robustness(table: Source, *tables: Path, out: Picture) -> None:
     """
     import pandas as pd
 
-    _save("noise_robustness", pd.concat([_csv(file) for file in (table, *tables)]), out)
+    save_plot("noise_robustness", pd.concat([_csv(file) for file in (table, *tables)]), out)
 
 
 @plot_app.command(name="noise-bound", alias="noise_bound")
@@ -228,7 +228,7 @@ def plot_noise_bound(table: Source, *tables: Path, out: Picture) -> None:
         CSV files that `stripe bound --out` wrote; their names tell the networks apart.
     """
     found = {file.stem: _csv(file) for file in (table, *tables)}
-    _save("noise_bound", found if tables else _csv(table), out)
+    save_plot("noise_bound", found if tables else _csv(table), out)
 
 
 @plot_app.command(name="batch-sensitivity", alias="batch_sensitivity")
@@ -240,7 +240,7 @@ def plot_batch_sensitivity(table: Source, *, out: Picture) -> None:
     table
         The dial.csv of `stripe style compare`.
     """
-    _save("batch_sensitivity", _csv(table), out)
+    save_plot("batch_sensitivity", _csv(table), out)
 
 
 @plot_app.command(name="style-grid", alias="style_grid")
@@ -271,7 +271,7 @@ def plot_style_grid(folder: Source, *, out: Picture) -> None:
         pictures = {name: [imread(file) for file in found] for name, found in files.items()}
     except (OSError, ValueError, SyntaxError) as error:
         raise StripeError(f"{folder} holds a file that is not a picture: {error}") from error
-    _save("style_grid", pictures, out, rows=rows[columns[0].name])
+    save_plot("style_grid", pictures, out, rows=rows[columns[0].name])
 
 
 def _draw(
@@ -280,10 +280,11 @@ def _draw(
     """Draw a figure of one recording or several."""
     chosen = vars(options) | {"names": options.names or None, "epoch": one_or_more(options.epoch)}
     data = [recording for recording in recordings if recording is not None]
-    _save(name, data, out, **chosen, **more)
+    save_plot(name, data, out, **chosen, **more)
 
 
-def _save(name: str, data: Any, out: Path, **options: Any) -> None:
+def save_plot(name: str, data: Any, out: Path, **options: Any) -> None:
+    """Draw a figure in the paper's style, write it, and print its file."""
     from stripe import plots
 
     picture_file(out)

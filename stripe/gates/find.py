@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from stripe.asr import Gated
 from stripe.errors import ModelError
+from stripe.gates.copies import copied_from
 from stripe.gates.evidence import is_channel_axis, is_quantiser
 from stripe.gates.example import checked_example, valid_example
 from stripe.gates.layout import Shape, gate_shape, spatial_shape
@@ -59,8 +60,8 @@ def find_gates(
     UserWarning
         If the example is a single image, or so small that a gate multiplies feature maps of 1 x 1,
         where it cannot be distinguished from any other product. Also if a product looks like a gate
-        but cannot be recorded, because its values are copied to every place, or because it
-        multiplies by `lerp`, `torch._foreach_mul` or a division.
+        but cannot be recorded, because functions compute it and copy its values to every place, or
+        because it multiplies by `lerp`, `torch._foreach_mul` or a division.
 
     Notes
     -----
@@ -119,13 +120,18 @@ def _places_at(watched: Trace, number: int, features: int, operand: int) -> Iter
         shape = _shape(watched, features, factor)
         kind = shape and _kind(watched, number, (features, factor), shape)
         hook = watched.maker(watched.root(factor), number)
-        if shape and kind and (hook or len(factors) == 1):
-            count = _count(watched, number, shape) if len(factors) == 1 else None
+        if shape and kind and (hook or factors == (operand,)):
+            count = _count(watched, number, shape) if factors == (operand,) else None
             yield _place(watched, number, (features, factor), shape, kind, hook, count)
 
 
 def _factors(watched: Trace, operand: int) -> tuple[int, ...]:
-    """Return the operand, or channel gate and spatial map if it is their product, as CBAM's."""
+    """Return the operand, what was copied to all its places, or the factors of which it is made.
+
+    CBAM's is the product of a channel gate and a spatial map.
+    """
+    if (source := copied_from(watched, operand)) != operand:
+        return (source,)
     made = watched.nodes[watched.root(operand)].step
     step = None if made is None else watched.steps[made]
     if step is None or step.op != "mul" or len(step.inputs) != 2:

@@ -90,7 +90,7 @@ class Folder:
             With the reasons, if neither the layers before it nor those after it can take it.
         """
         if place.count is None:
-            raise CannotFoldError("it multiplies together with a spatial map")
+            raise CannotFoldError("it multiplies together with a spatial map, or copied to places")
         if not self.flow.multiplies_once(place):
             raise CannotFoldError("it is used in several places, or put out")
         product = self.flow.product(place)
@@ -102,7 +102,7 @@ class Folder:
         except CannotFoldError as reason:
             before = reason
         try:
-            scalings = self._after(product.node, factors)
+            scalings = self.after(product.node, factors)
         except CannotFoldError as after:
             raise CannotFoldError(f"before it, {before}; after it, {after}") from None
         beside = frozenset(scaling.runs_in for scaling in scalings)
@@ -217,7 +217,7 @@ class Folder:
                     return self._constant(factor, fitted(factors, self._shape(factor)), made)
         raise CannotFoldError(f"{step.op} computes a constant beside it")
 
-    def _after(self, node: int, factors: Factors) -> list[Scaling]:
+    def after(self, node: int, factors: Factors) -> list[Scaling]:
         """Scale by `factors` everything that reads `node`."""
         if node in self.flow.trace.outputs:
             raise CannotFoldError("the product is put out")
@@ -233,11 +233,11 @@ class Folder:
         made = step.outputs[0]
         if step.op in VIEWS:
             factors = after_view(step, self._shape(node), self._shape(made), factors)
-            return self._after(made, factors)
+            return self.after(made, factors)
         if self._passes(step, factors, of=node):
-            return self._after(made, after_reduction(step, self._shape(made), factors))
+            return self.after(made, after_reduction(step, self._shape(made), factors))
         if self._scaled(number) == node:
-            return self._after(made, factors)
+            return self.after(made, factors)
         if step.op in _SPLITS:
             return self._split(step, factors)
         position = 0 if is_convolution(step) else MATRIX_PRODUCTS.get(step.op)
@@ -260,7 +260,7 @@ class Folder:
                      if sizes[0] != sizes[1]), 0)  # fmt: skip
         parts = split(factors, [self._shape(output)[axis] for output in step.outputs], axis)
         return [s for output, part in zip(step.outputs, parts, strict=True)
-                if output in self.flow.readers for s in self._after(output, part)]  # fmt: skip
+                if output in self.flow.readers for s in self.after(output, part)]  # fmt: skip
 
     def _passes(self, step: Step, factors: Factors, of: int | None = None) -> bool:
         """Tell whether a scale passes a step, before it or, `of` a node, after that."""

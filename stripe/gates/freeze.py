@@ -94,8 +94,11 @@ def freeze(
     if inplace and not isinstance(model, nn.Module):
         raise ModelError("an exported program is not changed in place; leave inplace out")
     frozen = plan(model, data, epoch=epoch, example=example, force=force).freeze(gates, fold=fold)
-    if not inplace:
-        return frozen
+    return in_place(model, frozen) if inplace else frozen
+
+
+def in_place(model: nn.Module | ExportedProgram, frozen: Frozen) -> Frozen:
+    """Make a model itself the frozen network, and return what freezing made with it."""
     assert isinstance(model, nn.Module)
     _become(unwrapped(model), frozen.model)
     return replace(frozen, model=model)

@@ -25,6 +25,9 @@ class Frozen:
     comparison
         For optimal constants (`stripe.freeze`), a table of both constants on held-out images:
         constants, gates, and agreement, kl and accuracy with their intervals. Otherwise None.
+    assumed
+        For exact constants, the channels that were 0 or 1 for all recorded images and that another
+        image could change: gate, channel, value, n, at_most. Otherwise None.
 
     Examples
     --------
@@ -39,3 +42,4 @@ class Frozen:
     report: pd.DataFrame
     error: float
     comparison: pd.DataFrame | None = None
+    assumed: pd.DataFrame | None = None

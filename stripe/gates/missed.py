@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from math import prod
 
+from stripe.gates.copies import STRETCH
 from stripe.gates.evidence import is_quantiser
 from stripe.gates.layout import gate_shape
 from stripe.gates.steps import Trace
@@ -11,13 +12,6 @@ from stripe.gates.steps import Trace
 _ELEMENTWISE = {
     *("sigmoid", "hardsigmoid", "tanh", "hardtanh", "clamp", "add", "mul", "div", "sub", "neg"),
     *("clone", "_to_copy", "view", "rsub", "relu", "pow", "sqrt"),
-}
-
-#: Operations that stretch a tensor over places.
-_STRETCH = {
-    *("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_linear1d"),
-    *("upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d"),
-    *("_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d"),
 }
 
 #: Other operations than a product that scale by a gate, and the places of features and gate.
@@ -66,7 +60,7 @@ def _scales_otherwise(watched: Trace, number: int) -> str | None:
             for features, gate in sides
             if watched.nodes[features].shape == watched.nodes[gate].compact
         )
-        return "by a gate that is copied to every place" if copied else None
+        return "by a gate that functions copy to every place" if copied else None
     if step.op == "_foreach_mul" and len(inputs) % 2 == 0:
         half = len(inputs) // 2
         pairs = zip(inputs[:half], inputs[half:], strict=True)
@@ -101,7 +95,7 @@ def _spread(watched: Trace, node: int) -> _Compact:
         return compact
     source = watched.nodes[depending[0]].shape
     earlier = _spread(watched, depending[0])
-    if step.op in _STRETCH or (step.op in _ELEMENTWISE and source == shape):
+    if step.op in STRETCH or (step.op in _ELEMENTWISE and source == shape):
         wide = earlier
     elif step.op == "repeat":
         wide = (1,) * (len(shape) - len(source)) + earlier

@@ -26,7 +26,7 @@ class Place:
         Whether x is the first argument of the owner, which is called once.
     count
         Which of the owner's multiplications of a feature map by a gate it is, from 0; None if it
-        multiplies together with a spatial map, as in CBAM.
+        multiplies together with a spatial map, as in CBAM, or copied to every place.
     period
         How many such multiplications the owner makes over the same images; where it goes through a
         batch piece by piece, these repeat.

@@ -20,7 +20,7 @@ from stripe.intervene.functions import Function, How, function_of, needs_recordi
 from stripe.intervene.interventions import Interventions
 from stripe.intervene.recorded import Recorded
 from stripe.intervene.replaceable import Replaceable, replaceable
-from stripe.intervene.scores import Predict, class_scores, divergence
+from stripe.intervene.scores import Predict, class_scores, divergence, mean_divergence
 from stripe.modules.undisturbed import undisturbed
 from stripe.select import Selection
 from stripe.stats.share import share_interval
@@ -161,14 +161,11 @@ def _measured(
     labels: Tensor | None,
 ) -> dict[str, float]:
     """Return the three measures with their intervals."""
-    kl = divergence(before, after)
-    error = 1.96 * float(kl.std(correction=1)) / len(kl) ** 0.5 if len(kl) > 1 else float("nan")
-    mean = float(kl.mean())
     told = after.argmax(1)
     nothing = (float("nan"),) * 3
     measures = {
         "agreement": _share(told == before.argmax(1)),
-        "kl": (mean, max(0.0, mean - error), mean + error),
+        "kl": mean_divergence(divergence(before, after)),
         "accuracy": nothing if labels is None else _share(told == labels),
     }
     return {

@@ -1,4 +1,4 @@
-"""Freeze gates at their means, or at the constants that change the network least."""
+"""Freeze gates at their means, at optimal constants, or where they are exactly 0 or 1."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from stripe.errors import ModelError, StripeError
+from stripe.gates.exact import freeze_exactly
 from stripe.gates.freeze import freeze as freeze_at
+from stripe.gates.freeze import in_place
 from stripe.gates.frozen import Frozen
 from stripe.gates.means import Means
 from stripe.hooks.batches import numbered_batches
@@ -18,7 +20,7 @@ from stripe.intervene.scores import Predict
 from stripe.select import Selection
 
 #: The kinds of constants.
-CONSTANTS = ("mean", "optimal")
+CONSTANTS = ("mean", "optimal", "exact")
 
 #: Images and labels, in batches.
 Batches = Sequence[tuple[Tensor, Tensor] | Tensor]
@@ -47,6 +49,11 @@ def freeze(
     image of `images`, as in `stripe.intervene.optimal.optimal_constants`. The rest of the images
     compares the learned constants with the means. The weights of the network stay as they are.
 
+    With "exact" nothing changes for the recorded images, to the bit. If each channel of a gate was
+    0 for all images, or 1 for all, the gate is frozen and folded. For any other gate, channels that
+    were 0 for all images get weights of 0 in the layers that read the product, if these can take
+    it; the gate is still computed. `assumed` lists the channels that another image could change.
+
     Parameters
     ----------
     model
@@ -57,8 +64,8 @@ def freeze(
     gates, fold, epoch, example, force, inplace
         As for `stripe.gates.freeze`.
     constants
-        "mean", or "optimal" for a classifier: the vectors with the least KL divergence from the
-        unchanged network.
+        "mean"; "optimal" for a classifier: the vectors with the least KL divergence from the
+        unchanged network; or "exact".
     images
         For "optimal": batches of images, or (images, labels), at least 2.
     lr
@@ -74,7 +81,9 @@ def freeze(
     Frozen
         `model`, a copy without the chosen gates; `report`, a row for each gate; `error`, the
         difference that folding made in the outputs; and `comparison`, for "optimal" a table of both
-        constants on the held-out images.
+        constants on the held-out images. For "exact", `report` has off and on (the numbers of
+        channels that were 0 and 1 for all images) and taken (how many of these no longer come from
+        the gate); `assumed` lists them.
 
     Raises
     ------
@@ -83,7 +92,8 @@ def freeze(
     ModelError
         As for `stripe.gates.freeze`; for "optimal" also as for `stripe.sensitivity`.
     StripeError
-        If `constants` is unknown, or `images` are missing or too few.
+        If `constants` is unknown, `images` are missing or too few, or for "exact" the data are
+        vectors or `fold` is False.
 
     Notes
     -----
@@ -100,7 +110,14 @@ def freeze(
     >>> best.comparison[["constants", "agreement", "kl"]]  # doctest: +SKIP
     """
     if constants not in CONSTANTS:
-        raise StripeError(f"constants are {' or '.join(CONSTANTS)}, got {constants!r}")
+        raise StripeError(f"constants are {', '.join(CONSTANTS)}, got {constants!r}")
+    if constants == "exact":
+        if not fold:
+            raise StripeError('constants="exact" are folded; leave fold=False out')
+        found_exact = freeze_exactly(
+            model, data, gates=gates, epoch=epoch, example=example, force=force
+        )
+        return in_place(model, found_exact) if inplace else found_exact
     if constants == "mean":
         return freeze_at(
             model, data, gates=gates, fold=fold, epoch=epoch, example=example, force=force,

@@ -20,6 +20,7 @@ from stripe.intervene.recorded import Recorded
 from stripe.intervene.replaceable import replaceable
 from stripe.intervene.replaced import paused
 from stripe.intervene.scores import Predict, class_scores, divergence
+from stripe.modules.held_weights import held_weights
 from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed
 from stripe.select import Selection
@@ -98,6 +99,7 @@ def optimal_constants(
         interrupts_held(),
         progress_bar(loader, "optimal constants", progress) as bar,
         undisturbed(found.model),
+        held_weights(found.model),
         Interventions(found, functions),
         interrupts_allowed(),
     ):

@@ -48,3 +48,14 @@ def divergence(
     """Return the Kullback-Leibler divergence KL(before || after) of each image, in nats."""
     log_p, log_q = before.double().log_softmax(1), after.double().log_softmax(1)
     return (log_p.exp() * (log_p - log_q)).sum(1)
+
+
+def mean_divergence(divergences: Float64[Tensor, " b"]) -> tuple[float, float, float]:
+    """Return the mean over images, and its interval of 95 %: the mean and 1.96 standard errors.
+
+    The lower end is at least 0; both are NaN for one image.
+    """
+    mean, count = float(divergences.mean()), len(divergences)
+    spread = float(divergences.std(correction=1)) if count > 1 else float("nan")
+    error = 1.96 * spread / count**0.5
+    return mean, max(0.0, mean - error), mean + error

@@ -21,6 +21,7 @@ from stripe.intervene.predicted import Sensitivity, Sums
 from stripe.intervene.recorded import Recorded
 from stripe.intervene.replaceable import replaceable
 from stripe.intervene.scores import Predict, class_scores
+from stripe.modules.held_weights import held_weights
 from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed
 from stripe.select import Selection
@@ -93,8 +94,8 @@ def sensitivity(
     not the slope between the gate and its mean. The gradient includes the reaction of later gates
     to the change. In a set, later gates are frozen too; the cost of a set ignores this.
 
-    Each batch builds one graph, as a training step does, and `draws` backward passes use it. No
-    gradients of weights are computed.
+    Each batch builds one graph, as a training step does, and `draws` backward passes use it.
+    Weights do not require gradients meanwhile, so none are computed for them.
 
     References
     ----------
@@ -123,6 +124,7 @@ def sensitivity(
         interrupts_held(),
         progress_bar(loader, "sensitivity", progress) as bar,
         undisturbed(found.model),
+        held_weights(found.model),
         torch.enable_grad(),
         interventions,
         interrupts_allowed(),

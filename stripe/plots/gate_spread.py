@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 
 from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, legend_above, name_above
+from stripe.plots.by_gate import forward_order
 from stripe.plots.choose import said
 from stripe.recording import Recorded
 from stripe.recording.runs import short_names, shown_runs
@@ -89,10 +90,8 @@ def gate_spread(
         shift = (number - (len(runs) - 1) / 2) * width
         places = {gate: place + shift for place, gate in enumerate(gates, 1)}
         _draw_boxes(ax, table, places, width, colour, kwargs)
-    ax.set(xlabel="gate, in forward order", ylabel="std over images")
-    ticks = np.arange(1, len(gates) + 1)[:: max(1, -(-len(gates) // 12))]
-    ax.set_xticks(ticks, [str(number) for number in ticks])
-    ax.set_xlim(0.4, len(gates) + 0.6)
+    forward_order(ax, len(gates))
+    ax.set(ylabel="std over images")
     ax.set_ylim(bottom=0)
     name_above(ax, heading, below=len(runs) > 1)
     if len(runs) > 1:

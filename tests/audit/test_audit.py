@@ -73,9 +73,13 @@ def test_a_constant_gate_freezes_and_a_telling_one_does_not(tmp_path: Path) -> N
     assert set(found.milliseconds) == {"gates", "frozen", "batch_size"}
     gates, frozen = found.milliseconds["gates"], found.milliseconds["frozen"]
     assert found.attention_share == pytest.approx(1 - frozen / gates)  # of the only round
+    shares = found.gates.set_index("gate")[["channel", "class", "image"]]
+    assert shares.sum(axis=1).tolist() == pytest.approx([1, 1])
+    assert shares["class"].iloc[1] > 0.95  # bright or dark is the class
     page = out.read_text()
     assert page.count("data:image/png;base64,") == 4
     assert "1 of 2 gates can be frozen" in page
+    assert "<th>measured cost</th><th>predictions kept</th>" in page  # of the first gate alone
     assert not re.search(r'(src|href)="(?!data:)', page)  # nothing outside the file
     assert json.loads(json.dumps(found.to_json()))["recommended"] == ["0.gate"]
 
@@ -194,10 +198,13 @@ def test_the_commands_on_a_network_and_images_of_ones_own(
     (tmp_path / "mine.py").write_text(MODULE)
     write_images(tmp_path / "images", classes=3, each=4)
     common = ["--model", "mine:model", "--images", "images", "--image-size", 64]
-    done = run("audit", *common, "--rounds", 1, "--json")
+    done = run("audit", *common, "--rounds", 1, "--alone", "--controls", "--optimal", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert len(found["gates"]) == 8
+    assert all(gate["kl"] >= 0 for gate in found["gates"])
+    assert [row["gates"] for row in found["optimal"]] == [0, 8, 8]
+    assert found["controls"][-1]["intervention"] == "zero"
     assert found["greedy"][0]["accuracy"] is not None
     assert (tmp_path / "report.html").exists()
 

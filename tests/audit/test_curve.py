@@ -12,6 +12,9 @@ from torch import Tensor, nn
 import stripe
 from stripe.asr import Gated
 from stripe.audit.curve import largest_at
+from stripe.errors import ModelError
+from stripe.intervene.ablate import ABLATIONS
+from stripe.intervene.scores import divergence
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
@@ -124,6 +127,76 @@ def test_the_whole_curve_on_request() -> None:
     assert len(both) == len(few.greedy)  # the same numbers where both were measured
 
 
+def test_each_gate_alone_on_request_and_the_divergence_of_sets() -> None:
+    model, batch = network(0.3, 0.2, 0.1), images()
+    options: dict[str, Any] = {"predict": sides, "rounds": 1, "progress": False}
+    few = stripe.audit(model, [batch], None, **options)
+    assert few.gates["kl"].isna().any()
+    every = stripe.audit(model, [batch], None, alone=True, **options)
+    assert every.greedy.equals(few.greedy)
+    known, held_out = batch[::2], batch[1::2]
+    with torch.no_grad():
+        before = model(held_out)
+        for gate, cost in every.gates.set_index("gate")["kl"].items():
+            mean = gate_values(model, str(gate), known).mean(0)
+            with stripe.intervene(model, mean, gates=str(gate), example=batch):
+                exact = float(divergence(before, model(held_out)).mean())
+            assert cost == pytest.approx(exact, rel=1e-3, abs=1e-9)
+        means = {str(g): gate_values(model, str(g), known).mean(0) for g in every.order}
+        with stripe.intervene(model, means, example=batch):
+            kl = divergence(before, model(held_out))
+    last = every.greedy.iloc[-1]
+    error = 1.96 * float(kl.std()) / len(kl) ** 0.5
+    assert last["kl"] == pytest.approx(float(kl.mean()), rel=1e-3)
+    assert last["kl_high"] - last["kl"] == pytest.approx(error, rel=1e-3)
+    assert every.greedy["kl"].iloc[0] == 0
+
+
+def gate_values(model: nn.Module, gate: str, batch: Tensor) -> Tensor:
+    """Return a gate, images x channels, in the untouched network."""
+    seen: list[Tensor] = []
+    handle = model.get_submodule(gate).register_forward_hook(lambda *call: seen.append(call[2]))
+    model(batch)
+    handle.remove()
+    return seen[0].flatten(1)
+
+
+def test_controls_on_request() -> None:
+    model, batch = network(0.3, 0.2), images()[:66]
+    options: dict[str, Any] = {"predict": sides, "rounds": 1, "progress": False}
+    assert stripe.audit(model, [batch], None, **options).controls is None
+    # 33 images are held out, in batches of 32: none is alone, since it could not be shuffled.
+    found = stripe.audit(model, [batch], None, batch_size=32, controls=True, **options)
+    table = found.controls
+    assert table is not None
+    assert table["intervention"].tolist() == ["none", *ABLATIONS]
+    assert table["gate"].tolist() == ["", *["all"] * len(ABLATIONS)]
+    kl = table.set_index("intervention")["kl"]
+    assert kl["mean"] == pytest.approx(found.greedy["kl"].iloc[-1], rel=1e-3)
+    with torch.no_grad():
+        before = model(batch[1::2])
+        with stripe.intervene(model, "zero", example=batch):
+            exact = float(divergence(before, model(batch[1::2])).mean())
+    assert kl["zero"] == pytest.approx(exact, rel=1e-3)
+    assert len(found.to_json()["controls"]) == 1 + len(ABLATIONS)
+
+
+def test_optimal_constants_beside_the_means_on_request() -> None:
+    model = network(0.3, 0.2)
+    options: dict[str, Any] = {"predict": sides, "rounds": 1, "progress": False}
+    assert stripe.audit(model, [images()], None, **options).optimal is None
+    labels = torch.arange(80) % 2
+    found = stripe.audit(model, [(images(), labels)], None, optimal=True, **options)
+    table = found.optimal
+    assert table is not None
+    assert table["constants"].tolist() == ["none", "mean", "optimal"]
+    assert table["gates"].tolist() == [0, 2, 2]
+    assert table["accuracy"].notna().all()
+    mean = table.set_index("constants").loc["mean"]
+    assert mean["kl"] == pytest.approx(found.greedy["kl"].iloc[-1], rel=1e-3)
+    assert len(found.to_json()["optimal"]) == 3
+
+
 def test_no_scores_means_the_usual_order_and_a_reason() -> None:
     class Maps(nn.Module):
         def __init__(self) -> None:
@@ -138,5 +211,8 @@ def test_no_scores_means_the_usual_order_and_a_reason() -> None:
     assert found.ordered_by == "relative_spread"
     assert "class scores (B, classes)" in found.order_reason
     assert found.gates["predicted_kl"].isna().all()
+    assert found.greedy["kl"].isna().all()
+    with pytest.raises(ModelError, match=r"class scores \(B, classes\)"):
+        stripe.audit(Maps(), [images()], None, optimal=True, rounds=1, progress=False)
     spread = found.gates.set_index("gate")["relative_spread"]
     assert spread[found.order].is_monotonic_increasing

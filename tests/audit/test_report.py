@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,12 +21,19 @@ def test_the_table_sorts_and_filters_offline(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = stripe.build("resnet8_basic", attention="se", num_classes=10, in_channels=1)
     images = torch.rand(8, 1, 28, 28)
-    found = stripe.audit(model, [images], tmp_path / "r.html", rounds=1, progress=False)
+    asked: Any = {"alone": True, "controls": True, "optimal": True}
+    found = stripe.audit(model, [images], tmp_path / "r.html", rounds=1, progress=False, **asked)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         context = browser.new_context(offline=True)
         page = context.new_page()
         page.goto((tmp_path / "r.html").as_uri(), wait_until="domcontentloaded")
+        titles = ["Sets of gates that were measured", "Controls", "Better constants than the means"]
+        assert page.locator("h2").all_inner_texts()[:3] == titles
+        counts = [table.locator("tbody tr").count() for table in page.locator("table").all()]
+        assert counts == [len(found.greedy), 7, 3, 3]
+        costs = page.locator('#gates td[data-label="measured cost"]').all_inner_texts()
+        assert [float(cost) for cost in costs] == pytest.approx(found.gates["kl"], rel=0.06)
         names = page.locator("#gates tbody tr:visible td:nth-child(2)")
         forward = found.gates["gate"].tolist()
         assert names.all_inner_texts() == forward

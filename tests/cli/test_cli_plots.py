@@ -39,6 +39,31 @@ def test_figures_of_a_recording(
     assert not plt.get_fignums()
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("variance-components", ["--epoch", 0]),
+        ("saturation", ["--low", 0.2, "--high", 0.8]),
+        ("class-information", ["--folds", 2]),
+        ("epoch-similarity", []),
+        ("epoch_similarity", ["--epoch", 0]),
+    ],
+)
+def test_statistics_of_a_recording(
+    name: str,
+    options: list[object],
+    write_recording: Callable[..., Path],
+    tmp_path: Path,
+    run: Callable[..., Any],
+) -> None:
+    rng = np.random.default_rng(0)
+    path = write_recording({epoch: {"g": rng.random((9, 4))} for epoch in (0, 1)})
+    out = tmp_path / "f.png"
+    assert run("plot", name, path, *options, "--out", out) == (0, f"{out}\n")
+    assert is_png(out)
+    assert not plt.get_fignums()
+
+
 def test_spatial_attention(tmp_path: Path, run: Callable[..., Any]) -> None:
     model = stripe.build("resnet11", attention="cbam", num_classes=4, seed=0)
     images = torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))

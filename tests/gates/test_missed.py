@@ -2,28 +2,30 @@
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import stripe
 
 Scale = Callable[[Tensor, Tensor], Tensor]
 
 _MISSED: dict[str, tuple[Scale, str]] = {
-    "repeat": (lambda x, v: x * v.repeat(1, 1, *x.shape[2:]), "copied to every place"),
-    "tile": (lambda x, v: v.tile(1, 1, *x.shape[2:]) * x, "copied to every place"),
+    "repeat": (lambda x, v: x * v.repeat(1, 1, *x.shape[2:]), "functions copy to every place"),
+    "tile": (lambda x, v: v.tile(1, 1, *x.shape[2:]) * x, "functions copy to every place"),
     "interpolate": (
         lambda x, v: x * F.interpolate(v, size=x.shape[2:], mode="nearest"),
-        "copied to every place",
+        "functions copy to every place",
     ),
     "bilinear": (
         lambda x, v: x * (1 - F.interpolate(v, size=x.shape[2:], mode="bilinear")),
-        "copied to every place",
+        "functions copy to every place",
     ),
-    "contiguous": (lambda x, v: x * v.expand_as(x).contiguous(), "copied to every place"),
+    "contiguous": (lambda x, v: x * v.expand_as(x).contiguous(), "functions copy to every place"),
     "lerp": (lambda x, v: torch.lerp(torch.zeros_like(x), x, v), "torch.lerp"),
     "division": (lambda x, v: x / (1 + v), "division"),
     "foreach": (lambda x, v: torch._foreach_mul([x], [v])[0], "_foreach_mul"),
@@ -40,13 +42,14 @@ _NO_GATE: dict[str, Scale] = {
 
 
 class _Scaled(nn.Module):
-    def __init__(self, scale: Scale) -> None:
+    def __init__(self, scale: Scale, module: bool = False) -> None:
         super().__init__()
         self.conv, self.fc, self.scale = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 6, 1), scale
+        self.gate = nn.Sigmoid() if module else torch.sigmoid
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.conv(images)
-        return self.scale(x, self.fc(x.mean((2, 3), keepdim=True)).sigmoid())
+        return self.scale(x, self.gate(self.fc(x.mean((2, 3), keepdim=True))))
 
 
 @pytest.mark.parametrize("name", _MISSED)
@@ -54,6 +57,26 @@ def test_a_gate_that_cannot_be_recorded_is_named(name: str) -> None:
     scale, how = _MISSED[name]
     with pytest.warns(UserWarning, match=f"'the model itself' scales channels .*{how}"):
         stripe.find_gates(_Scaled(scale), torch.rand(2, 3, 8, 8))
+
+
+@pytest.mark.parametrize("name", ["repeat", "tile", "interpolate", "contiguous"])
+def test_a_copied_gate_that_a_module_puts_out_is_recorded_and_frozen(
+    name: str, tmp_path: Path
+) -> None:
+    model = _Scaled(_MISSED[name][0], module=True).eval()
+    images = torch.rand(5, 3, 8, 8)
+    with warnings.catch_warnings(action="error"):
+        (gate,) = stripe.find_gates(model, images)
+    assert (gate.name, gate.layout, gate.channels) == ("gate", "NC11", 6)
+    loader = DataLoader(TensorDataset(images), batch_size=4)
+    recording = stripe.record(model, loader, tmp_path / "r", progress=False)
+    with torch.no_grad():
+        expected = model.gate(model.fc(model.conv(images).mean((2, 3), keepdim=True)))
+        recorded = torch.tensor(recording.values("gate"))
+        assert torch.allclose(recorded, expected.flatten(1), atol=1e-6)
+        frozen = stripe.freeze(model, recording, example=images).model
+        mean = expected.mean(0, keepdim=True)
+        assert torch.allclose(frozen(images), model.conv(images) * mean, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", _NO_GATE)

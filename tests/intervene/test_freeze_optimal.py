@@ -67,7 +67,7 @@ def test_every_other_image_whatever_the_batches() -> None:
 
 def test_bad_input_is_one_line() -> None:
     model, x, means = OneGate(), torch.zeros(4, 3, 2, 2), {"gate": np.full(3, 0.5)}
-    with pytest.raises(StripeError, match=r"\Aconstants are mean or optimal, got 'best'\Z"):
+    with pytest.raises(StripeError, match=r"\Aconstants are mean, optimal, exact, got 'best'\Z"):
         stripe.freeze(model, means, constants="best")
     with pytest.raises(StripeError, match=r"\A.* learned from images; give images=, a loader\Z"):
         stripe.freeze(model, means, constants="optimal")

@@ -1,5 +1,6 @@
 """What freezing will cost: against a softmax by hand, and against the exact divergence."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,25 @@ def test_the_model_is_left_as_it_was(toy: Any) -> None:
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in toy.modules())
     assert {n: set(vars(m)) for n, m in toy.named_modules()} == keys
     assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_weights_take_no_gradients_meanwhile(toy: Any, fails: bool) -> None:
+    toy.second.weight.requires_grad_(False)
+    seen: list[bool] = []
+
+    def scores(output: Tensor) -> Tensor:
+        seen.extend(p.requires_grad for p in toy.parameters())
+        if fails:
+            raise ValueError("no scores")
+        return output
+
+    x = torch.randn(4, 3, 2, 2, dtype=torch.float64)
+    options: Any = {"example": x, "predict": scores, "progress": False}
+    with pytest.raises(ValueError, match="no scores") if fails else nullcontext():
+        stripe.sensitivity(toy, [x], {"gates.0": np.zeros(3)}, **options)
+    assert seen == [False, False]
+    assert [p.requires_grad for p in toy.parameters()] == [True, False]
 
 
 def test_scores_are_found_where_hugging_face_has_them() -> None:

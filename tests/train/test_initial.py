@@ -19,7 +19,7 @@ from torchvision.models import VisionTransformer
 import stripe
 from stripe.errors import ModelError, StripeError
 from stripe.reproduce.engines import Local
-from stripe.reproduce.engines.stages import in_stages, is_ready
+from stripe.reproduce.engines.order import in_order, is_ready
 from stripe.reproduce.paper.catalogue import exhibit
 from stripe.reproduce.paper.scales import SCALES
 from stripe.reproduce.reproduction import reproduction
@@ -213,7 +213,7 @@ def test_a_sweep_does_the_run_first_that_another_begins_with(tmp_path: Path) -> 
     second = replace(base, seed=1, initial=Path(address(base)))
     third = replace(base, seed=2, initial=Path(address(second)))
     runs = [stored(config, tmp_path) for config in (third, second, base)]
-    assert [[run.config.seed for run in stage] for stage in in_stages(runs)] == [[0], [1], [2]]
+    assert [run.config.seed for run in in_order(runs)] == [0, 1, 2]
     assert [is_ready(run) for run in runs] == [False, False, True]
     broken = [*runs[:2], StoredRun(replace(runs[2].config, psi="oops"))]  # type: ignore[type-var]
     Local(workers=1).run(broken, progress=False)

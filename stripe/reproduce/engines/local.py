@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import torch
 
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
-from stripe.reproduce.engines.stages import Tally, run_in_stages, unfinished
+from stripe.reproduce.engines.order import Ready, Tally, run_in_order, unfinished
 from stripe.reproduce.engines.worker import Worker
 from stripe.reproduce.store.cost import estimate
 from stripe.reproduce.store.runs import StoredRun
@@ -62,9 +61,9 @@ class Local:
         """Execute every run that is not finished; a failed run does not stop the rest.
 
         A training that has begun continues from its checkpoint. A training that starts from another
-        run waits for that run. Runs that another sweep executes are awaited. Measurements run after
-        the trainings they need; timings run last, one at a time. On Ctrl-C and SIGTERM all
-        processes save their state and stop.
+        run waits for that run. Runs that another sweep executes are awaited. A measurement runs
+        once the trainings that it needs are finished; timings run last, one at a time. On Ctrl-C
+        and SIGTERM all processes save their state and stop.
 
         Parameters
         ----------
@@ -88,7 +87,7 @@ class Local:
             )
         with interrupts_held(), _ended_by_sigterm(), interrupts_allowed():
             waiting = unfinished(runs, retry=retry)
-            run_in_stages(waiting, self._execute, costs=estimate(runs), progress=progress)
+            run_in_order(waiting, self._execute, costs=estimate(runs), progress=progress)
 
     def map(self, function: Callable[[Any], Any], items: list[Any]) -> Iterator[Any]:
         """Yield `function` of each item, in order, from as many processes as there are workers."""
@@ -105,7 +104,7 @@ class Local:
     def _gpus(self) -> int:
         return torch.cuda.device_count() if self.device in ("auto", "cuda") else 0
 
-    def _execute(self, runs: list[StoredRun], timed: bool, tally: Tally) -> None:
+    def _execute(self, runs: Ready, timed: bool, tally: Tally) -> None:
         count = 1 if timed else min(self.at_a_time(), len(runs))
         devices = devices_of(count, self._gpus(), self.device)
         # A run alone has as many threads as beside others, because rounding depends on them.
@@ -124,19 +123,15 @@ def devices_of(workers: int, gpus: int, device: str) -> list[str]:
     return [f"cuda:{number % gpus}" if gpus else device for number in range(workers)]
 
 
-def _serve(runs: list[StoredRun], workers: list[Worker], tally: Tally) -> None:
-    """Execute the runs of one stage, each in the first worker that is free."""
-    waiting = deque(runs)
+def _serve(runs: Ready, workers: list[Worker], tally: Tally) -> None:
+    """Execute runs, each in the first worker that is free once it is ready."""
 
     def serve(worker: Worker) -> None:
-        while waiting and not worker.stopped:
-            try:
-                run = waiting.popleft()
-            except IndexError:  # another was faster
-                break
+        while not worker.stopped and (run := runs.take()) is not None:
             well = worker.execute(run)
             if not worker.stopped:
                 tally.count(run, well=well)
+            runs.ended()
         worker.close()
 
     with ThreadPoolExecutor(len(workers)) as pool:
@@ -144,7 +139,7 @@ def _serve(runs: list[StoredRun], workers: list[Worker], tally: Tally) -> None:
             for served in as_completed([pool.submit(serve, worker) for worker in workers]):
                 served.result()
         except BaseException:
-            waiting.clear()
+            runs.close()
             for worker in workers:
                 worker.stop()
             raise

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stripe.errors import StripeError
-from stripe.reproduce.engines.stages import Tally, run_in_stages, unfinished
+from stripe.reproduce.engines.order import Ready, Tally, run_in_order, unfinished
 from stripe.reproduce.store.cost import estimate
 from stripe.reproduce.store.execute import execute, fail
 from stripe.reproduce.store.runs import StoredRun
@@ -74,7 +74,7 @@ class Ray:
         with _connected(self.address) as ray:
             each = self._share(ray.cluster_resources())
             costs, executed = estimate(runs), partial(_execute, ray, each)
-            run_in_stages(waiting, executed, costs=costs, progress=progress)
+            run_in_order(waiting, executed, costs=costs, progress=progress)
 
     def map(self, function: Callable[[Any], Any], items: list[Any]) -> Iterator[Any]:
         """Yield `function` of each item, in order, computed on the cluster.
@@ -107,24 +107,23 @@ class Ray:
         return each
 
 
-def _execute(
-    ray: Any, each: Mapping[str, float], runs: list[StoredRun], timed: bool, tally: Tally
-) -> None:
-    """Execute the runs of one stage, as many at a time as the cluster takes, or one if timed."""
+def _execute(ray: Any, each: Mapping[str, float], runs: Ready, timed: bool, tally: Tally) -> None:
+    """Execute runs as they become ready, as many as the cluster takes, or one if timed."""
     device, threads = "cuda" if each["GPU"] else "cpu", max(1, int(each["CPU"]))
     task = ray.remote(execute).options(
         num_cpus=each["CPU"], num_gpus=each["GPU"], max_retries=RETRIES
     )
     at_a_time = 1 if timed else len(runs)
-    queue = deque(_absolute(run) for run in runs)
     pending: dict[Any, StoredRun] = {}
-    while queue or pending:
-        while queue and len(pending) < at_a_time:
-            run = queue.popleft()
-            pending[task.remote(run, device, threads)] = run
+    while True:
+        while len(pending) < at_a_time and (run := runs.take(wait=False)) is not None:
+            pending[task.remote(_absolute(run), device, threads)] = run
+        if not pending:
+            return
         (done,), _ = ray.wait(list(pending))
         run = pending.pop(done)
         tally.count(run, well=_ended(ray, done, run))
+        runs.ended()
 
 
 def _ended(ray: Any, done: Any, run: StoredRun) -> bool:

@@ -15,7 +15,7 @@ import torch
 import stripe
 from stripe.errors import StripeError
 from stripe.reproduce.engines import Local
-from stripe.reproduce.engines.stages import in_stages
+from stripe.reproduce.engines.order import in_order
 from stripe.reproduce.kinds.gates import GateNumbers
 from stripe.reproduce.kinds.speed import Timing
 from stripe.reproduce.paper.catalogue import exhibit, list_exhibits
@@ -84,12 +84,15 @@ def test_style_photographs_are_where_data_is(tmp_path: Path) -> None:
     assert looks.of == tuple(stored(config, tmp_path).config.out.name for config in of_paper[:2])
 
 
-def test_stages(tmp_path: Path) -> None:
+def test_the_order_of_runs(tmp_path: Path) -> None:
     needed = at("figure3", "test", tmp_path).needed + at("figure11", "test", tmp_path).needed
-    stages = in_stages(needed)
-    kinds = [{type(run.config).__name__ for run in stage} for stage in stages]
-    assert kinds == [*2 * [{"TrainConfig"}, {"GateNumbers"}], {"TimedTraining"}]
-    assert [{run.config.seed for run in stage} for stage in stages] == [{0}, {0}, {1}, {1}, {0, 1}]
+    runs = {run.config.out: run for run in needed}.values()
+    kinds = [(type(run.config).__name__, run.config.seed) for run in in_order([*runs])]
+    first = [kind for kind in kinds if kind[0] != "TimedTraining"]
+    assert list(dict.fromkeys(first)) == [
+        (kind, seed) for seed in (0, 1) for kind in ("TrainConfig", "GateNumbers")
+    ]
+    assert {name for name, _ in kinds[len(first) :]} == {"TimedTraining"}
 
 
 def finished_run(store: Path, name: str) -> Path:

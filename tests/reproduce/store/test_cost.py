@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from stripe.reproduce.engines.stages import Tally
+from stripe.reproduce.engines.order import Tally
 from stripe.reproduce.kinds.gates import GateNumbers
 from stripe.reproduce.store.cost import Costs, clocked, estimate, seconds_of
 from stripe.reproduce.store.measurement import MEASURED

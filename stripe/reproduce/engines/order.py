@@ -1,5 +1,6 @@
 """The order of runs: by seed, trainings before their measurements, timings last."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -50,21 +51,72 @@ class Tally:
         self._bar.set_postfix(shown)
 
 
-#: Function that executes runs in parallel or, if they are timed, one at a time.
-Execute = Callable[[list[StoredRun], bool, Tally], None]
+class Ready:
+    """Hands out runs in their order, each as soon as the runs that it needs are finished.
+
+    Runs whose needs end unfinished are left out. It may be used by several threads.
+
+    Parameters
+    ----------
+    runs
+        In the order in which they should begin.
+    """
+
+    def __init__(self, runs: Sequence[StoredRun]) -> None:
+        self._waiting = list(runs)
+        self._running = 0
+        self._changed = threading.Condition()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def take(self, *, wait: bool = True) -> StoredRun | None:
+        """Return the next run that can begin, None if there is none.
+
+        Parameters
+        ----------
+        wait
+            Wait for running runs, on which the rest may depend.
+        """
+        with self._changed:
+            while True:
+                run = next((run for run in self._waiting if is_ready(run)), None)
+                if run is not None:
+                    self._waiting.remove(run)
+                    self._running += 1
+                    return run
+                if not (wait and self._waiting and self._running):
+                    return None
+                self._changed.wait()
+
+    def ended(self) -> None:
+        """Note that a run that was taken has ended."""
+        with self._changed:
+            self._running -= 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Hand out no more runs."""
+        with self._changed:
+            self._waiting.clear()
+            self._changed.notify_all()
 
 
-def run_in_stages(
+#: Executes runs as they become ready, side by side or, where they are timed, one at a time.
+Execute = Callable[[Ready, bool, Tally], None]
+
+
+def run_in_order(
     runs: Sequence[StoredRun], execute: Execute, *, costs: Costs, progress: bool
 ) -> None:
-    """Execute runs stage by stage; those whose needs are not finished are left out.
+    """Execute runs in order; those whose needs are not finished are left out. Timings come last.
 
     Parameters
     ----------
     runs
         From `unfinished`.
     execute
-        Called with the runs of a stage that are ready, whether they are timed, and the tally.
+        Called with the runs, whether they are timed, and the tally.
     costs
         Estimates of these runs, for the progress bar.
     progress
@@ -72,9 +124,8 @@ def run_in_stages(
     """
     with tqdm(total=len(runs), desc="sweep", unit=" runs", disable=not progress) as bar:
         tally = Tally(bar, costs)
-        for stage in in_stages(runs):
-            if ready := [run for run in stage if is_ready(run)]:
-                execute(ready, is_timed(stage[0]), tally)
+        for timed, some in groupby(in_order(runs), key=is_timed):
+            execute(Ready(list(some)), timed, tally)
 
 
 def unfinished(runs: Sequence[StoredRun], *, retry: bool = True) -> list[StoredRun]:
@@ -83,15 +134,15 @@ def unfinished(runs: Sequence[StoredRun], *, retry: bool = True) -> list[StoredR
     return list({run.config.out: run for run in runs if run.state not in done}.values())
 
 
-def in_stages(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:
+def in_order(runs: Sequence[StoredRun]) -> list[StoredRun]:
     """Return, for each seed, trainings, then the measurements of them; then all timings.
 
-    A training that begins with the weights of another comes a stage after that one. So every
-    exhibit has a number of each cell after the first seed, and a first verdict after the second.
+    A training that begins with the weights of another comes after that one. So every exhibit has a
+    number of each cell after the first seed, and a first verdict after the second.
     """
     by_folder = {run.config.out: run for run in runs}
 
-    def stage(run: StoredRun) -> tuple[bool, int, bool, int]:
+    def place(run: StoredRun) -> tuple[bool, int, bool, int]:
         seed = 0 if is_timed(run) else run.config.seed
         return is_timed(run), seed, isinstance(run.config, Measurement), before(run)
 
@@ -99,7 +150,7 @@ def in_stages(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:
         first = run.config.initial if isinstance(run.config, TrainConfig) else None
         return 1 + before(by_folder[first]) if first in by_folder else 0
 
-    return [list(some) for _, some in groupby(sorted(runs, key=stage), key=stage)]
+    return sorted(runs, key=place)
 
 
 def is_timed(run: StoredRun) -> bool:

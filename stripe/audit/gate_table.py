@@ -1,0 +1,60 @@
+"""The table of the gates in an audit: how constant they are, what freezing costs, the folds."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from stripe.intervene.predicted import Sensitivity
+from stripe.recording import Recording
+from stripe.stats import channel_moments, stripe_index, variance_components
+
+#: What is measured with one gate frozen alone.
+MEASURES = ("kl", "agreement")
+
+
+def gate_table(recording: Recording, folds: pd.DataFrame) -> pd.DataFrame:
+    """Return how constant each gate is, and where it folds.
+
+    Parameters
+    ----------
+    recording
+        Of one epoch, with values.
+    folds
+        The report of freezing all gates.
+
+    Returns
+    -------
+    DataFrame
+        As `stripe.Audit` describes it, without the costs.
+    """
+    moments = channel_moments(recording)
+    index = stripe_index(moments).drop(columns=["epoch"])
+    mean = moments.groupby("gate", sort=False)["mean"].apply(lambda m: float((m**2).mean() ** 0.5))
+    spread = index["within_var"] ** 0.5
+    index["relative_spread"] = (spread / index["gate"].map(mean)).where(spread > 0, 0.0)
+    shares = variance_components(recording)[["gate", "channel", "class", "image"]]
+    known = recording.gates[["name", "owner_class", "kind", "channels"]]
+    table = known.rename(columns={"name": "gate"}).merge(index, on="gate")
+    table = table.merge(shares, on="gate").merge(folds, on="gate")
+    return table.drop(columns=["between_var", "within_var"])
+
+
+def with_costs(
+    table: pd.DataFrame, found: Sensitivity | None, known: Callable[[str], dict[str, float]]
+) -> pd.DataFrame:
+    """Return a table of gates with what freezing each alone costs, estimated and measured.
+
+    Parameters
+    ----------
+    table
+        As `gate_table` returns it.
+    found
+        The estimate, if there is one.
+    known
+        Returns what was measured with one gate frozen alone; nothing where that was not.
+    """
+    costs = pd.Series(dtype=float) if found is None else found.gates.set_index("gate")["fisher"]
+    measured = {
+        name: [known(gate).get(name, float("nan")) for gate in table["gate"]] for name in MEASURES
+    }
+    return table.assign(predicted_kl=table["gate"].map(costs), **measured)

@@ -1,0 +1,31 @@
+"""Run a model whose weights take no gradients."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+
+@contextmanager
+def held_weights(model: nn.Module) -> Iterator[None]:
+    """Let no parameter require gradients; afterwards each requires them as it did.
+
+    A graph that is made meanwhile leads to other tensors alone, so that a backward pass computes no
+    gradient of a weight.
+
+    Examples
+    --------
+    >>> from stripe.modules.held_weights import held_weights
+    >>> with held_weights(model):
+    ...     scores = model(images)
+    >>> scores.requires_grad, next(model.parameters()).requires_grad
+    (False, True)
+    """
+    trained = [p for p in model.parameters() if p.requires_grad and p.is_leaf]
+    try:
+        for parameter in trained:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)

@@ -1,0 +1,73 @@
+"""Which part of each gate's variance is of the channel, of the class, and of the image."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from stripe import stats
+from stripe.plots.axes import axes_or_new
+from stripe.plots.by_gate import forward_order, headed_legend, of_epoch
+from stripe.recording import Recorded
+
+#: What the variance is of, with the colour of its part.
+_PARTS = {"channel": "#3b6ea8", "class": "#d58a2f", "image": "#b8bfc7"}
+
+
+def variance_components(
+    data: Recorded | pd.DataFrame,
+    *,
+    epoch: int | None = None,
+    ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:
+    """Draw the shares of channel, class and image in the variance of every gate, by depth.
+
+    Parameters
+    ----------
+    data
+        A recording, or the table that `stripe.stats.variance_components` made of one.
+    epoch
+        Default: the last.
+    ax
+        Axes to draw on. Default: new ones.
+    **kwargs
+        For `Axes.bar`.
+
+    Returns
+    -------
+    Axes
+        `ax`: for each gate, in forward order, a bar of the three shares (%) on top of each other.
+
+    Raises
+    ------
+    StripeError
+        If there is no such epoch, or the table lacks a column.
+
+    Notes
+    -----
+    Shares are unbiased estimates, which may be below 0. They are drawn as 0, and the others as
+    shares of their sum. Without labels, class is part of image. A large share of the image does not
+    mean that the network uses it; `stripe.sensitivity` estimates that.
+
+    Examples
+    --------
+    >>> ax = stripe.plots.variance_components(recording)
+    """
+    table, heading = of_epoch(
+        data, epoch, lambda one, number: stats.variance_components(one, [number]), tuple(_PARTS)
+    )
+    shares = table[list(_PARTS)].clip(lower=0)
+    shares = 100 * shares.div(shares.sum(axis=1), axis=0).fillna(0.0)
+    ax = axes_or_new(ax)
+    places, bottom = np.arange(1, len(shares) + 1), np.zeros(len(shares))
+    for part, colour in _PARTS.items():
+        if table[part].isna().all():
+            continue
+        ax.bar(places, shares[part], bottom=bottom, **{"label": part, "color": colour, **kwargs})
+        bottom = bottom + shares[part].to_numpy()
+    forward_order(ax, len(shares))
+    ax.set(ylabel="share of the variance (%)", ylim=(0, 100))
+    headed_legend(ax, heading)
+    return ax

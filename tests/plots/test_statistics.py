@@ -1,0 +1,131 @@
+"""Plots of statistics of every gate: what the artists hold."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+
+from stripe import plots, stats
+from stripe.errors import RecordingError, StripeError
+
+
+def legend(ax: Axes) -> list[str]:
+    drawn = ax.get_legend()
+    assert drawn is not None
+    return [text.get_text() for text in drawn.get_texts()]
+
+
+def bars(ax: Axes) -> dict[str, list[tuple[float, float]]]:
+    """Return the lower end and the height of every bar, by the name of its kind."""
+    return {
+        str(container.get_label()): [(bar.get_y(), bar.get_height()) for bar in container]
+        for container in ax.containers
+    }
+
+
+@pytest.fixture
+def recorded(write_recording: Callable[..., Path]) -> Path:
+    """Return a recording of two gates and three epochs; the later gate ends as it began."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(12) % 3
+    own = rng.random((12, 4)) + labels[:, None] + 2 * np.arange(4)
+    other = rng.random((12, 4))
+    closed = np.where(np.arange(3) == 0, 0.0, 0.5 + 0.1 * rng.random((12, 3)))
+    return write_recording({
+        0: {"early": closed, "late": own},
+        1: {"early": closed, "late": other},
+        2: {"early": closed, "late": 3 * own},
+    })  # fmt: skip
+
+
+def test_shares_of_variance_lie_on_top_of_each_other(recorded: Path) -> None:
+    table = stats.variance_components(recorded, [2]).set_index("gate")
+    ax = plots.variance_components(recorded)
+    assert legend(ax) == ["channel", "class", "image"]
+    found = bars(ax)
+    top = np.zeros(2)
+    for part in ("channel", "class", "image"):
+        np.testing.assert_allclose([low for low, _ in found[part]], top, atol=1e-9)
+        top += [height for _, height in found[part]]
+    np.testing.assert_allclose(top, [100, 100])
+    expected = table.loc["late", ["channel", "class", "image"]].astype(float)
+    assert (expected > 0).all()
+    heights = [found[part][1][1] for part in expected.index]
+    np.testing.assert_allclose(heights, 100 * expected)
+    assert "epoch 2" in ax.get_title(loc="left")
+    assert ax.get_xlabel() == "gate, in forward order"
+
+
+def test_shares_below_zero_are_drawn_as_zero_and_missing_ones_not() -> None:
+    table = pd.DataFrame({"epoch": 0, "gate": ["a", "b"], "channel": [-0.25, 0.5]})
+    table[["class", "image"]] = [[np.nan, 1.25], [np.nan, 0.5]]
+    assert bars(plots.variance_components(table)) == {
+        "channel": [(0, 0), (0, 50)],
+        "image": [(0, 100), (50, 50)],
+    }
+
+
+def test_saturation_has_three_bars_for_each_gate(recorded: Path) -> None:
+    found = bars(plots.saturation(recorded))
+    np.testing.assert_allclose(found["off"], [(0, 100 / 3), (0, 0)])
+    np.testing.assert_allclose(found["on"], [(0, 0), (0, 0)])
+    assert plots.saturation(recorded, low=0.0, high=1.0).get_ylim()[1] >= 1
+    np.testing.assert_allclose(found["stuck"], [(0, 100 / 3), (0, 0)])
+    low = bars(plots.saturation(recorded, low=0.61, high=0.7))
+    assert [height for _, height in low["off"]] == [100, 0]
+    table = stats.saturation(recorded, low=0.61, high=0.7)
+    assert bars(plots.saturation(table)) == low
+    with pytest.raises(StripeError, match="bounds must have 0 <= low < high <= 1"):
+        plots.saturation(recorded, low=0.9, high=0.8)
+
+
+def test_class_information_beside_inputs_and_chance(recorded: Path) -> None:
+    table = stats.class_information(recorded, folds=2)
+    ax: Any = plots.class_information(recorded, folds=2)
+    assert sorted(legend(ax)) == ["chance", "gate", "inputs"]
+    (container,) = ax.containers
+    np.testing.assert_allclose(container[0].get_ydata(), 100 * table["accuracy"])
+    ends = [np.asarray(path.vertices)[:, 1] for path in container[2][0].get_paths()]
+    np.testing.assert_allclose(ends, 100 * table[["low", "high"]])
+    before = ax.collections[-1].get_offsets()[:, 1]
+    np.testing.assert_allclose(before, 100 * table["inputs"])
+    (line,) = [line for line in ax.lines if line.get_label() == "chance"]
+    np.testing.assert_allclose(line.get_ydata(), 100 / 3)
+    alone: Any = plots.class_information(table.assign(inputs=np.nan))
+    assert "inputs" not in legend(alone)
+
+
+def test_epochs_are_compared_with_the_last_or_a_chosen_one(recorded: Path) -> None:
+    table = stats.epoch_similarity(recorded)
+    late = table[table["gate"] == "late"].set_index(["epoch", "other"])["cka"]
+    ax: Any = plots.epoch_similarity(recorded)
+    (image,) = ax.get_images()
+    matrix = np.asarray(image.get_array())
+    assert matrix.shape == (2, 3)
+    np.testing.assert_allclose(matrix[1], [1, late[1, 2], 1])
+    assert late[1, 2] < 0.7
+    assert image.get_clim() == (0, 1)
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["0", "1", "2"]
+    assert "compared with epoch 2" in ax.get_title(loc="left")
+    first: Any = plots.epoch_similarity(table, epoch=1)
+    drawn = np.asarray(first.get_images()[0].get_array())
+    np.testing.assert_allclose(drawn[1], [late[0, 1], 1, late[1, 2]])
+
+
+def test_what_cannot_be_drawn_is_one_line(recorded: Path) -> None:
+    table = stats.variance_components(recorded)
+    with pytest.raises(StripeError, match=r"\Athere is no epoch 7; the table has: 0, 1, 2\Z"):
+        plots.variance_components(table, epoch=7)
+    with pytest.raises(RecordingError, match="holds no epoch 7"):
+        plots.saturation(recorded, epoch=7)
+    with pytest.raises(StripeError, match="lacks image"):
+        plots.variance_components(table.drop(columns="image"))
+    with pytest.raises(StripeError, match="one row for each gate and epoch"):
+        plots.variance_components(pd.concat([table, table]))
+    one = stats.epoch_similarity(recorded, epochs=[1])
+    with pytest.raises(StripeError, match=r"needs two of them, 1 among them; recorded: 1\Z"):
+        plots.epoch_similarity(one)
