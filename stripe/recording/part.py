@@ -122,8 +122,9 @@ class PartWriter:
     def _flush(self) -> None:
         if self._waiting:
             table = pa.Table.from_batches(self._waiting)
+            groups = max(1, round(self._waiting_bytes / ROW_GROUP_BYTES))  # of one large batch
             with writing(self.path):
-                self._parquet.write_table(table, row_group_size=max(1, table.num_rows))
+                self._parquet.write_table(table, row_group_size=max(1, -(-len(table) // groups)))
             self.rows += table.num_rows
         self._waiting, self._waiting_bytes = [], 0
 
