@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 
 DEVICE ?= cuda
 
-.PHONY: demo test test-all reliability gpu figures lint notebooks
+.PHONY: demo test test-all reliability gpu figures lint notebooks docs
 
 demo: $(INSTALLED)
 	$(BIN)/stripe demo
@@ -38,6 +38,14 @@ lint: $(INSTALLED)
 
 notebooks: $(INSTALLED)
 	$(BIN)/jupyter lab notebooks
+
+# The site, for a browser: docs/_build/index.html. Warnings are errors.
+docs: .venv/.docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -E -W --keep-going -q docs docs/_build
+
+.venv/.docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	@touch $@
 
 # Only a change of the two files that say what to install installs again.
 $(INSTALLED): pyproject.toml constraints.txt

@@ -19,7 +19,7 @@ class Sensitivity:
     Parameters
     ----------
     gates
-        One row per gate, in forward order: gate; channels; first_order, the mean of |a|, in nats;
+        One row per gate, in forward order: gate; channels; first_order, the mean of `|a|`, in nats;
         fisher, half the mean of a squared, in nats, which estimates the KL divergence between the
         network and the network with this gate frozen; fisher_se, its standard error over images.
     channels

@@ -81,7 +81,7 @@ def noise_bound(
         One row per block: block (its name), alpha, branch_norm (w), shortcut_norm (s), factor (s +
         alpha w), bound (product of the factors so far; NaN, with a warning, after any part of the
         network that is not such a block), amplification (median over images and perturbations of
-        |x' - x| after the block, relative to before it), amplification_max, and cumulated (median,
+        `|x' - x|` after the block, relative to before it), amplification_max, and cumulated (median,
         relative to before the first block).
 
     Raises
@@ -277,7 +277,7 @@ def _growth(
     repeats: int,
     seed: int,
 ) -> list[np.ndarray]:
-    """Return |x' - x| before the first block and after each, by image and perturbation."""
+    """Return `|x' - x|` before the first block and after each, by image and perturbation."""
     generator = torch.Generator().manual_seed(seed)
     seen: dict[str, list[Tensor]] = {}
 
