@@ -21,13 +21,17 @@ default_role = "code"
 html_theme = "pydata_sphinx_theme"
 html_title = "stripe"
 html_show_sourcelink = False
-html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
+html_theme_options = {
+    "header_links_before_dropdown": 6,
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+}
+html_sidebars = {name: [] for name in ("figures", "format")}
 myst_heading_anchors = 3
 napoleon_google_docstring = False
 napoleon_preprocess_types = False
 autodoc_member_order = "alphabetical"
 autodoc_typehints = "signature"
-suppress_warnings: list[str] = []
 
 
 def without_links_to_the_repository(app: Sphinx, name: str, source: list[str]) -> None:

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
-HOW_TO = sorted(DOCS.glob("howto/*.md"))
+HOW_TO = sorted(set(DOCS.glob("howto/*.md")) - {DOCS / "howto" / "index.md"})
 PUBLIC = [name for name in stripe.__all__ if name not in ("plots", "stats")]
 
 
