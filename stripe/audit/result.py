@@ -7,6 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from stripe import html
+from stripe.plots.freezing import freezing
+from stripe.plots.inline import inline_picture
+
 
 @dataclass(frozen=True)
 class Audit:
@@ -97,3 +101,19 @@ class Audit:
             table = getattr(self, name)
             values[name] = None if table is None else json.loads(table.to_json(orient="records"))
         return values
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "gates": len(self.gates),
+            "recommended": f"{len(self.recommended)}, for {self.threshold:.1%} agreement",
+            "share of attention in the time": f"{self.attention_share:.1%}",
+            "images": sum(self.n_images),
+            "data": self.dataset,
+            "report": "" if self.out is None else self.out,
+        }
+        picture = inline_picture(
+            lambda ax: freezing(self.greedy, threshold=self.threshold, ax=ax),
+            "predictions kept against the number of frozen gates",
+        )
+        rows = self.gates[["gate", "eta2", "median_std", "frozen", "folded", "predicted_kl"]]
+        return html.summary(f"Audit of {self.model}", facts, picture, html.table(rows))

@@ -3,11 +3,9 @@
 Not called explore.py: a module of that name would hide the function `stripe.explore`.
 """
 
-from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 from importlib.util import find_spec
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -110,21 +108,17 @@ class Explorer:
 
     def _picture(self) -> str:
         """Return a picture of the view, hidden where the widget lives."""
-        from matplotlib.figure import Figure
+        from stripe.plots.inline import inline_picture
+        from stripe.plots.stripes import stripes
 
-        from stripe import plots
-
-        figure = Figure(figsize=(7, 4), layout="constrained")
+        shown = self.slices.recordings[0]
         asked = {name: self.view[name] for name in ("gate", "epoch", "scale") if name in self.view}
-        plots.stripes(self.slices.recordings[0], side="after", n_images=60, ax=figure.add_subplot(),
-                      **asked)  # fmt: skip
-        buffer = BytesIO()
-        figure.savefig(buffer, format="png", dpi=100)
-        return (
-            f'<div class="{_STATIC}"><img alt="stripes of '
-            f'{escape(self.view.get("gate", "the deepest gate"))}" style="max-width: 100%" '
-            f'src="data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"></div>'
+        picture = inline_picture(
+            lambda ax: stripes(shown, side="after", n_images=60, ax=ax, **asked),
+            f"stripes of {self.view.get('gate', 'the deepest gate')}",
+            height=3.4,
         )
+        return f'<div class="{_STATIC}">{picture}</div>'
 
 
 def explore(

@@ -17,7 +17,7 @@ from stripe.gates.missed import missed
 from stripe.gates.place import Place as Place
 from stripe.gates.steps import Trace
 from stripe.gates.trace import trace
-from stripe.recording import Gate
+from stripe.recording import Gate, Gates
 
 #: The kinds that `find_gates` returns by default.
 DEFAULT_KINDS = ("gate", "split", "constant")
@@ -26,7 +26,7 @@ KINDS = (*DEFAULT_KINDS, "response", "spatial")
 
 def find_gates(
     model: nn.Module, example: Tensor, *, kinds: Collection[str] = DEFAULT_KINDS
-) -> list[Gate]:
+) -> Gates:
     """Find where `model` multiplies a feature map by a gate, by watching one forward pass.
 
     A gate is a tensor with one number per channel that depends on the image, was squashed into
@@ -46,8 +46,8 @@ def find_gates(
 
     Returns
     -------
-    list of Gate
-        The gates in the order of their multiplications. Empty if the model has none.
+    Gates
+        A list of `Gate` in the order of their multiplications. Empty if the model has none.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def find_gates(
         came = kinds if isinstance(kinds, str) else sorted(unknown)[0]
         raise ModelError(f"kinds are several of {', '.join(KINDS)}, got {came!r}")
     found = find_places(model, checked_example(example))
-    return [place.gate for place in found if place.gate.kind in kinds]
+    return Gates(place.gate for place in found if place.gate.kind in kinds)
 
 
 def find_places(model: nn.Module, example: Tensor) -> list[Place]:

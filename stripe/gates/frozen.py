@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import pandas as pd
 from torch import nn
 
+from stripe import html
+
 
 @dataclass(frozen=True)
 class Frozen:
@@ -43,3 +45,21 @@ class Frozen:
     error: float
     comparison: pd.DataFrame | None = None
     assumed: pd.DataFrame | None = None
+
+    def _repr_html_(self) -> str:
+        report = self.report
+        states = [_state(*row) for row in zip(report["frozen"], report["folded"], strict=True)]
+        facts = {
+            "frozen": f"{int(report['frozen'].sum())} of {len(report)} gates",
+            "folded": int(report["folded"].sum()),
+            "error": f"{self.error:.1g}",
+        }
+        shown = [f"{gate}: {state}" for gate, state in zip(report["gate"], states, strict=True)]
+        picture = html.bars([1.0] * len(shown), states, shown, "what became of each gate")
+        return html.summary("Frozen network", facts, picture, html.table(report))
+
+
+def _state(frozen: bool, folded: bool) -> str:
+    if folded:
+        return "folded"
+    return "constant beside its layer" if frozen else "not frozen"

@@ -11,7 +11,7 @@ from stripe.onnx.bodies import flattened
 from stripe.onnx.graph import Graph
 from stripe.onnx.load import load_model
 from stripe.onnx.places import Place, places_of
-from stripe.recording import Gate
+from stripe.recording import Gates
 from stripe.registry import listed
 from stripe.select import Selection
 
@@ -19,9 +19,7 @@ KINDS = ("gate", "split", "response")
 DEFAULT_KINDS = ("gate", "split")
 
 
-def find_gates(
-    model: str | Path | ModelProto, *, kinds: Collection[str] = DEFAULT_KINDS
-) -> list[Gate]:
+def find_gates(model: str | Path | ModelProto, *, kinds: Collection[str] = DEFAULT_KINDS) -> Gates:
     """Find where an ONNX graph multiplies a feature map by a gate.
 
     A gate is a tensor with one number per channel that depends on the image, was squashed into
@@ -39,8 +37,8 @@ def find_gates(
 
     Returns
     -------
-    list of Gate
-        The gates in the order of their multiplications. Their names are those of the tensors that
+    Gates
+        A list of `Gate` in the order of the multiplications. Their names are those of the tensors that
         hold them; owners and producers are nodes.
 
     Raises
@@ -66,7 +64,7 @@ def find_gates(
         came = kinds if isinstance(kinds, str) else sorted(unknown)[0]
         raise ModelError(f"kinds are several of {', '.join(KINDS)}, got {came!r}")
     model = model if isinstance(model, ModelProto) else load_model(model)
-    return [place.gate for place in find_places(Graph(model)) if place.gate.kind in kinds]
+    return Gates(place.gate for place in find_places(Graph(model)) if place.gate.kind in kinds)
 
 
 def find_places(graph: Graph) -> list[Place]:

@@ -1,7 +1,6 @@
 """Read a recording."""
 
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from stripe.recording.schema import (
     input_column,
     spatial_column,
 )
+from stripe.recording.shown import Gates, recording_html
 from stripe.recording.verify import verify
 from stripe.registry import listed
 from stripe.select import unknown_name
@@ -79,6 +79,9 @@ class Recording:
             f"Recording({str(self.path)!r}: {len(self.header.gates)} gates, epochs {self.epochs})"
         )
 
+    def _repr_html_(self) -> str:
+        return recording_html(self.path, self.header, lambda: self.epochs, self.parts)
+
     @property
     def path(self) -> Path:
         """The directory of the recording."""
@@ -87,8 +90,7 @@ class Recording:
     @property
     def gates(self) -> pd.DataFrame:
         """One row per gate, in forward order, with the attributes of `Gate` as columns."""
-        columns = [field.name for field in fields(Gate)]
-        return pd.DataFrame([vars(gate) for gate in self.header.gates], columns=columns)
+        return Gates(self.header.gates).frame()
 
     @property
     def epochs(self) -> list[int]:
