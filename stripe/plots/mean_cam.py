@@ -9,6 +9,9 @@ from matplotlib.patches import Rectangle
 
 from stripe.plots.axes import axes_or_new
 
+#: What the colours are.
+SCALE = "mean of maps in [0, 1]"
+
 
 @runtime_checkable
 class HasMeanCam(Protocol):
@@ -32,6 +35,7 @@ def mean_cam(
     *,
     image: bool = True,
     centre: bool = True,
+    bar: bool = True,
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
@@ -45,6 +49,8 @@ def mean_cam(
         Draw lines of equal brightness of the mean image over the map.
     centre
         Outline the central quarter, and write the share of the map's mass in it.
+    bar
+        Draw a colour bar. Without one, give `vmin` and `vmax` to draw several maps on one scale.
     ax
         Axes to draw on. Default: new ones.
     **kwargs
@@ -76,7 +82,8 @@ def mean_cam(
     if image and np.ptp(grey) > 0:
         # A transparent map over an image would have colours that are not in the bar.
         ax.contour(grey, levels=5, colors="white", linewidths=0.5, alpha=0.8)
-    ax.figure.colorbar(drawn, ax=ax, label="mean of maps in [0, 1]", fraction=0.05, pad=0.02)
+    if bar:
+        ax.figure.colorbar(drawn, ax=ax, label=SCALE, fraction=0.05, pad=0.02)
     ax.set(xticks=[], yticks=[])
     if centre:
         corner = (width / 4 - 0.5, height / 4 - 0.5)

@@ -1,12 +1,15 @@
 """Our numbers beside the paper's."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
 
 from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import with_columns
@@ -14,6 +17,10 @@ from stripe.plots.choose import with_columns
 _WORDS = ("dataset", "backbone", "method", "setting")
 #: Height of a row in inches, and a gap between groups as a share of it.
 _ROW, _GAP = 0.13, 0.9
+#: Inches: legend, ticks and label beside the rows; a line more of the label; a title of a panel.
+_AROUND, _LINE, _TITLE = 0.8, 0.13, 0.17
+#: Groups from which on each is a panel, and panels side by side.
+_MANY, _ACROSS = 5, 2
 
 
 def reproduction(
@@ -45,7 +52,8 @@ def reproduction(
     Axes
         `ax`. The bars are standard deviations over seeds. Each row is named by the word that
         differs from row to row. Rows that share all other words form a group, with these words
-        above it. Words that all cells share are left out.
+        above it. Words that all cells share are left out. From five groups of the same rows on, each
+        group is a panel on the scale of the others, one of the `child_axes` of `ax`.
 
     Examples
     --------
@@ -55,8 +63,35 @@ def reproduction(
     """
     data = with_columns(data, [*_WORDS, value, "std", "paper"], names=_WORDS)
     names, groups = _named(data)
+    begins = [row for row, group in enumerate(groups) if group]
+    blocks = [data.iloc[i:j] for i, j in pairwise([*begins, len(data)])]
+
+    def drawn(on: Axes, block: pd.DataFrame, rows: np.ndarray) -> None:
+        _draw(on, block, rows, value, kwargs)
+
+    if len(blocks) >= _MANY and _alike(names, begins):
+        titles = [group for group in groups if group]
+        return _multiples(blocks, names[: len(blocks[0])], titles, xlabel, drawn, ax)
     rows = np.arange(len(data)) + _GAP * np.cumsum([bool(group) for group in groups])
-    ax = axes_or_new(ax, height=1.0 + _ROW * (rows[-1] if len(rows) else 0))
+    span = rows[-1] + 1.4 if len(rows) else 1.4
+    ax = axes_or_new(ax, height=_AROUND + _LINE * xlabel.count("\n") + _ROW * span)
+    drawn(ax, data, rows)
+    ax.set_yticks(rows, names)
+    for row, group in zip(rows, groups, strict=True):
+        if group:  # above the first row of the group, at its left
+            where = ax.get_yaxis_transform()
+            ax.text(0.01, row - 0.5, group, transform=where, va="bottom", style="italic")
+            ax.axhline(row - 0.5, color="0.85", linewidth=0.5, zorder=0)
+    ax.set_ylim(rows[-1] + 0.7 if len(rows) else 1, -0.7)
+    ax.set_xlabel(xlabel)
+    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    return ax
+
+
+def _draw(
+    ax: Axes, data: pd.DataFrame, rows: np.ndarray, value: str, kwargs: dict[str, Any]
+) -> None:
+    """Draw the paper's numbers and ours at given heights."""
     ours, papers = sns.color_palette("colorblind", 2)
     if data["paper"].notna().any():
         ax.scatter(
@@ -70,15 +105,44 @@ def reproduction(
         "label": "ours, \u00b1 std over seeds",
     }
     ax.errorbar(data[value], rows, xerr=data["std"].fillna(0), **{**bars, **kwargs})
-    ax.set_yticks(rows, names)
-    for row, group in zip(rows, groups, strict=True):
-        if group:  # above the first row of the group, at its left
-            where = ax.get_yaxis_transform()
-            ax.text(0.01, row - 0.5, group, transform=where, va="bottom", style="italic")
-            ax.axhline(row - 0.5, color="0.85", linewidth=0.5, zorder=0)
-    ax.set_ylim(rows[-1] + 0.7 if len(rows) else 1, -0.7)
-    ax.set_xlabel(xlabel)
-    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+
+
+def _alike(names: list[str], begins: list[int]) -> bool:
+    """Tell whether all groups have the same rows, so that each can be a panel."""
+    blocks = {tuple(names[i:j]) for i, j in pairwise([*begins, len(names)])}
+    return len(blocks) == 1 and len(names) > len(begins)
+
+
+def _multiples(
+    blocks: list[pd.DataFrame],
+    names: list[str],
+    titles: list[str],
+    xlabel: str,
+    drawn: Callable[[Axes, pd.DataFrame, np.ndarray], None],
+    ax: Axes | None,
+) -> Axes:
+    """Draw a panel per group, all with the same rows and the same scale."""
+    lines, rows = -(-len(blocks) // _ACROSS), np.arange(len(names))
+    height = lines * (_TITLE + _ROW * (len(names) + 0.4))
+    ax = axes_or_new(ax, height=_AROUND + _LINE * xlabel.count("\n") + height)
+    ax.set(xticks=[], yticks=[], frame_on=False)
+    panels: list[Axes] = []
+    small = FontProperties(size=plt.rcParams["xtick.labelsize"]).get_size_in_points()
+    share = 1 - _TITLE * lines / height
+    for number, (block, title) in enumerate(zip(blocks, titles, strict=True)):
+        line, column = divmod(number, _ACROSS)
+        place = (column / _ACROSS, 1 - (line + 1) / lines, 0.94 / _ACROSS, share / lines)
+        panel = ax.inset_axes(place, sharex=panels[0] if panels else None)
+        drawn(panel, block, rows)
+        panel.set_yticks(rows, names if column == 0 else [])
+        panel.set_ylim(len(names) - 0.3, -0.7)
+        panel.set_title(title, fontsize=small, style="italic", pad=2)
+        below = number + _ACROSS >= len(blocks)
+        panel.tick_params(axis="x", labelbottom=below, bottom=below)
+        panels.append(panel)
+    ax.set_xlabel(xlabel, labelpad=2.6 * small)
+    handles, labels = panels[0].get_legend_handles_labels()
+    ax.legend(handles, labels, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return ax
 
 

@@ -7,13 +7,15 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from stripe.errors import RecordingError, StripeError
-from stripe.plots.axes import axes_or_new, name_above
+from stripe.plots.axes import COLUMN_WIDTH, axes_or_new, name_above
 from stripe.plots.choose import generator, said, sample
 from stripe.recording import Recorded
 from stripe.recording.runs import Shown, shown_runs
 from stripe.stats import eta2_of
 
 _ETA2 = r"$\eta^2$"
+#: Inches: the largest side of a panel, the width of all of them, and the text around them.
+_SIDE, _INSIDE, _AROUND = 0.62, 0.9 * COLUMN_WIDTH, 0.85
 #: Images by index, each (H, W, 3) or (H, W), as bytes or floats from 0 to 1.
 Pictures = Mapping[int, np.ndarray] | Sequence[np.ndarray] | np.ndarray
 
@@ -87,23 +89,30 @@ def spatial_attention(
     chosen = sample(count, n_images, generator(seed))
     ids = runs[0].recording.rows(runs[0].epoch)["image"].to_numpy()[chosen].tolist()
     rows = [(run, image) for image in ids for run in runs]
-    ax = axes_or_new(ax, height=0.55 * len(rows) + 0.45)
+    columns = len(gates) + (pictures is not None)
+    side = min(_SIDE, _INSIDE / columns)
+    width, height = side / _INSIDE if ax is None else 1 / columns, 1 / len(rows)
+    ax = axes_or_new(ax, height=side * len(rows) + _AROUND)
     ax.set_axis_off()
-    width, height = 1 / (len(gates) + (pictures is not None)), 1 / len(rows)
-    if pictures is not None:
-        _draw_pictures(ax, pictures, ids, width, len(runs) * height)
+    begin = (1 - columns * width) / 2
+    shown = (
+        []
+        if pictures is None
+        else _draw_pictures(ax, pictures, ids, (begin, width, len(runs) * height))
+    )
     for column, gate in enumerate(gates):
         maps = [_map_of(run, gate, image) for run, image in rows]
         limits = {"vmin": float(np.nanmin(maps)), "vmax": float(np.nanmax(maps))}
         for row, ((run, image), block) in enumerate(zip(rows, maps, strict=True)):
-            left = (column + (pictures is not None)) * width
-            panel = ax.inset_axes((left, 1 - (row + 1) * height, 0.92 * width, 0.92 * height))
+            left = begin + (column + (pictures is not None)) * width
+            panel = ax.inset_axes((left, 1 - (row + 1) * height, 0.94 * width, 0.94 * height))
             panel.imshow(block, **{"cmap": "viridis", **limits, **kwargs})
             panel.set(xticks=[], yticks=[])
             if row == 0:
                 panel.set_title(_short(gate))
             if column == 0:
-                panel.set_ylabel(f"{run.name}\n" * (len(runs) > 1) + f"image\n{image}")
+                label = f"{run.name}\n" * (len(runs) > 1) + f"image\n{image}"
+                (shown[row // len(runs)] if shown else panel).set_ylabel(label)
             if row == len(rows) - 1:
                 panel.set_xlabel(_below(runs, gate, limits), fontsize="small")
     name_above(ax, said(runs), below=1)
@@ -139,15 +148,19 @@ def _map_of(run: Shown, gate: str, image: int) -> np.ndarray:
 
 
 def _draw_pictures(
-    ax: Axes, pictures: Pictures, ids: Sequence[int], width: float, height: float
-) -> None:
-    """Draw the images themselves, in a column on the left."""
+    ax: Axes, pictures: Pictures, ids: Sequence[int], place: tuple[float, float, float]
+) -> list[Axes]:
+    """Draw the images themselves, in a column that begins at a place and has width and height."""
+    left, width, height = place
+    panels = []
     for row, image in enumerate(ids):
-        panel = ax.inset_axes((0, 1 - (row + 1) * height, 0.92 * width, 0.92 * height))
+        panel = ax.inset_axes((left, 1 - (row + 1) * height, 0.94 * width, 0.94 * height))
         panel.imshow(pictures[image], cmap="gray")
-        panel.set_axis_off()
+        panel.set(xticks=[], yticks=[])
         if row == 0:
             panel.set_title("image")
+        panels.append(panel)
+    return panels
 
 
 def _below(runs: Sequence[Shown], gate: str, limits: dict[str, float]) -> str:

@@ -1,6 +1,7 @@
 """Plots of Grad-CAM maps, spatial attention, the spread of gates, and freezing."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,25 @@ def test_spatial_attention_shows_the_images_beside_the_maps(spatial: stripe.Reco
     pictures = np.arange(5.0)[:, None, None] * np.ones((5, 4, 4)) / 5
     ax: Any = plots.spatial_attention(spatial, n_images=2, pictures=pictures)
     assert len(ax.child_axes) == 2 + 12
-    ids = [int(panel.get_ylabel().removeprefix("image\n")) for panel in ax.child_axes[2:4]]
+    ids = [int(panel.get_ylabel().removeprefix("image\n")) for panel in ax.child_axes[:2]]
+    assert [panel.get_ylabel() for panel in ax.child_axes[2:]] == [""] * 12
     shown = [float(panel.images[0].get_array()[0, 0]) for panel in ax.child_axes[:2]]
     assert shown == [image / 5 for image in ids]
     assert ax.get_title(loc="left") == "r, epoch 0"
+
+
+def test_spatial_attention_has_square_panels_without_gaps(spatial: stripe.Recording) -> None:
+    ax: Any = plots.spatial_attention(spatial, gates=["layer1.0.bn3.gate.spatial"], n_images=4)
+    ax.figure.canvas.draw()
+    boxes = [panel.get_window_extent() for panel in ax.child_axes]
+    assert len(boxes) == 4
+    for upper, lower in pairwise(boxes):
+        assert 0 < upper.y0 - lower.y1 < 0.15 * upper.height
+
+
+def test_a_map_without_a_bar_is_on_the_given_scale() -> None:
+    ax: Any = plots.mean_cam(CAM, bar=False, vmin=0, vmax=2)
+    assert ax.images[0].get_clim() == (0, 2)
+    assert ax.figure.axes == [ax]
+    with_bar: Any = plots.mean_cam(CAM)
+    assert len(with_bar.figure.axes) == 2

@@ -19,7 +19,6 @@ from scipy import stats
 import stripe
 from stripe.asr import Psi
 from stripe.errors import ModelError, StripeError, UnknownNameError
-from stripe.plots.axes import headed
 from stripe.reproduce.engines import Local
 from stripe.reproduce.paper.catalogue import exhibit
 from stripe.reproduce.paper.cells import Cell, fields_of
@@ -272,24 +271,6 @@ def test_plot_of_a_reproduction(small: Reproduction) -> None:
     ]
     assert [text.get_text() for text in ax.texts] == ["stl10", "cifar10"]
     assert ax.get_xlabel() == "test accuracy (%)"
-
-
-def test_rows_stand_together_under_what_they_share(tmp_path: Path) -> None:
-    """Table 8 has four networks under each of ten noises."""
-    numbers = reproduction(exhibit("table8"), SCALES["paper"], store=tmp_path).numbers()
-    ax = stripe.plots.reproduction(numbers, value="last", xlabel="accuracy")
-    names = [label.get_text() for label in ax.get_yticklabels()]
-    assert names == 10 * ["base", "ASR(SE)", "ASR(IE)", "ASR(SRM)"]
-    assert [text.get_text() for text in ax.texts][:2] == ["constant(1.0,0.0)", "constant(0.8,0.8)"]
-    assert len(ax.texts) == 10
-    rows = ax.get_yticks()
-    assert rows[4] - rows[3] > rows[3] - rows[2] == 1
-    assert ax.get_xlabel() == "accuracy"
-    figure: Any = ax.get_figure()
-    before = figure.get_size_inches()[1]
-    headed(ax, "Table 8, Noise in every batch norm; scale paper: the paper's recipes and data")
-    assert figure.get_size_inches()[1] > before
-    assert "scale paper: the paper's" in figure.get_suptitle().replace("\n", " ")
 
 
 def test_options_of_the_other_engine(run: Callable[..., tuple[int, str]]) -> None:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from stripe import plots
 from stripe.plots.axes import COLUMN_WIDTH
+from stripe.plots.mean_cam import SCALE
 from stripe.reproduce.kinds.sampled import SampledMeasurement
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Kind, Results
@@ -55,22 +56,33 @@ class AverageCam(Kind):
         return [config, Cam(of=(address(config),), images=scale.n_images, seed=seed)]
 
     def draw(self, results: Results) -> Axes | None:
-        """Draw the map of every network, of its first seed."""
+        """Draw the map of every network, of its first seed, all on one scale."""
         runs = results.first_finished()
         if not runs:
             return None
-        rows = (len(runs) + 1) // 2
-        figure, grid = plt.subplots(
-            rows, 2, figsize=(COLUMN_WIDTH, 1.9 * rows), layout="constrained", squeeze=False
-        )
-        for ax in grid.flat[len(runs) :]:
+        maps = [_read(run.config.out / _FILE) for run in runs]
+        scale = {"vmin": min(cam.mean.min() for cam in maps),
+                 "vmax": max(cam.mean.max() for cam in maps)}  # fmt: skip
+        rows = (len(maps) + 1) // 2
+        figure, grid = plt.subplots(rows, 2, figsize=(COLUMN_WIDTH, 2.05 * rows), squeeze=False)
+        figure.set_layout_engine("constrained", h_pad=0.08)
+        for ax in grid.flat[len(maps) :]:
             figure.delaxes(ax)
-        for ax, run, cell in zip(grid.flat, runs, results.finished_cells(), strict=False):
-            plots.mean_cam(_read(run.config.out / _FILE), ax=ax)
-            ax.set_title(" ".join((cell.dataset, cell.backbone, cell.method)))
-            ax.set_xlabel(f"{100 * run.scores['central_share']['mean']:.0f} % in the frame")
+        titles = [_title(results, cell) for cell in results.finished_cells()]
+        for ax, cam, title in zip(grid.flat, maps, titles, strict=False):
+            plots.mean_cam(cam, ax=ax, bar=False, **scale)
+            ax.set_title(title, fontsize=plt.rcParams["xtick.labelsize"])
+            ax.set_xlabel(f"{100 * cam.central_share:.0f} % in the frame\n(uniform: 25 %)")
         first: Axes = grid.flat[0]
+        figure.colorbar(first.images[0], ax=grid, label=SCALE, aspect=30, fraction=0.05, pad=0.02)
         return first
+
+
+def _title(results: Results, cell: Cell) -> str:
+    """Say what was trained, and below it what it stands in for, if it does."""
+    trained, wanted = results.stand_ins[cell], f"{cell.backbone} on {cell.dataset}"
+    stands_for = f"\n(for {wanted})" if trained != wanted else ""
+    return f"{cell.method}\n{trained}{stands_for}"
 
 
 def _read(file: Any) -> SimpleNamespace:

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from stripe import plots
+from stripe.errors import StripeError
 from stripe.recording import open_recording
 from stripe.reproduce.kinds.sampled import SampledMeasurement
 from stripe.reproduce.paper.cells import Cell
@@ -15,6 +17,8 @@ from stripe.reproduce.paper.scale import Scale
 from stripe.reproduce.store.runs import address
 from stripe.settings import Settings
 from stripe.stats import spatial_index, stripe_index
+from stripe.train import TrainConfig
+from stripe.train.run import CONFIG, read_config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +57,27 @@ class SpatialMaps(Kind):
         return [config, Spatial(of=(address(config),), images=scale.n_images, seed=seed)]
 
     def draw(self, results: Results) -> Axes | None:
-        """Draw six images in five blocks, as the paper does, of the first seed."""
-        for run in results.first_finished():
+        """Draw six images and their maps in five blocks, as the paper does, of the first seed."""
+        for run, cell in zip(results.first_finished(), results.finished_cells(), strict=True):
+            name = f"{cell.method}, {results.stand_ins[cell]}"
             recording = open_recording(run.config.out / "recording")
             maps = [gate.name for gate in recording.header.gates if gate.kind == "spatial"]
             chosen = maps[:: max(1, len(maps) // 5)][:5]
-            return plots.spatial_attention(recording, gates=chosen, n_images=6)
+            pictures = _pictures(run.config)
+            return plots.spatial_attention(
+                recording, names=[name], gates=chosen, n_images=6, pictures=pictures
+            )
         return None
+
+
+def _pictures(measured: Settings) -> np.ndarray | None:
+    """Return the test images by their index, (N, H, W, 3) or (N, H, W), where they are at hand."""
+    from stripe.data import load_dataset  # which brings torch
+
+    assert isinstance(measured, Spatial)
+    trained = read_config(measured.runs[0] / CONFIG, TrainConfig)
+    try:
+        images = load_dataset(trained.dataset, "test", root=measured.data_root).images
+    except StripeError:  # a folder that is on another machine, for example
+        return None
+    return images.permute(0, 2, 3, 1).squeeze(-1).numpy()

@@ -48,6 +48,10 @@ class Contrast:
 class Results(Protocol):
     """The finished runs of an exhibit that a kind draws (`stripe.reproduce.reproduction`)."""
 
+    @property
+    def stand_ins(self) -> Mapping[Cell, str]:
+        """By cell, what is trained in the place of the paper's network and data."""
+
     def numbers(self) -> pd.DataFrame:
         """Return one row per cell and metric."""
 

@@ -72,7 +72,7 @@ SCALES = {
             n_images=100,
             rounds=4,
             timed_images=8,
-            painting={**_RANDOM, "steps": 150, "size": 64, "width": 8, "features": "random:8"},
+            painting={**_RANDOM, "steps": 250, "size": 64, "width": 16, "features": "random:16"},
             conclusive=False,
             data=_all_by("fashion-mini", stl10="photo-patches"),
             networks=_TINY,
