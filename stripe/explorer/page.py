@@ -16,8 +16,8 @@ from stripe.explorer.pictures import SIDE
 from stripe.explorer.slices import Slices
 
 #: Scripts, ordered so that each uses only earlier ones, except inside functions.
-_SCRIPTS = ("source", "matrix", "raster", "parts", "view", "save", "panel", "gates", "steps",
-            "details", "app")  # fmt: skip
+_SCRIPTS = ("source", "matrix", "clusters", "raster", "parts", "view", "save", "svg", "panel",
+            "gates", "steps", "details", "app")  # fmt: skip
 #: Largest number of bytes of values in a file, before packing.
 MOST_BYTES = 64_000_000
 

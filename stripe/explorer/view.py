@@ -11,7 +11,7 @@ from stripe.plots.choose import one_of
 CHOICES = {
     "side": ("after", "before", "both"),
     "scale": ("own", "shared"),
-    "image_order": ("recorded", "label", "prediction", "mean", "spread", "similarity"),
+    "image_order": ("recorded", "label", "prediction", "mean", "spread", "similarity", "cluster"),
     "channel_order": ("recorded", "mean", "spread"),
     "gate_order": ("depth", "eta2", "spread", "class"),
 }

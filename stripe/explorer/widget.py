@@ -146,10 +146,11 @@ def explore(
         The names of the labels.
     **view
         The first view: `gate`, `epoch`, `side` ("after", "before" or "both"), `scale`
-        ("own" or "shared"), `image_order` ("recorded", "label", "prediction", "mean", "spread" or
-        "similarity", the first principal component), `channel_order` ("recorded", "mean" or
-        "spread"), `gate_order` ("depth", "eta2", "spread" or "class"), `image`, `channel`, and
-        `zoom` (left, right, top and bottom, shares of all channels and images).
+        ("own" or "shared"), `image_order` ("recorded", "label", "prediction", "mean", "spread",
+        "similarity", the first principal component, or "cluster", up to 8 of k-means),
+        `channel_order` ("recorded", "mean" or "spread"), `gate_order` ("depth", "eta2", "spread" or
+        "class"), `image`, `channel`, and `zoom` (left, right, top and bottom, shares of all
+        channels and images).
 
     Returns
     -------

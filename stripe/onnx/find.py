@@ -38,8 +38,8 @@ def find_gates(model: str | Path | ModelProto, *, kinds: Collection[str] = DEFAU
     Returns
     -------
     Gates
-        A list of `Gate` in the order of the multiplications. Their names are those of the tensors that
-        hold them; owners and producers are nodes.
+        A list of `Gate` in the order of the multiplications. Their names are those of the tensors
+        that hold them; owners and producers are nodes.
 
     Raises
     ------

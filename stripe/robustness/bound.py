@@ -81,8 +81,8 @@ def noise_bound(
         One row per block: block (its name), alpha, branch_norm (w), shortcut_norm (s), factor (s +
         alpha w), bound (product of the factors so far; NaN, with a warning, after any part of the
         network that is not such a block), amplification (median over images and perturbations of
-        `|x' - x|` after the block, relative to before it), amplification_max, and cumulated (median,
-        relative to before the first block).
+        `|x' - x|` after the block, relative to before it), amplification_max, and cumulated
+        (median, relative to before the first block).
 
     Raises
     ------

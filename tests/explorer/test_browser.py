@@ -259,3 +259,56 @@ def _wait_for(address: str) -> None:
         else:
             assert "kernels" in status
             return
+
+
+def test_a_drawing_has_text_and_the_map(
+    browser: Any, served: str, keep_picture: Callable[[Any, str], None]
+) -> None:
+    from xml.etree import ElementTree
+
+    page = opened(browser, f"{served}#gate=a&side=both&image_order=label")
+    page.wait_for_function("() => document.querySelectorAll('.sx-map').length === 2")
+    page.wait_for_function(
+        "() => document.querySelector('.sx').explorer.panels.every(p => p.ordered)"
+    )
+    with page.expect_download() as download:
+        page.get_by_role("button", name="SVG").click()
+    assert download.value.suggested_filename.endswith("-a-epoch2.svg")
+    drawing = ElementTree.parse(download.value.path()).getroot()
+    name = "{http://www.w3.org/2000/svg}"
+    told = [text.text for text in drawing.iter(f"{name}text")]
+    assert sum(text is not None and text.startswith("channel (12") for text in told) == 2
+    assert {"cat", "dog", "owl"} <= set(told)
+    maps = [image for image in drawing.iter(f"{name}image") if float(image.get("width", "0")) > 200]
+    assert len(maps) == 2
+    assert maps[0].get("href", "").startswith("data:image/png;base64,")
+    width = float(drawing.get("width", "0"))
+    page.set_content(Path(download.value.path()).read_text())
+    keep_picture(page, "explorer_drawing")
+    assert page.locator("svg").bounding_box()["width"] == pytest.approx(width, abs=1)
+
+
+def test_images_are_sorted_by_cluster(
+    browser: Any, write_recording: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Nine kinds of images that take turns; clusters are the kinds, and at most eight."""
+    rng = np.random.default_rng(0)
+    for kinds in (3, 9):
+        centres = rng.random((kinds, 20))
+        values = centres[np.arange(36) % kinds] + rng.normal(scale=0.01, size=(36, 20))
+        recording = write_recording({0: {"g": values}}, path=tmp_path / str(kinds))
+        file = stripe.explore(recording, image_order="cluster").save(tmp_path / f"{kinds}.html")
+        page = opened(browser, file.as_uri())
+        order, clusters = page.evaluate(
+            "() => { const { rowOrder } = document.querySelector('.sx').explorer.lead.ordered;"
+            "return [[...rowOrder], [...rowOrder.clusters]]; }"
+        )
+        assert sorted(order) == list(range(36))
+        sorted_ = [clusters[row] for row in order]
+        assert sorted_ == sorted(sorted_)
+        of_kind = [{clusters[row] for row in range(kind, 36, kinds)} for kind in range(kinds)]
+        if kinds == 3:
+            assert len(set.union(*of_kind)) >= 3
+            assert not of_kind[0] & of_kind[1] | of_kind[0] & of_kind[2] | of_kind[1] & of_kind[2]
+        else:
+            assert len(set.union(*of_kind)) <= 8

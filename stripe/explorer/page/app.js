@@ -57,6 +57,7 @@ class Explorer {
     const link = () => copied(this, location.href.split("#")[0] + hashOf(this.view), "link");
     return element("nav", {},
       button("PNG", "Save the maps as a picture", () => savePicture(this)),
+      button("SVG", "Save the maps as a drawing", () => saveDrawing(this)),
       button("CSV", "Save the cells in sight of the first map as a table", () => saveTable(this)),
       ...(this.changedView ? [] : [button("Link", "Copy a link to this view", link)]),
       button("Code", "Copy the line of code that brings this view back", () => copied(this, codeOf(this.about, this.view), "code")),
@@ -72,7 +73,7 @@ class Explorer {
     this.epochText = element("output");
     this.player = button("▶", "Play the epochs", () => this.play());
     const epoch = element("label", {}, element("span", {}, "epoch"), element("span", { className: "sx-epoch" }, this.player, this.slider, this.epochText));
-    const orders = [["recorded", "as recorded"], ["label", "label"], ["prediction", "prediction"], ["mean", "mean"], ["spread", "spread"], ["similarity", "similarity"]];
+    const orders = [["recorded", "as recorded"], ["label", "label"], ["prediction", "prediction"], ["mean", "mean"], ["spread", "spread"], ["similarity", "similarity"], ["cluster", "cluster"]];
     const tools = [
       choose("images by", "image_order", orders),
       choose("channels by", "channel_order", orders.filter(([v]) => ["recorded", "mean", "spread"].includes(v))),

@@ -126,6 +126,7 @@ function rowOrderOf(matrix, rows, name) {
   };
   if (named && name !== "image") return sortedBy(matrix.rows, (i) => named[i] ?? 2 ** 31);
   if (name === "similarity") matrix.similarity();
+  if (name === "cluster") return clusterOrder(matrix);
   return sortedBy(matrix.rows, keys[name]);
 }
 

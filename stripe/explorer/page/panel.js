@@ -153,14 +153,14 @@ class Panel {
   }
 
   groups() {
-    const named = this.rows[this.app.view.image_order], order = this.ordered.rowOrder;
+    const order = this.ordered.rowOrder, named = order.clusters || this.rows[this.app.view.image_order];
     if (!named || named.every((name) => name === null)) return null;
     if (this.grouped?.order === order) return this.grouped.groups;
     const groups = [];
     for (let row = 0; row < order.length; row++) {
       const label = named[order[row]], last = groups[groups.length - 1];
       if (last && last.label === label) last.last = row + 1;
-      else groups.push({ label, name: this.app.className(label), first: row, last: row + 1 });
+      else groups.push({ label, name: order.clusters ? `cluster ${label + 1}` : this.app.className(label), first: row, last: row + 1 });
     }
     this.grouped = { order, groups };
     return groups;
