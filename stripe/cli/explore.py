@@ -21,6 +21,7 @@ def explore(
     epoch: Epoch = None,
     images: str | None = None,
     data_root: Path = Path("data"),
+    costs: Path | None = None,
     out: Path | None = None,
     port: int = 0,
     no_open: Annotated[bool, Parameter(negative=())] = False,
@@ -36,6 +37,9 @@ def explore(
         if it is available.
     data_root
         The folder that holds data sets.
+    costs
+        A CSV file of stripe ablate or of a sensitivity, with the columns gate and kl, fisher or
+        predicted_kl: what freezing each gate costs.
     out
         An HTML file to write instead of opening a browser; it needs no server.
     port
@@ -48,7 +52,7 @@ def explore(
 
     new_file(out)
     paths = [_of_run(path) for path in (recording, *more)]
-    slices = Slices(paths, **_pictures(paths[0], images, data_root))
+    slices = Slices(paths, costs=_costs(costs), **_pictures(paths[0], images, data_root))
     view = checked_view(slices, {"gate": gate, "epoch": epoch})
     if out is not None:
         from stripe.explorer import Explorer
@@ -62,6 +66,18 @@ def _of_run(path: Path) -> Path:
     """Return the recording of a run, or the path itself."""
     inside = path / "recording"
     return inside if (inside / "recording.json").is_file() else path
+
+
+def _costs(file: Path | None) -> Any:
+    """Read a table of costs."""
+    import pandas as pd
+
+    if file is None:
+        return None
+    try:
+        return pd.read_csv(file)
+    except (OSError, ValueError) as error:
+        raise StripeError(f"--costs must be a CSV file that can be read: {error}") from error
 
 
 def _serve(slices: "Slices", view: dict[str, Any], port: int, no_open: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from stripe.errors import RecordingError, StripeError
+from stripe.explorer.costs import costs_of
 from stripe.explorer.glance import glance
 from stripe.explorer.pictures import SIDE, Pictures
 from stripe.explorer.quantise import quantised
@@ -34,6 +35,8 @@ class Slices:
         The images that were recorded, as for `Pictures`; by default none are shown.
     classes
         The names of the labels.
+    costs
+        What freezing the gates of the first recording costs, as for `costs_of`. Default: not shown.
 
     Raises
     ------
@@ -47,6 +50,7 @@ class Slices:
         *,
         images: Any = None,
         classes: Sequence[str] = (),
+        costs: Any = None,
     ) -> None:
         opened = [run.recording for run in shown_runs(data)]
         self.recordings = [_values_of(recording) for recording in opened]
@@ -54,6 +58,8 @@ class Slices:
         self.names = short_names(paths)
         self.pictures = None if images is None else Pictures(images)
         self.classes = list(classes or getattr(images, "classes", ()))
+        gates = [gate.name for gate in self.recordings[0].header.channel_gates]
+        self.costs = {} if costs is None else costs_of(costs, gates)
         self._kept: OrderedDict[tuple[object, ...], np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -97,6 +103,7 @@ class Slices:
                 for name, recording in zip(self.names, self.recordings, strict=True)
             ],
             "classes": self.classes,
+            "costs": self.costs,
             "pictures": 0 if self.pictures is None else len(self.pictures),
             "note": "",
         }

@@ -13,7 +13,7 @@ CHOICES = {
     "scale": ("own", "shared"),
     "image_order": ("recorded", "label", "prediction", "mean", "spread", "similarity", "cluster"),
     "channel_order": ("recorded", "mean", "spread"),
-    "gate_order": ("depth", "eta2", "spread", "class"),
+    "gate_order": ("depth", "eta2", "spread", "class", "cost"),
 }
 _NAMES = ("gate", "epoch", *CHOICES, "image", "channel", "zoom")
 

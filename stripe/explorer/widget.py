@@ -126,6 +126,7 @@ def explore(
     *,
     images: Any = None,
     classes: Sequence[str] = (),
+    costs: Any = None,
     **view: Any,
 ) -> Explorer:
     """Show recordings on one page: an overview of all gates, and every value of one gate.
@@ -144,13 +145,17 @@ def explore(
         `stripe.data.recorded_images` finds them for a data set by name.
     classes
         The names of the labels.
+    costs
+        What freezing each gate of the first recording costs, in nats: the result of
+        `stripe.sensitivity` or `stripe.audit`, the table of `stripe ablate`, or a mapping from
+        gates to numbers. Gates can be sorted by it. Default: not shown.
     **view
         The first view: `gate`, `epoch`, `side` ("after", "before" or "both"), `scale`
         ("own" or "shared"), `image_order` ("recorded", "label", "prediction", "mean", "spread",
         "similarity", the first principal component, or "cluster", up to 8 of k-means),
-        `channel_order` ("recorded", "mean" or "spread"), `gate_order` ("depth", "eta2", "spread" or
-        "class"), `image`, `channel`, and `zoom` (left, right, top and bottom, shares of all
-        channels and images).
+        `channel_order` ("recorded", "mean" or "spread"), `gate_order` ("depth", "eta2", "spread",
+        "class" or "cost"), `image`, `channel`, and `zoom` (left, right, top and bottom, shares of
+        all channels and images).
 
     Returns
     -------
@@ -163,7 +168,8 @@ def explore(
     RecordingError
         If a recording has no epoch, no channel gates, or only moments.
     StripeError
-        If an argument of the view is unknown or has an unknown value.
+        If an argument of the view is unknown or has an unknown value, or `costs` names no gate that
+        is shown.
 
     Notes
     -----
@@ -178,4 +184,4 @@ def explore(
     >>> explorer.save("gates.html").name
     'gates.html'
     """
-    return Explorer(Slices(recording, images=images, classes=classes), view)
+    return Explorer(Slices(recording, images=images, classes=classes, costs=costs), view)

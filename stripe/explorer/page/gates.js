@@ -5,6 +5,7 @@ class GateList {
     this.app = app;
     this.cards = element("div", { className: "sx-cards" });
     const options = [["depth", "depth"], ["eta2", "η² (stripe index)"], ["spread", "spread"], ["class", "class share"]];
+    if (Object.keys(app.about.costs).length) options.push(["cost", "cost of freezing"]);
     this.sort = chooser("sort gates by", options, app.view.gate_order, (v) => app.set({ gate_order: v }));
     this.element = element("aside", { className: "sx-gates" }, this.sort, this.cards);
     this.byName = new Map(app.gates.map((gate, i) => [gate.name, this.card(gate, i)]));
@@ -52,15 +53,18 @@ class GateList {
     steps.forEach((step, i) => pixels.data.set([map[3 * step], map[3 * step + 1], map[3 * step + 2], 255], 4 * i));
     canvas.getContext("2d").putImageData(pixels, 0, 0);
     const share = found.class === null ? "" : ` · class ${(100 * found.class).toFixed(0)} %`;
-    numbers.textContent = `η² ${found.eta2?.toFixed(2) ?? "?"} · spread ${short(found.spread ?? NaN)}${share}`;
+    const cost = this.app.about.costs[gate.name], told = cost === undefined ? "" : ` · ${short(cost)} nats`;
+    numbers.textContent = `η² ${found.eta2?.toFixed(2) ?? "?"} · spread ${short(found.spread ?? NaN)}${share}${told}`;
     numbers.title = "η²: share of the variance that lies between channels. Spread: median over channels of the " +
-      "standard deviation over images. Class: share of the variance within channels that lies between classes.";
+      "standard deviation over images. Class: share of the variance within channels that lies between classes." +
+      (told && " Nats: what freezing the gate at its mean costs, as it was given.");
   }
 
   arrange() {
     const by = this.app.view.gate_order;
     this.sort.querySelector("select").value = by;
-    const key = (card) => by === "depth" ? +card.dataset.depth : -(this.app.glances.get(card.dataset.gate)?.[by] ?? -1);
+    const costs = this.app.about.costs;
+    const key = (card) => by === "depth" ? +card.dataset.depth : by === "cost" ? -(costs[card.dataset.gate] ?? -1) : -(this.app.glances.get(card.dataset.gate)?.[by] ?? -1);
     const cards = [...this.byName.values()].sort((a, b) => key(a) - key(b) || a.dataset.depth - b.dataset.depth);
     if (cards.some((card, i) => this.cards.children[i] !== card)) this.cards.append(...cards);
     for (const [name, card] of this.byName) card.setAttribute("aria-pressed", String(name === this.app.view.gate));
