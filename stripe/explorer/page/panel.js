@@ -160,7 +160,7 @@ class Panel {
     for (let row = 0; row < order.length; row++) {
       const label = named[order[row]], last = groups[groups.length - 1];
       if (last && last.label === label) last.last = row + 1;
-      else groups.push({ label, name: order.clusters ? `cluster ${label + 1}` : this.app.className(label), first: row, last: row + 1 });
+      else groups.push({ label, name: order.clusters ? String(label + 1) : this.app.className(label), first: row, last: row + 1 });
     }
     this.grouped = { order, groups };
     return groups;
