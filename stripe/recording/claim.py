@@ -2,6 +2,7 @@
 
 import shutil
 from contextlib import suppress
+from pathlib import Path
 
 from stripe.errors import RecordingError
 from stripe.recording.layout import Layout
@@ -47,10 +48,20 @@ def check_root(layout: Layout) -> None:
     # A writer killed before its header was in place leaves no more than these.
     inside = {layout.head, layout.head.with_name("head.json.draft")}
     folders = (layout.data, layout.logs, layout.staging)
-    ours = {path for path in folders if path.is_dir() and set(path.iterdir()) <= inside}
+    ours = {path for path in folders if path.is_dir() and _listed(path) <= inside}
     ours |= {layout.lock, root / "recording.json.draft"}
-    if foreign := sorted(path.name for path in root.iterdir() if path not in ours):
+    there = _listed(root)
+    if layout.header in there:
+        return  # another writer has just made it
+    if foreign := sorted(path.name for path in there if path not in ours):
         raise RecordingError(
             f"{root} must be a new or empty directory, or a recording, and holds {foreign[0]}; "
             "choose another directory"
         )
+
+
+def _listed(folder: Path) -> set[Path]:
+    """Return what is in a folder; of one that another writer has just removed, nothing."""
+    with suppress(FileNotFoundError):
+        return set(folder.iterdir())
+    return set()

@@ -1,12 +1,14 @@
 """A writer that fails before its first epoch leaves the directory as it was."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from stripe.errors import RecordingError
-from stripe.recording import Gate, Header, RecordingWriter, open_recording
+from stripe.recording import Gate, Header, RecordingWriter, claim, open_recording
 
 HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=2, pooled=False),))
 OTHER = Header(gates=(Gate(name="h", owner="", owner_class="Gated", channels=3, pooled=False),))
@@ -43,6 +45,24 @@ def test_a_second_attempt_of_the_same_writer(tmp_path: Path) -> None:
         with pytest.raises(RecordingError, match="at least one image"), writer.epoch(1):
             pass
     assert open_recording(tmp_path / "r").verify()["epoch"].tolist() == [0]
+
+
+def test_a_writer_that_comes_between_two_looks_holds_the_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look: Callable[[Path], set[Path]] = claim._listed
+    others: list[Any] = []
+
+    def look_late(folder: Path) -> set[Path]:
+        if not others:
+            others.append(None)
+            others[0] = RecordingWriter(tmp_path, HEADER)
+        return look(folder)
+
+    monkeypatch.setattr(claim, "_listed", look_late)
+    with pytest.raises(RecordingError, match="one writer at a time"):
+        RecordingWriter(tmp_path, HEADER)
+    others[0].close()
 
 
 def test_what_else_is_in_the_directory_stays(tmp_path: Path) -> None:
