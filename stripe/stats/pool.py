@@ -17,7 +17,7 @@ def processes(count: int) -> Iterator[Over]:
     Parameters
     ----------
     count
-        Number of processes. Each needs about 20 MiB for a file.
+        Number of processes. Each needs about 100 MiB for a file.
 
     Raises
     ------
