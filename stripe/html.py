@@ -78,7 +78,7 @@ def bars(heights: Sequence[float], groups: Sequence[str], names: Sequence[str], 
     heights
         At least 0, in any unit.
     groups, names
-        Of each bar; the name is what the pointer tells.
+        The group and the name of each bar. The pointer shows the name.
     alt
         What the picture shows.
     """

@@ -18,7 +18,7 @@ def gate_table(recording: Recording, folds: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     recording
-        Of one epoch, with values.
+        A recording of one epoch that holds values.
     folds
         The report of freezing all gates.
 

@@ -24,7 +24,7 @@ def copied_from(watched: Trace, node: int) -> int:
         if step.op not in _COPIES or len(step.inputs) != 1:
             return start
         node = step.inputs[0]
-        if _only_widens(watched.nodes[node].compact, shape) and node != start:
+        if _only_widens(watched.nodes[node].compact, shape):
             return node
     return start
 

@@ -19,7 +19,7 @@ class Batch:
     Parameters
     ----------
     generator
-        What is drawn, on the CPU, is drawn from it.
+        The generator of all random numbers, on the CPU.
     labels
         The class of each image, shape (B,), where it is known.
     """

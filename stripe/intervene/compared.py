@@ -31,7 +31,7 @@ def compare_constants(
     optimal
         A vector for each gate that is frozen, by name.
     epoch
-        Of a recording.
+        The epoch of the recording that holds the means.
     **options
         For `ablate`.
 

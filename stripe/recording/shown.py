@@ -51,7 +51,7 @@ def recording_html(
     Parameters
     ----------
     path, header
-        Of the recording.
+        The directory and the header of the recording.
     epochs
         Lists the recorded epochs.
     parts

@@ -55,7 +55,7 @@ def check_weights(
     path
         The file, for messages.
     weights
-        What it holds.
+        The weights that the file holds, by name.
     model
         The network.
     foreign

@@ -31,7 +31,7 @@ class GatesByDepth(Measurement):
     Parameters
     ----------
     folds
-        Of the cross-validation; classes with fewer images are left out.
+        Number of folds of the cross-validation. Classes with fewer images are left out.
     """
 
     LEAST: ClassVar[Mapping[str, float]] = {"folds": 2}
@@ -66,7 +66,7 @@ def gates_by_depth(recording: Path, *, folds: int = 5, seed: int = 0) -> pd.Data
     recording
         Path of a recording with labels, from before the training (epoch 0) to its end.
     folds, seed
-        Of the cross-validation.
+        Number of folds and the seed of the cross-validation.
 
     Returns
     -------
