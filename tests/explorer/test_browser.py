@@ -22,6 +22,8 @@ from stripe.explorer.slices import Slices
 pytestmark = pytest.mark.slow
 #: Waits until what was asked for has been drawn.
 DRAWN = "() => document.querySelector('.sx')?.explorer?.lead?.gate === {!r}"
+#: Waits until the address, or the kernel, has the view, which is told once it has rested.
+TOLD = "() => document.querySelector('.sx').explorer.telling === null"
 #: Colours of the middle line of the heat map, across.
 MIDDLE = """() => {
   const { lead } = document.querySelector('.sx').explorer, { left, top, width, height } = lead.box;
@@ -105,7 +107,7 @@ def test_wheel_and_drag_zoom_and_pan_and_the_link_brings_them_back(
     moved = view_of(page)["zoom"]
     assert moved[0] > zoomed[0] + 0.03
     assert moved[2:] == pytest.approx(zoomed[2:])
-    page.wait_for_function("() => location.hash.includes('zoom')")
+    page.wait_for_function(TOLD)
     again = opened(browser, page.evaluate("() => location.href"))
     assert view_of(again)["zoom"] == pytest.approx(moved)
     again.get_by_role("button", name="Whole").click()
@@ -239,7 +241,7 @@ def test_in_a_real_jupyterlab(
     page.wait_for_function(DRAWN.format("b"), timeout=30_000)
     assert len(set(page.evaluate(MIDDLE))) > 10
     keep_picture(page, "explorer_lab")
-    page.wait_for_timeout(1000)  # the view reaches the kernel
+    page.wait_for_function(TOLD)
     page.locator(".jp-CodeCell .cm-content").nth(1).click()
     page.keyboard.press("Shift+Enter")
     expect(page.locator(".jp-OutputArea-output").last).to_contain_text("gate='b'", timeout=30_000)

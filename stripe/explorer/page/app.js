@@ -105,6 +105,7 @@ class Explorer {
   tell() {
     clearTimeout(this.telling);
     this.telling = setTimeout(() => {
+      this.telling = null;
       if (this.changedView) this.changedView(Object.fromEntries(changed(this.view)));
       else if (location.protocol !== "about:") {
         history.replaceState(null, "", location.search + hashOf(this.view));
