@@ -25,6 +25,7 @@ from torch import Tensor, nn
 import stripe
 from benchmarks.common import interleaved, median_rates, resident, save
 from stripe.attention import ATTENTIONS
+from stripe.memory import keep_freed_memory
 from stripe.modules.unwrap import modules_by_name
 
 
@@ -133,13 +134,14 @@ def main() -> None:
     """Measure, and write benchmarks/results/record.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backbone", default="resnet164")
-    parser.add_argument("--batches", type=int, default=8)
+    parser.add_argument("--batches", type=int, default=32)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--stream", type=int, default=1024, help="MiB to stream; 0 for none")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
 
+    keep_freed_memory()
     torch.manual_seed(0)
     model = stripe.build(args.backbone, attention="se", num_classes=100).eval().to(args.device)
     shape = (args.batch_size, 3, 32, 32)

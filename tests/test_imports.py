@@ -16,7 +16,18 @@ from stripe import _HOME as HOMES
 PACKAGE = Path(stripe.__file__).parent
 #: Files without a part of their own, which every part may import.
 BASE = [
-    *("errors", "files", "html", "interrupts", "lazy", "locks", "registry", "select", "settings"),
+    *(
+        "errors",
+        "files",
+        "html",
+        "interrupts",
+        "lazy",
+        "locks",
+        "memory",
+        "registry",
+        "select",
+        "settings",
+    ),
     "versions",
 ]
 NO_TORCH = ["recording", "stats", "plots", "explorer"]

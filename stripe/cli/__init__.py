@@ -24,6 +24,7 @@ from stripe.cli import (  # noqa: F401
 from stripe.cli.app import app
 from stripe.cli.examples import add_examples
 from stripe.errors import StripeError
+from stripe.memory import keep_freed_memory
 
 add_examples(app)
 
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     `arguments` default to those of the process.
     """
+    keep_freed_memory()
     try:
         app(arguments)
     except StripeError as error:

@@ -46,8 +46,10 @@ class Capture:
 
     def run(self, images: Tensor) -> tuple[Any, Taken]:
         """Run the model on images; return its output, and what the pass gave."""
-        self._taken = Taken()
-        return feed(self._model, images), self._taken
+        self._taken = taken = Taken()
+        output = feed(self._model, images)
+        self._taken = Taken()  # what follows is of the passes of another capture
+        return output, taken
 
     def _watches(self, place: Place) -> bool:
         """Tell whether the operands of an owner's multiplications are needed for a place."""

@@ -44,6 +44,7 @@ class Proofs:
     orders: dict[tuple[str, int], Order] = field(default_factory=dict)
     tries: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
     mixed: set[str] = field(default_factory=set)
+    finished: bool = False  # whether an epoch ended, and its hooks were compared with the products
 
 
 class Observer:
@@ -53,7 +54,8 @@ class Observer:
     first two batches of each size (two passes for two images). For a model that may order images by
     their content, it does so in every batch. In the last batch, four images must have the same rows
     without the others; if not, the whole batch is proven. If batches hold one image, the first is
-    run again after the second and after the last.
+    run again after the second and after the last. These passes, and the first two batches of the
+    first epoch, also compare what the hooks give with what is multiplied.
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ class Observer:
         modules = modules_by_name(model)
         self._capture = Capture(places, model, modules)
         self._checked = CheckedCapture(places, model, modules)
-        self._batches = 0
+        self._to_compare = 0 if check and proofs.finished else _AGAIN
         self._model = model
         self._alone: tuple[Tensor, Taken] | None = None
         self._last: tuple[Tensor, Taken] | None = None
@@ -128,6 +130,7 @@ class Observer:
         ModelError
             If the rows of a gate are not those of the images, or come in another order than before.
         """
+        self._proofs.finished = True
         if not self._check or self._last is None:
             return
         images, taken = self._last
@@ -143,8 +146,8 @@ class Observer:
         """Tell whether a few images of a batch have the same rows without the others."""
         count, few = len(images), some_of(len(images))
         try:
-            with _generators_kept(images):
-                passes = [(few, self._capture.run(images[few])[1])]
+            with self._proving(images):
+                passes = [(few, self._checked.run(images[few])[1])]
         except Exception:  # of a model that takes batches of one size; the whole batch tells
             return False
         half = _in_half_precision(taken, images)
@@ -153,17 +156,20 @@ class Observer:
         return max(judged, default=Verdict.SAME) <= Verdict.PROVEN
 
     def _prove(self, places: Sequence[Place], images: Tensor, taken: Taken) -> None:
-        with _generators_kept(images):
+        with self._proving(images):
             if len(images) == 1:
                 self._prove_alone(images, taken)
             else:
                 self._prove_together(places, images, taken)
 
     def _captured(self, images: Tensor) -> tuple[Any, Taken]:
-        """Run the model on images; first, what the hooks give is compared with the products."""
-        self._batches += 1
-        if self._batches > _AGAIN:
+        """Run the model on images; first, what the hooks give is compared with the products.
+
+        Later epochs are compared by the passes that prove their rows.
+        """
+        if not self._to_compare:
             return self._capture.run(images)
+        self._to_compare -= 1
         with interrupts_held(), self._checked.hooked(), interrupts_allowed():
             return self._checked.run(images)
 
@@ -186,21 +192,29 @@ class Observer:
             )
         return image_rows(place, taken, n_images, order)
 
+    @contextmanager
+    def _proving(self, images: Tensor) -> Iterator[None]:
+        """Prepare for passes that prove rows: torch's generators are restored afterwards."""
+        devices = [images.device] if images.device.type == "cuda" else []
+        kept = torch.random.fork_rng(devices=devices)
+        with interrupts_held(), kept, self._checked.hooked(), interrupts_allowed():
+            yield
+
     def _prove_together(self, places: Sequence[Place], images: Tensor, taken: Taken) -> None:
         count = len(images)
         half = _in_half_precision(taken, images)
-        passes = [(s, self._capture.run(images[s])[1]) for s in selections(count)]
+        passes = [(s, self._checked.run(images[s])[1]) for s in selections(count)]
         judged = {place: self._judge(place, taken, passes, half) for place in places}
         wrong = [place for place, came in judged.items() if came is Verdict.WRONG]
         mixed = [place for place, came in judged.items() if came is Verdict.MIXED]
         if wrong and count > 3:  # the batch as a whole stays the same
             turned = rotation(count)
-            passes = [(turned, self._capture.run(images[turned])[1])]
+            passes = [(turned, self._checked.run(images[turned])[1])]
             still = [p for p in wrong if self._judge(p, taken, passes, half) is Verdict.WRONG]
             mixed += [place for place in wrong if place not in still]
             wrong = still
         if wrong or mixed:
-            again = [([*range(count)], self._capture.run(images)[1])]
+            again = [([*range(count)], self._checked.run(images)[1])]
             suspects = wrong or mixed
             drawn = self._judge(suspects[0], taken, again, half) is not Verdict.SAME
             if wrong:
@@ -212,7 +226,7 @@ class Observer:
         if self._alone is None or self._alone[0] is images:
             return
         before = [self._alone[1], taken]
-        again = self._capture.run(self._alone[0])[1]
+        again = self._checked.run(self._alone[0])[1]
         half = _in_half_precision(taken, images)
         judged = {p: _verdict_alone(p, before, [again, taken], half) for p in self._places}
         if wrong := [place for place, came in judged.items() if came is Verdict.WRONG]:
@@ -262,14 +276,6 @@ class Observer:
             warnings.warn(
                 f"{why}, which are recorded as they come: {listed(sorted(new))}", stacklevel=2
             )
-
-
-@contextmanager
-def _generators_kept(images: Tensor) -> Iterator[None]:
-    """Restore torch's generators, and let interrupts through meanwhile."""
-    devices = [images.device] if images.device.type == "cuda" else []
-    with interrupts_held(), torch.random.fork_rng(devices=devices), interrupts_allowed():
-        yield
 
 
 def _verdict(

@@ -10,7 +10,7 @@ import torch
 from image_by_image import Bare, Squeeze, recorded
 from torch import Tensor, nn
 
-from stripe import open_recording
+from stripe import Recorder, open_recording
 from stripe.errors import ModelError
 
 Body = Callable[[Any, Tensor], Any]
@@ -249,3 +249,23 @@ def test_parts_of_a_batch_that_may_be_empty_are_refused_in_one_line(tmp_path: Pa
         with pytest.raises(ModelError, match="se") as raised:
             recorded(model_of(body), list(x.split(list(sizes))), tmp_path / "r")
         assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("changed", ["gate", "features"])
+def test_a_model_that_begins_to_multiply_by_something_else_in_a_later_epoch(
+    changed: str, tmp_path: Path
+) -> None:
+    late = {"gate": False, "features": False}
+
+    def body(m: Any, x: Tensor) -> Any:
+        f = m.stem(x)
+        v = m.v(f)
+        return (f + 0.1 if late["features"] else f) * (v + 0.1 if late["gate"] else v)
+
+    batches = list(images(12).split(6))
+    with Recorder(model_of(body), tmp_path / "r") as recorder:
+        recorder.record(batches, 0, progress=False)
+        late[changed] = True
+        with pytest.raises(ModelError, match="differs"):
+            recorder.record(batches, 1, progress=False)
+        assert recorder.epochs == [0]

@@ -7,6 +7,7 @@ import torch
 
 from stripe.files import drafted
 from stripe.locks import FileLock
+from stripe.memory import keep_freed_memory
 from stripe.reproduce.store.cost import clocked
 from stripe.reproduce.store.measurement import Measurement, perform
 from stripe.reproduce.store.runs import ERROR, StoredRun
@@ -30,6 +31,7 @@ def execute(run: StoredRun, device: str, threads: int) -> bool:
         Number of CPU threads.
     """
     torch.set_num_threads(threads)
+    keep_freed_memory()
     folder = run.config.out
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f"{folder.name}.lock", wait=True):

@@ -1,0 +1,33 @@
+"""Keep the memory that tensors free, because the kernel needs time to hand it out again."""
+
+import ctypes
+import sys
+
+#: Parameters of glibc's mallopt: when the heap is returned, how far it grows at a time, and how
+#: many blocks may be mapped on their own, which are returned as soon as they are freed.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_LARGEST = 2**31 - 1
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep the memory that it frees, for its next tensors.
+
+    glibc returns the memory of a feature map to the kernel, which maps and zeroes it again for the
+    next one. On a CPU this takes 12 to 25 % of the time of a network. The process then stays at the
+    largest size that it had. The command line and the workers of a sweep call this function when
+    they start.
+
+    Returns
+    -------
+    bool
+        Whether the C library can be told so. It is False without glibc.
+
+    Examples
+    --------
+    >>> from stripe.memory import keep_freed_memory
+    >>> kept = keep_freed_memory()
+    """
+    if sys.platform != "linux" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        return False
+    choices = {_TRIM_THRESHOLD: _LARGEST, _TOP_PAD: 64 << 20, _MMAP_MAX: 0}
+    return min(libc.mallopt(parameter, value) for parameter, value in choices.items()) == 1
