@@ -1,4 +1,4 @@
-"""Measure whether the attention that a network pays for at inference is a constant."""
+"""Measure whether a network's attention is a constant, and its share of the inference time."""
 
 import statistics
 import tempfile

@@ -1,4 +1,4 @@
-"""Compare a network with its frozen version."""
+"""Compare the predictions of a network with those of its frozen version."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ Agree = str | Callable[[Any, Any], float]
 
 
 class Comparison:
-    """Compares a network with itself after gates were frozen, on the images held out.
+    """Compares the predictions of a network before and after freezing, on the held-out images.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Commands about a trained network: record, audit, Grad-CAM, noise."""
+"""Commands about a trained network: record, audit, cam, noise and bound."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any

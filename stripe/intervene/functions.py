@@ -1,4 +1,4 @@
-"""The interventions: functions from the gate that a model computed to the gate that multiplies."""
+"""The interventions by name: functions from the computed gate to the gate that multiplies."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The functions that replace the gates of a running model."""
+"""Replace the gates of a running model by the results of functions, and undo it."""
 
 from collections import defaultdict
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Continue a recording, if its gates, network, data set and seed are the same."""
+"""Check that a recording can be continued, and upgrade one of format version 1."""
 
 from dataclasses import asdict, replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Append epochs to a recording, each complete or absent."""
+"""Append epochs to a recording, each complete or absent, and drop the remains of a kill."""
 
 import json
 import operator

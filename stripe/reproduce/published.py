@@ -1,4 +1,4 @@
-"""Published numbers of runs, from which a report can be made without the runs."""
+"""Our published numbers of runs, from which a report can be made without the runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A run of training on the disk: resumed, saved, logged, stopped and finished, for every loop."""
+"""Resume, save, log, stop and finish a run of training on the disk, for every loop."""
 
 import sys
 from typing import Any
