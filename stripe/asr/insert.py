@@ -45,7 +45,8 @@ def insert(
         Input-dependent attention: a name from `stripe.list_attentions()`, or a callable from a
         number of channels to a module that maps (B, C, H, W) to (B, C, 1, 1).
     asr
-        The attention module of an ASR, named in the same way, or "psi" for none.
+        The attention module of an ASR, given in the same way. "psi" stands for no module: the gate
+        is psi itself.
     sites
         Which layers: names as in `model.named_modules()`, patterns such as "layer*.bn3", a list of
         both, or a predicate of a `stripe.select.Layer` with `name` and `module`. Default: the rule

@@ -69,23 +69,22 @@ def audit(
     threshold
         Smallest agreement that the recommended set of gates must keep, 0 to 1.
     curve
-        Measure every number of frozen gates, with a pass over the images for each. Otherwise,
-        measure none, all, and the few that a bisection needs.
+        Measure every number of frozen gates; each number takes a pass over the images. Otherwise,
+        measure no frozen gate, all, and the few numbers that a bisection needs.
     alone
-        Also measure the cost of each gate alone, with a pass over the images for each.
+        Also measure the cost of freezing each gate alone. Each gate takes a pass over the images.
     controls
-        Also replace all gates at once by one number each, by those of other images, by 1 and by 0,
-        as `stripe.intervene` does, with a pass over the images for each. It needs a classifier that
-        is a module.
+        Also measure each intervention of `stripe.intervene` on all gates at once. Each takes a pass
+        over the images. This needs a classifier that is a module.
     optimal
-        Also learn the constants that change a classifier least, for all gates at once, and compare
-        them with the means. It needs a module.
+        Also learn the constants of all gates that change the classifier least, and compare them
+        with the means. This needs a classifier that is a module.
     limit
         Largest number of images: the first ones of the loader. They are kept in memory.
     batch_size
         Images per forward pass, also in the timing.
     rounds
-        Number of timed passes, with gates and without in turns.
+        Number of timed rounds. Each round times one pass with the gates and one without them.
     threads
         Number of threads of onnxruntime while an ONNX file is timed. Modules are timed with the
         threads of torch.
@@ -111,17 +110,18 @@ def audit(
     ------
     ModelError
         If the network has no gates, or its output has no known kind and `predict` is not given.
-        For `controls` and `optimal`, also if it outputs no class scores or is an ONNX file.
+        `controls` and `optimal` also raise it if the network outputs no class scores or is an ONNX
+        file.
     StripeError
         If there are fewer than 4 images, or the report cannot be written.
 
     Notes
     -----
     One more set is measured in the order of relative spread. The audit takes that order if its set
-    is larger. It also takes it if the cost cannot be estimated, because the network does not output
-    class scores (B, classes), whatever `predict` returns. An ONNX file has no gradients, so
-    `stripe.onnx.sensitivity` measures the cost of each gate. Agreement does not have to fall with
-    every gate, so `curve=True` can find a larger set.
+    is larger. The audit also takes that order if the cost cannot be estimated, because the network
+    does not output class scores (B, classes), whatever `predict` returns. An ONNX file has no
+    gradients, so `stripe.onnx.sensitivity` measures the cost of each gate. Agreement does not have
+    to fall with every gate, so `curve=True` can find a larger set.
 
     Agreement compares with the network's own predictions, so it shows what changes, not what is
     correct. If there are labels, accuracy shows that. The report gives the interval of each

@@ -21,7 +21,7 @@ class Audit:
     model, dataset
         Names of the network and of the images.
     n_images
-        Number of images for the means, and number of images for the agreement.
+        Two numbers of images: those for the means, and those for the agreement.
     gates
         One row per gate, in forward order: gate, owner_class, channels, eta2, median_std (over
         channels), constant (one value for all images and channels), relative_spread (root mean
@@ -49,23 +49,23 @@ class Audit:
     threshold
         Smallest agreement of the recommended set.
     milliseconds
-        Median times of a forward pass, "gates" with all gates and "frozen" without; "batch_size" is
-        the number of images per pass.
+        Median times of a forward pass: "gates" of the unchanged network, "frozen" of the network
+        with all gates frozen. "batch_size" is the number of images per pass.
     attention_share
         Share of the time that freezing and folding all gates saves: the median over rounds. Both
         networks run in each round.
     attention_share_quartiles
         Lower and upper quartile of this share over rounds, which show the noise of the machine.
     fold_error
-        `error` of `stripe.freeze` with all gates.
+        The `error` that `stripe.freeze` reports for all gates together.
     out
         The report.
     controls
-        As of `stripe.intervene.ablate.ablate`, what each intervention on all gates in `order`
-        changes; None where it was not asked for.
+        One row per intervention on all gates in `order`, with its effect, as from
+        `stripe.intervene.ablate.ablate`. None if it was not requested.
     optimal
-        As of `stripe.freeze(constants="optimal")`, the comparison of constants that were learned
-        with the means, all gates in `order` frozen; None where it was not asked for.
+        The `comparison` of `stripe.freeze(constants="optimal")` between learned constants and the
+        means, for all gates in `order`. None if it was not requested.
 
     Examples
     --------

@@ -30,7 +30,7 @@ add_examples(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; an error that the user can fix is one line, and exit code 1.
+    """Run the command. Print an error that the user can fix as one line, and exit with code 1.
 
     `arguments` default to those of the process.
     """

@@ -51,7 +51,7 @@ EXAMPLES = {
 
 
 def add_examples(app: App) -> None:
-    """Print its example at the end of the help of every command."""
+    """Print an example at the end of each command's help."""
     for name, options in EXAMPLES.items():
         command = app
         for word in name.split():

@@ -116,13 +116,13 @@ def audit(
     threshold
         Smallest share of predictions that must stay the same, 0 to 1.
     curve
-        Measure every number of frozen gates, and not only those that the search needs.
+        Measure every number of frozen gates, not only those that the search needs.
     alone
-        Measure the cost of each gate alone too.
+        Also measure the cost of freezing each gate alone.
     controls
-        Replace all gates by one number each, by those of other images, by 1 and by 0, too.
+        Also measure each intervention of stripe ablate on all gates at once.
     optimal
-        Compare the means with constants that are learned, for all gates at once.
+        Also learn the constants of all gates, and compare them with the means.
     rounds
         Number of timed forward passes with and without gates.
     threads

@@ -39,7 +39,8 @@ class StreamLoader:
     Parameters
     ----------
     root
-        The folder of the data set, with `train/` and `val/` (or `test/`) of one folder per class.
+        The folder of the data set, with `train/` and `val/` (or `test/`), each of which has one
+        folder per class.
     split
         "train" or "test".
     batch_size

@@ -62,7 +62,7 @@ class Explorer:
         Raises
         ------
         StripeError
-            If the last epoch is larger, or the file cannot be written.
+            If the last epoch has more than 64 MB of values, or the file cannot be written.
         """
         target = Path(path)
         if target.suffix not in (".html", ".htm"):
@@ -74,7 +74,7 @@ class Explorer:
 
     @property
     def widget(self) -> Any:
-        """The widget; an error if anywidget is not installed."""
+        """The widget. Without anywidget, it raises an error."""
         if self._widget is None:
             if find_spec("anywidget") is None:
                 raise StripeError(
@@ -146,16 +146,16 @@ def explore(
     classes
         The names of the labels.
     costs
-        What freezing each gate of the first recording costs, in nats: the result of
+        Cost of freezing each gate of the first recording, in nats: the result of
         `stripe.sensitivity` or `stripe.audit`, the table of `stripe ablate`, or a mapping from
         gates to numbers. Gates can be sorted by it. Default: not shown.
     **view
-        The first view: `gate`, `epoch`, `side` ("after", "before" or "both"), `scale`
-        ("own" or "shared"), `image_order` ("recorded", "label", "prediction", "mean", "spread",
-        "similarity", the first principal component, or "cluster", up to 8 of k-means),
-        `channel_order` ("recorded", "mean" or "spread"), `gate_order` ("depth", "eta2", "spread",
-        "class" or "cost"), `image`, `channel`, and `zoom` (left, right, top and bottom, shares of
-        all channels and images).
+        The first view: `gate`, `epoch`, `side` ("after", "before" or "both"), `scale` ("own" or
+        "shared"), `image_order` ("recorded", "label", "prediction", "mean", "spread", "similarity",
+        the first principal component, or "cluster", up to 8 of k-means), `channel_order`
+        ("recorded", "mean" or "spread"), `gate_order` ("depth", "eta2", "spread", "class" or
+        "cost"), `image`, `channel`, and `zoom` (left, right, top and bottom, as shares of all
+        channels and images).
 
     Returns
     -------

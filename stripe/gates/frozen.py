@@ -25,8 +25,9 @@ class Frozen:
         the output depends on choices among values, as a detector's does, it is the largest
         difference of the tensors beside the folded gates.
     comparison
-        For optimal constants (`stripe.freeze`), a table of both constants on held-out images:
-        constants, gates, and agreement, kl and accuracy with their intervals. Otherwise None.
+        For optimal constants (`stripe.freeze`), the measurements on held-out images, one row per
+        network: constants ("none", "mean" or "optimal"), gates (number of frozen gates), and
+        agreement, kl and accuracy with their intervals. Otherwise None.
     assumed
         For exact constants, the channels that were 0 or 1 for all recorded images and that another
         image could change: gate, channel, value, n, at_most. Otherwise None.

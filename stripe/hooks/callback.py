@@ -11,7 +11,7 @@ from stripe.hooks.recorder import Recorder
 
 
 class RecordCallback:
-    """A callback for Hugging Face's Trainer, or any trainer that calls the same methods.
+    """Record gates during a training with Hugging Face's Trainer, or one with the same callbacks.
 
     It records before the first epoch, as epoch 0, and after each epoch. If the trainer resumes a
     training, the recording continues.

@@ -185,7 +185,7 @@ class Recorder:
 
     @property
     def writer(self) -> RecordingWriter:
-        """The writer of the directory; an error before the gates are known."""
+        """The writer of the directory. Before the gates are known, it raises an error."""
         if self._writer is None:
             raise StripeError(
                 "a Recorder knows its gates and epochs from its first batch, or from the start "

@@ -49,10 +49,11 @@ def freeze(
     image of `images`, as in `stripe.intervene.optimal.optimal_constants`. The rest of the images
     compares the learned constants with the means. The weights of the network stay as they are.
 
-    With "exact" nothing changes for the recorded images, to the bit. If each channel of a gate was
-    0 for all images, or 1 for all, the gate is frozen and folded. For any other gate, channels that
-    were 0 for all images get weights of 0 in the layers that read the product, if these can take
-    it; the gate is still computed. `assumed` lists the channels that another image could change.
+    With "exact", the outputs for the recorded images stay equal to the bit. If each channel of a
+    gate was 0 for all images, or 1 for all, the gate is frozen and folded. For any other gate,
+    channels that were 0 for all images get weights of 0 in the layers that read the product, if
+    these layers allow it; the gate is still computed. `assumed` lists the channels that another
+    image could change.
 
     Parameters
     ----------
@@ -64,8 +65,8 @@ def freeze(
     gates, fold, epoch, example, force, inplace
         As for `stripe.gates.freeze`.
     constants
-        "mean"; "optimal" for a classifier: the vectors with the least KL divergence from the
-        unchanged network; or "exact".
+        "mean", "optimal" or "exact". "optimal" needs a classifier, and learns the vectors with the
+        least KL divergence from the unchanged network.
     images
         For "optimal": batches of images, or (images, labels), at least 2.
     lr
@@ -80,10 +81,10 @@ def freeze(
     -------
     Frozen
         `model`, a copy without the chosen gates; `report`, a row for each gate; `error`, the
-        difference that folding made in the outputs; and `comparison`, for "optimal" a table of both
-        constants on the held-out images. For "exact", `report` has off and on (the numbers of
-        channels that were 0 and 1 for all images) and taken (how many of these no longer come from
-        the gate); `assumed` lists them.
+        difference that folding made in the outputs; and, for "optimal", `comparison` of the learned
+        constants with the means on held-out images. For "exact", `report` has off and on (the
+        numbers of channels that were 0 and 1 for all images) and taken (how many of these no longer
+        come from the gate); `assumed` lists them.
 
     Raises
     ------

@@ -34,7 +34,7 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     how
         Replacement of a gate:
 
-        - "mean": its recorded mean over images, per channel, as `stripe.freeze` has it.
+        - "mean": its recorded mean over images, per channel, as `stripe.freeze` uses it.
         - "grand_mean": one number, the mean over images and channels.
         - "class_mean": the recorded mean over the images of the same label; needs `labels`.
         - "shuffle": the gate of another image of the batch, the same other image for all gates.
@@ -45,7 +45,7 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         - A mapping from names of gates to any of these.
     recording
         A recording of this model or its directory. For means, the table of
-        `stripe.stats.channel_moments` or a vector for each gate, by name, will also do.
+        `stripe.stats.channel_moments` or a vector for each gate, by name, also works.
     gates
         Gates: "all" (for a mapping, the gates that it names), names, a pattern such as "layer3.*",
         or a predicate of `Gate`.

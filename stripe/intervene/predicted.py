@@ -25,7 +25,7 @@ class Sensitivity:
     channels
         The same for each channel alone: gate, channel, first_order, fisher.
     matrix
-        The mean of a aT, a table gates x gates with names.
+        DataFrame (gates, gates) of the mean of a aT, with the names of the gates as labels.
     n_images, draws
         Number of images, and number of labels drawn for each image.
 

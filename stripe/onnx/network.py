@@ -20,7 +20,7 @@ class OnnxNetwork(nn.Module):
     Raises
     ------
     ModelError
-        As `stripe.onnx.find_gates`, and if onnxruntime cannot load it.
+        As for `stripe.onnx.find_gates`, or if onnxruntime cannot load the file.
     """
 
     def __init__(self, path: str | Path) -> None:

@@ -115,7 +115,7 @@ def plan(
     force: bool = False,
     image_shape: tuple[int, ...] | None = None,
 ) -> GraphPlan:
-    """Find the gates of a graph; arguments and errors as `stripe.onnx.freeze`.
+    """Find the gates of a graph; arguments and errors are those of `stripe.onnx.freeze`.
 
     Examples
     --------

@@ -33,7 +33,7 @@ def sensitivity(
     force: bool = False,
     progress: bool = True,
 ) -> Sensitivity:
-    """Measure what freezing each gate of an ONNX graph changes, and estimate it for sets of gates.
+    """Measure the cost of freezing each gate of an ONNX graph, and estimate that of sets of gates.
 
     Each gate alone is replaced by its mean, in one forward pass per gate and batch, and the first
     output is compared with that of the unchanged graph. Let p be the probabilities before and q
@@ -68,7 +68,7 @@ def sensitivity(
     UnknownNameError
         If the graph does not have a gate.
     ModelError
-        As `stripe.onnx.freeze`; if the loader is empty, or the operator set is below 9.
+        As for `stripe.onnx.freeze`; if the loader is empty, or the operator set is below 9.
 
     Notes
     -----

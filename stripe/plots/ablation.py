@@ -27,8 +27,8 @@ def ablation(
     Parameters
     ----------
     data
-        The table of `stripe ablate`: intervention, gate, and for the measure its value, _low and
-        _high. The row of the intervention "none" is drawn as a line.
+        The table of `stripe ablate`: intervention, gate, and the columns MEASURE, MEASURE_low and
+        MEASURE_high. The row of the intervention "none" is drawn as a line.
     measure
         Measure to draw: "agreement", "kl" or "accuracy".
     ax

@@ -23,7 +23,8 @@ def batch_sensitivity(
     Parameters
     ----------
     data
-        The dial of `stripe.style.compare`: columns variant, batch_size, and spread in [0, 1].
+        The table `dial` of `stripe.style.compare`, with the columns variant, batch_size, and spread
+        in [0, 1].
     note
         Text above the curves.
     ax

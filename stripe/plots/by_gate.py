@@ -30,7 +30,7 @@ def of_epoch(
     data
         A recording, or the table that the statistic made of one.
     epoch
-        Default: the last.
+        Epoch. Default: the last.
     statistic
         From a recording and an epoch to the table.
     columns

@@ -62,8 +62,8 @@ def channel_std(
 
     Notes
     -----
-    The two distributions have different units, features and gate values. That "after" lies nearer
-    to zero follows in part from the range of a sigmoid. Common bins over the wider distribution can
+    The two distributions have different units, features and gate values. "after" lies nearer to
+    zero in part because a sigmoid has a small range. Common bins over the wider distribution can
     make the narrow one look like one bar; `log_scale=True` shows its shape.
 
     References

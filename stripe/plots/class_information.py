@@ -22,16 +22,16 @@ def class_information(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw how well every gate alone tells the class, by depth.
+    """Draw how well every gate alone predicts the class, by depth.
 
     Parameters
     ----------
     data
         A recording with labels, or the table that `stripe.stats.class_information` made of one.
     epoch
-        Default: the last.
+        Epoch. Default: the last.
     folds
-        As for `stripe.stats.class_information`; a table has its own.
+        As for `stripe.stats.class_information`; ignored for a table.
     ax
         Axes to draw on. Default: new ones.
     **kwargs
@@ -50,8 +50,8 @@ def class_information(
 
     Notes
     -----
-    What a gate tells of the class need not be what the network uses it for. Accuracies are of a
-    linear map, and so lower bounds.
+    A gate can hold information about the class that the network does not use. The accuracies are
+    those of a linear map, so they are lower bounds.
 
     Examples
     --------

@@ -22,7 +22,7 @@ def epoch_similarity(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw how alike every gate in each epoch is to itself in one epoch, by debiased CKA.
+    """Draw the debiased CKA between each epoch of every gate and one chosen epoch.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def epoch_similarity(
     Returns
     -------
     Axes
-        `ax`: gates, in forward order from the top, x epochs. Colours are from 0 to 1; a gate that
-        does not depend on the image is left blank.
+        `ax`, with a row per gate, in forward order from the top, and a column per epoch. The
+        colours run from 0 to 1. A gate that does not depend on the image is left blank.
 
     Raises
     ------
@@ -48,8 +48,8 @@ def epoch_similarity(
 
     Notes
     -----
-    CKA compares what a gate makes of the differences between images. A gate whose mean moves and
-    whose differences stay is alike. Where a gate hardly depends on the image, noise decides.
+    CKA compares how a gate represents the differences between images. It stays near 1 if only the
+    mean of the gate moves. If a gate hardly depends on the image, noise determines its CKA.
 
     Examples
     --------

@@ -44,7 +44,7 @@ def mean_cam(
     Parameters
     ----------
     data
-        From `stripe.mean_cam`.
+        The result of `stripe.mean_cam`.
     image
         Draw lines of equal brightness of the mean image over the map.
     centre

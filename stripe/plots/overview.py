@@ -46,8 +46,8 @@ def overview(
     -------
     Axes
         `ax`, whose three `child_axes` hold `stripes`, `channel_std` and `epoch_difference`. The
-        last one shows at most three images: the first ones in the stripes that every epoch has.
-        With one epoch alone it shows a remark.
+        last one shows at most three images: the first images in the stripes that all epochs hold.
+        If there is only one epoch, it shows a note instead.
 
     Raises
     ------

@@ -52,8 +52,8 @@ def reproduction(
     Axes
         `ax`. The bars are standard deviations over seeds. Each row is named by the word that
         differs from row to row. Rows that share all other words form a group, with these words
-        above it. Words that all cells share are left out. From five groups of the same rows on,
-        each group is a panel on the scale of the others, one of the `child_axes` of `ax`.
+        above it. Words that all cells share are left out. Five or more groups of the same rows are
+        drawn as panels, the `child_axes` of `ax`, on one scale.
 
     Examples
     --------

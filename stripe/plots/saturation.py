@@ -31,9 +31,9 @@ def saturation(
     data
         A recording, or the table that `stripe.stats.saturation` made of one.
     low, high
-        Bounds of off and on, as for `stripe.stats.saturation`; a table has its own.
+        Bounds of off and on, as for `stripe.stats.saturation`; ignored for a table.
     epoch
-        Default: the last.
+        Epoch. Default: the last.
     ax
         Axes to draw on. Default: new ones.
     **kwargs
@@ -47,12 +47,12 @@ def saturation(
     Raises
     ------
     StripeError
-        If there is no such epoch, the table lacks a column, or the bounds are no bounds.
+        If there is no such epoch, the table lacks a column, or not 0 <= low < high <= 1.
 
     Notes
     -----
-    A channel can be stuck and off or on as well, so that the bars of a gate may add up to more than
-    100 %. Shares fall with the number of images: another image may open a channel.
+    A stuck channel can also be off or on, so the bars of a gate may add up to more than 100 %.
+    Shares fall with the number of images: another image may open a channel.
 
     Examples
     --------

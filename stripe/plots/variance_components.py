@@ -29,7 +29,7 @@ def variance_components(
     data
         A recording, or the table that `stripe.stats.variance_components` made of one.
     epoch
-        Default: the last.
+        Epoch. Default: the last.
     ax
         Axes to draw on. Default: new ones.
     **kwargs
@@ -47,9 +47,9 @@ def variance_components(
 
     Notes
     -----
-    Shares are unbiased estimates, which may be below 0. They are drawn as 0, and the others as
-    shares of their sum. Without labels, class is part of image. A large share of the image does not
-    mean that the network uses it; `stripe.sensitivity` estimates that.
+    An unbiased estimate of a share may be below 0. It is then drawn as 0, and the other shares are
+    divided by their sum. Without labels, class is part of image. A large share of the image does
+    not mean that the network uses it; `stripe.sensitivity` estimates that.
 
     Examples
     --------

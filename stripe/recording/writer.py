@@ -30,7 +30,7 @@ def alone() -> None:
 
 
 class RecordingWriter:
-    """The one writer of a recording; a context manager.
+    """Write epochs into a recording; one writer can be open at a time. It is a context manager.
 
     Opening it takes the lock and discards the files that a killed writer left in `staging/`. An
     existing recording is continued if its gates, network, data set and seed are the same. A

@@ -22,15 +22,15 @@ from stripe.robustness.noise_spec import NoiseSpec
 class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     """Disturb the batch norms of a model: `y = gamma * (x_hat * N_a + N_b) + beta`.
 
-    A context manager, entered once at a time. A compiled network runs uncompiled inside it, since
-    compiled code ignores new hooks. The noise is an affine map after each norm,
-    `N_a * y + beta * (1 - N_a) + gamma * N_b`; the norm itself is unchanged. A noise without
-    effect, such as "constant:1,0", leaves every output equal to the bit.
+    This is a context manager. It must be left before it is entered again. A compiled network runs
+    uncompiled inside it, since compiled code ignores new hooks. The noise is an affine map after
+    each norm, `N_a * y + beta * (1 - N_a) + gamma * N_b`; the norm itself is unchanged. A noise
+    without effect, such as "constant:1,0", leaves every output equal to the bit.
 
     Parameters
     ----------
     model
-        A network with batch norms of torch, or of timm, whose norms contain an activation; the
+        A network with batch norms of torch or timm. A norm of timm can contain an activation; the
         noise then comes before the activation. Norms inside gates of `stripe.insert`, such as
         SRM's, get noise only if the specification names them by `modules=`. Norms inside the
         attention of other libraries get noise like any other.

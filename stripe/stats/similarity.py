@@ -88,7 +88,7 @@ def gate_similarity(recording: Recorded, epoch: int | None = None) -> pd.DataFra
     recording
         A recording with values of at least 4 images. Two gates are in memory at a time.
     epoch
-        Default: the last.
+        Epoch. Default: the last.
 
     Returns
     -------

@@ -51,7 +51,7 @@ class Comparison:
         One row per variant and batch size: spread, as above, and style, the loss under the
         statistics of the batch; both averaged over photographs and draws.
     features
-        Network whose features compared images, in words.
+        Description of the network whose features compare the images.
     settings
         Settings of each run and of the comparison.
     """
@@ -79,7 +79,7 @@ def compare(
     Parameters
     ----------
     runs
-        By variant; "in" must be among them. ASR is folded first.
+        Finished runs by variant; "in" must be among them. ASR is folded first.
     photographs
         Number of photographs: the first ones in `shown`.
     shown
@@ -87,7 +87,7 @@ def compare(
     draws
         Number of draws of batch mates for each photograph and batch size; two or more.
     batch_sizes
-        Batch sizes of the dial. The batch size of the training is added if it is missing.
+        Batch sizes of the table `dial`. The batch size of the training is added if it is missing.
     seed
         Seed of the batch mates, which are random crops of the run's photographs.
     progress

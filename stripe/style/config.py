@@ -18,7 +18,7 @@ SMALLEST = 2 * STRIDE
 
 @dataclass(frozen=True, kw_only=True)
 class StyleConfig(Settings):
-    """Everything that decides the training of a style network.
+    """All settings that determine the training of a style network.
 
     Parameters
     ----------
@@ -113,6 +113,6 @@ class StyleConfig(Settings):
             )
 
     def differences(self, other: Settings) -> list[str]:
-        """Leave the attention module out if there is no ASR."""
+        """Return the fields in which two runs differ; without an ASR, not its attention module."""
         found = super().differences(other)
         return [name for name in found if name != "attention" or self.variant == "bn+asr"]

@@ -37,8 +37,8 @@ class TrainConfig(Settings):
         differs. Default: random weights drawn from `seed`.
     dataset
         Data set: a name in `stripe.data.list_datasets()`; imagenet, a folder of that name under
-        `data_root`; or folder:PATH, with train/ and val/ (or test/) of one folder per class.
-        fashion-mini (grey) and photo-patches (colour) need no download.
+        `data_root`; or folder:PATH, with train/ and val/ (or test/), each of which has one folder
+        per class. fashion-mini (grey) and photo-patches (colour) need no download.
     image_size
         Side of the images of imagenet and of folders.
     limit
@@ -212,7 +212,10 @@ class TrainConfig(Settings):
         return found
 
     def differences(self, other: Settings) -> list[str]:
-        """Leave out the path of initial weights; `open_run` compares their content."""
+        """Return the fields in which two runs differ, except two paths of initial weights.
+
+        `open_run` compares the content of the initial weights instead.
+        """
         assert isinstance(other, TrainConfig)
         found = super().differences(other)
         both = self.initial is not None and other.initial is not None

@@ -12,7 +12,7 @@ from stripe.registry import Registry, listed
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where attention goes in a model, and how ASR begins there.
+    """The layers of a model to gate, and the initial values of an ASR there.
 
     Parameters
     ----------
@@ -23,8 +23,8 @@ class Placement:
     psi
         Initial value of psi.
     weight
-        What the parameters of an ASR's attention module are filled with, all or only the biases
-        as `init` of `stripe.insert` says; None leaves them as the module drew them.
+        Initial value of the parameters of an ASR's attention module: of all, or of the biases
+        alone, according to `init` of `stripe.insert`. None keeps the module's own initial values.
     """
 
     sites: tuple[str, ...]

@@ -16,7 +16,7 @@ from stripe.settings import Settings
 
 @dataclass(frozen=True)
 class Accuracy(Kind):
-    """Tables 2 to 9, 13 and 14.
+    """Measure test accuracies (Tables 2 to 9, 13 and 14).
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Accuracy(Kind):
     deep: bool = False
 
     def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
-        """Return the training of a cell, behind the one with whose weights it begins."""
+        """Return the training of a cell, after the training of its initial weights, if any."""
         trained = scale.deepened() if self.deep else scale
         return list(trained.trainings(cell, seed, self.reading))
 

@@ -42,7 +42,7 @@ class Cam(SampledMeasurement):
 
 @dataclass(frozen=True)
 class AverageCam(Kind):
-    """Figure 4."""
+    """Measure the average Grad-CAM map of each network (Figure 4)."""
 
     metrics: ClassVar[Mapping[str, str]] = {
         "central_share": "share of the map in the central quarter; 0.25 where it is uniform"

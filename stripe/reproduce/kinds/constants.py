@@ -31,7 +31,7 @@ class ConstantGates(Measurement):
     epochs: int = 2
 
     def measure(self) -> dict[str, float]:
-        """Return accuracies in percent, and what constants and fine-tuning lose, in points."""
+        """Return accuracies in percent, and the losses of both constants in percentage points."""
         from stripe.audit.constants import constants_at_inference  # which brings torch
 
         table = constants_at_inference(
@@ -50,7 +50,7 @@ class ConstantGates(Measurement):
 
 @dataclass(frozen=True)
 class ConstantsAtInference(Kind):
-    """Section 6 (1), over the networks of Table 3."""
+    """Measure constants at inference (Section 6 (1)) in the networks of Table 3."""
 
     metrics: ClassVar[Mapping[str, str]] = {
         "attention": "test accuracy in percent, of the network as it was trained",
@@ -68,7 +68,7 @@ class ConstantsAtInference(Kind):
         return [config, ConstantGates(of=(address(config),), seed=seed)]
 
     def draw(self, results: Results) -> Axes | None:
-        """Draw what constants lose, at once and after fine-tuning."""
+        """Draw the accuracy lost with constants, before and after fine-tuning."""
         numbers = results.numbers()
         losses = numbers[numbers["metric"].isin(("loss", "loss_fine_tuned"))]
         if not losses["n"].any():

@@ -91,7 +91,7 @@ def gates_by_depth(recording: Path, *, folds: int = 5, seed: int = 0) -> pd.Data
 
 @dataclass(frozen=True)
 class Depth(Kind):
-    """Gates by depth, which the paper does not show."""
+    """Measure stripe index and class information by depth, which the paper does not show."""
 
     metrics: ClassVar[Mapping[str, str]] = {
         "eta2_untrained": "share of variance between channels before training, mean over gates",

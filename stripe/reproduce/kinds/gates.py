@@ -35,7 +35,8 @@ class GateNumbers(Measurement):
     settles_at
         Share of the training after which the paper sees gates as settled.
     still
-        A step |v(t + 1) - v(t)| under it counts as none; gates from a sigmoid lie in (0, 1).
+        A step |v(t + 1) - v(t)| below this number counts as no change. Gates from a sigmoid lie in
+        (0, 1).
     """
 
     settles_at: float = SETTLES_AT
@@ -62,12 +63,12 @@ class GateNumbers(Measurement):
 
 @dataclass(frozen=True)
 class Gates(Kind):
-    """Figures 2, 11 to 18 and 22 to 28.
+    """Measure and draw recorded gates (Figures 2, 11 to 18 and 22 to 28).
 
     Parameters
     ----------
     plot
-        Which, of `stripe.plots`.
+        Name of the function in `stripe.plots`.
     settles_at
         As for `GateNumbers`.
     options

@@ -49,7 +49,7 @@ class Growth(SampledMeasurement):
 
 @dataclass(frozen=True)
 class NoiseGrowth(Kind):
-    """Theorem 6.1, on trained networks."""
+    """Measure the growth of noise in trained networks, and its bound (Theorem 6.1)."""
 
     metrics: ClassVar[Mapping[str, str]] = {
         "bound": "log10 of M of Equation 9: the factor by which a perturbation can grow",

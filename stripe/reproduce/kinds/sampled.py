@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SampledMeasurement(Measurement):
-    """Settings of such a measurement.
+    """Settings of a measurement on a sample of the test images.
 
     Parameters
     ----------

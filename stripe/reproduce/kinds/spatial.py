@@ -41,7 +41,7 @@ class Spatial(SampledMeasurement):
 
 @dataclass(frozen=True)
 class SpatialMaps(Kind):
-    """Figure 29."""
+    """Measure and draw spatial attention (Figure 29)."""
 
     metrics: ClassVar[Mapping[str, str]] = {
         "eta2_map": "share of variance between positions, mean over spatial maps",

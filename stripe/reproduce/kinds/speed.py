@@ -97,7 +97,7 @@ class Timing(Measurement):
 
 
 class Speed(Kind):
-    """Table 1. Networks are the paper's at every scale, which says how often they are timed."""
+    """Time networks (Table 1). All scales time the paper's networks, with their own rounds."""
 
     metrics: ClassVar[Mapping[str, str]] = {
         "params_millions": "millions",

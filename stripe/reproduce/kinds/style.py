@@ -60,12 +60,12 @@ class Stylised(Measurement):
 
 @dataclass(frozen=True)
 class StylePictures(Kind):
-    """Figures 5 and 19 to 21.
+    """Draw stylised photographs, and measure batch noise in them (Figures 5 and 19 to 21).
 
     Parameters
     ----------
     photographs
-        Which are shown, by number; the numbers are of all.
+        Numbers of the photographs in the picture. The measured numbers are means over all.
     """
 
     metrics: ClassVar[Mapping[str, str]] = {
@@ -97,7 +97,7 @@ class StylePictures(Kind):
         )
 
     def draw(self, results: Results) -> Axes | None:
-        """Draw photographs, and what each finished variant of the first seed makes of them."""
+        """Draw the photographs, and the results of each finished variant of the first seed."""
         columns: dict[str, list[Any]] = {}
         for run, cell in zip(results.first_finished(), results.finished_cells(), strict=True):
             for title, name in (("photograph", "photograph"), (cell.method, "stylised")):

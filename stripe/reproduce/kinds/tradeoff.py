@@ -31,7 +31,7 @@ class TimedTraining(Timing):
 
 
 class Tradeoff(Kind):
-    """Figure 3."""
+    """Measure accuracy, size and speed of each network (Figure 3)."""
 
     hardware_metrics: ClassVar[Sequence[str]] = ("fps",)
     metrics: ClassVar[Mapping[str, str]] = {
