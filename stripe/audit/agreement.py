@@ -36,7 +36,7 @@ def agreements(
     UnknownNameError
         If there is no such agreement.
     ModelError
-        If no prediction holds a box, so that an agreement would say nothing.
+        If no prediction holds a box, because the agreement would then be meaningless.
     """
     if isinstance(agree, str) and agree not in AGREE:
         raise UnknownNameError(f"unknown agreement {agree!r}; choose one of: {', '.join(AGREE)}")
@@ -52,7 +52,8 @@ def agreements(
 def mean_interval(each: np.ndarray) -> tuple[float, float]:
     """Return the 95 % interval of the mean of agreements.
 
-    Wilson's interval where each is 0 or 1, else the percentiles of 2000 bootstrap means, seed 0.
+    It is Wilson's interval if every agreement is 0 or 1. Otherwise, its ends are percentiles of
+    2000 bootstrap means (seed 0).
     """
     if np.isin(each, (0, 1)).all():
         return share_interval(float(each.mean()), len(each))
@@ -73,7 +74,7 @@ def _equal(one: Any, other: Any) -> float:
 
 
 def _edit(one: Sequence[Any], other: Sequence[Any]) -> float:
-    """Return one minus Levenshtein's distance, relative to the longer sequence."""
+    """Return one minus Levenshtein's distance relative to the length of the longer sequence."""
     row = list(range(len(other) + 1))
     for number, symbol in enumerate(one, 1):
         above, row = row, [number]
@@ -84,7 +85,7 @@ def _edit(one: Sequence[Any], other: Sequence[Any]) -> float:
 
 
 def _overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the intersection over union of masks; of maps its mean over the classes in either."""
+    """Return the intersection over union of two masks, or its mean over the classes of two maps."""
     if one.dtype != bool:
         classes = np.union1d(one, other)
         return float(np.mean([_overlap(one == label, other == label) for label in classes]))

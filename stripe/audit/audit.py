@@ -190,7 +190,7 @@ def _candidate(model: Any, name: str | None, threads: int) -> Candidate:
 
 
 def _check_asked(candidate: Candidate, asked: Mapping[str, bool]) -> None:
-    """Raise before the work is done if a network cannot give what is asked for."""
+    """Raise, before any work, if a network does not support a requested table."""
     for name, wanted in asked.items():
         if wanted and not candidate.is_module:
             raise ModelError(
@@ -200,7 +200,7 @@ def _check_asked(candidate: Candidate, asked: Mapping[str, bool]) -> None:
 
 
 def _about(candidate: Candidate) -> dict[str, Any]:
-    """Return what made a report."""
+    """Return the provenance of a report."""
     return {
         "command": command_line(),
         "versions": candidate.versions,
@@ -242,7 +242,7 @@ def _measured(
     alone: bool,
     progress: bool,
 ) -> _Measured:
-    """Order the gates, and find the largest set at a threshold by few passes."""
+    """Order the gates, and find the largest set that reaches a threshold, in few passes."""
     plan = candidate.plan(channel_moments(recording))
     everything = plan.freeze()
     gates = gate_table(recording, everything.report)

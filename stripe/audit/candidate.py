@@ -32,12 +32,12 @@ class FrozenNetwork(Protocol):
 
     @property
     def error(self) -> float:
-        """How far folding took the outputs from those of the constant network."""
+        """The difference that folding made in the outputs, relative to the largest output."""
 
 
 @runtime_checkable
 class Freezing(Protocol):
-    """A network whose gates were found once, and the constants to freeze them at."""
+    """The gates of a network and their constants; any of these gates can be frozen."""
 
     def freeze(self, gates: Selection = "all", *, fold: bool = True) -> FrozenNetwork:
         """Freeze chosen gates in a copy of the network."""
@@ -46,9 +46,20 @@ class Freezing(Protocol):
 class Candidate(ABC):
     """A network whose attention is audited.
 
-    `name` is what the report calls it, `library` the module whose `freeze` takes the recommended
-    gates out, `device` where it runs, in words, `versions` those of the libraries that run it,
-    `model` the network itself, `is_module` whether its gates can be replaced while it runs.
+    Attributes
+    ----------
+    name
+        Name in the report.
+    library
+        Name of the module whose `freeze` freezes the recommended gates.
+    device
+        Description of the device on which the network runs.
+    versions
+        Versions of the libraries that run it, by name.
+    model
+        The network.
+    is_module
+        Whether its gates can be replaced while it runs.
     """
 
     name: str
@@ -64,13 +75,13 @@ class Candidate(ABC):
 
     @abstractmethod
     def plan(self, moments: pd.DataFrame) -> Freezing:
-        """Find the gates, to be frozen at the means over images."""
+        """Find the gates, and plan to freeze them at their means over images."""
 
     @abstractmethod
     def sensitivity(
         self, images: Batches, recording: Recording, gates: Sequence[str], *, progress: bool
     ) -> Sensitivity:
-        """Estimate what freezing gates at their means will cost; a `ModelError` says why not."""
+        """Estimate the cost of freezing gates at their means; a `ModelError` says why it cannot."""
 
     @abstractmethod
     def outputs(self, model: Any, images: Batches) -> Iterator[Any]:
@@ -78,24 +89,24 @@ class Candidate(ABC):
 
     @abstractmethod
     def scores(self, output: Any) -> Float[Tensor, "b classes"] | None:
-        """Return the class scores in what the network put out; None where there are none."""
+        """Return the class scores in an output of the network, None if it has none."""
 
     @abstractmethod
     def optimal(
         self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
     ) -> pd.DataFrame:
-        """Compare constants that are learned on one half of the images with means, on the other.
+        """Learn constants on one half of the images, and compare them with means on the other.
 
-        Only of a network that `is_module`.
+        Only a network with `is_module` supports it.
         """
 
     @abstractmethod
     def controls(
         self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
     ) -> pd.DataFrame:
-        """Measure what each intervention on all gates changes, on the images held out.
+        """Measure the effect of each intervention on all gates, on the held-out images.
 
-        Only of a network that `is_module`.
+        Only a network with `is_module` supports it.
         """
 
     @abstractmethod

@@ -32,7 +32,7 @@ class Comparison:
     predict, agree
         As for `stripe.audit`.
     done
-        Called after each network that was run.
+        Function that is called after each run of a network over the images.
     """
 
     def __init__(
@@ -45,31 +45,31 @@ class Comparison:
     ) -> None:
         self._candidate, self._images = candidate, images
         self._predict, self._agree, self._done = predict, agree, done
-        self._before = self._said(candidate.model)
+        self._before = self._outputs(candidate.model)
         self._measured = {frozenset[str](): self._compared(self._before)}
 
     def measured(self, gates: Collection[str], make: Callable[[], Any]) -> dict[str, float]:
-        """Return agreement, accuracy and KL divergence, with intervals, with these gates frozen.
+        """Return agreement, accuracy and KL divergence, with their intervals, for frozen gates.
 
         Each set is measured once.
 
         Parameters
         ----------
         gates
-            Which gates.
+            Names of the frozen gates.
         make
-            Returns the network in which they are frozen.
+            Function that returns the network with these gates frozen.
         """
         which = frozenset(gates)
         if which not in self._measured:
-            self._measured[which] = self._compared(self._said(make()))
+            self._measured[which] = self._compared(self._outputs(make()))
         return self._measured[which]
 
     def known(self, gate: str) -> dict[str, float]:
-        """Return what was measured with this gate alone frozen; nothing if that was not."""
+        """Return the measurements with this gate alone frozen, empty if there are none."""
         return self._measured.get(frozenset([gate]), {})
 
-    def _compared(self, now: "_Said") -> dict[str, float]:
+    def _compared(self, now: "_Outputs") -> dict[str, float]:
         agree = agreements(self._before.predictions, now.predictions, self._agree)
         shares = {"agreement": agree, **self._right(now.predictions)}
         row: dict[str, float] = {}
@@ -78,20 +78,20 @@ class Comparison:
             row |= {name: float(each.mean()), f"{name}_low": low, f"{name}_high": high}
         return row | dict(zip(("kl", "kl_low", "kl_high"), self._divergence(now), strict=True))
 
-    def _divergence(self, now: "_Said") -> tuple[float, float, float]:
+    def _divergence(self, now: "_Outputs") -> tuple[float, float, float]:
         """Return the mean KL divergence in nats, and its interval; NaN without class scores."""
         if self._before.scores is None or now.scores is None:
             return (float("nan"),) * 3
         return mean_divergence(divergence(self._before.scores, now.scores))
 
     def _right(self, predicted: list[Any]) -> dict[str, np.ndarray]:
-        """Return of each image whether its label is predicted; NaN where there are none."""
+        """Return, for each image, whether its label is predicted; NaN without labels."""
         labels = self._images.labels
         if labels is None or not isinstance(predicted[0], int | np.integer):
             return {"accuracy": np.full(len(predicted), float("nan"))}
         return {"accuracy": np.equal(predicted, labels).astype(float)}
 
-    def _said(self, model: Any) -> "_Said":
+    def _outputs(self, model: Any) -> "_Outputs":
         found: list[Any] = []
         scores: list[Tensor | None] = []
         for output in self._candidate.outputs(model, self._images.held_out):
@@ -103,11 +103,11 @@ class Comparison:
             )
         self._done()
         of_batches = [batch.cpu() for batch in scores if batch is not None]
-        return _Said(found, torch.cat(of_batches) if len(of_batches) == len(scores) else None)
+        return _Outputs(found, torch.cat(of_batches) if len(of_batches) == len(scores) else None)
 
 
-class _Said(NamedTuple):
-    """What a network said of all images: predictions, and class scores where it gives them."""
+class _Outputs(NamedTuple):
+    """The predictions of a network for all images, and its class scores if it has them."""
 
     predictions: list[Any]
     scores: Float[Tensor, "images classes"] | None

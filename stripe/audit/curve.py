@@ -16,9 +16,9 @@ class Curve:
     Parameters
     ----------
     comparison
-        The network on the images held out.
+        Comparison of the network on the held-out images.
     plan
-        Freezes its gates.
+        The gates and their constants.
     order
         The order of the gates.
     """
@@ -33,15 +33,16 @@ class Curve:
         return float(self._row(count)["agreement"])
 
     def largest(self, threshold: float, above: int = 0) -> int:
-        """Return the number of gates that freeze at a threshold, at least `above`, by bisection.
+        """Return a number of gates that reaches a threshold while the next does not, by bisection.
 
-        The set of `above` gates, and the one found, are at the threshold; the next larger one is
-        not. Agreement need not fall with every gate, so a still larger set may be at it too.
+        A set reaches the threshold if its agreement is at least as high. The set of the first
+        `above` gates must reach it. Agreement need not fall with every gate, so a still larger set
+        may reach it too.
         """
         return largest_at(self.agreement, threshold, above, len(self.order.gates))
 
     def largest_measured(self, threshold: float) -> int:
-        """Return the largest number of gates whose agreement was measured to be at a threshold."""
+        """Return the largest measured number of gates that reaches a threshold."""
         return max((n for n in self._rows if self.agreement(n) >= threshold), default=0)
 
     def measure_all(self) -> None:
@@ -55,7 +56,7 @@ class Curve:
             self._comparison.measured([gate], self._frozen([gate]))
 
     def table(self) -> pd.DataFrame:
-        """Return the rows that were measured, the fewest gates first."""
+        """Return the measured rows, ordered by the number of gates."""
         return pd.DataFrame([self._row(count) for count in sorted({0, *self._rows})])
 
     def _row(self, count: int) -> dict[str, Any]:
@@ -73,9 +74,10 @@ class Curve:
 
 
 def largest_at(agreement: Callable[[int], float], threshold: float, low: int, high: int) -> int:
-    """Return a number from `low` to `high` that is at a threshold and whose next one is not.
+    """Return a number from `low` to `high` that reaches a threshold while the next does not.
 
-    `low` is taken to be at it; about log2(high - low) numbers are asked for, `high` first.
+    `low` is assumed to reach it. `agreement` is called for `high` first, and in all for about
+    log2(high - low) numbers.
     """
     if high <= low or agreement(high) >= threshold:
         return high
@@ -86,9 +88,9 @@ def largest_at(agreement: Callable[[int], float], threshold: float, low: int, hi
 
 
 def larger(one: Curve, other: Curve, threshold: float) -> tuple[Curve, int]:
-    """Return the curve whose set at a threshold is larger, and its size; `one` if they are equal.
+    """Return the curve whose set at a threshold is larger, and its size; `one` if both are equal.
 
-    The other one costs a single pass where it is not larger.
+    If the set of `other` is not larger, `other` costs a single pass.
     """
     count = max(one.largest(threshold), one.largest_measured(threshold))
     more = count + 1

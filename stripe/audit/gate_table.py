@@ -8,7 +8,7 @@ from stripe.intervene.predicted import Sensitivity
 from stripe.recording import Recording
 from stripe.stats import channel_moments, stripe_index, variance_components
 
-#: What is measured with one gate frozen alone.
+#: Measurements with one gate frozen alone.
 MEASURES = ("kl", "agreement")
 
 
@@ -42,7 +42,7 @@ def gate_table(recording: Recording, folds: pd.DataFrame) -> pd.DataFrame:
 def with_costs(
     table: pd.DataFrame, found: Sensitivity | None, known: Callable[[str], dict[str, float]]
 ) -> pd.DataFrame:
-    """Return a table of gates with what freezing each alone costs, estimated and measured.
+    """Return a table of gates with the estimated and measured cost of freezing each alone.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def with_costs(
     found
         The estimate, if there is one.
     known
-        Returns what was measured with one gate frozen alone; nothing where that was not.
+        Function that returns the measurements with one gate frozen alone, empty if there are none.
     """
     costs = pd.Series(dtype=float) if found is None else found.gates.set_index("gate")["fisher"]
     measured = {

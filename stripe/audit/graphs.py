@@ -28,7 +28,7 @@ from stripe.versions import library_versions
 
 #: Number of images on which each gate is frozen alone.
 _SAMPLE = 64
-#: Probabilities below this count as this.
+#: Lower bound of a probability, whose logarithm is taken.
 _LEAST = 1e-12
 
 
@@ -61,13 +61,13 @@ class GraphCandidate(Candidate):
         return record(self.model, images, path, name=self.name, progress=progress)
 
     def plan(self, moments: pd.DataFrame) -> GraphPlan:
-        """Find the gates, to be frozen at the means over images."""
+        """Find the gates, and plan to freeze them at their means over images."""
         return plan(self.model, moments)
 
     def sensitivity(
         self, images: Batches, recording: Recording, gates: Sequence[str], *, progress: bool
     ) -> Sensitivity:
-        """Measure what freezing gates at their means changes, on the first images."""
+        """Measure the cost of freezing gates at their means, on the first images."""
         size = len(images[0])
         batches = torch.cat(list(images[: -(-_SAMPLE // size)]))[:_SAMPLE].split(size)
         return sensitivity(self.model, batches, recording, list(gates), progress=progress)
@@ -79,7 +79,7 @@ class GraphCandidate(Candidate):
             yield session.run(batch)[session.names[0]]
 
     def scores(self, output: np.ndarray) -> Float[Tensor, "b classes"] | None:
-        """Return class scores (B, classes), as logits; None of an output of another form."""
+        """Return class scores (B, classes) as logits, None for an output of another form."""
         kind = Embedding.of(output).kind if output.ndim == 2 else ""
         if kind not in ("classes", "logits"):
             return None

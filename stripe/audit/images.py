@@ -17,18 +17,18 @@ Batch = Tensor | tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Halves:
-    """Images in batches, every other one for the means and the rest for the comparison.
+    """The images of an audit: every other one for the means, the rest for the comparison.
 
     Parameters
     ----------
     known
-        Batches (B, C, H, W) that the means of the gates come from.
+        Batches (B, C, H, W) for the means of the gates.
     held_out
-        Batches that the frozen network is compared on.
+        Batches on which the frozen network is compared.
     labels
-        Labels of the images held out, (N,); None where not all images have one.
+        Labels of the held-out images, (N,); None if an image has no label.
     known_labels
-        Labels of the others.
+        Labels of the images for the means, in the same form.
     """
 
     known: Sequence[Tensor]
@@ -42,11 +42,11 @@ class Halves:
         return sum(map(len, self.known)), sum(map(len, self.held_out))
 
     def labelled(self) -> tuple[list[Batch], list[Batch]]:
-        """Return the batches of both halves, with labels where all images have one."""
+        """Return the batches of both halves, with labels if all images have one."""
         return _with(self.known, self.known_labels), _with(self.held_out, self.labels)
 
     def held_out_in_pairs(self) -> list[Batch]:
-        """Return the half that is held out, with labels, in even batches of at least 2 images."""
+        """Return the held-out half, with labels, in even batches of at least 2 images."""
         count = self.counts[1]
         parts = max(1, min(len(self.held_out), count // 2))
         whole = torch.cat(list(self.held_out)).tensor_split(parts)
@@ -54,7 +54,7 @@ class Halves:
 
 
 def halves(loader: Iterable[Any], limit: int, batch_size: int) -> Halves:
-    """Return the first images of a loader in two halves; errors as of `gather`."""
+    """Return the first images of a loader in two halves. It raises the errors of `gather`."""
     images, labels = gather(loader, limit)
     return Halves(
         known=images[::2].split(batch_size),
@@ -72,7 +72,7 @@ def _with(images: Sequence[Tensor], labels: np.ndarray | None) -> list[Batch]:
 
 
 def gather(loader: Iterable[Any], limit: int) -> tuple[Tensor, Tensor | None]:
-    """Return the first images of a loader, (B, C, H, W), and their labels if all have some.
+    """Return the first images of a loader, (B, C, H, W), and their labels if all have one.
 
     Raises
     ------

@@ -28,7 +28,7 @@ from stripe.modules.unwrap import device_of, unwrapped
 from stripe.recording import Recording, open_recording
 from stripe.versions import library_versions
 
-#: Images of a step in which constants are learned.
+#: Number of images per step while constants are learned.
 _BATCH = 16
 
 
@@ -38,7 +38,7 @@ class ModuleCandidate(Candidate):
     Parameters
     ----------
     model
-        The network; it is left as it was.
+        The network. It is not changed.
     name
         Name in the report. Default: the class of the network.
     """
@@ -65,13 +65,13 @@ class ModuleCandidate(Candidate):
         return open_recording(path)
 
     def plan(self, moments: pd.DataFrame) -> Plan:
-        """Find the gates, to be frozen at the means over images."""
+        """Find the gates, and plan to freeze them at their means over images."""
         return plan(self.model, moments)
 
     def sensitivity(
         self, images: Batches, recording: Recording, gates: Sequence[str], *, progress: bool
     ) -> Sensitivity:
-        """Estimate what freezing gates at their means will cost, from one draw of labels."""
+        """Estimate the cost of freezing gates at their means, from one draw of labels."""
         return sensitivity(
             self.model,
             images,
@@ -90,7 +90,7 @@ class ModuleCandidate(Candidate):
             yield output
 
     def scores(self, output: Any) -> Float[Tensor, "b classes"] | None:
-        """Return the class scores in what the network put out; None where there are none."""
+        """Return the class scores in an output of the network, None if it has none."""
         try:
             return class_scores(output)
         except ModelError:
@@ -99,7 +99,7 @@ class ModuleCandidate(Candidate):
     def optimal(
         self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
     ) -> pd.DataFrame:
-        """Compare constants that are learned on one half of the images with means, on the other."""
+        """Learn constants on one half of the images, and compare them with means on the other."""
         known = torch.cat(list(images.known))
         options: dict[str, Any] = {"example": known[:2], "progress": progress}
         steps = known.split(_BATCH)
@@ -110,7 +110,7 @@ class ModuleCandidate(Candidate):
     def controls(
         self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
     ) -> pd.DataFrame:
-        """Measure what each intervention on all gates changes, on the images held out."""
+        """Measure the effect of each intervention on all gates, on the held-out images."""
         return ablate(
             self.model,
             images.held_out_in_pairs(),

@@ -23,12 +23,12 @@ class Order:
     Parameters
     ----------
     gates
-        Names, the first to freeze first.
+        Names of the gates, in this order.
     by
         "sensitivity" (cost of the set) or "relative_spread" (of each gate).
     predicted
-        The estimated KL divergence of freezing the first 1, 2, ... of them, in nats; NaN where
-        there is no estimate.
+        The estimated KL divergence of freezing the first 1, 2, ... of them, in nats; NaN without an
+        estimate.
     """
 
     gates: list[str]
@@ -56,7 +56,7 @@ def estimated(
     *,
     progress: bool,
 ) -> tuple[Sensitivity | None, str]:
-    """Return what freezing will cost, or why that cannot be estimated."""
+    """Return the estimated cost of freezing, or None and the reason."""
     if not gates:
         return None, "no gate can be frozen"
     try:

@@ -72,7 +72,7 @@ def predictions(output: Any) -> list[Any]:
 
 
 def _detections(output: Any) -> list[Boxes]:
-    """Return the boxes of each image, or nothing where the output holds none."""
+    """Return the boxes of each image, an empty list if the output holds none."""
     if not isinstance(output, Sequence) or not output:
         return []
     if not all(isinstance(one, Mapping) and {"boxes", "labels"} <= set(one) for one in output):

@@ -16,7 +16,7 @@ from stripe.errors import StripeError
 from stripe.files import write_whole
 from stripe.recording import Recording
 
-#: What the variance of a gate is of.
+#: The parts of a gate's variance.
 _PARTS = ("channel", "class", "image")
 
 
@@ -56,16 +56,16 @@ def write_report(path: Path, audit: Audit, recording: Recording, about: dict[str
 
 
 def check_writable(path: Path) -> None:
-    """Raise before the work is done if the report could not be written after it."""
+    """Raise, before any work, if the report cannot be written."""
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise StripeError(f"cannot write the report {path}; choose another file with out=")
 
 
 def _gates(audit: Audit) -> Any:
-    """Return the rows of the table of gates, with shares of variance that can be drawn.
+    """Return the rows of the table of gates, with shares of variance from 0 to 1.
 
-    Estimates below 0 count as 0, and the rest as shares of their sum.
+    Estimates below 0 count as 0, and the other shares are divided by their sum.
     """
     shares = audit.gates[list(_PARTS)].clip(lower=0)
     drawn = shares.div(shares.sum(axis=1), axis=0)

@@ -59,7 +59,7 @@ class Audit:
     fold_error
         The `error` that `stripe.freeze` reports for all gates together.
     out
-        The report.
+        Path of the report; None if none was written.
     controls
         One row per intervention on all gates in `order`, with its effect, as from
         `stripe.intervene.ablate.ablate`. None if it was not requested.

@@ -1,4 +1,4 @@
-"""What freezing each gate costs, as it was measured elsewhere, for the cards of the page."""
+"""The cost of freezing each gate, from a table or a mapping, for the overview of the page."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -18,16 +18,16 @@ def costs_of(given: Any, gates: Collection[str]) -> dict[str, float]:
     Parameters
     ----------
     given
-        A mapping from gates to numbers; a table with the columns gate and one of `COLUMNS`, of
-        which the rows of the intervention "mean" count where there are several; or what has such a
-        table as `gates`: an `Audit` or the result of `stripe.sensitivity`.
+        A mapping from gates to numbers; a table with the columns gate and one of `COLUMNS`; or an
+        object with such a table as `gates`, an `Audit` or a `Sensitivity`. If the table has a
+        column intervention, only its rows "mean" are used.
     gates
         The gates that are shown. Others are left out.
 
     Raises
     ------
     StripeError
-        If it is none of these, or names none of the gates.
+        If `given` is none of these, or names none of the gates.
     """
     table = given if isinstance(given, pd.DataFrame) else getattr(given, "gates", given)
     if isinstance(table, pd.DataFrame):
@@ -47,7 +47,7 @@ def costs_of(given: Any, gates: Collection[str]) -> dict[str, float]:
 
 
 def _of_table(table: pd.DataFrame) -> dict[str, float] | None:
-    """Return the costs of a table, None where it has no such columns."""
+    """Return the costs in a table, None if it lacks the columns."""
     named = [name for name in COLUMNS if name in table]
     if "gate" not in table or not named:
         return None

@@ -51,7 +51,7 @@ def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _blocks(values: np.ndarray, most: int) -> np.ndarray:
-    """Return the means over blocks of rows, at most so many."""
+    """Return the means over at most `most` blocks of rows."""
     count = min(most, len(values))
     starts = np.arange(count) * len(values) // count
     sizes = np.diff([*starts, len(values)])
@@ -74,5 +74,5 @@ def _between_classes(
 
 
 def _finite(number: float | None) -> float | None:
-    """Return a number that JSON has, or None."""
+    """Return a number, or None if JSON cannot hold it."""
     return number if number is not None and np.isfinite(number) else None

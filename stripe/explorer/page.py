@@ -18,7 +18,7 @@ from stripe.explorer.slices import Slices
 #: Scripts, ordered so that each uses only earlier ones, except inside functions.
 _SCRIPTS = ("source", "matrix", "clusters", "raster", "parts", "view", "save", "svg", "panel",
             "gates", "steps", "details", "app")  # fmt: skip
-#: Largest number of bytes of values in a file, before packing.
+#: Largest number of bytes of values in a file, before compression.
 MOST_BYTES = 64_000_000
 
 
@@ -30,7 +30,7 @@ def script() -> str:
 
 @cache
 def style() -> str:
-    """Return the style of the page; each rule is about the inside of the explorer alone."""
+    """Return the style sheet of the page, whose rules apply inside the explorer alone."""
     return _part("style.css")
 
 
@@ -47,19 +47,19 @@ def colours() -> dict[str, str]:
 
 
 def served_page(slices: Slices, token: str, view: Mapping[str, Any]) -> str:
-    """Return a page that asks the server that it came from."""
+    """Return a page that requests its data from the server that sent it."""
     return _page(slices, f"servedSource({_script_json(token)})", view, exact=True)
 
 
 def offline_page(slices: Slices, view: Mapping[str, Any], *, most: int = MOST_BYTES) -> str:
-    """Return a page that holds its data, up to a number of bytes before packing.
+    """Return a page that contains its data, at most `most` bytes before compression.
 
-    The last epoch of every gate comes first; then other epochs, as many as there is room for.
+    It contains the last epoch of every gate, and as many other epochs as fit.
 
     Raises
     ------
     StripeError
-        If the last epoch alone is larger than that.
+        If the last epoch alone is larger than `most`.
     """
     about, epochs = slices.about(), _epochs_within(slices, most)
     for run, held in zip(about["runs"], epochs, strict=True):
@@ -75,7 +75,7 @@ def offline_page(slices: Slices, view: Mapping[str, Any], *, most: int = MOST_BY
 
 
 def _epochs_within(slices: Slices, most: int) -> list[list[int]]:
-    """Return which epochs of each recording a file holds: the last, and those there is room for."""
+    """Return the epochs of each recording that a file holds: the last, and others that fit."""
     held = [[recording.last_epoch] for recording in slices.recordings]
     sizes = [_bytes_of_epoch(slices, run) for run in range(len(held))]
     if (least := sum(sizes)) > most:
@@ -112,7 +112,7 @@ def _requests(slices: Slices, epochs: list[list[int]], most: int) -> Iterator[st
 
 
 def _images(slices: Slices, epochs: list[list[int]], most: int) -> list[int]:
-    """Return the images whose thumbnails a file holds: all, or none where they are many."""
+    """Return the images whose thumbnails a file holds: all, or none if they are too many."""
     if slices.pictures is None:
         return []
     rows = [slices.recordings[run].rows(epoch) for run, held in enumerate(epochs) for epoch in held]
@@ -144,7 +144,7 @@ start(document.body, {source}, options);
 
 
 def _script_json(value: Any) -> str:
-    """Return JSON that cannot end the script that it stands in."""
+    """Return JSON that cannot end the script around it."""
     return json.dumps(value).replace("<", "\\u003c").replace("\u2028", "\\u2028")
 
 

@@ -13,14 +13,14 @@ SIDE = 48
 
 
 class Pictures:
-    """Thumbnails of images, by the index that a recording has of them.
+    """Thumbnails of images, by their index in a recording.
 
     Parameters
     ----------
     images
-        What has a length and gives the image of an index: an array (N, H, W), (N, C, H, W) or
-        (N, H, W, C) of bytes or of floats; a data set of images or of (image, label); a list of
-        pictures of PIL. Images of floats are scaled from their own range.
+        An object with a length, and with images by index: an array (N, H, W), (N, C, H, W) or (N,
+        H, W, C) of bytes or floats; a data set of images or of (image, label); or a list of PIL
+        images. The range of each float image is stretched to that of bytes.
     """
 
     def __init__(self, images: Any) -> None:
@@ -37,7 +37,7 @@ class Pictures:
         return len(self.images)
 
     def thumbnails(self, indices: Sequence[int]) -> UInt8[np.ndarray, "images side side colour"]:
-        """Return squares in red, green and blue; grey where there is no such image."""
+        """Return square thumbnails in RGB, grey for an image that does not exist."""
         found = np.full((len(indices), SIDE, SIDE, 3), 230, np.uint8)
         for place, index in enumerate(indices):
             if 0 <= index < len(self):

@@ -11,14 +11,14 @@ _HEAD = struct.Struct("<IIIff")
 
 
 class Quantised(NamedTuple):
-    """Bytes, and the values of 0 and 255.
+    """Values as bytes, and the values for which 0 and 255 stand.
 
     Parameters
     ----------
     steps
         Shape (rows, columns).
     low, high
-        `value = low + step / 255 * (high - low)`, which is at most `(high - low) / 510` off.
+        `value = low + step / 255 * (high - low)`, with an error of at most `(high - low) / 510`.
     unknown
         Number of values that are not finite; they are drawn as `low`.
     """
@@ -29,14 +29,14 @@ class Quantised(NamedTuple):
     unknown: int
 
     def packed(self) -> bytes:
-        """Return head and bytes, row by row, as the page reads them."""
+        """Return the head and the bytes, row by row, in the format that the page reads."""
         return _HEAD.pack(*self.steps.shape, self.unknown, self.low, self.high) + bytes(
             self.steps.data
         )
 
 
 def quantised(values: Float32[np.ndarray, "rows columns"]) -> Quantised:
-    """Put values on 256 steps from the lowest finite one to the highest."""
+    """Quantise values to 256 steps from the lowest to the highest finite value."""
     low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
     unknown = 0
     if not np.isfinite([low, high]).all():

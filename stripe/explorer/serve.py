@@ -21,18 +21,18 @@ _POLICY = (
 
 
 class ExplorerServer(ThreadingHTTPServer):
-    """A server that answers on 127.0.0.1, to who knows its token.
+    """Serve the explorer on 127.0.0.1, to clients that know its token.
 
-    It reads no file but the recordings that it was given, and changes none.
+    It reads no files except its recordings, and changes none.
 
     Parameters
     ----------
     slices
-        The recordings that the server reads its answers from.
+        The recordings to serve.
     port
         The port; 0 for a free one.
     view
-        What the page shows at first.
+        The first view of the page.
 
     Raises
     ------
@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404, "there is nothing here; open the address that was printed")
 
     def _knows_token(self, query: str) -> bool:
-        """Tell whether the token came, in a header or in the address of the page."""
+        """Tell whether the request has the token, in a header or in its address."""
         given = self.headers.get("X-Stripe-Token") or parse_qs(query).get("token", [""])[0]
         return secrets.compare_digest(given.encode(), self.server.token.encode())
 
@@ -117,4 +117,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Print nothing: the command line says what matters."""
+        """Print nothing; the command line prints the address."""

@@ -18,7 +18,7 @@ from stripe.recording import Recorded, Recording
 from stripe.recording.runs import short_names, shown_runs
 from stripe.stats import epoch_difference
 
-#: Largest number of bytes of values that are kept.
+#: Largest size of the cache of values, in bytes.
 _KEPT = 400_000_000
 #: Largest number of thumbnails in one answer.
 _MOST_PICTURES = 512
@@ -32,16 +32,16 @@ class Slices:
     data
         A recording or its directory, or several.
     images
-        The images that were recorded, as for `Pictures`; by default none are shown.
+        The recorded images, as for `Pictures`. Default: not shown.
     classes
         The names of the labels.
     costs
-        What freezing the gates of the first recording costs, as for `costs_of`. Default: not shown.
+        Cost of freezing each gate of the first recording, as for `costs_of`. Default: not shown.
 
     Raises
     ------
     RecordingError
-        If one has no epoch, no channel gates, or moments alone.
+        If a recording has no epoch, no channel gates, or only moments.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class Slices:
         return struct.pack("<II", len(wanted), SIDE) + self.pictures.thumbnails(wanted).tobytes()
 
     def values(self, run: str, gate: str, epoch: str, side: str) -> np.ndarray:
-        """Return the gate, or what it multiplied, of every image of an epoch; keep it for a while.
+        """Return the gate, or its pooled inputs, of every image of an epoch, from a cache.
 
         Parameters
         ----------
@@ -179,7 +179,7 @@ def _values_of(recording: Recording) -> Recording:
 
 
 def _natural(digits: str) -> int:
-    """Return the number that digits write; unlike `int`, of nothing else."""
+    """Return the number that a string of ASCII digits writes; refuse any other string."""
     if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
         raise ValueError(digits)
     return int(digits)

@@ -24,9 +24,9 @@ def checked_view(slices: Slices, view: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     slices
-        What the page shows; its first recording must have gate and epoch.
+        The recordings of the page. The first one must have the gate and the epoch.
     view
-        As the arguments of `stripe.explore`.
+        Arguments of `stripe.explore`.
     """
     chosen = {name: value for name, value in view.items() if value is not None}
     for name, value in chosen.items():
@@ -57,6 +57,6 @@ def _zoom(zoom: Any) -> list[float]:
 
 
 def code_of(paths: list[str], view: Mapping[str, Any]) -> str:
-    """Return the line of code that brings a view back."""
+    """Return the line of code that restores a view."""
     data = repr(paths[0]) if len(paths) == 1 else repr(paths)
     return f"stripe.explore({data}{''.join(f', {name}={value!r}' for name, value in view.items())})"

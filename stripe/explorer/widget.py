@@ -16,7 +16,7 @@ from stripe.explorer.view import checked_view, code_of
 from stripe.files import saving
 from stripe.recording import Recorded
 
-#: Hidden while the widget runs; shown in a page without a kernel.
+#: Class of an element that is hidden while the widget runs, and shown without a kernel.
 _STATIC = "stripe-explorer-static"
 #: Largest number of bytes of values in a frame, without anywidget.
 _MOST_IN_FRAME = 8_000_000
@@ -87,7 +87,7 @@ class Explorer:
         return self._widget
 
     def _repr_html_(self) -> str:
-        """Return a frame with the whole page, or a picture where that would be too large."""
+        """Return a frame with the whole page, or a picture if the page is too large."""
         try:
             page = offline_page(self.slices, self.view, most=_MOST_IN_FRAME)
         except StripeError:
@@ -107,7 +107,7 @@ class Explorer:
         display(HTML(self._picture()))
 
     def _picture(self) -> str:
-        """Return a picture of the view, hidden where the widget lives."""
+        """Return a picture of the view, which is hidden while the widget runs."""
         from stripe.plots.inline import inline_picture
         from stripe.plots.stripes import stripes
 

@@ -1,4 +1,4 @@
-"""Follow a tensor whose values are copied to every place back to what was copied."""
+"""Find the tensor whose values were copied to every place."""
 
 from stripe.gates.steps import Trace
 
@@ -14,9 +14,9 @@ _COPIES = STRETCH | {"repeat", "clone", "_to_copy"}
 
 
 def copied_from(watched: Trace, node: int) -> int:
-    """Return the tensor of as many dimensions that was copied to every place, or the node itself.
+    """Return the tensor whose values were copied to every place, or the node itself.
 
-    It has size 1 wherever it was copied.
+    It has as many dimensions as the node, and size 1 along those of the copies.
     """
     start, shape = node, watched.nodes[node].shape
     while watched.nodes[node].compact == shape and (made := watched.nodes[node].step) is not None:
@@ -30,7 +30,7 @@ def copied_from(watched: Trace, node: int) -> int:
 
 
 def _only_widens(compact: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    """Tell whether a tensor gets another shape by copies along dimensions of size 1 alone."""
+    """Tell whether copies along dimensions of size 1 alone turn one shape into the other."""
     return (
         len(compact) == len(shape)
         and compact != shape

@@ -1,4 +1,4 @@
-"""Fold what a gate does exactly for all recorded images: channels times 0, and times 1."""
+"""Fold channels of gates that are exactly 0, or exactly 1, for all recorded images."""
 
 from collections.abc import Collection, Mapping
 
@@ -29,11 +29,11 @@ def freeze_exactly(
     example: Tensor | None = None,
     force: bool = False,
 ) -> Frozen:
-    """Fold what gates do exactly for all recorded images, so that outputs stay equal to the bit.
+    """Fold channels that are exactly 0 or 1 for all recorded images; outputs stay equal to the bit.
 
-    A gate each of whose channels was 0 for all images, or 1, is frozen and folded. Of any other
-    gate, channels that were 0 for all images are pruned: the layers that read the product get
-    weights of 0 for them. The gate itself is still computed.
+    If each channel of a gate was 0 for all images, or 1 for all, the gate is frozen and folded. For
+    any other gate, the channels that were 0 for all images are pruned: the layers that read the
+    product get weights of 0 for these channels. The gate itself is still computed.
 
     Parameters
     ----------
@@ -44,8 +44,8 @@ def freeze_exactly(
     -------
     Frozen
         `report` also has off and on, the numbers of channels that were 0 and 1 for all images, and
-        taken, how many of these no longer come from the gate; into names the layers that took
-        them. `assumed` has a row for each of these channels, which another image could change:
+        taken, the number of these that no longer come from the gate; into names the layers that
+        took them. `assumed` has a row for each of these channels, which another image could change:
         gate, channel, value, n (images), and at_most, the upper end of a one-sided interval of 95 %
         for the share of such images.
 
@@ -79,7 +79,7 @@ def freeze_exactly(
 
 
 def _values(channels: int, known: pd.DataFrame) -> Float64[np.ndarray, " channels"]:
-    """Return what each channel was for all images, NaN where it was neither 0 nor 1."""
+    """Return the value of each channel that was 0 or 1 for all images, NaN for the others."""
     values = np.full(channels, np.nan)
     values[known["channel"].to_numpy()] = known["value"]
     return values

@@ -14,7 +14,7 @@ _ELEMENTWISE = {
     *("clone", "_to_copy", "view", "rsub", "relu", "pow", "sqrt"),
 }
 
-#: Other operations than a product that scale by a gate, and the places of features and gate.
+#: Operations other than a product that scale by a gate, with the positions of both operands.
 _SCALINGS = {"lerp": (1, 2), "div": (0, 1)}
 
 #: Shape of a tensor, with 1 for each dimension along which all its values are equal.
@@ -22,7 +22,7 @@ _Compact = tuple[int, ...]
 
 
 def missed(watched: Trace, found: Collection[int]) -> Iterator[str]:
-    """Yield why no gate can be recorded from products that look like those of gates.
+    """Yield the reasons why products that look like those of gates cannot be recorded.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def _spread(watched: Trace, node: int) -> _Compact:
 
 
 def _of_one_place(watched: Trace) -> tuple[str, int] | None:
-    """Return where two tensors of one place per image are multiplied as a gate would be."""
+    """Return the module that multiplies features of a single place like a gate, and their axes."""
     for number, step in enumerate(watched.steps):
         if step.op != "mul" or len(step.inputs) != 2:
             continue
@@ -123,7 +123,7 @@ def _of_one_place(watched: Trace) -> tuple[str, int] | None:
 
 
 def _elementwise(watched: Trace, node: int, origin: int) -> bool:
-    """Tell whether a tensor is a function of `origin` value by value, as in x sigmoid(x)."""
+    """Tell whether a tensor is an elementwise function of `origin`, as in x sigmoid(x)."""
     while watched.root(node) != origin:
         made = watched.nodes[watched.root(node)].step
         if made is None or watched.steps[made].op not in _ELEMENTWISE:

@@ -1,4 +1,4 @@
-"""Take channels whose gate is 0 out of the layers that read the product."""
+"""Set to 0 the weights that read channels whose gate is 0."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from stripe.modules.unwrap import modules_by_name
 
 @dataclass
 class Pruned:
-    """A network some of whose layers no longer read channels whose gate is 0.
+    """A network in which some layers no longer read channels whose gate is 0.
 
     Parameters
     ----------
@@ -28,10 +28,11 @@ class Pruned:
     into
         By gate, the names of the layers whose weights for these channels are 0.
     reasons
-        By gate, why it could not be done.
+        By gate, the reason why its channels were not pruned.
     error
-        The largest difference on random images, of networks whose gates are 0 in these channels
-        and 1 in others, relative to the largest output.
+        The largest difference that pruning made in the outputs on random images, relative to the
+        largest output. For this comparison, the gates are 0 in the pruned channels and 1 in the
+        others.
     """
 
     model: nn.Module
@@ -43,9 +44,9 @@ class Pruned:
 def pruned(
     model: nn.Module, kept: Mapping[str, np.ndarray], example: Tensor | None = None
 ) -> Pruned:
-    """Set the weights to 0 by which layers read channels whose gate is 0, in a copy.
+    """Copy a network, and set to 0 the weights that read channels whose gate is 0.
 
-    The layers before a gate stay as they are, since the gate is computed from what they put out.
+    The layers before a gate do not change, because the gate is computed from their outputs.
 
     Parameters
     ----------

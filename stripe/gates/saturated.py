@@ -16,7 +16,7 @@ def moments_of(data: Means, epoch: int | None) -> pd.DataFrame:
     Raises
     ------
     StripeError
-        If the data are vectors, which do not say what a channel was for every image.
+        If the data are vectors, which do not hold the range of a channel.
     RecordingError
         If there is no such epoch.
     """
@@ -49,8 +49,8 @@ def saturated(moments: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         gate, channel, value (0 or 1), n (number of images), and at_most, the upper end of a
-        one-sided interval of 95 % for the share of such images whose channel has another value:
-        `1 - 0.05^(1/n)`, Clopper and Pearson's for none of n.
+        one-sided 95 % interval for the share of images in which the channel has another value: `1 -
+        0.05^(1/n)`, Clopper and Pearson's interval for 0 of n.
     """
     same = moments["min"] == moments["max"]
     found = moments[same & moments["min"].isin((0.0, 1.0))]

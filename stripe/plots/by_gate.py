@@ -13,7 +13,7 @@ from stripe.recording import Recorded, Recording
 from stripe.recording.runs import shown_runs
 from stripe.registry import listed
 
-#: Numbers of gates that fit below an axis.
+#: Largest number of gates that are numbered below an axis.
 _TICKS = 12
 
 
@@ -32,9 +32,9 @@ def of_epoch(
     epoch
         Epoch. Default: the last.
     statistic
-        From a recording and an epoch to the table.
+        Function from a recording and an epoch to the table.
     columns
-        What the table has to have besides epoch and gate.
+        Columns that the table must have besides epoch and gate.
 
     Raises
     ------
@@ -69,6 +69,6 @@ def forward_order(ax: Axes, count: int) -> None:
 
 
 def headed_legend(ax: Axes, heading: str) -> None:
-    """Write the heading above `ax`, and the legend between both."""
+    """Write the heading above `ax`, and the legend between the heading and the axes."""
     legend_above(ax)
     name_above(ax, heading, below=1)

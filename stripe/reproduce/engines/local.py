@@ -124,7 +124,7 @@ def devices_of(workers: int, gpus: int, device: str) -> list[str]:
 
 
 def _serve(runs: Ready, workers: list[Worker], tally: Tally) -> None:
-    """Execute runs, each in the first worker that is free once it is ready."""
+    """Execute each run once it is ready, in the first free worker."""
 
     def serve(worker: Worker) -> None:
         while not worker.stopped and (run := runs.take()) is not None:

@@ -52,14 +52,14 @@ class Tally:
 
 
 class Ready:
-    """Hands out runs in their order, each as soon as the runs that it needs are finished.
+    """Give out runs in order, each as soon as the runs that it needs are finished.
 
-    Runs whose needs end unfinished are left out. It may be used by several threads.
+    If a run ends without success, the runs that need it are skipped. Threads can share one object.
 
     Parameters
     ----------
     runs
-        In the order in which they should begin.
+        Runs, in the order in which they should begin.
     """
 
     def __init__(self, runs: Sequence[StoredRun]) -> None:
@@ -96,20 +96,20 @@ class Ready:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Hand out no more runs."""
+        """Give out no more runs."""
         with self._changed:
             self._waiting.clear()
             self._changed.notify_all()
 
 
-#: Executes runs as they become ready, side by side or, where they are timed, one at a time.
+#: Function that executes runs as they become ready, timed ones one at a time.
 Execute = Callable[[Ready, bool, Tally], None]
 
 
 def run_in_order(
     runs: Sequence[StoredRun], execute: Execute, *, costs: Costs, progress: bool
 ) -> None:
-    """Execute runs in order; those whose needs are not finished are left out. Timings come last.
+    """Execute runs in order, timings last. Runs that need a run without success are skipped.
 
     Parameters
     ----------
@@ -129,16 +129,16 @@ def run_in_order(
 
 
 def unfinished(runs: Sequence[StoredRun], *, retry: bool = True) -> list[StoredRun]:
-    """Return the runs that are not finished, each once; those that failed only to try again."""
+    """Return the unfinished runs, each once; without `retry`, leave out those that failed."""
     done = ("finished",) if retry else ("finished", "failed")
     return list({run.config.out: run for run in runs if run.state not in done}.values())
 
 
 def in_order(runs: Sequence[StoredRun]) -> list[StoredRun]:
-    """Return, for each seed, trainings, then the measurements of them; then all timings.
+    """Sort runs: for each seed, trainings and then their measurements; at the end, all timings.
 
-    A training that begins with the weights of another comes after that one. So every exhibit has a
-    number of each cell after the first seed, and a first verdict after the second.
+    A training that starts from the weights of another comes after it. With this order, every
+    exhibit has a number for each cell after the first seed, and a verdict after the second.
     """
     by_folder = {run.config.out: run for run in runs}
 
@@ -154,10 +154,10 @@ def in_order(runs: Sequence[StoredRun]) -> list[StoredRun]:
 
 
 def is_timed(run: StoredRun) -> bool:
-    """Tell whether a run takes times, and so wants the machine for itself."""
+    """Tell whether a run measures times, and therefore needs the machine for itself."""
     return isinstance(run.config, Measurement) and run.config.TIMED
 
 
 def is_ready(run: StoredRun) -> bool:
-    """Tell whether the runs that a run measures, or begins with, are finished."""
+    """Tell whether the runs that a run measures, or starts from, are finished."""
     return not run.awaited

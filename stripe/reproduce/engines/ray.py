@@ -96,7 +96,7 @@ class Ray:
                 yield _result(ray, waiting.popleft())
 
     def _share(self, cluster: Mapping[str, float]) -> dict[str, float]:
-        """Return what each run gets of a cluster."""
+        """Return the CPUs and GPUs of each run, and raise if the cluster has too few."""
         gpus = (1.0 if cluster.get("GPU") else 0.0) if self.gpus is None else self.gpus
         each = {"CPU": self.cpus, "GPU": gpus}
         if short := [name for name, wanted in each.items() if wanted > cluster.get(name, 0)]:
@@ -127,7 +127,7 @@ def _execute(ray: Any, each: Mapping[str, float], runs: Ready, timed: bool, tall
 
 
 def _ended(ray: Any, done: Any, run: StoredRun) -> bool:
-    """Return whether a run went well, and write it down where its node was lost too often."""
+    """Return whether a run succeeded; record a failure if Ray gave it up."""
     try:
         return bool(ray.get(done))
     except ray.exceptions.RayError as error:
@@ -144,7 +144,7 @@ def _result(ray: Any, reference: Any) -> Any:
 
 @contextmanager
 def _connected(address: str | None) -> Iterator[Any]:
-    """Give Ray, connected; a connection that was there stays."""
+    """Yield Ray with a connection; a connection that existed before stays open."""
     try:
         import ray
     except ImportError as error:
@@ -170,6 +170,6 @@ def _connected(address: str | None) -> Iterator[Any]:
 
 
 def _absolute(run: StoredRun) -> StoredRun:
-    """Return a run whose paths mean the same in the processes of a cluster."""
+    """Return a run with absolute paths, since processes of a cluster work in other directories."""
     paths = {name: p.absolute() for name, p in vars(run.config).items() if isinstance(p, Path)}
     return StoredRun(replace(run.config, **paths))  # type: ignore[type-var]  # all are dataclasses

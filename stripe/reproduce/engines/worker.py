@@ -53,7 +53,7 @@ class Worker:
             return False
 
     def stop(self) -> None:
-        """End the process, after it has saved where it is."""
+        """End the process, after it has saved its state."""
         with self._lock:
             self.stopped = True
             if self._pool is not None:
