@@ -49,8 +49,8 @@ class GraphCandidate(Candidate):
     is_module = False
 
     def __init__(self, model: str | Path | ModelProto, name: str | None, threads: int) -> None:
+        self.model = load_model(model)
         in_memory = isinstance(model, ModelProto)
-        self.model = model if isinstance(model, ModelProto) else load_model(model)
         self.name = name or ("an ONNX graph" if in_memory else Path(model).name)
         self.device = f"cpu, onnxruntime with {threads} thread{'s' * (threads != 1)}"
         self.versions = {**library_versions(), "onnxruntime": onnxruntime.__version__}

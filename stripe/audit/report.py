@@ -15,9 +15,7 @@ from stripe.audit.result import Audit
 from stripe.errors import StripeError
 from stripe.files import write_whole
 from stripe.recording import Recording
-
-#: The parts of a gate's variance.
-_PARTS = ("channel", "class", "image")
+from stripe.stats.variance_components import PARTS, shares_from_0_to_1
 
 
 def write_report(path: Path, audit: Audit, recording: Recording, about: dict[str, Any]) -> None:
@@ -63,13 +61,9 @@ def check_writable(path: Path) -> None:
 
 
 def _gates(audit: Audit) -> Any:
-    """Return the rows of the table of gates, with shares of variance from 0 to 1.
-
-    Estimates below 0 count as 0, and the other shares are divided by their sum.
-    """
-    shares = audit.gates[list(_PARTS)].clip(lower=0)
-    drawn = shares.div(shares.sum(axis=1), axis=0)
-    return audit.gates.assign(**{part: drawn[part] for part in _PARTS}).to_dict("records")
+    """Return the rows of the table of gates, with shares of variance from 0 to 1."""
+    shares = shares_from_0_to_1(audit.gates)
+    return audit.gates.assign(**{part: shares[part] for part in PARTS}).to_dict("records")
 
 
 def _ends(audit: Audit) -> tuple[str, str]:

@@ -66,9 +66,10 @@ def offline_page(slices: Slices, view: Mapping[str, Any], *, most: int = MOST_BY
         if len(held) < len(run["epochs"]):
             about["note"] = f"this file holds epochs {', '.join(map(str, held))}"
         run["epochs"] = held
-    about["pictures"] = about["pictures"] if _images(slices, epochs, most) else 0
+    images = _images(slices, epochs, most)
+    about["pictures"] = about["pictures"] if images else 0
     blobs = {"about": _packed(json.dumps(about).encode())}
-    for request in _requests(slices, epochs, most):
+    for request in _requests(slices, epochs, images):
         blobs[request] = _packed(slices.answer(request))
     source = f"embeddedSource({_script_json(blobs)})"
     return _page(slices, source, view, exact=False)
@@ -97,8 +98,8 @@ def _bytes_of_epoch(slices: Slices, run: int) -> int:
     return channels * len(recording.rows())
 
 
-def _requests(slices: Slices, epochs: list[list[int]], most: int) -> Iterator[str]:
-    """Yield the requests of a page of these epochs, except "about"."""
+def _requests(slices: Slices, epochs: list[list[int]], images: list[int]) -> Iterator[str]:
+    """Yield the requests of a page with these epochs and thumbnails, except "about"."""
     for run, recording in enumerate(slices.recordings):
         for epoch in epochs[run]:
             yield f"rows/{run}/{epoch}"
@@ -107,7 +108,7 @@ def _requests(slices: Slices, epochs: list[list[int]], most: int) -> Iterator[st
                 yield f"matrix/{run}/{index}/{epoch}/after"
                 if gate.pooled:
                     yield f"matrix/{run}/{index}/{epoch}/before"
-    for image in _images(slices, epochs, most):
+    for image in images:
         yield f"images/{image}"
 
 

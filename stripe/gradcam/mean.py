@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from stripe.errors import ModelError, StripeError
 from stripe.files import saving
@@ -19,7 +18,7 @@ from stripe.gradcam.library import library_cam
 from stripe.gradcam.maps import Reshape, grad_cam
 from stripe.gradcam.planes import as_planes
 from stripe.hooks.batches import numbered_batches
-from stripe.modules.progress import number_of_batches
+from stripe.modules.progress import progress_bar
 from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
 from stripe.select import unknown_name
 
@@ -165,9 +164,7 @@ def mean_cam(
     image_sum: Tensor | None = None
     kept: list[Tensor] = []
     count = 0
-    length = number_of_batches(loader)
-    bar = tqdm(total=length, desc="Grad-CAM", leave=False, disable=None if progress else True)
-    with bar:
+    with progress_bar(loader, "Grad-CAM", progress) as bar:
         for _, batch, labels in numbered_batches(loader):
             images = batch.to(device, non_blocking=True)
             classes = _classes(target, labels, images)

@@ -11,15 +11,12 @@ from tqdm.auto import tqdm
 
 from stripe.errors import StripeError
 from stripe.gates.feed import feed
-from stripe.gates.find import DEFAULT_KINDS
-from stripe.gates.fingerprint import check_fingerprint
 from stripe.gates.means import Means
 from stripe.hooks.batches import numbered_batches
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.intervene.functions import Function, How, function_of, needs_recording
 from stripe.intervene.interventions import Interventions
-from stripe.intervene.recorded import Recorded
-from stripe.intervene.replaceable import Replaceable, replaceable
+from stripe.intervene.replaceable import Replaceable, replaceable_with
 from stripe.intervene.scores import Predict, class_scores, divergence, mean_divergence
 from stripe.modules.undisturbed import undisturbed
 from stripe.select import Selection
@@ -99,10 +96,7 @@ def ablate(
     errors. Rows share their images, so two rows can differ even if their intervals overlap.
     """
     hows = _by_name(interventions)
-    recorded = Recorded(recording, epoch)
-    if recording is not None and not force:
-        check_fingerprint(model, recording, epoch)
-    found = replaceable(model, DEFAULT_KINDS, example=example, shape=recorded.input_shape)
+    found, recorded = replaceable_with(model, recording, epoch=epoch, example=example, force=force)
     looks_up = recording is not None and any(map(needs_recording, hows.values()))
     places = found.chosen(gates, recorded.gates if looks_up else None)
     batches = [(images, labels) for _, images, labels in numbered_batches(loader)]
@@ -161,12 +155,12 @@ def _measured(
     labels: Tensor | None,
 ) -> dict[str, float]:
     """Return the three measures with their intervals."""
-    told = after.argmax(1)
+    predicted = after.argmax(1)
     nothing = (float("nan"),) * 3
     measures = {
-        "agreement": _share(told == before.argmax(1)),
+        "agreement": _share(predicted == before.argmax(1)),
         "kl": mean_divergence(divergence(before, after)),
-        "accuracy": nothing if labels is None else _share(told == labels),
+        "accuracy": nothing if labels is None else _share(predicted == labels),
     }
     return {
         name + end: value

@@ -7,13 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from stripe.gates.find import DEFAULT_KINDS
-from stripe.gates.fingerprint import check_fingerprint
 from stripe.gates.means import Means
 from stripe.interrupts import at_the_edge, interrupts_allowed, interrupts_held
 from stripe.intervene.functions import How, function_of, needs_recording
 from stripe.intervene.interventions import Interventions
-from stripe.intervene.recorded import Recorded
-from stripe.intervene.replaceable import replaceable
+from stripe.intervene.replaceable import replaceable_with
 from stripe.select import Selection
 
 
@@ -106,10 +104,9 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         seed: int = 0,
         force: bool = False,
     ) -> None:
-        recorded = Recorded(recording, epoch)
-        if recording is not None and not force:
-            check_fingerprint(model, recording, epoch)
-        found = replaceable(model, kinds, example=example, shape=recorded.input_shape)
+        found, recorded = replaceable_with(
+            model, recording, kinds, epoch=epoch, example=example, force=force
+        )
         if isinstance(how, Mapping) and (gates is None or gates == "all"):
             gates = list(how)
         looks_up = recording is not None and needs_recording(how)

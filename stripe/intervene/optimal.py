@@ -9,15 +9,12 @@ from torch import Tensor, nn
 
 from stripe.errors import StripeError
 from stripe.gates.feed import feed
-from stripe.gates.find import DEFAULT_KINDS
-from stripe.gates.fingerprint import check_fingerprint
 from stripe.gates.means import Means
 from stripe.hooks.batches import numbered_batches
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.intervene.functions import function_of
 from stripe.intervene.interventions import Interventions
-from stripe.intervene.recorded import Recorded
-from stripe.intervene.replaceable import replaceable
+from stripe.intervene.replaceable import replaceable_with
 from stripe.intervene.replaced import paused
 from stripe.intervene.scores import Predict, class_scores, divergence
 from stripe.modules.held_weights import held_weights
@@ -85,10 +82,7 @@ def optimal_constants(
     """
     if lr <= 0:
         raise StripeError(f"lr must be positive, got {lr}")
-    recorded = Recorded(recording, epoch)
-    if not force:
-        check_fingerprint(model, recording, epoch)
-    found = replaceable(model, DEFAULT_KINDS, example=example, shape=recorded.input_shape)
+    found, recorded = replaceable_with(model, recording, epoch=epoch, example=example, force=force)
     places = found.chosen(gates, recorded.gates)
     learned = {
         place.gate.name: torch.from_numpy(recorded.mean(place)).requires_grad_() for place in places

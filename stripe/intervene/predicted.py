@@ -9,6 +9,7 @@ from torch import Tensor
 
 from stripe.errors import ModelError
 from stripe.gates.place import Place
+from stripe.recording import Gate
 from stripe.select import Selection, select
 
 
@@ -75,6 +76,39 @@ class Sensitivity:
         return pd.DataFrame(rows, columns=["frozen", "gate", "cost"])
 
 
+def from_sums(
+    gates: Sequence[Gate],
+    sums: tuple[np.ndarray, np.ndarray, np.ndarray],
+    channels: pd.DataFrame,
+    n_images: int,
+    draws: int,
+) -> Sensitivity:
+    """Return the sensitivity to gates from sums over images.
+
+    Parameters
+    ----------
+    gates
+        The gates.
+    sums
+        Sums of a aT (gates, gates), of `|a|` (gates,), and of the square of a squared (gates,).
+    channels, n_images, draws
+        As in `Sensitivity`.
+    """
+    matrix, first, fourth = (total / n_images for total in sums)
+    names = [gate.name for gate in gates]
+    square = np.diag(matrix)
+    spread = np.sqrt(np.maximum(fourth - square**2, 0.0))
+    table = pd.DataFrame({
+        "gate": names,
+        "channels": [gate.channels for gate in gates],
+        "first_order": first,
+        "fisher": square / 2,
+        "fisher_se": spread / 2 / max(n_images - 1, 1) ** 0.5,
+    })  # fmt: skip
+    labelled = pd.DataFrame(matrix, index=names, columns=names)
+    return Sensitivity(table, channels, labelled, n_images, draws)
+
+
 class Sums:
     """Sums over images of the changes of log p(y) along the ways of gates to their means.
 
@@ -107,18 +141,8 @@ class Sums:
         """Return the means over images."""
         if not self._images:
             raise ModelError("a loader must give at least one batch, got none")
-        n, names = self._images, [gate.name for gate in self._gates]
-        square = np.diag(self._matrix) / n
-        spread = np.sqrt(np.maximum(self._fourth / n - square**2, 0.0))
-        gates = pd.DataFrame({
-            "gate": names,
-            "channels": [gate.channels for gate in self._gates],
-            "first_order": self._first / n,
-            "fisher": square / 2,
-            "fisher_se": spread / 2 / max(n - 1, 1) ** 0.5,
-        })  # fmt: skip
-        matrix = pd.DataFrame(self._matrix / n, index=names, columns=names)
-        return Sensitivity(gates, self._channels(), matrix, n, draws)
+        sums = (self._matrix, self._first, self._fourth)
+        return from_sums(self._gates, sums, self._channels(), self._images, draws)
 
     def _channels(self) -> pd.DataFrame:
         tables = []

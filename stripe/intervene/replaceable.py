@@ -7,13 +7,16 @@ from torch import Tensor, nn
 
 from stripe.errors import ModelError
 from stripe.gates.choose import chosen_gates
-from stripe.gates.find import places
+from stripe.gates.find import DEFAULT_KINDS, places
+from stripe.gates.fingerprint import check_fingerprint
 from stripe.gates.flow import Flow
+from stripe.gates.means import Means
 from stripe.gates.operands import Operand, operand_at
 from stripe.gates.place import Place
 from stripe.gates.spots import own_products, spots, unreplaceable
 from stripe.gates.steps import Trace
 from stripe.gates.usual import trace_of
+from stripe.intervene.recorded import Recorded
 from stripe.intervene.replaced import paused
 from stripe.modules.unwrap import device_of, unwrapped
 from stripe.select import Selection
@@ -92,6 +95,33 @@ class Replaceable:
                 f"the gate {place.gate.name!r} cannot be replaced: {reason}; leave it out with "
                 "gates=[...]"
             )
+
+
+def replaceable_with(
+    model: nn.Module,
+    data: Means | None,
+    kinds: Collection[str] = DEFAULT_KINDS,
+    *,
+    epoch: int | None,
+    example: Tensor | None,
+    force: bool,
+) -> tuple[Replaceable, Recorded]:
+    """Find the gates of a model, and open their recorded values.
+
+    Parameters
+    ----------
+    model, data, kinds, epoch, example, force
+        As for `stripe.intervene`, with `data` as its recording.
+
+    Raises
+    ------
+    ModelError
+        As for `replaceable`, or if the data were recorded from other weights (without `force`).
+    """
+    recorded = Recorded(data, epoch)
+    if not force:
+        check_fingerprint(model, data, epoch)
+    return replaceable(model, kinds, example=example, shape=recorded.input_shape), recorded
 
 
 def replaceable(

@@ -9,7 +9,6 @@ from torch import Generator, Tensor, nn
 
 from stripe.errors import ModelError, StripeError
 from stripe.gates.feed import feed
-from stripe.gates.fingerprint import check_fingerprint
 from stripe.gates.means import Means
 from stripe.gates.place import Place
 from stripe.hooks.batches import numbered_batches
@@ -18,8 +17,7 @@ from stripe.intervene.batch import Batch
 from stripe.intervene.functions import Function, check_one_row
 from stripe.intervene.interventions import Interventions
 from stripe.intervene.predicted import Sensitivity, Sums
-from stripe.intervene.recorded import Recorded
-from stripe.intervene.replaceable import replaceable
+from stripe.intervene.replaceable import replaceable_with
 from stripe.intervene.scores import Predict, class_scores
 from stripe.modules.held_weights import held_weights
 from stripe.modules.progress import progress_bar
@@ -112,10 +110,9 @@ def sensitivity(
     """
     if draws < 1:
         raise StripeError(f"draws is 1 or more, got {draws}")
-    recorded = Recorded(recording, epoch)
-    if not force:
-        check_fingerprint(model, recording, epoch)
-    found = replaceable(model, ("gate", "split"), example=example, shape=recorded.input_shape)
+    found, recorded = replaceable_with(
+        model, recording, ("gate", "split"), epoch=epoch, example=example, force=force
+    )
     places = found.chosen(gates, recorded.gates)
     probes = _Probes(places, {p.gate.name: torch.from_numpy(recorded.mean(p)) for p in places})
     interventions = Interventions(found, probes.functions)

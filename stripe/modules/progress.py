@@ -8,13 +8,12 @@ from tqdm.auto import tqdm
 
 def progress_bar(loader: Iterable[Any], title: str, shown: bool) -> Any:
     """Return a bar with a step for each batch, shown where there is a terminal or a notebook."""
-    return tqdm(
-        total=number_of_batches(loader), desc=title, leave=False, disable=None if shown else True
-    )
+    total = _number_of_batches(loader)
+    return tqdm(total=total, desc=title, leave=False, disable=None if shown else True)
 
 
-def number_of_batches(loader: Iterable[Any]) -> int | None:
-    """Return how many batches a loader gives, None where it does not know, as of a stream."""
+def _number_of_batches(loader: Iterable[Any]) -> int | None:
+    """Return the number of batches of a loader, None if it does not know, as for a stream."""
     try:
         return len(loader) if isinstance(loader, Sized) else None
     except TypeError:  # a DataLoader of an IterableDataset

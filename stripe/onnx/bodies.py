@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
+from stripe.onnx.copied import copied
 from stripe.onnx.graph import label
 
 
@@ -27,8 +28,7 @@ def flattened(model: ModelProto) -> tuple[ModelProto, dict[str, str]]:
     """
     if not any(_bodies(node) for node in model.graph.node):
         return model, {}
-    flat = ModelProto()
-    flat.CopyFrom(model)
+    flat = copied(model)
     del flat.graph.node[:]
     taken = {v.name for v in (*flat.graph.initializer, *flat.graph.input, *flat.graph.value_info)}
     opened = _Opened(flat.graph, taken | {n for node in model.graph.node for n in node.output})
@@ -48,8 +48,7 @@ class _Opened:
 
     def nodes(self, node: NodeProto, renamed: Mapping[str, str]) -> Iterator[NodeProto]:
         """Yield a node, or those of its bodies."""
-        copy = NodeProto()
-        copy.CopyFrom(node)
+        copy = copied(node)
         del copy.input[:]
         copy.input.extend(renamed.get(name, name) for name in node.input)
         del copy.output[:]

@@ -63,8 +63,8 @@ def find_gates(model: str | Path | ModelProto, *, kinds: Collection[str] = DEFAU
     if isinstance(kinds, str) or (unknown := set(kinds) - set(KINDS)):
         came = kinds if isinstance(kinds, str) else sorted(unknown)[0]
         raise ModelError(f"kinds are several of {', '.join(KINDS)}, got {came!r}")
-    model = model if isinstance(model, ModelProto) else load_model(model)
-    return Gates(place.gate for place in find_places(Graph(model)) if place.gate.kind in kinds)
+    places = find_places(Graph(load_model(model)))
+    return Gates(place.gate for place in places if place.gate.kind in kinds)
 
 
 def find_places(graph: Graph) -> list[Place]:
@@ -92,7 +92,7 @@ def chosen_places(places: Sequence[Place], gates: Selection | None) -> list[Plac
         If none has a given name.
     """
     if not callable(gates):
-        places = [place for place in places if place.gate.kind in DEFAULT_KINDS]
+        places = _attention(places)
     if not places:
         raise ModelError(
             "no gates were found in this graph; stripe.onnx.find_gates says what counts as one"

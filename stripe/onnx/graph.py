@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.shape_inference import InferenceError, infer_shapes
 
+from stripe.onnx.copied import copied
 from stripe.onnx.load import serialised
 
 #: Operations that only hand on a constant, in another form.
@@ -230,8 +230,7 @@ def _evaluated(node: NodeProto, values: Sequence[np.ndarray], model: ModelProto)
     from onnx.reference import ReferenceEvaluator
 
     names = [f"x{number}" for number in range(len(values))]
-    alone = onnx.NodeProto()
-    alone.CopyFrom(node)
+    alone = copied(node)
     _replace(alone.input, names)
     inputs = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape)

@@ -12,14 +12,18 @@ from stripe.errors import ModelError, StripeError
 from stripe.files import write_whole
 
 
-def load_model(path: str | Path) -> ModelProto:
+def load_model(path: str | Path | ModelProto) -> ModelProto:
     """Return the model of an ONNX file, with its external data, its functions inlined.
+
+    A model that is loaded already is returned unchanged.
 
     Raises
     ------
     ModelError
         If there is no such file, it is not ONNX, or its external data is missing.
     """
+    if isinstance(path, ModelProto):
+        return path
     path = Path(path).expanduser()
     if not path.is_file():
         raise ModelError(f"there is no ONNX file at {path}; give another --model")

@@ -49,6 +49,16 @@ class Site:
     layout: str
     groups: int = 1
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a constant gate; -1 stands for the channels."""
+        return tuple({"R": self.groups, "C": -1}.get(axis, 1) for axis in self.layout)
+
+    @property
+    def axes(self) -> list[int]:
+        """The axes of the places, along which the gate has size 1."""
+        return [number for number, axis in enumerate(self.layout) if axis == "1"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Place:

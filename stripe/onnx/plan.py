@@ -12,6 +12,7 @@ from onnx import ModelProto
 from stripe.errors import ModelError
 from stripe.gates.means import Means, constants, vector_of
 from stripe.onnx.compare import compare
+from stripe.onnx.copied import copied
 from stripe.onnx.find import chosen_places, find_places
 from stripe.onnx.graph import Graph
 from stripe.onnx.load import fingerprint, load_model, save_model
@@ -73,7 +74,7 @@ class GraphPlan:
         chosen = chosen_places(self.places, gates)
         vectors = {place.gate.name: vector_of(place.gate, self.means) for place in chosen}
         constant, quantised = self._constant(chosen, vectors)
-        graph = Graph(_copy(constant), self.original.shapes)
+        graph = Graph(copied(constant), self.original.shapes)
         rows, probes = [], []
         for place in chosen:
             fates = []
@@ -96,7 +97,7 @@ class GraphPlan:
         self, chosen: Sequence[Place], vectors: Mapping[str, np.ndarray]
     ) -> tuple[ModelProto, dict[str, str]]:
         """Return the model with constants instead of gates, and the quantised products."""
-        graph = Graph(_copy(self.original.model), self.original.shapes)
+        graph = Graph(copied(self.original.model), self.original.shapes)
         quantised = {}
         for place in chosen:
             for site in place.sites:
@@ -124,18 +125,12 @@ def plan(
     >>> [plan.freeze([name]).report["folded"].item() for name in means]
     [True, True]
     """
-    model = model if isinstance(model, ModelProto) else load_model(model)
+    model = load_model(model)
     if not force:
         _check_recorded(model, data, epoch)
     means, recorded_shape = constants(data, epoch)
     graph = Graph(model)
     return GraphPlan(graph, find_places(graph), means, image_shape or recorded_shape)
-
-
-def _copy(model: ModelProto) -> ModelProto:
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    return copy
 
 
 def _unfolded(site: Site, quantised: Mapping[str, str]) -> tuple[str, str, list[str]]:

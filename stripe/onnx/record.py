@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from stripe.errors import ModelError
 from stripe.hooks.batches import numbered_batches
 from stripe.hooks.online import OnlineMoments
 from stripe.interrupts import interrupts_allowed, interrupts_held
-from stripe.modules.progress import number_of_batches
+from stripe.modules.progress import progress_bar
+from stripe.onnx.copied import copied
 from stripe.onnx.find import chosen_places, find_places
 from stripe.onnx.graph import Graph
 from stripe.onnx.load import fingerprint, load_model
@@ -29,17 +29,6 @@ from stripe.recording.part import PartWriter
 from stripe.recording.schema import gate_column, input_column
 from stripe.select import Selection
 from stripe.versions import library_versions
-
-#: The axes over which features are averaged, by the layout of their gate.
-_PLACES = {
-    "NC11": [2, 3],
-    "NC111": [2, 3, 4],
-    "N11C": [1, 2],
-    "N111C": [1, 2, 3],
-    "N1C": [1],
-    "NC1": [2],
-    "NRC11": [3, 4],
-}
 
 #: From this operator set on, the axes of a reduction are an input.
 _AXES_ARE_INPUTS = 18
@@ -131,7 +120,7 @@ def record(
     [0]
     """
     named = name or (model.graph.name if isinstance(model, ModelProto) else Path(model).name)
-    model = model if isinstance(model, ModelProto) else load_model(model)
+    model = load_model(model)
     places = chosen_places(find_places(Graph(model)), gates)
     places = [replace(place, gate=replace(place.gate, pooled=inputs)) for place in places]
     observer = _Observer(model, places, threads)
@@ -150,9 +139,7 @@ def record(
         input_shape=tuple(first[1].shape[1:]),
         versions=library_versions(),
     )
-    total = number_of_batches(loader)
-    bar = tqdm(total=total, desc=f"record epoch {epoch}", leave=False,
-               disable=None if progress else True)  # fmt: skip
+    bar = progress_bar(loader, f"record epoch {epoch}", progress)
     digest = fingerprint(model)
     with (
         interrupts_held(),
@@ -176,8 +163,7 @@ class _Observer:
     """Runs a graph, and gives the rows of its gates."""
 
     def __init__(self, model: ModelProto, places: Sequence[Place], threads: int) -> None:
-        wider = ModelProto()
-        wider.CopyFrom(model)
+        wider = copied(model)
         opset = Graph(model).opset
         self.prediction = model.graph.output[0].name
         self.columns: dict[str, tuple[str, int]] = {}  # tensor and length of every column
@@ -186,7 +172,7 @@ class _Observer:
             self.columns[gate_column(gate.name)] = (site.operand, gate.channels)
             if gate.pooled:
                 pooled = f"stripe.input.{number}"
-                _pool(wider, site.features, pooled, _PLACES[site.layout], opset)
+                _pool(wider, site.features, pooled, site.axes, opset)
                 self.columns[input_column(gate.name)] = (pooled, gate.channels)
         self.session = GraphSession(wider, [tensor for tensor, _ in self.columns.values()], threads)
 

@@ -3,27 +3,18 @@
 import numpy as np
 from onnx import NodeProto, helper
 
+from stripe.onnx.copied import copied
 from stripe.onnx.fold import fold_after, fold_before
 from stripe.onnx.graph import Graph, attribute, label
 from stripe.onnx.places import Site
 from stripe.onnx.scale import CannotFold, Edit, Scale
 from stripe.onnx.split import fold_branches
 
-#: The shape of a gate by its layout; -1 stands for the channels.
-_SHAPES = {
-    "NC11": (1, -1, 1, 1),
-    "NC111": (1, -1, 1, 1, 1),
-    "N11C": (1, 1, 1, -1),
-    "N111C": (1, 1, 1, 1, -1),
-    "N1C": (1, 1, -1),
-    "NC1": (1, -1, 1),
-}
-
 
 def constant_of(graph: Graph, site: Site, vector: np.ndarray) -> np.ndarray:
     """Return the constant that a product takes for its gate, in its number format and shape."""
     dtype = helper.tensor_dtype_to_np_dtype(graph.dtypes.get(site.operand, 1))
-    return vector.astype(dtype).reshape(_SHAPES.get(site.layout, (1, site.groups, -1, 1, 1)))
+    return vector.astype(dtype).reshape(site.shape)
 
 
 def put_constant(graph: Graph, site: Site, vector: np.ndarray) -> str | None:
@@ -41,8 +32,7 @@ def put_constant(graph: Graph, site: Site, vector: np.ndarray) -> str | None:
         if quantised is not None:
             stored = graph.add_constant(f"{site.operand}_constant", quantised.reshape(value.shape))
             restored = graph.new_name(f"{site.operand}_frozen")
-            again = type(made)()
-            again.CopyFrom(made)
+            again = copied(made)
             again.name = restored
             again.input[0], again.output[0] = stored, restored
             graph.graph.node.insert(list(graph.graph.node).index(node), again)
@@ -91,10 +81,9 @@ def _edits(
     graph: Graph, site: Site, features: str, out: str, vector: np.ndarray
 ) -> tuple[list[Edit], bool]:
     """Return what folding a product changes, and whether that is before it."""
-    if site.layout not in _SHAPES:
+    if site.layout == "NRC11":
         return fold_branches(graph, features, vector.reshape(site.groups, -1)), True
-    shape = _SHAPES[site.layout]
-    scale = Scale(vector, shape.index(-1), len(shape))
+    scale = Scale(vector, site.layout.index("C"), len(site.layout))
     try:
         return fold_before(graph, features, scale), True
     except CannotFold as error:

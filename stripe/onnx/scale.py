@@ -105,7 +105,7 @@ def scaled_output(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
         )
     if node.op_type == "ConvTranspose" and first_two:
         groups = attribute(node, "group", 1)
-        return _each(graph, node, {1: lambda w: _grouped(w, scale.vector, groups, 1),
+        return _each(graph, node, {1: lambda w: _grouped(w, scale.vector, groups),
                                    2: _times(scale.vector)})  # fmt: skip
     if node.op_type in ("BatchNormalization", "InstanceNormalization") and first_two:
         _check_inference(node)
@@ -132,7 +132,7 @@ def scaled_input(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
     first_two = scale.axis == 1
     groups = attribute(node, "group", 1)
     if node.op_type == "Conv" and first_two:
-        return _each(graph, node, {1: lambda w: _grouped(w, scale.vector, groups, 1)})
+        return _each(graph, node, {1: lambda w: _grouped(w, scale.vector, groups)})
     if node.op_type == "ConvTranspose" and first_two:
         return _each(graph, node, {1: lambda w: _along(w, scale.vector, 0)})
     if node.op_type == "Gemm" and first_two and not attribute(node, "transA", 0):
@@ -181,16 +181,13 @@ def _times(vector: np.ndarray) -> object:
 
 def _along(value: np.ndarray, vector: np.ndarray, axis: int) -> np.ndarray:
     """Multiply along one axis."""
-    shape = [1] * value.ndim
-    shape[axis] = len(vector)
-    return _kept(value, value * vector.reshape(shape))
+    return _kept(value, value * Scale(vector, axis, value.ndim).shaped())
 
 
-def _grouped(value: np.ndarray, vector: np.ndarray, groups: int, axis: int) -> np.ndarray:
-    """Multiply along the channels of each group; the other axis holds group after group."""
+def _grouped(value: np.ndarray, vector: np.ndarray, groups: int) -> np.ndarray:
+    """Multiply along axis 1, the channels of each group; axis 0 holds group after group."""
     split = value.reshape(groups, -1, *value.shape[1:])
-    shape = [groups] + [1] * (split.ndim - 1)
-    shape[axis + 1] = len(vector) // groups
+    shape = [groups, 1, len(vector) // groups] + [1] * (split.ndim - 3)
     return _kept(value, (split * vector.reshape(shape)).reshape(value.shape))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from stripe.errors import ModelError
 from stripe.gates.means import Means, vector_of
 from stripe.hooks.batches import numbered_batches
-from stripe.intervene.predicted import Sensitivity
+from stripe.intervene.predicted import Sensitivity, from_sums
 from stripe.modules.progress import progress_bar
 from stripe.onnx.distances import Embedding
 from stripe.onnx.find import chosen_places
@@ -92,11 +92,12 @@ def sensitivity(
 def measure(
     planned: GraphPlan, places: Sequence[Place], loader: Iterable[Any], *, progress: bool = True
 ) -> Sensitivity:
-    """Measure what freezing some gates of a plan changes; errors as of `sensitivity`."""
+    """Measure the cost of freezing some gates of a plan. It raises the errors of `sensitivity`."""
     vectors = [vector_of(place.gate, planned.means) for place in places]
     model = switched(planned.original, places, vectors)
     passes = _Passes(GraphSession(model), len(places))
-    sums = [np.zeros((len(places), len(places))), np.zeros(len(places)), np.zeros(len(places))]
+    gates = len(places)
+    sums = (np.zeros((gates, gates)), np.zeros(gates), np.zeros(gates))
     count = 0
     with progress_bar(loader, "sensitivity", progress) as bar:
         for _, images, _ in numbered_batches(loader):
@@ -109,7 +110,8 @@ def measure(
             bar.update()
     if not count:
         raise ModelError("a loader must give at least one batch, got none")
-    return _result(places, sums, count)
+    channels = pd.DataFrame(columns=["gate", "channel", "first_order", "fisher"])
+    return from_sums([place.gate for place in places], sums, channels, count, draws=0)
 
 
 class _Passes:
@@ -133,19 +135,3 @@ class _Passes:
     def _output(self, images: Tensor, frozen: np.ndarray) -> np.ndarray:
         found: np.ndarray = self._session.run(images, {SWITCHES: frozen})[self._session.names[0]]
         return found
-
-
-def _result(places: Sequence[Place], sums: Sequence[np.ndarray], count: int) -> Sensitivity:
-    matrix, length, fourth = (total / count for total in sums)
-    names = [place.gate.name for place in places]
-    square = np.diag(matrix)
-    spread = np.sqrt(np.maximum(fourth - square**2, 0.0))
-    gates = pd.DataFrame({
-        "gate": names,
-        "channels": [place.gate.channels for place in places],
-        "first_order": length,
-        "fisher": square / 2,
-        "fisher_se": spread / 2 / max(count - 1, 1) ** 0.5,
-    })  # fmt: skip
-    channels = pd.DataFrame(columns=["gate", "channel", "first_order", "fisher"])
-    return Sensitivity(gates, channels, pd.DataFrame(matrix, index=names, columns=names), count, 0)

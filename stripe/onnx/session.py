@@ -9,6 +9,7 @@ from onnx import ModelProto, helper
 from torch import Tensor
 
 from stripe.errors import ModelError
+from stripe.onnx.copied import copied
 from stripe.onnx.image_input import image_input
 from stripe.onnx.load import serialised
 
@@ -123,8 +124,7 @@ def _difference(one: np.ndarray, other: np.ndarray, least: float = 0.0) -> float
 def _with_outputs(model: ModelProto, names: Sequence[str]) -> ModelProto:
     if not names:
         return model
-    wider = ModelProto()
-    wider.CopyFrom(model)
+    wider = copied(model)
     wider.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
     return wider
 

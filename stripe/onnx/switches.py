@@ -6,6 +6,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
 from stripe.errors import ModelError
+from stripe.onnx.copied import copied
 from stripe.onnx.graph import Graph
 from stripe.onnx.places import Place
 from stripe.onnx.replace import constant_of
@@ -37,8 +38,7 @@ def switched(graph: Graph, places: Sequence[Place], vectors: Sequence[np.ndarray
             f"switching gates needs operator set {_HAS_WHERE} or later, got {graph.opset}; export "
             "the model again, or convert it with onnx.version_converter"
         )
-    model = ModelProto()
-    model.CopyFrom(graph.model)
+    model = copied(graph.model)
     # Before version 4 of the format onnxruntime accepts no other value for a weight.
     model.ir_version = max(model.ir_version, 4)
     copy = Graph(model, graph.shapes)

@@ -10,6 +10,7 @@ from stripe import stats
 from stripe.plots.axes import axes_or_new
 from stripe.plots.by_gate import forward_order, headed_legend, of_epoch
 from stripe.recording import Recorded
+from stripe.stats.variance_components import shares_from_0_to_1
 
 #: What the variance is of, with the colour of its part.
 _PARTS = {"channel": "#3b6ea8", "class": "#d58a2f", "image": "#b8bfc7"}
@@ -58,8 +59,7 @@ def variance_components(
     table, heading = of_epoch(
         data, epoch, lambda one, number: stats.variance_components(one, [number]), tuple(_PARTS)
     )
-    shares = table[list(_PARTS)].clip(lower=0)
-    shares = 100 * shares.div(shares.sum(axis=1), axis=0).fillna(0.0)
+    shares = 100 * shares_from_0_to_1(table).fillna(0.0)
     ax = axes_or_new(ax)
     places, bottom = np.arange(1, len(shares) + 1), np.zeros(len(shares))
     for part, colour in _PARTS.items():

@@ -65,8 +65,8 @@ def class_information(
 
     Examples
     --------
-    >>> told = stripe.stats.class_information(recording, folds=2)
-    >>> told["gate"].nunique()
+    >>> table = stripe.stats.class_information(recording, folds=2)
+    >>> table["gate"].nunique()
     3
     """
     recording = open_recording(recording)
@@ -84,13 +84,13 @@ def class_information(
         of_image = fold_of(labels[kept], folds, seed)
         pooled = recording.gate(gate).pooled
         arrays = [values, recording.inputs(gate, epoch)] if pooled else [values]
-        told, *others = [
+        share, *others = [
             accuracy(array[kept].astype(np.float64), labels[kept], of_image, shrinkage)
             for array in arrays
         ]
         chance = np.unique(labels[kept], return_counts=True)[1].max() / kept.sum()
-        interval = share_interval(told, int(kept.sum()))
-        rows.append((epoch, gate, told, *interval, chance, *(others or [np.nan])))
+        interval = share_interval(share, int(kept.sum()))
+        rows.append((epoch, gate, share, *interval, chance, *(others or [np.nan])))
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
@@ -115,8 +115,8 @@ def accuracy(
     right = 0
     for fold in np.unique(of_image):
         held = of_image == fold
-        told = discriminant(features[~held], labels[~held], features[held], shrinkage)
-        right += int((told == labels[held]).sum())
+        predicted = discriminant(features[~held], labels[~held], features[held], shrinkage)
+        right += int((predicted == labels[held]).sum())
     return right / len(labels)
 
 
@@ -126,7 +126,7 @@ def discriminant(
     unknown: Float64[np.ndarray, "m d"],
     shrinkage: float,
 ) -> Int64[np.ndarray, " m"]:
-    """Tell the classes of rows by a linear discriminant that was fitted to others."""
+    """Predict the classes of rows by a linear discriminant that is fitted to other rows."""
     classes, of_row, counts = np.unique(labels, return_inverse=True, return_counts=True)
     means = np.stack([known[of_row == k].mean(0) for k in range(len(classes))])
     centred = known - means[of_row]
@@ -137,8 +137,8 @@ def discriminant(
     slopes = np.linalg.lstsq(covariance, means.T, rcond=None)[0]  # (d, classes)
     offsets = np.log(counts / len(known)) - (means.T * slopes).sum(0) / 2
     scores: Float[np.ndarray, "m classes"] = unknown @ slopes + offsets
-    told: Int64[np.ndarray, " m"] = classes[scores.argmax(1)]
-    return told
+    predicted: Int64[np.ndarray, " m"] = classes[scores.argmax(1)]
+    return predicted
 
 
 def _in_large_classes(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -99,10 +100,10 @@ def compare(
         raise StripeError(f"names must differ from each other and from {', '.join(_OWN)}")
     gates = _common(of_first[0].recording, of_second[0].recording)
     if len(of_first) == len(of_second) == 1:
-        rng = {"resamples": resamples, "seed": seed}
-        rows = _over_images(of_first[0], of_second[0], gates, level=level, **rng)
         paired = _same_images(of_first[0], of_second[0])
-        about = {"over": "images", "paired": paired, **rng}
+        how: dict[str, Any] = {"paired": paired, "resamples": resamples, "seed": seed}
+        rows = _over_images(of_first[0], of_second[0], gates, level=level, **how)
+        about = {"over": "images", **how}
         n = [_images(side[0]) for side in (of_first, of_second)]
     else:
         rows = _over_seeds(of_first, of_second, gates, level)
@@ -159,11 +160,17 @@ def _same_images(first: Shown, second: Shown) -> bool:
 
 
 def _over_images(
-    first: Shown, second: Shown, gates: list[str], *, level: float, resamples: int, seed: int
+    first: Shown,
+    second: Shown,
+    gates: list[str],
+    *,
+    level: float,
+    paired: bool,
+    resamples: int,
+    seed: int,
 ) -> Iterator[tuple[object, ...]]:
     """Yield a row per gate and statistic, with intervals where values were recorded."""
     tables = [_indices(run).set_index("gate") for run in (first, second)]
-    paired = _same_images(first, second)
     valued = all(run.recording.header.per_image for run in (first, second))
     ends = [(1 - level) / 2, (1 + level) / 2]
     for gate in gates:

@@ -9,7 +9,9 @@ from jaxtyping import Float, Int
 from stripe.recording import Recorded
 from stripe.stats.per_gate import labels_of, per_gate
 
-_COLUMNS = ["eta2", "omega2", "icc", "channel", "class", "image", "class_icc"]
+#: The parts of the variance of a gate.
+PARTS = ("channel", "class", "image")
+_COLUMNS = ["eta2", "omega2", "icc", *PARTS, "class_icc"]
 
 
 def variance_components(recording: Recorded, epochs: Iterable[int] | None = None) -> pd.DataFrame:
@@ -93,9 +95,18 @@ def components_of(
         class_icc = parts[1] / (parts[1] + parts[2])
     return {
         **{name: float(value) for name, value in found.items()},
-        **dict(zip(("channel", "class", "image"), shares.tolist(), strict=True)),
+        **dict(zip(PARTS, shares.tolist(), strict=True)),
         "class_icc": float(class_icc),
     }
+
+
+def shares_from_0_to_1(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the shares of channel, class and image in a table, from 0 to 1.
+
+    Estimates below 0 count as 0, and the other shares are divided by their sum.
+    """
+    shares = table[list(PARTS)].clip(lower=0)
+    return shares.div(shares.sum(axis=1), axis=0)
 
 
 def _nested(
