@@ -26,7 +26,7 @@ def summary(title: str, facts: Mapping[str, object], *parts: str) -> str:
     Parameters
     ----------
     title
-        What the object is.
+        Title of the object.
     facts
         From names to values; those that are "" are left out.
     parts
@@ -80,7 +80,7 @@ def bars(heights: Sequence[float], groups: Sequence[str], names: Sequence[str], 
     groups, names
         The group and the name of each bar. The pointer shows the name.
     alt
-        What the picture shows.
+        Description of the picture.
     """
     kinds = list(dict.fromkeys(groups))
     colour = {kind: COLOURS[number % len(COLOURS)] for number, kind in enumerate(kinds)}

@@ -36,7 +36,7 @@ def select(
     Parameters
     ----------
     things
-        What there is, by name; a predicate is called with the values.
+        Things to choose from, by name; a predicate is called with the values.
     selection
         The selection. None and "all" mean all of them.
     kind, owner

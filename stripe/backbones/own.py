@@ -20,7 +20,7 @@ def own_network(name: str, **wanted: Any) -> nn.Module:
     name
         "module:function"; the working directory is searched too.
     **wanted
-        What the function is called with, as far as it has parameters of these names.
+        Arguments for the function; those for which it has no parameter are left out.
 
     Raises
     ------

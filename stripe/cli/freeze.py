@@ -108,7 +108,7 @@ def _print_frozen(frozen: Any) -> None:
 
 
 def _frozen_json(frozen: Any) -> dict[str, Any]:
-    """Return what freezing made, as JSON values."""
+    """Return the result of freezing as JSON values."""
     found = {"error": frozen.error, "gates": frozen.report.to_dict("records")}
     if frozen.comparison is not None:
         found["comparison"] = loads(frozen.comparison.to_json(orient="records"))

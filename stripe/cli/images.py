@@ -13,7 +13,7 @@ from torchvision.transforms import v2
 
 from stripe.data import DeviceLoader, image_folder, list_datasets, load_dataset
 from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
-from stripe.data.image_file import told_broken
+from stripe.data.image_file import count_of_broken
 from stripe.data.image_set import ImageSet, with_channels
 from stripe.data.registry import DATA_ROOT
 from stripe.data.stream import TEST_CROP, split_folder
@@ -151,7 +151,7 @@ def load_images(
         skip_broken=skip_broken,
     )
     if broken := getattr(data, "dataset", data).broken:
-        print(told_broken(broken), file=sys.stderr)
+        print(count_of_broken(broken), file=sys.stderr)
     # Folder names are numbered in their order, which has no meaning for another number of classes.
     collate = None if _comparable(network, data) else _without_labels
     return DataLoader(data, batch_size, collate_fn=collate), chosen

@@ -165,7 +165,7 @@ def _counted(runs: "list[StoredRun]", costs: "Costs") -> dict[str, int | float]:
 
 
 def _cost(runs: "list[StoredRun]", engine: "Local | Ray") -> str:
-    """Say what runs cost, before they begin."""
+    """Print the estimated cost of runs before they begin."""
     from stripe.reproduce.engines import Local
     from stripe.reproduce.store.cost import estimate
 

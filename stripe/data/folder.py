@@ -116,7 +116,7 @@ class ClassFolders(ImageFolder):  # type: ignore[misc]  # torchvision has no typ
     transform
         The preprocessing of each image.
     reader
-        What reads it.
+        Reader of image files.
     skip_broken
         Leave out the images that cannot be read.
 

@@ -91,6 +91,6 @@ class ImageReader:
         return True
 
 
-def told_broken(files: Sequence[str]) -> str:
+def count_of_broken(files: Sequence[str]) -> str:
     """Return one line that counts the images that were left out, and names the first."""
     return f"images that cannot be read, left out: {len(files)}; the first is {files[0]}"

@@ -48,7 +48,7 @@ class ImageSet:
 
 
 def with_channels(images: ImageSet, channels: int | None) -> ImageSet:
-    """Return grey images as red, green and blue, where that many channels are wanted.
+    """Return grey images with equal red, green and blue, if three channels are wanted.
 
     Raises
     ------

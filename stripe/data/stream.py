@@ -158,7 +158,7 @@ def split_folder(root: Path, split: str) -> Path:
 
 
 def _reader(size: int, augment: bool) -> ImageReader:
-    """Return what reads an image that is large enough for the smallest crop."""
+    """Return a reader of images that keeps them large enough for the smallest crop."""
     side = math.ceil(size / math.sqrt(LEAST_CROP)) if augment else round(size / TEST_CROP)
     return ImageReader((side, side), whole=not augment)
 

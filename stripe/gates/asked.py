@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-#: What Python code calls to multiply: functions, methods and the operation of exported programs.
+#: Callables that multiply: functions, methods and the operation of exported programs.
 _PRODUCTS = {
     *(torch.mul, torch.multiply, Tensor.mul, Tensor.mul_, Tensor.multiply, Tensor.multiply_),
     *(Tensor.__mul__, Tensor.__rmul__, Tensor.__imul__, torch.ops.aten.mul, torch.ops.aten.mul_),
@@ -20,7 +20,7 @@ def is_product(func: Any) -> bool:
 
 
 class Asked(TorchFunctionMode):
-    """Tell of every multiplication that Python code asks for, once it is done.
+    """Report every multiplication that Python code requests, after it ran.
 
     Parameters
     ----------

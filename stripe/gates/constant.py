@@ -46,7 +46,7 @@ class ConstantScale(nn.Module):
         self.register_buffer("value", value)
 
     def forward(self, features: Tensor, *args: object, **kwargs: object) -> Tensor:
-        """Return the features times the gate; what else the gate looked at is ignored."""
+        """Return the features times the constant; other inputs of the gate are ignored."""
         return features * self.value.to(features)
 
 
@@ -54,5 +54,5 @@ class PassOn(nn.Identity):
     """Return the features as they are: what is left of a gate that was folded."""
 
     def forward(self, input: Tensor, *args: object, **kwargs: object) -> Tensor:
-        """Return the features; what else the gate looked at is ignored."""
+        """Return the features; other inputs of the gate are ignored."""
         return input

@@ -67,7 +67,7 @@ def _reaches(step: Step, near: tuple[int, ...], reached: set[int]) -> bool:
 
 
 def _scales(watched: Trace, way: list[Step]) -> list[int]:
-    """Return what tensors are multiplied with, or divided by, on the way."""
+    """Return the operands of products and divisions on the way that depend on the input."""
     scalings = [step for step in way if step.op in ("mul", "div") and len(step.inputs) == 2]
     return [n for step in scalings for n in step.inputs if watched.nodes[n].depends]
 

@@ -148,7 +148,7 @@ def _shape(watched: Trace, features: int, operand: int) -> Shape | None:
 
 
 def _kind(watched: Trace, step: int, nodes: tuple[int, int], shape: Shape) -> str | None:
-    """Return what kind of gate it is, None for none."""
+    """Return the kind of gate, None if it is no gate."""
     features, operand = nodes
     node = watched.nodes[operand]
     ours = watched.calls[watched.steps[step].call].kind is Gated

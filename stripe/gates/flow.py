@@ -58,7 +58,7 @@ class Flow:
     frozen: Sequence[Place]
 
     def product(self, place: Place) -> Product:
-        """Return what the gate makes of x; a sum with x itself is part of it."""
+        """Return the product of x and the gate, or its sum with x if the gate is residual."""
         trace = self.trace
         product, origin = trace.root(place.product), trace.root(place.features)
         plain = Product(place.product, frozenset([place.step]))

@@ -163,7 +163,7 @@ def _rows(gate: Tensor, shape: Shape) -> Tensor:
 
 
 def _average(features: Tensor, shape: Shape) -> Tensor:
-    """Average features over places; of complex ones, as of a spectrum, the magnitude."""
+    """Average features over places; for complex features, such as spectra, average magnitudes."""
     values = _plain(features)
     return pooled(values.abs() if values.is_complex() else values, shape)
 

@@ -19,7 +19,7 @@ from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.unwrap import modules_by_name
 from stripe.registry import listed
 
-#: In how many batches at most the rows of a gate are looked at that are the same for all images.
+#: Largest number of batches that are tried for a gate whose rows are equal for all images.
 _TRIES = 4
 
 #: In how many batches at least rows are proven, since a model may keep something from one pass to
@@ -250,7 +250,7 @@ class Observer:
             raise ModelError(_refusal(kept[0], 1, at_random=True))
 
     def _judge(self, place: Place, taken: Taken, passes: list[_Pass], half: bool) -> Verdict:
-        """Return what passes say of a gate's rows in their likeliest order, which is kept."""
+        """Return the verdict on a gate's rows in their likeliest order, which is kept."""
         images = len(passes[0][0])
         judged = {
             order: _verdict(place, order, taken, images, passes, half)

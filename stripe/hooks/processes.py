@@ -23,7 +23,7 @@ class Processes(NamedTuple):
 
 
 def current_processes(timeout: timedelta = TIMEOUT) -> Processes:
-    """Return this process's place in the default group; alone where there is none.
+    """Return this process's place in the default group, that of a single process without one.
 
     Every process must call it, since it makes a group of its own: over gloo, because a timed
     barrier that names the process that did not come is gloo's.

@@ -13,7 +13,7 @@ from stripe.hooks.rows import ImageRows
 #: as well be that one.
 _UNMOVED, _NEAREST = 0.02, 0.5
 
-#: What rounding does to a number, relative to the largest, in single and in half precision.
+#: Largest rounding error, relative to the largest number, in single and half precision.
 _ROUNDING, _ROUNDING_OF_HALF = 1e-5, 0.03
 
 

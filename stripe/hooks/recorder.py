@@ -204,7 +204,7 @@ class Recorder:
         return [] if (recorded := self._recorded()) is None else recorded.epochs
 
     def _recorded(self) -> RecordingWriter | Recording | None:
-        """Return what knows the epochs: before the first batch it is what the directory holds."""
+        """Return the source of the epochs: before the first batch, the directory."""
         if self._writer is None and Layout(self._path).header.is_file():
             return open_recording(self._path)
         return self._writer

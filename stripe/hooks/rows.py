@@ -48,7 +48,7 @@ class Taken:
     products: dict[str, list[Product]] = field(default_factory=lambda: defaultdict(list))
 
     def products_like(self, place: Place) -> list[Product]:
-        """Return what the owner of a gate multiplied, among which the place counts."""
+        """Return the products of the owner of a gate, among which the place is counted."""
         products = self.products[place.gate.owner]
         return [p for p in products if p.shape.of_signals is place.shape.of_signals]
 

@@ -25,7 +25,7 @@ def compare_constants(
     Parameters
     ----------
     model, loader
-        The network, and images held out.
+        The network, and held-out images.
     means
         Source of the means, as for `stripe.freeze`.
     optimal
@@ -38,8 +38,8 @@ def compare_constants(
     Returns
     -------
     DataFrame
-        constants ("none" for the untouched network, "mean", "optimal"), gates (how many are
-        frozen), and as of `ablate` agreement, kl and accuracy with their intervals of 95 %.
+        constants ("none" for the untouched network, "mean", "optimal"), gates (number of frozen
+        gates), and agreement, kl and accuracy with their 95 % intervals, as in `ablate`.
     """
     vectors = constants(means, epoch).vectors
     hows = {"mean": {name: np.array(vectors[name]) for name in optimal}, "optimal": optimal}

@@ -25,7 +25,7 @@ class Interventions:
     found
         The model and its gates.
     functions
-        By the name of the gate.
+        Functions by the name of the gate.
     seed
         Seed of their random numbers.
     """
@@ -51,7 +51,7 @@ class Interventions:
         self._replace_all()
 
     def _take_off(self) -> None:
-        """Let the model compute its gates again; copies of it, made meanwhile, do so too."""
+        """Let the model, and copies that were made meanwhile, compute their gates again."""
         self._on = False
         self._undo.close()
 
@@ -106,7 +106,7 @@ class Interventions:
         return Instead(name, width_of(self._found.places[name]), replacement)
 
     def _begin(self) -> None:
-        """Begin a pass: what is drawn is drawn anew."""
+        """Begin a pass, with new random draws."""
         if not is_paused():
             self._ran = True
             self._batch = Batch(self._generator, self.labels)

@@ -111,7 +111,7 @@ def optimal_constants(
 
 
 def _divergence(model: nn.Module, images: Tensor, predict: Predict | None) -> Tensor:
-    """Return how far the network whose gates are replaced is from the untouched one."""
+    """Return the KL divergence of the network with constants from the unchanged one."""
     with paused():
         before = class_scores(feed(model, images), predict)
     with interrupts_held(), torch.enable_grad(), interrupts_allowed():

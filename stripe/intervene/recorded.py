@@ -26,7 +26,7 @@ class ClassMeans(NamedTuple):
     classes
         Labels, ascending.
     means
-        A row for each, shape (classes, channels).
+        Their mean gates, shape (classes, channels).
     """
 
     classes: Int64[Tensor, " classes"]
@@ -55,7 +55,7 @@ class Recorded:
         A recording or its directory, the table of `stripe.stats.channel_moments`, vectors by gate,
         or None. Values and labels are in recordings alone.
     epoch
-        Which epoch. Default: the last.
+        Epoch. Default: the last.
     """
 
     def __init__(self, data: Means | None, epoch: int | None = None) -> None:

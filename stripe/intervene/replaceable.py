@@ -46,9 +46,9 @@ class Replaceable:
         Parameters
         ----------
         gates
-            Which gates are meant.
+            The selection.
         known
-            The gates that are recorded; None where that does not matter.
+            The recorded gates; None if the intervention needs no recording.
 
         Raises
         ------
@@ -131,7 +131,7 @@ def replaceable(
     example: Tensor | None = None,
     shape: tuple[int, ...] | None = None,
 ) -> Replaceable:
-    """Find the gates of a model, as they are where no intervention is on.
+    """Find the gates of a model, with all interventions suspended.
 
     Raises
     ------

@@ -24,7 +24,7 @@ _PAUSED: ContextVar[bool] = ContextVar("paused", default=False)
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Suspend all interventions: every gate is what the model computes."""
+    """Suspend all interventions; the model computes every gate."""
     token = _PAUSED.set(True)
     try:
         yield

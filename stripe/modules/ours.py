@@ -9,7 +9,7 @@ _state = local()
 
 @contextmanager
 def ours() -> Iterator[None]:
-    """Let nobody who watches a model take the operations in this context for the model's."""
+    """Mark the operations in this context as not the model's, for all traces of the model."""
     before = is_ours()
     _state.on = True
     try:

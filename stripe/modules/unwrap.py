@@ -44,7 +44,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def _obstacle(module: nn.Module) -> tuple[str, str] | None:
-    """Return what keeps a module from being watched, and what to do about it."""
+    """Return why a module cannot be traced, and the remedy."""
     if isinstance(module, torch.jit.ScriptModule):
         return "scripted", "give the model that torch.jit was given"
     kind = f"{type(module).__module__}.{type(module).__name__}"

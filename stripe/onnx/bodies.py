@@ -9,10 +9,10 @@ from stripe.onnx.graph import label
 
 
 def flattened(model: ModelProto) -> tuple[ModelProto, dict[str, str]]:
-    """Return a model whose bodies were opened, and of each of their tensors whose body it is in.
+    """Return a model with opened bodies, and for each of their tensors the owner of its body.
 
-    Each body replaces its node once, and the output of an If is that of its first branch. That is
-    enough to follow tensors through it, and not to run it.
+    Each body replaces its node once, and the output of an If is that of its first branch. The
+    result serves to follow tensors, but cannot be run.
 
     Parameters
     ----------

@@ -14,10 +14,10 @@ from stripe.onnx.session import GraphSession, largest_difference
 #: The largest relative difference that rounding explains, by number format.
 _ROUNDING = {TensorProto.FLOAT: 1e-4, TensorProto.DOUBLE: 1e-8, TensorProto.FLOAT16: 3e-2}
 
-#: How many times as much as by onnxruntime's own optimisations a network may change by folding.
+#: Largest ratio of the change by folding to that by onnxruntime's own optimisations.
 _TIMES = 10
 
-#: A graph that says nothing of the size of its images is given these.
+#: Side of the images for a graph without an image size.
 _SIZE = 224
 
 
@@ -36,7 +36,7 @@ def compare(
     constant, folded
         The graphs.
     probes
-        Tensors of both that are compared beside the outputs.
+        Tensors of both graphs to compare, in addition to the outputs.
     image_shape
         (C, H, W). Default: as the graph says.
 

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: What the probabilities of one place may differ from 1 in sum: outputs may be in half precision.
+#: Largest deviation of a sum of probabilities from 1; outputs may be in half precision.
 _ROUNDING = 1e-2
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """From outputs to points; half the squared distance of two is their KL divergence, about.
+    """Map outputs to points; half the squared distance of two is approximately their KL divergence.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class Embedding:
     axis
         The axis of the classes.
     unit
-        What values are measured in.
+        Unit of values.
     """
 
     kind: str

@@ -21,7 +21,7 @@ _LINEAR = {
     *("Neg", "Upsample", "Transpose"),
 }
 
-#: Operations that it passes where no number of it is negative.
+#: Operations that a scale without negative numbers passes.
 _POSITIVE = {"Relu", "LeakyRelu", "PRelu", "MaxPool", "GlobalMaxPool"}
 
 #: Element types between which a cast only rounds.
@@ -32,7 +32,7 @@ _FLATTEN = {"Flatten", "Squeeze", "Reshape"}
 
 
 def fold_before(graph: Graph, tensor: str, scale: Scale) -> list[Edit]:
-    """Return the edits after which a tensor comes out scaled.
+    """Return the edits that scale a tensor.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def fold_before(graph: Graph, tensor: str, scale: Scale) -> list[Edit]:
 
 
 def fold_after(graph: Graph, tensor: str, scale: Scale) -> list[Edit]:
-    """Return the edits after which all that reads a tensor takes it as if it were scaled.
+    """Return the edits with which all readers of a tensor treat it as if it were scaled.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def _term(graph: Graph, node: NodeProto, index: int, scale: Scale) -> list[Edit]
 
 
 def _factor_before(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
-    """Scale a product: by a layer before it where that is possible, else by its constant."""
+    """Scale a product by a layer before it if possible, otherwise by its constant."""
     constant = next((i for i in (1, 0) if graph.constant(node.input[i]) is not None), None)
     if node.op_type == "Div" and constant == 0:
         return _constant_factor(graph, node, 0, scale)

@@ -10,10 +10,10 @@ from onnx.shape_inference import InferenceError, infer_shapes
 from stripe.onnx.copied import copied
 from stripe.onnx.load import serialised
 
-#: Operations that only hand on a constant, in another form.
+#: Operations that return a constant in another form.
 _HANDS_ON = {"Identity", "Reshape", "Unsqueeze", "Squeeze", "Flatten", "Cast", "Transpose"}
 
-#: Operations that look at the shape of a tensor and not at its values.
+#: Operations that read the shape of a tensor and not its values.
 OF_SHAPES = {"Shape", "Size"}
 
 #: A dimension that is not known before the model runs.
@@ -41,7 +41,7 @@ class Graph:
         self.refresh()
 
     def refresh(self) -> None:
-        """Look at the nodes again, after an edit."""
+        """Read the nodes again, after an edit."""
         self.outputs = {value.name for value in self.graph.output}
         self._initializers = {tensor.name: tensor for tensor in self.graph.initializer}
         self._producers = {name: node for node in self.graph.node for name in node.output if name}
@@ -63,7 +63,7 @@ class Graph:
         return [node for node in self._readers.get(tensor, []) if node.op_type not in OF_SHAPES]
 
     def read_once(self, tensor: str) -> bool:
-        """Tell whether one node reads the values of a tensor, once, and nobody else sees them."""
+        """Tell whether one node alone reads a tensor, once, and the tensor is not an output."""
         return len(self.readers(tensor)) == 1 and tensor not in self.outputs
 
     def constant(self, tensor: str) -> np.ndarray | None:
@@ -83,7 +83,7 @@ class Graph:
         return _evaluated(node, known, self.model) if len(known) == len(values) else None
 
     def origin(self, tensor: str) -> str:
-        """Return the tensor that a tensor is a mere name of."""
+        """Return the tensor of which a tensor is another name."""
         while (node := self.producer(tensor)) is not None and node.op_type == "Identity":
             tensor = node.input[0]
         return tensor
@@ -115,7 +115,7 @@ class Graph:
         node.output[list(node.output).index(old)] = new
 
     def rename_inputs(self, old: str, new: str) -> None:
-        """Let whoever reads one tensor read another."""
+        """Let all readers of one tensor read another."""
         for node in self.graph.node:
             for number, name in enumerate(node.input):
                 if name == old:
@@ -170,7 +170,7 @@ def reads(node: NodeProto) -> Iterator[str]:
 
 
 def _in_order(nodes: Sequence[NodeProto]) -> list[NodeProto]:
-    """Return nodes so that each comes after those whose outputs it reads, else as they were."""
+    """Sort nodes so that each comes after those whose outputs it reads, otherwise as before."""
     missing = {name for node in nodes for name in node.output if name}
     ordered: list[NodeProto] = []
     waiting = list(nodes)

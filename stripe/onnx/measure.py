@@ -17,7 +17,7 @@ _SIZES = ((224, 224), (48, 320), (32, 320), (64, 64), (32, 32))
 
 
 def measured_shapes(model: ModelProto, tensors: Collection[str]) -> dict[str, Dims]:
-    """Return the shapes of tensors in a run, the first dimension left open.
+    """Return the shapes of tensors in a run, with the first dimension unknown.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ class OnnxNetwork(nn.Module):
         taken = self.session.input
         #: The number of channels of an image; 3 where the graph takes any.
         self.in_channels = taken.channels or 3
-        #: What the graph says of its images, as networks of timm say it.
+        #: The image size of the graph, in the form of timm's networks.
         self.pretrained_cfg = (
             {"input_size": (self.in_channels, taken.height, taken.width)}
             if taken.height and taken.width

@@ -62,7 +62,7 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A gate, and everywhere that it multiplies; recorded values come from the last site."""
+    """A gate, and all its products; recorded values come from the last one."""
 
     gate: Gate
     sites: tuple[Site, ...] = field(default=())

@@ -50,7 +50,7 @@ class FrozenGraph:
 
 @dataclass(frozen=True)
 class GraphPlan:
-    """A graph whose gates were found, and the constants to freeze them at.
+    """The gates of a graph and their constants; any of these gates can be frozen.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class GraphPlan:
     means
         The constants, by the name of the gate.
     image_shape
-        (C, H, W) of the images that a fold is compared on; None for that of the graph.
+        (C, H, W) of the images on which a fold is compared; None for the shape in the graph.
     """
 
     original: Graph
@@ -134,13 +134,13 @@ def plan(
 
 
 def _unfolded(site: Site, quantised: Mapping[str, str]) -> tuple[str, str, list[str]]:
-    """Return what `fold_site` would, for a product that keeps its constant."""
+    """Return the result of `fold_site` for a product that keeps its constant."""
     node = quantised.get(site.product)
     return "", "folding is off" if node is None else f"{node} is quantised", []
 
 
 def _row(place: Place, fates: Sequence[tuple[str, str]]) -> dict[str, object]:
-    """Return the row of a gate in the report, from what became of each of its products."""
+    """Return the row of a gate in the report, from the result for each of its products."""
     return {
         "gate": place.gate.name,
         "frozen": True,

@@ -43,16 +43,16 @@ def put_constant(graph: Graph, site: Site, vector: np.ndarray) -> str | None:
 
 
 def fold_site(graph: Graph, site: Site, vector: np.ndarray) -> tuple[str, str, list[str]]:
-    """Fold the constant of a product; the graph is changed where that is possible.
+    """Fold the constant of a product, if possible, by changes to the graph.
 
     Returns
     -------
     into
-        Names of the nodes that took it.
+        Names of the nodes that took the constant.
     reason
-        Why it stays; empty if it folded.
+        Why the constant stays; empty if it folded.
     probes
-        Tensors of both graphs at which the fold can be judged.
+        Tensors of both graphs at which the fold can be checked.
     """
     product = graph.producer(site.product)
     assert product is not None
@@ -80,7 +80,7 @@ def fold_site(graph: Graph, site: Site, vector: np.ndarray) -> tuple[str, str, l
 def _edits(
     graph: Graph, site: Site, features: str, out: str, vector: np.ndarray
 ) -> tuple[list[Edit], bool]:
-    """Return what folding a product changes, and whether that is before it."""
+    """Return the edits that fold a product, and whether they are before it."""
     if site.layout == "NRC11":
         return fold_branches(graph, features, vector.reshape(site.groups, -1)), True
     scale = Scale(vector, site.layout.index("C"), len(site.layout))

@@ -9,7 +9,7 @@ from stripe.onnx.graph import Graph, attribute, label
 
 
 class CannotFold(Exception):  # noqa: N818
-    """Why a scale does not go into a graph; the text names the node."""
+    """A scale cannot be folded into a graph; the text gives the reason and names the node."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Edit:
-    """A new constant for an input of a node, and a new operation where that changes."""
+    """A new constant for an input of a node, and a new operation if it changes."""
 
     node: NodeProto
     index: int
@@ -91,7 +91,7 @@ def has_input(node: NodeProto, index: int) -> bool:
 
 
 def scaled_output(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
-    """Return the edits by which a layer puts its output out scaled.
+    """Return the edits that scale the output of a layer.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def scaled_output(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
 
 
 def scaled_input(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
-    """Return the edits by which a layer takes its input as if it were scaled.
+    """Return the edits with which a layer treats its input as if it were scaled.
 
     Raises
     ------

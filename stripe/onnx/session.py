@@ -13,7 +13,7 @@ from stripe.onnx.copied import copied
 from stripe.onnx.image_input import image_input
 from stripe.onnx.load import serialised
 
-#: What onnxruntime logs besides the errors that it raises.
+#: Lowest level of messages that onnxruntime logs, besides the errors that it raises.
 _FATAL = 4
 
 
@@ -98,9 +98,9 @@ def largest_difference(
 ) -> float:
     """Return the largest difference of the tensors of two runs.
 
-    It is relative to the largest value of each tensor, and of `bounded` ones, as probabilities,
-    to at least 1: of 1e-7, which is what rounding makes of no probability at all, any share is
-    noise.
+    It is relative to the largest value of each tensor. For `bounded` tensors, such as
+    probabilities, it is relative to at least 1, because rounding turns a probability of 0 into
+    about 1e-7.
     """
     return max((_difference(one[n], other[n], float(n in bounded)) for n in one), default=0.0)
 

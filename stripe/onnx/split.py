@@ -8,7 +8,7 @@ from stripe.onnx.scale import CannotFold, Edit, Scale
 
 
 def fold_branches(graph: Graph, tensor: str, vectors: np.ndarray) -> list[Edit]:
-    """Return the edits after which stacked branches come out scaled.
+    """Return the edits that scale stacked branches.
 
     Parameters
     ----------

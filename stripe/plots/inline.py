@@ -1,4 +1,4 @@
-"""A plot as a picture inside of a page, without a window."""
+"""A plot as a picture inside a page, without a window."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -10,7 +10,7 @@ from stripe import html
 
 
 def inline_picture(draw: Callable[[Axes], Axes], alt: str, *, height: float = 2.4) -> str:
-    """Return what `draw` draws as an image in HTML, `height` inches high.
+    """Return a plot, drawn by `draw`, as an image in HTML, `height` inches high.
 
     pyplot does not know the figure, so nothing is left open.
     """

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 
 from stripe.plots.axes import axes_or_new
 
-#: What the colours are.
+#: Label of the colour scale.
 SCALE = "mean of maps in [0, 1]"
 
 

@@ -11,7 +11,7 @@ from stripe.plots.axes import axes_or_new
 from stripe.plots.by_gate import forward_order, headed_legend, of_epoch
 from stripe.recording import Recorded, Recording
 
-#: What channels are, with the colour of its bar.
+#: States of a channel, with the colour of its bar.
 _STATES = {"off": "#3b6ea8", "on": "#d58a2f", "stuck": "#b8bfc7"}
 
 

@@ -1,4 +1,4 @@
-"""Which part of each gate's variance is of the channel, of the class, and of the image."""
+"""The shares of channel, class and image in the variance of each gate."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from stripe.plots.by_gate import forward_order, headed_legend, of_epoch
 from stripe.recording import Recorded
 from stripe.stats.variance_components import shares_from_0_to_1
 
-#: What the variance is of, with the colour of its part.
+#: Parts of the variance, with their colours.
 _PARTS = {"channel": "#3b6ea8", "class": "#d58a2f", "image": "#b8bfc7"}
 
 

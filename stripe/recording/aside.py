@@ -38,7 +38,7 @@ class MovedAside:
     Parameters
     ----------
     layout
-        Paths of a recording that nobody is writing.
+        Paths of a recording without an open writer.
 
     Raises
     ------
@@ -60,7 +60,7 @@ class MovedAside:
         sync(self._root.parent)
 
     def undo(self) -> None:
-        """Put the recording back where nothing has taken its place."""
+        """Move the recording back, unless its place is taken."""
         if not self._root.exists():
             self.path.rename(self._root)
             sync(self._root.parent)

@@ -45,7 +45,7 @@ class Background(Generic[Item]):
         self._items.put(item)
 
     def finish(self) -> None:
-        """Wait until every item is done, and raise what went wrong."""
+        """Wait until every item is done, and raise the error of `work`, if any."""
         for _ in range(DEPTH):
             self._free.get()
         for _ in range(DEPTH):

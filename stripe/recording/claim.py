@@ -61,7 +61,7 @@ def check_root(layout: Layout) -> None:
 
 
 def _listed(folder: Path) -> set[Path]:
-    """Return what is in a folder; of one that another writer has just removed, nothing."""
+    """Return the entries of a folder, none if another writer has just removed it."""
     with suppress(FileNotFoundError):
         return set(folder.iterdir())
     return set()

@@ -43,15 +43,15 @@ def check_same(there: Header, here: Header, root: Path) -> None:
 
 
 def _form(gate: Gate) -> tuple[object, ...]:
-    """Return what must stay the same for a recording to be continued."""
+    """Return the properties of a gate that must not change in a continued recording."""
     return (gate.name, gate.channels, gate.groups, gate.kind, gate.pooled, gate.spatial)
 
 
 def upgrade(layout: Layout, stored: StoredHeader, here: Header) -> StoredHeader:
     """Verify a recording of format version 1 and seal it.
 
-    The header comes last: until it is there, the rest reads as format version 1, which passes over
-    what it does not know.
+    The header is written last. Until then, the recording reads as format version 1, whose readers
+    ignore unknown fields.
     """
     old = Log(layout, stored)
     verify(layout, old)

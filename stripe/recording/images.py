@@ -10,7 +10,7 @@ from stripe.recording.part import images_path
 
 
 def images_of(staged: Path, parts: list[str]) -> np.ndarray:
-    """Read which images the parts of a staged epoch hold."""
+    """Read the indices of the images in the parts of a staged epoch."""
     return np.concatenate([
         pq.read_table(staged / part, columns=["image"], partitioning=None)["image"].to_numpy()
         for part in parts
@@ -18,7 +18,7 @@ def images_of(staged: Path, parts: list[str]) -> np.ndarray:
 
 
 def taken_images(staged: Path, processes: int) -> np.ndarray:
-    """Take the indices of the images that moments are of out of the staged epoch."""
+    """Read the indices of the images of moments, and remove their files from the staged epoch."""
     images = [np.empty(0, np.int64)]
     for rank in range(processes):
         path = images_path(staged, rank)

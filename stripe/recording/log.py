@@ -137,7 +137,7 @@ class Log:
         return sorted(set(seen.recorded) & set(seen.listed))
 
     def look(self) -> Seen:
-        """List what the head and the folders hold; a writer that acts meanwhile changes it."""
+        """List the contents of the head and the folders, which a writer may change meanwhile."""
         layout = self._layout
         there = layout.epochs(), layout.being_moved(), layout.logged()
         return Seen(self.head().epochs, *map(tuple, there))
@@ -209,7 +209,7 @@ class Log:
         self._write_head(Head((*head.epochs, epoch), digest))
 
     def drop(self, epoch: int) -> None:
-        """Drop an epoch that is staged; the head forgets it first, so that it always holds."""
+        """Drop a staged epoch; it leaves the head first, so that the head is always valid."""
         head = self.head()
         if self.chained and epoch in head.epochs:
             self._write_head(Head(head.epochs[:-1], self.record(epoch).previous))

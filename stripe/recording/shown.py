@@ -1,4 +1,4 @@
-"""What a recording and a list of gates show of themselves at the end of a cell."""
+"""The display of a recording, and of a list of gates, at the end of a cell."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields

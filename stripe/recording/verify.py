@@ -17,8 +17,8 @@ from stripe.recording.log import Log, PartRecord, Record
 def verify(layout: Layout, log: Log) -> pd.DataFrame:
     """Return epoch, part, rows and bytes of every file; raise at the first that is not whole.
 
-    Changes by a writer meanwhile look like damage: it is looked at again, and is damage if nothing
-    changed, or if the same is wrong again.
+    Changes that a writer makes meanwhile look like damage. The files are therefore read again: it
+    is damage if nothing changed meanwhile, or if the same error comes again.
     """
     said = ""
     while True:
@@ -48,7 +48,7 @@ def _verified(layout: Layout, log: Log) -> pd.DataFrame:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """Return what lies in a folder of the recording."""
+    """Return the entries of a folder of the recording."""
     try:
         return list(folder.iterdir())
     except FileNotFoundError as error:
@@ -98,7 +98,7 @@ def _check_epoch(directory: Path, record: Record, schema: pa.Schema) -> None:
 
 
 def _checked(path: Path, part: PartRecord, epoch: int, schema: pa.Schema) -> np.ndarray:
-    """Check one file, and return which images it holds; none where it holds moments."""
+    """Check one file, and return its images, none if it holds moments."""
     if not path.is_file():
         raise RecordingError(f"{path} is missing; restore it from a copy")
     size = path.stat().st_size

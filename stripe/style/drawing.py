@@ -14,7 +14,7 @@ from stripe.style.comparison import Comparison
 from stripe.style.photographs import as_bytes
 from stripe.versions import command_line, library_versions
 
-#: What the captions of the grid are; the table has more.
+#: Numbers in the captions of the grid; the table has more.
 _NUMBERS = "SSIM: structural similarity with the reference. Spread: std of a pixel over batch mates"
 
 

@@ -135,7 +135,7 @@ def _number(path: Path) -> tuple[int, int]:
 
 
 def _check_staging(staging: Path) -> None:
-    """Refuse a folder of that name that somebody else uses, rather than empty it."""
+    """Refuse a foreign folder of that name, rather than empty it."""
     refuse_links(staging)
     if staging.exists() and not _is_ours(staging):
         raise StripeError(

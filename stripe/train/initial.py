@@ -42,7 +42,7 @@ def begin(
 
 
 def initial_file(initial: Path) -> Path:
-    """Return the file of weights of a run or, as it is, of a file; raise where there is none."""
+    """Return the file of weights of a run, or the given file; raise if it does not exist."""
     file = initial / WEIGHTS if initial.is_dir() else initial
     if not file.is_file():
         raise StripeError(

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from stripe.data.image_file import told_broken
+from stripe.data.image_file import count_of_broken
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.robustness import inject_noise
@@ -149,7 +149,7 @@ def train(
         if anew and progress and processes.rank == 0:
             tqdm.write(f"start anew, for other classes: {', '.join(anew)}", file=sys.stderr)
         if loaders.broken and progress and processes.rank == 0:
-            tqdm.write(told_broken(loaders.broken), file=sys.stderr)
+            tqdm.write(count_of_broken(loaders.broken), file=sys.stderr)
         if config.sync_bn and processes.count > 1:
             if processes.device.type != "cuda":
                 raise StripeError("sync_bn works on GPUs alone; leave it out on a CPU")

@@ -64,24 +64,24 @@ class Processes:
 
         If it fails, only rank 0 reports the error; the other ranks exit.
         """
-        if self.rank > 0 and self._told_by_the_first(False):
+        if self.rank > 0 and self._value_of_first(False):
             raise SystemExit(1)
         try:
             yield
         except BaseException:
             if self.rank == 0:
-                self._told_by_the_first(True)
+                self._value_of_first(True)
             raise
         if self.rank == 0:
-            self._told_by_the_first(False)
+            self._value_of_first(False)
 
-    def _told_by_the_first(self, failed: bool) -> bool:
+    def _value_of_first(self, failed: bool) -> bool:
         """Return the value of the first process."""
         if self.count == 1:
             return failed
-        told = torch.tensor(int(failed))
-        distributed.broadcast(told, 0)
-        return bool(told)
+        value = torch.tensor(int(failed))
+        distributed.broadcast(value, 0)
+        return bool(value)
 
     def wait(self) -> None:
         """Wait until every process is here."""

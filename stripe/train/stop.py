@@ -9,7 +9,7 @@ from typing import NoReturn
 
 
 class Stop:
-    """Whether somebody asked the run to stop, and by which signal."""
+    """Whether the run was asked to stop, and by which signal."""
 
     def __init__(self) -> None:
         self.signal: int | None = None

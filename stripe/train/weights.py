@@ -59,7 +59,7 @@ def check_weights(
     model
         The network.
     foreign
-        Whether somebody else wrote the file; then NaN is refused too.
+        Whether the file is from elsewhere; NaN is then refused too.
 
     Raises
     ------

@@ -77,7 +77,7 @@ def named(model: nn.Module, classes: Mapping[type[nn.Module], str | Sequence[str
 
 
 def _candidates(model: nn.Module) -> list[str]:
-    """Return layers that can be gated: norms, or where there are none convolutions and such."""
+    """Return layers that can be gated: norms, or convolutions and linear layers without norms."""
     norms = nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm
     layers = nn.modules.conv._ConvNd | nn.Linear
     for kind in (norms, layers):

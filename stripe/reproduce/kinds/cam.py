@@ -79,7 +79,7 @@ class AverageCam(Kind):
 
 
 def _title(results: Results, cell: Cell) -> str:
-    """Say what was trained, and below it what it stands in for, if it does."""
+    """Return the trained network and data and, on a second line, those for which they stand in."""
     trained, wanted = results.stand_ins[cell], f"{cell.backbone} on {cell.dataset}"
     stands_for = f"\n(for {wanted})" if trained != wanted else ""
     return f"{cell.method}\n{trained}{stands_for}"

@@ -18,7 +18,7 @@ class SampledMeasurement(Measurement):
     Parameters
     ----------
     images
-        Number of test images: a random sample, as of `TrainConfig.record_images`.
+        Number of test images in the random sample, as `TrainConfig.record_images` describes it.
     """
 
     images: int = 500

@@ -26,7 +26,7 @@ SHAPES = {
 
 
 def shape_of(dataset: str) -> dict[str, Any]:
-    """Return what `stripe.build` has to know of a data set."""
+    """Return the arguments of `stripe.build` that depend on the data set."""
     classes, channels, side = SHAPES[dataset]
     return {"num_classes": classes, "in_channels": channels, "image_size": side}
 

@@ -78,7 +78,7 @@ class Kind:
     printed: ClassVar[str] = "mean"
 
     def planned(self, scale: Scale, cell: Cell, seed: int) -> Sequence[Settings]:
-        """Return what has to be run for a cell, in order; the last gives its numbers.
+        """Return the settings of the runs of a cell, in order; the last gives its numbers.
 
         Nothing, where the scale has no stand-in for the cell.
         """

@@ -25,8 +25,8 @@ class NoiseReading:
         "train", "eval" or "both": when all noise is there. None is the default protocol, with
         random noise in training alone and constant noise in training and evaluation.
     sigma
-        What the table's sigma is: the standard deviation of the normal distribution, as N(1, sigma)
-        is mostly read, or its variance, as the caption says.
+        Meaning of the table's sigma: the standard deviation of the normal distribution, as N(1,
+        sigma) is mostly read, or its variance, as the caption says.
     """
 
     when: When | None = None

@@ -129,7 +129,7 @@ def _file(run: StoredRun) -> Path:
 
 
 def _keys(config: Settings) -> list[tuple[Any, ...]]:
-    """Return what makes runs comparable, from the closest likeness to the loosest."""
+    """Return the properties by which runs are comparable, from the closest to the loosest."""
     kind = type(config)
     return [
         (kind, *names, *(getattr(config, name, None) for name in names))

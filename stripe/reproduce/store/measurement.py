@@ -13,7 +13,7 @@ from stripe.settings import Settings
 from stripe.train.manifest import MANIFEST, digests_of, read_manifest, write_manifest
 from stripe.train.run import CONFIG, WEIGHTS, open_run
 
-#: What a finished measurement leaves: its numbers by metric.
+#: File of a finished measurement: its numbers by metric.
 MEASURED = "measured.json"
 #: Where one that takes times writes down on what.
 HARDWARE = "hardware.txt"
@@ -26,7 +26,7 @@ class Measurement(Settings):
     Parameters
     ----------
     of
-        Names of the runs that are looked at, beside this one in the store.
+        Names of the measured runs, which are beside this one in the store.
     seed
         Seed of random numbers.
     device
@@ -54,7 +54,7 @@ class Measurement(Settings):
 
     @property
     def runs(self) -> list[Path]:
-        """The directories of the runs that are looked at."""
+        """The directories of the measured runs."""
         return [self.out.parent / name for name in self.of]
 
     def awaited(self) -> list[Path]:
@@ -88,7 +88,7 @@ def perform(measurement: Measurement) -> None:
 
 
 def _clear(measurement: Measurement) -> None:
-    """Remove the files of an earlier attempt, by name; what somebody else put there stays."""
+    """Remove the files of an earlier attempt, by name; foreign files stay."""
     ours = (*measurement.LEAVES, CONFIG, MANIFEST, MEASURED)
     paths = [measurement.out / f"{name}{end}" for name in ours for end in ("", ".draft")]
     refuse_links(measurement.out, *paths)
