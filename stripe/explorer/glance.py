@@ -1,6 +1,7 @@
 """The overview of a gate: its numbers, and a picture of a few hundred values."""
 
 from base64 import b64encode
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,13 @@ import pandas as pd
 from jaxtyping import Float32
 
 from stripe.explorer.quantise import quantised
+from stripe.stats.moments import Moments
 from stripe.stats.stripe_index import index_row
 
 #: Largest number of rows and columns of the picture.
 _ROWS, _COLUMNS = 24, 96
+#: Number of rows that are reduced at a time.
+_PIECE = 2048
 
 
 def glance(values: Float32[np.ndarray, "images channels"], labels: pd.Series) -> dict[str, Any]:
@@ -25,29 +29,24 @@ def glance(values: Float32[np.ndarray, "images channels"], labels: pd.Series) ->
         low and high, the range of the values; rows, columns and picture (bytes in base64) of means
         over blocks of images and channels.
     """
-    mean, std = _moments(values)
-    eta2, _, within, spread, _ = index_row(mean, std)
+    moments = _moments(values)
+    eta2, _, within, spread, _ = index_row(moments.mean, moments.std)
     small = quantised(_blocks(_blocks(values, _ROWS).T, _COLUMNS).T)
-    low, high = float(values.min()), float(values.max())
+    low, high = float(moments.min.min()), float(moments.max.max())
     return {
         **{"eta2": _finite(eta2), "spread": _finite(spread)},
-        "class": _finite(_between_classes(values, labels, mean, within)),
+        "class": _finite(_between_classes(values, labels, moments.mean, within)),
         **{"low": _finite(low), "high": _finite(high)},
         **dict(zip(("rows", "columns"), small.steps.shape, strict=True)),
         "picture": b64encode(bytes(small.steps.data)).decode(),
     }
 
 
-def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of every channel, in float64, some rows at a time."""
-    first = values[0].astype(np.float64)  # the sums are of what differs from it, which is small
-    sums, squares = np.zeros_like(first), np.zeros_like(first)
-    for start in range(0, len(values), 256):
-        apart = values[start : start + 256] - first
-        sums += apart.sum(axis=0)
-        squares += np.einsum("ic,ic->c", apart, apart)
-    mean = sums / len(values)
-    return first + mean, np.sqrt(np.maximum(squares / len(values) - mean**2, 0))
+def _moments(values: Float32[np.ndarray, "images channels"]) -> Moments:
+    """Return the moments of every channel, some rows at a time, so that copies stay small."""
+    starts = range(0, len(values), _PIECE)
+    pieces = (Moments.of(values[start : start + _PIECE]) for start in starts)
+    return reduce(Moments.merge, pieces)
 
 
 def _blocks(values: np.ndarray, most: int) -> np.ndarray:

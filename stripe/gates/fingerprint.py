@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from stripe.errors import ModelError
 from stripe.modules.unwrap import unwrapped
-from stripe.recording import Recording, open_recording
+from stripe.recording import Recorded, open_recording
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -82,7 +81,7 @@ def check_fingerprint(model: nn.Module, data: Any, epoch: int | None) -> None:
 
 def _recorded(data: Any, epoch: int | None) -> str | None:
     """Return the digest of the weights that `data` was recorded from, None if it is not known."""
-    if isinstance(data, Recording | str | Path):
+    if isinstance(data, Recorded):
         return open_recording(data).weights(epoch)
     if not isinstance(data, pd.DataFrame) or "epoch" not in data or not len(data):
         return None

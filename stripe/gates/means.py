@@ -1,7 +1,6 @@
 """The constants at which gates are frozen, from recordings or tables."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +8,7 @@ import pandas as pd
 from torch import Tensor
 
 from stripe.errors import ModelError, RecordingError, UnknownNameError
-from stripe.recording import Gate, Recorded, Recording, open_recording
+from stripe.recording import Gate, Recorded, open_recording
 from stripe.registry import listed
 from stripe.stats import channel_moments
 
@@ -26,7 +25,7 @@ class Constants(NamedTuple):
 
 def constants(data: Means, epoch: int | None) -> Constants:
     """Return the mean of every gate that the data has."""
-    if isinstance(data, Recording | str | Path):
+    if isinstance(data, Recorded):
         recording = open_recording(data)
         data = channel_moments(recording, [recording.last_epoch if epoch is None else epoch])
     if not isinstance(data, pd.DataFrame):

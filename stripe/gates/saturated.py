@@ -1,12 +1,10 @@
 """The channels of gates that were exactly 0, or exactly 1, for every recorded image."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from stripe.errors import RecordingError, StripeError
 from stripe.gates.means import Means
-from stripe.recording import Recording, open_recording
+from stripe.recording import Recorded, open_recording
 from stripe.stats import channel_moments
 
 
@@ -20,7 +18,7 @@ def moments_of(data: Means, epoch: int | None) -> pd.DataFrame:
     RecordingError
         If there is no such epoch.
     """
-    if isinstance(data, Recording | str | Path):
+    if isinstance(data, Recorded):
         recording = open_recording(data)
         return channel_moments(recording, [recording.last_epoch if epoch is None else epoch])
     if not isinstance(data, pd.DataFrame):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
 from stripe.onnx.copied import copied
-from stripe.onnx.graph import label
+from stripe.onnx.graph import label, new_name
 
 
 def flattened(model: ModelProto) -> tuple[ModelProto, dict[str, str]]:
@@ -42,9 +42,7 @@ class _Opened:
     def __init__(self, graph: GraphProto, taken: set[str]) -> None:
         self.owners: dict[str, str] = {}
         self._graph = graph
-        self._names = {
-            value.name for value in (*graph.initializer, *graph.input, *graph.value_info)
-        }
+        self._taken = taken
 
     def nodes(self, node: NodeProto, renamed: Mapping[str, str]) -> Iterator[NodeProto]:
         """Yield a node, or those of its bodies."""
@@ -71,20 +69,12 @@ class _Opened:
         names = dict(outer)
         made = (name for node in body.node for name in node.output if name)
         for name in (*made, *(v.name for v in (*body.input, *body.initializer))):
-            names[name] = self._new(name)
+            names[name] = new_name(name, self._taken)
             self.owners[names[name]] = owner
         for tensor in body.initializer:
             self._graph.initializer.append(tensor)
             self._graph.initializer[-1].name = names[tensor.name]
         return names
-
-    def _new(self, name: str) -> str:
-        new, number = name, 0
-        while new in self._names:
-            number += 1
-            new = f"{name}_{number}"
-        self._names.add(new)
-        return new
 
 
 def _bodies(node: NodeProto) -> list[GraphProto]:

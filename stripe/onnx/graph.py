@@ -102,11 +102,7 @@ class Graph:
 
     def new_name(self, name: str) -> str:
         """Return a name that no tensor has."""
-        number, new = 0, name
-        while new in self._names:
-            number, new = number + 1, f"{name}_{number + 1}"
-        self._names.add(new)
-        return new
+        return new_name(name, self._names)
 
     def rename_output(self, old: str, new: str) -> None:
         """Rename the output of a node."""
@@ -145,6 +141,15 @@ class Graph:
         annotations = [a for a in self.graph.quantization_annotation if a.tensor_name in made]
         _replace(self.graph.quantization_annotation, annotations)
         self.refresh()
+
+
+def new_name(name: str, taken: set[str]) -> str:
+    """Return a name that is not taken, with a number if needed, and add it to those taken."""
+    number, new = 0, name
+    while new in taken:
+        number, new = number + 1, f"{name}_{number + 1}"
+    taken.add(new)
+    return new
 
 
 def label(node: NodeProto) -> str:

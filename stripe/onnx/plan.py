@@ -18,7 +18,7 @@ from stripe.onnx.graph import Graph
 from stripe.onnx.load import fingerprint, load_model, save_model
 from stripe.onnx.places import Place, Site
 from stripe.onnx.replace import fold_site, put_constant
-from stripe.recording import Recording, open_recording
+from stripe.recording import Recorded, open_recording
 from stripe.select import Selection
 
 
@@ -160,7 +160,7 @@ def _check_valid(model: ModelProto) -> None:
 
 def _check_recorded(model: ModelProto, data: Means, epoch: int | None) -> None:
     """Raise if means were recorded from another model."""
-    if not isinstance(data, Recording | str | Path):
+    if not isinstance(data, Recorded):
         return
     recorded = open_recording(data).weights(epoch)
     if recorded is not None and recorded != (mine := fingerprint(model)):

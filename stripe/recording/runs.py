@@ -44,7 +44,7 @@ def shown_runs(
         If there is no recording, a recording occurs twice at the same epoch, an epoch was not
         recorded, the names or epochs are not one per recording, or two names are equal.
     """
-    several = [data] if isinstance(data, Recording | str | Path) else list(data)
+    several = [data] if isinstance(data, Recorded) else list(data)
     epochs: list[int | None] = [epoch] * len(several)  # type: ignore[list-item]
     if isinstance(epoch, Sequence):
         several = several * len(epoch) if len(several) == 1 else several

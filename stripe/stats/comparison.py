@@ -1,7 +1,6 @@
 """Compare the stripe statistics of two recordings gate by gate, with intervals."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -120,8 +119,8 @@ def _sides(
     epoch: int | Sequence[int] | None,
 ) -> list[tuple[str, list[Shown]]]:
     """Return the name and the recordings of each side."""
-    several = [data] if isinstance(data, Recording | str | Path) else list(data)
-    lists = [side for side in several if not isinstance(side, Recording | str | Path)]
+    several = [data] if isinstance(data, Recorded) else list(data)
+    lists = [side for side in several if not isinstance(side, Recorded)]
     if not lists:
         runs = shown_runs(several, names=names, epoch=epoch)  # type: ignore[arg-type]
         return [(run.name, [run]) for run in runs]

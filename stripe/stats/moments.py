@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -173,8 +172,8 @@ def channel_moments(
     >>> moments.columns.tolist()
     ['epoch', 'gate', 'channel', 'n', 'mean', 'std', 'min', 'max']
     """
-    alone = isinstance(data, Recording | str | Path)
-    several = [data] if isinstance(data, Recording | str | Path) else data
+    alone = isinstance(data, Recorded)
+    several = [data] if isinstance(data, Recorded) else data
     recordings = [open_recording(one) for one in several]
     paths = [recording.path.resolve() for recording in recordings]
     if twice := [path for path in paths if paths.count(path) > 1]:
