@@ -28,7 +28,7 @@ def ablate(
     figure: Picture | None = None,
     json: Json = False,
 ) -> None:
-    """Replace gates by constants or by other images' gates, and measure what changes.
+    """Replace gates by constants or by other images' gates, and measure the effect.
 
     Print a row for every intervention and gate: the share of predictions that stay the same, the
     KL divergence in nats and the accuracy, each with its 95 % interval. Half of the images are
@@ -38,7 +38,7 @@ def ablate(
     ----------
     interventions
         One or more of mean, grand_mean, class_mean, shuffle, resample, one and zero. Default: all;
-        class_mean only where every label is known.
+        class_mean only if every label is known.
     recording
         A recording of the same network. All images are then measured.
     out
@@ -92,7 +92,7 @@ def _batches(images: "Tensor", labels: "Tensor | None", size: int) -> list[Any]:
 
 
 def _all_that_can(labels: "Tensor | None", recorded: Any) -> tuple[str, ...]:
-    """Return all interventions; class means only where every label was recorded."""
+    """Return all interventions; class means only if every label was recorded."""
     from stripe.intervene.ablate import ABLATIONS
 
     if labels is None or not set(labels.tolist()) <= set(recorded.images["label"].dropna()):

@@ -38,8 +38,8 @@ def explore(
     data_root
         The folder that holds data sets.
     costs
-        A CSV file of stripe ablate or of a sensitivity, with the columns gate and kl, fisher or
-        predicted_kl: what freezing each gate costs.
+        A CSV file with the cost of freezing each gate: the table of stripe ablate, or another one
+        with the columns gate and kl, fisher or predicted_kl.
     out
         An HTML file to write instead of opening a browser; it needs no server.
     port

@@ -43,7 +43,7 @@ def freeze(
     constants
         mean; optimal: learned from every other image of --images, beginning with the means, and
         compared with the means on the other images; or exact: only channels that were exactly 0 or
-        1 for all recorded images, so that nothing changes for these.
+        1 for all recorded images, so that the outputs for these images stay the same.
     """
     import stripe
     from stripe.cli.network import is_onnx, write_frozen
@@ -96,7 +96,7 @@ def freeze(
 
 
 def _print_frozen(frozen: Any) -> None:
-    """Print the tables of what freezing made."""
+    """Print the tables of a frozen network."""
     print(frozen.report.to_string(index=False))
     if frozen.comparison is not None:
         print(f"\non images held out\n{frozen.comparison.to_string(index=False)}")

@@ -29,18 +29,18 @@ _INTERPOLATIONS = {mode.value for mode in v2.InterpolationMode}
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """How images become what a network takes; None is what their data set says.
+    """The preprocessing of images for a network; None stands for the value of their data set.
 
     Parameters
     ----------
     size
         Height and width in pixels.
     mean, std
-        Per channel, by which images scaled to [0, 1] are normalised.
+        Mean and standard deviation per channel, which normalise images scaled to [0, 1].
     crop
         Share of the resized image that the crop in its centre keeps, above 0 and at most 1.
     interpolation
-        Of resizing; None where nothing is resized.
+        Interpolation of resizing; None without resizing.
     """
 
     size: tuple[int, int] | None
@@ -114,7 +114,7 @@ def load_images(
 
     Notes
     -----
-    Labels of a folder are left out where it has another number of classes than the network.
+    Labels of a folder are left out if it has another number of classes than the network.
     """
     prepared = _of_run(run, data_root) if run is not None else _of_network(network)
     channels = _channels(network) if prepared.mean is None else len(prepared.mean)
@@ -231,12 +231,12 @@ def _each(values: tuple[float, ...] | None, channels: int) -> tuple[float, ...] 
 
 
 def _channels(network: nn.Module) -> int:
-    """Return how many channels the images of a network have: 1 where it says so, or else 3."""
+    """Return the number of channels of a network's images: 1 if it declares so, otherwise 3."""
     return 1 if _said_channels(network) == 1 else 3
 
 
 def _said_channels(network: nn.Module) -> int | None:
-    """Return how many channels a network, or its first layer, says that it takes; or None."""
+    """Return the number of channels that a network, or its first layer, declares; or None."""
     if isinstance(said := getattr(network, "in_channels", None), int):
         return said
     return next((m.in_channels for m in network.modules() if isinstance(m, nn.Conv2d)), None)

@@ -160,7 +160,7 @@ def audit(
 
 
 def _print_audit(found: "Audit", rounds: int, alone: bool) -> None:
-    """Print the tables of an audit, and what they say."""
+    """Print the tables of an audit, and a summary."""
     columns = ["gate", "channels", "eta2", "relative_spread", "predicted_kl"]
     columns += (["kl", "agreement"] if alone else []) + ["folded", "into"]
     print(found.gates[columns].to_string(index=False, float_format="%.4f"))

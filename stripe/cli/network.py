@@ -84,12 +84,12 @@ def load_network(
 
 
 def has_weights(model: str) -> bool:
-    """Tell whether what a model is named by brings weights: a file, a run or a function."""
+    """Tell whether the source of a model has weights: an ONNX file, a run or a function."""
     return is_onnx(model) or run_of(model) is not None or _is_function(model)
 
 
 def is_onnx(model: str) -> bool:
-    """Tell whether a model is named by an ONNX file."""
+    """Tell whether the source of a model is an ONNX file."""
     return Path(model).suffix.lower() == ".onnx"
 
 
@@ -159,7 +159,7 @@ def write_frozen(frozen: nn.Module, path: Path, recipe: dict[str, Any]) -> None:
 
 
 def _refrozen(network: nn.Module, recipe: Path) -> nn.Module:
-    """Take the same gates out of a network as were taken out when weights were written."""
+    """Freeze the gates of a network that were frozen when its weights were written."""
     example, gates = _read_recipe(recipe)
     for folded in (True, False):
         means = {

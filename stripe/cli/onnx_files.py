@@ -24,7 +24,7 @@ def record_file(subject: Subject, out: Path, options: dict[str, Any]) -> tuple[i
 def freeze_file(
     subject: Network, recording: Path, out: Path, options: dict[str, Any], json: bool
 ) -> None:
-    """Write an ONNX file without gates, and print what became of them."""
+    """Write an ONNX file without gates, and print the report of freezing."""
     import stripe.onnx
 
     if out.suffix != ".onnx":

@@ -50,7 +50,7 @@ class Network:
     seed: int = 0
 
     def load_network(self, *, onnx: bool = False) -> "nn.Module":
-        """Return the network, on the CPU; that of an ONNX file where a command can take one."""
+        """Return the network, on the CPU; of an ONNX file only if the command takes one."""
         from stripe.cli.network import is_onnx, load_network
 
         if onnx and is_onnx(self.model):

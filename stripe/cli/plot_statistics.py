@@ -35,7 +35,7 @@ def plot_saturation(
 def plot_class_information(
     recording: Recorded, *, out: Picture, epoch: Epoch = None, folds: int = 5
 ) -> None:
-    """Draw how well every gate alone tells the class.
+    """Draw how well every gate alone predicts the class.
 
     Parameters
     ----------
@@ -47,5 +47,5 @@ def plot_class_information(
 
 @plot_app.command(name="epoch-similarity", alias="epoch_similarity")
 def plot_epoch_similarity(recording: Recorded, *, out: Picture, epoch: Epoch = None) -> None:
-    """Draw how alike every gate in each epoch is to itself in one epoch (default: the last)."""
+    """Draw the debiased CKA between each epoch of every gate and one epoch (default: the last)."""
     save_plot("epoch_similarity", recording, out, epoch=epoch)

@@ -184,7 +184,7 @@ def compare(
 
 
 def _opened(recording: Path, more: tuple[Path, ...]) -> "Recording | list[Recording]":
-    """Open recordings; of one alone, tables need not say which."""
+    """Open recordings; return a single one alone, so that its tables do not name it."""
     from stripe import open_recording
 
     opened = [open_recording(path) for path in (recording, *more)]

@@ -25,8 +25,8 @@ def demo(
     Parameters
     ----------
     out
-        A new or empty directory for the run and its figures. Default: runs/demo, or runs/demo-2
-        and so on where that exists.
+        A new or empty directory for the run and its figures. Default: runs/demo, or runs/demo-2 and
+        so on if that exists.
     epochs
         Passes over the 7,000 training images. Default: 7.
     device

@@ -94,7 +94,7 @@ class Recording:
 
     @property
     def epochs(self) -> list[int]:
-        """The recorded epochs, ascending; an error if a logged epoch is missing."""
+        """The recorded epochs, ascending. If a logged epoch is missing, it raises an error."""
         return self._log.committed()
 
     @property
@@ -104,7 +104,7 @@ class Recording:
 
     @property
     def last_epoch(self) -> int:
-        """The last recorded epoch; an error if there is none."""
+        """The last recorded epoch. If there is none, it raises an error."""
         if not (epochs := self.epochs):
             raise RecordingError(f"{self.path} holds no epoch yet; record one first")
         return epochs[-1]
