@@ -14,7 +14,9 @@ from onnx import TensorProto, helper
 import stripe
 import stripe.onnx
 from stripe.errors import ModelError
+from stripe.onnx.bodies import flattened
 from stripe.onnx.measure import measured_shapes
+from stripe.onnx.places import Site
 
 
 @pytest.mark.parametrize("dynamic", [True, False])
@@ -171,6 +173,45 @@ def test_gates_in_bodies_are_refused_by_name(name: str) -> None:
         stripe.onnx.find_gates(model)
     assert "\n" not in str(raised.value)
     assert model.SerializeToString() == before
+
+
+def test_a_gate_in_a_body_that_has_the_name_of_another_gate() -> None:
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[N, 3, H, W] x) => (float[N, 3, H, W] y) <bool yes = {1}> {
+            m = GlobalAveragePool(x)
+            s = Sigmoid(m)
+            p = Mul(x, s)
+            y = If (yes) <
+                then_branch = t () => (float[N, 3, H, W] a) {
+                    s = HardSigmoid(m)
+                    a = Mul(p, s)
+                },
+                else_branch = e () => (float[N, 3, H, W] b) { b = Neg(p) }>
+        }""")
+    nodes = flattened(model)[0].graph.node
+    made = [name for node in nodes for name in node.output]
+    assert len(set(made)) == len(made)
+    assert [node.op_type for node in nodes].count("Mul") == 2
+
+
+@pytest.mark.parametrize(
+    ("layout", "groups", "shape", "axes"),
+    [
+        ("NC11", 1, (1, -1, 1, 1), [2, 3]),
+        ("N11C", 1, (1, 1, 1, -1), [1, 2]),
+        ("N1C", 1, (1, 1, -1), [1]),
+        ("NC1", 1, (1, -1, 1), [2]),
+        ("NRC11", 2, (1, 2, -1, 1, 1), [3, 4]),
+    ],
+)
+def test_shape_and_places_of_a_gate_by_its_layout(
+    layout: str, groups: int, shape: tuple[int, ...], axes: list[int]
+) -> None:
+    names = {"product": "p", "features": "x", "operand": "g"}
+    site = Site(**names, index=1, layout=layout, groups=groups)
+    assert site.shape == shape
+    assert site.axes == axes
 
 
 def test_control_flow_without_gates_is_no_obstacle() -> None:
