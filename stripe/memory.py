@@ -30,4 +30,5 @@ def keep_freed_memory() -> bool:
     if sys.platform != "linux" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
         return False
     choices = {_TRIM_THRESHOLD: _LARGEST, _TOP_PAD: 64 << 20, _MMAP_MAX: 0}
-    return min(libc.mallopt(parameter, value) for parameter, value in choices.items()) == 1
+    done = [libc.mallopt(parameter, value) for parameter, value in choices.items()]
+    return all(done)

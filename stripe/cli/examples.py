@@ -45,6 +45,7 @@ EXAMPLES = {
     "style demo": "--steps 250",
     "style train": "--variant bn+asr --content photos --out runs/style",
     "sweep status": "tables --scale desk",
+    "sweep repeat": "table8 --scale desk --store runs/repeated",
     "train": "--recipe cifar100/resnet164 --attention se --record --out runs/se",
     "verify": "runs/train/recording",
 }

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from stripe.reproduce.store.cost import Costs
     from stripe.reproduce.store.runs import StoredRun
 
-sweep_app = App(name="sweep", help="Inspect the runs that tables and figures need.")
+sweep_app = App(
+    name="sweep", help="Inspect the runs that tables and figures need, and repeat some."
+)
 app.command(sweep_app)
 
 Names = Annotated[
@@ -138,6 +140,48 @@ def status(exhibit: Names = "all", *, target: Target = _DEFAULT, json: Json = Fa
     if len(found) > 1:
         rows.append({"exhibit": "together", **_counted(once, costs)})
     print_table(pd.DataFrame(rows), json)
+
+
+@sweep_app.command
+def repeat(
+    exhibit: Names = "all",
+    *,
+    target: Target = _DEFAULT,
+    count: int = 1,
+    draw: int = 0,
+    reports: Path | None = None,
+    engine: RunEngine = RUN_HERE,
+    json: Json = False,
+) -> None:
+    """Repeat published runs drawn by lot, and compare the numbers; exit code 1 if one differs.
+
+    On the same kind of machine they are equal to the bit. Runs that measure times are not drawn.
+    The repeated runs stay in the store, whose finished runs are not executed again: choose a new
+    one.
+
+    Parameters
+    ----------
+    count
+        Number of runs.
+    draw
+        Seed of the draw.
+    reports
+        Folder of the published numbers. Default: figures/reproduce/SCALE.
+    """
+    from stripe.reproduce.repeat import drawn, repeated
+
+    if count < 1:
+        raise StripeError(f"--count must be at least 1, got {count}")
+    folder = reports or reports_of(target.scale)
+    found, root = reproductions(exhibit, target), target.data_root
+    lots = drawn(found, folder, count=count, seed=draw, store=target.store, data_root=root)
+    chosen = engine.made()
+    _make(target.store)
+    print(_cost([run for lot in lots for run in lot.chain], chosen), file=sys.stderr)
+    table = repeated(lots, chosen)
+    print_table(table, json)
+    if not table["equal"].all():
+        sys.exit(1)
 
 
 def _make(folder: Path) -> None:
