@@ -24,10 +24,13 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """The name of its numbers."""
-        length = f"-{self.epochs}-epochs" if self.run else ""
+        """The name of its numbers; that of a finished training ends as its directory does.
+
+        Two trainings in a store may differ in their schedule or data alone.
+        """
+        end = f"-{self.run.name.rpartition('-')[2]}" if self.run else ""
         attention = self.attention or "own"
-        return f"{self.backbone.replace(':', '-')}-{attention}-{self.seed}{length}"
+        return f"{self.backbone.replace(':', '-')}-{attention}-{self.seed}{end}"
 
 
 #: Trained by the study, those that take least time first.

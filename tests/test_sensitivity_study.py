@@ -51,7 +51,7 @@ def test_a_small_study_is_kept_and_resumed(tmp_path: Path) -> None:
     assert study(chosen)[0]["accuracy"] == 0.5  # taken from the store, not measured again
     runs = tmp_path / "store" / "resnet8_basic-se-0"
     (found_there,) = stored([runs, tmp_path])
-    assert (found_there.name, found_there.run) == ("resnet8_basic-se-0-1-epochs", runs / "run")
+    assert (found_there.name, found_there.run) == ("resnet8_basic-se-0-run", runs / "run")
     weights = runs / "run" / "model.safetensors"
     weights.rename(weights.with_suffix(".unfinished"))
     assert not list(stored([runs]))

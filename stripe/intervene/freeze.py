@@ -38,7 +38,7 @@ def freeze(
     inplace: bool = False,
     constants: str = "mean",
     images: Iterable[Any] | None = None,
-    lr: float = 0.003,
+    lr: float = 0.1,
     predict: Predict | None = None,
     progress: bool = True,
 ) -> Frozen:
@@ -70,7 +70,7 @@ def freeze(
     images
         For "optimal": batches of images, or (images, labels), at least 2.
     lr
-        For "optimal": step of Adam, in units of the gate.
+        For "optimal": step of Adam, in units of the spread of the gate over images.
     predict
         For "optimal": function from the output of the network to class scores (B, classes).
         Default: the output itself, or its `logits`.

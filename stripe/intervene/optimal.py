@@ -29,7 +29,7 @@ def optimal_constants(
     recording: Means,
     gates: Selection | None = "all",
     *,
-    lr: float = 0.003,
+    lr: float = 0.1,
     predict: Predict | None = None,
     epoch: int | None = None,
     example: Tensor | None = None,
@@ -53,7 +53,8 @@ def optimal_constants(
         Gates that are constants, all at once: "all" recorded ones, names, a pattern, or a predicate
         of `Gate`.
     lr
-        Step of Adam, in units of the gate.
+        Step of Adam, in units of the gate's spread: the root mean square distance of the gate from
+        its mean, over the images of the first batch and channels.
     predict, epoch, example, force, progress
         As for `stripe.sensitivity`.
 
@@ -84,11 +85,10 @@ def optimal_constants(
         raise StripeError(f"lr must be positive, got {lr}")
     found, recorded = replaceable_with(model, recording, epoch=epoch, example=example, force=force)
     places = found.chosen(gates, recorded.gates)
-    learned = {
-        place.gate.name: torch.from_numpy(recorded.mean(place)).requires_grad_() for place in places
-    }
+    learned = {place.gate.name: _Learned(recorded.mean(place)) for place in places}
     functions = {p.gate.name: function_of(learned[p.gate.name], p, recorded) for p in places}
-    optimiser, batches = torch.optim.Adam(learned.values(), lr), 0
+    steps = [constant.step for constant in learned.values()]
+    optimiser, batches = torch.optim.Adam(steps, lr), 0
     with (
         interrupts_held(),
         progress_bar(loader, "optimal constants", progress) as bar,
@@ -99,15 +99,37 @@ def optimal_constants(
     ):
         for _, images, _ in numbered_batches(loader):
             loss = _divergence(found.model, images, predict)
-            slopes = torch.autograd.grad(loss, list(learned.values()), materialize_grads=True)
-            for vector, slope in zip(learned.values(), slopes, strict=True):
-                vector.grad = slope
+            slopes = torch.autograd.grad(loss, steps, materialize_grads=True)
+            for step, slope in zip(steps, slopes, strict=True):
+                step.grad = slope
             optimiser.step()
             batches += 1
             bar.update()
     if not batches:
         raise StripeError("a loader must give at least one batch, got none")
-    return {name: vector.detach().numpy() for name, vector in learned.items()}
+    return {name: constant.vector().detach().numpy() for name, constant in learned.items()}
+
+
+class _Learned:
+    """An intervention by a constant, which is learned in units of the spread of its gate.
+
+    A step that suits a lively gate would throw one that hardly varies far out of its range.
+    """
+
+    def __init__(self, mean: np.ndarray) -> None:
+        self._mean = torch.from_numpy(mean)
+        self._spread: Tensor | None = None
+        self.step = torch.zeros_like(self._mean, requires_grad=True)
+
+    def __call__(self, values: Tensor) -> Tensor:
+        if self._spread is None:
+            distance = values.detach().to(self._mean) - self._mean
+            self._spread = distance.square().mean().sqrt()
+        return self.vector().to(values).expand_as(values)
+
+    def vector(self) -> Tensor:
+        """Return the constant, in float64."""
+        return self._mean if self._spread is None else self._mean + self._spread * self.step
 
 
 def _divergence(model: nn.Module, images: Tensor, predict: Predict | None) -> Tensor:

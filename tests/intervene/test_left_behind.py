@@ -1,6 +1,10 @@
 """What an intervention leaves behind in a model, its copies and its compiled form: nothing."""
 
 import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,3 +75,52 @@ def test_a_compiled_model_runs_with_its_gates_replaced(batch: Tensor) -> None:
     with stripe.intervene(compiled, "zero"):
         assert same(compiled(batch), expected)
     assert same(compiled(batch), model(batch))
+
+
+RANK = """
+import sys, torch
+from torch import distributed
+import stripe
+from patched import network
+
+distributed.init_process_group("gloo")
+rank, model = distributed.get_rank(), network("se")
+parallel = torch.nn.parallel.DistributedDataParallel(model, find_unused_parameters=True)
+batch = torch.load(sys.argv[1])
+constant = torch.full((16,), 0.3, dtype=torch.float64)
+gate = stripe.find_gates(model, batch)[0].name
+with stripe.intervene(parallel, constant, gates=gate):
+    parallel(batch[rank::2]).square().mean().backward()
+inside = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+parallel.zero_grad()
+parallel(batch[rank::2]).square().mean().backward()
+after = [p.grad for p in model.parameters()]
+if rank == 0:
+    torch.save([inside, after], sys.argv[2])
+distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_with_a_gate_replaced(batch: Tensor, tmp_path: Path) -> None:
+    """The gradients that DistributedDataParallel averages are those of the whole batch."""
+    script, given, found = (tmp_path / name for name in ("rank.py", "batch.pt", "found.pt"))
+    script.write_text(RANK)
+    torch.save(batch, given)
+    run = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", script, given, found]
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, run)],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    inside, after = torch.load(found)
+    model = network("se")
+    constant = torch.full((16,), 0.3, dtype=torch.float64)
+    with stripe.intervene(model, constant, gates=find_gates(model, batch)[0].name):
+        model(batch).square().mean().backward()
+    alone = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+    model.zero_grad()
+    model(batch).square().mean().backward()
+    for ours, expected in ((inside, alone), (after, [p.grad for p in model.parameters()])):
+        torch.testing.assert_close(ours, expected)
