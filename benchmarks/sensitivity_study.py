@@ -162,6 +162,7 @@ def _sets(found: stripe.Sensitivity, exact: Exact, count: int) -> list[dict[str,
 
 def study(chosen: argparse.Namespace) -> list[dict[str, Any]]:
     """Return the numbers of every network, those of the store as they are there."""
+    chosen.store.mkdir(parents=True, exist_ok=True)
     found = []
     for subject in [*stored(chosen.runs), *(QUICK if chosen.quick else SUBJECTS)]:
         kept = chosen.store / f"{subject.name}.json"
