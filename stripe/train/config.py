@@ -100,7 +100,8 @@ class TrainConfig(Settings):
         sample depends on the number of test images alone, not on `seed`, so every epoch and every
         network has the same images.
     tensorboard
-        Also write the log for TensorBoard.
+        Also write the log for TensorBoard; with `record`, the stripe index and the median spread of
+        every gate, too.
     device
         "auto" takes a GPU if there is one; or "cpu", "cuda", "cuda:1".
     data_root

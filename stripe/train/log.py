@@ -1,14 +1,12 @@
-"""The log of a run: CSV and Parquet always, TensorBoard on request."""
+"""The log of a run, as CSV and Parquet."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from stripe.errors import StripeError
-from stripe.files import drafted, refuse_links
+from stripe.files import drafted
 from stripe.train.manifest import checked
 
 #: The two forms of the log.
@@ -49,27 +47,3 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
         return []
     rows = read_history(folder).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]
-
-
-@contextmanager
-def tensorboard(folder: Path | None, epoch: int) -> Iterator[Any]:
-    """Open a writer of TensorBoard's, or None where there is no folder.
-
-    Entries of a killed run after `epoch` are left out, because the resumed run writes them again.
-    """
-    if folder is None:
-        yield None
-        return
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise StripeError(
-            "tensorboard=True needs the package tensorboard, which is not installed; pip install "
-            "'stripe-attention[tensorboard]'"
-        ) from error
-    refuse_links(folder)
-    writer: Any = SummaryWriter(str(folder), purge_step=epoch + 1)
-    try:
-        yield writer
-    finally:
-        writer.close()

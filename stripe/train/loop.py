@@ -18,10 +18,10 @@ from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.robustness import inject_noise
 from stripe.train.begun import nothing_left
+from stripe.train.board import Board, tensorboard
 from stripe.train.config import TrainConfig
 from stripe.train.initial import begin
 from stripe.train.loaders import Loaders, open_loaders
-from stripe.train.log import tensorboard
 from stripe.train.network import build_model, stepped_network
 from stripe.train.precision import with_precision
 from stripe.train.processes import Processes, joined
@@ -205,10 +205,11 @@ def _train(
         shown = progress and session.first
         bar = progress_bar(total, done, name="train", unit="images", shown=shown)
         folder = config.out / "tensorboard" if config.tensorboard and session.first else None
-        board = stack.enter_context(tensorboard(folder, session.at.epoch))
+        recording = config.out / "recording" if config.record else None
+        first = session.at.epoch + 1 if session.at.epoch or session.at.batch else 0
+        board = stack.enter_context(tensorboard(folder, first, recording))
         _epochs(config, session, loaders, recorder, stack.enter_context(bar), board, progress)
         session.finish()
-    recording = config.out / "recording" if config.record else None
     return TrainResult(model, pd.DataFrame(session.at.history), recording)
 
 
@@ -218,7 +219,7 @@ def _epochs(
     loaders: Loaders,
     recorder: EpochRecorder | None,
     bar: Any,
-    board: Any,
+    board: Board,
     progress: bool,
 ) -> None:
     """Train, test and record epoch after epoch."""
@@ -227,6 +228,7 @@ def _epochs(
     steps = config.epochs * len(loaders.train)
     if recorder is not None and at.epoch == at.batch == 0:
         recorder.record(0, progress=progress)
+        board.add_gates(0)
     while at.epoch < config.epochs:
         train_loss, seconds = _one_epoch(config, session, loaders, network, bar)
         processes.agree_on_buffers(session.model)
@@ -246,10 +248,8 @@ def _epochs(
             recorder.record(at.epoch, progress=progress)
         session.mark()
         session.save_row()
-        if board is not None:
-            for name in ("lr", "train_loss", "test_accuracy", "test_top5"):
-                board.add_scalar(name, row[name], at.epoch)
-            board.flush()
+        board.add_row(row)
+        board.add_gates(at.epoch)
         bar.set_postfix(loss=f"{train_loss:.3f}", test=f"{top1:.3f}")
         if at.epoch < config.epochs and (asked := session.asked()):
             leave(asked)

@@ -96,6 +96,27 @@ def test_logs(config: TrainConfig) -> None:
     events.Reload()
     logged = [event.value for event in events.Scalars("test_accuracy")]
     assert logged == pytest.approx(table["test_accuracy"].tolist())
+    assert not [tag for tag in events.Tags()["scalars"] if "/" in tag]  # no gates were recorded
+
+
+def test_logs_the_statistics_of_gates_of_every_epoch(config: TrainConfig) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    result = train(
+        replace(config, attention="se", record=True, record_images=20, tensorboard=True),
+        progress=False,
+    )
+    assert result.recording is not None
+    events = EventAccumulator(str(config.out / "tensorboard"))
+    events.Reload()
+    index = stripe.stats.stripe_index(result.recording)
+    gates = index["gate"].unique()
+    for statistic in ("eta2", "median_std"):
+        for gate, rows in index.groupby("gate"):
+            logged = events.Scalars(f"{statistic}/{gate}")
+            assert [event.step for event in logged] == list(range(config.epochs + 1))
+            assert [event.value for event in logged] == pytest.approx(rows[statistic].tolist())
+    assert len([tag for tag in events.Tags()["scalars"] if "/" in tag]) == 2 * len(gates)
 
 
 def test_noise_in_training_changes_it_and_leaves_the_model(config: TrainConfig) -> None:
