@@ -39,10 +39,13 @@ def paper_style() -> AbstractContextManager[None]:
     >>> with stripe.plots.paper_style():
     ...     ax = stripe.plots.stripes(recording)
     """
+    # Jupyter's backend becomes interactive when it is first used. Within the context, that would be
+    # undone at its end, and the notebook would show no figure any more.
+    plt.draw_if_interactive()  # type: ignore[no-untyped-call]
     return mpl.rc_context(_STYLE)
 
 
-def save_figure(ax: Axes, *paths: Path | BytesIO) -> None:
+def save_figure(ax: Axes, *paths: Path | str | BytesIO) -> None:
     """Write the figure of `ax` to each of `paths`, whose suffix is the format, and close it.
 
     A buffer receives a PNG.
@@ -54,7 +57,7 @@ def save_figure(ax: Axes, *paths: Path | BytesIO) -> None:
 
     Examples
     --------
-    >>> stripe.plots.save_figure(stripe.plots.stripes(recording), Path("stripes.pdf"))
+    >>> stripe.plots.save_figure(stripe.plots.stripes(recording), "stripes.pdf")
     """
     figure: Any = ax.get_figure(root=True)
     try:
@@ -62,6 +65,7 @@ def save_figure(ax: Axes, *paths: Path | BytesIO) -> None:
             if isinstance(path, BytesIO):
                 figure.savefig(path, dpi=DPI, format="png")
                 continue
+            path = Path(path)
             if path.suffix not in FORMATS:
                 raise StripeError(f"a picture ends in {', '.join(FORMATS)}, got {path}")
             # Without a date in it, the same picture is the same file.
