@@ -14,23 +14,11 @@ PAGES = [
 ]
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
-CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
     missing = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
     assert not missing
-
-
-@pytest.mark.parametrize("name", ["intervene"])
-def test_the_code_of_a_page_runs(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    blocks = CODE.findall((ROOT / "docs" / f"{name}.md").read_text())
-    assert blocks
-    exec("\n".join(blocks), {})
 
 
 def test_the_readme_names_every_page() -> None:
@@ -54,18 +42,6 @@ def test_every_file_that_contributing_names_exists() -> None:
 
 def test_the_readme_is_one_screen() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("default")
-def test_the_page_on_comparing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its code runs from top to bottom, and leaves the pictures that it says."""
-    monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs" / "compare.md").read_text()
-    names: dict[str, object] = {}
-    for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
-        exec(block, names)
-    assert {path.name for path in tmp_path.iterdir()} == {"runs", "compare.pdf", "stripes.pdf"}
 
 
 def test_the_citation_is_of_this_version() -> None:

@@ -1,4 +1,4 @@
-"""The site: it builds without a warning, names all that is public, and its code runs."""
+"""The site: it builds without a warning, names all that is public, and specifies the format."""
 
 import os
 import re
@@ -7,23 +7,16 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from pages import python_of
 
 import stripe
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-
-HOW_TO = sorted(set(DOCS.glob("howto/*.md")) - {DOCS / "howto" / "index.md"})
 PUBLIC = [name for name in stripe.__all__ if name not in ("plots", "stats")]
-
-
-def code_of(page: Path) -> str:
-    return "\n".join(CODE.findall(page.read_text()))
 
 
 @pytest.fixture(scope="module")
@@ -64,37 +57,6 @@ def test_the_site_needs_no_network(site: Path) -> None:
     assert not found
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("page", HOW_TO, ids=lambda page: str(page.stem))
-def test_the_code_of_a_how_to_page_runs(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if page.stem == "ray":
-        pytest.importorskip("ray")
-    monkeypatch.chdir(tmp_path)
-    code = code_of(page)
-    assert code
-    exec(code, {"__name__": "page"})
-    plt.close("all")
-
-
-@pytest.mark.slow
-def test_the_code_of_the_gallery_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On fewer images than the page has; it draws every picture."""
-    monkeypatch.chdir(tmp_path)
-    code = code_of(DOCS / "figures.md")
-    fewer = {'"epochs": 3': '"epochs": 1, "limit": 200', "head(500)": "head(64)", "[:32]": "[:4]"}
-    small = code
-    for whole, part in fewer.items():
-        assert small.count(whole) == 1
-        small = small.replace(whole, part)
-    names: dict[str, object] = {}
-    exec(small, names)
-    assert len(plt.get_fignums()) == code.count("ax = plots.")
-    plt.close("all")
-
-
 def test_the_program_of_the_format_reads_a_recording(
     small_model: torch.nn.Module, tmp_path: Path
 ) -> None:
@@ -103,7 +65,7 @@ def test_the_program_of_the_format_reads_a_recording(
               (images[[1, 4, 2]], torch.arange(3), torch.tensor([1, 4, 2]))]  # fmt: skip
     recording = stripe.record(small_model, loader, tmp_path / "run", progress=False)
     names: dict[str, object] = {}
-    exec(code_of(DOCS / "format.md"), names)
+    exec(python_of(DOCS / "format.md"), names)
     read, gate = names["read"], recording.gates["name"][0]
     assert callable(read)
     np.testing.assert_array_equal(read(recording.path, gate, 0), recording.values(gate))
