@@ -23,6 +23,7 @@ from stripe.cli import (  # noqa: F401
 )
 from stripe.cli.app import app
 from stripe.cli.examples import add_examples
+from stripe.cli.unknown import refuse_unknown
 from stripe.errors import StripeError
 from stripe.memory import keep_freed_memory
 
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     keep_freed_memory()
     try:
+        refuse_unknown(sys.argv[1:] if arguments is None else arguments)
         app(arguments)
     except StripeError as error:
         print(f"error: {error}", file=sys.stderr)

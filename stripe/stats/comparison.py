@@ -93,7 +93,10 @@ def compare(
         raise StripeError(f"resamples must be at least 100, got {resamples}")
     sides = _sides(data, names, epoch)
     if len(sides) != 2:
-        raise StripeError(f"a comparison has two sides, or one at two epochs, got {len(sides)}")
+        raise StripeError(
+            f"a comparison has two sides, or one at two epochs, got {len(sides)}; give two "
+            "recordings, or one with epoch=[first, second]"
+        )
     (first, of_first), (second, of_second) = sides
     if {first, second} & {*_OWN} or first == second:
         raise StripeError(f"names must differ from each other and from {', '.join(_OWN)}")

@@ -1,6 +1,7 @@
 """The help of every command ends with an example that the command takes."""
 
 import shlex
+from collections.abc import Callable
 
 import pytest
 from cyclopts import App
@@ -31,3 +32,25 @@ def test_the_command_takes_its_example(name: str, capsys: pytest.CaptureFixture[
     app([*name.split(), "--help"], result_action="return_value")
     said = " ".join(capsys.readouterr().out.split())
     assert said.endswith(f"Example: stripe {name} {EXAMPLES[name]}")
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("compare", "stripe plot compare or stripe stats compare or stripe style compare"),
+        ("stripes", "stripe plot stripes"),
+        ("trian", "stripe style train or stripe train"),
+    ],
+)
+def test_a_word_that_is_no_command_names_those_that_were_meant(
+    run: Callable[..., tuple[int, str]], word: str, meant: str
+) -> None:
+    code, said = run(word, "runs/a", "runs/b")
+    assert code == 1
+    assert said == f"error: there is no command '{word}'; try {meant}\n"
+
+
+def test_another_unknown_word_is_refused_with_a_list(run: Callable[..., tuple[int, str]]) -> None:
+    code, said = run("zzzz")
+    assert code
+    assert "Available commands" in said
