@@ -10,6 +10,8 @@ from matplotlib import pyplot as plt
 from matplotlib.ticker import NullFormatter
 from scipy.stats import spearmanr
 
+from stripe.plots.series import series_styles
+
 #: What is compared with the exact cost, by the column of the study.
 PREDICTORS = ("fisher", "first_order", "1-eta2", "median_std", "relative_spread")
 #: Gates that cost less than this, in nats, are left out of the calibration.
@@ -59,8 +61,10 @@ def draw(networks: Sequence[dict[str, Any]], out: Path) -> None:
     figure, axes = plt.subplots(1, 3, figsize=(9, 3), layout="constrained")
     panels = [(gates, "fisher"), (sets, "fisher"), (gates, "relative_spread")]
     for ax, (table, column) in zip(axes, panels, strict=True):
-        for name, one in table.groupby("network", sort=False):
-            ax.loglog(one[column], one["kl"], "o", markersize=3, label=str(name))
+        by_network = list(table.groupby("network", sort=False))
+        for (name, one), style in zip(by_network, series_styles(len(by_network)), strict=True):
+            points = {"linestyle": "", "markersize": 3, "label": str(name), **style}
+            ax.loglog(one[column], one["kl"], **points)
         ax.set(
             xlabel=f"{column}, {'gates' if table is gates else 'sets'}", ylabel="exact KL (nats)"
         )

@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 
 from benchmarks import wild_images as draw
 from stripe import plots
+from stripe.plots.series import series_styles
 
 TEXT = """# Stripes in the wild
 
@@ -127,10 +128,11 @@ def _saved(one: dict[str, Any]) -> list[str]:
 def _picture(found: list[dict[str, Any]]) -> Any:
     with plots.paper_style():
         figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-        for one in found:
+        for one, series in zip(found, series_styles(len(found)), strict=True):
             depth = [n / max(len(one["gates"]) - 1, 1) for n in range(len(one["gates"]))]
-            axes[0].plot(depth, [g["eta2"] for g in one["gates"]], "o-", ms=3, label=one["network"])
-            axes[1].plot(depth, [100 * g["relative_spread"] for g in one["gates"]], "o-", ms=3)
+            style = {"ms": 4, "lw": 1, "label": one["network"], **series}
+            axes[0].plot(depth, [g["eta2"] for g in one["gates"]], **style)
+            axes[1].plot(depth, [100 * g["relative_spread"] for g in one["gates"]], **style)
         for ax, name in zip(
             axes, ("eta2 (1: a perfect stripe)", "spread over images (%)"), strict=True
         ):

@@ -44,5 +44,5 @@ def test_two_networks_are_audited_and_written(tmp_path: Path) -> None:
     write_page(found, tmp_path, kept_times=True)
     page = (tmp_path / "wild.md").read_text()
     assert all(f"| {name} | {count} |" in page for name, count in GATES.items())
-    assert "Times are of an earlier run" in page
+    assert "The times are from an earlier run" in page
     assert {path.name for path in tmp_path.iterdir()} == {"wild.md", "wild.png", "wild_images.png"}

@@ -62,7 +62,7 @@ def headed(ax: Axes, heading: str) -> None:
 def name_above(ax: Axes, text: str, *, below: int = 0) -> None:
     """Write which run, gate and epoch `ax` shows above it, and above `below` lines of titles."""
     size = FontProperties(size=plt.rcParams["axes.labelsize"]).get_size_in_points()
-    ax.set_title(text, loc="left", fontsize=size, pad=4 + 1.35 * size * below)
+    ax.set_title(text, loc="left", fontsize=size, pad=6 + 1.35 * size * below)
 
 
 def letter(ax: Axes, text: str) -> None:
@@ -81,13 +81,19 @@ def legend_above(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
         if handles is None
         else [str(handle.get_label()) for handle in handles]
     )
-    letters = max(len(label) for label in labels) + 4
-    width = ax.get_window_extent().width / ax.figure.dpi  # inches
-    columns = max(1, int(_LETTERS * width / COLUMN_WIDTH) // letters)
+    columns = legend_columns(ax, labels)
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": min(columns, len(labels))}
     style = {"frameon": False, "borderaxespad": 0.2, "handlelength": 1.2, "columnspacing": 1}
     given = {} if handles is None else {"handles": list(handles)}
     ax.legend(**{**place, **style, **given})
+
+
+def legend_columns(ax: Axes, labels: Sequence[str]) -> int:
+    """Return how many of the labels fit beside each other above `ax`."""
+    letters = max(len(label) for label in labels) + 4
+    size = FontProperties(size=plt.rcParams["legend.fontsize"]).get_size_in_points()
+    width = ax.get_window_extent().width / ax.figure.dpi  # inches
+    return max(1, int(_LETTERS * width / COLUMN_WIDTH * PAPER_FONT_SIZE / size) // letters)
 
 
 def panels(ax: Axes, count: int, *, bars: int) -> tuple[list[Axes], list[Axes]]:

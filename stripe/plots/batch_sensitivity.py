@@ -5,11 +5,11 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 
 from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import with_columns
+from stripe.plots.series import series_styles
 
 #: Number of letters of a note that fit above the axes.
 _LETTERS = 56
@@ -49,9 +49,9 @@ def batch_sensitivity(
     data = with_columns(data, ["variant", "batch_size", "spread"], names=["variant"])
     ax = axes_or_new(ax)
     names = data["variant"].unique()
-    for colour, name in zip(sns.color_palette("colorblind", len(names)), names, strict=True):
+    for series, name in zip(series_styles(len(names)), names, strict=True):
         rows = data[data["variant"] == name].sort_values("batch_size")
-        style = {"color": colour, "marker": "o", "markersize": 3, "linewidth": 1.2, **kwargs}
+        style = {**series, "markersize": 3, "linewidth": 1.2, **kwargs}
         ax.plot(rows["batch_size"], rows["spread"], **{"label": name, **style})
     sizes = sorted(data["batch_size"].unique())
     ax.set_xscale("log", base=2)

@@ -7,13 +7,17 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Patch
 
-from stripe.plots.axes import axes_or_new, name_above
+from stripe.plots.axes import axes_or_new, legend_columns, name_above
 from stripe.plots.choose import Side, chosen_gate, one_of, said
 from stripe.recording import Recorded
 from stripe.recording.runs import shown_runs
 
 BEFORE, AFTER = "before: features", "after: gate"
+#: The outlines of the first run, the second and so on.
+_DASHES = ("-", "--", ":", "-.")
 
 
 def channel_std(
@@ -91,12 +95,34 @@ def channel_std(
     options = {"bins": 40, "stat": "proportion", "common_norm": False, "element": "step"}
     sns.histplot(spread, ax=ax, **{"palette": "colorblind", **options, **kwargs})
     ax.set(xlabel="standard deviation over images", ylabel="share of channels")
-    columns = 1 if len(sides) <= 2 else 2
+    columns = 1 if len(sides) <= 2 else min(2, legend_columns(ax, list(sides)))
+    _dash(ax, len(runs))
     # The legend is above, because the distributions may lie anywhere inside.
     if ax.get_legend() is not None:
         place = {"bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "ncols": columns}
+        place["labelspacing"] = 0.25  # as `name_above` counts the lines
         sns.move_legend(ax, "lower left", frameon=False, **place)
     name_above(ax, said(runs, name), below=-(-len(sides) // columns))
     if not kwargs.get("log_scale"):
         ax.set_xlim(left=0)
     return ax
+
+
+def _dash(ax: Axes, runs: int) -> None:
+    """Give the outlines of every run a dash pattern, so that four histograms differ in grey."""
+    legend = ax.get_legend()
+    if runs == 1 or legend is None:
+        return
+    handles = [handle for handle in legend.legend_handles if isinstance(handle, Patch)]
+    per_run = len(handles) // runs
+    for number, handle in enumerate(handles):
+        pattern = _DASHES[number // per_run % len(_DASHES)]
+        drawn: list[Any] = [*ax.collections, *ax.patches]
+        same = [one for one in drawn if _outline(one) == _outline(handle)]
+        for artist in (handle, *same):
+            artist.set_linestyle(pattern)
+
+
+def _outline(artist: Any) -> tuple[float, ...]:
+    red, green, blue, *_ = np.ravel(artist.get_edgecolor())
+    return to_rgb((red, green, blue))

@@ -25,6 +25,8 @@ _LABELS = {
 _VALUES, _DIFFERENCE = (0, 0.56, 1, 0.44), (0, 0, 1, 0.44)
 #: Distance of the two points of a gate, as a share of the distance between gates.
 _SHIFT = 0.12
+#: Number of letters of all names of gates that fit below the axes; longer names are numbers.
+_LETTERS = 36
 
 
 def compare(
@@ -55,7 +57,7 @@ def compare(
     -------
     Axes
         `ax`, whose two `child_axes` show the statistic of both runs and, below, the second minus
-        the first with its interval, for each gate in forward order.
+        the first with its interval, for each gate in forward order. Long names are numbers.
 
     Raises
     ------
@@ -94,18 +96,21 @@ def compare(
         **{"color": "black", "marker": "o", "elinewidth": 0.9, "capsize": 2, **style},
     )
     bottom.axhline(0, color="0.6", linewidth=0.6, zorder=0)
-    _label(top, bottom, len(rows), _LABELS[statistic], of_runs, table.attrs)
+    _label(
+        top, bottom, [str(gate) for gate in rows["gate"]], _LABELS[statistic], of_runs, table.attrs
+    )
     return ax
 
 
 def _label(
-    top: Axes, bottom: Axes, gates: int, label: str, names: list[str], about: dict[Any, Any]
+    top: Axes, bottom: Axes, gates: list[str], label: str, names: list[str], about: dict[Any, Any]
 ) -> None:
-    """Label both panels: the gates by their numbers, the interval by what it is over."""
-    ticks = np.arange(1, gates + 1)[:: max(1, -(-gates // 12))]
+    """Label both panels: names of gates, or numbers where they are long, and the interval."""
+    numbered = sum(len(gate) for gate in gates) > _LETTERS
+    ticks = np.arange(1, len(gates) + 1)[:: max(1, -(-len(gates) // 12))]
     for panel in (top, bottom):
-        panel.set_xticks(ticks, [str(number) for number in ticks])
-        panel.set_xlim(0.4, gates + 0.6)
+        panel.set_xticks(ticks, [str(n) if numbered else gates[n - 1] for n in ticks])
+        panel.set_xlim(0.4, len(gates) + 0.6)
     top.set(ylabel=label)
     top.tick_params(labelbottom=False)
     over = ""

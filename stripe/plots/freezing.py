@@ -47,12 +47,13 @@ def freezing(
     >>> ax = stripe.plots.freezing(report.greedy, threshold=report.threshold)
     """
     ax = axes_or_new(ax)
-    style = {"linewidth": 1, "marker": "o", "markersize": 2.5, **kwargs}
-    shares = {"agreement": 2.0, "accuracy": 1.9}  # what is in front
-    for name, order in shares.items():
+    style = {"linewidth": 1, "markersize": 2.5}
+    shares = {"agreement": (2.0, "o"), "accuracy": (1.9, "s")}  # what is in front
+    for name, (order, marker) in shares.items():
         if data[name].isna().all():
             continue
-        (line,) = ax.plot(data["frozen"], 100 * data[name], label=name, zorder=order, **style)
+        of_share = {"label": name, "zorder": order, "marker": marker, **style, **kwargs}
+        (line,) = ax.plot(data["frozen"], 100 * data[name], **of_share)
         if {f"{name}_low", f"{name}_high"} <= set(data):
             low, high = 100 * data[f"{name}_low"], 100 * data[f"{name}_high"]
             band: Any = {"color": line.get_color(), "alpha": 0.2, "linewidth": 0, "zorder": 1}

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import with_columns
+from stripe.plots.series import series_styles
 
 
 def noise_bound(
@@ -50,12 +50,11 @@ def noise_bound(
     tables = {"": data} if isinstance(data, pd.DataFrame) else data
     tables = {name: with_columns(table, ["bound", "cumulated"]) for name, table in tables.items()}
     ax = axes_or_new(ax)
-    colours = sns.color_palette("colorblind", len(tables))
-    for colour, (name, table) in zip(colours, tables.items(), strict=True):
+    for series, (name, table) in zip(series_styles(len(tables)), tables.items(), strict=True):
         depth = np.arange(1, len(table) + 1)
-        # One block is a point, and a line through one point is invisible.
-        marker = "o" if len(table) == 1 else ""
-        style = {"color": colour, "linewidth": 1.2, "marker": marker, **kwargs}
+        # At most ten markers; one block is a point, and a line through one point is invisible.
+        every = -(-len(table) // 10)
+        style = {**series, "linewidth": 1.2, "markersize": 3, "markevery": every, **kwargs}
         prefix = f"{name}, " if name else ""
         bound = {"linestyle": "--", "label": f"{prefix}bound", **style}
         ax.plot(depth, table["bound"], **bound)

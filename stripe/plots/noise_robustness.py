@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 
 from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import with_columns
+from stripe.plots.series import series_styles
 
 #: Spread of the networks of a noise, as a share of the distance between noises.
 _DODGE = 0.6
@@ -57,15 +57,13 @@ def noise_robustness(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: An
     noises = list(dict.fromkeys(data["noise"]))
     networks = list(dict.fromkeys(data["network"]))
     ax = axes_or_new(ax, height=2.2)
-    colours = sns.color_palette("colorblind", len(networks))
     shifts = np.linspace(-0.5, 0.5, len(networks)) * _DODGE if len(networks) > 1 else [0.0]
-    for network, colour, shift in zip(networks, colours, shifts, strict=True):
+    for network, series, shift in zip(networks, series_styles(len(networks)), shifts, strict=True):
         runs = data[data["network"] == network].groupby("noise", sort=False)["accuracy"]
         of_noise = runs.agg(["mean", "std"]).reindex(noises)
         style = {
-            "color": colour,
+            **series,
             "linestyle": "",
-            "marker": "o",
             "markersize": 3,
             "elinewidth": 0.9,
             "capsize": 2,

@@ -40,9 +40,9 @@ def tradeoff(
     Returns
     -------
     Axes
-        `ax`, with one marker per network. Each attention module has a colour, and its ASR is a
-        star. A bar is the standard deviation over seeds. For a single run it is the 95 % interval
-        of a share of `n_images` images (Wilson).
+        `ax`, with one marker per network. Each attention module has a colour of its own lightness,
+        and its ASR is a star. A bar is the standard deviation over seeds. For a single run it is
+        the 95 % interval of a share of `n_images` images (Wilson).
 
     Raises
     ------
@@ -73,7 +73,7 @@ def tradeoff(
     data = data.groupby("network", sort=False).agg(means).join(accuracies).reset_index()
     ax = axes_or_new(ax, height=2.2)
     modules = list(dict.fromkeys(module for module, _ in map(_read_name, data["network"])))
-    colours = dict(zip(modules, sns.color_palette("colorblind", len(modules)), strict=True))
+    colours = dict(zip(modules, sns.color_palette("viridis", len(modules)), strict=True))
     parameters = data["parameters"].to_numpy(dtype=float)
     sizes = np.maximum(_LARGEST * parameters / parameters.max(), _LEAST)
     for row, size in zip(data.itertuples(), sizes, strict=True):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
@@ -49,6 +50,25 @@ def test_boxes_of_two_runs_are_told_apart(two: tuple[Path, Path]) -> None:
     assert legend(ax) == ["se", "asr"]
     colours = {to_rgb(patch.get_facecolor()) for patch in ax.patches}
     assert len(colours) == 2
+
+
+def test_the_names_of_few_gates_are_below_the_difference(two: tuple[Path, Path]) -> None:
+    table = stats.compare(two)
+    below = plots.compare(table).child_axes[1]
+    assert [tick.get_text() for tick in below.get_xticklabels()] == ["early", "late"]
+    long = plots.compare(table.assign(gate=table["gate"] + 20 * "."), statistic="eta2")
+    assert [tick.get_text() for tick in long.child_axes[1].get_xticklabels()] == ["1", "2"]
+
+
+@pytest.mark.parametrize("style", [{}, {"font.size": 7, "legend.fontsize": 6}])
+def test_the_legend_of_two_runs_leaves_the_heading_free(two: tuple[Path, Path], style: Any) -> None:
+    with plt.rc_context(style):
+        ax: Any = plots.channel_std(list(two), names=["a longer name", "b"])
+        ax.figure.draw_without_rendering()
+        labels = [text.get_window_extent() for text in ax.get_legend().get_texts()]
+        heading = ax._left_title.get_window_extent()
+    assert max(label.y1 for label in labels) <= heading.y0
+    assert max(label.x1 for label in labels) <= ax.figure.bbox.x1
 
 
 def test_a_table_of_two_runs_is_drawn_as_they_are(two: tuple[Path, Path]) -> None:

@@ -1,0 +1,14 @@
+"""Colours and markers of series, which differ in grey and for colour-blind readers, too."""
+
+from itertools import cycle
+from typing import Any
+
+import seaborn as sns
+
+MARKERS = "osD^vPX*"
+
+
+def series_styles(count: int) -> list[dict[str, Any]]:
+    """Return a colour and a marker for each of `count` series, as keywords of `Axes.plot`."""
+    colours = sns.color_palette("colorblind", count)
+    return [{"color": c, "marker": m} for c, m in zip(colours, cycle(MARKERS), strict=False)]
