@@ -153,7 +153,7 @@ def repeat(
     engine: RunEngine = RUN_HERE,
     json: Json = False,
 ) -> None:
-    """Repeat published runs drawn by lot, and compare the numbers; exit code 1 if one differs.
+    """Repeat randomly drawn published runs, and compare the numbers. Exit code 1: one differs.
 
     On the same kind of machine they are equal to the bit. Runs that measure times are not drawn.
     The repeated runs stay in the store, whose finished runs are not executed again: choose a new
@@ -174,11 +174,11 @@ def repeat(
         raise StripeError(f"--count must be at least 1, got {count}")
     folder = reports or reports_of(target.scale)
     found, root = reproductions(exhibit, target), target.data_root
-    lots = drawn(found, folder, count=count, seed=draw, store=target.store, data_root=root)
+    draws = drawn(found, folder, count=count, seed=draw, store=target.store, data_root=root)
     chosen = engine.made()
     _make(target.store)
-    print(_cost([run for lot in lots for run in lot.chain], chosen), file=sys.stderr)
-    table = repeated(lots, chosen)
+    print(_cost([run for one in draws for run in one.chain], chosen), file=sys.stderr)
+    table = repeated(draws, chosen)
     print_table(table, json)
     if not table["equal"].all():
         sys.exit(1)

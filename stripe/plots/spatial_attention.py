@@ -13,7 +13,8 @@ from stripe.recording import Recorded
 from stripe.recording.runs import Shown, shown_runs
 from stripe.stats import eta2_of
 
-_ETA2 = r"$\eta^2$"
+#: What stands below the columns, beside the lines of `_below`.
+_HEADS = "colours\n" + r"$\eta^2$ of"
 #: Inches: the largest side of a panel, the width of all of them, and the text around them.
 _SIDE, _INSIDE, _AROUND = 0.62, 0.9 * COLUMN_WIDTH, 0.85
 #: Images by index, each (H, W, 3) or (H, W), as bytes or floats from 0 to 1.
@@ -115,6 +116,12 @@ def spatial_attention(
                 (shown[row // len(runs)] if shown else panel).set_ylabel(label)
             if row == len(rows) - 1:
                 panel.set_xlabel(_below(runs, gate, limits), fontsize="small")
+    lowest: Any = ax.child_axes[len(shown) + len(rows) - 1]  # of the first column of maps
+    lowest.annotate(
+        _HEADS,
+        **{"xy": (0, 0), "xycoords": "axes fraction", "xytext": (-4, -4), "ha": "right"},
+        **{"textcoords": "offset points", "va": "top", "fontsize": "small"},
+    )
     name_above(ax, said(runs), below=1)
     return ax
 
@@ -171,9 +178,9 @@ def _below(runs: Sequence[Shown], gate: str, limits: dict[str, float]) -> str:
         maps = run.recording.spatial(gate, run.epoch)
         owner = run.recording.gate(gate).owner
         gates = run.recording.header.channel_gates
-        lines.append(f"{prefix}{_ETA2} map {eta2_of(maps.reshape(len(maps), -1)):.2f}")
+        lines.append(f"{prefix}map {eta2_of(maps.reshape(len(maps), -1)):.2f}")
         lines += [
-            f"{prefix}{_ETA2} gate {eta2_of(run.recording.values(other.name, run.epoch)):.2f}"
+            f"{prefix}gate {eta2_of(run.recording.values(other.name, run.epoch)):.2f}"
             for other in gates
             if other.owner == owner
         ]

@@ -1,4 +1,4 @@
-"""Repeat published runs that are drawn by lot, and compare their numbers."""
+"""Repeat randomly drawn published runs, and compare the numbers."""
 
 import random
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from stripe.train import TrainConfig
 
 
 @dataclass(frozen=True)
-class Lot:
-    """A published run that was drawn, and the same run in another store.
+class Draw:
+    """A published run, and the same run in another store.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Lot:
     published
         The run with its published numbers.
     chain
-        The run as it is repeated, behind the runs that it needs.
+        The runs that the repetition needs, in order. The last one is the repetition itself.
     """
 
     exhibit: str
@@ -42,8 +42,8 @@ def drawn(
     seed: int,
     store: Path,
     data_root: Path = TrainConfig.data_root,
-) -> list[Lot]:
-    """Draw published runs, each once, except those that measure times.
+) -> list[Draw]:
+    """Draw published runs at random, without replacement. Runs that measure times are left out.
 
     Parameters
     ----------
@@ -65,21 +65,21 @@ def drawn(
     StripeError
         If no number is published that can be repeated.
     """
-    lots: dict[str, Lot] = {}
+    draws: dict[str, Draw] = {}
     for one in found:
         kind = one.exhibit.kind
         for (cell, number), run in read_published(reports, one.exhibit.name, one.runs).items():
             configs = kind.planned(one.scale, cell, number)
             chain = [stored(config, store, data_root) for config in configs]
             if not run.timed_on:
-                lots.setdefault(run.config.out.name, Lot(one.exhibit.name, run, chain))
-    if not lots:
+                draws.setdefault(run.config.out.name, Draw(one.exhibit.name, run, chain))
+    if not draws:
         raise StripeError(f"{reports} has no numbers of these exhibits that can be repeated")
-    names = random.Random(seed).sample(sorted(lots), min(count, len(lots)))
-    return [lots[name] for name in names]
+    names = random.Random(seed).sample(sorted(draws), min(count, len(draws)))
+    return [draws[name] for name in names]
 
 
-def repeated(lots: Sequence[Lot], engine: Local | Ray) -> pd.DataFrame:
+def repeated(draws: Sequence[Draw], engine: Local | Ray) -> pd.DataFrame:
     """Execute drawn runs, and compare their numbers with the published ones.
 
     Returns
@@ -88,15 +88,15 @@ def repeated(lots: Sequence[Lot], engine: Local | Ray) -> pd.DataFrame:
         One row per number: exhibit, run (its address), metric, number, published, repeated (NaN if
         the run failed), equal (to the bit).
     """
-    engine.run([run for lot in lots for run in lot.chain])
+    engine.run([run for draw in draws for run in draw.chain])
     rows = []
-    for lot in lots:
-        own = lot.chain[-1].scores if lot.chain[-1].state == "finished" else {}
-        for metric, numbers in lot.published.scores.items():
+    for draw in draws:
+        own = draw.chain[-1].scores if draw.chain[-1].state == "finished" else {}
+        for metric, numbers in draw.published.scores.items():
             for number, before in numbers.items():
                 now = own.get(metric, {}).get(number, float("nan"))
                 rows.append({
-                    "exhibit": lot.exhibit, "run": lot.published.config.out.name, "metric": metric,
+                    "exhibit": draw.exhibit, "run": draw.published.config.out.name, "metric": metric,
                     "number": number, "published": before, "repeated": now, "equal": before == now,
                 })  # fmt: skip
     return pd.DataFrame(rows)

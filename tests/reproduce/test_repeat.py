@@ -1,4 +1,4 @@
-"""Published runs that are drawn by lot and repeated."""
+"""Repetitions of randomly drawn published runs."""
 
 from pathlib import Path
 
@@ -30,9 +30,9 @@ def test_a_repeated_run_is_equal_to_the_bit_or_told(
     published: Reproduction, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reports, store = tmp_path / "reports", tmp_path / "again"
-    lots = drawn([published], reports, count=2, seed=0, store=store)
-    assert len({lot.published.config.out.name for lot in lots}) == 2
-    table = repeated(lots, Local(workers=1, device="cpu"))
+    draws = drawn([published], reports, count=2, seed=0, store=store)
+    assert len({draw.published.config.out.name for draw in draws}) == 2
+    table = repeated(draws, Local(workers=1, device="cpu"))
     assert table["equal"].all()
     assert set(table["metric"]) == {"top1", "top5"}
     assert {path.name for path in store.iterdir() if path.is_dir()} == set(table["run"])
