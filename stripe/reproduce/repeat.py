@@ -91,12 +91,11 @@ def repeated(draws: Sequence[Draw], engine: Local | Ray) -> pd.DataFrame:
     engine.run([run for draw in draws for run in draw.chain])
     rows = []
     for draw in draws:
+        whose = {"exhibit": draw.exhibit, "run": draw.published.config.out.name}
         own = draw.chain[-1].scores if draw.chain[-1].state == "finished" else {}
         for metric, numbers in draw.published.scores.items():
             for number, before in numbers.items():
                 now = own.get(metric, {}).get(number, float("nan"))
-                rows.append({
-                    "exhibit": draw.exhibit, "run": draw.published.config.out.name, "metric": metric,
-                    "number": number, "published": before, "repeated": now, "equal": before == now,
-                })  # fmt: skip
+                same = {"published": before, "repeated": now, "equal": before == now}
+                rows.append({**whose, "metric": metric, "number": number, **same})
     return pd.DataFrame(rows)
