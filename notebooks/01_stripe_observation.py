@@ -61,13 +61,14 @@ recording.values(gate, epoch=2).shape  # images, channels
 # ## Stripes?
 #
 # Rows are images, columns are channels. The left panel shows the features that reach the attention
-# module, the right panel the gate. In a perfect stripe pattern every column has one colour. Both panels
-# share one colour scale, and a sigmoid keeps the gate in (0, 1), so the right panel always looks flatter.
+# module, the right panel the gate. In a perfect stripe pattern every column has one colour. Each panel
+# has its own colour scale; on a shared one (`scale="shared"`) the gate looks flatter, since a sigmoid keeps it
+# in (0, 1).
 
 # %%
 ax = stripe.plots.stripes(recording, gate=gate)
 # %% [markdown]
-# The right panel on its own scale is a fairer picture.
+# The gate alone, with the images sorted by label. Bands across are classes: such a gate is no stripe.
 
 # %%
 ax = stripe.plots.stripes(recording, gate=gate, side="after", image_order="label")
