@@ -23,7 +23,7 @@ from stripe.gates.factors import (
     split,
 )
 from stripe.gates.find import Place
-from stripe.gates.flow import Flow
+from stripe.gates.flow import Flow, Product
 from stripe.gates.passes import after_reduction, before_reduction, passes
 from stripe.gates.scaling import Scaling
 from stripe.gates.steps import Step
@@ -98,7 +98,7 @@ class Folder:
         factors = product.offset + product.slope * v.reshape(1, *form[1:])
         try:
             scalings = self._before(place.features, factors, product.steps)
-            return Fold(tuple(scalings), product.neutral, self._beside(place, product.node))
+            return Fold(tuple(scalings), product.neutral, self._beside(product))
         except CannotFoldError as reason:
             before = reason
         try:
@@ -108,10 +108,11 @@ class Folder:
         beside = frozenset(scaling.runs_in for scaling in scalings)
         return Fold(tuple(scalings), product.neutral, beside)
 
-    def _beside(self, place: Place, node: int) -> frozenset[str]:
-        root = self.flow.trace.root(node)
-        readers = {self.flow.trace.module_of(n) for n in self.flow.users.get(root, ())}
-        return frozenset({place.gate.owner, *readers})
+    def _beside(self, product: Product) -> frozenset[str]:
+        """Return the module that puts the product out, which may be a sum, and its readers."""
+        trace = self.flow.trace
+        users = self.flow.users.get(trace.root(product.node), ())
+        return frozenset(map(trace.module_of, (max(product.steps), *users)))
 
     def _before(self, node: int, factors: Factors, readers: Iterable[int]) -> list[Scaling]:
         """Scale by `factors` what makes `node`, which only the steps `readers` may use."""

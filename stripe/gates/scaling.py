@@ -44,18 +44,20 @@ class Scaling(NamedTuple):
             owner, _, name = self.target.rpartition(".")
             self._multiply(getattr(modules[owner], name))
         else:
-            self.apply(modules[self.target])
+            self._apply(modules[self.target], modules)
 
     def try_on(self, modules: Mapping[str, nn.Module]) -> None:
         """Scale a copy of a layer, to learn whether it works; raise as `on`."""
         layer = modules[self.target]
         rules = scale_output if self.side == "output" else scale_input
         known = rules.dispatch(type(layer)) is not rules.dispatch(object)
-        self.apply(copy.deepcopy(layer) if known else layer)  # one that is not known raises
+        # One that is not known raises.
+        self._apply(copy.deepcopy(layer) if known else layer, modules)
 
-    def apply(self, layer: nn.Module) -> None:
-        """Scale a layer in place."""
-        tensor = next(chain(layer.parameters(), layer.buffers()), torch.empty(0))
+    def _apply(self, layer: nn.Module, modules: Mapping[str, nn.Module]) -> None:
+        # A norm without weights gets some, in the number format and on the device of the network.
+        held = (t for m in (layer, *modules.values()) for t in chain(m.parameters(), m.buffers()))
+        tensor = next((t for t in held if t.is_floating_point()), torch.empty(0))
         change = scale_linear_map if self.side == "output" else scale_input
         change(layer, torch.tensor(self.factors).to(tensor))
 

@@ -52,7 +52,7 @@ class Substitute:
         modules, rest = modules_by_name(model), []
         for place in self._flow.frozen:
             fold, owner = self._folds.get(place.gate.name), modules[place.gate.owner]
-            if isinstance(owner, Gated) and fold:
+            if isinstance(owner, Gated) and fold and fold.neutral == 1:
                 model = replaced(model, owner, owner.host)
             elif self._flow.does_nothing_else(place):
                 model = replaced(model, owner, PassOn() if fold else self._scale(place))

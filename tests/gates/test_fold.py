@@ -13,6 +13,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 import stripe
 from stripe import find_gates
+from stripe.attention import SE
 from stripe.modules import undisturbed
 
 V = torch.linspace(0.1, 0.9, 8)
@@ -130,6 +131,45 @@ def test_a_module_that_only_adds_a_residual_gate_goes() -> None:
         assert not list(frozen.model[1].parameters())
         with torch.no_grad():
             expected = net[2](net[0](x) * (1 + wide(V)))
+        torch.testing.assert_close(frozen.model(x), expected, rtol=1e-4, atol=1e-5)
+
+
+class Around(nn.Module):
+    """Add x to what a module makes of x by a gate alone."""
+
+    def __init__(self, inside: nn.Module) -> None:
+        super().__init__()
+        self.inside = inside
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.inside(x)
+        return x + y
+
+
+class Excite(nn.Module):
+    """Multiply x by a gate of x."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Conv2d(8, 8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.fc(x.mean((2, 3), keepdim=True))
+        return x * y.sigmoid()
+
+
+@pytest.mark.parametrize("ours", [False, True])
+def test_a_sum_with_x_around_the_module_that_gates(ours: bool) -> None:
+    """The module itself puts out other values than before, and the sum the same."""
+    torch.manual_seed(0)
+    inside = stripe.Gated(nn.Identity(), SE(8, reduction=2)) if ours else Excite()
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), Around(inside), nn.SiLU()).eval()
+    x = torch.randn(2, 3, 8, 8)
+    (found,) = find_gates(net, x)
+    frozen = stripe.freeze(net, {found.name: SIGNED}, example=x)
+    assert frozen.report["into"].tolist() == ["1"], frozen.report["reason"].tolist()
+    with torch.no_grad():
+        expected = net[3](net[1](net[0](x)) * (1 + wide(SIGNED)))
         torch.testing.assert_close(frozen.model(x), expected, rtol=1e-4, atol=1e-5)
 
 
