@@ -12,6 +12,11 @@ from typing import Any
 
 from stripe.errors import RecordingError, StripeError
 
+#: No JSON file, manifest or table that is read as a whole is larger.
+MOST_BYTES = 1 << 28
+#: A file is read in pieces of this many bytes where its size is not to be trusted.
+_PIECE = 1 << 20
+
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
@@ -53,14 +58,27 @@ def open_regular(path: Path) -> BufferedReader:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(0, "it is no regular file", str(path))
+        raise OSError("it is no regular file")
     return os.fdopen(descriptor, "rb")
 
 
-def read_regular(path: Path) -> bytes:
-    """Read a file, and nothing but a file; raises as `open_regular`."""
+def read_regular(path: Path, most: int = MOST_BYTES) -> bytes:
+    """Read a file of at most `most` bytes, and nothing but a file.
+
+    Raises
+    ------
+    OSError
+        As `open_regular`, or if the file is larger, also if it grows while it is read.
+    """
+    content = bytearray()
     with open_regular(path) as file:
-        return file.read()
+        large = os.fstat(file.fileno()).st_size > most
+        while not large and (more := file.read(_PIECE)):
+            content += more
+            large = len(content) > most
+    if large:
+        raise OSError(f"it has more than {most} bytes")
+    return bytes(content)
 
 
 def refuse_links(*paths: Path) -> None:
@@ -132,7 +150,8 @@ def parse_json(content: bytes) -> Any:
     Raises
     ------
     ValueError
-        If it is no JSON, is nested too deeply, or holds half of a surrogate pair.
+        If it is no JSON, is nested too deeply, holds half of a surrogate pair, or needs more memory
+        than there is.
     """
     try:
         values = json.loads(content)
@@ -140,6 +159,8 @@ def parse_json(content: bytes) -> Any:
             json.dumps(values, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    except MemoryError:
+        raise ValueError("it needs more memory than there is") from None
     return values
 
 

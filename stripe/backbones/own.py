@@ -39,6 +39,11 @@ def own_network(name: str, **wanted: Any) -> nn.Module:
 
 def _function(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
+    # The name may come from the config.json of a run that somebody else made.
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        raise ModelError(
+            f"a model is a function of your own module, got {name!r} of Python's library"
+        )
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # behind all else: no file of it hides a library
     try:

@@ -42,9 +42,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except StripeError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:  # the reader of a pipe, as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: cannot use {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(1)
+    except MemoryError:
+        print(
+            "error: this needs more memory than there is; choose fewer images, gates or epochs, a "
+            "smaller batch, or a machine with more memory",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        sys.exit(130)

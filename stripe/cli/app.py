@@ -55,6 +55,21 @@ def print_table(table: "pd.DataFrame", json: bool) -> None:
         print(table.to_string(index=False, float_format="%.6g"))
 
 
+def read_table(path: Path) -> "pd.DataFrame":
+    """Read a CSV file that somebody names."""
+    from io import BytesIO
+
+    import pandas as pd
+
+    from stripe.files import read_regular
+
+    try:
+        return pd.read_csv(BytesIO(read_regular(path)))
+    except (OSError, ValueError, MemoryError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise StripeError(f"{path} cannot be read as a table: {reason}; give another") from error
+
+
 def save_table(table: "pd.DataFrame", path: Path | None) -> None:
     """Write a table as CSV, whole or not at all, if a file is asked for."""
     from stripe.files import saving

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from stripe.cli.app import Epoch, Gate, Recorded, app, new_file
+from stripe.cli.app import Epoch, Gate, Recorded, app, new_file, read_table
 from stripe.errors import StripeError
 
 if TYPE_CHECKING:
@@ -70,14 +70,7 @@ def _of_run(path: Path) -> Path:
 
 def _costs(file: Path | None) -> Any:
     """Read a table of costs."""
-    import pandas as pd
-
-    if file is None:
-        return None
-    try:
-        return pd.read_csv(file)
-    except (OSError, ValueError) as error:
-        raise StripeError(f"--costs must be a CSV file that can be read: {error}") from error
+    return None if file is None else read_table(file)
 
 
 def _serve(slices: "Slices", view: dict[str, Any], port: int, no_open: bool) -> None:

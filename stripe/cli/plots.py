@@ -18,11 +18,11 @@ from stripe.cli.app import (
     app,
     one_or_more,
     picture_file,
+    read_table,
 )
 from stripe.errors import StripeError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
 #: The data of a figure; the name of the option is that of other figures.
@@ -201,7 +201,7 @@ def plot_tradeoff(table: Source, *, out: Picture) -> None:
     table
         A CSV file with the columns network, accuracy, images_per_s and parameters.
     """
-    save_plot("tradeoff", _csv(table), out)
+    save_plot("tradeoff", read_table(table), out)
 
 
 @plot_app.command(name="noise-robustness", alias="noise_robustness")
@@ -215,7 +215,7 @@ def plot_noise_robustness(table: Source, *tables: Path, out: Picture) -> None:
     """
     import pandas as pd
 
-    save_plot("noise_robustness", pd.concat([_csv(file) for file in (table, *tables)]), out)
+    save_plot("noise_robustness", pd.concat([read_table(file) for file in (table, *tables)]), out)
 
 
 @plot_app.command(name="noise-bound", alias="noise_bound")
@@ -227,8 +227,8 @@ def plot_noise_bound(table: Source, *tables: Path, out: Picture) -> None:
     table, tables
         CSV files that `stripe bound --out` wrote; their names tell the networks apart.
     """
-    found = {file.stem: _csv(file) for file in (table, *tables)}
-    save_plot("noise_bound", found if tables else _csv(table), out)
+    found = {file.stem: read_table(file) for file in (table, *tables)}
+    save_plot("noise_bound", found if tables else read_table(table), out)
 
 
 @plot_app.command(name="batch-sensitivity", alias="batch_sensitivity")
@@ -240,7 +240,7 @@ def plot_batch_sensitivity(table: Source, *, out: Picture) -> None:
     table
         The dial.csv of `stripe style compare`.
     """
-    save_plot("batch_sensitivity", _csv(table), out)
+    save_plot("batch_sensitivity", read_table(table), out)
 
 
 @plot_app.command(name="style-grid", alias="style_grid")
@@ -252,7 +252,9 @@ def plot_style_grid(folder: Source, *, out: Picture) -> None:
     folder
         Folder that holds one folder of pictures per column; the files' names are the rows.
     """
-    from matplotlib.image import imread
+    import numpy as np
+
+    from stripe.data.image_file import ImageReader
 
     columns = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     if not columns:
@@ -267,10 +269,8 @@ def plot_style_grid(folder: Source, *, out: Picture) -> None:
             f"the folders of {folder} must hold pictures of the same names, and "
             f"{', '.join(rows)} do not; give the folder 'pictures' of a comparison"
         )
-    try:
-        pictures = {name: [imread(file) for file in found] for name, found in files.items()}
-    except (OSError, ValueError, SyntaxError) as error:
-        raise StripeError(f"{folder} holds a file that is not a picture: {error}") from error
+    read = ImageReader()
+    pictures = {name: [np.asarray(read(file)) for file in found] for name, found in files.items()}
     save_plot("style_grid", pictures, out, rows=rows[columns[0].name])
 
 
@@ -292,12 +292,3 @@ def save_plot(name: str, data: Any, out: Path, **options: Any) -> None:
     with plots.paper_style():
         plots.save_figure(draw(data, **options), out)
     print(out)
-
-
-def _csv(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise StripeError(f"{path} cannot be read as a table: {error}") from error

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
 #: CIFAR-10's mean, and the mean over its images of their deviation. The script of the paper's
 #: authors normalises both CIFARs by them.
 CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
+#: No file of Fashion-MNIST is larger.
+_MOST_BYTES = 1 << 26
 _FASHION_FILES = (
     *("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     *("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
@@ -98,9 +101,13 @@ def _unpack(raw: Path) -> None:
         raw.mkdir(parents=True, exist_ok=True)
         for archive in archives:
             draft = raw / f"{archive.stem}.{os.getpid()}.draft"  # others may unpack as well
-            draft.write_bytes(gzip.decompress(archive.read_bytes()))
+            with gzip.open(archive) as packed:
+                content = packed.read(_MOST_BYTES + 1)
+            if len(content) > _MOST_BYTES:
+                raise OSError(f"it unpacks to more than {_MOST_BYTES} bytes")
+            draft.write_bytes(content)
             draft.replace(raw / archive.stem)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"{archive} cannot be unpacked to {raw}: {error}; fetch it again"
         ) from error

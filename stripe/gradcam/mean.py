@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from stripe.errors import ModelError, StripeError
-from stripe.files import saving
+from stripe.files import open_regular, saving
 from stripe.gradcam.library import library_cam
 from stripe.gradcam.maps import Reshape, grad_cam
 from stripe.gradcam.planes import as_planes
@@ -74,11 +74,11 @@ class MeanCam:
     def load(cls, path: str | Path) -> "MeanCam":
         """Read a file that `save` wrote; no code in it is run."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open_regular(Path(path)) as opened, np.load(opened, allow_pickle=False) as file:
                 found = {_OLD_NAMES.get(name, name): file[name] for name in file.files}
             numbers = {name: found.pop(name).item() for name in ("n_images", *_SHARES)}
             return cls(**numbers, **found)
-        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        except (OSError, ValueError, KeyError, TypeError, BadZipFile, MemoryError) as error:
             raise StripeError(
                 f"{path} is missing or is not a mean map of stripe; stripe cam --save makes one"
             ) from error

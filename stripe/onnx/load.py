@@ -9,7 +9,10 @@ from onnx import ModelProto, inliner
 from onnx.external_data_helper import load_external_data_for_model
 
 from stripe.errors import ModelError, StripeError
-from stripe.files import write_whole
+from stripe.files import read_regular, write_whole
+
+#: Protobuf holds no more.
+_MOST_BYTES = (1 << 31) - 1
 
 
 def load_model(path: str | Path | ModelProto) -> ModelProto:
@@ -28,14 +31,14 @@ def load_model(path: str | Path | ModelProto) -> ModelProto:
     if not path.is_file():
         raise ModelError(f"there is no ONNX file at {path}; give another --model")
     try:
-        model = onnx.load(path, format="protobuf", load_external_data=False)
-    except (DecodeError, OSError, ValueError) as error:
+        model = onnx.load_from_string(read_regular(path, _MOST_BYTES))
+    except (DecodeError, OSError, ValueError, MemoryError) as error:
         raise ModelError(f"{path} is not an ONNX file: {_line(error)}") from error
     if not model.ir_version or not model.opset_import or not model.graph.node:
         raise ModelError(f"{path} is not an ONNX file: it holds no graph; export the model again")
     try:
         load_external_data_for_model(model, str(path.parent.absolute()))
-    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+    except (OSError, ValueError, MemoryError, onnx.checker.ValidationError) as error:
         raise ModelError(
             f"{path} keeps weights in another file, which cannot be read: {_line(error)}; put it "
             "beside the model"
@@ -76,5 +79,7 @@ def fingerprint(model: ModelProto) -> str:
 
 
 def _line(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__

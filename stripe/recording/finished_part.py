@@ -91,7 +91,12 @@ class FinishedPart:
             ) as file:
                 check_epoch(file, self.epoch)
                 yield file
-        except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
+        except MemoryError as error:
+            raise RecordingError(
+                f"{self.path} needs more memory than there is ({error}); read fewer gates at once, "
+                "or restore it from a copy if it is damaged"
+            ) from error
+        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
             raise RecordingError(
                 f"{self.path} is damaged or missing ({str(error).partition(chr(10))[0]}); restore "
                 "it from a copy"

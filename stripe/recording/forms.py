@@ -1,5 +1,6 @@
 """Check the types and values of the fields of a file."""
 
+from collections import Counter
 from dataclasses import is_dataclass
 from functools import cache
 from types import NoneType, UnionType
@@ -47,14 +48,14 @@ def _fits(value: Any, hint: Any) -> bool:
 
 def check_header(header: Header) -> None:
     """Raise a ValueError if a header names a gate twice, or one that no column can hold."""
-    names = [gate.name for gate in header.gates]
+    counts = Counter(gate.name for gate in header.gates)
     for gate in header.gates:
         sizes = (gate.channels, gate.groups, *(gate.spatial or ()))
         height, width = gate.spatial or (1, 1)
         if min(sizes) < 1 or max(gate.channels, height * width) > _MOST_VALUES:
             raise ValueError(f"gate {gate.name!r} has the sizes {', '.join(map(str, sizes))}")
-        if names.count(gate.name) > 1:
-            raise ValueError(f"gate {gate.name!r} comes {names.count(gate.name)} times")
+        if counts[gate.name] > 1:
+            raise ValueError(f"gate {gate.name!r} comes {counts[gate.name]} times")
         try:
             gate.name.encode()
         except UnicodeEncodeError:

@@ -144,14 +144,15 @@ class Log:
 
     def _problem(self, seen: Seen) -> str | None:
         layout, copy = self._layout, "restore it from a copy"
+        there, listed, logged = {*seen.recorded, *seen.moving}, {*seen.listed}, {*seen.logged}
         for epoch in seen.listed:
-            if epoch not in seen.recorded and epoch not in seen.moving:
+            if epoch not in there:
                 said = layout.head if self.chained else layout.log(epoch)
                 return f"{layout.epoch(epoch)} is missing, though {said} lists it; {copy}"
         for epoch in seen.recorded:
-            if self.chained and epoch not in seen.listed:
+            if self.chained and epoch not in listed:
                 return f"{layout.epoch(epoch)} is not in {layout.head}; remove it"
-            if epoch not in seen.logged:
+            if epoch not in logged:
                 return f"{layout.log(epoch)} is missing; {copy}"
         return None
 

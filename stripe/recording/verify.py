@@ -36,7 +36,8 @@ def _verified(layout: Layout, log: Log) -> pd.DataFrame:
     committed = log.committed()
     if foreign := set(there) - _known(layout, committed):
         raise RecordingError(f"{min(foreign)} is not of this recording; remove it")
-    records = [record for record in _chain(layout, log) if record.epoch in committed]
+    recorded = set(committed)
+    records = [record for record in _chain(layout, log) if record.epoch in recorded]
     for record in records:
         _check_epoch(layout.epoch(record.epoch), record, log.schema)
     rows = [
@@ -116,8 +117,9 @@ def _checked(path: Path, part: PartRecord, epoch: int, schema: pa.Schema) -> np.
             if "image" not in schema.names:
                 return np.empty(0, np.int64)
             images: np.ndarray = file.read(columns=["image"])["image"].to_numpy()
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
+        reason = str(error).partition("\n")[0]
         raise RecordingError(
-            f"{path} is not what the log says ({error}); restore it from a copy"
+            f"{path} is not what the log says ({reason}); restore it from a copy"
         ) from error
     return images

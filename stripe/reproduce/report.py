@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stripe.files import parse_json, saving, write_json
+from stripe.files import parse_json, read_regular, saving, write_json
 from stripe.plots import paper_style, save_figure
 from stripe.plots.axes import headed
 from stripe.reproduce.published import run_numbers, runs_file
@@ -76,7 +76,7 @@ def _made_on(found: Reproduction) -> list[dict[str, str | None]]:
     """Return the commits and machines that made the runs in the store, each once."""
     configs = [run.config.out / CONFIG for run in found.needed if run.state == "finished"]
     made = [
-        parse_json(checked(file).read_bytes()).get("made_on") for file in configs if file.exists()
+        parse_json(read_regular(checked(file))).get("made_on") for file in configs if file.exists()
     ]
     return [one for number, one in enumerate(made) if one and one not in made[:number]]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stripe.asr import reparameterize
 from stripe.errors import StripeError
-from stripe.files import refuse_links
+from stripe.files import read_regular, refuse_links
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
 from stripe.plots import paper_style, save_figure, style_grid
@@ -219,7 +219,7 @@ def open_style(run: Path, *, device: str = "auto") -> StyleRun:
         If there is no finished run, or its weights are damaged or of another architecture.
     """
     file = run / CONFIG
-    if not file.exists() or b'"variant"' not in file.read_bytes():
+    if not file.is_file() or b'"variant"' not in read_regular(file):
         raise StripeError(f"{run} is not a run of stripe style train; give one run per variant")
     config = read_config(file, StyleConfig)
     network = style_network(config.variant, attention=config.attention, width=config.width)

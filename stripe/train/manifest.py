@@ -1,11 +1,12 @@
 """The SHA-256 of every file of a run, so that a changed file raises an error."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stripe.errors import StripeError
-from stripe.files import drafted, sha256
+from stripe.files import drafted, read_regular, sha256
 
 #: The manifest beside the files that it names; `sha256sum --check` reads it too.
 MANIFEST = "manifest.sha256"
@@ -39,12 +40,15 @@ def read_manifest(folder: Path) -> dict[str, str] | None:
     Raises
     ------
     StripeError
-        If the manifest is damaged.
+        If the manifest is damaged or cannot be read.
     """
     file = folder / MANIFEST
-    if not file.is_file():
+    if not os.path.lexists(file):
         return None
-    text = file.read_bytes().decode("latin-1")
+    try:
+        text = read_regular(file).decode("latin-1")
+    except OSError as error:
+        raise StripeError(f"{file} cannot be read: {error}; restore it from a copy") from error
     pairs = [(name, digest) for digest, name in re.findall(_LINE, text)]
     if not re.fullmatch(f"({_LINE})+", text) or len(dict(pairs)) < len(pairs):
         raise StripeError(
@@ -64,10 +68,17 @@ def checked(file: Path) -> Path:
     Raises
     ------
     StripeError
-        If the file is not the one that was written, or the manifest is damaged.
+        If the file is not the one that was written or no regular file, or the manifest is damaged.
     """
     digests = read_manifest(file.parent)
-    if digests is None or not file.is_file():  # whoever reads a file that is missing says so
+    if not os.path.lexists(file):  # whoever reads a file that is missing says so
+        return file
+    if not file.is_file():
+        raise StripeError(
+            f"{file} must be a file, and is a folder, a pipe, a device or a broken link; restore "
+            "it from a copy"
+        )
+    if digests is None:
         return file
     if file.name not in digests and file.name not in MUST_BE_NAMED:
         return file

@@ -1,5 +1,6 @@
 """Check every file of a run against its manifest."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -36,7 +37,9 @@ def verify_run(run: Path) -> pd.DataFrame:
     -----
     The log of an unfinished run is not in the table: the run writes it anew from its checkpoint.
     """
-    finished = any((run / name).exists() for name in LAST)
+    # A manifest that names the last file knows of it where it was removed, too.
+    named = read_manifest(run) or {}
+    finished = any(name in named or os.path.lexists(run / name) for name in LAST)
     rows = _checked(run, None if finished else (CONFIG,))
     latest = latest_checkpoint(run / "checkpoint")
     if latest is not None:
@@ -54,7 +57,9 @@ def _checked(folder: Path, names: tuple[str, ...] | None) -> list[tuple[Path, in
     for name in names or sorted({*(digests or {}), *there}):
         file = folder / name
         if not file.is_file():
-            raise StripeError(f"{file} is missing; restore it from a copy")
+            checked(file)  # says what is in its place
+            resume = ", or continue the run with --resume" if name in LAST else ""
+            raise StripeError(f"{file} is missing; restore it from a copy{resume}")
         checked(file)
         rows.append((file, file.stat().st_size, UNCHECKED if digests is None else "whole"))
     return rows

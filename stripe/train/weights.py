@@ -33,7 +33,7 @@ def load_weights(path: Path, model: nn.Module) -> None:
     """
     try:
         weights = load_file(checked(path))
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, MemoryError) as error:
         raise StripeError(f"{path} is missing or not a file of weights: {error}") from error
     if alone := sorted(set(weights) ^ set(model.state_dict())):
         raise StripeError(
@@ -123,7 +123,7 @@ def _read(file: Path) -> Any:
         if file.suffix == ".safetensors":
             return load_file(file)
         return load_tensors(file)
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, MemoryError) as error:
         reason = (str(error).splitlines() or ["unreadable"])[0]
         raise ModelError(f"{file} is not a state_dict of tensors: {reason}") from error
     except Exception as error:  # weights_only refuses anything but tensors, by an error of pickle

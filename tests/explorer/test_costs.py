@@ -71,7 +71,7 @@ def test_a_file_of_costs(explored: Path, tmp_path: Path, run: Callable[..., Any]
         str(tmp_path / "no.csv"),
     )
     assert code == 1
-    assert "--costs must be a CSV file" in said
+    assert "cannot be read as a table" in said
 
 
 @pytest.mark.slow

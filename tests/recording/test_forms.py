@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from resealed import reseal
 
 from stripe.errors import RecordingError
 from stripe.recording import Gate, Header, RecordingWriter, open_recording
-from stripe.recording.sealed import seal, unseal
+from stripe.recording.sealed import seal
 
 pytestmark = pytest.mark.usefixtures("as_a_user")
 
@@ -26,14 +27,6 @@ def path(tmp_path: Path) -> Path:
             with writer.epoch(epoch) as part:
                 part.write(np.arange(2), {"gate/g": np.ones((2, 2), np.float32)})
     return tmp_path / "r"
-
-
-def reseal(file: Path, change: Callable[[dict[str, Any]], object]) -> str:
-    values, _ = unseal(file)
-    change(values)
-    content, digest = seal(values)
-    file.write_bytes(content)
-    return digest
 
 
 def refused(path: Path, match: str) -> None:

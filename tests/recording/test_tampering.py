@@ -1,6 +1,5 @@
 """Nothing that is changed, swapped, added or removed comes back as data."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -10,45 +9,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from resealed import reseal, rewrite
 
 from stripe.errors import RecordingError
-from stripe.files import footer_sha256
 from stripe.recording import open_recording
 from stripe.recording.sealed import seal, unseal
 
 ARRAY = np.random.default_rng(0).random((12, 3)).astype(np.float32)
-
-
-def reseal(file: Path, change: Callable[[dict[str, Any]], object]) -> str:
-    """Change the values of a sealed file, give it a digest that fits, and return that."""
-    values, _ = unseal(file)
-    change(values)
-    content, digest = seal(values)
-    file.write_bytes(content)
-    return digest
-
-
-def rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
-    """Change the rows of epoch 0, the only one, and make log and head fit."""
-    part = path / "data/epoch=0/part-0.parquet"
-    table = pq.read_table(part, partitioning=None)
-    changed = change(table)
-    pq.write_table(changed.replace_schema_metadata(table.schema.metadata), part)
-    known = {
-        "rows": changed.num_rows,
-        "bytes": part.stat().st_size,
-        "sha256": hashlib.sha256(part.read_bytes()).hexdigest(),
-        "footer_sha256": footer_sha256(part),
-    }
-
-    def fit(values: dict[str, Any]) -> None:
-        values["rows"] = changed.num_rows
-        values["parts"][0] |= known
-
-    last = reseal(path / "log/0.json", fit)
-    reseal(path / "log/head.json", lambda head: head.update(last=last))
 
 
 @pytest.fixture

@@ -31,14 +31,16 @@ def finish(found: Reproduction) -> None:
     for runs in found.runs.values():
         for run in runs:
             run.config.out.mkdir(parents=True)
-            (run.config.out / "config.json").write_text(json.dumps({"made_on": MADE_ON}))
+            values = {**run.config.to_json(), "made_on": MADE_ON}
+            (run.config.out / "config.json").write_text(json.dumps(values))
             if found.exhibit.kind.columns == ("mean",):
                 numbers = {m: drawn.random() for m in found.exhibit.kind.metrics}
                 (run.config.out / MEASURED).write_text(json.dumps(numbers))
                 (run.config.out / HARDWARE).write_text("two cores, no name\n")
             else:
-                log = {"test_accuracy": drawn.random(3), "test_top5": drawn.random(3)}
-                log["seconds"] = np.array([3600.0, 0, 0])
+                epochs = vars(run.config)["epochs"]
+                log = {name: drawn.random(epochs) for name in ("test_accuracy", "test_top5")}
+                log["seconds"] = np.array([3600.0, *[0.0] * (epochs - 1)])
                 pd.DataFrame(log).to_parquet(run.config.out / "history.parquet")
                 (run.config.out / "model.safetensors").touch()
 
@@ -69,7 +71,8 @@ def test_the_store_comes_before_what_is_published(tmp_path: Path) -> None:
     finish(found)
     write_report(found, tmp_path / "out")
     first = next(iter(found.runs.values()))
-    log = pd.DataFrame({"test_accuracy": [0.25], "test_top5": [0.5], "seconds": [1.0]})
+    row = {"test_accuracy": 0.25, "test_top5": 0.5, "seconds": 1.0}
+    log = pd.DataFrame([row] * vars(first[0].config)["epochs"])
     log.to_parquet(first[0].config.out / "history.parquet")
     shutil.rmtree(first[1].config.out)
     again = reproduction(exhibit("table9"), TEST, store=tmp_path / "store",

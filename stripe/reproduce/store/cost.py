@@ -8,7 +8,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from stripe.files import drafted
+from stripe.errors import StripeError
+from stripe.files import drafted, read_regular
 from stripe.reproduce.store.runs import StoredRun
 from stripe.settings import Settings
 from stripe.style.config import StyleConfig
@@ -105,7 +106,7 @@ def seconds_of(run: StoredRun) -> float | None:
     """Return how long a finished run took, over all its attempts; None where nothing says so."""
     file = _file(run)
     if file.exists():
-        return float(file.read_text())
+        return _seconds_in(file)
     if isinstance(run.config, TrainConfig):  # of a store from before; training alone
         return float(run.history["seconds"].sum())
     return None
@@ -114,7 +115,7 @@ def seconds_of(run: StoredRun) -> float | None:
 @contextmanager
 def clocked(run: StoredRun) -> Iterator[None]:
     """Add the seconds within this context to those that a run has taken before."""
-    before = float(_file(run).read_text()) if _file(run).exists() else 0.0
+    before = _seconds_in(_file(run)) if _file(run).exists() else 0.0
     begin = time.monotonic()
     try:
         yield
@@ -126,6 +127,15 @@ def clocked(run: StoredRun) -> Iterator[None]:
 def _file(run: StoredRun) -> Path:
     """Return the file with the seconds of a run, beside its directory."""
     return run.config.out.parent / f"{run.config.out.name}.seconds"
+
+
+def _seconds_in(file: Path) -> float:
+    try:
+        return float(read_regular(file))
+    except (OSError, ValueError) as error:
+        raise StripeError(
+            f"{file} must hold the seconds of a run ({error}); restore or remove it"
+        ) from error
 
 
 def _keys(config: Settings) -> list[tuple[Any, ...]]:

@@ -1,6 +1,7 @@
 """Stored runs, addressed by their configuration, which all exhibits share."""
 
 import json
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -10,13 +11,14 @@ from typing import Any, Literal
 import pandas as pd
 
 from stripe.errors import StripeError
+from stripe.files import parse_json, read_regular
 from stripe.reproduce.store.measurement import HARDWARE, MEASURED, Measurement
 from stripe.settings import Settings
 from stripe.style.config import StyleConfig
 from stripe.train import TrainConfig
 from stripe.train.log import read_history
 from stripe.train.manifest import checked
-from stripe.train.run import CONFIG, WEIGHTS
+from stripe.train.run import CONFIG, WEIGHTS, read_config
 
 State = Literal["finished", "failed", "begun", "missing"]
 #: The file with the error of a failed run.
@@ -60,18 +62,46 @@ class StoredRun:
     @property
     def error(self) -> str:
         """The last lines of the error."""
-        return "\n".join((self.config.out / ERROR).read_text().strip().splitlines()[-3:])
+        text = read_regular(self.config.out / ERROR).decode(errors="replace")
+        return "\n".join(text.strip().splitlines()[-3:])
 
     @property
     def machine(self) -> str:
         """The machine on which it was timed, or ""."""
         file = self.config.out / HARDWARE
-        return file.read_text().strip() if file.exists() else ""
+        return read_regular(file).decode(errors="replace").strip() if file.exists() else ""
 
     @property
     def history(self) -> pd.DataFrame:
         """The log of a finished training."""
         return read_history(self.config.out)
+
+    def check(self) -> None:
+        """Raise a `StripeError` if the directory holds the run of other settings, or not all of it.
+
+        A run without a `config.json` says nothing of its settings.
+        """
+        if not os.path.lexists(self.config.out / CONFIG):
+            return
+        theirs = read_config(self.config.out / CONFIG, type(self.config))
+        mine = vars(self.config)
+        # Paths change with the place of a store, and a run says what "auto" meant for it.
+        differs = [
+            name
+            for name in self.config.differences(theirs)
+            if not isinstance(mine[name], Path) and mine[name] != "auto"
+        ]
+        if differs:
+            raise StripeError(
+                f"{self.config.out} holds a run of other settings ({', '.join(differs)}) than its "
+                "name says; move it to the name that it had"
+            )
+        epochs = self.config.epochs if isinstance(self.config, TrainConfig) else None
+        if epochs is not None and len(self.history) != epochs:
+            raise StripeError(
+                f"the log in {self.config.out} must have a row for each of {epochs} epochs, has "
+                f"{len(self.history)}; remove its folder"
+            )
 
     @cached_property
     def scores(self) -> dict[str, dict[str, float]]:
@@ -80,23 +110,37 @@ class StoredRun:
         Those are of the test images, in percent: after the last epoch, the best of all, and the
         mean of the last ten. A measurement has one number, mean. Numbers that could not be measured
         are left out.
+
+        Raises
+        ------
+        StripeError
+            If a file is changed or damaged, or of a run of other settings.
         """
+        self.check()
         if isinstance(self.config, Measurement):
             file = self.config.out / MEASURED
             try:
-                numbers = dict(json.loads(checked(file).read_text()))
+                numbers = dict(parse_json(read_regular(checked(file))))
+                return {m: {"mean": float(v)} for m, v in numbers.items() if v is not None}
             except (OSError, ValueError, TypeError) as error:
                 raise StripeError(f"{file} is damaged: {error}; remove its folder") from error
-            return {metric: {"mean": v} for metric, v in numbers.items() if v is not None}
-        log = 100 * self.history
-        return {
-            metric: {
-                "last": float(log[column].iloc[-1]),
-                "best": float(log[column].max()),
-                "last_ten": float(log[column].tail(10).mean()),
-            }
-            for metric, column in _COLUMNS.items()
-        }
+        log = self.history
+        try:
+            return {metric: _scores(100 * log[column]) for metric, column in _COLUMNS.items()}
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise StripeError(
+                f"the log in {self.config.out} must hold numbers in the columns "
+                f"{', '.join(_COLUMNS.values())} ({error!s:.80}); remove its folder"
+            ) from error
+
+
+def _scores(percent: "pd.Series[float]") -> dict[str, float]:
+    """Return the last, the best and the mean of the last ten of a column."""
+    return {
+        "last": float(percent.iloc[-1]),
+        "best": float(percent.max()),
+        "last_ten": float(percent.tail(10).mean()),
+    }
 
 
 def stored(config: Settings, store: Path, data_root: Path = TrainConfig.data_root) -> StoredRun:
