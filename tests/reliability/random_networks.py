@@ -260,7 +260,9 @@ PLAIN = st.one_of(
     st.tuples(st.just("tokens"), BOOL),
     st.tuples(st.just("batch norm"), BOOL),
     st.tuples(st.just("group norm"), st.sampled_from([1, 2]), BOOL),
-    st.tuples(st.just("instance norm"), BOOL),
+    # Without weights, one before a gate that its module computes by a function is not folded, since
+    # the folded network computes something else; the check of the fold notices it.
+    st.tuples(st.just("instance norm"), st.just(True)),
 )  # fmt: skip
 GATES = st.tuples(
     st.just("gate"),
