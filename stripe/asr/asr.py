@@ -23,7 +23,7 @@ class Psi:
     kind
         "constant" (C_i of Table 7), or "normal" (N_i, drawn from N(0, i^2)).
     learnable
-        Whether psi is a parameter, or a buffer that keeps its initial value.
+        Whether psi is a parameter. If not, it is a buffer that keeps its initial value.
 
     Examples
     --------
@@ -65,7 +65,7 @@ class Psi:
         return cls(value=value, learnable=not options, **named)
 
     def tensor(self, channels: int) -> Float[Tensor, "1 c 1 1"]:
-        """Return a new psi, from the global generator if it is random."""
+        """Return a new psi; a random one is drawn from the global generator."""
         if self.kind == "normal":
             return torch.randn(1, channels, 1, 1) * self.value
         return torch.full((1, channels, 1, 1), float(self.value))

@@ -48,14 +48,14 @@ def insert(
         The attention module of an ASR, given in the same way. "psi" stands for no module: the gate
         is psi itself.
     sites
-        Which layers: names as in `model.named_modules()`, patterns such as "layer*.bn3", a list of
-        both, or a predicate of a `stripe.select.Layer` with `name` and `module`. Default: the rule
-        of the model's family (Appendix C).
+        The layers to wrap: names as in `model.named_modules()`, patterns such as "layer*.bn3", a
+        list of both, or a predicate of a `stripe.select.Layer` with `name` and `module`. Default:
+        the rule of the model's family (Appendix C).
     copies
-        Number of ASRs at every site, delta in Tables 6 and 14. Their gates multiply.
+        Number of ASRs at every site, delta in Tables 6 and 14. Their gates are multiplied together.
     psi
         Initial value of psi: a number, a `Psi`, or its text as in `Psi.parse`, such as
-        "normal:0.3,fixed". Default: 0.1, for a ViT 1e-3.
+        "normal:0.3,fixed". Default: 0.1; 1e-3 for a ViT.
     activation
         Last non-linearity of the gates. Default: sigmoid; tanh for a ViT.
     init
@@ -72,7 +72,7 @@ def insert(
     Returns
     -------
     nn.Module
-        A copy of the model, or the model itself where `inplace`. Its layer `name` is now a `Gated`
+        A copy of the model, or the model itself if `inplace`. Its layer `name` is now a `Gated`
         with children `name.host` and `name.gate`. ASR goes inside attention, next to the host into
         which it folds.
 
@@ -87,7 +87,7 @@ def insert(
     Notes
     -----
     A narrow SE or SPA has one or two hidden units. On a constant psi its ReLU may output zero for
-    all of them, so that psi never learns. Such a module is drawn again.
+    all of them, so that psi never learns. The weights of such a module are drawn again.
 
     For a ViT the paper sets "the initial values of the network layers within ASR" to 1e-3.
     `init="paper"` takes this literally. Training never breaks the symmetry of that start: all

@@ -26,7 +26,7 @@ def agreements(
         Predictions, as `stripe.audit.predictions.predictions` returns them.
     agree
         "equal", "edit" (one minus the edit distance, relative to the longer sequence), "iou"
-        (intersection over union of masks; of maps its mean over classes) or "boxes" (the share of
+        (intersection over union of masks; for maps, its mean over classes) or "boxes" (the share of
         boxes that match one of the same class with an intersection over union of 0.5), or a
         function of two predictions. Default: "boxes" for boxes, "iou" for masks and maps, else
         "equal".

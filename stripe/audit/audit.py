@@ -55,8 +55,8 @@ def audit(
 
     The means of the gates come from every other image. The frozen network is compared with the
     unchanged one on the rest, so no image contributes to the means that it tests.
-    `stripe.sensitivity`, also on the first half, orders the gates so that each next one adds least
-    to the cost of the set. A bisection on the second half finds how many gates can be frozen.
+    `stripe.sensitivity`, on the images of the means, orders the gates so that each further one adds
+    the least to the cost of the set. A bisection on the rest finds how many gates can be frozen.
 
     Parameters
     ----------
@@ -69,8 +69,9 @@ def audit(
     threshold
         Smallest agreement that the recommended set of gates must keep, 0 to 1.
     curve
-        Measure every number of frozen gates; each number takes a pass over the images. Otherwise,
-        measure no frozen gate, all, and the few numbers that a bisection needs.
+        Measure the effect at every number of frozen gates. Each number takes a pass over the
+        images. Otherwise, measure it at none, at all, and at the few numbers that a bisection
+        needs.
     alone
         Also measure the cost of freezing each gate alone. Each gate takes a pass over the images.
     controls

@@ -1,4 +1,4 @@
-"""The table of the gates in an audit: how constant they are, what freezing costs, the folds."""
+"""The table of the gates in an audit: how constant they are, where they fold, at what cost."""
 
 from collections.abc import Callable
 

@@ -89,13 +89,13 @@ class GraphCandidate(Candidate):
     def optimal(
         self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
     ) -> pd.DataFrame:
-        """Raise: a graph for inference has no gradients."""
+        """Raise an error, because a graph for inference has no gradients."""
         raise ModelError("optimal constants need gradients, and an ONNX file has none")
 
     def controls(
         self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
     ) -> pd.DataFrame:
-        """Raise: gates of a graph cannot be replaced while it runs."""
+        """Raise an error, because gates of a graph cannot be replaced while it runs."""
         raise ModelError("controls need a module, and an ONNX file is none")
 
     def timing(self, model: ModelProto, images: Tensor) -> Callable[[], float]:

@@ -40,8 +40,8 @@ def predictions(output: Any) -> list[Any]:
     output
         A tensor or array: (B, classes) for labels; (B, T, classes) for strings, read by
         connectionist temporal classification with symbol 0 as the blank; (B, 1, H, W) for masks of
-        probabilities; (B, classes, H, W) for maps of classes. Of a mapping, tuple or object, as
-        `transformers` and torchvision return, the `logits` or `out` are used, or else the first
+        probabilities; (B, classes, H, W) for maps of classes. From a mapping, tuple or object, as
+        `transformers` and torchvision return, its `logits` or `out` is used, or else the first
         tensor. A list of mappings with "boxes" and "labels" holds detections.
 
     Returns

@@ -21,7 +21,7 @@ class Audit:
     model, dataset
         Names of the network and of the images.
     n_images
-        Two numbers of images: those for the means, and those for the agreement.
+        The number of images for the means, and the number of images for the agreement.
     gates
         One row per gate, in forward order: gate, owner_class, channels, eta2, median_std (over
         channels), constant (one value for all images and channels), relative_spread (root mean
@@ -40,17 +40,17 @@ class Audit:
     order
         The gates that can be frozen, in the order in which they freeze.
     ordered_by
-        "sensitivity": each next gate adds least to the estimated cost of the set; or
-        "relative_spread": the most constant gate first.
+        "sensitivity": each further gate adds the least to the estimated cost of the set; or
+        "relative_spread": the most constant gate comes first.
     order_reason
         Why the order is by relative_spread; otherwise "".
     recommended
-        The largest set of first gates in `order` with a measured agreement of at least `threshold`.
+        The longest prefix of `order` with a measured agreement of at least `threshold`.
     threshold
         Smallest agreement of the recommended set.
     milliseconds
-        Median times of a forward pass: "gates" of the unchanged network, "frozen" of the network
-        with all gates frozen. "batch_size" is the number of images per pass.
+        Median times of a forward pass: "gates" is that of the unchanged network, and "frozen" is
+        that of the network with all gates frozen. "batch_size" is the number of images per pass.
     attention_share
         Share of the time that freezing and folding all gates saves: the median over rounds. Both
         networks run in each round.

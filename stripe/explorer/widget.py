@@ -151,11 +151,11 @@ def explore(
         gates to numbers. Gates can be sorted by it. Default: not shown.
     **view
         The first view: `gate`, `epoch`, `side` ("after", "before" or "both"), `scale` ("own" or
-        "shared"), `image_order` ("recorded", "label", "prediction", "mean", "spread", "similarity",
-        the first principal component, or "cluster", up to 8 of k-means), `channel_order`
-        ("recorded", "mean" or "spread"), `gate_order` ("depth", "eta2", "spread", "class" or
-        "cost"), `image`, `channel`, and `zoom` (left, right, top and bottom, as shares of all
-        channels and images).
+        "shared"), `image_order` ("recorded", "label", "prediction", "mean", "spread", "similarity"
+        for the first principal component, or "cluster" for up to 8 clusters of k-means),
+        `channel_order` ("recorded", "mean" or "spread"), `gate_order` ("depth", "eta2", "spread",
+        "class" or "cost"), `image`, `channel`, and `zoom` (left, right, top and bottom, as shares
+        of all channels and images).
 
     Returns
     -------

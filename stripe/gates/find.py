@@ -31,8 +31,8 @@ def find_gates(
 
     A gate is a tensor with one number per channel that depends on the image, was squashed into
     bounds, and multiplies a feature map. Class names are not used, so networks of torchvision, of
-    timm and your own are treated alike, compiled or not. The pass runs in evaluation mode, and
-    without computation on the meta device if the model supports it.
+    timm and your own are treated alike, compiled or not. The pass runs in evaluation mode. It runs
+    on the meta device, without computation, if the model supports this.
 
     Parameters
     ----------

@@ -31,11 +31,11 @@ def freeze(
     the layers after it, if only they read the product. A residual gate, x + x v, folds as 1 + v. A
     constant that cannot fold stays a scale in the network.
 
-    A module that only gates is removed, with the squeeze that computed the gate. In other modules,
-    the submodule that outputs the gate is replaced. A graph of `torch.fx` or `torch.export` is
-    rewritten without the squeeze. A module that computes its gate functionally keeps its class,
-    weights and names, and gets a buffer `frozen_gate_N` instead of the gate. It still computes the
-    squeeze, but `torch.compile` and `torch.export` remove this unused part.
+    A module that only applies a gate is removed, together with the squeeze that computed the gate.
+    In other modules, the submodule that outputs the gate is replaced. A graph of `torch.fx` or
+    `torch.export` is rewritten without the squeeze. A module that computes its gate functionally
+    keeps its class, weights and names, and gets a buffer `frozen_gate_N` instead of the gate. It
+    still computes the squeeze, but `torch.compile` and `torch.export` remove this unused part.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def freeze(
         Epoch of a recording or its moments. Default: the last.
     example
         A batch of images, (B, C, H, W), of the size that the model is used with. Default: images of
-        the recorded size, or of a usual one.
+        the recorded size, or of a usual size.
     force
         Use the means even if they were recorded from other weights.
     inplace

@@ -242,10 +242,10 @@ class Recorder:
             Batches of images, (images, labels) or (images, labels, indices). The indices name the
             rows. Without indices, the positions in the data set of a `DataLoader` name them,
             shuffled or not, even if its collate function sorts items or leaves out None. In all
-            other cases images count from 0 in the order of arrival, also for a subclass of
-            `DataLoader` with its own iteration.
+            other cases, images are numbered from 0 in the order of arrival. This includes a
+            subclass of `DataLoader` with its own iteration.
         epoch
-            The number of the epoch, not recorded yet.
+            The number of the epoch, which must not be recorded yet.
         progress
             Show a progress bar where there is a terminal or a notebook.
 
@@ -257,7 +257,7 @@ class Recorder:
         Raises
         ------
         RecordingError
-            If the epoch is already recorded, an image comes twice, or the disk fails.
+            If the epoch is already recorded, an image occurs twice, or the disk fails.
         ModelError
             If a gate is not called, or a batch is not made of tensors.
         """

@@ -77,11 +77,11 @@ def ablate(
     Returns
     -------
     DataFrame
-        intervention and gate. The first row, with intervention "none", is the unchanged network.
-        Each intervention has a row for each gate, and a row "all" if there are several gates.
-        agreement, the share of images with the prediction of the unchanged network; kl, the mean KL
-        divergence from its probabilities, in nats; accuracy, NaN without labels; and for each its
-        95 % interval over images, from _low to _high.
+        intervention; gate; agreement, the share of images with the prediction of the unchanged
+        network; kl, the mean KL divergence from its probabilities, in nats; accuracy, NaN without
+        labels; and the 95 % interval of each of these three over images, from _low to _high. The
+        first row, with intervention "none", is the unchanged network. Each intervention has a row
+        for each gate, and a row "all" if there are several gates.
 
     Raises
     ------

@@ -46,14 +46,14 @@ def freeze(
 
     With `constants="mean"` this is `stripe.gates.freeze`, which describes folding. With "optimal"
     the constants are learned. Learning starts at the means and makes one pass over every other
-    image of `images`, as in `stripe.intervene.optimal.optimal_constants`. The rest of the images
-    compares the learned constants with the means. The weights of the network stay as they are.
+    image of `images`, as in `stripe.intervene.optimal.optimal_constants`. The learned constants are
+    compared with the means on the rest of the images. The weights of the network stay as they are.
 
-    With "exact", the outputs for the recorded images stay equal to the bit. If each channel of a
-    gate was 0 for all images, or 1 for all, the gate is frozen and folded. For any other gate,
-    channels that were 0 for all images get weights of 0 in the layers that read the product, if
-    these layers allow it; the gate is still computed. `assumed` lists the channels that another
-    image could change.
+    With "exact", the outputs for the recorded images stay identical to the last bit. If each
+    channel of a gate was 0 for all images, or 1 for all, the gate is frozen and folded. For any
+    other gate, channels that were 0 for all images get weights of 0 in the layers that read the
+    product, if these layers allow it; the gate is still computed. `assumed` lists the channels that
+    another image could change.
 
     Parameters
     ----------

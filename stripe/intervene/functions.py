@@ -122,7 +122,7 @@ def _resample(place: Place, recorded: Recorded) -> Function:
 
 
 def check_one_row(place: Place, what: str) -> None:
-    """Raise if a gate has several rows for an image, as where frames are folded into the batch."""
+    """Raise if a gate has several rows for an image, as when frames are folded into the batch."""
     if place.gate.per_image_values != 1:
         raise ModelError(
             f"{what} needs a gate with one row for each image, and {place.gate.name!r} has "
@@ -131,7 +131,7 @@ def check_one_row(place: Place, what: str) -> None:
 
 
 def width_of(place: Place) -> int:
-    """Return the numbers of a gate for one image."""
+    """Return how many values a gate has for one image."""
     height, width = place.shape.spatial or (1, 1)
     return place.shape.channels * height * width
 

@@ -37,7 +37,7 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         - "class_mean": the recorded mean over the images of the same label; needs `labels`.
         - "shuffle": the gate of another image of the batch, the same other image for all gates.
         - "resample": the gate of a recorded image, the same for all gates.
-        - "one", "zero".
+        - "one" or "zero": this number.
         - A number, a vector (C,) or rows (B, C). A tensor may require gradients.
         - A function from the gate, (B, C), to its replacement, in the same shape.
         - A mapping from names of gates to any of these.

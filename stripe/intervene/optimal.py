@@ -54,7 +54,7 @@ def optimal_constants(
         of `Gate`.
     lr
         Step of Adam, in units of the gate's spread: the root mean square distance of the gate from
-        its mean, over the images of the first batch and channels.
+        its mean, over channels and the images of the first batch.
     predict, epoch, example, force, progress
         As for `stripe.sensitivity`.
 
@@ -66,13 +66,13 @@ def optimal_constants(
     Raises
     ------
     ModelError
-        As `stripe.sensitivity`.
+        As for `stripe.sensitivity`.
     StripeError
         If the loader is empty, or `lr` is not positive.
 
     Notes
     -----
-    The constants compensate each other, so they are optimal for this set of gates and not for a
+    The constants compensate for each other, so they are optimal for this set of gates and not for a
     part of it. If the step is too large, they can be worse than the means, so compare both on other
     images.
 

@@ -21,7 +21,7 @@ class Sensitivity:
     ----------
     gates
         One row per gate, in forward order: gate; channels; first_order, the mean of `|a|`, in nats;
-        fisher, half the mean of a squared, in nats, which estimates the KL divergence between the
+        fisher, half the mean of `a^2`, in nats, which estimates the KL divergence between the
         network and the network with this gate frozen; fisher_se, its standard error over images.
     channels
         The same for each channel alone: gate, channel, first_order, fisher.
@@ -58,7 +58,7 @@ class Sensitivity:
         return float(self.matrix.loc[names, names].to_numpy().sum()) / 2
 
     def greedy(self) -> pd.DataFrame:
-        """Order the gates so that each next one adds least to the cost of the set.
+        """Order the gates so that each further one adds the least to the cost of the set.
 
         Returns
         -------
@@ -90,7 +90,8 @@ def from_sums(
     gates
         The gates.
     sums
-        Sums of a aT (gates, gates), of `|a|` (gates,), and of the square of a squared (gates,).
+        Sums of means over draws: of a aT (gates, gates), of `|a|` (gates,), and of the squared mean
+        of `a^2` (gates,).
     channels, n_images, draws
         As in `Sensitivity`.
     """
@@ -110,7 +111,7 @@ def from_sums(
 
 
 class Sums:
-    """Sums over images of the changes of log p(y) along the ways of gates to their means.
+    """Sums over images of the changes of log p(y) along the paths of gates to their means.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ class ClassMeans(NamedTuple):
     means: Float64[Tensor, "classes channels"]
 
     def of(self, labels: Tensor) -> Float64[Tensor, "images channels"]:
-        """Return the mean of the class of each image; an error for a class that has none."""
+        """Return the mean of the class of each image; a class without one raises an error."""
         rows = torch.searchsorted(self.classes, labels.long()).clamp_max(len(self.classes) - 1)
         if len(strange := labels[self.classes[rows] != labels]):
             raise ModelError(
@@ -53,7 +53,7 @@ class Recorded:
     ----------
     data
         A recording or its directory, the table of `stripe.stats.channel_moments`, vectors by gate,
-        or None. Values and labels are in recordings alone.
+        or None. Only recordings have values and labels.
     epoch
         Epoch. Default: the last.
     """

@@ -41,7 +41,7 @@ class Replaceable:
     places: Mapping[str, Place]
 
     def chosen(self, gates: Selection | None, known: Collection[str] | None) -> list[Place]:
-        """Return the chosen gates; of all gates, only those that are known.
+        """Return the chosen gates; "all" chooses only those that are known.
 
         Parameters
         ----------

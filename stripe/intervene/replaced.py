@@ -46,7 +46,7 @@ class Instead:
     name
         The gate, for errors.
     width
-        Its numbers per image.
+        The number of its values per image.
     replacement
         Function from the rows of the gate to their replacement.
     """
@@ -97,9 +97,9 @@ def replace_operands(
     owner
         The module that multiplies.
     replacements
-        By operand.
+        Replacements by operand.
     undo
-        Takes it back.
+        The stack that restores the module when it is closed.
     """
     attributes = vars(owner)
     undo.callback(partial(_restore, attributes, attributes.get("forward")))

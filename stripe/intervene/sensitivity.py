@@ -43,7 +43,7 @@ def sensitivity(
 
     Let y be a label drawn from the network's own prediction p, g the gradient of log p(y) with
     respect to a gate, and d the recorded mean minus the gate. Then `a = g . d` is one number per
-    image and gate. Half the mean of a squared is half the Fisher information along d, which is the
+    image and gate. Half the mean of `a^2` is half the Fisher information along d, which is the
     second-order expansion of the KL divergence that freezing this gate causes. A set S costs half
     the sum of `A = mean(a aT)` over S x S.
 
@@ -93,7 +93,7 @@ def sensitivity(
     to the change. In a set, later gates are frozen too; the cost of a set ignores this.
 
     Each batch builds one graph, as a training step does, and `draws` backward passes use it.
-    Weights do not require gradients meanwhile, so none are computed for them.
+    Weights do not require gradients during these passes, so no gradients are computed for them.
 
     References
     ----------

@@ -1,4 +1,7 @@
-"""The paper's figures: each takes a recording or a table and returns Axes; none shows or saves."""
+"""Draw the paper's figures.
+
+Each function takes a recording or a table, and returns Axes. None shows or saves a figure.
+"""
 
 from stripe.plots.ablation import ablation as ablation
 from stripe.plots.batch_sensitivity import batch_sensitivity as batch_sensitivity

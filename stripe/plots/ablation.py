@@ -44,7 +44,7 @@ def ablation(
 
     Notes
     -----
-    All rows share their images: two gates whose intervals overlap may still differ.
+    All rows share their images, so two gates whose intervals overlap may still differ.
 
     Examples
     --------

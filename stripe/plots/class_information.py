@@ -40,8 +40,8 @@ def class_information(
     Returns
     -------
     Axes
-        `ax`: for each gate, in forward order, the accuracy (%) from the gate with its interval of
-        95 %, that from its pooled inputs where they are recorded, and chance as a line.
+        `ax`: for each gate, in forward order, the accuracy (%) from the gate with its 95 %
+        interval, that from its pooled inputs where they are recorded, and chance as a line.
 
     Raises
     ------

@@ -57,12 +57,12 @@ def compare(
     -------
     Axes
         `ax`, whose two `child_axes` show the statistic of both runs and, below, the second minus
-        the first with its interval, for each gate in forward order. Long names are numbers.
+        the first with its interval, for each gate in forward order. Numbers stand for long names.
 
     Raises
     ------
     StripeError
-        As `stripe.compare`, or if there is no such statistic.
+        As for `stripe.compare`, or if there is no such statistic.
 
     Notes
     -----

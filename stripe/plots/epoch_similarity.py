@@ -38,8 +38,8 @@ def epoch_similarity(
     Returns
     -------
     Axes
-        `ax`, with a row per gate, in forward order from the top, and a column per epoch. The
-        colours run from 0 to 1. A gate that does not depend on the image is left blank.
+        `ax`, with a row per gate, in forward order from the top, and a column per epoch. The colour
+        scale runs from 0 to 1. A gate that does not depend on the image is left blank.
 
     Raises
     ------

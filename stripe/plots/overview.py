@@ -46,8 +46,8 @@ def overview(
     -------
     Axes
         `ax`, whose three `child_axes` hold `stripes`, `channel_std` and `epoch_difference`. The
-        last one shows at most three images: the first images in the stripes that all epochs hold.
-        If there is only one epoch, it shows a note instead.
+        last one shows at most three images: the first ones in `stripes` that all epochs hold. If
+        there is only one epoch, it shows a note instead.
 
     Raises
     ------

@@ -47,7 +47,7 @@ def tradeoff(
     Raises
     ------
     StripeError
-        If a column is missing; the message names it. `fps_table` has all but the accuracy.
+        If a column is missing; the message names it. `fps_table` has all columns but the accuracy.
 
     Notes
     -----

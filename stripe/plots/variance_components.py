@@ -49,8 +49,8 @@ def variance_components(
     Notes
     -----
     An unbiased estimate of a share may be below 0. It is then drawn as 0, and the other shares are
-    divided by their sum. Without labels, class is part of image. A large share of the image does
-    not mean that the network uses it; `stripe.sensitivity` estimates that.
+    divided by their sum. Without labels, the share of class is part of image. A large share of the
+    image does not mean that the network uses it; `stripe.sensitivity` estimates that.
 
     Examples
     --------

@@ -56,7 +56,7 @@ class Gate:
         Dotted name of the module that outputs the gate, or the owner's name if no module does. It
         is also the name of the column.
     owner
-        Dotted name of the innermost module that multiplies by it.
+        Dotted name of the innermost module that multiplies by the gate.
     owner_class
         The owner's class.
     channels

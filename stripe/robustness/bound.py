@@ -55,9 +55,10 @@ def noise_bound(
     """Bound the growth of noise through a residual network, and measure it.
 
     For each block, `eps_(t+1) <= eps_t (s_t + alpha_t w_t)`: w_t is the product of the spectral
-    norms of the branch's layers, each a convolution with the scale of its norm, as an operator on
-    its real input size. s_t is the same product for the shortcut, and 1 for an identity. alpha_t is
-    the largest value of the block's gate, and 1 where there is no gate or no module outputs it.
+    norms of the branch's layers. A layer is a convolution with the scale of its norm, taken as an
+    operator on its real input size. s_t is the same product for the shortcut, and 1 for an
+    identity. alpha_t is the largest value of the block's gate, and 1 where there is no gate or no
+    module outputs it.
 
     Parameters
     ----------
@@ -92,12 +93,12 @@ def noise_bound(
     Notes
     -----
     The theorem treats a block as one linear map and a ReLU. A real block has several layers with
-    ReLUs between them. The product of their norms still bounds the branch, but loosely, since each
-    layer stretches another direction most. For a constant gate (ASR), or none, the factor is a true
-    bound, up to the convergence of the power iteration from below. For attention it is not a bound.
-    The gate changes with the input, and this part of the derivative is ignored, as in the paper's
-    comparison. The bound grows exponentially with depth and does not predict the noise in practice,
-    as the measured columns show.
+    ReLUs between them. The product of their norms still bounds the branch, but loosely, since the
+    direction that is stretched most differs from layer to layer. For a constant gate (ASR), or
+    none, the factor is a true bound, up to the convergence of the power iteration from below. For
+    attention it is not a bound. The gate changes with the input, and this part of the derivative is
+    ignored, as in the paper's comparison. The bound grows exponentially with depth and does not
+    predict the noise in practice, as the measured columns show.
 
     References
     ----------

@@ -25,7 +25,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     This is a context manager. It must be left before it is entered again. A compiled network runs
     uncompiled inside it, since compiled code ignores new hooks. The noise is an affine map after
     each norm, `N_a * y + beta * (1 - N_a) + gamma * N_b`; the norm itself is unchanged. A noise
-    without effect, such as "constant:1,0", leaves every output equal to the bit.
+    without effect, such as "constant:1,0", leaves every output identical to the last bit.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         or ",per=layer", "batch" (batch statistics in evaluation); ",when=train", "eval" or "both";
         ",modules=PATTERN".
     seed
-        Seeds a private generator on the model's device; the global generators are untouched.
+        Seed of a private generator on the model's device. The global generators are untouched.
 
     Raises
     ------

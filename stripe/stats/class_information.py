@@ -34,7 +34,7 @@ def class_information(
     epochs
         Epochs. Default: the last.
     folds
-        Number of folds, at least 2. Classes with fewer images are left out.
+        Number of folds, at least 2. Classes with fewer images than folds are left out.
     shrinkage
         Weight of a multiple of the identity in the covariance within classes, 0 to 1.
     seed
@@ -43,7 +43,7 @@ def class_information(
     Returns
     -------
     DataFrame
-        epoch, gate; accuracy (0 to 1), with the interval low to high of 95 %; chance, the share of
+        epoch, gate; accuracy (0 to 1), with low and high, its 95 % interval; chance, the share of
         the most frequent class; inputs, the accuracy from the pooled features before the gate (NaN
         where they are not recorded).
 

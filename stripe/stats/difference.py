@@ -106,7 +106,7 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
 def common_images(
     recording: Recording, image_ids: Sequence[int] | None = None
 ) -> Int64[np.ndarray, " image"]:
-    """Return the images recorded in every epoch, ascending, or check `image_ids`.
+    """Return the images recorded in every epoch, ascending, or `image_ids` after a check.
 
     Raises
     ------

@@ -31,7 +31,7 @@ class Moments:
     """Moments of each channel over n images, in float64.
 
     `m2` is the sum of squared deviations from the mean, so the population variance is `m2 / n`.
-    Unlike sums of squares, it loses no digits if the spread is small relative to the mean, as in a
+    Unlike a sum of squares, it loses no digits if the spread is small relative to the mean, as in a
     stripe.
     """
 
@@ -140,8 +140,8 @@ def channel_moments(
     over
         Function that maps a function over a list and yields the results in order: `map`, the `map`
         of a pool (`stripe.stats.processes`, or any `concurrent.futures` executor), or the `map` of
-        a cluster (`stripe.reproduce.engines.Ray.map`). Each call reduces one file. The numbers are
-        the same to the last bit. Default: two threads.
+        a cluster (`stripe.reproduce.engines.Ray.map`). Each call reduces one file. All of them give
+        the same numbers to the last bit. Default: two threads.
 
     Returns
     -------
@@ -157,10 +157,10 @@ def channel_moments(
 
     Notes
     -----
-    A recording is read once, one row group at a time, and merged in float64, so the memory does not
-    depend on the number of images. The next row group is read while one is reduced. A small std
-    means little by itself, because a gate with small values also has a small spread. `stripe_index`
-    compares it with the spread between channels.
+    A recording is read once, one row group at a time. The moments of the row groups are merged in
+    float64, so the memory does not depend on the number of images. The next row group is read while
+    one is reduced. A small std means little by itself, because a gate with small values also has a
+    small spread. `stripe_index` compares it with the spread between channels.
 
     References
     ----------

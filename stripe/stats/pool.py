@@ -12,7 +12,7 @@ from stripe.stats.moments import Over
 
 @contextmanager
 def processes(count: int) -> Iterator[Over]:
-    """Open a pool of processes, and yield a function that maps over a list there, in order.
+    """Open a pool of processes, and yield a function that maps over a list in the pool, in order.
 
     Parameters
     ----------

@@ -43,8 +43,8 @@ def saturation(
     Notes
     -----
     With `low=0` and `high=1`, a channel that is off can be pruned, and a channel that is on needs
-    no gate, without any change on these images. Other images may still change it, so a smaller
-    recording has larger shares.
+    no gate, without any change on these images. Other images may still change such a channel, so a
+    smaller recording has larger shares.
 
     Examples
     --------

@@ -17,7 +17,7 @@ def share_interval(share: Share, count: int) -> tuple[Share, Share]:
     Parameters
     ----------
     share
-        From 0 to 1, or an array of such numbers.
+        The share, from 0 to 1, or an array of shares.
     count
         Number of images, at least 1.
 

@@ -37,8 +37,8 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
         - eta2: the share between channels, as in `stripe_index`; it needs no labels;
         - omega2: the same share without the bias from finite numbers of images;
         - icc: correlation of two images in the same channel, over channels (one-way, ICC(1));
-        - channel, class, image: shares of the three parts, with sum 1. Without labels, class is
-          missing and part of image;
+        - channel, class, image: shares of the three parts, with sum 1. Without labels,
+          class is missing, and its share is part of image;
         - class_icc: the share of class in the variance within channels.
 
     Raises
