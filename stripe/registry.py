@@ -1,18 +1,21 @@
 """A dictionary from name to builder, filled by the files of one package.
 
-A module, network or data set is added by adding a file that registers itself; no list
-elsewhere has to change.
+A module, network or data set is added by a file that registers itself; no list elsewhere has to
+change. A package of others adds its own by an entry point, whose group is the name of the package
+here: "stripe.attention", "stripe.backbones" or "stripe.data".
 """
 
 import importlib
 import pkgutil
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from functools import partial
+from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
-from stripe.errors import UnknownNameError
+from stripe.errors import StripeError, UnknownNameError
 
 Builder = TypeVar("Builder", bound=Callable[..., Any])
 
@@ -24,7 +27,7 @@ def listed(names: Sequence[str], limit: int = 40) -> str:
 
 
 class Registry(Generic[Builder]):
-    """Builders by name, found in the modules of `package` at the first look-up.
+    """Builders by name, found at the first look-up in the modules of `package` and entry points.
 
     Parameters
     ----------
@@ -53,6 +56,7 @@ class Registry(Generic[Builder]):
             if compiled is not None:
                 self._patterns[compiled] = builder
             for name in names:
+                self._refuse_taken(name, builder)
                 match = compiled.fullmatch(name) if compiled else None
                 self._builders[name] = _sized(builder, match) if match else builder
             return builder
@@ -82,13 +86,31 @@ class Registry(Generic[Builder]):
                 return _sized(builder, match)
         return None
 
+    def _refuse_taken(self, name: str, builder: Builder) -> None:
+        """Raise if another module has the name. One module may register again, as in a notebook."""
+        taken = self._builders.get(name, builder)
+        before, now = (getattr(of, "func", of).__module__ for of in (taken, builder))
+        if before != now:
+            raise StripeError(
+                f"the {self.kind} {name!r} of {now} must have another name, since {before} has "
+                "registered it"
+            )
+
     def _discover(self) -> None:
         if self._discovered:
             return
+        self._discovered = True
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self.package}.{module.name}")
-        self._discovered = True
+        for point in entry_points(group=self.package):
+            try:
+                point.load()
+            except Exception as error:  # of a package of others, without which the rest works
+                warnings.warn(
+                    f"{point.value} adds no {self.kind}, because it cannot be imported: {error}",
+                    stacklevel=2,
+                )
 
 
 def _sized(builder: Callable[..., Any], match: re.Match[str]) -> Callable[..., Any]:

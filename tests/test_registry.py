@@ -1,10 +1,14 @@
 """Registries from names to builders."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stripe.errors import ModelError, UnknownNameError
+from stripe.errors import ModelError, StripeError, UnknownNameError
 from stripe.registry import Registry, listed
 
 
@@ -31,3 +35,48 @@ def test_model_errors_are_stripe_errors() -> None:
     from stripe import StripeError
 
     assert issubclass(ModelError, StripeError)
+
+
+def test_a_name_belongs_to_one_module() -> None:
+    registry: Registry[Any] = Registry("stripe.plots", "thing")
+    registry.register("a")(test_long_lists_are_cut)
+    registry.register("a")(test_long_lists_are_cut)  # as where a cell of a notebook runs again
+    with pytest.raises(StripeError, match=r"the thing 'a' of .* must have another name"):
+        registry.register("a")(listed)
+
+
+MODULE = """
+from stripe.attention import SE
+from stripe.attention.registry import ATTENTIONS
+
+@ATTENTIONS.register("mine")
+class Mine(SE):
+    pass
+"""
+CODE = """
+import warnings, stripe
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    net = stripe.build("resnet8_basic", attention="mine", num_classes=10)
+print(sum(type(module).__name__ == "Mine" for module in net.modules()))
+print([str(one.message) for one in caught if "adds no" in str(one.message)])
+"""
+
+
+def test_a_package_adds_its_attention_by_an_entry_point(tmp_path: Path) -> None:
+    (tmp_path / "my_package.py").write_text(MODULE)
+    (tmp_path / "broken_package.py").write_text("import what_is_not_there")
+    about = tmp_path / "my_package-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(
+        "[stripe.attention]\nmine = my_package\nbroken = broken_package\n"
+    )
+    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", CODE],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "3"
+    assert "broken_package adds no attention module, because" in done.stdout
