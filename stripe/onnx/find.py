@@ -8,7 +8,7 @@ from onnx import ModelProto
 from stripe.errors import ModelError
 from stripe.gates.choose import chosen_gates
 from stripe.onnx.bodies import flattened
-from stripe.onnx.graph import Graph
+from stripe.onnx.graph import Graph, label
 from stripe.onnx.load import load_model
 from stripe.onnx.places import Place, places_of
 from stripe.recording import Gates
@@ -17,6 +17,9 @@ from stripe.select import Selection
 
 KINDS = ("gate", "split", "response")
 DEFAULT_KINDS = ("gate", "split")
+
+#: The domain of layers whose channels and weights lie in blocks, which onnxruntime writes.
+_BLOCKED = "com.microsoft.nchwc"
 
 
 def find_gates(model: str | Path | ModelProto, *, kinds: Collection[str] = DEFAULT_KINDS) -> Gates:
@@ -45,7 +48,8 @@ def find_gates(model: str | Path | ModelProto, *, kinds: Collection[str] = DEFAU
     ------
     ModelError
         If the file is not ONNX, its external data is missing, it has several inputs or one that is
-        not a batch of images, or a kind does not exist. Also if gates lie in the bodies of If, Loop
+        not a batch of images, onnxruntime optimised it for one machine (ORT_ENABLE_ALL), or a kind
+        does not exist. Also if gates lie in the bodies of If, Loop
         and Scan or QLinearMul multiplies them, because such gates can be neither recorded nor
         frozen.
 
@@ -75,6 +79,7 @@ def find_places(graph: Graph) -> list[Place]:
     ModelError
         As `find_gates`.
     """
+    _refuse_blocked(graph)
     places = places_of(graph)
     _refuse_quantised(places)
     _refuse_in_bodies(graph, places)
@@ -103,6 +108,16 @@ def chosen_places(places: Sequence[Place], gates: Selection | None) -> list[Plac
 
 def _attention(places: Sequence[Place]) -> list[Place]:
     return [place for place in places if place.gate.kind in DEFAULT_KINDS]
+
+
+def _refuse_blocked(graph: Graph) -> None:
+    """Raise if onnxruntime has put the channels of the layers into blocks."""
+    found = next((node for node in graph.graph.node if node.domain == _BLOCKED), None)
+    if found is not None:
+        raise ModelError(
+            f"the file was optimised by onnxruntime for one machine: {label(found)} is of "
+            f"{_BLOCKED}; give the file from before, or optimise at most at ORT_ENABLE_EXTENDED"
+        )
 
 
 def _refuse_quantised(places: Sequence[Place]) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from onnx import NodeProto
 
 from stripe.gates.bounded import UNBOUNDED, Bounds, bounds
-from stripe.onnx.graph import OF_SHAPES, Graph, attribute, reads
+from stripe.onnx.graph import Graph, attribute, fused_activation, values_of
 
 #: The name that `stripe.gates.bounded` has for an operation.
 _NAMES = {
@@ -51,15 +51,17 @@ def flow(graph: Graph, image: str) -> Flow:
     """
     known = {image: UNBOUNDED}
     for node in graph.in_order():
-        inputs = list(reads(node))
+        inputs = values_of(node)
         depending = [known[name] for name in inputs if name in known]
-        if depending and node.op_type not in OF_SHAPES:
+        if depending:
             made = _bounds(graph, node, depending, len(inputs) - len(depending))
             known.update((name, made) for name in node.output if name)
     return Flow(known)
 
 
 def _bounds(graph: Graph, node: NodeProto, depending: list[Bounds], others: int) -> Bounds:
+    if (activation := fused_activation(node)) is not None:  # its parameters are constants
+        return bounds(_NAMES.get(activation, activation), [True, True], [UNBOUNDED], 1)
     limits: list[bool | None] = []
     if node.op_type == "Clip":
         named = [*node.input[1:], "", ""][:2]

@@ -24,6 +24,8 @@ _LINEAR = {
 #: Operations that a scale without negative numbers passes.
 _POSITIVE = {"Relu", "LeakyRelu", "PRelu", "MaxPool", "GlobalMaxPool"}
 
+_REDUCTIONS = {"ReduceMean", "ReduceSum"}
+
 #: Element types between which a cast only rounds.
 _FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
 
@@ -81,6 +83,8 @@ def _reader(graph: Graph, node: NodeProto, tensor: str, scale: Scale) -> list[Ed
         raise CannotFold(f"{label(node)} does not read the features as its first input")
     if node.op_type in _FLATTEN:
         return fold_after(graph, node.output[0], _flattened(graph, node, scale))
+    if node.op_type in _REDUCTIONS and not attribute(node, "keepdims", 1):
+        return fold_after(graph, node.output[0], _reduced(graph, node, scale))
     if _passes(graph, node, scale):
         return fold_after(graph, node.output[0], _moved(node, scale, back=False))
     return scaled_input(graph, node, scale)
@@ -106,6 +110,8 @@ def _factor_before(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
     try:
         return _term(graph, node, 0 if constant is None else 1 - constant, scale)
     except CannotFold:
+        if constant is None and node.op_type == "Mul":
+            return _term(graph, node, 1, scale)
         if constant is None:
             raise
         return _constant_factor(graph, node, constant, scale)
@@ -138,12 +144,14 @@ def _passes(graph: Graph, node: NodeProto, scale: Scale) -> bool:
     """Tell whether a scale of a node's input is the same scale of its output."""
     if len([name for name in node.output if name]) > 1:
         return False
-    if node.op_type == "Cast":
-        return {graph.dtypes.get(node.input[0]), attribute(node, "to")} <= _FLOATS
+    if node.op_type in ("Cast", "CastLike"):
+        to = attribute(node, "to", graph.dtypes.get(node.output[0]))
+        return {graph.dtypes.get(node.input[0]), to} <= _FLOATS
     if node.op_type == "Pad":
         return _pads_nothing_new(graph, node, scale)
-    if node.op_type in ("ReduceMean", "ReduceSum"):
-        return bool(attribute(node, "keepdims", 1)) and _spares(graph, node, scale.axis, scale.rank)
+    if node.op_type in _REDUCTIONS:
+        axes = _axes(graph, node, scale.rank)
+        return bool(attribute(node, "keepdims", 1)) and axes is not None and scale.axis not in axes
     if node.op_type == "PRelu" and graph.constant(node.input[1]) is None:
         return False
     if node.op_type == "Resize":
@@ -167,11 +175,19 @@ def _pads_nothing_new(graph: Graph, node: NodeProto, scale: Scale) -> bool:
     return fill is not None and not np.any(fill)
 
 
-def _spares(graph: Graph, node: NodeProto, axis: int, rank: int) -> bool:
-    """Tell whether a reduction leaves the channels alone."""
+def _axes(graph: Graph, node: NodeProto, rank: int) -> list[int] | None:
+    """Return the axes of a reduction, None for those that are not known and for all."""
     by_input = graph.constant(node.input[1]) if has_input(node, 1) else None
     axes = attribute(node, "axes") if by_input is None else by_input.tolist()
-    return axes is not None and all(a % rank != axis for a in axes)
+    return [axis % rank for axis in axes] if axes else None
+
+
+def _reduced(graph: Graph, node: NodeProto, scale: Scale) -> Scale:
+    """Return the scale of features without the axes that a reduction takes away."""
+    axes = _axes(graph, node, scale.rank)
+    if axes is None or scale.axis in axes:
+        raise CannotFold(f"{label(node)} reduces the channels")
+    return scale.moved(scale.axis - sum(a < scale.axis for a in axes), scale.rank - len(axes))
 
 
 def _moved(node: NodeProto, scale: Scale, *, back: bool) -> Scale:

@@ -7,6 +7,7 @@ import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.shape_inference import InferenceError, infer_shapes
 
+from stripe.errors import ModelError
 from stripe.onnx.copied import copied
 from stripe.onnx.load import serialised
 
@@ -14,7 +15,7 @@ from stripe.onnx.load import serialised
 _HANDS_ON = {"Identity", "Reshape", "Unsqueeze", "Squeeze", "Flatten", "Cast", "Transpose"}
 
 #: Operations that read the shape of a tensor and not its values.
-OF_SHAPES = {"Shape", "Size"}
+_OF_SHAPES = {"Shape", "Size"}
 
 #: A dimension that is not known before the model runs.
 UNKNOWN = None
@@ -60,7 +61,7 @@ class Graph:
 
     def readers(self, tensor: str) -> list[NodeProto]:
         """Return the nodes that read the values of a tensor, once for each time that they do."""
-        return [node for node in self._readers.get(tensor, []) if node.op_type not in OF_SHAPES]
+        return [node for node in self._readers.get(tensor, []) if tensor in values_of(node)]
 
     def read_once(self, tensor: str) -> bool:
         """Tell whether one node alone reads a tensor, once, and the tensor is not an output."""
@@ -125,14 +126,20 @@ class Graph:
         """Return the nodes in an order in which they can run; converters append some at the end."""
         return _in_order(self.graph.node)
 
-    def remove_dead(self) -> None:
-        """Take out the nodes that no output depends on, and the weights that nothing reads."""
-        needed, kept = {value.name for value in self.graph.output}, []
+    def live(self) -> list[NodeProto]:
+        """Return the nodes that an output depends on, in an order in which they can run."""
+        needed, kept = set(self.outputs), []
         for node in reversed(self.in_order()):
             if needed & set(node.output):
                 kept.append(node)
                 needed.update(reads(node))
-        _replace(self.graph.node, kept[::-1])
+        return kept[::-1]
+
+    def remove_dead(self) -> None:
+        """Take out the nodes that no output depends on, and the weights that nothing reads."""
+        kept = self.live()
+        _replace(self.graph.node, kept)
+        needed = self.outputs.union(*map(reads, kept))
         weights = {tensor.name for tensor in self.graph.initializer}
         made = needed | {name for node in kept for name in node.output}
         _keep(self.graph.initializer, needed)
@@ -163,6 +170,21 @@ def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
     return default if found is None else helper.get_attribute_value(found)
 
 
+def values_of(node: NodeProto) -> list[str]:
+    """Return the tensors whose values a node reads, and not only their shape or number format."""
+    if node.op_type in _OF_SHAPES:
+        return []
+    return [node.input[0]] if node.op_type == "CastLike" else list(reads(node))
+
+
+def fused_activation(node: NodeProto) -> str | None:
+    """Return the activation that onnxruntime fused into a layer; "" for none, None if not fused."""
+    if node.op_type not in ("FusedConv", "FusedGemm"):
+        return None
+    activation: bytes = attribute(node, "activation", b"")
+    return activation.decode()
+
+
 def reads(node: NodeProto) -> Iterator[str]:
     """Yield the tensors that a node reads, in its subgraphs too."""
     yield from (name for name in node.input if name)
@@ -187,8 +209,11 @@ def _in_order(nodes: Sequence[NodeProto]) -> list[NodeProto]:
                 missing.difference_update(node.output)
             else:
                 late.append(node)
-        if len(late) == len(waiting):  # a circle, which onnxruntime refuses by name
-            return [*ordered, *late]
+        if len(late) == len(waiting):
+            raise ModelError(
+                "the nodes of a graph must not form a circle, got one that includes or precedes "
+                f"{label(late[0])}; export the model again"
+            )
         waiting = late
     return ordered
 

@@ -73,7 +73,7 @@ def image_input(model: ModelProto) -> ImageInput:
             f"the input of an ONNX model must be images (B, C, H, W) of floats, got "
             f"{inputs[0].name}: {kind} {came}"
         )
-    channels_last = shape[3] in (1, 3) and shape[1] not in (1, 3, None)
+    channels_last = shape[3] in (1, 3) and shape[1] not in (1, 3)
     batch, channels, height, width = (
         shape[i] for i in ((0, 3, 1, 2) if channels_last else range(4))
     )

@@ -23,7 +23,7 @@ def load_model(path: str | Path | ModelProto) -> ModelProto:
     Raises
     ------
     ModelError
-        If there is no such file, it is not ONNX, or its external data is missing.
+        If there is no such file, it is not ONNX or has no output, or its external data is missing.
     """
     if isinstance(path, ModelProto):
         return path
@@ -36,6 +36,8 @@ def load_model(path: str | Path | ModelProto) -> ModelProto:
         raise ModelError(f"{path} is not an ONNX file: {_line(error)}") from error
     if not model.ir_version or not model.opset_import or not model.graph.node:
         raise ModelError(f"{path} is not an ONNX file: it holds no graph; export the model again")
+    if not model.graph.output:
+        raise ModelError(f"the graph of {path} has no output; export the model again")
     try:
         load_external_data_for_model(model, str(path.parent.absolute()))
     except (OSError, ValueError, MemoryError, onnx.checker.ValidationError) as error:

@@ -69,9 +69,12 @@ class Place:
 
 
 def places_of(graph: Graph) -> list[Place]:
-    """Return every gate of a graph, of any kind, and where it is; bodies of If are left out."""
+    """Return every gate on which an output of a graph depends, of any kind, and where it is.
+
+    Bodies of If are left out.
+    """
     watched = flow(graph, image_input(graph.model).name)
-    products = [n for n in graph.in_order() if n.op_type in FACTORS and _multiplies(watched, n)]
+    products = [n for n in graph.live() if n.op_type in FACTORS and _multiplies(watched, n)]
     if unknown := _unknown(graph, products):
         graph.shapes.update(measured_shapes(graph.model, unknown))
     found: dict[str, Place] = {}
@@ -177,11 +180,24 @@ def _channels_first(graph: Graph, watched: Flow, tensor: str) -> bool:
 def _compact(graph: Graph, tensor: str) -> str:
     """Return the tensor that was repeated, perhaps before it was quantised."""
     compact = tensor
-    while (node := graph.producer(tensor)) is not None and node.op_type in _REPEATS | _QUANTISES:
+    while (node := graph.producer(tensor)) is not None:
+        wider = _widens(graph, node)
+        if not wider and node.op_type not in _REPEATS | _QUANTISES:
+            break
         same = tensor == compact and node.op_type in _REPEATS
         tensor = node.input[0]
-        compact = tensor if same or node.op_type == "Expand" else compact
+        compact = tensor if same or wider else compact
     return compact
+
+
+def _widens(graph: Graph, node: NodeProto) -> bool:
+    """Tell whether a node repeats one number per channel at every place."""
+    if node.op_type in ("Tile", "Resize", "Upsample"):
+        before, after = (graph.shapes.get(name) for name in (node.input[0], node.output[0]))
+        if before is None or after is None or len(before) != 4 or len(after) != 4:
+            return False
+        return before[1] == after[1] and before[2:] == (1, 1)
+    return node.op_type == "Expand"
 
 
 def _root(graph: Graph, tensor: str, same: set[str]) -> str:

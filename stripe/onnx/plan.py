@@ -36,7 +36,8 @@ class FrozenGraph:
     error
         The largest difference between the model and the same model with unfolded constants, on
         random images, over all outputs and the tensors beside the gates. Each difference is
-        relative to the largest value of its tensor, or to 1 for probabilities.
+        relative to the largest value of its tensor, or to 1 for probabilities; of integers, it is
+        the share that differs.
     """
 
     model: ModelProto
@@ -88,7 +89,7 @@ class GraphPlan:
                 probes += beside
             rows.append(_row(place, fates))
         graph.remove_dead()
-        _check_valid(graph.model)
+        _check_valid(graph.model, self.original.model)
         error = compare(constant, graph.model, probes, self.image_shape) if probes else 0.0
         report = pd.DataFrame(rows, columns=["gate", "frozen", "folded", "into", "reason"])
         return FrozenGraph(graph.model, report, error)
@@ -150,12 +151,20 @@ def _row(place: Place, fates: Sequence[tuple[str, str]]) -> dict[str, object]:
     }
 
 
-def _check_valid(model: ModelProto) -> None:
+def _check_valid(model: ModelProto, before: ModelProto) -> None:
+    """Raise if the frozen graph is not valid."""
+    if reason := _invalid(model):
+        name = "graph" if _invalid(before) else "frozen graph"
+        raise ModelError(f"the {name} is not valid ONNX: {reason}; export the model again")
+
+
+def _invalid(model: ModelProto) -> str:
+    """Return why a model is not valid ONNX, in one line; "" if it is."""
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"the frozen graph is not valid ONNX: {reason}") from error
+        return str(error).splitlines()[0]
+    return ""
 
 
 def _check_recorded(model: ModelProto, data: Means, epoch: int | None) -> None:

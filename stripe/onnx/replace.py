@@ -1,7 +1,7 @@
 """Replace gates by constants, and remove products with constants."""
 
 import numpy as np
-from onnx import NodeProto, helper
+from onnx import NodeProto, TensorProto, helper
 
 from stripe.onnx.copied import copied
 from stripe.onnx.fold import fold_after, fold_before
@@ -12,8 +12,9 @@ from stripe.onnx.split import fold_branches
 
 
 def constant_of(graph: Graph, site: Site, vector: np.ndarray) -> np.ndarray:
-    """Return the constant that a product takes for its gate, in its number format and shape."""
-    dtype = helper.tensor_dtype_to_np_dtype(graph.dtypes.get(site.operand, 1))
+    """Return the constant that a product takes for its gate, in the format of the features."""
+    known = (graph.dtypes.get(name, 0) for name in (site.features, site.product, site.operand))
+    dtype = helper.tensor_dtype_to_np_dtype(next(filter(None, known), TensorProto.FLOAT))
     return vector.astype(dtype).reshape(site.shape)
 
 
@@ -88,9 +89,16 @@ def _edits(
         return fold_before(graph, features, scale), True
     except CannotFold as error:
         try:
-            return fold_after(graph, out, scale), False
+            return _once(fold_after(graph, out, scale)), False
         except CannotFold as later:
             raise CannotFold(f"before: {error}; after: {later}") from later
+
+
+def _once(edits: list[Edit]) -> list[Edit]:
+    """Return edits; raise if a node reads the features in two ways, and would be scaled twice."""
+    if len({(id(one.node), one.index) for one in edits}) < len(edits):
+        raise CannotFold(f"{label(edits[-1].node)} reads the features in two ways")
+    return edits
 
 
 def _with_residual(

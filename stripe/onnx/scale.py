@@ -5,7 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import NodeProto
 
-from stripe.onnx.graph import Graph, attribute, label
+from stripe.onnx.graph import Graph, attribute, fused_activation, label
+
+#: Layers of ONNX, and of onnxruntime, which fuses activations into them.
+_CONVOLUTIONS = {"Conv", "FusedConv"}
+_LINEAR_LAYERS = {"Gemm", "FusedGemm"}
 
 
 class CannotFold(Exception):  # noqa: N818
@@ -99,7 +103,8 @@ def scaled_output(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
         If it is no layer with weights that scale its output.
     """
     first_two = scale.axis == 1
-    if node.op_type == "Conv" and first_two:
+    _check_activation(node, scale)
+    if node.op_type in _CONVOLUTIONS and first_two:
         return _each(
             graph, node, {1: lambda w: _along(w, scale.vector, 0), 2: _times(scale.vector)}
         )
@@ -110,7 +115,7 @@ def scaled_output(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
     if node.op_type in ("BatchNormalization", "InstanceNormalization") and first_two:
         _check_inference(node)
         return _each(graph, node, {1: _times(scale.vector), 2: _times(scale.vector)})
-    if node.op_type == "Gemm" and first_two:
+    if node.op_type in _LINEAR_LAYERS and first_two:
         axis = 0 if attribute(node, "transB", 0) else 1
         return _each(graph, node, {1: lambda w: _along(w, scale.vector, axis),
                                    2: _times(scale.vector)})  # fmt: skip
@@ -131,11 +136,11 @@ def scaled_input(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
     """
     first_two = scale.axis == 1
     groups = attribute(node, "group", 1)
-    if node.op_type == "Conv" and first_two:
+    if node.op_type in _CONVOLUTIONS and first_two:
         return _each(graph, node, {1: lambda w: _grouped(w, scale.vector, groups)})
     if node.op_type == "ConvTranspose" and first_two:
         return _each(graph, node, {1: lambda w: _along(w, scale.vector, 0)})
-    if node.op_type == "Gemm" and first_two and not attribute(node, "transA", 0):
+    if node.op_type in _LINEAR_LAYERS and first_two and not attribute(node, "transA", 0):
         axis = 1 if attribute(node, "transB", 0) else 0
         return _each(graph, node, {1: lambda w: _along(w, scale.vector, axis)})
     if node.op_type == "MatMul" and scale.axis == scale.rank - 1:
@@ -160,6 +165,15 @@ def _norm_of_scaled(graph: Graph, node: NodeProto, vector: np.ndarray) -> list[E
 def _check_inference(node: NodeProto) -> None:
     if attribute(node, "training_mode", 0) or len([name for name in node.output if name]) > 1:
         raise CannotFold(f"{label(node)} normalises by the batch")
+
+
+def _check_activation(node: NodeProto, scale: Scale) -> None:
+    """Raise if onnxruntime fused into a layer what a scale of its output does not pass."""
+    activation = fused_activation(node)
+    if not activation and not (node.op_type == "FusedConv" and has_input(node, 3)):
+        return
+    if has_input(node, 3) or activation not in ("Relu", "LeakyRelu") or (scale.vector < 0).any():
+        raise CannotFold(f"{label(node)} includes {activation or 'a sum'}, which the scale changes")
 
 
 def _each(graph: Graph, node: NodeProto, rules: dict[int, object]) -> list[Edit]:

@@ -1,5 +1,6 @@
 """Run a graph in onnxruntime."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from stripe.errors import ModelError
 from stripe.onnx.copied import copied
 from stripe.onnx.image_input import image_input
 from stripe.onnx.load import serialised
+
+#: Place in the source of onnxruntime, and signature of a function, in front of a message.
+_IN_SOURCE = re.compile(r"/\S+\.(?:cc|h):\d+ [^()]*\(.*?\)(?: const)? ")
 
 #: Lowest level of messages that onnxruntime logs, besides the errors that it raises.
 _FATAL = 4
@@ -100,7 +104,8 @@ def largest_difference(
 
     It is relative to the largest value of each tensor. For `bounded` tensors, such as
     probabilities, it is relative to at least 1, because rounding turns a probability of 0 into
-    about 1e-7.
+    about 1e-7. Of tensors that are not floats, such as labels, it is the share of elements that
+    differ, because rounding decides ties.
     """
     return max((_difference(one[n], other[n], float(n in bounded)) for n in one), default=0.0)
 
@@ -111,7 +116,7 @@ def _difference(one: np.ndarray, other: np.ndarray, least: float = 0.0) -> float
     if not one.size:
         return 0.0
     if not np.issubdtype(one.dtype, np.floating):
-        return 0.0 if np.array_equal(one, other) else float("inf")
+        return float(np.mean(one != other))
     least = max(least, float(np.finfo(one.dtype).tiny))  # below it a format loses its digits
     one, other = one.astype(np.float64), other.astype(np.float64)
     if not np.array_equal(np.isfinite(one), np.isfinite(other)):
@@ -136,6 +141,7 @@ def _joined(parts: list[np.ndarray], count: int) -> np.ndarray:
 
 
 def _reason(error: Exception) -> str:
-    """Return the first line of what onnxruntime says, which names the node."""
-    lines = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return lines.removeprefix("[ONNXRuntimeError] : ").rstrip(".")[:300]
+    """Return what onnxruntime says in one line, which names the node."""
+    line = " ".join(str(error).split()) or type(error).__name__
+    line = _IN_SOURCE.sub("", line.removeprefix("[ONNXRuntimeError] : "))
+    return line.rstrip(".")[:300]

@@ -9,7 +9,7 @@ import timm
 import torch
 import torchvision
 from exported import WILD, export, quantised, small, wild
-from onnx import TensorProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 import stripe
 import stripe.onnx
@@ -95,14 +95,15 @@ def test_shapes_that_only_a_run_of_a_fixed_batch_tells() -> None:
     assert [gate.channels for gate in stripe.onnx.find_gates(model)] == [3]
 
 
-def test_channels_last(tmp_path: Path) -> None:
-    model = onnx.parser.parse_model("""
+@pytest.mark.parametrize("sizes", ["24, 20", "H, W"])
+def test_channels_last(tmp_path: Path, sizes: str) -> None:
+    model = onnx.parser.parse_model(f"""
         <ir_version: 8, opset_import: ["" : 17]>
-        g (float[N, 24, 20, 3] x) => (float[N, 24, 20, 3] y) {
+        g (float[N, {sizes}, 3] x) => (float[N, {sizes}, 3] y) {{
             m = ReduceMean<axes = [1, 2], keepdims = 1>(x)
             c = Sigmoid(m)
             y = Mul(x, c)
-        }""")
+        }}""")
     assert [gate.layout for gate in stripe.onnx.find_gates(model)] == ["N11C"]
     images = torch.randn(4, 3, 24, 20)
     recording = stripe.onnx.record(model, [images], tmp_path / "r")
@@ -121,6 +122,22 @@ def test_a_gate_that_multiplies_twice_is_one() -> None:
             y = Add(a, d)
         }""")
     assert [gate.name for gate in stripe.onnx.find_gates(model)] == ["c"]
+
+
+@pytest.mark.parametrize("repeat", ["Tile(c, sizes)", 'Resize <mode = "linear"> (c, , scales)'])
+def test_a_gate_that_is_repeated_at_every_place(repeat: str) -> None:
+    model = onnx.parser.parse_model(f"""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[N, 3, 8, 8] x) => (float[N, 3, 8, 8] y)
+        <int64[4] sizes = {{1, 1, 8, 8}}, float[4] scales = {{1, 1, 8, 8}}> {{
+            m = GlobalAveragePool(x)
+            c = Sigmoid(m)
+            w = {repeat}
+            y = Mul(x, w)
+        }}""")
+    assert [(g.name, g.channels) for g in stripe.onnx.find_gates(model)] == [("c", 3)]
+    means = {"c": [0.5, 0.25, 1.0]}
+    assert len(stripe.onnx.freeze(model, means).model.graph.node) == 1
 
 
 @pytest.mark.parametrize("name", WILD)
@@ -262,6 +279,29 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     assert "is not an ONNX file" in said["empty"]
     assert "there is no ONNX file" in said["missing"]
     assert all("\n" not in line for line in said.values())
+
+
+def test_graphs_that_no_run_is_possible_of(tmp_path: Path) -> None:
+    whole = onnx.load(export(small(), tmp_path / "m.onnx"))
+    circle = ModelProto.FromString(whole.SerializeToString())
+    circle.graph.node[0].input[0] = circle.graph.node[-1].output[0]
+    with pytest.raises(ModelError, match="must not form a circle"):
+        stripe.onnx.find_gates(circle)
+    del whole.graph.output[:]
+    onnx.save(whole, tmp_path / "none.onnx")
+    with pytest.raises(ModelError, match="has no output"):
+        stripe.onnx.find_gates(tmp_path / "none.onnx")
+
+
+def test_a_gate_on_which_no_output_depends_is_none(tmp_path: Path) -> None:
+    model = onnx.load(export(small(), tmp_path / "m.onnx"))
+    first, second = stripe.onnx.find_gates(model)
+    before = next(node for node in model.graph.node if node.name == second.producer)
+    output = helper.make_tensor_value_info(before.output[0], TensorProto.FLOAT, [None] * 4)
+    model.graph.output[0].CopyFrom(output)
+    assert [gate.name for gate in stripe.onnx.find_gates(model)] == [first.name]
+    means = {first.name: [0.5] * 8}
+    assert stripe.onnx.freeze(model, means, image_shape=(3, 24, 24)).report["folded"].all()
 
 
 def test_external_data_that_is_missing(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from onnx import ModelProto, numpy_helper
 
 import stripe.onnx
 from stripe.errors import ModelError, UnknownNameError
+from stripe.onnx.session import largest_difference
 
 
 def means_of(model: str | Path | ModelProto) -> dict[str, np.ndarray]:
@@ -101,6 +102,16 @@ FOLDS = {
         "c = Conv(x, w)\no = Conv(x, w, b)\nf = Add(c, o)\n" + GATE + "y = Mul(f, v)",
         "Conv",
     ),
+    "second factor": (
+        "c = Conv(x, w)\ng = Tanh(c)\no = Conv(x, w, b)\nf = Mul(g, o)\n" + GATE
+        + "y = Mul(f, v)",
+        "Conv",
+    ),
+    "cast like": (
+        "c = Conv(x, w, b)\nf = HardSwish(c)\n" + GATE + "p = Mul(f, v)\nr = CastLike(p, x)\n"
+        "s = CastLike(six, p)\nq = Conv(r, u)\ny = Mul(q, s)",
+        "Conv",
+    ),
     "divided": (
         "c = Conv(x, w, b)\nh = HardSigmoid(c)\nf = Div(h, six)\n" + GATE + "y = Mul(f, v)",
         "Mul",
@@ -134,6 +145,9 @@ STAYS = {
                        "y = Mul(r, f)", "something else reads the output of Conv"),
     "hard swish on both sides": ("c = Conv(x, w, b)\nf = HardSwish(c)\n" + GATE +
                                  "p = Mul(f, v)\ny = HardSwish(p)", "HardSwish"),
+    "two ways": ("c = Conv(x, w, b)\nf = HardSwish(c)\n" + GATE + "p = Mul(f, v)\n"
+                 "h = GlobalAveragePool(p)\nq = Mul(p, h)\ny = Conv(q, u)",
+                 "Conv y reads the features in two ways"),
     "an output": ("c = Conv(x, w, b)\nf = HardSwish(c)\n" + GATE + "y = Mul(f, v)",
                   "y is an output"),
 }  # fmt: skip
@@ -150,6 +164,40 @@ def test_what_does_not_fold_stays_a_constant(name: str) -> None:
     x = np.random.default_rng(1).normal(size=(2, 3, 9, 9)).astype(np.float32)
     expected = outputs(with_constants(model, means), x)[0]
     assert difference(expected, outputs(frozen.model, x)[0]) < 1e-6
+
+
+@pytest.mark.parametrize("axes", ["[2, 3]", "[-1]"])
+def test_a_constant_passes_a_mean_without_its_axes(axes: str) -> None:
+    model = onnx.parser.parse_model(f"""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[N, 3, H, W] x) => (float[N, {"K" if "2" in axes else "P, K"}] y) {{
+            f = HardSwish(x)
+            m = GlobalAveragePool(f)
+            v = Sigmoid(m)
+            p = Mul(f, v)
+            r = ReduceMean <axes = {axes}, keepdims = 0> (p)
+            t = Transpose <perm = [{"0, 1" if "2" in axes else "0, 2, 1"}]> (r)
+            y = MatMul(t, k)
+        }}""")
+    weights = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(weights, "k"))
+    means = means_of(model)
+    frozen = stripe.onnx.freeze(model, means, image_shape=(3, 9, 9))
+    assert frozen.report["into"].tolist() == ["y"]
+    x = np.random.default_rng(1).normal(size=(2, 3, 9, 9)).astype(np.float32)
+    expected = outputs(with_constants(model, means), x)[0]
+    assert difference(expected, outputs(frozen.model, x)[0]) < 1e-5
+
+
+def test_a_gate_in_half_precision_of_features_in_full() -> None:
+    model = graph_of(
+        "f = Conv(x, w, b)\nh = Cast<to=10>(f)\nm = GlobalAveragePool(h)\nv = Sigmoid(m)\n"
+        "g = Cast<to=1>(v)\ny = Mul(f, g)"
+    )
+    frozen = stripe.onnx.freeze(model, {"v": [0.25, 0.5, 1.0, 0.75]}, image_shape=(3, 9, 9))
+    assert frozen.report["folded"].all()
+    kept = stripe.onnx.freeze(model, {"v": [0.25] * 4}, fold=False, image_shape=(3, 9, 9)).model
+    assert [t.data_type for t in kept.graph.initializer if t.name.startswith("v")] == [1]
 
 
 def test_a_negative_number_does_not_pass_relu() -> None:
@@ -249,6 +297,23 @@ def test_networks_that_others_trained(tmp_path: Path, name: str) -> None:
     frozen.save(tmp_path / "f.onnx")
     assert (tmp_path / "f.onnx").stat().st_size < path.stat().st_size
     assert stripe.onnx.find_gates(tmp_path / "f.onnx") == []
+
+
+def test_ties_of_labels_are_no_difference_of_a_fold() -> None:
+    labels = np.zeros((2, 500, 500), dtype=np.int64)
+    other = labels.copy()
+    other[0, 3, 7] = 1
+    assert largest_difference({"y": labels}, {"y": other}) == 2e-6
+    assert largest_difference({"y": labels}, {"y": labels + 1}) == 1
+    assert largest_difference({"y": labels}, {"y": labels[:1]}) == float("inf")
+
+
+def test_an_input_without_a_shape_is_not_valid(tmp_path: Path) -> None:
+    model = onnx.load(export(small(), tmp_path / "m.onnx"))
+    means = means_of(model)
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    with pytest.raises(ModelError, match="the graph is not valid ONNX: Field 'shape'"):
+        stripe.onnx.freeze(model, means, image_shape=(3, 24, 24))
 
 
 def test_means_of_another_model(tmp_path: Path) -> None:

@@ -164,6 +164,22 @@ def test_operators_that_onnxruntime_does_not_know(tmp_path: Path) -> None:
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("channels", [1, 4])
+def test_images_that_do_not_fit(tmp_path: Path, channels: int) -> None:
+    path = export(small(), tmp_path / "m.onnx")
+    with pytest.raises(ModelError, match=f"Got: {channels} Expected: 3") as raised:
+        stripe.onnx.record(path, [torch.randn(2, channels, 24, 24)], tmp_path / "r")
+    assert "\n" not in str(raised.value)
+
+
+def test_an_operator_set_of_the_future(tmp_path: Path) -> None:
+    model = onnx.load(export(small(), tmp_path / "m.onnx"))
+    model.opset_import[0].version = 99
+    with pytest.raises(ModelError, match=r"FAIL : ONNX Runtime only .*guarantees") as raised:
+        stripe.onnx.record(model, [images(2)], tmp_path / "r")
+    assert "/onnxruntime_src" not in str(raised.value)
+
+
 @pytest.mark.parametrize("name", WILD)
 def test_networks_that_others_trained(tmp_path: Path, name: str) -> None:
     path, _, size = wild(name)
