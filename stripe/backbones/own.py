@@ -1,6 +1,7 @@
 """Networks from a user's own module and function."""
 
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -10,6 +11,38 @@ from typing import Any
 from torch import nn
 
 from stripe.errors import ModelError
+
+#: The environment variable that names the functions which the configuration of a run may call.
+TRUST = "STRIPE_TRUST"
+
+
+def is_function(name: str) -> bool:
+    """Tell whether the name of a network is "module:function"."""
+    return ":" in name and name.partition(":")[0] not in ("timm", "tv")
+
+
+def check_trusted(name: str, source: Path) -> None:
+    """Refuse a function that a file names and the user does not trust.
+
+    Parameters
+    ----------
+    name
+        The name of a network, as for `stripe.build`.
+    source
+        The file or run that names it.
+
+    Raises
+    ------
+    ModelError
+        If it is a function, and the environment variable STRIPE_TRUST does not name it. Several
+        names are separated by commas.
+    """
+    trusted = os.environ.get(TRUST, "").split(",")
+    if is_function(name) and name not in trusted:
+        raise ModelError(
+            f"the network of {source} is the function {name!r}, which would run with your rights; "
+            f"if you trust it, set {TRUST}={name}"
+        )
 
 
 def own_network(name: str, **wanted: Any) -> nn.Module:
@@ -39,7 +72,6 @@ def own_network(name: str, **wanted: Any) -> nn.Module:
 
 def _function(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
-    # The name may come from the config.json of a run that somebody else made.
     if module.partition(".")[0] in sys.stdlib_module_names:
         raise ModelError(
             f"a model is a function of your own module, got {name!r} of Python's library"

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from stripe.backbones import build
-from stripe.backbones.own import own_network
+from stripe.backbones.own import is_function, own_network
 from stripe.errors import ModelError, StripeError
 from stripe.files import parse_json, read_regular, saving
 from stripe.gates import freeze
@@ -66,7 +66,7 @@ def load_network(
         if weights is None:
             return trained_network(run, data_root=data_root)
         network = untrained_network(run, data_root=data_root)
-    elif _is_function(model):
+    elif is_function(model):
         network = own_network(model)
     elif model.endswith(".py") or "/" in model.removeprefix("timm:"):
         raise ModelError(
@@ -85,16 +85,12 @@ def load_network(
 
 def has_weights(model: str) -> bool:
     """Tell whether the source of a model has weights: an ONNX file, a run or a function."""
-    return is_onnx(model) or run_of(model) is not None or _is_function(model)
+    return is_onnx(model) or run_of(model) is not None or is_function(model)
 
 
 def is_onnx(model: str) -> bool:
     """Tell whether the source of a model is an ONNX file."""
     return Path(model).suffix.lower() == ".onnx"
-
-
-def _is_function(model: str) -> bool:
-    return ":" in model and model.partition(":")[0] not in ("timm", "tv")
 
 
 def run_of(model: str) -> Path | None:

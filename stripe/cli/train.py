@@ -45,12 +45,17 @@ def train(
     resume
         Continue from the last checkpoint in --out, if there is one. A finished run stays as it is.
     """
+    from stripe.backbones.own import check_trusted
+
     given = given_of(overrides)
     out = given.get("out", TrainConfig.out)
     if resume and not (recipe or config or set(given) - {"out"} or (out / "config.json").exists()):
         raise StripeError(f"{out} holds no run to resume; give its directory with --out")
     _needs_initial(recipe, given)
-    chosen = replace(_base(recipe, config, out if resume else None), **given)
+    base = _base(recipe, config, out if resume else None)
+    if "backbone" not in given:
+        check_trusted(base.backbone, config or out)
+    chosen = replace(base, **given)
     main = os.environ.get("RANK", "0") == "0"
     if main:
         print(

@@ -41,8 +41,8 @@ def recorded_images(recording: Recorded, *, root: str | Path = DATA_ROOT) -> Ima
     name = named.removesuffix("/test")
     if name not in list_datasets():
         raise DataError(
-            f"{recording.path} must name a data set to find its images, and names {named!r}; give "
-            "them with images="
+            f"{recording.path} must name a data set to find its images, and names "
+            f"{repr(named) if named else 'none'}; give the images with images= (--images)"
         )
     found = load_dataset(name, "test", root=root)
     rows = recording.rows()
@@ -51,12 +51,13 @@ def recorded_images(recording: Recorded, *, root: str | Path = DATA_ROOT) -> Ima
     if not known.any() or images.max() >= len(found) or images.min() < 0:
         raise DataError(
             f"{recording.path} must hold labels, and indices of the {len(found)} images of "
-            f"{found.name}, to compare them; give the images with images="
+            f"{found.name}, to compare them; give the images with images= "
+            "(--images)"
         )
     labels = found.labels.numpy()[images[known]]
     if not np.array_equal(labels, rows["label"][known].to_numpy(dtype=np.int64)):
         raise DataError(
             f"the labels in {recording.path} must be those of {found.name}, and differ; give "
-            "the images with images="
+            "the images with images= (--images)"
         )
     return found

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from stripe.backbones.own import check_trusted
 from stripe.errors import StripeError
 from stripe.train import TrainConfig
 from stripe.train.device import resolve_device
@@ -65,8 +66,16 @@ def trained_network(run: Path, *, data_root: Path | None = None) -> nn.Module:
 
 
 def untrained_network(run: Path, *, data_root: Path | None = None) -> nn.Module:
-    """Return the network of a run as it was before its training, in training mode."""
+    """Return the network of a run as it was before its training, in training mode.
+
+    Raises
+    ------
+    ModelError
+        If a function of the user builds it, and the environment variable STRIPE_TRUST does not name
+        this function.
+    """
     config = read_config(run / CONFIG, TrainConfig)
+    check_trusted(config.backbone, run)
     return build_model(config, data_shape(run, data_root=data_root))
 
 

@@ -6,7 +6,10 @@ import pytest
 import torch
 
 import stripe
+from stripe.cli import main
 from stripe.errors import ModelError, UnknownNameError
+from stripe.train import TrainConfig, train
+from stripe.train.trained import trained_network
 
 MODULE = """
 from torch import nn
@@ -70,3 +73,32 @@ def test_what_is_no_network_is_refused(name: str, message: str) -> None:
 def test_a_misspelt_name_has_a_nearest(name: str, nearest: str) -> None:
     with pytest.raises(UnknownNameError, match=nearest):
         stripe.build(name)
+
+
+def test_a_function_that_only_a_run_names_must_be_trusted(
+    tmp_path: Path,
+    fashion: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = tmp_path / "theirs"
+    train(
+        TrainConfig(
+            backbone="ownnet:build", dataset="fashion_mnist", epochs=1, batch_size=80,
+            device="cpu", data_root=fashion, out=run,
+        ),
+        progress=False,
+    )  # fmt: skip
+    message = "the network of .*theirs is the function 'ownnet:build', which would run"
+    with pytest.raises(ModelError, match=message):
+        trained_network(run)
+    for command in (
+        ["gates", "--model", str(run)],
+        ["train", "--config", str(run / "config.json"), "--out", str(tmp_path / "mine")],
+        ["train", "--resume", "--out", str(run)],
+    ):
+        with pytest.raises(SystemExit, match="1"):
+            main(command)
+        assert "set STRIPE_TRUST=ownnet:build" in capsys.readouterr().err
+    monkeypatch.setenv("STRIPE_TRUST", "other:build,ownnet:build")
+    assert isinstance(trained_network(run), torch.nn.Sequential)
