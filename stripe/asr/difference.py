@@ -71,9 +71,10 @@ def _seeded(network: nn.Module, images: Tensor) -> Any:
         return network(images)
 
 
-def relative_difference(expected: Tensor, came: Tensor) -> float:
+def relative_difference(expected: Tensor, came: Tensor, least: float = 1e-30) -> float:
     """Return the largest difference of two tensors, relative to the largest value expected.
 
+    If all values are smaller than `least`, the difference is relative to that.
     It is nan where there is nothing to compare: no value, none that is finite, or no numbers with
     a fraction; inf where the shapes differ, or only one of the two is finite.
     """
@@ -87,7 +88,7 @@ def relative_difference(expected: Tensor, came: Tensor) -> float:
     expected, came = expected[finite], came[finite]
     if not expected.numel():
         return float("nan")
-    return float((expected - came).abs().max() / expected.abs().max().clamp_min(1e-30))
+    return float((expected - came).abs().max() / expected.abs().max().clamp_min(least))
 
 
 def random_like(example: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,20 @@ from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.tensors import tensors_in
 from stripe.modules.unwrap import modules_by_name
 
-#: The outputs of modules in one pass, by name, in the order of their calls.
-_Seen = dict[str, list[list[Tensor]]]
+#: A module may average values that cancel, such as those of an instance norm, so that its output is
+#: rounding alone. Differences are relative to this share of the module's input, at least.
+_SHARE = 0.01
+
+
+class _Call(NamedTuple):
+    """The tensors that a module returned, and the largest value that it was given."""
+
+    outputs: list[Tensor]
+    largest: float
+
+
+#: The calls of modules in one pass, by name.
+_Seen = dict[str, list[_Call]]
 
 
 def differences(
@@ -25,6 +37,9 @@ def differences(
     example: Tensor,
 ) -> dict[str, float]:
     """Return the largest difference beside each gate, relative to the largest value there.
+
+    If a module puts out less than a hundredth of what it takes, the difference is relative to that
+    hundredth.
 
     Parameters
     ----------
@@ -73,16 +88,19 @@ def _hooked(model: nn.Module, names: Collection[str], seen: _Seen) -> Iterator[N
 def _keep(seen: _Seen, name: str, module: nn.Module, args: Any, output: Any) -> None:
     # Values may be changed in place afterwards, by a ReLU for instance.
     tensors = [tensor.detach().clone() for tensor in tensors_in(output)]
-    seen.setdefault(name, []).append(tensors)
+    given = [t for t in tensors_in(args) if t.is_floating_point() and t.numel()]
+    largest = max((float(t.abs().nan_to_num(0, 0).max()) for t in given), default=0.0)
+    seen.setdefault(name, []).append(_Call(tensors, largest))
 
 
-def _difference(expected: list[list[Tensor]], came: list[list[Tensor]]) -> float:
-    if [len(call) for call in expected] != [len(call) for call in came]:
+def _difference(expected: list[_Call], came: list[_Call]) -> float:
+    if [len(call.outputs) for call in expected] != [len(call.outputs) for call in came]:
         return float("inf") if expected and came else float("nan")
-    pairs = [
-        pair for calls in zip(expected, came, strict=True) for pair in zip(*calls, strict=True)
-    ]
-    return _largest([relative_difference(*pair) for pair in pairs])
+    return _largest([
+        relative_difference(*pair, least=max(_SHARE * before.largest, 1e-30))
+        for before, after in zip(expected, came, strict=True)
+        for pair in zip(before.outputs, after.outputs, strict=True)
+    ])  # fmt: skip
 
 
 def _largest(errors: list[float]) -> float:

@@ -305,3 +305,26 @@ def test_a_module_that_gates_a_view(module: bool, fold: bool) -> None:
     with torch.no_grad():
         expected = net[2](net[0](x) * wide(v.repeat_interleave(2)))
     torch.testing.assert_close(frozen.model(x), expected, rtol=1e-4, atol=1e-5)
+
+
+class Cancelled(nn.Module):
+    """An instance norm, whose mean over places is 0 but for rounding, times a gate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3)
+        self.norm = nn.InstanceNorm2d(4)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, x: Tensor) -> Any:
+        y = self.stem(x)
+        return self.pool(self.norm(y) * torch.sigmoid(y.mean((2, 3), keepdim=True)))
+
+
+def test_a_mean_of_values_that_cancel_does_not_hinder_a_fold() -> None:
+    torch.manual_seed(0)
+    net, x = Cancelled().double().eval(), torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    (found,) = find_gates(net, x)
+    frozen: Any = stripe.freeze(net, {found.name: V[:4]}, example=x)
+    assert frozen.report["into"].tolist() == ["norm"]
+    torch.testing.assert_close(frozen.model.norm.weight, V[:4].double())

@@ -260,9 +260,7 @@ PLAIN = st.one_of(
     st.tuples(st.just("tokens"), BOOL),
     st.tuples(st.just("batch norm"), BOOL),
     st.tuples(st.just("group norm"), st.sampled_from([1, 2]), BOOL),
-    # Without weights, one before a gate that its module computes by a function is not folded, since
-    # the folded network computes something else; the check of the fold notices it.
-    st.tuples(st.just("instance norm"), st.just(True)),
+    st.tuples(st.just("instance norm"), BOOL),
 )  # fmt: skip
 GATES = st.tuples(
     st.just("gate"),
