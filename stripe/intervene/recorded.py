@@ -34,7 +34,9 @@ class ClassMeans(NamedTuple):
 
     def of(self, labels: Tensor) -> Float64[Tensor, "images channels"]:
         """Return the mean of the class of each image; a class without one raises an error."""
-        rows = torch.searchsorted(self.classes, labels.long()).clamp_max(len(self.classes) - 1)
+        rows = torch.searchsorted(self.classes, labels.long().contiguous()).clamp_max(
+            len(self.classes) - 1
+        )
         if len(strange := labels[self.classes[rows] != labels]):
             raise ModelError(
                 f'the intervention "class_mean" needs a recorded image of each class, and label '

@@ -71,20 +71,30 @@ def assert_equal_runs(first: Path, second: Path) -> None:
         assert torch.equal(of_parameter["momentum_buffer"], momenta[1][key]["momentum_buffer"])
 
 
+def begun(config: TrainConfig) -> "subprocess.Popen[bytes]":
+    """Start a training, and wait until it has recorded the untrained network."""
+    process = subprocess.Popen(command(config), stderr=subprocess.DEVNULL)
+    while not (config.out / "recording/data/epoch=0").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    return process
+
+
 @pytest.mark.slow
 def test_killed_at_random_points_it_ends_as_if_uninterrupted(tmp_path: Path, fashion: Path) -> None:
     whole = settings(tmp_path / "whole", fashion)
-    subprocess.run(command(whole), check=True, capture_output=True, timeout=120)
+    called = time.monotonic()
+    process = begun(whole)
+    began = time.monotonic()
+    assert process.wait(120) == 0
+    start, length = began - called, time.monotonic() - began
     killed = replace(whole, out=tmp_path / "killed")
     rng = random.Random(0)
     kills = 0
     while kills < KILLS and finished_epochs(killed.out / "checkpoint") < 2:
-        process = subprocess.Popen(command(killed), stderr=subprocess.DEVNULL)
-        while not (killed.out / "recording/data/epoch=0").exists():
-            assert process.poll() is None
-            time.sleep(0.02)
+        process = begun(killed)
         # A resumed process first imports torch; a fresh one is here at its first step.
-        time.sleep(rng.uniform(0, 2) + (4 if kills else 0))
+        time.sleep(rng.uniform(0, length) + start if kills else rng.uniform(0, length / 2))
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
             kills += 1
