@@ -87,12 +87,17 @@ def test_weights_that_were_removed_from_a_finished_run(finished: TrainConfig) ->
     assert set(verify_run(finished.out)["state"]) == {"whole"}
 
 
-def test_a_configuration_that_calls_a_function_of_python(tmp_path: Path) -> None:
-    """With a manifest that fits; nothing of the library is imported or called."""
+def test_a_configuration_that_calls_a_function_of_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a manifest that fits; nothing of the library is imported or called, trusted or not."""
     config = TrainConfig(backbone="os:abort", out=tmp_path / "run")
     open_run(config, resume=False)
     (config.out / WEIGHTS).touch()
     (config.out / MANIFEST).unlink()
+    with pytest.raises(ModelError, match="is the function 'os:abort'"):
+        trained_network(config.out)
+    monkeypatch.setenv("STRIPE_TRUST", "os:abort")
     with pytest.raises(ModelError, match="a function of your own module, got 'os:abort'"):
         trained_network(config.out)
 
