@@ -8,7 +8,7 @@ from torch import nn
 from stripe.asr import Psi, insert
 from stripe.asr.begin import Attention, Init
 from stripe.backbones.external import timm_network, torchvision_network
-from stripe.backbones.own import own_network
+from stripe.backbones.own import is_function, own_network
 from stripe.backbones.registry import BACKBONES
 from stripe.modules.seeded import seeded
 
@@ -82,9 +82,7 @@ def build(
 
 
 def _builder(backbone: str) -> Callable[..., nn.Module]:
-    library, colon, name = backbone.partition(":")
-    if colon and library in _LIBRARIES:
-        return partial(_LIBRARIES[library], name)
-    if colon:
+    if is_function(backbone):
         return partial(own_network, backbone)
-    return BACKBONES[backbone]
+    library, colon, name = backbone.partition(":")
+    return partial(_LIBRARIES[library], name) if colon else BACKBONES[backbone]
