@@ -156,8 +156,7 @@ def repeat(
     """Repeat randomly drawn published runs, and compare the numbers. Exit code 1: one differs.
 
     On the same kind of machine they are equal to the bit. Runs that measure times are not drawn.
-    The repeated runs stay in the store, whose finished runs are not executed again: choose a new
-    one.
+    A store that holds a drawn run finished is refused, since nothing would be repeated.
 
     Parameters
     ----------

@@ -82,12 +82,23 @@ def drawn(
 def repeated(draws: Sequence[Draw], engine: Local | Ray) -> pd.DataFrame:
     """Execute drawn runs, and compare their numbers with the published ones.
 
+    Raises
+    ------
+    StripeError
+        If one of them is finished in its store already, so that it would not be executed.
+
     Returns
     -------
     DataFrame
         One row per number: exhibit, run (its address), metric, number, published, repeated (NaN if
         the run failed), equal (to the bit).
     """
+    for draw in draws:
+        if draw.chain[-1].state == "finished":
+            raise StripeError(
+                f"a run is repeated in a store without it, and {draw.chain[-1].config.out} is "
+                "finished; choose another store"
+            )
     engine.run([run for draw in draws for run in draw.chain])
     rows = []
     for draw in draws:

@@ -41,7 +41,9 @@ def test_a_repeated_run_is_equal_to_the_bit_or_told(
     numbers = pd.read_csv(file, dtype={"last": float})
     numbers["last"] += 1e-12
     numbers.to_csv(file, index=False)
-    command = ["sweep", "repeat", "table9", "--scale=test", "--seeds=1", f"--store={store}"]
+    with pytest.raises(StripeError, match="is finished; choose another store"):
+        repeated(draws, Local(workers=1, device="cpu"))
+    command = ["sweep", "repeat", "table9", "--scale=test", "--seeds=1", f"--store={store}-2"]
     with pytest.raises(SystemExit, match="1"):
         main([*command, f"--reports={reports}", "--count=50", "--device=cpu", "--workers=1"])
     assert "False" in capsys.readouterr().out

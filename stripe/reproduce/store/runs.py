@@ -76,8 +76,8 @@ class StoredRun:
         """The log of a finished training."""
         return read_history(self.config.out)
 
-    def check(self) -> None:
-        """Raise a `StripeError` if the directory holds the run of other settings, or not all of it.
+    def _check_settings(self) -> None:
+        """Raise a `StripeError` if the directory holds the run of other settings.
 
         A run without a `config.json` says nothing of its settings.
         """
@@ -96,12 +96,6 @@ class StoredRun:
                 f"{self.config.out} holds a run of other settings ({', '.join(differs)}) than its "
                 "name says; move it to the name that it had"
             )
-        epochs = self.config.epochs if isinstance(self.config, TrainConfig) else None
-        if epochs is not None and len(self.history) != epochs:
-            raise StripeError(
-                f"the log in {self.config.out} must have a row for each of {epochs} epochs, has "
-                f"{len(self.history)}; remove its folder"
-            )
 
     @cached_property
     def scores(self) -> dict[str, dict[str, float]]:
@@ -116,7 +110,7 @@ class StoredRun:
         StripeError
             If a file is changed or damaged, or of a run of other settings.
         """
-        self.check()
+        self._check_settings()
         if isinstance(self.config, Measurement):
             file = self.config.out / MEASURED
             try:
@@ -125,6 +119,11 @@ class StoredRun:
             except (OSError, ValueError, TypeError) as error:
                 raise StripeError(f"{file} is damaged: {error}; remove its folder") from error
         log = self.history
+        if isinstance(self.config, TrainConfig) and len(log) != self.config.epochs:
+            raise StripeError(
+                f"the log in {self.config.out} must have a row for each of {self.config.epochs} "
+                f"epochs, has {len(log)}; remove its folder"
+            )
         try:
             return {metric: _scores(100 * log[column]) for metric, column in _COLUMNS.items()}
         except (KeyError, IndexError, TypeError, ValueError) as error:
