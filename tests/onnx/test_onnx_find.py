@@ -192,20 +192,22 @@ def test_gates_in_bodies_are_refused_by_name(name: str) -> None:
     assert model.SerializeToString() == before
 
 
-def test_a_gate_in_a_body_that_has_the_name_of_another_gate() -> None:
-    model = onnx.parser.parse_model("""
+def with_branch(nodes: str) -> onnx.ModelProto:
+    """Return a graph with a gate, s, and an If whose first branch has these nodes."""
+    return onnx.parser.parse_model(f"""
         <ir_version: 8, opset_import: ["" : 17]>
-        g (float[N, 3, H, W] x) => (float[N, 3, H, W] y) <bool yes = {1}> {
+        g (float[N, 3, H, W] x) => (float[N, 3, H, W] y) <bool yes = {{1}}> {{
             m = GlobalAveragePool(x)
             s = Sigmoid(m)
             p = Mul(x, s)
             y = If (yes) <
-                then_branch = t () => (float[N, 3, H, W] a) {
-                    s = HardSigmoid(m)
-                    a = Mul(p, s)
-                },
-                else_branch = e () => (float[N, 3, H, W] b) { b = Neg(p) }>
-        }""")
+                then_branch = t () => (float[N, 3, H, W] a) {{ {nodes} }},
+                else_branch = e () => (float[N, 3, H, W] b) {{ b = Neg(p) }}>
+        }}""")
+
+
+def test_a_gate_in_a_body_that_has_the_name_of_another_gate() -> None:
+    model = with_branch("s = HardSigmoid(m) a = Mul(p, s)")
     nodes = flattened(model)[0].graph.node
     made = [name for node in nodes for name in node.output]
     assert len(set(made)) == len(made)
@@ -232,16 +234,7 @@ def test_shape_and_places_of_a_gate_by_its_layout(
 
 
 def test_control_flow_without_gates_is_no_obstacle() -> None:
-    model = onnx.parser.parse_model("""
-        <ir_version: 8, opset_import: ["" : 17]>
-        g (float[N, 3, H, W] x) => (float[N, 3, H, W] y) <bool yes = {1}> {
-            m = GlobalAveragePool(x)
-            s = Sigmoid(m)
-            p = Mul(x, s)
-            y = If (yes) <
-                then_branch = t () => (float[N, 3, H, W] a) { a = Relu(p) },
-                else_branch = e () => (float[N, 3, H, W] b) { b = Neg(p) }>
-        }""")
+    model = with_branch("a = Relu(p)")
     assert [gate.name for gate in stripe.onnx.find_gates(model)] == ["s"]
 
 

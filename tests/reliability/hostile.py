@@ -24,6 +24,7 @@ import torch
 from onnx import TensorProto, helper
 from PIL import Image
 from resealed import fit, rewrite
+from resources import write_zip_bomb
 
 import stripe.plots
 from stripe.cli import main
@@ -83,15 +84,7 @@ def weights(file: Path) -> list[object]:
 def zip_bomb(folder: Path) -> list[object]:
     """Weights whose archive unpacks to 2 GiB."""
     file = folder / "w.pth"
-    torch.save({"a": torch.zeros(4)}, file)
-    with zipfile.ZipFile(file) as archive:
-        entries = {entry.filename: archive.read(entry) for entry in archive.infolist()}
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, content in entries.items():
-            with archive.open(name, "w", force_zip64=True) as entry:
-                for _ in range(2048 if name.endswith("/data/0") else 0):
-                    entry.write(bytes(1 << 20))
-                entry.write(content)
+    write_zip_bomb(file, 2048)
     return weights(file)
 
 

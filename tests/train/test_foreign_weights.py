@@ -1,14 +1,13 @@
 """Files of weights, configurations and recipes that anybody may have made: one line each."""
 
 import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from resources import peak_mib
+from resources import peak_mib, write_zip_bomb
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -70,17 +69,7 @@ def test_a_run_of_weights_in_whole_numbers_is_refused(tmp_path: Path) -> None:
 def test_an_archive_that_unpacks_to_more_than_it_has(tmp_path: Path) -> None:
     """A gigabyte of zeros in a megabyte is refused before any of it is unpacked."""
     file = tmp_path / "bomb.pth"
-    torch.save({"a": torch.zeros(4)}, file)
-    with zipfile.ZipFile(file) as archive:
-        entries = {entry.filename: archive.read(entry) for entry in archive.infolist()}
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, content in entries.items():
-            if name.endswith("/data/0"):
-                with archive.open(name, "w", force_zip64=True) as entry:
-                    for _ in range(1024):
-                        entry.write(bytes(1 << 20))
-            else:
-                archive.writestr(name, content)
+    write_zip_bomb(file, 1024)
     with pytest.raises(ModelError, match="would unpack to 10737"):
         read_weights(file)
     code = """
