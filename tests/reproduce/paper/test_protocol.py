@@ -104,8 +104,10 @@ def test_the_command_names_the_reading(tmp_path: Path, run: Callable[..., tuple[
 
 def test_every_output_of_a_reading_has_its_name(tmp_path: Path) -> None:
     found = table_8(tmp_path, NoiseReading(when="train", sigma="variance"))
-    log = pd.DataFrame({"epoch": [1], "test_accuracy": [0.7], "test_top5": [0.9], "seconds": [1.0]})
-    finish(next(iter(found.runs.values()))[0].config.out, log)
+    config = next(iter(found.runs.values()))[0].config
+    assert isinstance(config, TrainConfig)
+    log = pd.DataFrame({"epoch": range(1, config.epochs + 1), "test_accuracy": 0.7, "seconds": 1.0})
+    finish(config.out, log.assign(test_top5=0.9))
     files = write_report(found, tmp_path / "out")
     assert len(files) == 7
     for file in files:
@@ -142,7 +144,9 @@ def test_the_best_epoch_is_compared_with_the_paper_and_the_last_decides(tmp_path
     better = bare.but(method="ASR(SE)")
     for cell, accuracies in ((bare, [0.5, 0.7, 0.6]), (better, [0.8, 0.9, 0.65])):
         for seed, run in enumerate(found.runs[cell]):
-            log = pd.DataFrame({"test_accuracy": np.array(accuracies) + 0.01 * seed})
+            assert isinstance(run.config, TrainConfig)
+            first = [accuracies[0]] * (run.config.epochs - len(accuracies))
+            log = pd.DataFrame({"test_accuracy": np.array(first + accuracies) + 0.01 * seed})
             finish(run.config.out, log.assign(test_top5=0.9))
     numbers = found.numbers().query("dataset == 'cifar100' and backbone == 'resnet164'")
     row = numbers.set_index("method").loc["base"]
