@@ -1,6 +1,7 @@
 """Average Grad-CAM maps."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
 import stripe
-from stripe.errors import ModelError, UnknownNameError
+from stripe.errors import ModelError, StripeError, UnknownNameError
+from stripe.gradcam import MeanCam
 from stripe.gradcam.mean import central_share
 from stripe.gradcam.planes import as_planes
 
@@ -234,3 +236,23 @@ def test_a_layer_is_a_module_or_its_name() -> None:
         ModelError, match="must be a module of the model, and this Conv2d is not one"
     ):
         stripe.mean_cam(model, [images], nn.Conv2d(1, 1, 1), progress=False)
+
+
+def test_every_damaged_file_of_a_map_is_named(tmp_path: Path) -> None:
+    """Each byte flipped, and the file cut at each length: one line, or the same map."""
+    rng = np.random.default_rng(0)
+    whole = MeanCam(rng.random((3, 3)), rng.random((1, 3, 3)), 2, 0.3, 0.25)
+    file = tmp_path / "cam.npz"
+    whole.save(file)
+    content = file.read_bytes()
+    flipped = [
+        content[:n] + bytes([content[n] ^ 255]) + content[n + 1 :] for n in range(len(content))
+    ]
+    for damaged in (*flipped, *(content[:n] for n in range(len(content)))):
+        file.write_bytes(damaged)
+        try:
+            read = MeanCam.load(file)
+        except StripeError:
+            continue
+        np.testing.assert_array_equal(read.mean, whole.mean)
+        np.testing.assert_array_equal(read.mean_image, whole.mean_image)

@@ -2,23 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
 from stripe import plots
+from stripe.files import MOST_BYTES
 from stripe.plots.axes import COLUMN_WIDTH
 from stripe.plots.mean_cam import SCALE
 from stripe.reproduce.kinds.sampled import SampledMeasurement
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Kind, Results
 from stripe.reproduce.paper.scale import Scale
+from stripe.reproduce.store.measurement import left
 from stripe.reproduce.store.runs import address
 from stripe.settings import Settings
-from stripe.train.manifest import checked
 
 _FILE = "cam.npz"
 
@@ -85,8 +87,11 @@ def _title(results: Results, cell: Cell) -> str:
     return f"{cell.method}\n{trained}{stands_for}"
 
 
-def _read(file: Any) -> SimpleNamespace:
+def _read(file: Path) -> SimpleNamespace:
     """Read a map as `plots.mean_cam` takes it, without what computed it."""
-    with np.load(checked(file), allow_pickle=False) as arrays:
+    with left(file) as opened, np.load(opened, allow_pickle=False) as arrays:
+        unpacked = sum(entry.file_size for entry in arrays.zip.infolist())
+        if unpacked > MOST_BYTES:
+            raise ValueError(f"it unpacks to {unpacked} bytes")
         found = {name: arrays[name] for name in ("mean", "mean_image")}
         return SimpleNamespace(**found, central_share=float(arrays["central_share"]))

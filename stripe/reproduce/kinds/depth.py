@@ -15,11 +15,10 @@ from stripe.recording import open_recording
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Kind, Results
 from stripe.reproduce.paper.scale import Scale
-from stripe.reproduce.store.measurement import Measurement
+from stripe.reproduce.store.measurement import Measurement, left
 from stripe.reproduce.store.runs import address
 from stripe.settings import Settings
 from stripe.stats import channel_moments, class_information, stripe_index
-from stripe.train.manifest import checked
 
 _TABLE = "gates.csv"
 
@@ -121,7 +120,8 @@ class Depth(Kind):
         )
         colors = sns.color_palette("colorblind", len(runs))
         for cell, run, color in zip(results.finished_cells(), runs, colors, strict=True):
-            table = pd.read_csv(checked(run.config.out / _TABLE)).set_index("depth")
+            with left(run.config.out / _TABLE) as file:
+                table = pd.read_csv(file).set_index("depth")
             label = " ".join((cell.dataset, cell.backbone, cell.method))
             table["eta2"].plot(ax=above, color=color, lw=1, label=label)
             table["eta2_untrained"].plot(ax=above, color=color, lw=1, style=":", label="_untrained")

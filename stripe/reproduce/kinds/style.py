@@ -2,21 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+from jaxtyping import UInt8
 from matplotlib.axes import Axes
-from matplotlib.image import imread
+from PIL import Image
 
 from stripe import plots
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Kind, Results
 from stripe.reproduce.paper.scale import Scale
-from stripe.reproduce.store.measurement import Measurement
+from stripe.reproduce.store.measurement import Measurement, left
 from stripe.reproduce.store.runs import address
 from stripe.settings import Settings
 from stripe.style.config import StyleConfig
 
 PHOTOGRAPHS = 7
+_PICTURES = ("photograph", "stylised")
+#: A picture of a style network has at most this many pixels.
+_MOST_PIXELS = 1 << 24
 _NUMBERS = ("ssim", "high_frequency", "spread", "content", "style")
 
 
@@ -30,7 +36,9 @@ class Stylised(Measurement):
         Number of photographs. Default: all that the packages bring; each figure shows two.
     """
 
-    LEAVES: ClassVar[tuple[str, ...]] = ("photograph", "stylised")
+    LEAVES: ClassVar[tuple[str, ...]] = tuple(
+        f"{title}-{number}.png" for title in _PICTURES for number in range(PHOTOGRAPHS)
+    )
 
     photographs: int = PHOTOGRAPHS
 
@@ -49,10 +57,10 @@ class Stylised(Measurement):
             seed=self.seed,
             progress=False,
         )
-        pictures = {"photograph": found.photographs, "stylised": found.stylised[shown]}
-        for title, images in pictures.items():
+        pictures = (found.photographs, found.stylised[shown])
+        for title, images in zip(_PICTURES, pictures, strict=True):
             for number, image in enumerate(images):
-                file = self.out / title / f"{number}.png"
+                file = self.out / f"{title}-{number}.png"
                 write_picture(image, file, shown, found.features)
         rows = found.numbers[found.numbers["variant"] == shown]
         return {name: float(rows[name].mean()) for name in _NUMBERS}
@@ -100,7 +108,15 @@ class StylePictures(Kind):
         """Draw the photographs, and the results of each finished variant of the first seed."""
         columns: dict[str, list[Any]] = {}
         for run, cell in zip(results.first_finished(), results.finished_cells(), strict=True):
-            for title, name in (("photograph", "photograph"), (cell.method, "stylised")):
-                files = [run.config.out / name / f"{number}.png" for number in self.photographs]
-                columns.setdefault(title, [imread(file) for file in files])
+            for title, name in zip(("photograph", cell.method), _PICTURES, strict=True):
+                files = [run.config.out / f"{name}-{number}.png" for number in self.photographs]
+                columns.setdefault(title, [_picture(file) for file in files])
         return plots.style_grid(columns) if columns else None
+
+
+def _picture(file: Path) -> UInt8[np.ndarray, "h w 3"]:
+    """Read a picture, and refuse one that a style network cannot have drawn."""
+    with left(file) as opened, Image.open(opened) as image:
+        if image.width * image.height > _MOST_PIXELS:
+            raise ValueError(f"it has {image.width} x {image.height} pixels")
+        return np.asarray(image.convert("RGB"))

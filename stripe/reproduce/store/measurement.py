@@ -2,15 +2,17 @@
 
 import json
 import math
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import ClassVar
 
 from stripe.errors import StripeError
-from stripe.files import drafted, refuse_links, sha256
+from stripe.files import drafted, read_regular, refuse_links, sha256
 from stripe.settings import Settings
-from stripe.train.manifest import MANIFEST, digests_of, read_manifest, write_manifest
+from stripe.train.manifest import MANIFEST, checked, digests_of, read_manifest, write_manifest
 from stripe.train.run import CONFIG, WEIGHTS, open_run
 
 #: File of a finished measurement: its numbers by metric.
@@ -40,7 +42,7 @@ class Measurement(Settings):
     INCIDENTAL: ClassVar[tuple[str, ...]] = ("device", "data_root", "out")
     #: Whether it takes times, and so wants the machine for itself.
     TIMED: ClassVar[bool] = False
-    #: Files and folders that it writes into `out`, beside its numbers.
+    #: Files that it writes into `out`, beside its numbers.
     LEAVES: ClassVar[tuple[str, ...]] = ()
 
     of: tuple[str, ...] = ()
@@ -87,13 +89,28 @@ def perform(measurement: Measurement) -> None:
         write_manifest(folder, {**digests, MEASURED: sha256(draft)})
 
 
+@contextmanager
+def left(file: Path) -> Iterator[BytesIO]:
+    """Read a file that a measurement left beside its numbers.
+
+    Raises
+    ------
+    StripeError
+        If the file was changed or removed, or what reads it in the `with` block finds it damaged.
+    """
+    try:
+        yield BytesIO(read_regular(checked(file)))
+    except StripeError:
+        raise
+    except Exception as error:  # a damaged file raises whatever its decoder trips over
+        reason = (str(error).splitlines() or ["unreadable"])[0]
+        raise StripeError(f"{file} is damaged: {reason}; remove its folder") from error
+
+
 def _clear(measurement: Measurement) -> None:
     """Remove the files of an earlier attempt, by name; foreign files stay."""
     ours = (*measurement.LEAVES, CONFIG, MANIFEST, MEASURED)
     paths = [measurement.out / f"{name}{end}" for name in ours for end in ("", ".draft")]
     refuse_links(measurement.out, *paths)
     for path in paths:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
