@@ -14,13 +14,13 @@ from stripe import plots
 from stripe.files import MOST_BYTES
 from stripe.plots.axes import COLUMN_WIDTH
 from stripe.plots.mean_cam import SCALE
+from stripe.reproduce.kinds.measured import MeasuredTraining
 from stripe.reproduce.kinds.sampled import SampledMeasurement
 from stripe.reproduce.paper.cells import Cell
-from stripe.reproduce.paper.exhibits import Kind, Results
+from stripe.reproduce.paper.exhibits import Results
 from stripe.reproduce.paper.scale import Scale
 from stripe.reproduce.store.measurement import left
-from stripe.reproduce.store.runs import address
-from stripe.settings import Settings
+from stripe.train import TrainConfig
 
 _FILE = "cam.npz"
 
@@ -43,19 +43,17 @@ class Cam(SampledMeasurement):
 
 
 @dataclass(frozen=True)
-class AverageCam(Kind):
+class AverageCam(MeasuredTraining):
     """Measure the average Grad-CAM map of each network (Figure 4)."""
 
+    records: ClassVar[bool] = True
     metrics: ClassVar[Mapping[str, str]] = {
         "central_share": "share of the map in the central quarter; 0.25 where it is uniform"
     }
 
-    def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
-        """Return a training, recorded as for other figures, and its measurement."""
-        config = scale.recorded(cell, seed)
-        if config is None:
-            return []
-        return [config, Cam(of=(address(config),), images=scale.n_images, seed=seed)]
+    def measurement(self, scale: Scale, config: TrainConfig, of: tuple[str, ...], seed: int) -> Cam:
+        """Return the settings of the average over test images."""
+        return Cam(of=of, images=scale.n_images, seed=seed)
 
     def draw(self, results: Results) -> Axes | None:
         """Draw the map of every network, of its first seed, all on one scale."""

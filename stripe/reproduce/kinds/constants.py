@@ -7,12 +7,11 @@ from typing import ClassVar
 from matplotlib.axes import Axes
 
 from stripe import plots
-from stripe.reproduce.paper.cells import Cell
-from stripe.reproduce.paper.exhibits import Kind, Results
+from stripe.reproduce.kinds.measured import MeasuredTraining
+from stripe.reproduce.paper.exhibits import Results
 from stripe.reproduce.paper.scale import Scale
 from stripe.reproduce.store.measurement import Measurement
-from stripe.reproduce.store.runs import address
-from stripe.settings import Settings
+from stripe.train import TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +48,7 @@ class ConstantGates(Measurement):
 
 
 @dataclass(frozen=True)
-class ConstantsAtInference(Kind):
+class ConstantsAtInference(MeasuredTraining):
     """Measure constants at inference (Section 6 (1)) in the networks of Table 3."""
 
     metrics: ClassVar[Mapping[str, str]] = {
@@ -60,12 +59,11 @@ class ConstantsAtInference(Kind):
         "loss_fine_tuned": "attention - fine_tuned, in percentage points",
     }
 
-    def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
-        """Return a training with attention, and its measurement."""
-        config = scale.config(cell, seed)
-        if config is None:
-            return []
-        return [config, ConstantGates(of=(address(config),), seed=seed)]
+    def measurement(
+        self, scale: Scale, config: TrainConfig, of: tuple[str, ...], seed: int
+    ) -> ConstantGates:
+        """Return the settings of the comparison with constant gates."""
+        return ConstantGates(of=of, seed=seed)
 
     def draw(self, results: Results) -> Axes | None:
         """Draw the accuracy lost with constants, before and after fine-tuning."""

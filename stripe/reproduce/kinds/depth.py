@@ -12,13 +12,12 @@ from matplotlib.axes import Axes
 
 from stripe.plots.axes import COLUMN_WIDTH
 from stripe.recording import open_recording
-from stripe.reproduce.paper.cells import Cell
-from stripe.reproduce.paper.exhibits import Kind, Results
+from stripe.reproduce.kinds.measured import MeasuredTraining
+from stripe.reproduce.paper.exhibits import Results
 from stripe.reproduce.paper.scale import Scale
 from stripe.reproduce.store.measurement import Measurement, left
-from stripe.reproduce.store.runs import address
-from stripe.settings import Settings
 from stripe.stats import channel_moments, class_information, stripe_index
+from stripe.train import TrainConfig
 
 _TABLE = "gates.csv"
 
@@ -89,9 +88,10 @@ def gates_by_depth(recording: Path, *, folds: int = 5, seed: int = 0) -> pd.Data
 
 
 @dataclass(frozen=True)
-class Depth(Kind):
+class Depth(MeasuredTraining):
     """Measure stripe index and class information by depth, which the paper does not show."""
 
+    records: ClassVar[bool] = True
     metrics: ClassVar[Mapping[str, str]] = {
         "eta2_untrained": "share of variance between channels before training, mean over gates",
         "eta2_gained": "eta2 after training minus before, mean over gates",
@@ -102,13 +102,12 @@ class Depth(Kind):
         "eta2_by_class": "rank correlation of eta2 with that accuracy",
     }
 
-    def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
-        """Return a recorded training, and the measurement of its gates."""
-        config = scale.recorded(cell, seed)
-        if config is None:
-            return []
+    def measurement(
+        self, scale: Scale, config: TrainConfig, of: tuple[str, ...], seed: int
+    ) -> GatesByDepth:
+        """Return the settings of the measurement of all gates."""
         folds = min(5, max(2, scale.n_images // 50))
-        return [config, GatesByDepth(of=(address(config),), folds=folds, seed=seed)]
+        return GatesByDepth(of=of, folds=folds, seed=seed)
 
     def draw(self, results: Results) -> Axes | None:
         """Draw eta2 and class information over depth, of the first seed of every network."""

@@ -12,14 +12,13 @@ from matplotlib.axes import Axes
 
 from stripe import plots
 from stripe.recording import open_recording
-from stripe.reproduce.paper.cells import Cell
-from stripe.reproduce.paper.exhibits import Kind, Results
+from stripe.reproduce.kinds.measured import MeasuredTraining
+from stripe.reproduce.paper.exhibits import Results
 from stripe.reproduce.paper.scale import Scale
 from stripe.reproduce.store.measurement import Measurement
-from stripe.reproduce.store.runs import address
-from stripe.settings import Settings
 from stripe.stats import channel_moments, common_images, stripe_index
 from stripe.stats.difference import epoch_steps
+from stripe.train import TrainConfig
 
 #: "Most of the attention values almost converge at the first learning rate decay (30 epochs)",
 #: Appendix F, of 164.
@@ -62,7 +61,7 @@ class GateNumbers(Measurement):
 
 
 @dataclass(frozen=True)
-class Gates(Kind):
+class Gates(MeasuredTraining):
     """Measure and draw recorded gates (Figures 2, 11 to 18 and 22 to 28).
 
     Parameters
@@ -75,6 +74,7 @@ class Gates(Kind):
         Options of the plot.
     """
 
+    records: ClassVar[bool] = True
     metrics: ClassVar[Mapping[str, str]] = {
         "eta2": "share of variance between channels, mean over gates",
         "median_std": "median over channels of the std over images, mean over gates",
@@ -86,13 +86,11 @@ class Gates(Kind):
     settles_at: float = SETTLES_AT
     options: dict[str, Any] = field(default_factory=dict)
 
-    def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
-        """Return a recorded training, and the measurement of its gates."""
-        config = scale.recorded(cell, seed)
-        if config is None:
-            return []
-        of = (address(config),)
-        return [config, GateNumbers(of=of, settles_at=self.settles_at, seed=seed)]
+    def measurement(
+        self, scale: Scale, config: TrainConfig, of: tuple[str, ...], seed: int
+    ) -> GateNumbers:
+        """Return the settings of the measurement of all gates."""
+        return GateNumbers(of=of, settles_at=self.settles_at, seed=seed)
 
     def draw(self, results: Results) -> Axes | None:
         """Draw the deepest gate of the first seed."""

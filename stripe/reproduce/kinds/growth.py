@@ -7,12 +7,11 @@ from typing import ClassVar
 from matplotlib.axes import Axes
 
 from stripe import plots
+from stripe.reproduce.kinds.measured import MeasuredTraining
 from stripe.reproduce.kinds.sampled import SampledMeasurement
-from stripe.reproduce.paper.cells import Cell
-from stripe.reproduce.paper.exhibits import Kind, Results
+from stripe.reproduce.paper.exhibits import Results
 from stripe.reproduce.paper.scale import Scale
-from stripe.reproduce.store.runs import address
-from stripe.settings import Settings
+from stripe.train import TrainConfig
 
 #: Power iterations on every convolution of a deep network take a minute per 16 images.
 _IMAGES = 16
@@ -48,7 +47,7 @@ class Growth(SampledMeasurement):
 
 
 @dataclass(frozen=True)
-class NoiseGrowth(Kind):
+class NoiseGrowth(MeasuredTraining):
     """Measure the growth of noise in trained networks, and its bound (Theorem 6.1)."""
 
     metrics: ClassVar[Mapping[str, str]] = {
@@ -59,10 +58,11 @@ class NoiseGrowth(Kind):
         "without gates",
     }
 
-    def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
-        """Return a training, and its measurement."""
-        config = scale.config(cell, seed)
-        return [config, Growth(of=(address(config),), seed=seed)] if config else []
+    def measurement(
+        self, scale: Scale, config: TrainConfig, of: tuple[str, ...], seed: int
+    ) -> Growth:
+        """Return the settings of the measurement of noise."""
+        return Growth(of=of, seed=seed)
 
     def draw(self, results: Results) -> Axes | None:
         """Draw the bound and the measured growth of every network."""

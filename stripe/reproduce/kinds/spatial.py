@@ -10,11 +10,10 @@ from matplotlib.axes import Axes
 from stripe import plots
 from stripe.errors import StripeError
 from stripe.recording import open_recording
+from stripe.reproduce.kinds.measured import MeasuredTraining
 from stripe.reproduce.kinds.sampled import SampledMeasurement
-from stripe.reproduce.paper.cells import Cell
-from stripe.reproduce.paper.exhibits import Kind, Results
+from stripe.reproduce.paper.exhibits import Results
 from stripe.reproduce.paper.scale import Scale
-from stripe.reproduce.store.runs import address
 from stripe.settings import Settings
 from stripe.stats import spatial_index, stripe_index
 from stripe.train import TrainConfig
@@ -40,7 +39,7 @@ class Spatial(SampledMeasurement):
 
 
 @dataclass(frozen=True)
-class SpatialMaps(Kind):
+class SpatialMaps(MeasuredTraining):
     """Measure and draw spatial attention (Figure 29)."""
 
     metrics: ClassVar[Mapping[str, str]] = {
@@ -49,12 +48,11 @@ class SpatialMaps(Kind):
         "gate_above_map": "eta2_gate - eta2_map",
     }
 
-    def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
-        """Return a training, and its measurement."""
-        config = scale.config(cell, seed)
-        if config is None:
-            return []
-        return [config, Spatial(of=(address(config),), images=scale.n_images, seed=seed)]
+    def measurement(
+        self, scale: Scale, config: TrainConfig, of: tuple[str, ...], seed: int
+    ) -> Spatial:
+        """Return the settings of the measurement of maps."""
+        return Spatial(of=of, images=scale.n_images, seed=seed)
 
     def draw(self, results: Results) -> Axes | None:
         """Draw six images and their maps in five blocks, as the paper does, of the first seed."""

@@ -8,12 +8,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from stripe import plots
+from stripe.reproduce.kinds.measured import MeasuredTraining
 from stripe.reproduce.kinds.speed import Timing, shape_of
-from stripe.reproduce.paper.cells import Cell
-from stripe.reproduce.paper.exhibits import Kind, Results
+from stripe.reproduce.paper.exhibits import Results
 from stripe.reproduce.paper.scale import Scale
-from stripe.reproduce.store.runs import StoredRun, address
-from stripe.settings import Settings
+from stripe.reproduce.store.runs import StoredRun
 from stripe.train import TrainConfig
 from stripe.train.run import read_config
 
@@ -30,7 +29,7 @@ class TimedTraining(Timing):
         return {"top1": accuracy["last"], "best": accuracy["best"], **super().measure()}
 
 
-class Tradeoff(Kind):
+class Tradeoff(MeasuredTraining):
     """Measure accuracy, size and speed of each network (Figure 3)."""
 
     hardware_metrics: ClassVar[Sequence[str]] = ("fps",)
@@ -42,17 +41,15 @@ class Tradeoff(Kind):
         "speed": "share of the bare network's, timed beside it",
     }
 
-    def planned(self, scale: Scale, cell: Cell, seed: int) -> list[Settings]:
-        """Return a training and the timing of its network."""
-        config = scale.config(cell, seed)
-        if config is None:
-            return []
-        timing = TimedTraining(
-            of=(address(config),), backbone=config.backbone, attention=config.attention,
-            asr=config.asr, **shape_of(config.dataset), batch_size=scale.timed_images,
-            rounds=scale.rounds, seed=seed,
+    def measurement(
+        self, scale: Scale, config: TrainConfig, of: tuple[str, ...], seed: int
+    ) -> TimedTraining:
+        """Return the settings of the timing of the network."""
+        return TimedTraining(
+            of=of, backbone=config.backbone, attention=config.attention, asr=config.asr,
+            **shape_of(config.dataset), batch_size=scale.timed_images, rounds=scale.rounds,
+            seed=seed,
         )  # fmt: skip
-        return [config, timing]
 
     def draw(self, results: Results) -> Axes | None:
         """Draw the means over seeds."""
