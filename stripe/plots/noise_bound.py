@@ -6,11 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from stripe.plots.axes import axes_or_new
+from stripe.plots.axes import axes_or_new, legend_above
 from stripe.plots.choose import with_columns
 from stripe.plots.series import series_styles
+
+#: What the two kinds of lines show.
+_LINES = {"--": "bound", "-": "measured"}
 
 
 def noise_bound(
@@ -50,23 +54,18 @@ def noise_bound(
     tables = {"": data} if isinstance(data, pd.DataFrame) else data
     tables = {name: with_columns(table, ["bound", "cumulated"]) for name, table in tables.items()}
     ax = axes_or_new(ax)
+    networks = []
     for series, (name, table) in zip(series_styles(len(tables)), tables.items(), strict=True):
         depth = np.arange(1, len(table) + 1)
         # At most ten markers; one block is a point, and a line through one point is invisible.
         every = -(-len(table) // 10)
         style = {**series, "linewidth": 1.2, "markersize": 3, "markevery": every, **kwargs}
-        prefix = f"{name}, " if name else ""
-        bound = {"linestyle": "--", "label": f"{prefix}bound", **style}
-        ax.plot(depth, table["bound"], **bound)
-        ax.plot(depth, table["cumulated"], **{"label": f"{prefix}measured", **style})
+        ax.plot(depth, table["bound"], **{"linestyle": "--", "label": f"{name} bound", **style})
+        networks += ax.plot(depth, table["cumulated"], **{"label": name, **style})
     ax.set(yscale="log", xlabel="block", ylabel="growth of noise")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-    ax.legend(  # above, since the lines may run anywhere below
-        frameon=False,
-        ncols=max(2, len(tables)),
-        columnspacing=0.8,
-        handlelength=1.4,
-        loc="lower left",
-        bbox_to_anchor=(-0.1, 1),
-    )
+    lines = [
+        Line2D([], [], color="0.4", lw=1.2, ls=ls, label=shows) for ls, shows in _LINES.items()
+    ]
+    legend_above(ax, [*(networks if isinstance(data, Mapping) else ()), *lines])
     return ax
