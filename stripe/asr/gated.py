@@ -10,7 +10,7 @@ class Gated(nn.Module):
     """Multiply the output of `host` by the gate computed from it: `y = host(x); y * gate(y)`.
 
     Every gate that `stripe.insert` adds multiplies here. A hook on `gate` therefore sees the
-    multiplied features (its input) and the factor (its output).
+    features before the product (its input) and the factor (its output).
 
     Parameters
     ----------

@@ -78,7 +78,7 @@ def audit(
         Also measure each intervention of `stripe.intervene` on all gates at once. Each takes a pass
         over the images. This needs a classifier that is a module.
     optimal
-        Also learn the constants of all gates that change the classifier least, and compare them
+        Also learn, for all gates, the constants that change the classifier least, and compare them
         with the means. This needs a classifier that is a module.
     limit
         Largest number of images: the first ones of the loader. They are kept in memory.
@@ -119,10 +119,10 @@ def audit(
     Notes
     -----
     One more set is measured in the order of relative spread. The audit takes that order if its set
-    is larger. The audit also takes that order if the cost cannot be estimated, because the network
-    does not output class scores (B, classes), whatever `predict` returns. An ONNX file has no
-    gradients, so `stripe.onnx.sensitivity` measures the cost of each gate. Agreement does not have
-    to fall with every gate, so `curve=True` can find a larger set.
+    is larger. The audit also takes that order if the cost cannot be estimated. The estimate needs
+    class scores (B, classes) from the network itself, whatever `predict` returns. An ONNX file has
+    no gradients, so `stripe.onnx.sensitivity` measures the cost of each gate. Agreement does not
+    have to fall with every gate, so `curve=True` can find a larger set.
 
     Agreement compares with the network's own predictions, so it shows what changes, not what is
     correct. If there are labels, accuracy shows that. The report gives the interval of each

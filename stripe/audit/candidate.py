@@ -81,7 +81,10 @@ class Candidate(ABC):
     def sensitivity(
         self, images: Batches, recording: Recording, gates: Sequence[str], *, progress: bool
     ) -> Sensitivity:
-        """Estimate the cost of freezing gates at their means; a `ModelError` says why it cannot."""
+        """Estimate the cost of freezing gates at their means.
+
+        A `ModelError` gives the reason if there is no estimate.
+        """
 
     @abstractmethod
     def outputs(self, model: Any, images: Batches) -> Iterator[Any]:

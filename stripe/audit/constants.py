@@ -56,7 +56,7 @@ def constants_at_inference(
     -------
     DataFrame
         network ("attention", "constants", "fine-tuned"), accuracy (0 to 1), and loss (the accuracy
-        of the first row minus this one, in percentage points).
+        of the first row minus that of this row, in percentage points).
 
     Raises
     ------

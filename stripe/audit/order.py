@@ -43,7 +43,7 @@ def by_spread(gates: pd.DataFrame) -> Order:
 
 
 def by_sensitivity(found: Sensitivity) -> Order:
-    """Return the gates so that each further one adds the least to the cost of the set."""
+    """Return the gates in the order in which each further one adds the least to the set's cost."""
     table = found.greedy()
     return Order(table["gate"].tolist(), "sensitivity", table["cost"].tolist())
 

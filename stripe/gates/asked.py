@@ -15,12 +15,12 @@ _PRODUCTS = {
 
 
 def is_product(func: Any) -> bool:
-    """Tell whether a function of torch, a method or an operation multiplies value by value."""
+    """Tell whether a function of torch, a method or an operation multiplies elementwise."""
     return getattr(func, "overloadpacket", func) in _PRODUCTS
 
 
 class Asked(TorchFunctionMode):
-    """Report every multiplication that Python code requests, after it ran.
+    """Report every multiplication that Python code requests, after the multiplication ran.
 
     Parameters
     ----------

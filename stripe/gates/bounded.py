@@ -54,11 +54,11 @@ def bounds(op: str, scalars: Sequence[Any], depending: Sequence[Bounds], others:
     op
         Its name, without the overload.
     scalars
-        Its arguments that are no tensors; of a clamp the two limits, None for none.
+        Its arguments that are not tensors; for a clamp, the two limits, each None if it is missing.
     depending
         Bounds of the tensors it reads that depend on the input.
     others
-        Number of tensors that it reads and that do not.
+        Number of tensors it reads that do not depend on the input.
     """
     if op in _BOUNDED:
         return _BOTH

@@ -12,7 +12,7 @@ def chosen_gates(found: Sequence[Gate], gates: Selection | None) -> list[Gate]:
     Raises
     ------
     UnknownNameError
-        As `stripe.select.select`.
+        As for `stripe.select.select`.
     """
     by_name = {gate.name: gate for gate in found}
     return [by_name[name] for name in select(by_name, gates, kind="gate")]

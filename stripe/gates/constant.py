@@ -13,7 +13,7 @@ class ConstantGate(nn.Module):
     Parameters
     ----------
     value
-        The gate of one image, shape (1, ...), as the module gave it that stood here.
+        The gate of one image, shape (1, ...), as the replaced module gave it.
     """
 
     value: Tensor

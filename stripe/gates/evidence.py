@@ -24,7 +24,7 @@ _SCALARS = {*_BETWEEN, "reciprocal", "clamp_min", "maximum", "pow", "expand", "u
 def is_channel_axis(watched: Trace, node: int, axis: int) -> bool:
     """Tell whether the layer that made a tensor has its channels along an axis.
 
-    The tensor is followed back, through what leaves the axis where it is or moves it, to the next
+    The tensor is followed back, through operations that keep or move the axis, to the nearest
     convolution, norm or linear layer.
     """
     while (made := watched.nodes[node].step) is not None:

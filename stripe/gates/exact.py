@@ -52,7 +52,7 @@ def freeze_exactly(
     Raises
     ------
     StripeError
-        If the data are vectors.
+        If `data` holds vectors.
     """
     moments = moments_of(data, epoch)
     network = accepted(model)

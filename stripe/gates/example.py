@@ -9,7 +9,7 @@ from stripe.errors import ModelError
 
 
 def checked_example(example: Any) -> Tensor:
-    """Return an example of images; say what is wrong with another one, and warn of one image."""
+    """Return an example of images; raise an error for anything else, and warn of a single image."""
     if len(valid_example(example)) == 1:
         warnings.warn(
             "an example should hold at least 2 images, which show whether a tensor depends on the "

@@ -41,7 +41,7 @@ def after_view(
 
 
 def fitted(factors: Factors, shape: Sequence[int]) -> Factors:
-    """Return factors of a tensor of `shape` that broadcasts to the one that `factors` are of."""
+    """Return the factors of a tensor of `shape` that broadcasts to the tensor of `factors`."""
     lead = factors.ndim - len(shape)
     padded = (1,) * lead + tuple(shape)
     if lead < 0 or any(wide > size for wide, size in zip(factors.shape, padded, strict=True)):

@@ -41,7 +41,7 @@ def feed(model: nn.Module, images: Tensor) -> Any:
 
 
 def placed(model: nn.Module, images: Tensor) -> Tensor:
-    """Return images on the device of a network, in float64 if it is throughout."""
+    """Return images on the device of a network, in float64 if the network is float64 throughout."""
     return images.to(device_of(model), dtype=_number_format(model, images), non_blocking=True)
 
 

@@ -61,16 +61,17 @@ def find_gates(
         If the example is a single image, or so small that a gate multiplies feature maps of 1 x 1,
         where it cannot be distinguished from any other product. Also if a product looks like a gate
         but cannot be recorded, because functions compute it and copy its values to every place, or
-        because it multiplies by `lerp`, `torch._foreach_mul` or a division.
+        because it is written as a `lerp`, a `torch._foreach_mul` or a division.
 
     Notes
     -----
     These are not found: attention that adds (a context block) or multiplies by a matrix; constants
-    (LayerScale); gates over height or width alone (coordinate attention); and the scales of a
-    dynamic quantiser. A factor that no sigmoid, tanh, softmax, clamp or comparison squashes counts
-    as "response". A tensor (B, C, 1) over (B, C, T) is a gate if it is squashed and the features
-    come from a convolution or norm along C; otherwise it may be a weight per token, or an RMS norm.
-    A gate (B, 1, N) over (B, C, N) is treated as a gate of tokens with channels last.
+    other than those of ASR, such as LayerScale; gates over height or width alone (coordinate
+    attention); and the scales of a dynamic quantiser. A factor that no sigmoid, tanh, softmax,
+    clamp or comparison squashes counts as "response". A tensor (B, C, 1) that multiplies (B, C, T)
+    is a gate if it is squashed and the features come from a convolution or norm along C; otherwise
+    it may be a weight per token, or an RMS norm. A gate (B, 1, N) that multiplies (B, C, N) is
+    treated as a gate of tokens with channels last.
 
     A gate that runs once for each image, in a loop over the batch, is one gate. If frames, patches
     or flipped copies are folded into the batch, `per_image_values` gives their number.
@@ -97,7 +98,7 @@ def find_places(model: nn.Module, example: Tensor) -> list[Place]:
 
 
 def places(watched: Trace) -> list[Place]:
-    """Return every gate in a trace, of any kind; of one that multiplies twice, the last place.
+    """Return every gate in a trace, of any kind; the last place of a gate that multiplies twice.
 
     Their names are unique.
     """

@@ -160,7 +160,7 @@ class Flow:
 
     @cached_property
     def users(self) -> dict[int, set[int]]:
-        """The live steps that use the values of each root, past all that only pass them on."""
+        """The live steps that use the values of each root, without those that only pass them on."""
         users: dict[int, set[int]] = {}
         for node, numbers in self.readers.items():
             root = self.trace.root(node)

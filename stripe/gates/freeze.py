@@ -98,7 +98,7 @@ def freeze(
 
 
 def in_place(model: nn.Module | ExportedProgram, frozen: Frozen) -> Frozen:
-    """Make a model itself the frozen network, and return what freezing made with it."""
+    """Make a model itself the frozen network, and return `frozen` with this model."""
     assert isinstance(model, nn.Module)
     _become(unwrapped(model), frozen.model)
     return replace(frozen, model=model)

@@ -22,7 +22,7 @@ def products(model: nn.Module, part: fx.GraphModule, example: Tensor) -> list[fx
     model
         The network; it runs once.
     part
-        The graph, a module of it or itself.
+        The graph: a module of the network, or the network itself.
     example
         Inputs of the network.
     """
@@ -33,7 +33,7 @@ def products(model: nn.Module, part: fx.GraphModule, example: Tensor) -> list[fx
 
 
 def multiply_by(part: fx.GraphModule, node: fx.Node, position: int, value: Tensor) -> None:
-    """Let a node multiply by a constant, a new buffer; what only computed the operand goes."""
+    """Let a node multiply by a new buffer; nodes that only computed the old operand are removed."""
     name = f"frozen_{node.name}"
     part.register_buffer(name, value)
     with part.graph.inserting_before(node):
@@ -47,7 +47,7 @@ def multiply_by(part: fx.GraphModule, node: fx.Node, position: int, value: Tenso
 
 
 def bypass(part: fx.GraphModule, node: fx.Node, position: int, neutral: int) -> bool:
-    """Take a product, or with `neutral` 0 its sum with x, out of a graph; False if it cannot."""
+    """Take a product, or with `neutral` 0 its sum with x, out of a graph; False if it must stay."""
     features = _operand(node, 1 - position)
     end = node if neutral else next(iter(node.users))
     if not neutral and (len(node.users) != 1 or features not in end.all_input_nodes):

@@ -36,7 +36,7 @@ class Shape(NamedTuple):
 
     @property
     def of_signals(self) -> bool:
-        """Whether it may as well be a weight per token; counted apart from what may not."""
+        """Whether the shapes also fit a weight per token; such products are counted separately."""
         return self.layout == "NC1"
 
 
@@ -48,8 +48,8 @@ def gate_shape(features: Sequence[int], gate: Sequence[int]) -> Shape | None:
     features
         Shape of the features, (B, ...).
     gate
-        Shape of the gate, with the same number of dimensions, 1 wherever it is only repeated; in
-        the first, B, or 1 for a gate that is the same for all images.
+        Shape of the gate, with the same number of dimensions. It is 1 wherever the gate is only
+        repeated. The first is B, or 1 for a gate that is the same for all images.
     """
     layout = _LAYOUTS.get((len(gate), _wide(gate)))
     if layout is None or not _fits(features, gate) or features == gate:

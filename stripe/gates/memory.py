@@ -12,7 +12,7 @@ _Form = tuple[int, tuple[int, ...], tuple[int, ...]]
 class Memory:
     """The nodes that each storage holds, and those that were written into it.
 
-    A tensor can change without an operation on it: through a view, through what `Tensor.data` or
+    A tensor can change without an operation on it: through a view, or through what `Tensor.data` or
     `as_subclass` returns, which is another object in the same storage.
     """
 
@@ -40,7 +40,7 @@ class Memory:
         return any(trace.nodes[node].depends for node in held.values())
 
     def write(self, tensor: Tensor, node: int) -> None:
-        """Note that what depends on the input was written into the storage of a tensor."""
+        """Note a write, into the storage of a tensor, of values that depend on the input."""
         if _form(tensor) is not None:
             self._written.setdefault(tensor.untyped_storage(), []).append(node)
 

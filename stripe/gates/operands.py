@@ -47,10 +47,11 @@ def operand_at(trace: Trace, step: int, position: int) -> Operand | None:
 
 
 def multiply_by(owner: nn.Module, operand: Operand, value: Tensor) -> None:
-    """Let a module multiply by `value`, for one image, instead of its own gate, in place.
+    """Make a module, in place, multiply by `value`, the gate of one image, instead of its own gate.
 
     The module keeps its parameters and their names; `value` becomes a buffer of it,
-    `frozen_gate_N`. What computed the gate still runs: `torch.compile` and `torch.export` drop it.
+    `frozen_gate_N`. The code that computed the gate still runs, but `torch.compile` and
+    `torch.export` remove it.
     """
     if not isinstance(owner, MultipliesByConstants):
         owner.__class__ = _class_with_constants(type(owner))

@@ -14,7 +14,10 @@ _INDEXING = {
 
 
 def puts_in_order(op: str, depending: int) -> bool:
-    """Tell whether an operation does, given how many tensors it reads that depend on the input."""
+    """Tell whether the images or chance decide the order of an operation's values.
+
+    `depending` is the number of tensors it reads that depend on the input.
+    """
     by_value = op in _ORDERING and depending > 0
     by_index = op in _INDEXING and depending > 1
     return by_value or by_index or op.startswith(_RANDOM)

@@ -41,7 +41,7 @@ def passes(step: Step, taken: tuple[int, ...], made: tuple[int, ...], factors: F
     Raises
     ------
     CannotFoldError
-        If it would be for positive factors.
+        If the step would pass positive factors on, but some factors are negative.
     """
     if step.op == "add" and len(step.inputs) == 1:
         return bool(step.scalars[0] == 0)  # how a sum over branches begins

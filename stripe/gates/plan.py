@@ -103,7 +103,10 @@ def plan(
     example: Tensor | None = None,
     force: bool = False,
 ) -> Plan:
-    """Find the gates of a model that data has means of; arguments and errors as `stripe.freeze`."""
+    """Find the gates of a model that data has means of.
+
+    Arguments and errors are those of `stripe.freeze`.
+    """
     model = accepted(model)
     if not force:
         check_fingerprint(model, data, epoch)

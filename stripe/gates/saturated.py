@@ -14,7 +14,7 @@ def moments_of(data: Means, epoch: int | None) -> pd.DataFrame:
     Raises
     ------
     StripeError
-        If the data are vectors, which do not hold the range of a channel.
+        If `data` holds vectors, which do not give the range of a channel.
     RecordingError
         If there is no such epoch.
     """

@@ -47,7 +47,7 @@ class Scaling(NamedTuple):
             self._apply(modules[self.target], modules)
 
     def try_on(self, modules: Mapping[str, nn.Module]) -> None:
-        """Scale a copy of a layer, to learn whether it works; raise as `on`."""
+        """Scale a copy of a layer, to learn whether it works; the errors are those of `on`."""
         layer = modules[self.target]
         rules = scale_output if self.side == "output" else scale_input
         known = rules.dispatch(type(layer)) is not rules.dispatch(object)

@@ -1,4 +1,4 @@
-"""The products where a gate can be replaced that no module outputs."""
+"""The products where a gate that no module outputs can be replaced."""
 
 from typing import NamedTuple
 

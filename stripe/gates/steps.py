@@ -19,9 +19,9 @@ ALIASES = {
 class Node:
     """A tensor: its shape, what it depends on, and the step that made it.
 
-    `compact` is the shape with 1 wherever a dimension only repeats (a stride of 0). `bounds`
-    tell whether it was squashed, as a gate is, and only moved and shifted since. `ordered` tells
-    whether what it holds was put in an order, or chosen, by the values of the images.
+    `compact` is the shape with 1 wherever a dimension only repeats (a stride of 0). `bounds` tells
+    whether it was squashed, as a gate is, and only moved and shifted since. `ordered` tells whether
+    what it holds was put in an order, or chosen, by the values of the images.
     """
 
     shape: tuple[int, ...]

@@ -45,7 +45,7 @@ class Substitute:
         return self._replace_all(model, modules_by_name(model), self._flow.frozen)
 
     def owners(self, model: nn.Module) -> nn.Module:
-        """Replace modules that do nothing but gate as a whole, in place, and other gates as above.
+        """Replace, in place, whole modules that only apply a gate, and other gates as `gates` does.
 
         The computation of the gate is removed with its module, and from graphs.
         """

@@ -37,9 +37,9 @@ _FORM_ONLY = ("new_", "empty", "zeros", "ones", "full", "rand", "arange")
 def trace(model: nn.Module, example: Tensor) -> Trace:
     """Watch one forward pass of `model` in evaluation, over two images of `example`.
 
-    It runs on the meta device, where nothing is computed, on a copy without weights; where the
-    model does not run there, or under autocast, which that device does not know, the model itself
-    runs. A model that does not take two images is given the whole example. It is left as it was.
+    A copy without weights runs on the meta device, where nothing is computed. The model itself runs
+    if the copy cannot run there, or under autocast, which the meta device does not support. A model
+    that does not take two images is given the whole example. The model is left as it was.
 
     Raises
     ------

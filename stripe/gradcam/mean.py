@@ -128,8 +128,8 @@ def mean_cam(
     Returns
     -------
     MeanCam
-        The mean map and image, and the share of the map's mass in the centre. As an array, it is
-        the mean map.
+        The mean map and image, and the share of the map's mass in the centre. `np.asarray` of the
+        result is the mean map.
 
     Raises
     ------

@@ -185,7 +185,7 @@ class Recorder:
 
     @property
     def writer(self) -> RecordingWriter:
-        """The writer of the directory. Before the gates are known, it raises an error."""
+        """The writer of the directory. Asking for it before the gates are known is an error."""
         if self._writer is None:
             raise StripeError(
                 "a Recorder knows its gates and epochs from its first batch, or from the start "

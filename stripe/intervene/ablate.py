@@ -92,8 +92,9 @@ def ablate(
 
     Notes
     -----
-    Intervals of shares are Wilson's. The interval of the divergence is the mean and 1.96 standard
-    errors. Rows share their images, so two rows can differ even if their intervals overlap.
+    Intervals of shares are Wilson's. The interval of the divergence is the mean plus or minus 1.96
+    standard errors. Rows share their images, so two rows can differ even if their intervals
+    overlap.
     """
     hows = _by_name(interventions)
     found, recorded = replaceable_with(model, recording, epoch=epoch, example=example, force=force)

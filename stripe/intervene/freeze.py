@@ -84,7 +84,7 @@ def freeze(
         difference that folding made in the outputs; and, for "optimal", `comparison` of the learned
         constants with the means on held-out images. For "exact", `report` has off and on (the
         numbers of channels that were 0 and 1 for all images) and taken (how many of these no longer
-        come from the gate); `assumed` lists them.
+        come from the gate); `assumed` lists the taken channels.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def freeze(
     ModelError
         As for `stripe.gates.freeze`; for "optimal" also as for `stripe.sensitivity`.
     StripeError
-        If `constants` is unknown, `images` are missing or too few, or for "exact" the data are
+        If `constants` is unknown, `images` are missing or too few, or for "exact" `data` holds
         vectors or `fold` is False.
 
     Notes
@@ -143,7 +143,7 @@ def every_other(images: Iterable[Any] | None) -> tuple[Batches, Batches]:
     Raises
     ------
     StripeError
-        If there are none, or fewer than 2.
+        If `images` is None or holds fewer than 2.
     """
     if images is None:
         raise StripeError('constants="optimal" are learned from images; give images=, a loader')

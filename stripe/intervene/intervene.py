@@ -52,7 +52,7 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         before each batch.
     kinds
         Kinds of gate that can be chosen, as for `stripe.find_gates`. Maps of "spatial" attention
-        have the shape (B, H W).
+        have the shape (B, H * W).
     epoch
         Epoch of the recording. Default: the last.
     example

@@ -1,4 +1,4 @@
-"""Learn the constants for gates that change a network least."""
+"""Learn, for gates, the constants that change a network least."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -36,7 +36,7 @@ def optimal_constants(
     force: bool = False,
     progress: bool = True,
 ) -> dict[str, np.ndarray]:
-    """Learn constants for gates that change a classifier least, starting at their means.
+    """Learn, for gates, the constants that change a classifier least, starting at the means.
 
     Adam makes one pass over the images. The loss is the KL divergence between the unchanged network
     and the network with constants. The weights of the network stay as they are.

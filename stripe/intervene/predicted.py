@@ -26,7 +26,7 @@ class Sensitivity:
     channels
         The same for each channel alone: gate, channel, first_order, fisher.
     matrix
-        DataFrame (gates, gates) of the mean of a aT, with the names of the gates as labels.
+        DataFrame (gates, gates) of the mean of `a a^T`, with the names of the gates as labels.
     n_images, draws
         Number of images, and number of labels drawn for each image.
 
@@ -45,7 +45,7 @@ class Sensitivity:
     def cost(self, gates: Selection = "all") -> float:
         """Estimate the KL divergence of freezing several gates at once, in nats.
 
-        The cost is half the sum of the matrix over all pairs of these gates.
+        The cost is half the sum of the matrix entries whose row and column belong to these gates.
 
         Raises
         ------
@@ -90,8 +90,8 @@ def from_sums(
     gates
         The gates.
     sums
-        Sums of means over draws: of a aT (gates, gates), of `|a|` (gates,), and of the squared mean
-        of `a^2` (gates,).
+        Sums of means over draws: of `a a^T` (gates, gates), of `|a|` (gates,), and of the squared
+        mean of `a^2` (gates,).
     channels, n_images, draws
         As in `Sensitivity`.
     """

@@ -116,7 +116,7 @@ def replaceable_with(
     Raises
     ------
     ModelError
-        As for `replaceable`, or if the data were recorded from other weights (without `force`).
+        As for `replaceable`, or if `data` was recorded from other weights (without `force`).
     """
     recorded = Recorded(data, epoch)
     if not force:

@@ -51,7 +51,7 @@ def divergence(
 
 
 def mean_divergence(divergences: Float64[Tensor, " b"]) -> tuple[float, float, float]:
-    """Return the mean over images, and its interval of 95 %: the mean and 1.96 standard errors.
+    """Return the mean over images, and its 95 % interval: plus or minus 1.96 standard errors.
 
     The lower end is at least 0; both are NaN for one image.
     """

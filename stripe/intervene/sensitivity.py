@@ -45,7 +45,7 @@ def sensitivity(
     respect to a gate, and d the recorded mean minus the gate. Then `a = g . d` is one number per
     image and gate. Half the mean of `a^2` is half the Fisher information along d, which is the
     second-order expansion of the KL divergence that freezing this gate causes. A set S costs half
-    the sum of `A = mean(a aT)` over S x S.
+    the sum of `A = mean(a a^T)` over S x S.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def sensitivity(
     Fisher information as the second derivative of the KL divergence: Kullback, "Information Theory
     and Statistics", 1959, section 2.6. The first-order column is the criterion of Molchanov et al.,
     "Pruning Convolutional Neural Networks for Resource Efficient Inference", ICLR 2017, equation 7,
-    with d for the distance to zero.
+    with d in place of the distance to zero.
 
     Examples
     --------

@@ -1,6 +1,7 @@
 """Draw the paper's figures.
 
-Each function takes a recording or a table, and returns Axes. None shows or saves a figure.
+Each plot takes a recording, a table or a result, and returns Axes. No plot shows or saves its
+figure; `save_figure` saves it.
 """
 
 from stripe.plots.ablation import ablation as ablation

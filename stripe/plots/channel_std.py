@@ -66,9 +66,9 @@ def channel_std(
 
     Notes
     -----
-    The two distributions have different units, features and gate values. "after" lies nearer to
-    zero in part because a sigmoid has a small range. Common bins over the wider distribution can
-    make the narrow one look like one bar; `log_scale=True` shows its shape.
+    The two distributions have different units: one is of features, the other of gate values.
+    "after" lies nearer to zero in part because a sigmoid has a small range. Common bins over the
+    wider distribution can make the narrow one look like one bar; `log_scale=True` shows its shape.
 
     References
     ----------

@@ -29,7 +29,7 @@ def freezing(
     ax
         Axes to draw on. Default: new ones.
     **kwargs
-        For both `Axes.plot`.
+        For both calls of `Axes.plot`.
 
     Returns
     -------

@@ -59,7 +59,7 @@ def mean_cam(
     Returns
     -------
     Axes
-        `ax`, with the map as its image, and a colour bar.
+        `ax`, with the map as its image, and with a colour bar unless `bar` is False.
 
     Notes
     -----

@@ -52,7 +52,7 @@ def saturation(
     Notes
     -----
     A stuck channel can also be off or on, so the bars of a gate may add up to more than 100 %.
-    Shares fall as the number of images grows, because another image may open a channel.
+    Shares fall as the number of images grows, because another image may change a channel.
 
     Examples
     --------

@@ -40,9 +40,10 @@ def tradeoff(
     Returns
     -------
     Axes
-        `ax`, with one marker per network. Each attention module has a colour of its own lightness,
-        and its ASR is a star. A bar is the standard deviation over seeds. For a single run it is
-        the 95 % interval of a share of `n_images` images (Wilson).
+        `ax`, with one marker per network. Each attention module has its own colour, and these
+        colours differ in lightness. A network with ASR has a star as its marker. A bar is the
+        standard deviation over seeds. For a single run it is the 95 % interval of a share of
+        `n_images` images (Wilson).
 
     Raises
     ------

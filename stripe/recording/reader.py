@@ -51,7 +51,7 @@ class Recording:
     """Gates over images and epochs, read from a directory that `Recorder` wrote.
 
     Every method reads what it needs and keeps nothing in memory. Rows are in ascending order of
-    image, in whatever order they were recorded, so the rows of all epochs correspond.
+    image, whatever the order of recording, so the rows of all epochs correspond.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class Recording:
 
     @property
     def epochs(self) -> list[int]:
-        """The recorded epochs, ascending. If a logged epoch is missing, it raises an error."""
+        """The recorded epochs, ascending. A missing epoch that is in the log is an error."""
         return self._log.committed()
 
     @property
@@ -104,7 +104,7 @@ class Recording:
 
     @property
     def last_epoch(self) -> int:
-        """The last recorded epoch. If there is none, it raises an error."""
+        """The last recorded epoch. A recording without epochs is an error."""
         if not (epochs := self.epochs):
             raise RecordingError(f"{self.path} holds no epoch yet; record one first")
         return epochs[-1]
@@ -127,8 +127,8 @@ class Recording:
 
         The shape is (images, channels), float32, read-only.
 
-        It is a view of Arrow's memory if one process recorded the images in ascending order, as
-        with an unshuffled loader. Otherwise it is a sorted copy.
+        The array is a view of Arrow's memory if one process recorded the images in ascending order,
+        as with an unshuffled loader. Otherwise it is a sorted copy.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class Recording:
         return self._vectors(gate_column(gate), epoch)
 
     def inputs(self, gate: str, epoch: int | None = None) -> Vectors:
-        """Return the global average of the multiplied features, the "before" of Figure 2.
+        """Return the global average of the features that a gate multiplies, "before" in Figure 2.
 
         Shape, errors and order are as for `values`. It raises `RecordingError` if the averages were
         not recorded.
@@ -227,7 +227,7 @@ class Recording:
         return verify(self._layout, self._log)
 
     def weights(self, epoch: int | None = None) -> str | None:
-        """Return the digest of the weights recorded in an epoch. Default: the last epoch.
+        """Return the digest of the weights that made an epoch's gates. Default: the last epoch.
 
         `stripe.gates.fingerprint` computes the digest of a network. The result is None if the
         writer did not know it.

@@ -78,7 +78,7 @@ class Gate:
     dtype
         Number format of the values in the model; on disk they are float32.
     pooled
-        Whether the global average of the multiplied features is recorded too.
+        Whether the global average of the features that the gate multiplies is recorded too.
     spatial
         Height and width of the recorded spatial map, if there is one.
     per_image_values

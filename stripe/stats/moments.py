@@ -140,8 +140,8 @@ def channel_moments(
     over
         Function that maps a function over a list and yields the results in order: `map`, the `map`
         of a pool (`stripe.stats.processes`, or any `concurrent.futures` executor), or the `map` of
-        a cluster (`stripe.reproduce.engines.Ray.map`). Each call reduces one file. All of them give
-        the same numbers to the last bit. Default: two threads.
+        a cluster (`stripe.reproduce.engines.Ray.map`). Each call reduces one file. All these
+        functions give the same numbers to the last bit. Default: two threads.
 
     Returns
     -------

@@ -22,7 +22,7 @@ def processes(count: int) -> Iterator[Over]:
     Raises
     ------
     StripeError
-        If there are fewer than one.
+        If `count` is less than 1.
 
     Examples
     --------

@@ -48,8 +48,9 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
 
     Notes
     -----
-    An unbiased estimate of a share that is 0 is negative about as often as positive. A share is NaN
-    for a gate with one value, one image or one channel. The interaction of channel and class is
+    An unbiased estimate of a share that is 0 is negative about as often as positive. All columns
+    are NaN for a gate with one value, whose eta2 in `stripe_index` is 1. All but eta2 are NaN for
+    one image. For one channel, icc and channel are NaN. The interaction of channel and class is
     part of class.
 
     References
