@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from statistics import median
 from typing import Any
 
 from stripe.errors import StripeError
@@ -62,15 +62,20 @@ class Costs:
         >>> Costs({Path("a"): 7200.0, Path("b"): 3600.0}, unknown=0).words(workers=2)
         '2 runs to do, about 1.5 hours with 2 workers'
         """
-        known, least = len(self.seconds), f"{self.hours / workers:.1f} hours with {workers} workers"
-        total = f"{known + self.unknown} runs to do"
+        known = len(self.seconds)
+        spent = f"{self.hours / workers:.1f} hours with {_count(workers, 'worker')}"
+        total = f"{_count(known + self.unknown, 'run')} to do"
         if not self.unknown:
-            return f"{total}, about {least}"
+            return f"{total}, about {spent}"
         if not known:
-            return f"{total}, which cost what nobody knows: none like them is finished"
+            return f"{total}; how long is not known, because no run like them is finished"
         return (
-            f"{total}; {known} of them about {least}, the other {self.unknown} like none finished"
+            f"{total}; {known} of them need about {spent}, and no run like the others is finished"
         )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def estimate(runs: Sequence[StoredRun]) -> Costs:
@@ -78,7 +83,8 @@ def estimate(runs: Sequence[StoredRun]) -> Costs:
 
     Seconds are taken to be proportional to the work: images of all epochs, steps of style
     transfer, or one measurement. Parts that do not grow with it, such as the test after each
-    epoch, are in the proportion too.
+    epoch, are in the proportion too. The median over similar runs is taken, because a run that was
+    paused, or shared its processor, may have taken many times as long as others.
 
     Parameters
     ----------
@@ -98,7 +104,7 @@ def estimate(runs: Sequence[StoredRun]) -> Costs:
     for run in waiting:
         alike = [rates[key] for key in _keys(run.config) if key in rates]
         if alike:
-            seconds[run.config.out] = fmean(alike[0]) * _work(run.config)
+            seconds[run.config.out] = median(alike[0]) * _work(run.config)
     return Costs(seconds, unknown=len(waiting) - len(seconds))
 
 

@@ -51,6 +51,12 @@ def test_the_closest_likeness_decides(tmp_path: Path) -> None:
     assert seconds == pytest.approx(expected)
 
 
+def test_a_run_that_was_paused_for_hours_changes_no_estimate(tmp_path: Path) -> None:
+    runs = [finished(replace(BARE, seed=s), tmp_path, 9_000 if s == 1 else 10) for s in range(3)]
+    next_one = stored(replace(BARE, seed=3), tmp_path)
+    assert estimate([*runs, next_one]).seconds == {next_one.config.out: pytest.approx(10)}
+
+
 def test_measurements_and_style(tmp_path: Path) -> None:
     style = StyleConfig(variant="in", steps=10)
     runs = [
@@ -89,12 +95,13 @@ def test_a_run_of_an_older_store_costs_the_seconds_of_its_log(tmp_path: Path) ->
 
 def test_words() -> None:
     one = {Path("a"): 3600.0}
-    assert Costs(one, 0).words(1) == "1 runs to do, about 1.0 hours with 1 workers"
+    assert Costs(one, 0).words(1) == "1 run to do, about 1.0 hours with 1 worker"
     assert Costs(one, 2).words(2) == (
-        "3 runs to do; 1 of them about 0.5 hours with 2 workers, the other 2 like none finished"
+        "3 runs to do; 1 of them need about 0.5 hours with 2 workers, and no run like the others "
+        "is finished"
     )
     assert Costs({}, 2).words(2) == (
-        "2 runs to do, which cost what nobody knows: none like them is finished"
+        "2 runs to do; how long is not known, because no run like them is finished"
     )
 
 
