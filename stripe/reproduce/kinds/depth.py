@@ -121,7 +121,7 @@ class Depth(MeasuredTraining):
         for cell, run, color in zip(results.finished_cells(), runs, colors, strict=True):
             with left(run.config.out / _TABLE) as file:
                 table = pd.read_csv(file).set_index("depth")
-            label = " ".join((cell.dataset, cell.backbone, cell.method))
+            label = f"{cell.method}, {results.stand_ins[cell]}"
             table["eta2"].plot(ax=above, color=color, lw=1, label=label)
             table["eta2_untrained"].plot(ax=above, color=color, lw=1, style=":", label="_untrained")
             table["class_accuracy"].plot(ax=below, color=color, lw=1)

@@ -94,9 +94,10 @@ class Gates(MeasuredTraining):
 
     def draw(self, results: Results) -> Axes | None:
         """Draw the deepest gate of the first seed."""
-        for run in results.first_finished():
+        for run, cell in zip(results.first_finished(), results.finished_cells(), strict=True):
             assert isinstance(run.config, GateNumbers)
-            draw = getattr(plots, self.plot)
-            axes: Axes = draw(open_recording(run.config.runs[0] / "recording"), **self.options)
+            recording = open_recording(run.config.runs[0] / "recording")
+            name = f"{cell.method}, {results.stand_ins[cell]}"
+            axes: Axes = getattr(plots, self.plot)(recording, names=[name], **self.options)
             return axes
         return None

@@ -58,7 +58,7 @@ class Tradeoff(MeasuredTraining):
         if numbers.empty:
             return None
         by_network = numbers.pivot_table(index="method", columns="metric", values="mean")
-        return plots.tradeoff(
+        ax = plots.tradeoff(
             pd.DataFrame({
                 "network": [_plain(method) for method in by_network.index],
                 "accuracy": by_network["top1"].to_numpy() / 100,
@@ -66,6 +66,8 @@ class Tradeoff(MeasuredTraining):
                 "parameters": 1e6 * by_network["params_millions"].to_numpy(),
             })
         )  # fmt: skip
+        ax.set_title(", ".join(numbers["trained"].unique()), loc="left", fontsize="small")
+        return ax
 
 
 def _plain(method: str) -> str:

@@ -38,7 +38,7 @@ def _settling(name: str, cell: Cell) -> Exhibit:
     more = "; with more weight decay, sooner" if faster else ""
     return Exhibit(
         name,
-        f"How gates settle, {cell.label}",
+        f"How gates settle (paper: {cell.label})",
         f"Most gates settle by epoch 30 of 164{more}.",
         Gates("epoch_difference", options={"n_images": 4}),
         (cell, BASELINE) if faster else (cell,),
@@ -50,7 +50,7 @@ def _striped(name: str, cell: Cell) -> Exhibit:
     """Return one of Figures 22 to 28."""
     return Exhibit(
         name,
-        f"Gates of different images, {cell.label}",
+        f"Gates of different images (paper: {cell.label})",
         "Channels differ more than images do.",
         Gates("stripes", options={"side": "after"}),
         (cell,),
