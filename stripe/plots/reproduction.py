@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from textwrap import wrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -21,6 +22,8 @@ _ROW, _GAP = 0.13, 0.9
 _AROUND, _LINE, _TITLE = 0.8, 0.13, 0.17
 #: Groups from which on each is a panel, and panels side by side.
 _MANY, _ACROSS = 5, 2
+#: Letters in a line of the label.
+_LETTERS = 60
 
 
 def reproduction(
@@ -37,7 +40,8 @@ def reproduction(
     ----------
     data
         A table of `Reproduction.numbers` for one metric: dataset, backbone, method, setting,
-        `value`, std and paper. Missing numbers are NaN.
+        `value`, std and paper. Missing numbers are NaN. If it has the column trained, lines below
+        `xlabel` say which network and data each of our numbers is of.
     value
         The column of our numbers.
     xlabel
@@ -62,7 +66,8 @@ def reproduction(
     >>> ax = stripe.plots.reproduction(pd.DataFrame({**cell, **ours}))
     """
     data = with_columns(data, [*_WORDS, value, "std", "paper"], names=_WORDS)
-    names, groups = _named(data)
+    xlabel += _trained(data) if "trained" in data else ""
+    data, names, groups = _named(data)
     begins = [row for row, group in enumerate(groups) if group]
     blocks = [data.iloc[i:j] for i, j in pairwise([*begins, len(data)])]
 
@@ -107,6 +112,18 @@ def _draw(
     ax.errorbar(data[value], rows, xerr=data["std"].fillna(0), **{**bars, **kwargs})
 
 
+def _trained(data: pd.DataFrame) -> str:
+    """Return lines that say which network and data stand in for those of the paper."""
+    differing = [word for word in ("dataset", "backbone") if len(set(data[word])) > 1]
+    by_network = data.groupby("trained", sort=False)
+    lines = []
+    for trained, rows in by_network:
+        cells = ", ".join(dict.fromkeys(_joined(rows, differing)))
+        papers = f" ({cells})" if len(by_network) > 1 and cells else ""
+        lines += wrap(f"{trained}{papers}", _LETTERS)
+    return "".join(f"\n{'' if n else 'ours: '}{line}" for n, line in enumerate(lines))
+
+
 def _alike(names: list[str], begins: list[int]) -> bool:
     """Tell whether all groups have the same rows, so that each can be a panel."""
     blocks = {tuple(names[i:j]) for i, j in pairwise([*begins, len(names)])}
@@ -146,15 +163,21 @@ def _multiples(
     return ax
 
 
-def _named(data: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Return the name of each row, and above which a group begins, the group's name."""
+def _named(data: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """Return the rows by group, the name of each, and above which a group begins, its name."""
     told = [word for word in _WORDS if len(set(data[word])) > 1] or ["method"]
     changes = {w: sum(a != b for a, b in pairwise(data[w])) for w in told}
     fastest = max(told, key=lambda word: changes[word])
     slow = [word for word in told if word != fastest]
-    groups = [" ".join(filter(None, map(str, row))) for row in data[slow].itertuples(index=False)]
-    if all(a != b for a, b in pairwise(groups)):  # one row each: nothing stands together
-        joined = data[told].itertuples(index=False)
-        return [" ".join(filter(None, map(str, row))) for row in joined], [""] * len(data)
+    groups = _joined(data, slow)
+    if len(set(groups)) == len(data):  # one row each: nothing stands together
+        return data, _joined(data, told), [""] * len(data)
+    numbers, _ = pd.factorize(np.array(groups, dtype=object))
+    order = np.argsort(numbers, kind="stable")
+    data, groups = data.iloc[order], [groups[row] for row in order]
     begins = [g if i == 0 or g != groups[i - 1] else "" for i, g in enumerate(groups)]
-    return [str(name) or "-" for name in data[fastest]], begins
+    return data, [str(name) or "-" for name in data[fastest]], begins
+
+
+def _joined(data: pd.DataFrame, words: list[str]) -> list[str]:
+    return [" ".join(filter(None, map(str, row))) for row in data[words].itertuples(index=False)]

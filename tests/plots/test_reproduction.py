@@ -24,6 +24,30 @@ def test_rows_stand_together_under_what_they_share() -> None:
     assert places[3] - places[2] > places[2] - places[1] == 1
 
 
+def test_groups_whose_rows_alternate_stand_together_and_say_what_was_trained() -> None:
+    """As in Table 3: two data sets in turn, and then another network on one of them."""
+    numbers = {"setting": "", "paper": 75.0, "std": 1}
+    rows = [
+        {**numbers, "backbone": "resnet164", "dataset": data, "method": method, "trained": short}
+        for method in ("base", "SE")
+        for data, short in (("stl10", "resnet20 on patches"), ("cifar100", "resnet20 on fashion"))
+    ] + [
+        {**numbers, "backbone": "vgg19", "dataset": "cifar100", "method": method, "trained": "vgg"}
+        for method in ("base", "SE", "IE", "SRM")
+    ]
+    ax = stripe.plots.reproduction(pd.DataFrame(rows).assign(last=range(8)), xlabel="accuracy")
+    groups = ["stl10 resnet164", "cifar100 resnet164", "cifar100 vgg19"]
+    assert [text.get_text() for text in ax.texts] == groups
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == ["base", "SE", "base", "SE", "base", "SE", "IE", "SRM"]
+    drawn: Any = ax.containers[0]
+    assert drawn.lines[0].get_xdata(orig=True).tolist() == [0, 2, 1, 3, 4, 5, 6, 7]
+    assert ax.get_xlabel() == (
+        "accuracy\nours: resnet20 on patches (stl10 resnet164)\n"
+        "resnet20 on fashion (cifar100 resnet164)\nvgg (cifar100 vgg19)"
+    )
+
+
 def test_labels_of_few_rows_do_not_touch() -> None:
     cell = {"dataset": "", "backbone": "", "setting": "", "paper": 75.0, "last": 74.0, "std": 1}
     rows = pd.DataFrame([{**cell, "method": method} for method in ("no ASR", "with", "without")])
@@ -49,7 +73,7 @@ def test_many_groups_of_the_same_rows_are_panels_of_one_scale(tmp_path: Path) ->
     assert len({panel.get_xlim() for panel in panels}) == 1
     shown = np.concatenate([panel.collections[0].get_offsets()[:, 0] for panel in panels])
     np.testing.assert_allclose(shown, numbers.loc[numbers["metric"] == "top1", "paper"])
-    assert ax.get_xlabel() == "accuracy"
+    assert ax.get_xlabel() == "accuracy\nours: resnet164 on cifar100"
     figure: Any = ax.get_figure()
     before = figure.get_size_inches()[1]
     headed(ax, "Table 8, Noise in every batch norm; scale paper: the paper's recipes and data")

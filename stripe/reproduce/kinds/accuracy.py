@@ -52,9 +52,7 @@ class Accuracy(Kind):
         top1 = numbers[numbers["metric"] == "top1"]
         if not top1["n"].any():
             return None
-        trained = set(top1["trained"])
-        ours = f"\nours: {trained.pop()}" if len(trained) == 1 else ""
-        label = f"test accuracy of the best epoch (%){ours}"
+        label = "test accuracy of the best epoch (%)"
         return plots.reproduction(
             top1.assign(std=top1["best_std"]), value=self.printed, xlabel=label
         )
