@@ -1,6 +1,5 @@
 """The local engine: worker processes on this machine."""
 
-import os
 import signal
 import sys
 import threading
@@ -19,7 +18,7 @@ from stripe.reproduce.engines.worker import Worker
 from stripe.reproduce.store.cost import estimate
 from stripe.reproduce.store.runs import StoredRun
 from stripe.stats import processes
-from stripe.train.device import resolve_device
+from stripe.train.device import resolve_device, usable_cores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +98,7 @@ class Local:
 
     def at_a_time(self) -> int:
         """Return the number of runs that are executed at a time."""
-        return self.workers or self._gpus() * (self.runs_per_gpu or 1) or os.cpu_count() or 1
+        return self.workers or self._gpus() * (self.runs_per_gpu or 1) or usable_cores()
 
     def _gpus(self) -> int:
         return torch.cuda.device_count() if self.device in ("auto", "cuda") else 0
@@ -108,7 +107,7 @@ class Local:
         count = 1 if timed else min(self.at_a_time(), len(runs))
         devices = devices_of(count, self._gpus(), self.device)
         # A run alone has as many threads as beside others, because rounding depends on them.
-        threads = max(1, (os.cpu_count() or 1) // (1 if timed else self.at_a_time()))
+        threads = max(1, usable_cores() // (1 if timed else self.at_a_time()))
         _serve(runs, [Worker(device, threads) for device in devices], tally)
 
 

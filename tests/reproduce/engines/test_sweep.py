@@ -21,6 +21,7 @@ from stripe.reproduce.reproduction import Reproduction, reproduction
 from stripe.reproduce.store.measurement import Measurement
 from stripe.reproduce.store.runs import StoredRun
 from stripe.train import TrainConfig
+from stripe.train.device import usable_cores
 
 FASHION = {"cifar100": "fashion_mnist"}
 
@@ -119,7 +120,19 @@ def test_a_run_has_as_many_threads_alone_as_beside_others(tmp_path: Path) -> Non
     Local(workers=2, device="cpu").run(runs[:1], progress=False)
     Local(workers=2, device="cpu").run(runs, progress=False)
     counts = {run.scores["threads"]["mean"] for run in runs}
-    assert counts == {max(1, (os.cpu_count() or 1) // 2)}
+    assert counts == {max(1, usable_cores() // 2)}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system cannot limit cores")
+def test_workers_are_as_many_as_the_cores_that_the_process_may_use() -> None:
+    """A cluster may lend one core of a large machine."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        assert Local(device="cpu").at_a_time() == 1
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert Local(device="cpu").at_a_time() == len(cores)
 
 
 CODE = """
