@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from stripe.audit.predictions import Boxes
 from stripe.errors import ModelError, UnknownNameError
@@ -13,6 +14,9 @@ from stripe.stats.share import share_interval
 MATCH = 0.5
 
 _DRAWS = 2000
+
+#: How far rounding may take an agreement out of the range from 0 to 1.
+_ROUNDING = 1e-6
 
 
 def agreements(
@@ -25,18 +29,20 @@ def agreements(
     one, other
         Predictions, as `stripe.audit.predictions.predictions` returns them.
     agree
-        "equal", "edit" (one minus the edit distance, relative to the longer sequence), "iou"
-        (intersection over union of masks; for maps, its mean over classes) or "boxes" (the share of
-        boxes that match one of the same class with an intersection over union of 0.5), or a
-        function of two predictions. Default: "boxes" for boxes, "iou" for masks and maps, else
-        "equal".
+        "equal", "edit" (one minus the edit distance of two sequences, relative to the longer one),
+        "iou" (intersection over union of masks; for maps of whole numbers, its mean over classes)
+        or "boxes" (the share of boxes that match one of the same class with an intersection over
+        union of 0.5), or a function of two predictions. Default: "boxes" for boxes, "iou" for masks
+        and maps, else "equal".
 
     Raises
     ------
     UnknownNameError
         If there is no such agreement.
     ModelError
-        If no prediction holds a box, because the agreement would then be meaningless.
+        If no prediction holds a box, because the agreement would then be meaningless; if the
+        predictions are not of a kind that the agreement compares; or if a function returns
+        something else than a number from 0 to 1.
     """
     if isinstance(agree, str) and agree not in AGREE:
         raise UnknownNameError(f"unknown agreement {agree!r}; choose one of: {', '.join(AGREE)}")
@@ -45,8 +51,13 @@ def agreements(
             "an audit of a detector needs images with boxes, and the network puts out none; "
             "give others"
         )
-    chosen = AGREE[agree] if isinstance(agree, str) else agree or _by_kind(one)
-    return np.array([float(chosen(*pair)) for pair in zip(one, other, strict=True)])
+    if agree is not None and not isinstance(agree, str):
+        return np.array([_share_of(agree(*pair)) for pair in zip(one, other, strict=True)])
+    pairs = [(_plain(a), _plain(b)) for a, b in zip(one, other, strict=True)]
+    name = agree or (_by_kind(pairs[0][0]) if pairs else "equal")
+    for pair in pairs:
+        _check_kind(name, *pair)
+    return np.array([AGREE[name](*pair) for pair in pairs])
 
 
 def mean_interval(each: np.ndarray) -> tuple[float, float]:
@@ -62,11 +73,53 @@ def mean_interval(each: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _by_kind(predictions: Sequence[Any]) -> Callable[[Any, Any], float]:
-    first = predictions[0] if predictions else None
-    if isinstance(first, Boxes):
-        return _matched
-    return _overlap if isinstance(first, np.ndarray) else _equal
+def _plain(prediction: Any) -> Any:
+    """Return the array in a tensor, and any other prediction as it is."""
+    return prediction.detach().cpu().numpy() if isinstance(prediction, Tensor) else prediction
+
+
+def _share_of(found: Any) -> float:
+    """Return what a function of two predictions returned, if it is a number from 0 to 1."""
+    try:
+        share = float(found)
+    except (TypeError, ValueError):
+        share = float("nan")
+    if not -_ROUNDING <= share <= 1 + _ROUNDING:
+        came = found if isinstance(found, int | float) else type(found).__name__
+        raise ModelError(f"agree= must return a number from 0 to 1 for two predictions, got {came}")
+    return min(max(share, 0.0), 1.0)
+
+
+def _by_kind(prediction: Any) -> str:
+    if isinstance(prediction, Boxes):
+        return "boxes"
+    return "iou" if _is_map(prediction) else "equal"
+
+
+def _is_map(prediction: Any) -> bool:
+    return isinstance(prediction, np.ndarray) and prediction.dtype.kind in "biu"
+
+
+def _check_kind(name: str, one: Any, other: Any) -> None:
+    """Raise if an agreement does not compare two predictions."""
+    can = {
+        "boxes": isinstance(one, Boxes) and isinstance(other, Boxes),
+        "iou": _is_map(one) and _is_map(other) and one.shape == other.shape,
+        "edit": all(isinstance(p, Sequence) or getattr(p, "ndim", 0) == 1 for p in (one, other)),
+    }
+    if not can.get(name, True):
+        what = {"boxes": "Boxes", "iou": "masks or maps of one size", "edit": "sequences"}[name]
+        came = " and ".join(dict.fromkeys(_described(p) for p in (one, other)))
+        raise ModelError(
+            f"the agreement {name!r} compares {what}, got {came}; choose another one with agree=, "
+            "or other predictions with predict="
+        )
+
+
+def _described(prediction: Any) -> str:
+    if isinstance(prediction, np.ndarray):
+        return f"an array of {prediction.dtype}, {prediction.shape}"
+    return type(prediction).__name__
 
 
 def _equal(one: Any, other: Any) -> float:
@@ -109,13 +162,17 @@ def _matched(one: Boxes, other: Boxes) -> float:
 
 
 def _box_overlaps(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the intersection over union of boxes (N, 4) and (M, 4), shape (N, M)."""
+    """Return the intersection over union of boxes (N, 4) and (M, 4), shape (N, M).
+
+    It is 1 for equal boxes, even if they have no area.
+    """
     low = np.maximum(one[:, None, :2], other[None, :, :2])
     high = np.minimum(one[:, None, 2:], other[None, :, 2:])
     shared = np.clip(high - low, 0, None).prod(2)
     areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (one, other)]
     union = areas[0][:, None] + areas[1][None, :] - shared
     ratio: np.ndarray = shared / np.maximum(union, np.finfo(np.float32).tiny)
+    ratio[(one[:, None] == other[None]).all(2)] = 1
     return ratio
 
 

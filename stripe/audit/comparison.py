@@ -1,6 +1,6 @@
 """Compare the predictions of a network with those of its frozen version."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,7 +95,7 @@ class Comparison:
         found: list[Any] = []
         scores: list[Tensor | None] = []
         for output in self._candidate.outputs(model, self._images.held_out):
-            found += self._predict(output)
+            found.extend(_listed(self._predict(output)))
             scores.append(self._candidate.scores(output))
         if len(found) != (count := self._images.counts[1]):
             raise StripeError(
@@ -104,6 +104,16 @@ class Comparison:
         self._done()
         of_batches = [batch.cpu() for batch in scores if batch is not None]
         return _Outputs(found, torch.cat(of_batches) if len(of_batches) == len(scores) else None)
+
+
+def _listed(predictions: Any) -> list[Any]:
+    """Return the predictions of a batch, with numbers of Python for tensors of one number."""
+    if not isinstance(predictions, Iterable) or getattr(predictions, "ndim", 1) == 0:
+        raise StripeError(
+            "predict= must return one prediction for each image of a batch, got "
+            f"{type(predictions).__name__}"
+        )
+    return [p.item() if getattr(p, "ndim", None) == 0 else p for p in predictions]
 
 
 class _Outputs(NamedTuple):

@@ -8,12 +8,10 @@ import numpy as np
 from torch import Tensor
 
 from stripe.errors import ModelError
+from stripe.intervene.scores import check_no_nan, scores_in
 
 #: Smallest probability of a place in a mask.
 MASK_THRESHOLD = 0.3
-
-#: The names of scores in the outputs of libraries, in the order of the search.
-_SCORES = ("logits", "out")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +38,9 @@ def predictions(output: Any) -> list[Any]:
     output
         A tensor or array: (B, classes) for labels; (B, T, classes) for strings, read by
         connectionist temporal classification with symbol 0 as the blank; (B, 1, H, W) for masks of
-        probabilities; (B, classes, H, W) for maps of classes. From a mapping, tuple or object, as
-        `transformers` and torchvision return, its `logits` or `out` is used, or else the first
-        tensor. A list of mappings with "boxes" and "labels" holds detections.
+        probabilities; (B, classes, H, W) for maps of classes. From a mapping, tuple, dataclass or
+        object, as `transformers` and torchvision return, its `logits` or `out` is used, or else the
+        first tensor. A list of mappings with "boxes" and "labels" holds detections.
 
     Returns
     -------
@@ -53,17 +51,25 @@ def predictions(output: Any) -> list[Any]:
     Raises
     ------
     ModelError
-        If the output has another form.
+        If the output has another form, has a single score where there should be one for each class,
+        or holds NaN.
     """
     if detections := _detections(output):
         return detections
-    scores = _scores(output)
-    if scores is None or scores.ndim not in (2, 3, 4):
+    found = scores_in(output)
+    scores = None if found is None else _array(found)
+    if scores is None or scores.ndim not in (2, 3, 4) or np.iscomplexobj(scores):
         came = type(output).__name__ if scores is None else f"shape {scores.shape}"
         raise ModelError(
             "an audit needs class scores (B, classes), strings (B, T, classes), masks (B, 1, H, "
             f"W), maps (B, classes, H, W) or boxes, got {came}; say with predict= what it means"
         )
+    if scores.ndim < 4 and scores.shape[-1] < 2:
+        raise ModelError(
+            f"an audit needs scores of at least 2 classes, got shape {scores.shape}; say with "
+            "predict= what a single number means, such as lambda output: output[:, 0] > 0"
+        )
+    check_no_nan(scores)
     if scores.ndim == 4:
         whole = scores[:, 0] > MASK_THRESHOLD if scores.shape[1] == 1 else scores.argmax(1)
         return list(whole)
@@ -80,21 +86,10 @@ def _detections(output: Any) -> list[Boxes]:
     return [Boxes(_array(one["boxes"]), _array(one["labels"])) for one in output]
 
 
-def _scores(output: Any) -> np.ndarray | None:
-    """Return the scores in an output, None if it holds no tensor."""
-    if isinstance(output, Tensor | np.ndarray):
-        return _array(output)
-    fields = output if isinstance(output, Mapping) else getattr(output, "__dict__", {})
-    named = [fields[name] for name in _SCORES if fields.get(name) is not None]
-    parts = output if isinstance(output, tuple | list) else fields.values()
-    found = [one for one in (*named, *parts) if isinstance(one, Tensor | np.ndarray)]
-    return _array(found[0]) if found else None
-
-
 def _array(values: Tensor | np.ndarray) -> np.ndarray:
     if isinstance(values, np.ndarray):
         return values
-    values = values.detach().cpu()
+    values = values.detach().to_dense().cpu()
     return values.float().numpy() if values.is_floating_point() else values.numpy()
 
 

@@ -17,7 +17,13 @@ from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.intervene.functions import Function, How, function_of, needs_recording
 from stripe.intervene.interventions import Interventions
 from stripe.intervene.replaceable import Replaceable, replaceable_with
-from stripe.intervene.scores import Predict, class_scores, divergence, mean_divergence
+from stripe.intervene.scores import (
+    Predict,
+    check_no_nan,
+    class_scores,
+    divergence,
+    mean_divergence,
+)
 from stripe.modules.undisturbed import undisturbed
 from stripe.select import Selection
 from stripe.stats.share import share_interval
@@ -68,7 +74,7 @@ def ablate(
         Seed of "shuffle" and "resample", the same in every row.
     predict
         Function from the output of the network to class scores (B, classes). Default: the output
-        itself, or its `logits`.
+        itself, its `logits` or `out`, or its first tensor.
     epoch, example, force
         As for `stripe.intervene`.
     progress
@@ -88,13 +94,14 @@ def ablate(
     StripeError
         If the loader is empty.
     ModelError
-        As for `stripe.intervene`, or if the network does not output class scores.
+        As for `stripe.intervene`, or if the network does not output class scores, or outputs NaN.
 
     Notes
     -----
     Intervals of shares are Wilson's. The interval of the divergence is the mean plus or minus 1.96
     standard errors. Rows share their images, so two rows can differ even if their intervals
-    overlap.
+    overlap. An image whose scores become NaN counts as changed and as wrong; the divergence of its
+    row is NaN.
     """
     hows = _by_name(interventions)
     found, recorded = replaceable_with(model, recording, epoch=epoch, example=example, force=force)
@@ -105,6 +112,7 @@ def ablate(
         raise StripeError("a loader must give at least one batch, got none")
     run = _Run(found, batches, seed, predict)
     before = run.scores({})
+    check_no_nan(before)
     rows = [{"intervention": "none", "gate": "", **_measured(before, before, run.labels)}]
     together = not alone or len(places) > 1
     steps = len(hows) * (alone * len(places) + together)
@@ -156,12 +164,12 @@ def _measured(
     labels: Tensor | None,
 ) -> dict[str, float]:
     """Return the three measures with their intervals."""
-    predicted = after.argmax(1)
+    predicted = after.argmax(1).where(~after.isnan().any(1), -1)
     nothing = (float("nan"),) * 3
     measures = {
         "agreement": _share(predicted == before.argmax(1)),
         "kl": mean_divergence(divergence(before, after)),
-        "accuracy": nothing if labels is None else _share(predicted == labels),
+        "accuracy": nothing if labels is None else _share((predicted == labels) & (predicted >= 0)),
     }
     return {
         name + end: value

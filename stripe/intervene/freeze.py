@@ -73,7 +73,7 @@ def freeze(
         For "optimal": step of Adam, in units of the spread of the gate over images.
     predict
         For "optimal": function from the output of the network to class scores (B, classes).
-        Default: the output itself, or its `logits`.
+        Default: the output itself, its `logits` or `out`, or its first tensor.
     progress
         For "optimal": show progress bars.
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stripe.errors import StripeError
+from stripe.errors import ModelError, StripeError
 from stripe.gates.feed import feed
 from stripe.gates.means import Means
 from stripe.hooks.batches import numbered_batches
@@ -16,7 +16,7 @@ from stripe.intervene.functions import function_of
 from stripe.intervene.interventions import Interventions
 from stripe.intervene.replaceable import replaceable_with
 from stripe.intervene.replaced import paused
-from stripe.intervene.scores import Predict, class_scores, divergence
+from stripe.intervene.scores import Predict, check_differentiable, class_scores, divergence
 from stripe.modules.held_weights import held_weights
 from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed
@@ -66,7 +66,7 @@ def optimal_constants(
     Raises
     ------
     ModelError
-        As for `stripe.sensitivity`.
+        As for `stripe.sensitivity`, or if the divergence of a batch is not finite.
     StripeError
         If the loader is empty, or `lr` is not positive.
 
@@ -81,7 +81,7 @@ def optimal_constants(
     >>> constants = optimal_constants(model, loader, recording)  # doctest: +SKIP
     >>> stripe.freeze(model, constants).report  # doctest: +SKIP
     """
-    if lr <= 0:
+    if not 0 < lr < float("inf"):
         raise StripeError(f"lr must be positive, got {lr}")
     found, recorded = replaceable_with(model, recording, epoch=epoch, example=example, force=force)
     places = found.chosen(gates, recorded.gates)
@@ -137,4 +137,12 @@ def _divergence(model: nn.Module, images: Tensor, predict: Predict | None) -> Te
     with paused():
         before = class_scores(feed(model, images), predict)
     with interrupts_held(), torch.enable_grad(), interrupts_allowed():
-        return divergence(before, class_scores(feed(model, images), predict)).mean()
+        after = class_scores(feed(model, images), predict)
+        loss = divergence(before, after).mean()
+    check_differentiable(after)
+    if not loss.isfinite():
+        raise ModelError(
+            f"constants are learned from a finite divergence, got {loss.item()}; leave out images "
+            "whose scores are NaN or infinite"
+        )
+    return loss

@@ -1,8 +1,10 @@
 """The class scores of a network, and the divergence of two outputs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
@@ -13,49 +15,105 @@ from stripe.errors import ModelError
 Predict = Callable[[Any], Tensor]
 
 
+#: The names of scores in the outputs of libraries, in the order of the search.
+_NAMES = ("logits", "out")
+
+
+def scores_in(output: Any) -> Tensor | np.ndarray | None:
+    """Return the scores in an output of a network, None if it holds no tensor.
+
+    They are the output itself, its `logits` or `out`, or else the first tensor in a tuple, mapping,
+    dataclass or object. Single numbers, such as a loss, are not scores.
+    """
+    if isinstance(output, Tensor | np.ndarray):
+        return output
+    entries = _entries(output)
+    named = [entries[name] for name in _NAMES if name in entries]
+    found = (part for part in (*named, *entries.values()) if isinstance(part, Tensor | np.ndarray))
+    return next((part for part in found if part.ndim), None)
+
+
+def _entries(output: Any) -> Mapping[Any, Any]:
+    """Return the parts of an output by their names, or by their places without names."""
+    if isinstance(output, Mapping):
+        return output
+    if isinstance(output, tuple | list):
+        names: Iterable[Any] = getattr(output, "_fields", range(len(output)))
+        return dict(zip(names, output, strict=True))
+    if is_dataclass(output):
+        return {field.name: getattr(output, field.name) for field in fields(output)}
+    return getattr(output, "__dict__", {})
+
+
 def class_scores(output: Any, predict: Predict | None = None) -> Float[Tensor, "b classes"]:
     """Return the class scores in the output of a network, in float32 or float64.
 
     Parameters
     ----------
     output
-        A tensor (B, classes), or a dictionary or object with such `logits`, as Hugging Face's
-        models return.
+        A tensor (B, classes), or a tuple, mapping, dataclass or object that holds one, as
+        `scores_in` finds it.
     predict
         Function that returns the scores in an output of another form.
 
     Raises
     ------
     ModelError
-        If there are no scores (B, classes).
+        If there are no scores (B, classes), or only one for each image, of which every divergence
+        is 0.
     """
-    found = output if predict is None else predict(output)
-    if predict is None and not isinstance(found, Tensor):
-        of_mapping = found.get("logits") if isinstance(found, Mapping) else None
-        found = getattr(found, "logits", of_mapping)
+    found = scores_in(output) if predict is None else predict(output)
     if not isinstance(found, Tensor) or found.ndim != 2 or not found.is_floating_point():
         came = tuple(found.shape) if isinstance(found, Tensor) else type(output).__name__
         raise ModelError(
             f"a network must put out class scores (B, classes), got {came}; give predict=, a "
             "function from its output to these"
         )
+    if found.shape[1] < 2:
+        raise ModelError(
+            f"a network must put out scores of at least 2 classes, got {tuple(found.shape)}; give "
+            "predict=, a function from its output to these"
+        )
     return found.to(torch.promote_types(found.dtype, torch.float32))
+
+
+def check_differentiable(scores: Tensor) -> None:
+    """Raise a `ModelError` if no gradient of scores can be computed."""
+    if not scores.requires_grad:
+        raise ModelError(
+            "an estimate needs gradients of the class scores with respect to the gates, and the "
+            "network gives none; it must not detach them, or run under no_grad or inference_mode"
+        )
+
+
+def check_no_nan(scores: Tensor | np.ndarray) -> None:
+    """Raise a `ModelError` if scores, (images, ...), are NaN, because no class is predicted."""
+    rows = torch.as_tensor(scores).isnan().flatten(1).any(1)
+    if rows.any():
+        raise ModelError(
+            f"a network must put out numbers, got NaN for {int(rows.sum())} of {len(rows)} images "
+            "of a batch; leave these images out, or run the network in float32"
+        )
 
 
 def divergence(
     before: Float[Tensor, "b classes"], after: Float[Tensor, "b classes"]
 ) -> Float64[Tensor, " b"]:
-    """Return the Kullback-Leibler divergence KL(before || after) of each image, in nats."""
+    """Return the Kullback-Leibler divergence KL(before || after) of each image, in nats.
+
+    A class of probability 0 before, such as one whose score is minus infinity, adds 0.
+    """
     log_p, log_q = before.double().log_softmax(1), after.double().log_softmax(1)
-    return (log_p.exp() * (log_p - log_q)).sum(1)
+    p = log_p.exp()
+    return (p * torch.where(p == 0, 0.0, log_p - log_q)).sum(1)
 
 
 def mean_divergence(divergences: Float64[Tensor, " b"]) -> tuple[float, float, float]:
     """Return the mean over images, and its 95 % interval: plus or minus 1.96 standard errors.
 
-    The lower end is at least 0; both are NaN for one image.
+    The lower end is at least 0. Both are NaN for one image, or if a divergence is NaN.
     """
     mean, count = float(divergences.mean()), len(divergences)
     spread = float(divergences.std(correction=1)) if count > 1 else float("nan")
     error = 1.96 * spread / count**0.5
-    return mean, max(0.0, mean - error), mean + error
+    return mean, float(np.maximum(0.0, mean - error)), mean + error  # max() drops NaN

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Generator, Tensor, nn
 
-from stripe.errors import ModelError, StripeError
+from stripe.errors import StripeError
 from stripe.gates.feed import feed
 from stripe.gates.means import Means
 from stripe.gates.place import Place
@@ -18,7 +18,7 @@ from stripe.intervene.functions import Function, check_one_row
 from stripe.intervene.interventions import Interventions
 from stripe.intervene.predicted import Sensitivity, Sums
 from stripe.intervene.replaceable import replaceable_with
-from stripe.intervene.scores import Predict, class_scores
+from stripe.intervene.scores import Predict, check_differentiable, check_no_nan, class_scores
 from stripe.modules.held_weights import held_weights
 from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed
@@ -63,7 +63,7 @@ def sensitivity(
         Seed of the labels. The global generators are untouched.
     predict
         Function from the output of the network to class scores (B, classes). Default: the output
-        itself, or its `logits`.
+        itself, its `logits` or `out`, or its first tensor.
     epoch, example, force
         As for `stripe.intervene`.
     progress
@@ -80,8 +80,8 @@ def sensitivity(
         If the model does not have a gate.
     ModelError
         If a gate cannot be replaced, has several rows for an image, or is not recorded; if the
-        recording is of other weights; if the network does not output class scores; or if no
-        gradient reaches the gates.
+        recording is of other weights; if the network does not output class scores, or outputs NaN;
+        or if no gradient reaches the gates.
     StripeError
         If `draws` is less than 1, or the loader is empty.
 
@@ -173,12 +173,9 @@ def _changes(
     scores: Float[Tensor, "b classes"], probes: _Probes, draws: int, generator: Generator
 ) -> Iterator[list[Float64[Tensor, "b channels"]]]:
     """Yield, for each draw of labels, the change of log p(y) along the way, by gate and channel."""
-    if not scores.requires_grad:
-        raise ModelError(
-            "an estimate needs gradients of the class scores with respect to the gates, and the "
-            "network gives none; it must not detach them, or run under no_grad"
-        )
+    check_differentiable(scores)
     log_p = scores.log_softmax(1)
+    check_no_nan(log_p)
     labels = log_p.detach().exp().cpu().multinomial(draws, replacement=True, generator=generator)
     zeros = [probe.zero for probe in probes.of_pass.values()]
     for draw in range(draws):

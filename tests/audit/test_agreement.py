@@ -96,6 +96,49 @@ def test_own_and_unknown_agreements() -> None:
         agreements([1], [1], "iuo")
 
 
+MASK, MAP = np.ones((2, 2), dtype=bool), np.array([[0, 1], [2, 2]])
+NO_BOX = Boxes(np.zeros((0, 4)), np.zeros(0, dtype=int))
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other", "came"),
+    [
+        ("edit", 1, 2, "int"),
+        ("edit", MASK, MASK, "an array of bool"),
+        ("iou", 1, 2, "int"),
+        ("iou", (1, 2), (1, 2), "tuple"),
+        ("iou", MASK, MASK[:1], r"an array of bool, \(2, 2\) and an array of bool, \(1, 2\)"),
+        ("iou", np.ones(3), np.ones(3), "an array of float64"),
+        ("boxes", MAP, MAP, "an array of int64"),
+        ("boxes", 1, NO_BOX, "int and Boxes"),
+    ],
+)
+def test_predictions_that_an_agreement_does_not_compare(
+    name: str, one: Any, other: Any, came: str
+) -> None:
+    message = rf"\Athe agreement '{name}' compares [^\n]*, got {came}[^\n]*\Z"
+    with pytest.raises(ModelError, match=message):
+        agreements([one], [other], name)
+
+
+def test_tensors_are_compared_as_arrays() -> None:
+    one, other = torch.tensor([[True, True]]), torch.tensor([[True, False]])
+    assert agreements([one], [other]).tolist() == [0.5]
+    assert agreements([one], [other], "iou").tolist() == [0.5]
+    assert agreements([torch.tensor([0.1, 0.2])], [torch.tensor([0.1, 0.3])]).tolist() == [0]
+
+
+@pytest.mark.parametrize("found", [5, -1, float("nan"), None, "much", torch.ones(2)])
+def test_a_function_that_returns_no_share(found: Any) -> None:
+    with pytest.raises(ModelError, match=r"\Aagree= must return a number from 0 to 1 .*, got .*\Z"):
+        agreements([1], [1], lambda one, other: found)
+
+
+def test_a_detector_agrees_with_itself_on_boxes_without_area() -> None:
+    boxes = Boxes(np.array([[1.0, 1, 1, 5], [0, 0, 4, 4]]), np.array([1, 1]))
+    assert agreements([boxes], [boxes])[0] == 1
+
+
 def test_the_interval_of_agreements() -> None:
     assert [round(x, 3) for x in mean_interval(np.array([1.0] * 50 + [0.0] * 50))] == [0.404, 0.596]
     each = np.random.default_rng(1).normal(0.7, 0.1, 400)

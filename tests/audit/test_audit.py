@@ -117,6 +117,27 @@ def test_labels_are_left_out_where_there_are_none(tmp_path: Path) -> None:
     assert found.out is None
 
 
+@pytest.mark.parametrize(
+    "predict",
+    [lambda o: o.argmax(1), lambda o: o.argmax(1).numpy(), lambda o: iter(o.argmax(1))],
+    ids=["tensor", "array", "iterator"],
+)
+def test_predictions_may_be_tensors_or_arrays(predict: Any) -> None:
+    images, labels = bright_and_dark(40)
+    options: Any = {"batch_size": 8, "rounds": 1, "progress": False, "curve": True}
+    usual = stripe.audit(network(), [(images, labels)], None, **options)
+    found = stripe.audit(network(), [(images, labels)], None, predict=predict, **options)
+    assert found.greedy.equals(usual.greedy)
+    assert found.greedy["accuracy"].notna().all()
+
+
+@pytest.mark.parametrize("none", [3, None, torch.tensor(1)])
+def test_predictions_that_are_none(none: Any) -> None:
+    images, _ = bright_and_dark(40)
+    with pytest.raises(StripeError, match=r"\Apredict= must return one prediction for each image"):
+        stripe.audit(network(), [images], None, predict=lambda output: none, progress=False)
+
+
 def test_the_model_is_left_as_it_was() -> None:
     model = timm.create_model("seresnet18", num_classes=5).train()
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
