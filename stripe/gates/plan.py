@@ -29,6 +29,7 @@ from stripe.gates.substitute import Substitute, zeros
 from stripe.gates.trace import trace
 from stripe.gates.usual import trace_of
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.uncompiled import uncompiled
 from stripe.modules.undisturbed import undisturbed
 from stripe.modules.unwrap import modules_by_name
 from stripe.registry import listed
@@ -154,7 +155,7 @@ class _Making:
             beside[""] = frozenset([""])
         sample = zeros(self.plan.model, self.flow.trace.input_shape)
         exact = torch.autocast(sample.device.type, enabled=False)  # its rounding is not the fold's
-        eager = torch.compiler.set_stance("force_eager")
+        eager = uncompiled()
         with (
             interrupts_held(),
             undisturbed(constant),

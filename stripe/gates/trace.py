@@ -25,6 +25,7 @@ from stripe.gates.steps import Call, Node, Step, Trace
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.ours import is_ours
 from stripe.modules.tensors import tensors_in
+from stripe.modules.uncompiled import uncompiled
 from stripe.modules.undisturbed import undisturbed
 from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
 
@@ -105,7 +106,10 @@ def _run(model: nn.Module, example: Tensor) -> Trace:
     watch = _Watch()
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         watch.trace.names[watch.node(tensor)] = name
-    example = placed(model, example)
+    with torch.inference_mode(False):
+        example = placed(model, example)
+        if example.is_inference():  # on which even `to` is an operation
+            example = example.clone()
     watch.mark_input(example)
     # In inference mode operations would not be decomposed into the expected ones.
     with (
@@ -257,7 +261,7 @@ class _Watch(TorchDispatchMode):
                 hooks.callback(before.remove)
                 after = module.register_forward_hook(self._leave, always_call=True)
                 hooks.callback(after.remove)
-            with torch.compiler.set_stance("force_eager"):
+            with uncompiled():
                 yield
 
     def _enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:

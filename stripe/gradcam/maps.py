@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from stripe.errors import ModelError
 from stripe.gradcam.planes import as_planes
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.uncompiled import uncompiled
 from stripe.modules.undisturbed import undisturbed
 
 #: Function from a layer's output to planes (B, C, H, W).
@@ -76,7 +77,7 @@ def grad_cam(
         interrupts_held(),
         _hooked(layer, cut),
         undisturbed(model),
-        torch.compiler.set_stance("force_eager"),
+        uncompiled(),
         interrupts_allowed(),
     ):
         scores = model(images)

@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from stripe.errors import ModelError, StripeError
@@ -24,6 +23,7 @@ from stripe.hooks.rows import ImageRows
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
 from stripe.modules.progress import progress_bar
+from stripe.modules.uncompiled import uncompiled
 from stripe.modules.unwrap import device_of, unwrapped
 from stripe.recording import Gate, Header, Recording, RecordingWriter, open_recording
 from stripe.recording.aside import refuse_recorded
@@ -274,7 +274,7 @@ class Recorder:
             self.writer.epoch(epoch, weights=weights) as part,
             bar,
             undisturbed(self.model),
-            torch.compiler.set_stance("force_eager"),
+            uncompiled(),
             observer.hooked(),
             closing(self._batches(loader, observer, bar)) as batches,
             Background[_Rows](lambda rows: _write(part, rows)) as writing,

@@ -56,7 +56,7 @@ def function_of(how: How, place: Place, recorded: Recorded) -> Function:
         return INTERVENTIONS[how](place, recorded)
     if callable(how):
         return lambda values, batch: how(values)
-    return _array(torch.as_tensor(how), place)
+    return _array(_numbers(how, place), place)
 
 
 def needs_recording(how: How) -> bool:
@@ -64,6 +64,20 @@ def needs_recording(how: How) -> bool:
     if isinstance(how, Mapping):
         return any(map(needs_recording, how.values()))
     return isinstance(how, str) and how in INTERVENTIONS and how not in _WITHOUT_RECORDING
+
+
+def _numbers(how: Any, place: Place) -> Tensor:
+    try:
+        array = torch.as_tensor(how)
+    except (TypeError, ValueError, RuntimeError):
+        array = None
+    if array is None or array.is_complex():
+        raise ModelError(
+            f"the gate {place.gate.name!r} is replaced by real numbers, a function or one of "
+            f"{listed(list(INTERVENTIONS))}, got {type(how).__name__}"
+            f"{'' if array is None else f' of {array.dtype}'}"
+        )
+    return array
 
 
 def _array(array: Tensor, place: Place) -> Function:
@@ -75,7 +89,16 @@ def _array(array: Tensor, place: Place) -> Function:
             f"the replacement of the gate {place.gate.name!r} must be {width} numbers, or rows of "
             f"as many, got an array of shape {tuple(array.shape)}"
         )
-    return lambda values, batch: array.to(values).expand_as(values)
+
+    def constant(values: Tensor, batch: Batch) -> Tensor:
+        if array.ndim == 2 and len(array) not in (1, len(values)):
+            raise ModelError(
+                f"the rows that replace the gate {place.gate.name!r} must be one or {len(values)}, "
+                f"as many as the gate has in this batch, got {len(array)}"
+            )
+        return array.to(values).expand_as(values)
+
+    return constant
 
 
 def _one(place: Place, recorded: Recorded) -> Function:

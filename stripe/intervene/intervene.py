@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from stripe.errors import ModelError
 from stripe.gates.find import DEFAULT_KINDS
 from stripe.gates.means import Means
 from stripe.interrupts import at_the_edge, interrupts_allowed, interrupts_held
@@ -71,8 +73,9 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     ModelError
         When the context is made: if there is no such intervention, it needs a recording that is
         missing, the recording is of other weights, an array does not fit a gate, or a gate cannot
-        be replaced. When the model runs: if a function returns another shape, or labels are
-        missing. At the end: if the model ran and a gate was not replaced.
+        be replaced, or labels are not whole numbers. When the model runs: if a function returns
+        another shape, the number of rows is not that of the images, or labels are missing. At the
+        end: if the model ran and a gate was not replaced.
 
     Notes
     -----
@@ -128,7 +131,7 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
 
     @labels.setter
     def labels(self, labels: Tensor | Sequence[int] | None) -> None:
-        self._replaced.labels = None if labels is None else torch.as_tensor(labels)
+        self._replaced.labels = None if labels is None else _whole(labels)
 
     def __enter__(self) -> "intervene":
         """Replace the gates from now on."""
@@ -158,3 +161,14 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
             self._replaced.__exit__(kind, error, trace)
         finally:
             self._held.__exit__()
+
+
+def _whole(labels: Any) -> Tensor:
+    """Return labels as a tensor, if they are whole numbers."""
+    try:
+        found = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError):
+        found = torch.tensor(float("nan"))
+    if found.is_complex() or not bool((found == found.round()).all()):
+        raise ModelError("labels must be whole numbers, one for each image; give the class numbers")
+    return found

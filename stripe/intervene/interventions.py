@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import ExitStack
+from threading import local
 from typing import Any
 
-import torch
 from torch import Generator, Tensor
 
 from stripe.errors import ModelError
@@ -14,6 +14,7 @@ from stripe.intervene.batch import Batch
 from stripe.intervene.functions import Function, width_of
 from stripe.intervene.replaceable import Replaceable
 from stripe.intervene.replaced import Instead, is_paused, replace_operands, replace_output
+from stripe.modules.uncompiled import uncompiled
 from stripe.modules.unwrap import modules_by_name
 
 
@@ -44,8 +45,8 @@ class Interventions:
         self._on = True
         self._ran, self._waiting = False, set(self.functions)
         self._generator = Generator().manual_seed(self._seed)
-        self._batch = Batch(self._generator)
-        self._undo.enter_context(torch.compiler.set_stance("force_eager"))
+        self._batch, self._of_thread = Batch(self._generator), local()
+        self._undo.enter_context(uncompiled())
         begin = self._found.model.register_forward_pre_hook(lambda *_: self._begin())
         self._undo.callback(begin.remove)
         self._replace_all()
@@ -101,12 +102,13 @@ class Interventions:
             if not self._on:
                 return values
             self._waiting.discard(name)
-            return self.functions[name](values, self._batch)
+            batch = getattr(self._of_thread, "batch", self._batch)
+            return self.functions[name](values, batch)
 
         return Instead(name, width_of(self._found.places[name]), replacement)
 
     def _begin(self) -> None:
-        """Begin a pass, with new random draws."""
+        """Begin a pass of this thread, with new random draws."""
         if not is_paused():
             self._ran = True
-            self._batch = Batch(self._generator, self.labels)
+            self._batch = self._of_thread.batch = Batch(self._generator, self.labels)

@@ -101,12 +101,13 @@ def replace_operands(
     undo
         The stack that restores the module when it is closed.
     """
-    attributes = vars(owner)
-    undo.callback(partial(_restore, attributes, attributes.get("forward")))
     by_ordinal = {
         operand.ordinal: (operand.position, instead) for operand, instead in replacements.items()
     }
-    attributes["forward"] = _Forward(owner.forward, by_ordinal)
+    attributes = vars(owner)
+    forward = _Forward(owner.forward, attributes.get("forward"), by_ordinal)
+    undo.callback(partial(_take_out, attributes, forward))
+    attributes["forward"] = forward
 
 
 class _Forward:
@@ -115,10 +116,12 @@ class _Forward:
     def __init__(
         self,
         forward: Callable[..., Any],
+        before: Any,
         replacements: Mapping[int, tuple[int, Instead]],
     ) -> None:
         update_wrapper(self, forward)  # with its signature, which others read
         self._forward = forward
+        self._before = before  # the attribute that it replaces; None for the method of the class
         self._replacements = replacements
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -136,9 +139,22 @@ class _Forward:
             )
         return output
 
+    def without(self, other: "_Forward") -> Any:
+        """Return what is left of the chain from here, as an attribute, if one link is taken out."""
+        if self is other:
+            return self._before
+        if isinstance(self._before, _Forward):
+            self._before = self._before.without(other)
+            if self._forward is other:
+                self._forward = other._forward
+        return self
 
-def _restore(attributes: dict[str, Any], forward: Any) -> None:
-    if forward is None:
-        del attributes["forward"]
+
+def _take_out(attributes: dict[str, Any], forward: _Forward) -> None:
+    """Take a replaced forward pass out of a module, whether or not others came after it."""
+    first = attributes.get("forward")
+    left = first.without(forward) if isinstance(first, _Forward) else first
+    if left is None:
+        attributes.pop("forward", None)
     else:
-        attributes["forward"] = forward
+        attributes["forward"] = left

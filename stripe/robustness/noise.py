@@ -15,6 +15,7 @@ from stripe.asr import Gated
 from stripe.errors import ModelError
 from stripe.interrupts import at_the_edge, interrupts_allowed, interrupts_held
 from stripe.modules.ours import ours
+from stripe.modules.uncompiled import uncompiled
 from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
 from stripe.robustness.noise_spec import NoiseSpec
 
@@ -123,7 +124,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         self._generator.set_state(state["generator"])
 
     def _put_on(self) -> None:
-        self._hooks.enter_context(torch.compiler.set_stance("force_eager"))
+        self._hooks.enter_context(uncompiled())
         self._hooks.callback(self._model.register_forward_pre_hook(self._runs).remove)
         for norm in self._norms.values():
             self._hook(norm)

@@ -4,7 +4,10 @@ import copy
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
+from itertools import permutations
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ import pytest
 import torch
 from patched import kept_in, network, of_functions, same
 from torch import Tensor
+from torch._dynamo import eval_frame
 
 import stripe
 from stripe.gates import find_gates
@@ -33,6 +37,73 @@ def test_no_trace_is_left_after_success_and_after_an_error(make: Any, batch: Ten
     assert {n: set(vars(m)) for n, m in model.named_modules()} == keys
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
     assert same(model(batch), expected)
+
+
+@pytest.mark.parametrize("make", [lambda: network("se"), of_functions])
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_interventions_end_in_any_order(make: Any, order: tuple[int, ...], batch: Tensor) -> None:
+    model = make()
+    expected, keys = model(batch), {n: set(vars(m)) for n, m in model.named_modules()}
+    hows: list[Any] = ["zero", lambda values: values + 1, lambda values: values * 2]
+    contexts = dict(enumerate([stripe.intervene(model, how, example=batch) for how in hows]))
+    for context in contexts.values():
+        context.__enter__()
+    for number in order:
+        contexts.pop(number).__exit__(None, None, None)
+        other = make()
+        with ExitStack() as stack:
+            for left in contexts:
+                stack.enter_context(stripe.intervene(other, hows[left], example=batch))
+            assert same(model(batch), other(batch))
+    assert same(model(batch), expected)
+    assert {n: set(vars(m)) for n, m in model.named_modules()} == keys
+    assert eval_frame._stance.stance == "default"  # of torch.compile
+
+
+def test_threads_do_not_disturb_each_other(batch: Tensor) -> None:
+    wrong: list[str] = []
+
+    def work(attention: str, how: str) -> None:
+        model = network(attention)
+        expected = model(batch)
+        with stripe.intervene(model, how):
+            replaced = model(batch)
+        for _ in range(10):
+            with stripe.intervene(model, how):
+                wrong.extend("inside" for _ in "x" if not same(model(batch), replaced))
+            wrong.extend("outside" for _ in "x" if not same(model(batch), expected))
+
+    threads = [Thread(target=work, args=of) for of in (("se", "zero"), ("eca", "one"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert eval_frame._stance.stance == "default"
+
+
+def test_a_pass_keeps_its_draw_while_another_thread_begins_one(batch: Tensor) -> None:
+    model, seen = network("se"), []
+    first, *_, last = [gate.name for gate in find_gates(model, batch)]
+
+    def keep(values: Tensor) -> Tensor:
+        seen.append(values)
+        return values
+
+    def interrupt(module: Any, args: Any, output: Any) -> None:
+        handle.remove()  # of the first pass alone
+        other = Thread(target=lambda: model(batch))
+        other.start()
+        other.join()
+
+    with stripe.intervene(model, "shuffle", seed=3), stripe.intervene(model, keep, gates=last):
+        model(batch)
+    with stripe.intervene(model, "shuffle", seed=3), stripe.intervene(model, keep, gates=last):
+        handle = model.get_submodule(first).register_forward_hook(interrupt)
+        model(batch)
+    alone, of_thread, interrupted = seen
+    assert same(alone, interrupted)
+    assert not same(alone, of_thread)
 
 
 @pytest.mark.parametrize("make", [lambda: network("se"), of_functions])

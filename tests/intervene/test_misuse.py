@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from patched import network, same
 from torch import Tensor, nn
 
@@ -62,6 +63,40 @@ def test_bad_input_is_one_line(recorded: Any, batch: Tensor, tmp_path: Path) -> 
         stripe.intervene(model, {gate: "zero"}, gates="layer2.*")
     with messages(ModelError, "none were found"):
         stripe.intervene(nn.Conv2d(1, 1, 1).double(), "zero", example=batch)
+
+
+@pytest.mark.parametrize(
+    ("how", "came"),
+    [
+        (None, "NoneType"),
+        ({0.5}, "set"),
+        (["half"], "list"),
+        ([[1.0], [1.0, 2.0]], "list"),
+        (np.array([None] * 16), "ndarray"),
+        (torch.ones(16, dtype=torch.complex64), "Tensor of torch.complex64"),
+    ],
+)
+@pytest.mark.usefixtures("as_a_user")
+def test_what_is_no_replacement(how: Any, came: str, batch: Tensor) -> None:
+    with messages(ModelError, "replaced by real numbers, a function or one of mean", f"got {came}"):
+        stripe.intervene(network("se"), how, gates="layer1.*", example=batch)
+
+
+@pytest.mark.parametrize("labels", ["abc", ["a"] * 6, [0.5] * 6, [float("nan")] * 6])
+@pytest.mark.usefixtures("as_a_user")
+def test_labels_that_are_no_classes(labels: Any, recorded: Any) -> None:
+    model, recording = recorded
+    with messages(ModelError, "labels must be whole numbers, one for each image"):
+        stripe.intervene(model, "class_mean", recording, labels=labels)
+
+
+def test_rows_of_another_batch(batch: Tensor) -> None:
+    model = network("se")
+    with (
+        messages(ModelError, "rows that replace the gate 'layer1", "one or 6", "got 5"),
+        stripe.intervene(model, torch.rand(5, 16), gates="layer1.*"),
+    ):
+        model(batch)
 
 
 def test_a_gate_that_did_not_run_is_an_error(batch: Tensor) -> None:
