@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pandas as pd
 from jaxtyping import Float64
-from torch import Tensor, nn
+from torch import Tensor, float64, nn
 from torch.export import ExportedProgram
 
 from stripe.gates.accepted import accepted
@@ -60,7 +60,9 @@ def freeze_exactly(
         check_fingerprint(network, data, epoch)
     planned = plan(network, moments, example=example, force=True)
     chosen = chosen_gates([place.gate for place in planned.places], gates)
-    known = saturated(moments[moments["gate"].isin([gate.name for gate in chosen])])
+    unknown = _rounded(planned)
+    read = [gate.name for gate in chosen if gate.name not in unknown]
+    known = saturated(moments[moments["gate"].isin(read)])
     values = {
         gate.name: _values(gate.channels, known[known["gate"] == gate.name]) for gate in chosen
     }
@@ -72,10 +74,21 @@ def freeze_exactly(
     rest = pruned(frozen.model, kept, images)
     return Frozen(
         rest.model,
-        _report(frozen.report, values, rest),
+        _report(frozen.report, values, rest, unknown),
         max(frozen.error, rest.error),
         assumed=_assumed(known, done, rest),
     )
+
+
+def _rounded(planned: Plan) -> dict[str, str]:
+    """Return the gates of which a recording does not hold the exact values, with the reason."""
+    reasons = {}
+    for place in planned.places:
+        if planned.trace.nodes[place.operand].dtype == float64:
+            reasons[place.gate.name] = "it is float64, and a recording rounds it to float32"
+        elif place.gate.per_image_values != 1:
+            reasons[place.gate.name] = "it has several rows per image; a recording holds their mean"
+    return reasons
 
 
 def _values(channels: int, known: pd.DataFrame) -> Float64[np.ndarray, " channels"]:
@@ -94,7 +107,10 @@ def _frozen(planned: Plan, names: list[str]) -> Frozen:
 
 
 def _report(
-    frozen: pd.DataFrame, values: Mapping[str, Float64[np.ndarray, " channels"]], rest: Pruned
+    frozen: pd.DataFrame,
+    values: Mapping[str, Float64[np.ndarray, " channels"]],
+    rest: Pruned,
+    unknown: Mapping[str, str],
 ) -> pd.DataFrame:
     """Return a row for each gate, in forward order."""
     of_frozen = frozen.set_index("gate").to_dict("index")
@@ -104,7 +120,7 @@ def _report(
         row, taken = of_frozen.get(name, {"frozen": False}), off + on
         if not row["frozen"]:
             varying = f"{len(of) - off - on} of {len(of)} channels vary, or are neither 0 nor 1"
-            why = row.get("reason", rest.reasons.get(name, varying))
+            why = row.get("reason", rest.reasons.get(name, unknown.get(name, varying)))
             row = {"frozen": False, "folded": False, "into": rest.into.get(name, ""), "reason": why}
             taken = off if row["into"] else 0
         rows.append({"gate": name, **row, "off": off, "on": on, "taken": taken})

@@ -53,7 +53,8 @@ def freeze(
     channel of a gate was 0 for all images, or 1 for all, the gate is frozen and folded. For any
     other gate, channels that were 0 for all images get weights of 0 in the layers that read the
     product, if these layers allow it; the gate is still computed. `assumed` lists the channels that
-    another image could change.
+    another image could change. Gates in float64, and gates with several rows per image, stay,
+    because a recording does not hold their exact values.
 
     Parameters
     ----------

@@ -22,7 +22,8 @@ class Sensitivity:
     gates
         One row per gate, in forward order: gate; channels; first_order, the mean of `|a|`, in nats;
         fisher, half the mean of `a^2`, in nats, which estimates the KL divergence between the
-        network and the network with this gate frozen; fisher_se, its standard error over images.
+        network and the network with this gate frozen; fisher_se, its standard error over images,
+        NaN for one image.
     channels
         The same for each channel alone: gate, channel, first_order, fisher.
     matrix
@@ -64,8 +65,18 @@ class Sensitivity:
         -------
         DataFrame
             frozen (number of gates), gate (the last one), cost (of the set, in nats).
+
+        Raises
+        ------
+        ModelError
+            If an entry of the matrix is not finite.
         """
         matrix = self.matrix.to_numpy()
+        if not np.isfinite(matrix).all():
+            raise ModelError(
+                "an order by cost needs finite gradients of the class scores, and some are not; "
+                "run the network in float32, or leave images out"
+            )
         rows: list[tuple[int, str, float]] = []
         left, sums, cost = list(range(len(matrix))), np.zeros(len(matrix)), 0.0
         while left:
@@ -104,7 +115,7 @@ def from_sums(
         "channels": [gate.channels for gate in gates],
         "first_order": first,
         "fisher": square / 2,
-        "fisher_se": spread / 2 / max(n_images - 1, 1) ** 0.5,
+        "fisher_se": spread / 2 / (n_images - 1) ** 0.5 if n_images > 1 else np.nan,
     })  # fmt: skip
     labelled = pd.DataFrame(matrix, index=names, columns=names)
     return Sensitivity(table, channels, labelled, n_images, draws)

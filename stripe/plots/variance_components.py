@@ -63,7 +63,7 @@ def variance_components(
     ax = axes_or_new(ax)
     places, bottom = np.arange(1, len(shares) + 1), np.zeros(len(shares))
     for part, colour in _PARTS.items():
-        if table[part].isna().all():
+        if part == "class" and table[part].isna().all():
             continue
         ax.bar(places, shares[part], bottom=bottom, **{"label": part, "color": colour, **kwargs})
         bottom = bottom + shares[part].to_numpy()

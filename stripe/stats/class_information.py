@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Float64, Int64
 
-from stripe.errors import RecordingError
+from stripe.errors import RecordingError, StripeError
 from stripe.recording import Recorded, open_recording
 from stripe.stats.per_gate import labels_of, per_gate
 from stripe.stats.share import share_interval
@@ -43,14 +43,16 @@ def class_information(
     Returns
     -------
     DataFrame
-        epoch, gate; accuracy (0 to 1), with low and high, its 95 % interval; chance, the share of
-        the most frequent class; inputs, the accuracy from the pooled features before the gate (NaN
-        where they are not recorded).
+        epoch, gate; accuracy (0 to 1; NaN for a gate with values that are not finite), with low and
+        high, its 95 % interval; chance, the share of the most frequent class; inputs, the accuracy
+        from the pooled features before the gate (NaN where they are not recorded).
 
     Raises
     ------
     RecordingError
         If there are no labels, or fewer than two classes have as many images as folds.
+    StripeError
+        If folds is no whole number, or shrinkage is not between 0 and 1.
 
     Notes
     -----
@@ -69,6 +71,11 @@ def class_information(
     >>> table["gate"].nunique()
     3
     """
+    if folds != int(folds) or not 0 <= shrinkage <= 1:
+        raise StripeError(
+            "folds must be a whole number and shrinkage lies between 0 and 1, got "
+            f"{folds} and {shrinkage}"
+        )
     recording = open_recording(recording)
     rows = []
     for epoch, gate, values in per_gate(
@@ -111,7 +118,9 @@ def accuracy(
     of_image: Int64[np.ndarray, " images"],
     shrinkage: float,
 ) -> float:
-    """Return the share of images whose class the other folds predict."""
+    """Return the share of images whose class the other folds predict; NaN without finite values."""
+    if not np.isfinite(features).all():
+        return float("nan")
     right = 0
     for fold in np.unique(of_image):
         held = of_image == fold

@@ -29,7 +29,8 @@ def effective_rank(recording: Recorded, epochs: Iterable[int] | None = None) -> 
     -------
     DataFrame
         epoch, gate, channels, effective_rank, participation; both from 1 to the number of channels,
-        and 0 for a gate that does not vary by more than the rounding of float32.
+        0 for a gate that does not vary by more than the rounding of float32, and NaN for a gate
+        with values that are not finite.
 
     Raises
     ------
@@ -84,6 +85,9 @@ class _Scatter:
 
 def ranks(scatter: _Scatter) -> Iterator[float]:
     """Yield the effective rank and the participation ratio."""
+    if not np.isfinite(scatter.matrix).all():
+        yield from (float("nan"), float("nan"))
+        return
     variances: Float64[np.ndarray, " c"] = np.linalg.eigvalsh(scatter.matrix)
     # Upper bound of float32 rounding along a direction without variation.
     floor = scatter.n * ROUNDING**2 * float(np.square(scatter.mean).max(initial=0.0))

@@ -37,8 +37,9 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
         - eta2: the share between channels, as in `stripe_index`; it needs no labels;
         - omega2: the same share without the bias from finite numbers of images;
         - icc: correlation of two images in the same channel, over channels (one-way, ICC(1));
-        - channel, class, image: shares of the three parts, with sum 1. Without labels,
-          class is missing, and its share is part of image;
+        - channel, class, image: shares of the three parts, with sum 1. Without labels, with a
+          single class, or with one image of each class, class is missing, and its share is part of
+          image;
         - class_icc: the share of class in the variance within channels.
 
     Raises
@@ -88,7 +89,7 @@ def components_of(
             "omega2": (between - (channels - 1) * of_image) / (between + within + of_image),
             "icc": (of_channel - of_image) / (of_channel + (n - 1) * of_image),
         }
-        if labels is None:
+        if labels is None or not 1 < len(np.unique(labels)) < n:
             parts = np.array([(of_channel - of_image) / n, np.nan, of_image])
         else:
             parts = _nested(v, labels, of_channel)

@@ -130,6 +130,47 @@ def test_a_gate_that_is_never_saturated_stays(images: Tensor, tmp_path: Path) ->
     assert found.model is not model
 
 
+def test_a_gate_that_a_recording_rounds_to_1_stays(images: Tensor, tmp_path: Path) -> None:
+    model = Squeezed([20.0] * 6)
+    model.gate[2] = nn.Sigmoid()  # 1 - 2e-9
+    model, images = model.double(), images.double()
+    found = frozen(model, images, tmp_path)
+    row = found.report.iloc[0]
+    assert (row["frozen"], row["taken"]) == (False, 0)
+    assert row["reason"] == "it is float64, and a recording rounds it to float32"
+    assert found.assumed is not None
+    assert found.assumed.empty
+    assert equal(model, found.model, images)
+    assert frozen(model.float(), images.float(), tmp_path / "32").report["frozen"][0]
+
+
+class Frames(nn.Module):
+    """A network that folds the two frames of a clip into its batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = Squeezed([0.0] * 6)
+        self.body.gate[2] = nn.Tanh()
+
+    def forward(self, x: Tensor) -> Tensor:
+        clips, frames = x.shape[0], x.shape[2]
+        scores: Tensor = self.body(x.transpose(1, 2).flatten(0, 1))
+        return scores.unflatten(0, (clips, frames)).mean(1)
+
+
+def test_a_gate_whose_mean_over_frames_is_0_stays(images: Tensor, tmp_path: Path) -> None:
+    model = Frames()
+    with torch.no_grad():
+        model.body.first.bias.zero_()
+    clips = torch.stack([images, -images], 2)  # an odd gate: the frames of a clip cancel
+    found = frozen(model, clips, tmp_path)
+    assert channel_moments(tmp_path / "r")["max"].abs().max() == 0
+    assert (
+        found.report["reason"][0] == "it has several rows per image; a recording holds their mean"
+    )
+    assert equal(model, found.model, clips)
+
+
 def test_a_published_network_with_hard_sigmoids(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model: Any = timm.create_model("mobilenetv3_small_050", num_classes=5).eval()

@@ -142,6 +142,16 @@ def test_greedy_adds_what_costs_the_set_least() -> None:
     assert found.greedy()["gate"].tolist() == ["b", "a", "c"]
     np.testing.assert_allclose(found.greedy()["cost"], [0.5, 1.5, 2.1])
     assert found.cost() == pytest.approx(2.1)
+    matrix.loc["a", "b"] = np.nan
+    with pytest.raises(ModelError, match=r"\Aan order by cost needs finite gradients .*\Z"):
+        found.greedy()
+
+
+def test_one_image_gives_no_standard_error(toy: Any) -> None:
+    x = torch.randn(2, 3, 2, 2, dtype=torch.float64)
+    means = {"gates.0": np.full(3, 0.3)}
+    found = stripe.sensitivity(toy, [x[:1]], means, example=x, progress=False)
+    assert found.gates["fisher_se"].isna().all()
 
 
 def test_the_model_is_left_as_it_was(toy: Any) -> None:

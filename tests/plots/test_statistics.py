@@ -69,6 +69,12 @@ def test_shares_below_zero_are_drawn_as_zero_and_missing_ones_not() -> None:
     }
 
 
+def test_gates_without_any_variance_leave_the_plot_empty() -> None:
+    table = pd.DataFrame({"epoch": 0, "gate": ["a"], "channel": np.nan})
+    table[["class", "image"]] = np.nan
+    assert bars(plots.variance_components(table)) == {"channel": [(0, 0)], "image": [(0, 0)]}
+
+
 def test_saturation_has_three_bars_for_each_gate(recorded: Path) -> None:
     found = bars(plots.saturation(recorded))
     np.testing.assert_allclose(found["off"], [(0, 100 / 3), (0, 0)])

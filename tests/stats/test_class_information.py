@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from stripe.errors import RecordingError
+from stripe.errors import RecordingError, StripeError
 from stripe.recording import open_recording
 from stripe.stats import class_information
 from stripe.stats.class_information import accuracy, discriminant, fold_of
@@ -57,3 +58,23 @@ def test_an_image_is_never_among_those_that_tell_its_class() -> None:
 def test_few_images_are_refused(write_recording: Callable[..., Path]) -> None:
     with pytest.raises(RecordingError, match=r"at least 2 classes .* 0 of 3 .* have 5"):
         class_information(write_recording({0: {"g": np.random.default_rng(0).random((12, 2))}}))
+
+
+def test_a_gate_that_is_not_finite_predicts_nothing(write_recording: Callable[..., Path]) -> None:
+    values = np.random.default_rng(0).random((12, 2))
+    broken = values.copy()
+    broken[2, 1] = np.nan
+    path = write_recording({0: {"broken": broken, "whole": values}})
+    table = class_information(path, folds=2)
+    for column in ("accuracy", "low", "high", "inputs"):
+        assert table[column].isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize("options", [{"shrinkage": -0.1}, {"shrinkage": 2.0}, {"folds": 2.5}])
+@pytest.mark.usefixtures("as_a_user")
+def test_options_out_of_range(options: Any, write_recording: Callable[..., Path]) -> None:
+    path = write_recording({0: {"g": np.random.default_rng(0).random((12, 2))}})
+    with pytest.raises(
+        StripeError, match=r"\Afolds must be a whole number and shrinkage lies .*\Z"
+    ):
+        class_information(path, **options)

@@ -44,3 +44,12 @@ def test_pieces_add_up() -> None:
     centred = values - values.mean(0)
     np.testing.assert_allclose(scatter.matrix, centred.T @ centred)
     np.testing.assert_allclose(scatter.mean, values.mean(0))
+
+
+def test_a_gate_that_is_not_finite_has_none(write_recording: Callable[..., Path]) -> None:
+    values = np.random.default_rng(0).random((8, 3))
+    broken = values.copy()
+    broken[2, 1] = np.nan
+    table = effective_rank(write_recording({0: {"broken": broken, "whole": values}}))
+    assert table["effective_rank"].isna().tolist() == [True, False]
+    assert table["participation"].isna().tolist() == [True, False]

@@ -41,6 +41,13 @@ def test_without_labels_class_is_missing() -> None:
     assert np.isnan(found["class_icc"])
 
 
+@pytest.mark.parametrize("labels", [np.zeros(4, dtype=int), np.arange(4)], ids=["one", "each"])
+def test_classes_that_cannot_be_told_from_images_are_missing(labels: np.ndarray) -> None:
+    found = components_of(V, labels)
+    assert found == pytest.approx(components_of(V, None), nan_ok=True)
+    assert found["channel"] + found["image"] == pytest.approx(1)
+
+
 def test_agrees_with_scipys_analysis_of_variance() -> None:
     """ICC(1) is (F - 1) / (F + n - 1)."""
     values = np.random.default_rng(0).random((30, 8)) + np.arange(8) / 10
