@@ -15,6 +15,9 @@ from stripe.errors import ModelError
 Predict = Callable[[Any], Tensor]
 
 
+#: Largest deviation of a sum of probabilities from 1; outputs may be in half precision.
+_ROUNDING = 1e-2
+
 #: The names of scores in the outputs of libraries, in the order of the search.
 _NAMES = ("logits", "out")
 
@@ -52,7 +55,8 @@ def class_scores(output: Any, predict: Predict | None = None) -> Float[Tensor, "
     ----------
     output
         A tensor (B, classes), or a tuple, mapping, dataclass or object that holds one, as
-        `scores_in` finds it.
+        `scores_in` finds it. If each row is a distribution, as after a softmax, its logarithms are
+        the scores.
     predict
         Function that returns the scores in an output of another form.
 
@@ -74,7 +78,17 @@ def class_scores(output: Any, predict: Predict | None = None) -> Float[Tensor, "
             f"a network must put out scores of at least 2 classes, got {tuple(found.shape)}; give "
             "predict=, a function from its output to these"
         )
-    return found.to(torch.promote_types(found.dtype, torch.float32))
+    scores = found.to(torch.promote_types(found.dtype, torch.float32))
+    return _logarithms(scores) if predict is None else scores
+
+
+def _logarithms(scores: Float[Tensor, "b classes"]) -> Float[Tensor, "b classes"]:
+    """Return the logarithms of probabilities, whose softmax they are; other scores unchanged."""
+    values = scores.detach()
+    sums = bool(((values.sum(1) - 1).abs() <= _ROUNDING).all())
+    if not len(values) or not sums or bool((values < 0).any()):
+        return scores
+    return scores.clamp_min(torch.finfo(scores.dtype).tiny).log()
 
 
 def check_differentiable(scores: Tensor) -> None:
