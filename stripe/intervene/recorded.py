@@ -85,17 +85,35 @@ class Recorded:
             raise ModelError(
                 "a mean needs recorded gates, and there is no recording; give recording="
             )
+        if place.gate.kind == "spatial" and self._recording is not None:
+            mean: Float64[np.ndarray, " channels"] = self.values(place).mean(0, dtype=np.float64)
+            return mean
         return vector_of(place.gate, self._constants.vectors)
 
     def values(self, place: Place) -> Vectors:
-        """Return the gate of every image, (images, channels); they are kept in memory."""
-        values = self._of_images(place).values(place.gate.name, self._epoch)
+        """Return the gate of every image, (images, channels); they are kept in memory.
+
+        A row of a spatial map has H * W values.
+        """
+        recording = self._of_images(place)
+        if place.gate.kind == "spatial":
+            return self._maps(recording, place)
+        values = recording.values(place.gate.name, self._epoch)
         if values.shape[1] != place.gate.channels:
             raise ModelError(
                 f"the recorded gate {place.gate.name!r} must have {place.gate.channels} channels, "
                 f"as the model's has, got {values.shape[1]}; record this model"
             )
         return values.copy()  # Arrow's memory is read-only
+
+    def _maps(self, recording: Recording, place: Place) -> Vectors:
+        maps, size = recording.spatial(place.gate.name, self._epoch), place.shape.spatial
+        if maps.shape[1:] != size:
+            raise ModelError(
+                f"the recorded map {place.gate.name!r} must have the size of the model's, {size}, "
+                f"got {maps.shape[1:]}; give example=, images of the recorded size"
+            )
+        return maps.reshape(len(maps), -1).copy()
 
     def class_means(self, place: Place) -> ClassMeans:
         """Return the mean gate of every class.

@@ -1,6 +1,7 @@
 """Gates that are replaced while a model runs, against models that were patched by hand."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from patched import (
 from torch import Tensor
 
 import stripe
+from stripe.errors import ModelError
 from stripe.gates import find_gates
 
 
@@ -53,6 +55,33 @@ def test_a_spatial_map_is_replaced_too(batch: Tensor) -> None:
     with stripe.intervene(model, how, gates=gate, kinds=("spatial",), example=batch):
         found = model(batch)
     assert same(found, by_hand(model, gate, how)(batch))
+
+
+@pytest.mark.parametrize("how", ["mean", "grand_mean", "class_mean", "resample"])
+def test_recorded_maps_replace_a_spatial_map(how: str, batch: Tensor, tmp_path: Path) -> None:
+    model, labels = network("cbam"), torch.arange(6) % 3
+    with stripe.Recorder(model, tmp_path / "r", batch, spatial=True) as recorder:
+        recorder.record([(batch, labels)], 0, progress=False)
+    recording = stripe.open_recording(tmp_path / "r")
+    (gate, *_) = recording.gates["name"][recording.gates["kind"] == "spatial"]
+    maps = torch.from_numpy(recording.spatial(gate).copy()).double().flatten(1)
+    drawn = torch.randint(6, (6,), generator=torch.Generator().manual_seed(0))
+    expected = {
+        "mean": maps.mean(0),
+        "grand_mean": maps.mean(),
+        "class_mean": torch.stack([maps[labels == c].mean(0) for c in labels]),
+        "resample": maps[drawn],
+    }[how]
+    options: Any = {"kinds": ("spatial",), "example": batch}
+    with stripe.intervene(model, how, recording, gate, labels=labels, **options):
+        found = model(batch)
+    with stripe.intervene(model, expected, gates=gate, **options):
+        torch.testing.assert_close(found, model(batch), rtol=1e-9, atol=1e-9)
+    options["example"] = batch[..., :8, :8]
+    with pytest.raises(
+        ModelError, match=r"\Athe recorded map .* size of the model's, \(8, 8\), got"
+    ):
+        stripe.intervene(model, how, recording, gate, **options)
 
 
 @pytest.mark.parametrize("how", [NUDGE, torch.ones_like, lambda v: v.roll(1, 0)])
