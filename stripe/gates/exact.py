@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pandas as pd
 from jaxtyping import Float64
-from torch import Tensor, float64, nn
+from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from stripe.gates.accepted import accepted
@@ -60,7 +60,7 @@ def freeze_exactly(
         check_fingerprint(network, data, epoch)
     planned = plan(network, moments, example=example, force=True)
     chosen = chosen_gates([place.gate for place in planned.places], gates)
-    unknown = _rounded(planned)
+    unknown = _rounded(planned, moments.attrs.get("dtypes", {}))
     read = [gate.name for gate in chosen if gate.name not in unknown]
     known = saturated(moments[moments["gate"].isin(read)])
     values = {
@@ -80,14 +80,16 @@ def freeze_exactly(
     )
 
 
-def _rounded(planned: Plan) -> dict[str, str]:
+def _rounded(planned: Plan, recorded: Mapping[str, str]) -> dict[str, str]:
     """Return the gates of which a recording does not hold the exact values, with the reason."""
     reasons = {}
-    for place in planned.places:
-        if planned.trace.nodes[place.operand].dtype == float64:
-            reasons[place.gate.name] = "it is float64, and a recording rounds it to float32"
-        elif place.gate.per_image_values != 1:
-            reasons[place.gate.name] = "it has several rows per image; a recording holds their mean"
+    for gate in (place.gate for place in planned.places):
+        if gate.dtype == "float64":
+            reasons[gate.name] = "it is float64, and a recording rounds it to float32"
+        elif gate.dtype != (there := recorded.get(gate.name, gate.dtype)):
+            reasons[gate.name] = f"it is {gate.dtype}, and was {there} when it was recorded"
+        elif gate.per_image_values != 1:
+            reasons[gate.name] = "it has several rows per image; a recording holds their mean"
     return reasons
 
 

@@ -84,6 +84,9 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     effect of these shows that the scale matters, not that the image matters. "shuffle" keeps each
     gate's distribution and breaks its relation to the image.
 
+    Call `backward` inside the context if the network recomputes activations, as
+    `torch.utils.checkpoint` does. Outside, it would recompute them without the intervention.
+
     Examples
     --------
     >>> model = stripe.build("resnet20", attention="se", num_classes=10, in_channels=1)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new
 
 _LABELS = {
@@ -42,6 +43,11 @@ def ablation(
         `ax`, with gates from top to bottom in forward order, and interventions side by side in
         different colours.
 
+    Raises
+    ------
+    StripeError
+        If there is no such measure.
+
     Notes
     -----
     All rows share their images, so two gates whose intervals overlap may still differ.
@@ -52,6 +58,8 @@ def ablation(
     >>> table = ablate(model, loader, recording, ["mean", "one"], progress=False)
     >>> ax = stripe.plots.ablation(table)
     """
+    if measure not in _LABELS:
+        raise StripeError(f"a measure is one of {', '.join(_LABELS)}, got {measure!r}")
     ax = axes_or_new(ax)
     scale = 1 if measure == "kl" else 100
     replaced = data[data["intervention"] != "none"]

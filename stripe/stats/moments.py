@@ -199,6 +199,7 @@ def channel_moments(
     if alone:
         found_epochs = dict.fromkeys(epoch for _, epoch in places)
         table.attrs["weights"] = {str(e): recordings[0].weights(e) for e in found_epochs}
+        table.attrs["dtypes"] = {gate.name: gate.dtype for gate in recordings[0].header.gates}
     return table
 
 

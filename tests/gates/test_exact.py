@@ -144,6 +144,17 @@ def test_a_gate_that_a_recording_rounds_to_1_stays(images: Tensor, tmp_path: Pat
     assert frozen(model.float(), images.float(), tmp_path / "32").report["frozen"][0]
 
 
+def test_a_gate_that_was_recorded_under_autocast_stays(images: Tensor, tmp_path: Path) -> None:
+    model = Squeezed([7.0] * 6)
+    model.gate[2] = nn.Sigmoid()  # 0.999, which bfloat16 rounds to 1
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        recording = stripe.record(model, [images], tmp_path / "r", progress=False)
+    for data in (recording, channel_moments(recording)):
+        found = stripe.freeze(model, data, constants="exact")
+        assert found.report["reason"][0] == "it is float32, and was bfloat16 when it was recorded"
+        assert equal(model, found.model, images)
+
+
 class Frames(nn.Module):
     """A network that folds the two frames of a clip into its batch."""
 

@@ -1,10 +1,13 @@
 """What replacing each gate changes."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.container import ErrorbarContainer
 
+from stripe.errors import StripeError
 from stripe.plots import ablation
 
 
@@ -27,3 +30,10 @@ def test_every_row_is_a_point_with_its_interval() -> None:
     assert np.asarray(line.get_xydata())[0, 0] == 90
     assert ax.yaxis_inverted()
     assert ax.get_xlabel() == "accuracy (%)"
+
+
+@pytest.mark.usefixtures("as_a_user")
+def test_an_unknown_measure_is_one_line() -> None:
+    measure: Any = "loss"
+    with pytest.raises(StripeError, match=r"\Aa measure is one of .*, got 'loss'\Z"):
+        ablation(pd.DataFrame(), measure=measure)
