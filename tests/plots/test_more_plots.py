@@ -116,19 +116,16 @@ def test_gate_spread_boxes_hold_the_quantiles(spatial: stripe.Recording) -> None
 def test_noise_bound_draws_bound_and_growth_of_each_network() -> None:
     table = pd.DataFrame({"bound": [2.0, 6.0], "cumulated": [1.5, 2.0]})
     ax = plots.noise_bound({"bare": table, "asr": table / 2})
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
-        "bare",
-        "asr",
-        "bound",
-        "measured",
-    ]
+    legend: Any = ax.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["bare", "asr", "bound", "measured"]
     assert [line.get_linestyle() for line in ax.lines] == ["--", "-", "--", "-"]
     assert heights(ax.lines[0]) == [2, 6]
     assert heights(ax.lines[3]) == [0.75, 1]
     assert ax.get_yscale() == "log"
     alone = plots.noise_bound(table)
     assert len(alone.lines) == 2
-    assert len(alone.get_legend().get_texts()) == 2
+    legend = alone.get_legend()
+    assert len(legend.get_texts()) == 2
 
 
 def test_freezing_draws_agreement_and_accuracy() -> None:
