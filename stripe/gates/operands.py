@@ -10,7 +10,9 @@ from torch.overrides import TorchFunctionMode
 from stripe.errors import ModelError
 from stripe.gates.asked import is_product
 from stripe.gates.layout import compact
-from stripe.gates.steps import Trace
+from stripe.gates.steps import Call, Trace
+from stripe.gates.trace import trace
+from stripe.modules.unwrap import modules_by_name
 
 _FROZEN_KINDS: dict[Any, type[nn.Module]] = {}
 
@@ -26,24 +28,32 @@ class Operand(NamedTuple):
         Which of the multiplications that its forward pass asks for, in it or in modules inside it.
     position
         0 or 1: left or right.
+    of
+        How many multiplications its forward pass asks for in all.
     """
 
     owner: str
     ordinal: int
     position: int
+    of: int
 
 
-def operand_at(trace: Trace, step: int, position: int) -> Operand | None:
+def operand_at(watched: Trace, step: int, position: int) -> Operand | None:
     """Return which multiplication of its module a step is, None if no Python code asks for it."""
-    call = trace.calls[trace.steps[step].call]
-    inside = [
-        number
-        for number in trace.products
-        if call.first <= number < call.last and _counts(_shapes(trace, number))
-    ]
-    if step not in inside or trace.times(call.module) != 1:
+    call = watched.calls[watched.steps[step].call]
+    inside = _inside(watched, call)
+    if step not in inside or watched.times(call.module) != 1:
         return None
-    return Operand(call.module, inside.index(step), position)
+    return Operand(call.module, inside.index(step), position, len(inside))
+
+
+def _inside(watched: Trace, call: Call) -> list[int]:
+    """Return the multiplications that count in a call, in order."""
+    return [
+        number
+        for number in watched.products
+        if call.first <= number < call.last and _counts(_shapes(watched, number))
+    ]
 
 
 def multiply_by(owner: nn.Module, operand: Operand, value: Tensor) -> None:
@@ -59,12 +69,32 @@ def multiply_by(owner: nn.Module, operand: Operand, value: Tensor) -> None:
     name = f"frozen_gate_{operand.ordinal}"
     owner.register_buffer(name, value)
     vars(owner)["frozen_operands"][operand.ordinal] = (operand.position, name)
+    vars(owner)["frozen_of"] = None
+
+
+def count_again(model: nn.Module, example: Tensor) -> None:
+    """Note how many multiplications each frozen module of a model asks for, inside it too.
+
+    Modules inside it may have been replaced since it was frozen.
+    """
+    modules = modules_by_name(model)
+    frozen = {n: m for n, m in modules.items() if isinstance(m, MultipliesByConstants)}
+    if not frozen:
+        return
+    for module in frozen.values():
+        vars(module)["frozen_of"] = None
+    watched = trace(model, example)
+    for call in watched.calls:
+        if call.module in frozen:
+            vars(frozen[call.module])["frozen_of"] = len(_inside(watched, call))
 
 
 class MultipliesByConstants(nn.Module):
     """A module, some of whose multiplications take a buffer in place of one operand."""
 
     frozen_operands: dict[int, tuple[int, str]]
+    #: How many of its multiplications count in a pass; None if that is unknown.
+    frozen_of: int | None = None
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickle and copy as the class that was frozen, and freeze it again."""
@@ -104,6 +134,7 @@ def _made_class(kind: Any) -> type[nn.Module]:
                 f"a frozen {kind.__name__} must multiply by its constants in every pass, and did "
                 "not; symbolic tracing does not see them, torch.export does"
             )
+        check_count(f"a frozen {kind.__name__}", self.frozen_of, replacing.count)
         return output
 
     members = {"__module__": kind.__module__, "forward": forward}
@@ -123,7 +154,8 @@ class Replacing(TorchFunctionMode):
     def __init__(self, replacements: Mapping[int, tuple[int, Callable[[Tensor], Tensor]]]) -> None:
         super().__init__()
         self._replacements = replacements
-        self._count = 0
+        #: How many multiplications have been counted.
+        self.count = 0
         #: How many of them have not been replaced yet.
         self.left = len(replacements)
 
@@ -140,8 +172,8 @@ class Replacing(TorchFunctionMode):
         operands = [*args, *(kwargs.get(key) for key in keys)]
         if not _counts([x.shape for x in operands if isinstance(x, Tensor)]):
             return args, kwargs
-        found = self._replacements.get(self._count)
-        self._count += 1
+        found = self._replacements.get(self.count)
+        self.count += 1
         if found is None:
             return args, kwargs
         position, instead = found
@@ -149,6 +181,20 @@ class Replacing(TorchFunctionMode):
         self.left -= 1
         rest = {key: x for key, x in kwargs.items() if key not in keys}
         return tuple(operands), rest
+
+
+def check_count(what: str, expected: int | None, came: int) -> None:
+    """Raise if a module asked for another number of multiplications than when it was traced.
+
+    A module that goes through the batch in pieces, or multiplies by masks in training, asks for
+    others, and nothing says which of them are by the gate.
+    """
+    if expected is not None and came != expected:
+        raise ModelError(
+            f"{what} must multiply {expected} times in a pass, as when its gates were found, and "
+            f"did so {came} times, so a constant may stand for another factor; use batches and "
+            "images of the size of example=, and the same mode"
+        )
 
 
 def _instead(value: Tensor, operand: Tensor) -> Tensor:
@@ -170,5 +216,5 @@ def _counts(shapes: Sequence[Sequence[int]]) -> bool:
     return len(shapes) == 2 and all(any(n > 1 for n in shape[1:]) for shape in shapes)
 
 
-def _shapes(trace: Trace, number: int) -> list[tuple[int, ...]]:
-    return [trace.nodes[node].shape for node in trace.steps[number].inputs]
+def _shapes(watched: Trace, number: int) -> list[tuple[int, ...]]:
+    return [watched.nodes[node].shape for node in watched.steps[number].inputs]

@@ -73,6 +73,7 @@ class Substitute:
                 model = replaced(model, modules[place.hook], ConstantGate(self._value(place, node)))
         if by_function:
             self._replace_operands(model, modules, by_function)
+        operands.count_again(model, zeros(model, self._flow.trace.input_shape))
         return model
 
     def _replace_operands(

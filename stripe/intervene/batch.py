@@ -22,11 +22,23 @@ class Batch:
         The generator of all random numbers, on the CPU.
     labels
         The class of each image, shape (B,), where it is known.
+    images
+        The number of images that the model was given, where it is known.
     """
 
     generator: Generator
     labels: Tensor | None = None
+    images: int | None = None
     _drawn: dict[tuple[int, int | None], Tensor] = field(default_factory=dict)
+
+    def check_whole(self, name: str, rows: int) -> None:
+        """Raise if the rows of the gate `name` are those of some images of the pass alone."""
+        if self.images is not None and rows != self.images:
+            raise ModelError(
+                f"the gate {name!r} must come with a row for each of the {self.images} images of a "
+                f"batch, and came with {rows}: the model goes through its batch in pieces; give "
+                "batches of the size of a piece"
+            )
 
     def others(self, n_images: int) -> Int64[Tensor, " images"]:
         """Return another image of the batch for each image: a random cycle through all.

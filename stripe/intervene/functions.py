@@ -98,7 +98,20 @@ def _array(array: Tensor, place: Place) -> Function:
             )
         return array.to(values).expand_as(values)
 
-    return constant
+    if array.ndim < 2 or place.gate.per_image_values != 1:
+        return constant
+    return whole(place, constant)
+
+
+def whole(place: Place, function: Function) -> Function:
+    """Let a function replace the gates of all images of a pass at once, and not of a piece."""
+
+    def checked(values: Tensor, batch: Batch) -> Tensor:
+        if place.gate.kind != "constant":
+            batch.check_whole(place.gate.name, len(values))
+        return function(values, batch)
+
+    return checked
 
 
 def _one(place: Place, recorded: Recorded) -> Function:
@@ -135,13 +148,15 @@ def _class_mean(place: Place, recorded: Recorded) -> Function:
 
 def _shuffle(place: Place, recorded: Recorded) -> Function:
     check_one_row(place, "shuffle")
-    return lambda values, batch: values[batch.others(len(values)).to(values.device)]
+    return whole(place, lambda values, batch: values[batch.others(len(values)).to(values.device)])
 
 
 def _resample(place: Place, recorded: Recorded) -> Function:
     check_one_row(place, "resample")
     rows = torch.from_numpy(recorded.values(place))
-    return lambda values, batch: rows[batch.recorded(len(values), len(rows))].to(values)
+    return whole(
+        place, lambda values, batch: rows[batch.recorded(len(values), len(rows))].to(values)
+    )
 
 
 def check_one_row(place: Place, what: str) -> None:

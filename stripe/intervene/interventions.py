@@ -1,12 +1,12 @@
 """Replace the gates of a running model by the results of functions, and undo it."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from threading import local
 from typing import Any
 
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from stripe.errors import ModelError
 from stripe.gates.operands import Operand
@@ -47,7 +47,7 @@ class Interventions:
         self._generator = Generator().manual_seed(self._seed)
         self._batch, self._of_thread = Batch(self._generator), local()
         self._undo.enter_context(uncompiled())
-        begin = self._found.model.register_forward_pre_hook(lambda *_: self._begin())
+        begin = self._found.model.register_forward_pre_hook(self._begin, with_kwargs=True)
         self._undo.callback(begin.remove)
         self._replace_all()
 
@@ -107,8 +107,15 @@ class Interventions:
 
         return Instead(name, width_of(self._found.places[name]), replacement)
 
-    def _begin(self) -> None:
+    def _begin(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Begin a pass of this thread, with new random draws."""
         if not is_paused():
             self._ran = True
-            self._batch = self._of_thread.batch = Batch(self._generator, self.labels)
+            images = _images((*args, *kwargs.values()))
+            self._batch = self._of_thread.batch = Batch(self._generator, self.labels, images)
+
+
+def _images(inputs: Sequence[Any]) -> int | None:
+    """Return how many images a model is given: a tensor, or a list of images as a detector's."""
+    first = next((given for given in inputs if isinstance(given, Tensor | list | tuple)), None)
+    return None if first is None or (isinstance(first, Tensor) and not first.ndim) else len(first)

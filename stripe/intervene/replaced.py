@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from stripe.errors import ModelError
-from stripe.gates.operands import Operand, Replacing
+from stripe.gates.operands import Operand, Replacing, check_count
 from stripe.hooks.operands import unrepeated
 
 #: Function from the rows of a gate, (rows, channels), to their replacement.
@@ -105,7 +105,8 @@ def replace_operands(
         operand.ordinal: (operand.position, instead) for operand, instead in replacements.items()
     }
     attributes = vars(owner)
-    forward = _Forward(owner.forward, attributes.get("forward"), by_ordinal)
+    (count,) = {operand.of for operand in replacements}
+    forward = _Forward(owner.forward, attributes.get("forward"), by_ordinal, count)
     undo.callback(partial(_take_out, attributes, forward))
     attributes["forward"] = forward
 
@@ -118,11 +119,13 @@ class _Forward:
         forward: Callable[..., Any],
         before: Any,
         replacements: Mapping[int, tuple[int, Instead]],
+        count: int,
     ) -> None:
         update_wrapper(self, forward)  # with its signature, which others read
         self._forward = forward
         self._before = before  # the attribute that it replaces; None for the method of the class
         self._replacements = replacements
+        self._count = count
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if is_paused():
@@ -137,6 +140,7 @@ class _Forward:
                 "a module whose gate is replaced must multiply by it in every pass, and did not; "
                 "leave the gate out with gates=[...]"
             )
+        check_count("a module whose gate is replaced", self._count, replacing.count)
         return output
 
     def without(self, other: "_Forward") -> Any:

@@ -1,6 +1,7 @@
 """Estimate the cost of freezing gates, from gradients of the unchanged network."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from stripe.gates.place import Place
 from stripe.hooks.batches import numbered_batches
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.intervene.batch import Batch
-from stripe.intervene.functions import Function, check_one_row
+from stripe.intervene.functions import Function, check_one_row, whole
 from stripe.intervene.interventions import Interventions
 from stripe.intervene.predicted import Sensitivity, Sums
 from stripe.intervene.replaceable import replaceable_with
@@ -81,7 +82,8 @@ def sensitivity(
     ModelError
         If a gate cannot be replaced, has several rows for an image, or is not recorded; if the
         recording is of other weights; if the network does not output class scores, or outputs NaN;
-        or if no gradient reaches the gates.
+        if no gradient reaches a gate on which the scores depend; or if the network goes through a
+        batch in pieces.
     StripeError
         If `draws` is less than 1, or the loader is empty.
 
@@ -130,6 +132,10 @@ def sensitivity(
             probes.begin()
             scores = class_scores(feed(found.model, images), predict)
             sums.add(list(_changes(scores, probes, draws, generator)))
+            for name in probes.unreached:
+                with probes.at_mean(name):
+                    moved = class_scores(feed(found.model, images), predict)
+                _check_unmoved(name, scores, moved)
             bar.update()
     return sums.result(draws)
 
@@ -147,20 +153,36 @@ class _Probes:
     def __init__(self, places: list[Place], means: Mapping[str, Tensor]) -> None:
         for place in places:
             check_one_row(place, "sensitivity")
+        self._places = places
         self._means = means
+        self._frozen: str | None = None
         self.of_pass: dict[str, _Probe] = {}
+        #: Gates that no gradient has reached in this pass.
+        self.unreached: list[str] = []
 
     @property
     def functions(self) -> dict[str, Function]:
         """The interventions, by gate."""
-        return {name: self._function(name) for name in self._means}
+        return {p.gate.name: whole(p, self._function(p.gate.name)) for p in self._places}
 
     def begin(self) -> None:
         """Forget the last pass."""
         self.of_pass.clear()
+        self.unreached = []
+
+    @contextmanager
+    def at_mean(self, name: str) -> Iterator[None]:
+        """Hold a gate at its mean."""
+        self._frozen = name
+        try:
+            yield
+        finally:
+            self._frozen = None
 
     def _function(self, name: str) -> Function:
         def probed(values: Tensor, batch: Batch) -> Tensor:
+            if name == self._frozen:
+                return self._means[name].to(values).expand_as(values)
             if name not in self.of_pass:  # several products may read one gate
                 way = self._means[name].to(values) - values.detach()
                 self.of_pass[name] = _Probe(torch.zeros_like(values, requires_grad=True), way)
@@ -181,7 +203,24 @@ def _changes(
     for draw in range(draws):
         chosen = log_p.gather(1, labels[:, draw : draw + 1].to(scores.device)).sum()
         slopes = torch.autograd.grad(
-            chosen, zeros, retain_graph=draw < draws - 1, materialize_grads=True
+            chosen, zeros, retain_graph=draw < draws - 1, allow_unused=True
         )
-        ways = [probe.way for probe in probes.of_pass.values()]
-        yield [(g.double() * d.double()).cpu() for g, d in zip(slopes, ways, strict=True)]
+        found = dict(zip(probes.of_pass, slopes, strict=True))
+        probes.unreached = [name for name, slope in found.items() if slope is None]
+        yield [_along(found[name], probe.way) for name, probe in probes.of_pass.items()]
+
+
+def _along(slope: Tensor | None, way: Tensor) -> Float64[Tensor, "b channels"]:
+    """Return the change along a way; zero where no gradient reached the gate."""
+    slope = torch.zeros_like(way) if slope is None else slope
+    return (slope.double() * way.double()).cpu()
+
+
+def _check_unmoved(name: str, before: Tensor, after: Tensor) -> None:
+    """Raise if the scores depend on a gate that no gradient reached."""
+    if not torch.equal(before, after):
+        raise ModelError(
+            f"an estimate needs gradients of the class scores with respect to the gate {name!r}, "
+            "and none reaches it, though the scores depend on it; the network must not detach what "
+            "it multiplies, or compute it under no_grad; leave it out with gates=[...]"
+        )

@@ -107,3 +107,63 @@ def test_a_gate_that_did_not_run_is_an_error(batch: Tensor) -> None:
             model(batch)
         finally:
             model.forward = forward
+
+
+class InPieces(nn.Module):
+    """A network that goes through a batch two images at a time."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Any:
+        return torch.cat([self.net(piece) for piece in x.split(2)])
+
+
+class ByFunctions(nn.Module):
+    """A network of one gate that functions compute; in training it drops channels before."""
+
+    def __init__(self, pieces: int = 100) -> None:
+        super().__init__()
+        self.conv, self.pieces = nn.Conv2d(3, 8, 3), pieces
+
+    def forward(self, x: Tensor) -> Any:
+        y = self.conv(x)
+        if self.training:
+            y = y * torch.ones(len(y), 8, 1, 1)
+        gated = [p * p.mean((2, 3), keepdim=True).sigmoid() for p in y.split(self.pieces)]
+        return torch.cat(gated).mean((2, 3))
+
+
+@pytest.mark.parametrize("how", ["shuffle", "resample", "rows", "sensitivity"])
+def test_rows_of_a_piece_are_not_taken_for_those_of_the_batch(how: str, tmp_path: Path) -> None:
+    x = torch.randn(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    model = InPieces(network("se").float())
+    recording = stripe.record(model, [x], tmp_path / "r", progress=False)
+    gate = recording.gates["name"][0]
+    with messages(ModelError, gate, "each of the 4 images", "came with 2", "in pieces"):
+        if how == "sensitivity":
+            stripe.sensitivity(model, [x], recording, progress=False)
+        rows: Any = np.zeros((2, 16)) if how == "rows" else how
+        with stripe.intervene(model, rows, recording, gate):
+            model(x)
+    for means in ("mean", "grand_mean"):  # any piece may have these
+        with stripe.intervene(model, means, recording):
+            model(x)
+
+
+@pytest.mark.parametrize("why", ["pieces", "training"])
+def test_a_constant_never_stands_for_another_factor(why: str) -> None:
+    x = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    model = ByFunctions(2 if why == "pieces" else 100).eval()
+    gate = {"ByFunctions": np.linspace(0.1, 0.9, 8)}
+    frozen = stripe.freeze(model, gate, example=x[:2]).model
+    with stripe.intervene(model, "mean", gate, example=x[:2]):
+        torch.testing.assert_close(model(x[:2]), frozen(x[:2]))
+    for either in (model, frozen):
+        either.train(why == "training")
+    refused = messages(ModelError, "must multiply 1 times", "did so 2 times")
+    with refused, stripe.intervene(model, "mean", gate, example=x[:2]):
+        model(x)
+    with refused:
+        frozen(x)

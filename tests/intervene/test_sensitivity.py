@@ -185,6 +185,31 @@ def test_weights_take_no_gradients_meanwhile(toy: Any, fails: bool) -> None:
     assert [p.requires_grad for p in toy.parameters()] == [True, False]
 
 
+class Detached(TwoGates):
+    """The second gate is out of reach of gradients, or has no part in the logits."""
+
+    def __init__(self, part: bool) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, x: Tensor) -> Any:
+        m = x.mean((2, 3), keepdim=True)
+        one, other = x * self.gates[0](3 * m), x * self.gates[1](-m)
+        rest = self.second(other.mean((2, 3)).detach())
+        return self.first(one.mean((2, 3))) + (rest if self.part else 0 * rest)
+
+
+def test_a_gate_without_gradients_costs_nothing_only_if_it_changes_nothing() -> None:
+    x = torch.randn(4, 3, 2, 2, dtype=torch.float64)
+    means = {"gates.0": np.zeros(3), "gates.1": np.zeros(3)}
+    options: Any = {"example": x, "progress": False}
+    without = stripe.sensitivity(Detached(False).double().eval(), [x], means, **options)
+    assert without.gates["fisher"][0] > 0
+    assert without.gates["fisher"][1] == 0
+    with pytest.raises(ModelError, match=r"\A(?=.*'gates.1')(?=.*none reaches it).*no_grad.*\Z"):
+        stripe.sensitivity(Detached(True).double().eval(), [x], means, **options)
+
+
 def test_scores_are_found_where_hugging_face_has_them() -> None:
     logits = torch.randn(2, 3).half()
     assert class_scores({"logits": logits}).dtype == torch.float32
