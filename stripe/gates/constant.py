@@ -8,26 +8,36 @@ from stripe.modules.tensors import tensors_in
 
 
 class ConstantGate(nn.Module):
-    """Output the same gate for every image of the first input.
+    """Output the same gate for every image of an input.
 
     Parameters
     ----------
     value
         The gate of one image, shape (1, ...), as the replaced module gave it.
+    rows_of
+        Which of the tensors that the module takes has a row for each row of its output. None if
+        none has; the gate is then given once, and repeats itself where it multiplies.
     """
 
     value: Tensor
 
-    def __init__(self, value: Tensor) -> None:
+    def __init__(self, value: Tensor, rows_of: int | None = 0) -> None:
         super().__init__()
         self.register_buffer("value", value)
+        self.rows_of = rows_of
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Return the gate, in the number format and on the device of the first tensor."""
-        images = next(iter(tensors_in((args, kwargs))), None)
-        if images is None:
+        """Return the gate, in the widest number format of the tensors that the module takes."""
+        given = tensors_in((args, kwargs))
+        if not given:
             return self.value
-        return self.value.to(images).expand(len(images), *self.value.shape[1:])
+        # Masks and indices do not count, since a gate would be rounded to 0 or 1 in their format.
+        formats = [tensor.dtype for tensor in given if tensor.is_floating_point()]
+        widest = max(formats, key=lambda dtype: dtype.itemsize, default=self.value.dtype)
+        value = self.value.to(given[0].device, widest)
+        if self.rows_of is None:
+            return value
+        return value.expand(len(given[self.rows_of]), *value.shape[1:])
 
 
 class ConstantScale(nn.Module):

@@ -69,8 +69,7 @@ class Substitute:
             if place.hook is None or (in_graph and place.count is not None and self._spots(place)):
                 by_function.append((place, self._spots(place)))
             else:
-                node = self._output_of(place.hook)
-                model = replaced(model, modules[place.hook], ConstantGate(self._value(place, node)))
+                model = replaced(model, modules[place.hook], self._gate(place, place.hook))
         if by_function:
             self._replace_operands(model, modules, by_function)
         operands.count_again(model, zeros(model, self._flow.trace.input_shape))
@@ -133,8 +132,13 @@ class Substitute:
         factors: Factors = product.offset + product.slope * self._vectors[place.gate.name]
         return ConstantScale(torch.from_numpy(factors).reshape(1, *form))
 
-    def _output_of(self, hook: str) -> int:
-        return next(call.outputs[0] for call in self._flow.trace.calls if call.module == hook)
+    def _gate(self, place: Place, hook: str) -> ConstantGate:
+        trace = self._flow.trace
+        call = next(call for call in trace.calls if call.module == hook)
+        rows = trace.nodes[call.outputs[0]].shape[:1]
+        given = [trace.nodes[node].shape[:1] for node in call.inputs]
+        rows_of = given.index(rows) if rows in given else None
+        return ConstantGate(self._value(place, call.outputs[0]), rows_of)
 
 
 def replaced(model: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:

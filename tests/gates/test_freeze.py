@@ -222,6 +222,43 @@ def test_stand_ins_take_the_calls_that_they_replace() -> None:
         assert frozen.report["folded"].tolist() == [fold]
 
 
+class OfTwo(nn.Module):
+    def forward(self, other: Tensor, squeezed: Tensor) -> Any:
+        return (squeezed + 0 * other.sum()).sigmoid()[:, :, None, None]
+
+
+class TakesFirst(nn.Module):
+    """A network whose gate is made by a module that takes something else first."""
+
+    def __init__(self, first: str) -> None:
+        super().__init__()
+        self.first, self.gate, self.fc = first, OfTwo(), nn.Linear(8, 8)
+        self.stem, self.out = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 1)
+
+    def forward(self, x: Tensor) -> Any:
+        y = self.stem(x)
+        z = self.fc(y.mean((2, 3)))
+        others: dict[str, Callable[[], Tensor]] = {
+            "mask": lambda: torch.ones(len(x), dtype=torch.bool),
+            "indices": lambda: torch.arange(len(x)),
+            "half": lambda: torch.ones(len(x)).half(),
+            "channels": z.t,
+        }
+        return self.out(y * self.gate(others[self.first](), z))
+
+
+@pytest.mark.parametrize("first", ["mask", "indices", "half", "channels"])
+@pytest.mark.parametrize("fold", [True, False])
+def test_a_gate_keeps_its_values_whatever_its_module_takes_first(first: str, fold: bool) -> None:
+    net = TakesFirst(first).eval()
+    x, v = torch.randn(3, 3, 8, 8), np.linspace(0.1, 0.9, 8)
+    frozen = freeze(net, {"gate": v}, example=x[:2], fold=fold)
+    assert frozen.report["folded"].tolist() == [fold]
+    with torch.no_grad():
+        expected = net.out(net.stem(x) * torch.from_numpy(v).float().view(1, -1, 1, 1))
+        torch.testing.assert_close(frozen.model(x), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_a_compiled_owner_is_replaced_with_its_wrapper() -> None:
     model: Any = timm.create_model("seresnet18").eval()
     x = torch.randn(2, 3, 64, 64)
