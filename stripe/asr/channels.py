@@ -61,6 +61,11 @@ def _own_channels(layer: nn.Module, *, as_parent: bool = False) -> int | None:
         convolution: Any = layer.reparam_conv or layer.conv_kxk.conv
         return int(convolution.out_channels)
     if isinstance(layer, nn.LayerNorm | nn.RMSNorm):
+        if len(layer.normalized_shape) > 1:
+            raise ModelError(
+                f"a {type(layer).__name__} must normalise the channels alone to be gated, got "
+                f"normalized_shape {tuple(layer.normalized_shape)}; gate the layer before"
+            )
         return int(layer.normalized_shape[-1])
     for kind, attribute in _CHANNELS.items():
         if isinstance(layer, kind):

@@ -45,7 +45,8 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     Raises
     ------
     ModelError
-        If no batch norm matches the specification, or a matching norm has an unknown form; or, at
+        If no batch norm matches the specification, or a matching norm has an unknown form, as one
+        of your own that ends in an activation; or, at
         the end, if the model ran but none of these norms did.
     StripeError
         If the specification cannot be read.
@@ -69,6 +70,8 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         self.spec = NoiseSpec.parse(spec) if isinstance(spec, str) else spec
         model = unwrapped(model)
         self._norms = _norms(model, self.spec.modules)
+        #: Norms with a forward pass of their own, which have not run yet.
+        self._unknown: set[_BatchNorm] = set()
         self._generator = torch.Generator(device_of(model)).manual_seed(seed)
         self._hooks = ExitStack()
         self._model = model
@@ -156,6 +159,8 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         self._hooks.callback(norm.register_forward_pre_hook(before, with_kwargs=True).remove)
         inside = _before_activation(norm)
         if inside is None:
+            if not _is_plain(norm):
+                self._unknown.add(norm)
             self._hooks.callback(norm.register_forward_hook(after_norm).remove)
         else:
             self._hooks.callback(inside.register_forward_pre_hook(before_activation).remove)
@@ -164,6 +169,9 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         """Return the norm's output with noise, or None where it stays as it is."""
         self._heard = True
         x = inputs.pop() if inputs else None
+        if norm in self._unknown and x is not None and not y.is_meta:
+            self._unknown.discard(norm)
+            _check_only_a_norm(norm, x, y)
         here = self.spec.when in ("both", "train" if norm.training else "eval")
         if not self._active or not here or y.is_meta:
             return None
@@ -214,12 +222,32 @@ def _before_activation(norm: _BatchNorm) -> nn.Module | None:
     slot = getattr(norm, "drop", None)
     if isinstance(slot, nn.Module) and hasattr(norm, "act"):
         return slot
-    plain: tuple[Callable[..., Any], ...] = (_BatchNorm.forward, nn.SyncBatchNorm.forward)
-    if type(norm).forward not in plain and hasattr(norm, "act"):
+    if not _is_plain(norm) and hasattr(norm, "act"):
         raise ModelError(
             f"{type(norm).__name__} has an activation inside, and no place before it for noise"
         )
     return None
+
+
+def _is_plain(norm: _BatchNorm) -> bool:
+    """Tell whether a norm has the forward pass of torch."""
+    plain: tuple[Callable[..., Any], ...] = (_BatchNorm.forward, nn.SyncBatchNorm.forward)
+    return type(norm).forward in plain
+
+
+def _check_only_a_norm(norm: _BatchNorm, x: Tensor, y: Tensor) -> None:
+    """Raise if a norm with a forward pass of its own does more than normalise."""
+    by_batch = norm.training or norm.running_mean is None
+    if by_batch and (len(x) == 1 or x.numel() == x.shape[1]):
+        return  # a norm of the user's own may do something else here
+    statistics = (None, None) if by_batch else (norm.running_mean, norm.running_var)
+    expected = F.batch_norm(x, *statistics, norm.weight, norm.bias, by_batch, 0.0, norm.eps)
+    rounding = 100 * torch.finfo(y.dtype).eps * float(expected.detach().abs().max())
+    if y.shape != x.shape or not torch.allclose(y, expected.to(y), rtol=0, atol=rounding):
+        raise ModelError(
+            f"a {type(norm).__name__} has a forward pass of its own, which does more than a batch "
+            "norm, so that noise after it would be in the wrong place; leave it out with modules="
+        )
 
 
 def _by_batch_statistics(norm: _BatchNorm, x: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Attention and ASR inserted into models, and what is refused."""
 
+from typing import Any
+
 import pytest
 import timm
 import torch
@@ -74,6 +76,14 @@ def test_an_error_leaves_the_model_as_it_was() -> None:
 def test_layers_that_are_never_called_are_refused(model: nn.Module, site: str) -> None:
     with pytest.raises(ModelError, match="reads its weights and never calls it"):
         insert(model, asr="se", sites=[site])
+
+
+@pytest.mark.parametrize("kind", ["attention", "asr"])
+def test_a_norm_of_whole_planes_has_no_axis_of_channels(kind: str) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.LayerNorm([8, 16, 16]))
+    options: Any = {kind: "se"}
+    with pytest.raises(ModelError, match=r"normalise the channels alone .* \(8, 16, 16\)"):
+        insert(model, sites=["1"], **options)
 
 
 def test_tokens_first_would_mix_images() -> None:
