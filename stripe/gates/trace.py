@@ -23,6 +23,7 @@ from stripe.gates.memory import Memory
 from stripe.gates.ordering import puts_in_order
 from stripe.gates.steps import Call, Node, Step, Trace
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.backward import in_backward
 from stripe.modules.ours import is_ours
 from stripe.modules.tensors import tensors_in
 from stripe.modules.uncompiled import uncompiled
@@ -33,6 +34,9 @@ _QUANTISED = (torch.qint8, torch.quint8, torch.qint32)
 
 #: Operations that use the shape of a tensor and not its values.
 _FORM_ONLY = ("new_", "empty", "zeros", "ones", "full", "rand", "arange")
+
+#: Operations that scale features by a gate.
+_PRODUCTS = ("mul", "addcmul", "div", "lerp")
 
 
 def trace(model: nn.Module, example: Tensor) -> Trace:
@@ -191,6 +195,8 @@ class _Watch(TorchDispatchMode):
         op = func._schema.name.removeprefix("aten::").removesuffix("_")
         nodes = [self.trace.nodes[number] for number in inputs]
         scalars = tuple(leaf for leaf in flat if not isinstance(leaf, Tensor))
+        if op in _PRODUCTS and in_backward():  # gradients are multiplied by gates too
+            op = f"backward_{op}"
         if op == "addcmul" and not is_ours():  # t + a b
             op, inputs = "add", (inputs[0], self._product(inputs[1:]))
             nodes = [self.trace.nodes[number] for number in inputs]

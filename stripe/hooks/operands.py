@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from stripe.gates.layout import Shape, compact, gated_shape
 from stripe.interrupts import interrupts_held
+from stripe.modules.backward import in_backward
 from stripe.modules.ours import is_ours
 
 #: Function of the features and the gate of one multiplication, and their layout.
@@ -64,7 +65,7 @@ class Operands(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        name = "" if is_ours() else func._schema.name.removesuffix("_")
+        name = "" if is_ours() or in_backward() else func._schema.name.removesuffix("_")
         if name == "aten::mul":
             self._look(args)
         elif name == "aten::addcmul":  # t + a b

@@ -103,12 +103,20 @@ def of_a_subclass(m: Any, x: Tensor) -> Any:
     return multiplied(m, f, m.v(f))
 
 
+def gradients_too(m: Any, x: Tensor) -> Any:
+    with torch.enable_grad():
+        f = m.stem(x).detach().requires_grad_()
+        y = multiplied(m, f, m.v(f))
+        (slope,) = torch.autograd.grad(y.square().sum(), f)  # it multiplies by the gate again
+    return y + slope
+
+
 @pytest.mark.parametrize("sizes", [(4, 4), (1, 1, 1)])
 @pytest.mark.parametrize(
     "body",
     [
         *(features_in_a_view, features_in_a_slice, features_in_data, gate_in_a_slice),
-        *(into_another, channels_in_another_order, of_a_subclass),
+        *(into_another, channels_in_another_order, of_a_subclass, gradients_too),
     ],
 )
 def test_what_is_multiplied_is_recorded(body: Body, sizes: tuple[int, ...], tmp_path: Path) -> None:
