@@ -9,6 +9,7 @@ from jaxtyping import Float, Float64
 
 from stripe.errors import RecordingError
 from stripe.recording import Recorded, open_recording
+from stripe.stats.stripe_index import ROUNDING
 
 
 def epoch_similarity(
@@ -120,7 +121,7 @@ def debiased_cka(
     """Return the debiased linear CKA of two arrays of at least 4 images.
 
     `HSIC(x, y) / sqrt(HSIC(x, x) HSIC(y, y))`, with the unbiased estimate of HSIC; NaN where either
-    does not vary over images.
+    does not vary over images by more than the rounding of float32.
     """
     x, y = _centred(x), _centred(y)
     scale = _hsic(x, x) * _hsic(y, y)
@@ -144,6 +145,8 @@ def _hsic(x: Float64[np.ndarray, "n c"], y: Float64[np.ndarray, "n d"]) -> float
 def _centred(values: Float[np.ndarray, "n c"]) -> Float64[np.ndarray, "n c"]:
     """Take the mean away, which does not change HSIC and keeps digits; one scale for all."""
     exact = values.astype(np.float64)
+    rounding = ROUNDING * np.abs(exact).max(0, initial=0.0)
     exact -= exact.mean(0)
+    exact[:, np.abs(exact).max(0, initial=0.0) <= rounding] = 0.0
     largest = np.abs(exact).max(initial=0.0)
     return exact / largest if largest else exact

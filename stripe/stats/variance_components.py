@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from stripe.recording import Recorded
 from stripe.stats.per_gate import labels_of, per_gate
+from stripe.stats.stripe_index import index_row
 
 #: The parts of the variance of a gate.
 PARTS = ("channel", "class", "image")
@@ -50,9 +51,9 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
     Notes
     -----
     An unbiased estimate of a share that is 0 is negative about as often as positive. All columns
-    are NaN for a gate with one value, whose eta2 in `stripe_index` is 1. All but eta2 are NaN for
-    one image. For one channel, icc and channel are NaN. The interaction of channel and class is
-    part of class.
+    are NaN for a gate with one value (up to the rounding of float32), whose eta2 in `stripe_index`
+    is 1. All but eta2 are NaN for one image. For one channel, icc and channel are NaN. The
+    interaction of channel and class is part of class.
 
     References
     ----------
@@ -81,6 +82,8 @@ def components_of(
     v = values.astype(np.float64)
     n, channels = v.shape
     mean = v.mean(0)
+    if index_row(mean, v.std(0))[-1]:
+        return dict.fromkeys(_COLUMNS, float("nan"))
     between, within = n * np.square(mean - mean.mean()).sum(), np.square(v - mean).sum()
     with np.errstate(divide="ignore", invalid="ignore"):
         of_channel, of_image = between / np.float64(channels - 1), within / (channels * (n - 1.0))

@@ -69,3 +69,12 @@ def test_bad_input_is_one_line(write_recording: Callable[..., Path]) -> None:
     more = write_recording({0: {"g": np.ones((5, 2))}}, path=path.parent / "more")
     with pytest.raises(UnknownNameError, match="'h'"):
         epoch_similarity(more, "h")
+
+
+def test_rounding_is_like_nothing() -> None:
+    values = np.full((50, 8), 0.5, dtype=np.float32)
+    values[::3] += np.float32(6e-8)
+    assert np.isnan(debiased_cka(values, values))
+    values[:, 0] = np.linspace(0, 1e-3, 50)  # one channel varies, little
+    values[:, 1] = 1e4
+    assert debiased_cka(values, values) == pytest.approx(1)

@@ -84,3 +84,10 @@ def test_reads_a_recording(write_recording: Callable[..., Path]) -> None:
     expected = components_of(V, np.arange(4) % 3)
     assert table.loc[0, "class"] == pytest.approx(expected["class"])
     assert table.loc[1, ["eta2", "omega2", "icc", "channel"]].isna().all()
+
+
+def test_rounding_has_no_shares() -> None:
+    values = np.full((50, 8), 0.5, dtype=np.float32)
+    values[::3] += np.float32(6e-8)
+    shares = components_of(values, np.arange(50) % 3)
+    assert all(np.isnan(share) for share in shares.values())
