@@ -14,6 +14,8 @@ _FIRST = {"convolution", "native_group_norm", "instance_norm", "prelu"} | {
 }
 _LAST = {"native_layer_norm", "mm", "addmm", "bmm", "baddbmm", "linear", "embedding"}
 
+_VIEWS = {"view", "_unsafe_view", "reshape", "_reshape_alias"}
+
 #: Operations between the two scalings of a quantiser, each value from the one at the same place.
 _BETWEEN = {"round", "clamp", "add", "sub", "_to_copy", "clone", "detach", "view", "mul", "div"}
 
@@ -39,6 +41,34 @@ def is_channel_axis(watched: Trace, node: int, axis: int) -> bool:
             return False
         node, axis = before, earlier
     return False
+
+
+def groups_in_rows(watched: Trace, node: int) -> int:
+    """Return how many groups of channels of each image were made rows of a batch; 1 if none were.
+
+    A module may view features (B, C, H, W) as (B G, C / G, H, W). Frames of an image, which a model
+    views in the same way, are not made by a layer along these channels.
+    """
+    images = watched.input_shape[0]
+    rows = watched.nodes[node].shape[0]
+    while rows > images and (made := watched.nodes[node].step) is not None:
+        step = watched.steps[made]
+        before = next((n for n in step.inputs if watched.nodes[n].depends), None)
+        if before is None:
+            return 1
+        source, here = watched.nodes[before].shape, watched.nodes[node].shape
+        if source[:1] == (images,):
+            grouped = source[1:2] == (rows // images * here[1],) and source[2:] == here[2:]
+            viewed = step.op in _VIEWS and not rows % images
+            return rows // images if viewed and grouped and _of_layer(watched, before) else 1
+        if source[:1] != (rows,):
+            return 1
+        node = before
+    return 1
+
+
+def _of_layer(watched: Trace, node: int) -> bool:
+    return is_channel_axis(watched, node, 1)
 
 
 def is_quantiser(watched: Trace, number: int, features: int, operand: int) -> bool:

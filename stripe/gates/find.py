@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from stripe.asr import Gated
 from stripe.errors import ModelError
 from stripe.gates.copies import copied_from
-from stripe.gates.evidence import is_channel_axis, is_quantiser
+from stripe.gates.evidence import groups_in_rows, is_channel_axis, is_quantiser
 from stripe.gates.example import checked_example, valid_example
 from stripe.gates.layout import Shape, gate_shape, spatial_shape
 from stripe.gates.loops import merged, products, uniquely_named
@@ -74,7 +74,8 @@ def find_gates(
     treated as a gate of tokens with channels last.
 
     A gate that runs once for each image, in a loop over the batch, is one gate. If frames, patches
-    or flipped copies are folded into the batch, `per_image_values` gives their number.
+    or flipped copies are folded into the batch, `per_image_values` gives their number. Groups of
+    channels that are folded into the batch, as in shuffle attention, count as channels of one gate.
 
     Examples
     --------
@@ -145,7 +146,10 @@ def _factors(watched: Trace, operand: int) -> tuple[int, ...]:
 
 def _shape(watched: Trace, features: int, operand: int) -> Shape | None:
     of_features, of_gate = watched.nodes[features].shape, watched.nodes[operand].compact
-    return gate_shape(of_features, of_gate) or spatial_shape(of_features, of_gate)
+    shape = gate_shape(of_features, of_gate)
+    if shape is not None and shape.layout == "NC11" and of_gate[0] == of_features[0]:
+        return shape._replace(rows=groups_in_rows(watched, features))
+    return shape or spatial_shape(of_features, of_gate)
 
 
 def _kind(watched: Trace, step: int, nodes: tuple[int, int], shape: Shape) -> str | None:
@@ -196,7 +200,7 @@ def _place(
         name=hook or _own_name(watched, call.module, count),
         owner=call.module,
         owner_class=call.kind.__name__,
-        channels=shape.channels,
+        channels=shape.channels * shape.rows,
         groups=shape.groups,
         kind=kind,
         layout=shape.layout,
@@ -228,7 +232,8 @@ def _values_per_image(watched: Trace, operand: int, shape: Shape, hook: str | No
     """Return how many rows of the gate each image has, 0 where they cannot be shared out."""
     node = watched.nodes[operand if hook is None else watched.output_of(hook)]
     height, width = shape.spatial or (1, 1)
-    rows, images = prod(node.compact) // (shape.channels * height * width), watched.input_shape[0]
+    values = shape.channels * shape.rows * height * width
+    rows, images = prod(node.compact) // values, watched.input_shape[0]
     if not node.depends:
         return 1
     return 0 if rows % images else rows // images

@@ -27,12 +27,14 @@ class Shape(NamedTuple):
     """The layout that the shapes of a feature map and its factor imply."""
 
     layout: str
-    #: Values per image.
+    #: Values per row.
     channels: int
     #: Number of branches of the channels.
     groups: int = 1
     #: Height and width of a spatial map.
     spatial: tuple[int, int] | None = None
+    #: Number of rows of an image, each of which has one group of its channels.
+    rows: int = 1
 
     @property
     def of_signals(self) -> bool:

@@ -117,7 +117,7 @@ def plan(
     kept = {
         place.gate.name: f"{_STAYS}{reason}"
         for place in known
-        if (reason := unreplaceable(Flow(watched, [place]), place))
+        if (reason := _unfreezable(watched, place))
     }
     return _verified(Plan(model, watched, known, means, kept))
 
@@ -228,6 +228,12 @@ def _verified(plan: Plan) -> Plan:
         if p.gate.name in left
     }
     return Plan(plan.model, plan.trace, plan.places, plan.means, {**plan.kept, **kept})
+
+
+def _unfreezable(watched: Trace, place: Place) -> str | None:
+    if place.shape.rows > 1:
+        return "it multiplies groups of channels that are folded into the batch"
+    return unreplaceable(Flow(watched, [place]), place)
 
 
 def _in_graph(model: nn.Module, place: Place) -> bool:

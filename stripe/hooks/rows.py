@@ -145,5 +145,12 @@ def _shared_out(
             "record batches of one image"
         )
     if order.by_image:
-        return rows.reshape(n_images, k, -1)
-    return rows.reshape(k, n_images, -1).transpose(0, 1)
+        of_image = rows.reshape(n_images, k, -1)
+    else:
+        of_image = rows.reshape(k, n_images, -1).transpose(0, 1)
+    if k % place.shape.rows:
+        raise ModelError(
+            f"the {what} {name!r} must have {place.shape.rows} rows for each image, one for each "
+            f"group of channels, got {k}; leave it out with gates=[...]"
+        )
+    return of_image.reshape(n_images, k // place.shape.rows, -1)

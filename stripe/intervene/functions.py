@@ -171,7 +171,7 @@ def check_one_row(place: Place, what: str) -> None:
 def width_of(place: Place) -> int:
     """Return how many values a gate has for one image."""
     height, width = place.shape.spatial or (1, 1)
-    return place.shape.channels * height * width
+    return place.gate.channels * height * width
 
 
 #: Every intervention that has a name.

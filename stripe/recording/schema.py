@@ -83,8 +83,9 @@ class Gate:
         Height and width of the recorded spatial map, if there is one.
     per_image_values
         Number of values of each channel per image. It is more than 1 if frames, patches or flipped
-        copies of an image are folded into the batch; their mean is then recorded. It is 0 if the
-        rows of the gate cannot be divided evenly among the images.
+        copies of an image are folded into the batch; their mean is then recorded. Groups of
+        channels that are folded into the batch count as channels. It is 0 if the rows of the gate
+        cannot be divided evenly among the images.
 
     Examples
     --------
