@@ -14,7 +14,8 @@ _FIRST = {"convolution", "native_group_norm", "instance_norm", "prelu"} | {
 }
 _LAST = {"native_layer_norm", "mm", "addmm", "bmm", "baddbmm", "linear", "embedding"}
 
-_VIEWS = {"view", "_unsafe_view", "reshape", "_reshape_alias"}
+#: Operations that give the values another shape.
+VIEWS = {"view", "_unsafe_view", "reshape", "_reshape_alias"}
 
 #: Operations between the two scalings of a quantiser, each value from the one at the same place.
 _BETWEEN = {"round", "clamp", "add", "sub", "_to_copy", "clone", "detach", "view", "mul", "div"}
@@ -29,18 +30,32 @@ def is_channel_axis(watched: Trace, node: int, axis: int) -> bool:
     The tensor is followed back, through operations that keep or move the axis, to the nearest
     convolution, norm or linear layer.
     """
+    return _layer_along(watched, node, axis) is not None
+
+
+def is_map(watched: Trace, node: int, axis: int) -> bool:
+    """Tell whether an axis, the last of a tensor, holds the places of planes in a row.
+
+    The planes come from a convolution or norm, with their channels in the dimension before.
+    """
+    layer = None if axis < 2 else _layer_along(watched, node, axis - 1)
+    return layer is not None and len(watched.nodes[layer].shape) > len(watched.nodes[node].shape)
+
+
+def _layer_along(watched: Trace, node: int, axis: int) -> int | None:
+    """Return the output of the layer that made a tensor, if its channels are along an axis."""
     while (made := watched.nodes[node].step) is not None:
         step, shape = watched.steps[made], watched.nodes[node].shape
         if step.op in _FIRST or step.op in _LAST:
-            return axis == (1 if step.op in _FIRST else len(shape) - 1)
+            return node if axis == (1 if step.op in _FIRST else len(shape) - 1) else None
         before = next((n for n in step.inputs if watched.nodes[n].depends), None)
         if before is None:
-            return False
+            return None
         earlier = axis_before(step, watched.nodes[before].shape, shape, axis)
         if earlier is None:
-            return False
+            return None
         node, axis = before, earlier
-    return False
+    return None
 
 
 def groups_in_rows(watched: Trace, node: int) -> int:
@@ -59,7 +74,7 @@ def groups_in_rows(watched: Trace, node: int) -> int:
         source, here = watched.nodes[before].shape, watched.nodes[node].shape
         if source[:1] == (images,):
             grouped = source[1:2] == (rows // images * here[1],) and source[2:] == here[2:]
-            viewed = step.op in _VIEWS and not rows % images
+            viewed = step.op in VIEWS and not rows % images
             return rows // images if viewed and grouped and _of_layer(watched, before) else 1
         if source[:1] != (rows,):
             return 1

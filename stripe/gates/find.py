@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from stripe.asr import Gated
 from stripe.errors import ModelError
 from stripe.gates.copies import copied_from
-from stripe.gates.evidence import groups_in_rows, is_channel_axis, is_quantiser
+from stripe.gates.evidence import groups_in_rows, is_channel_axis, is_map, is_quantiser
 from stripe.gates.example import checked_example, valid_example
 from stripe.gates.layout import Shape, gate_shape, spatial_shape
 from stripe.gates.loops import merged, products, uniquely_named
@@ -60,8 +60,9 @@ def find_gates(
     UserWarning
         If the example is a single image, or so small that a gate multiplies feature maps of 1 x 1,
         where it cannot be distinguished from any other product. Also if a product looks like a gate
-        but cannot be recorded, because functions compute it and copy its values to every place, or
-        because it is written as a `lerp`, a `torch._foreach_mul` or a division.
+        but cannot be recorded, because functions compute it and copy its values to every place,
+        because its first dimension is not that of the images or holds channels too, or because it
+        is written as a `lerp`, a `torch._foreach_mul` or a division.
 
     Notes
     -----
@@ -71,7 +72,8 @@ def find_gates(
     clamp or comparison squashes counts as "response". A tensor (B, C, 1) that multiplies (B, C, T)
     is a gate if it is squashed and the features come from a convolution or norm along C; otherwise
     it may be a weight per token, or an RMS norm. A gate (B, 1, N) that multiplies (B, C, N) is
-    treated as a gate of tokens with channels last.
+    treated as a gate of tokens with channels last, unless the features are planes (B, C, H, W) in a
+    row, where it is a spatial map.
 
     A gate that runs once for each image, in a loop over the batch, is one gate. If frames, patches
     or flipped copies are folded into the batch, `per_image_values` gives their number. Groups of
@@ -161,6 +163,8 @@ def _kind(watched: Trace, step: int, nodes: tuple[int, int], shape: Shape) -> st
         return "constant" if ours and not shape.spatial else None
     if shape.spatial:
         return "spatial" if node.bounded else None
+    if shape.layout == "N1C" and not ours and is_map(watched, features, 2):
+        return None
     if shape.layout == "NC1" and not (node.bounded and is_channel_axis(watched, features, 1)):
         return "gate" if ours else None
     if not node.bounded and not ours:

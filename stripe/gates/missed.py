@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from math import prod
 
 from stripe.gates.copies import STRETCH
-from stripe.gates.evidence import is_quantiser
+from stripe.gates.evidence import VIEWS, is_channel_axis, is_quantiser
 from stripe.gates.layout import gate_shape
 from stripe.gates.steps import Trace
 
@@ -13,6 +13,9 @@ _ELEMENTWISE = {
     *("sigmoid", "hardsigmoid", "tanh", "hardtanh", "clamp", "add", "mul", "div", "sub", "neg"),
     *("clone", "_to_copy", "view", "rsub", "relu", "pow", "sqrt"),
 }
+
+#: Those whose other operand may be wider, as in zeros_like(x) + v.
+_BROADCAST = {"add", "sub", "mul", "div"}
 
 #: Operations other than a product that scale by a gate, with the positions of both operands.
 _SCALINGS = {"lerp": (1, 2), "div": (0, 1)}
@@ -60,7 +63,12 @@ def _scales_otherwise(watched: Trace, number: int) -> str | None:
             for features, gate in sides
             if watched.nodes[features].shape == watched.nodes[gate].compact
         )
-        return "by a gate that functions copy to every place" if copied else None
+        if copied:
+            return "by a gate that functions copy to every place"
+        if any(_images_not_first(watched, *pair) for pair in sides):
+            return "by a gate whose first dimension is not that of the images"
+        rows = any(_channels_in_rows(watched, *pair) for pair in sides)
+        return "by a gate whose channels are folded into the batch" if rows else None
     if step.op == "_foreach_mul" and len(inputs) % 2 == 0:
         half = len(inputs) // 2
         pairs = zip(inputs[:half], inputs[half:], strict=True)
@@ -83,6 +91,40 @@ def _gates(watched: Trace, features: int, gate: int, compact: _Compact) -> bool:
     return shape is not None and not shape.of_signals
 
 
+def _images_not_first(watched: Trace, features: int, gate: int) -> bool:
+    """Tell whether a gate (1, B, C), or (B, C), multiplies features (T, B, C) as a sequence."""
+    nodes, images = watched.nodes, watched.input_shape[0]
+    whole, compact = nodes[features].shape, nodes[gate].compact
+    if not (nodes[gate].bounded and nodes[gate].depends and nodes[features].depends):
+        return False
+    compact = (1,) * (len(whole) - len(compact)) + compact
+    wide = [dim for dim, size in enumerate(compact) if size > 1]
+    return (
+        len(whole) > 2
+        and len(wide) == 2
+        and wide[0] > 0
+        and compact[wide[0]] == images
+        and all(compact[dim] == whole[dim] for dim in wide)
+        and any(whole[dim] > 1 for dim in range(wide[0]))
+    )
+
+
+def _channels_in_rows(watched: Trace, features: int, gate: int) -> bool:
+    """Tell whether a gate (B C, 1, 1) multiplies features (B C, H, W), a row for each channel."""
+    nodes, images = watched.nodes, watched.input_shape[0]
+    rows, compact = nodes[features].shape[:1], nodes[gate].compact
+    if not (nodes[gate].bounded and nodes[gate].depends) or compact[:1] != rows:
+        return False
+    if prod(compact) != rows[0] or rows[0] <= images or len(nodes[features].shape) < 2:
+        return False
+    made = nodes[features].step
+    step = None if made is None else watched.steps[made]
+    if step is None or step.op not in VIEWS or not nodes[step.inputs[0]].depends:
+        return False
+    source = nodes[step.inputs[0]].shape
+    return source[0] * prod(source[1:2]) == rows[0] and is_channel_axis(watched, step.inputs[0], 1)
+
+
 def _spread(watched: Trace, node: int) -> _Compact:
     """Return the compact shape of a tensor, past operations that copy its values to places."""
     shape, compact = watched.nodes[node].shape, watched.nodes[node].compact
@@ -91,11 +133,13 @@ def _spread(watched: Trace, node: int) -> _Compact:
         return compact
     step = watched.steps[made]
     depending = [n for n in step.inputs if watched.nodes[n].depends]
-    if len(depending) != 1 or len(step.inputs) != 1:
+    if len(depending) != 1 or (len(step.inputs) != 1 and step.op not in _BROADCAST):
         return compact
     source = watched.nodes[depending[0]].shape
     earlier = _spread(watched, depending[0])
-    if step.op in STRETCH or (step.op in _ELEMENTWISE and source == shape):
+    if step.op in _BROADCAST or (step.op in _ELEMENTWISE and source == shape):
+        wide = (1,) * (len(shape) - len(source)) + earlier
+    elif step.op in STRETCH:
         wide = earlier
     elif step.op == "repeat":
         wide = (1,) * (len(shape) - len(source)) + earlier

@@ -26,6 +26,21 @@ _MISSED: dict[str, tuple[Scale, str]] = {
         "functions copy to every place",
     ),
     "contiguous": (lambda x, v: x * v.expand_as(x).contiguous(), "functions copy to every place"),
+    "ones": (lambda x, v: x * (torch.ones_like(x) * v), "functions copy to every place"),
+    "zeros": (lambda x, v: (v + torch.zeros_like(x)) * x, "functions copy to every place"),
+    "a sequence": (
+        lambda x, v: x.flatten(2).permute(2, 0, 1) * v.flatten(1),
+        "first dimension is not that of the images",
+    ),
+    "a sequence of its own": (
+        lambda x, v: v.flatten(1)[None] * x.flatten(2).permute(2, 0, 1),
+        "first dimension is not that of the images",
+    ),
+    "planes": (lambda x, v: x.flatten(0, 1) * v.reshape(-1, 1, 1), "folded into the batch"),
+    "flat planes": (
+        lambda x, v: x.reshape(12, -1) * v.reshape(-1, 1),
+        "folded into the batch",
+    ),
     "lerp": (lambda x, v: torch.lerp(torch.zeros_like(x), x, v), "torch.lerp"),
     "division": (lambda x, v: x / (1 + v), "division"),
     "foreach": (lambda x, v: torch._foreach_mul([x], [v])[0], "_foreach_mul"),
@@ -37,6 +52,12 @@ _NO_GATE: dict[str, Scale] = {
     "swish": lambda x, v: x * x.sigmoid(),
     "instance norm": lambda x, v: x / x.std((2, 3), keepdim=True),
     "softmax over places": lambda x, v: x * x.flatten(2).softmax(2).view_as(x),
+    "stochastic depth": lambda x, v: x * v[:, :1],
+    "frames": lambda x, v: torch.cat([x, x]) * torch.cat([v, v])[:, :1],
+    "tokens": lambda x, v: x.flatten(2) * x.flatten(2).mean(1, keepdim=True).sigmoid(),
+    "a matrix": lambda x, v: v.flatten(1)[:, None] * v.flatten(1)[:, :, None],
+    "the images of a batch": lambda x, v: x * v.mean(0, keepdim=True)[:, :1],
+    "shifted swish": lambda x, v: x * (x + torch.ones_like(x)).sigmoid(),
     "upsampled maps": lambda x, v: x * F.interpolate(F.avg_pool2d(x, 2).sigmoid(), scale_factor=2),
 }
 
