@@ -12,11 +12,14 @@ from torch.nn import functional as F
 from stripe.errors import ModelError
 from stripe.gradcam.planes import as_planes
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.intervene.scores import scores_in
 from stripe.modules.uncompiled import uncompiled
 from stripe.modules.undisturbed import undisturbed
 
 #: Function from a layer's output to planes (B, C, H, W).
 Reshape = Callable[[Tensor], Tensor]
+#: Function from a model's output to one score per image, (B,).
+Score = Callable[[Any], Tensor]
 
 #: As in pytorch-grad-cam, where a map is divided by its largest value.
 _EPSILON = 1e-7
@@ -26,7 +29,7 @@ def grad_cam(
     model: nn.Module,
     layer: nn.Module,
     images: Float[Tensor, "b c h w"],
-    classes: Int64[Tensor, " b"] | None = None,
+    target: Int64[Tensor, " b"] | Score | None = None,
     *,
     reshape: Reshape | None = None,
     name: str = "layer",
@@ -44,8 +47,9 @@ def grad_cam(
         One of its modules, called once.
     images
         On the model's device.
-    classes
-        Classes whose scores are explained. Default: the predicted ones.
+    target
+        Classes whose scores are explained, or a function from the model's output to a score of
+        each image. Default: the predicted classes.
     reshape
         From the layer's output to planes (B, C, H, W), where it is neither such nor tokens.
     name
@@ -55,7 +59,8 @@ def grad_cam(
     ------
     ModelError
         If the layer is not called or called twice, does not output planes, or the scores do not
-        depend on it; or if the model does not output scores (B, classes).
+        depend on it; or if the model does not output scores (B, classes), or `target` does not
+        return one score per image.
 
     References
     ----------
@@ -80,10 +85,15 @@ def grad_cam(
         uncompiled(),
         interrupts_allowed(),
     ):
-        scores = model(images)
+        output = model(images)
         if not leaves:
             raise ModelError(f"layer {name!r} was not called; choose a layer that the model calls")
-        gradient = _gradient(scores, classes, leaves[0], name)
+        scores = (
+            _of_function(output, target, len(images))
+            if callable(target)
+            else (_of_classes(output, target))
+        )
+        gradient = _gradient(scores.sum(), leaves[0], name)
     planes, slopes = (
         reshape(tensor) if reshape else as_planes(tensor, model, size, name)
         for tensor in (leaves[0].detach(), gradient)
@@ -106,24 +116,39 @@ def _hooked(layer: nn.Module, hook: Callable[..., Tensor]) -> Iterator[None]:
         handle.remove()
 
 
-def _gradient(scores: Any, classes: Tensor | None, leaf: Tensor, name: str) -> Tensor:
-    if not isinstance(scores, Tensor) or scores.ndim != 2:
+def _of_function(output: Any, target: Score, images: int) -> Float[Tensor, " b"]:
+    scores = target(output)
+    if not isinstance(scores, Tensor) or scores.shape != (images,):
         came = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-        raise ModelError(f"Grad-CAM needs class scores (B, classes) from the model, got {came}")
+        raise ModelError(f"target= must return one score per image, ({images},), got {came}")
+    return scores
+
+
+def _of_classes(output: Any, classes: Tensor | None) -> Float[Tensor, " b"]:
+    scores = scores_in(output)
+    if not isinstance(scores, Tensor) or scores.ndim != 2:
+        came = tuple(scores.shape) if isinstance(scores, Tensor) else type(output).__name__
+        raise ModelError(
+            f"Grad-CAM needs class scores (B, classes) from the model, got {came}; give target=, a "
+            "function from its output to one score per image"
+        )
     if classes is not None and (int(classes.min()) < 0 or int(classes.max()) >= scores.shape[1]):
         raise ModelError(
             f"classes lie between 0 and {scores.shape[1] - 1}, got {int(classes.min())} to "
             f"{int(classes.max())}"
         )
     chosen = scores.argmax(1) if classes is None else classes
-    score = scores.gather(1, chosen[:, None]).sum()
-    if not score.requires_grad:
+    return scores.gather(1, chosen[:, None]).squeeze(1)
+
+
+def _gradient(score: Tensor, leaf: Tensor, name: str) -> Tensor:
+    found = torch.autograd.grad(score, leaf, allow_unused=True) if score.requires_grad else (None,)
+    if found[0] is None:
         raise ModelError(
             f"the scores must depend on layer {name!r} by a gradient, and do not; choose a layer "
             "that they are computed from, and call it without torch.inference_mode"
         )
-    (gradient,) = torch.autograd.grad(score, leaf)
-    return gradient
+    return found[0]
 
 
 def _scaled(cam: Float[Tensor, "b h w"], size: tuple[int, int]) -> Float[Tensor, "b h2 w2"]:

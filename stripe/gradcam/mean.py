@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from stripe.errors import ModelError, StripeError
 from stripe.files import open_regular, saving
 from stripe.gradcam.library import library_cam
-from stripe.gradcam.maps import Reshape, grad_cam
+from stripe.gradcam.maps import Reshape, Score, grad_cam
 from stripe.gradcam.planes import as_planes
 from stripe.hooks.batches import numbered_batches
 from stripe.modules.progress import progress_bar
@@ -92,7 +92,7 @@ def mean_cam(
     loader: Iterable[Any],
     layer: str | nn.Module,
     *,
-    target: Literal["predicted", "label"] | SupportsIndex = "predicted",
+    target: Literal["predicted", "label"] | SupportsIndex | Score = "predicted",
     method: str = "GradCAM",
     maps: bool = False,
     reshape: Reshape | None = None,
@@ -106,7 +106,9 @@ def mean_cam(
     Parameters
     ----------
     model
-        A classifier with outputs (B, classes). Its modes, gradients and hooks are not changed.
+        A classifier, or another model with a function as `target`. The scores of a classifier are
+        its output (B, classes), or the `logits` or first tensor in it. Modes, gradients and hooks
+        are not changed.
     loader
         Batches of images, or (images, labels), all of one size.
     layer
@@ -114,7 +116,10 @@ def mean_cam(
         (B, N, C). Usually the last block. For a ViT with a class token, the first norm of the last
         block ("blocks.11.norm1"), since patches have no effect on the scores after that block.
     target
-        Class whose score is explained: "predicted", "label", or the number of a class.
+        Class whose score is explained: "predicted", "label", or the number of a class. Or a
+        function from the model's output to one score per image, (B,), for models that are no
+        classifiers; `lambda output: output["out"][:, 3].sum((1, 2))` explains a class of a
+        segmentation. Functions need the method "GradCAM".
     method
         "GradCAM", or the name of another class of the grad-cam library.
     maps
@@ -166,13 +171,17 @@ def mean_cam(
     with progress_bar(loader, "Grad-CAM", progress) as bar:
         for _, batch, labels in numbered_batches(loader):
             images = batch.to(device, non_blocking=True)
-            classes = _classes(target, labels, images)
+            explained = target if callable(target) else _classes(target, labels, images)
             if method == "GradCAM":
-                cams = grad_cam(model, module, images, classes, reshape=reshape, name=layer)
+                cams = grad_cam(model, module, images, explained, reshape=reshape, name=layer)
+            elif callable(explained):
+                raise ModelError(
+                    f"target= is a function, which {method} does not take; use GradCAM"
+                )
             else:
                 size = (images.shape[-2], images.shape[-1])
                 form = reshape or _planes_of(model, size, layer)
-                cams = library_cam(method, model, module, images, classes, form)
+                cams = library_cam(method, model, module, images, explained, form)
             added, shown = cams.double().sum(0), images.double().sum(0)
             if total is None or image_sum is None:
                 total, image_sum = added, shown
@@ -232,7 +241,9 @@ def _classes(
             raise ModelError("target='label' needs a loader of (images, labels), got images alone")
         return labels.to(images.device).long().view(-1)
     if isinstance(target, str):
-        raise ModelError(f"a target is 'predicted', 'label' or a class number, got {target!r}")
+        raise ModelError(
+            f"a target is 'predicted', 'label', a class number or a function, got {target!r}"
+        )
     return torch.full((len(images),), index(target), device=images.device)
 
 
