@@ -110,7 +110,7 @@ def _run(model: nn.Module, example: Tensor) -> Trace:
     watch = _Watch()
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         watch.trace.names[watch.node(tensor)] = name
-    with torch.inference_mode(False):
+    with interrupts_held(), torch.inference_mode(False), interrupts_allowed():
         example = placed(model, example)
         if example.is_inference():  # on which even `to` is an operation
             example = example.clone()

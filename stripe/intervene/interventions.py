@@ -47,7 +47,10 @@ class Interventions:
         self._generator = Generator().manual_seed(self._seed)
         self._batch, self._of_thread = Batch(self._generator), local()
         self._undo.enter_context(uncompiled())
-        begin = self._found.model.register_forward_pre_hook(self._begin, with_kwargs=True)
+        # A function, since a copy of the model would also copy what a bound method belongs to.
+        begin = self._found.model.register_forward_pre_hook(
+            lambda *given: self._begin(*given), with_kwargs=True
+        )
         self._undo.callback(begin.remove)
         self._replace_all()
 

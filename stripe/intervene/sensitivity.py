@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Generator, Tensor, nn
 
-from stripe.errors import StripeError
+from stripe.errors import ModelError, StripeError
 from stripe.gates.feed import feed
 from stripe.gates.means import Means
 from stripe.gates.place import Place

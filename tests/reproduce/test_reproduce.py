@@ -270,7 +270,7 @@ def test_plot_of_a_reproduction(small: Reproduction) -> None:
         *modules,
     ]
     assert [text.get_text() for text in ax.texts] == ["stl10", "cifar10"]
-    assert ax.get_xlabel() == "test accuracy (%)"
+    assert ax.get_xlabel() == "test accuracy (%)\nours: resnet11 on fashion_mnist"
 
 
 def test_options_of_the_other_engine(run: Callable[..., tuple[int, str]]) -> None:
