@@ -2,7 +2,6 @@
 
 from contextlib import ExitStack
 from threading import Lock
-from types import TracebackType
 
 import torch
 
@@ -16,7 +15,8 @@ class uncompiled:  # noqa: N801  # used like a function, as torch.no_grad is
 
     The contexts may end in any order, and in other threads. `torch.compiler.set_stance` alone
     restores the setting that it found, so of two that end in the order in which they began, the
-    second would leave every network uncompiled.
+    second would leave every network uncompiled. It is a class, because a copy of a model with hooks
+    also copies the open contexts that the hooks hold, and a generator cannot be copied.
 
     Examples
     --------
@@ -34,12 +34,7 @@ class uncompiled:  # noqa: N801  # used like a function, as torch.no_grad is
             _entered += 1
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Restore the stance of torch, if no other context is open."""
         global _entered
         with _LOCK:
