@@ -88,11 +88,10 @@ def grad_cam(
         output = model(images)
         if not leaves:
             raise ModelError(f"layer {name!r} was not called; choose a layer that the model calls")
-        scores = (
-            _of_function(output, target, len(images))
-            if callable(target)
-            else (_of_classes(output, target))
-        )
+        if callable(target):
+            scores = _of_function(output, target, len(images))
+        else:
+            scores = _of_classes(output, target)
         gradient = _gradient(scores.sum(), leaves[0], name)
     planes, slopes = (
         reshape(tensor) if reshape else as_planes(tensor, model, size, name)
@@ -142,13 +141,15 @@ def _of_classes(output: Any, classes: Tensor | None) -> Float[Tensor, " b"]:
 
 
 def _gradient(score: Tensor, leaf: Tensor, name: str) -> Tensor:
-    found = torch.autograd.grad(score, leaf, allow_unused=True) if score.requires_grad else (None,)
-    if found[0] is None:
+    found = None
+    if score.requires_grad:
+        (found,) = torch.autograd.grad(score, leaf, allow_unused=True)
+    if found is None:
         raise ModelError(
             f"the scores must depend on layer {name!r} by a gradient, and do not; choose a layer "
             "that they are computed from, and call it without torch.inference_mode"
         )
-    return found[0]
+    return found
 
 
 def _scaled(cam: Float[Tensor, "b h w"], size: tuple[int, int]) -> Float[Tensor, "b h2 w2"]:

@@ -107,8 +107,8 @@ def mean_cam(
     ----------
     model
         A classifier, or another model with a function as `target`. The scores of a classifier are
-        its output (B, classes), or the `logits` or first tensor in it. Modes, gradients and hooks
-        are not changed.
+        its output (B, classes), or the `logits`, the `out` or the first tensor in it. Modes,
+        gradients and hooks are not changed.
     loader
         Batches of images, or (images, labels), all of one size.
     layer

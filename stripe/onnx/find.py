@@ -49,9 +49,8 @@ def find_gates(model: str | Path | ModelProto, *, kinds: Collection[str] = DEFAU
     ModelError
         If the file is not ONNX, its external data is missing, it has several inputs or one that is
         not a batch of images, onnxruntime optimised it for one machine (ORT_ENABLE_ALL), or a kind
-        does not exist. Also if gates lie in the bodies of If, Loop
-        and Scan or QLinearMul multiplies them, because such gates can be neither recorded nor
-        frozen.
+        does not exist. Also if gates lie in the bodies of If, Loop and Scan or QLinearMul
+        multiplies them, because such gates can be neither recorded nor frozen.
 
     Notes
     -----

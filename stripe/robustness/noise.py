@@ -46,8 +46,8 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     ------
     ModelError
         If no batch norm matches the specification, or a matching norm has an unknown form, as one
-        of your own that ends in an activation; or, at
-        the end, if the model ran but none of these norms did.
+        of your own that ends in an activation; or, at the end, if the model ran but none of these
+        norms did.
     StripeError
         If the specification cannot be read.
 

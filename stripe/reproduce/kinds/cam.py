@@ -19,7 +19,7 @@ from stripe.reproduce.kinds.sampled import SampledMeasurement
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Results
 from stripe.reproduce.paper.scale import Scale
-from stripe.reproduce.store.measurement import left
+from stripe.reproduce.store.measurement import kept_file
 from stripe.train import TrainConfig
 
 _FILE = "cam.npz"
@@ -87,7 +87,7 @@ def _title(results: Results, cell: Cell) -> str:
 
 def _read(file: Path) -> SimpleNamespace:
     """Read a map as `plots.mean_cam` takes it, without what computed it."""
-    with left(file) as opened, np.load(opened, allow_pickle=False) as arrays:
+    with kept_file(file) as opened, np.load(opened, allow_pickle=False) as arrays:
         unpacked = sum(entry.file_size for entry in arrays.zip.infolist())
         if unpacked > MOST_BYTES:
             raise ValueError(f"it unpacks to {unpacked} bytes")

@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 
 from stripe.plots.axes import COLUMN_WIDTH
 from stripe.recording import open_recording
-from stripe.reproduce.kinds.measured import MeasuredTraining
+from stripe.reproduce.kinds.measured import MeasuredTraining, trained_name
 from stripe.reproduce.paper.exhibits import Results
 from stripe.reproduce.paper.scale import Scale
-from stripe.reproduce.store.measurement import Measurement, left
+from stripe.reproduce.store.measurement import Measurement, kept_file
 from stripe.stats import channel_moments, class_information, stripe_index
 from stripe.train import TrainConfig
 
@@ -119,9 +119,9 @@ class Depth(MeasuredTraining):
         )
         colors = sns.color_palette("colorblind", len(runs))
         for cell, run, color in zip(results.finished_cells(), runs, colors, strict=True):
-            with left(run.config.out / _TABLE) as file:
+            with kept_file(run.config.out / _TABLE) as file:
                 table = pd.read_csv(file).set_index("depth")
-            label = f"{cell.method}, {results.stand_ins[cell]}"
+            label = trained_name(results, cell)
             table["eta2"].plot(ax=above, color=color, lw=1, label=label)
             table["eta2_untrained"].plot(ax=above, color=color, lw=1, style=":", label="_untrained")
             table["class_accuracy"].plot(ax=below, color=color, lw=1)

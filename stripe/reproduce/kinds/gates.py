@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from stripe import plots
 from stripe.recording import open_recording
-from stripe.reproduce.kinds.measured import MeasuredTraining
+from stripe.reproduce.kinds.measured import MeasuredTraining, trained_name
 from stripe.reproduce.paper.exhibits import Results
 from stripe.reproduce.paper.scale import Scale
 from stripe.reproduce.store.measurement import Measurement
@@ -97,7 +97,7 @@ class Gates(MeasuredTraining):
         for run, cell in zip(results.first_finished(), results.finished_cells(), strict=True):
             assert isinstance(run.config, GateNumbers)
             recording = open_recording(run.config.runs[0] / "recording")
-            name = f"{cell.method}, {results.stand_ins[cell]}"
+            name = trained_name(results, cell)
             axes: Axes = getattr(plots, self.plot)(recording, names=[name], **self.options)
             return axes
         return None

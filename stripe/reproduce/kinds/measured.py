@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from stripe.reproduce.paper.cells import Cell
-from stripe.reproduce.paper.exhibits import Kind
+from stripe.reproduce.paper.exhibits import Kind, Results
 from stripe.reproduce.paper.scale import Scale
 from stripe.reproduce.store.measurement import Measurement
 from stripe.reproduce.store.runs import address
@@ -30,3 +30,8 @@ class MeasuredTraining(Kind):
         if config is None:
             return []
         return [config, self.measurement(scale, config, (address(config),), seed)]
+
+
+def trained_name(results: Results, cell: Cell) -> str:
+    """Return the method of a cell, and the network and data that it was trained on here."""
+    return f"{cell.method}, {results.stand_ins[cell]}"

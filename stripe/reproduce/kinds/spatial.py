@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from stripe import plots
 from stripe.errors import StripeError
 from stripe.recording import open_recording
-from stripe.reproduce.kinds.measured import MeasuredTraining
+from stripe.reproduce.kinds.measured import MeasuredTraining, trained_name
 from stripe.reproduce.kinds.sampled import SampledMeasurement
 from stripe.reproduce.paper.exhibits import Results
 from stripe.reproduce.paper.scale import Scale
@@ -57,7 +57,7 @@ class SpatialMaps(MeasuredTraining):
     def draw(self, results: Results) -> Axes | None:
         """Draw six images and their maps in five blocks, as the paper does, of the first seed."""
         for run, cell in zip(results.first_finished(), results.finished_cells(), strict=True):
-            name = f"{cell.method}, {results.stand_ins[cell]}"
+            name = trained_name(results, cell)
             recording = open_recording(run.config.out / "recording")
             maps = [gate.name for gate in recording.header.gates if gate.kind == "spatial"]
             chosen = maps[:: max(1, len(maps) // 5)][:5]

@@ -14,7 +14,7 @@ from stripe import plots
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Kind, Results
 from stripe.reproduce.paper.scale import Scale
-from stripe.reproduce.store.measurement import Measurement, left
+from stripe.reproduce.store.measurement import Measurement, kept_file
 from stripe.reproduce.store.runs import address
 from stripe.settings import Settings
 from stripe.style.config import StyleConfig
@@ -116,7 +116,7 @@ class StylePictures(Kind):
 
 def _picture(file: Path) -> UInt8[np.ndarray, "h w 3"]:
     """Read a picture, and refuse one that a style network cannot have drawn."""
-    with left(file) as opened, Image.open(opened) as image:
+    with kept_file(file) as opened, Image.open(opened) as image:
         if image.width * image.height > _MOST_PIXELS:
             raise ValueError(f"it has {image.width} x {image.height} pixels")
         return np.asarray(image.convert("RGB"))

@@ -90,7 +90,7 @@ def perform(measurement: Measurement) -> None:
 
 
 @contextmanager
-def left(file: Path) -> Iterator[BytesIO]:
+def kept_file(file: Path) -> Iterator[BytesIO]:
     """Read a file that a measurement left beside its numbers.
 
     Raises

@@ -11,7 +11,7 @@ from PIL import Image
 from stripe.errors import StripeError
 from stripe.reproduce.kinds.cam import _read
 from stripe.reproduce.kinds.style import PHOTOGRAPHS, Stylised, _picture
-from stripe.reproduce.store.measurement import left
+from stripe.reproduce.store.measurement import kept_file
 from stripe.train.manifest import digests_of, write_manifest
 
 
@@ -39,7 +39,7 @@ def test_files_of_other_forms(tmp_path: Path, content: bytes) -> None:
     for read in (_read, _picture):
         with pytest.raises(StripeError, match=r"cam\.npz is damaged: .*; remove its folder"):
             read(file)
-    with pytest.raises(StripeError, match="damaged"), left(file) as opened:
+    with pytest.raises(StripeError, match="damaged"), kept_file(file) as opened:
         pd.read_csv(opened).set_index("depth")
 
 
