@@ -30,7 +30,7 @@ BASE = [
     ),
     "versions",
 ]
-NO_TORCH = ["recording", "stats", "plots", "explorer"]
+NO_TORCH = ["recording", "stats", "cards", "plots", "explorer"]
 TORCH = [
     "modules",
     "attention",

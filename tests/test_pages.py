@@ -62,6 +62,7 @@ GIVEN = {
                               smaller={"--asr se": "--asr se --epochs 1 --limit 64"}),
     "docs/howto/own_model": Given(files=("mine.py", "mine.safetensors", "photos", "animals"),
                                   smaller={"--dataset": "--epochs 1 --image-size 32 --dataset"}),
+    "docs/howto/publish": Given(files=("runs/mine",)),
     "docs/howto/tensorboard": Given(smaller={"--tensorboard":
                                              "--tensorboard --limit 64 --epochs 1"}),
 }  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from stripe.cli import (  # noqa: F401
     ablate,
     bench,
+    card,
     explore,
     findings,
     freeze,

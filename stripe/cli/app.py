@@ -47,6 +47,12 @@ Seed = Annotated[int, Parameter(help="Seed of all random numbers.")]
 Picture = Annotated[Path, Parameter(help="The figure to write: a .png, .pdf or .svg file.")]
 
 
+def recording_of(path: Path) -> Path:
+    """Return the recording of a training run, or the path itself."""
+    inside = path / "recording"
+    return inside if (inside / "recording.json").is_file() else path
+
+
 def print_table(table: "pd.DataFrame", json: bool) -> None:
     """Print a table as a user reads it, or as JSON."""
     if json:

@@ -9,6 +9,7 @@ EXAMPLES = {
     "bench fps": "--backbone resnet164 --attention se --attention eca",
     "bound": "--model runs/train --limit 64 --out bound.csv",
     "cam": "--model timm:seresnet50 --pretrained --images photos --layer layer4.2 --out cam.pdf",
+    "card": "runs/train --license CC-BY-4.0 --creator Ada --out card",
     "constants": "runs/train --out runs/constants",
     "demo": "--epochs 7",
     "explore": "runs/train/recording --out page.html",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from stripe.cli.app import Epoch, Gate, Recorded, app, new_file, read_table
+from stripe.cli.app import Epoch, Gate, Recorded, app, new_file, read_table, recording_of
 from stripe.errors import StripeError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def explore(
     from stripe.explorer.view import checked_view
 
     new_file(out)
-    paths = [_of_run(path) for path in (recording, *more)]
+    paths = [recording_of(path) for path in (recording, *more)]
     slices = Slices(paths, costs=_costs(costs), **_pictures(paths[0], images, data_root))
     view = checked_view(slices, {"gate": gate, "epoch": epoch})
     if out is not None:
@@ -60,12 +60,6 @@ def explore(
         print(f"written: {Explorer(slices, view).save(out)}")
     else:
         _serve(slices, view, port, no_open)
-
-
-def _of_run(path: Path) -> Path:
-    """Return the recording of a run, or the path itself."""
-    inside = path / "recording"
-    return inside if (inside / "recording.json").is_file() else path
 
 
 def _costs(file: Path | None) -> Any:

@@ -1,7 +1,8 @@
 """Read a recording."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from stripe.errors import RecordingError
 from stripe.recording.arrow import arrow_stream
 from stripe.recording.finished_part import FinishedPart, Vectors, matrix
 from stripe.recording.header import read_header
+from stripe.recording.labelled import as_data_tree
 from stripe.recording.layout import Layout
 from stripe.recording.log import Log
 from stripe.recording.schema import (
@@ -23,7 +25,10 @@ from stripe.recording.schema import (
 from stripe.recording.shown import Gates, recording_html
 from stripe.recording.verify import verify
 from stripe.registry import listed
-from stripe.select import unknown_name
+from stripe.select import Selection, select, unknown_name
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def open_recording(path: "Recorded") -> "Recording":
@@ -193,6 +198,54 @@ class Recording:
         parts = [part for epoch in self.epochs for part in self.parts(epoch)]
         return arrow_stream(self.header, parts).__arrow_c_stream__(requested_schema)
 
+    def to_xarray(
+        self, gates: Selection = "all", epochs: Sequence[int] | None = None
+    ) -> "xr.DataTree":
+        """Return gates as labelled arrays, in memory.
+
+        Parameters
+        ----------
+        gates
+            Gates to read: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`.
+        epochs
+            Epochs to read. Default: all.
+
+        Returns
+        -------
+        xarray.DataTree
+            One node per gate, with the variables `gate` and, if it was recorded, `input` of
+            dimensions (epoch, image, channel), or `map` of (epoch, image, height, width). The
+            root holds the coordinates epoch, image and label, and the predictions.
+
+        Raises
+        ------
+        StripeError
+            If xarray (extra `xarray`) is not installed.
+        UnknownNameError
+            If a gate is not in the recording.
+        RecordingError
+            If the epochs hold different images, or an epoch was not recorded.
+
+        Examples
+        --------
+        >>> tree = recording.to_xarray("layer1*")
+        >>> tree["layer1.0.bn2.gate/gate"].sizes
+        Frozen({'epoch': 3, 'image': 8, 'channel': 16})
+        """
+        self._check_values()
+        known = {gate.name: gate for gate in self.header.gates}
+        chosen = select(known, gates, kind="recorded gate", owner=str(self.path))
+        wanted = (self.epochs if epochs is None else list(epochs)) or [self.last_epoch]
+
+        def read(gate: Gate) -> dict[str, list[np.ndarray]]:
+            ways = {"map": self.spatial} if gate.kind == "spatial" else {"gate": self.values}
+            if gate.pooled and gate.kind != "spatial":
+                ways["input"] = self.inputs
+            return {name: [way(gate.name, e) for e in wanted] for name, way in ways.items()}
+
+        rows = {epoch: self.rows(epoch) for epoch in wanted}
+        return as_data_tree(self.header, [known[name] for name in chosen], rows, read)
+
     def moments(self, epoch: int) -> Iterator[pd.DataFrame]:
         """Yield the moments that each process kept in a recording without values.
 
@@ -217,7 +270,7 @@ class Recording:
         Returns
         -------
         DataFrame
-            epoch, part, rows and bytes of each file.
+            epoch, part, rows, bytes and sha256 of each file.
 
         Raises
         ------

@@ -15,7 +15,7 @@ from stripe.recording.log import Log, PartRecord, Record
 
 
 def verify(layout: Layout, log: Log) -> pd.DataFrame:
-    """Return epoch, part, rows and bytes of every file; raise at the first that is not whole.
+    """Return epoch, part, rows, bytes and SHA-256 of every file; raise at the first not whole.
 
     Changes that a writer makes meanwhile look like damage. The files are therefore read again: it
     is damage if nothing changed meanwhile, or if the same error comes again.
@@ -40,12 +40,13 @@ def _verified(layout: Layout, log: Log) -> pd.DataFrame:
     records = [record for record in _chain(layout, log) if record.epoch in recorded]
     for record in records:
         _check_epoch(layout.epoch(record.epoch), record, log.schema)
+    columns = ["epoch", "part", "rows", "bytes", "sha256"]
     rows = [
-        {"epoch": record.epoch, "part": part.name, "rows": part.rows, "bytes": part.bytes}
+        (record.epoch, part.name, part.rows, part.bytes, part.sha256)
         for record in sorted(records, key=lambda record: record.epoch)
         for part in record.parts
     ]
-    return pd.DataFrame(rows, columns=["epoch", "part", "rows", "bytes"])
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _inside(folder: Path) -> list[Path]:

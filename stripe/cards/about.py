@@ -1,0 +1,57 @@
+"""What the card of a recording says beyond what the recording knows."""
+
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime
+
+from stripe.errors import StripeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What people who publish a recording add to it.
+
+    Parameters
+    ----------
+    name
+        Name of the data set. Default: the network and the data of the recording.
+    description
+        What it shows. Default: a sentence made from the header.
+    license
+        Licence of the data, as an SPDX identifier or an address. Croissant requires it.
+    creator
+        Person or group that made the recording. Croissant requires it.
+    url
+        Address at which the recording will be found. Croissant requires it.
+    published
+        Date of publication, as YYYY-MM-DD. Default: today, in UTC.
+
+    Raises
+    ------
+    StripeError
+        If the date is not a date.
+    """
+
+    name: str = ""
+    description: str = ""
+    license: str = ""
+    creator: str = ""
+    url: str = ""
+    published: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.published:
+            object.__setattr__(self, "published", datetime.now(UTC).date().isoformat())
+        try:
+            date.fromisoformat(self.published)
+        except ValueError as error:
+            raise StripeError(
+                f"a date of publication must be YYYY-MM-DD, got {self.published!r}"
+            ) from error
+
+    @property
+    def missing(self) -> list[str]:
+        """What Croissant requires and nobody gave."""
+        required = ("license", "creator", "url")
+        return [
+            one.name for one in fields(self) if one.name in required and not getattr(self, one.name)
+        ]

@@ -1,0 +1,60 @@
+"""`stripe card`: describe a recording for publication."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from stripe.cli.app import Recorded, app, recording_of
+
+
+@app.command
+def card(
+    recording: Recorded,
+    *,
+    out: Path | None = None,
+    name: str = "",
+    description: str = "",
+    license: str = "",
+    creator: str = "",
+    url: str = "",
+    published: str = "",
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Write a page and a Croissant description, with which a recording can be published.
+
+    Parameters
+    ----------
+    out
+        Folder for README.md and croissant.json. Default: the directory of the recording.
+    name
+        Name of the data set. Default: the network and the data of the recording.
+    description
+        What it shows. Default: a sentence made from the header.
+    license
+        Licence of the data, as an SPDX identifier or an address.
+    creator
+        Person or group that made the recording.
+    url
+        Address at which the recording will be found.
+    published
+        Date of publication, as YYYY-MM-DD. Default: today, in UTC.
+    overwrite
+        Replace the files of an earlier card.
+    """
+    from stripe.cards import About, write_card
+
+    about = About(
+        name=name,
+        description=description,
+        license=license,
+        creator=creator,
+        url=url,
+        published=published,
+    )
+    for path in write_card(recording_of(recording), out, about=about, overwrite=overwrite):
+        print(f"written: {path}")
+    if about.missing:
+        options = ", ".join(f"--{name}" for name in about.missing)
+        print(f"Croissant also requires {options}; give them before you publish", file=sys.stderr)
