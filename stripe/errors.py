@@ -1,12 +1,12 @@
-"""The errors that `stripe` raises: each says what was expected, what came, and what to do."""
+"""Errors of `stripe`: each says what was expected, what was given, and how to fix it."""
 
 
 class StripeError(Exception):
-    """Any error that the user can fix; the command line prints it as one line."""
+    """An error that the user can fix. The command line prints it as one line."""
 
 
 class UnknownNameError(StripeError):
-    """A name that no registry, model or recording holds; the message lists those that do."""
+    """A name that is not in the registry, model or recording. The message lists the known names."""
 
 
 class ModelError(StripeError):
@@ -18,4 +18,4 @@ class DataError(StripeError):
 
 
 class RecordingError(StripeError):
-    """A recording that cannot be written or read; the message names the file."""
+    """A recording that cannot be written or read. The message names the file."""

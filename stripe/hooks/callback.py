@@ -11,15 +11,15 @@ from stripe.hooks.recorder import Recorder
 
 
 class RecordCallback:
-    """Record gates during a training with Hugging Face's Trainer, or one with the same callbacks.
+    """Record gates during training with Hugging Face's Trainer, or one with the same callbacks.
 
-    It records before the first epoch, as epoch 0, and after each epoch. If the trainer resumes a
-    training, the recording continues.
+    It records before the first epoch (as epoch 0) and after each epoch. If the trainer resumes a
+    run, the recording continues.
 
     Parameters
     ----------
     loader
-        Batches of images, as `Recorder.record` takes them: the same images at every epoch.
+        Batches of images, as for `Recorder.record`. They must be the same images in every epoch.
     path
         Directory of the recording.
     **options
@@ -28,13 +28,13 @@ class RecordCallback:
     Raises
     ------
     StripeError
-        If the trainer gives no model.
+        If the trainer passes no model.
 
     Notes
     -----
     The trainer calls these methods with (args, state, control, model=...). They read `state.epoch`
-    and `state.global_step`. The package transformers is not imported. The model must take a batch
-    of images as its one positional argument.
+    and `state.global_step`. The package transformers is not needed. The model must take a batch of
+    images as its only positional argument.
 
     Examples
     --------
@@ -48,7 +48,7 @@ class RecordCallback:
     def on_train_begin(
         self, args: Any, state: Any, control: Any, model: nn.Module | None = None, **_: Any
     ) -> None:
-        """Open the recording; record epoch 0 of a new training."""
+        """Open the recording, and record epoch 0 if the run is new."""
         if model is None:
             raise StripeError("a trainer must give its model to on_train_begin, got none")
         resumed = state.global_step > 0

@@ -19,7 +19,7 @@ def record(
     progress: bool = True,
     **options: Any,
 ) -> Recording:
-    """Record one epoch, number 0, of every gate of `model` over the images of `loader`.
+    """Record the gates of `model` for the images of `loader`, as epoch 0.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def record(
     progress
         Show a progress bar.
     **options
-        As for `Recorder`, which lists the errors.
+        As for `Recorder`, which also lists the errors.
 
     Returns
     -------

@@ -56,49 +56,50 @@ _Batches = Generator[_Batch, None, None]
 class Recorder:
     """Record gates, epoch by epoch, into a directory, as a context manager.
 
-    Hooks are on the model only while `record` runs. A separate thread encodes the batches. An epoch
-    in the directory is complete or absent. Under torch.distributed, every process makes a Recorder
-    of the same path and records its share of the images; the processes commit together.
+    The model has hooks only while `record` runs. A separate thread encodes the batches. Each epoch
+    in the directory is either complete or absent. Under torch.distributed, every process creates a
+    Recorder with the same path and records its share of the images. The processes commit an epoch
+    together.
 
     Parameters
     ----------
     model
         Any network. A compiled network runs uncompiled while it is recorded.
     path
-        A new or empty directory; with `resume` or `overwrite`, the directory of a recording. If the
-        first epoch fails, the directory stays as it was.
+        A new or empty directory, or with `resume` or `overwrite` the directory of a recording. If
+        the first epoch fails, the directory stays unchanged.
     example
-        A batch of images, (B, C, H, W), with which the gates are found. Default: the first recorded
-        batch; `gates` is known only after it.
+        A batch of images, (B, C, H, W), for finding the gates. Default: the first recorded batch;
+        the attribute `gates` is then not available before it.
     gates
         Gates to record: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`. A
-        predicate chooses among all kinds of gate, responses too. Otherwise only the kinds that
-        `stripe.find_gates` finds by default can be chosen, and spatial maps with `spatial`.
+        predicate chooses among all kinds of gate, including responses. The other forms choose among
+        the default kinds of `stripe.find_gates` and, with `spatial`, spatial maps.
     inputs
         Also record the global average of the features that each gate multiplies ("before" in Figure
         2).
     spatial
         Also record spatial attention maps, such as CBAM's, each under its own name.
     values
-        Record every value. If False, record only moments over images, in float64: the mean,
-        standard deviation and range of every channel, for runs too large to store.
+        Record every value. If False, record only the mean, standard deviation and range of every
+        channel over images, in float64. Use this for runs that are too large to store.
     every
-        Record only the epochs that are multiples of `every`; `record` skips the others.
+        Record only epochs that are multiples of `every`; `record` skips the others.
     average
-        If frames, patches or flipped copies of an image are folded into the batch, record the mean
-        of the gate over them; `Gate.per_image_values` gives their number. If False, record each as
-        a separate gate, `name@0` to `name@k-1`.
+        If the batch dimension holds k frames, patches or flipped copies of each image, record the
+        mean of the gate over them. `Gate.per_image_values` gives k. If False, record each of them
+        as a separate gate, `name@0` to `name@k-1`.
     check
-        Prove that each row of every gate belongs to its image, by one more pass over the images in
-        another order. This is done in the first two batches of each size, and with four images of
-        the last batch. If False, assume that rows come in the order of the images; use this for
-        models that draw random numbers in evaluation.
+        Prove that each row of every gate belongs to its image, by another forward pass with the
+        images in a different order. This is done for the first two batches of each size, and for
+        four images of the last batch. If False, assume that rows are in the order of the images.
+        Use False for models that draw random numbers in evaluation mode.
     resume
-        Continue the recording in `path`. Its gates, network, data set and seed must be the same;
-        the weights may differ.
+        Continue the recording in `path`. Its gates, network, data set and seed must be the same,
+        but the weights may differ.
     overwrite
-        Once the gates are known, move the recording in `path` aside, to `path`.old-1 or the next
-        free number.
+        Rename the recording in `path` to `path`.old-1, or to the next free number, once the gates
+        are found.
     name, dataset, seed
         Provenance, stored in the header.
 
@@ -107,10 +108,10 @@ class Recorder:
     ModelError
         If the model has no gates.
     UnknownNameError
-        If it has no gate of a given name.
+        If the model has no gate of a given name.
     RecordingError
         If the directory holds recorded epochs (without `resume` or `overwrite`), a recording of
-        another network, data set or seed, or other files; or if it cannot be written, or another
+        another network, data set or seed, or other files. Also if it cannot be written, or another
         process is writing to it.
 
     Examples
@@ -185,7 +186,7 @@ class Recorder:
 
     @property
     def writer(self) -> RecordingWriter:
-        """The writer of the directory. Asking for it before the gates are known is an error."""
+        """The writer of the directory. It raises an error before the gates are found."""
         if self._writer is None:
             raise StripeError(
                 "a Recorder knows its gates and epochs from its first batch, or from the start "
@@ -210,10 +211,9 @@ class Recorder:
         return self._writer
 
     def is_current(self, epoch: int) -> bool:
-        """Tell whether an epoch is recorded, and from the current weights of the model.
+        """Return whether an epoch was recorded from the current weights of the model.
 
-        An epoch in format version 1 counts as current, because the digest of its weights is not
-        known.
+        An epoch in format version 1 counts as current, because it has no digest of its weights.
         """
         recorded = self._recorded()
         if recorded is None or epoch not in recorded.epochs:
@@ -221,7 +221,7 @@ class Recorder:
         return recorded.weights(epoch) in (None, fingerprint(self.model))
 
     def discard(self, epoch: int) -> None:
-        """Drop a recorded epoch and those that were recorded after it; all processes call it.
+        """Drop a recorded epoch and all later ones. Every process must call this method.
 
         Raises
         ------
@@ -233,21 +233,21 @@ class Recorder:
     def record(self, loader: Iterable[Any], epoch: int, *, progress: bool = True) -> int:
         """Run the model over `loader` and commit its gates as one epoch.
 
-        The model runs in evaluation, without gradients, under the caller's autocast; its modes, its
-        hooks and torch's generators are restored afterwards.
+        The model runs in evaluation mode, without gradients, and under the caller's autocast.
+        Afterwards its modes, its hooks and torch's generators are restored.
 
         Parameters
         ----------
         loader
-            Batches of images, (images, labels) or (images, labels, indices). The indices name the
-            rows. Without indices, the positions in the data set of a `DataLoader` name them,
-            shuffled or not, even if its collate function sorts items or leaves out None. In all
-            other cases, images are numbered from 0 in the order of arrival. This includes a
-            subclass of `DataLoader` with its own iteration.
+            Batches of images, (images, labels) or (images, labels, indices). The indices identify
+            the rows. Without indices, a `DataLoader` gives the positions in its data set, even if
+            it is shuffled, or its collate function sorts items or drops None. For all other
+            loaders, including a subclass of `DataLoader` with its own iteration, images are
+            numbered from 0 in the order of arrival.
         epoch
-            The number of the epoch, which must not be recorded yet.
+            Number of the epoch, which must not be recorded yet.
         progress
-            Show a progress bar where there is a terminal or a notebook.
+            Show a progress bar in a terminal or a notebook.
 
         Returns
         -------
@@ -259,7 +259,7 @@ class Recorder:
         RecordingError
             If the epoch is already recorded, an image occurs twice, or the disk fails.
         ModelError
-            If a gate is not called, or a batch is not made of tensors.
+            If a gate is not called, or a batch does not consist of tensors.
         """
         if epoch % self.every:
             return 0
@@ -327,7 +327,7 @@ class Recorder:
             fill(buffer, self._columns[gate], rows)
 
     def close(self) -> None:
-        """Release the directory to other writers."""
+        """Close the recording and release its lock."""
         if self._writer is not None:
             self._writer.close()
 

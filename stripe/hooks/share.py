@@ -11,13 +11,13 @@ from stripe.errors import StripeError
 class EachOnce(Sampler[int]):
     """Give process r of P the images r, r + P, r + 2 P and so on, without repeating any.
 
-    `DistributedSampler` pads the data so that all processes get the same number of images. Some
-    images would then be recorded twice.
+    Use it instead of `DistributedSampler`, which repeats some images so that all processes get the
+    same number. These images would be recorded twice.
 
     Parameters
     ----------
     dataset
-        Anything with a length.
+        An object with a length.
     rank, processes
         Rank and number of processes. Default: the values of torch.distributed, or else 0 and 1.
     """

@@ -1,4 +1,4 @@
-"""The Parquet format of gates over images and epochs: one writer, any number of readers."""
+"""Store gates over images and epochs in Parquet files: one writer, any number of readers."""
 
 from stripe.recording.reader import Recorded as Recorded
 from stripe.recording.reader import Recording as Recording

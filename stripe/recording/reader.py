@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 
 def open_recording(path: "Recorded") -> "Recording":
-    """Open the recording in directory `path`; readers and one writer may open it at the same time.
+    """Open the recording in the directory `path`, also while another process writes to it.
 
-    An open recording is returned unchanged.
+    If `path` is an open recording, it is returned unchanged.
 
     Raises
     ------
     RecordingError
-        If there is no recording, or its format version is not supported; or if its header or the
+        If there is no recording, or its format version is not supported. Also if its header or the
         head of its log is missing, damaged or from another recording.
 
     Examples
@@ -55,7 +55,7 @@ def open_recording(path: "Recorded") -> "Recording":
 class Recording:
     """Gates over images and epochs, read from a directory that `Recorder` wrote.
 
-    Every method reads what it needs and keeps nothing in memory. Rows are in ascending order of
+    Every method reads what it needs from disk and keeps nothing in memory. Rows are sorted by
     image, whatever the order of recording, so the rows of all epochs correspond.
 
     Parameters
@@ -99,7 +99,7 @@ class Recording:
 
     @property
     def epochs(self) -> list[int]:
-        """The recorded epochs, ascending. A missing epoch that is in the log is an error."""
+        """The recorded epochs, ascending. It raises an error if an epoch in the log is missing."""
         return self._log.committed()
 
     @property
@@ -109,7 +109,7 @@ class Recording:
 
     @property
     def last_epoch(self) -> int:
-        """The last recorded epoch. A recording without epochs is an error."""
+        """The last recorded epoch. It raises an error if there is none."""
         if not (epochs := self.epochs):
             raise RecordingError(f"{self.path} holds no epoch yet; record one first")
         return epochs[-1]
@@ -128,26 +128,26 @@ class Recording:
         return frame
 
     def values(self, gate: str, epoch: int | None = None) -> Vectors:
-        """Return the gate of every image in an epoch. Default: the last epoch.
+        """Return the values of a gate for every image of an epoch. Default: the last epoch.
 
         The shape is (images, channels), float32, read-only.
 
-        The array is a view of Arrow's memory if one process recorded the images in ascending order,
-        as with an unshuffled loader. Otherwise it is a sorted copy.
+        If one process recorded the images in ascending order, as with an unshuffled loader, the
+        array is a view of Arrow's memory. Otherwise it is a sorted copy.
 
         Raises
         ------
         UnknownNameError
             If the gate is not in the recording.
         RecordingError
-            If the epoch was not recorded, or a file is damaged; the message names it.
+            If the epoch was not recorded, or a file is damaged. The message names it.
         """
         if self.gate(gate).kind == "spatial":
             raise RecordingError(f"{gate!r} is a spatial map; read it with spatial()")
         return self._vectors(gate_column(gate), epoch)
 
     def inputs(self, gate: str, epoch: int | None = None) -> Vectors:
-        """Return the global average of the features that a gate multiplies, "before" in Figure 2.
+        """Return the global average of the features that a gate multiplies ("before" in Figure 2).
 
         Shape, errors and order are as for `values`. It raises `RecordingError` if the averages were
         not recorded.
@@ -179,10 +179,10 @@ class Recording:
         raise unknown_name(name, names, kind="recorded gate", owner=str(self.path))
 
     def scan(self, epoch: int) -> Iterator[dict[str, Vectors]]:
-        """Yield the values of all gates, by name, one piece of the epoch at a time.
+        """Yield the values of all gates, by name, for one row group of the epoch at a time.
 
-        The pieces are the row groups on disk, of about 16 MiB each and in the order of recording.
-        The memory does not grow with the number of images.
+        Each row group has about 16 MiB, with images in the order of recording. The required memory
+        does not depend on the number of images.
         """
         self._check_values()
         names = {gate.name: gate_column(gate.name) for gate in self.header.channel_gates}
@@ -247,7 +247,7 @@ class Recording:
         return as_data_tree(self.header, [known[name] for name in chosen], rows, read)
 
     def moments(self, epoch: int) -> Iterator[pd.DataFrame]:
-        """Yield the moments that each process kept in a recording without values.
+        """Yield the moments that each process stored in a recording without values.
 
         Columns: column ("gate/NAME" or "input/NAME"), channel, n, mean, m2 (sum of squared
         deviations), min, max. `stripe.stats.channel_moments` merges them.
@@ -275,15 +275,16 @@ class Recording:
         Raises
         ------
         RecordingError
-            At the first file that is missing, foreign, truncated or changed; the message names it.
+            At the first file that is missing, unexpected, truncated or changed. The message names
+            it.
         """
         return verify(self._layout, self._log)
 
     def weights(self, epoch: int | None = None) -> str | None:
         """Return the digest of the weights that made an epoch's gates. Default: the last epoch.
 
-        `stripe.gates.fingerprint` computes the digest of a network. The result is None if the
-        writer did not know it.
+        `stripe.gates.fingerprint` computes the digest of a network. The result is None if no digest
+        was stored.
         """
         epoch = self.last_epoch if epoch is None else epoch
         self._check_recorded(epoch)

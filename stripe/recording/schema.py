@@ -53,39 +53,39 @@ class Gate:
     Parameters
     ----------
     name
-        Dotted name of the module that outputs the gate, or the owner's name if no module does. It
+        Dotted name of the module that outputs the gate, or of the owner if no module outputs it. It
         is also the name of the column.
     owner
-        Dotted name of the innermost module that multiplies by the gate.
+        Dotted name of the innermost module that multiplies features by the gate.
     owner_class
-        The owner's class.
+        Class of the owner.
     channels
-        C, the number of values per image; for a split, the values of all branches together.
+        C, the number of values per image. For a split, all branches count.
     groups
-        R, the number of branches that a split weighs against each other; 1 otherwise.
+        R, the number of branches that a split weighs; otherwise 1.
     kind
-        "gate", which is squashed (sigmoid and the like) and multiplies; "split", which weighs
-        branches of shape (B, R, C); "response", which multiplies without being squashed, as in GRN;
-        "spatial", a map that multiplies every channel; "constant", which depends on no input (ASR).
+        "gate", a factor bounded by a function such as sigmoid; "split", weights of several
+        branches, (B, R, C); "response", an unbounded factor, as in GRN; "spatial", a map that
+        multiplies every channel; "constant", a factor that does not depend on the input (ASR).
     layout
-        Layout of the gate relative to the features: "NC11" for (B, C, 1, 1), "N11C" for channels
-        last, "N1C" for tokens (B, N, C), "NC1" for signals (B, C, T), "NRC11" for a split, "N1HW"
-        for a spatial map.
+        Axes of the gate: "NC11" for features (B, C, H, W), "N11C" for channels last (B, H, W, C),
+        "N1C" for tokens (B, N, C), "NC1" for signals (B, C, T), "NRC11" for a split, "N1HW" for a
+        spatial map.
     producer
         Dotted name of the innermost module that computed the features.
     consumers
         Dotted names of the innermost modules that read the product.
     dtype
-        Number format of the values in the model; on disk they are float32.
+        Number format of the values in the model. On disk they are float32.
     pooled
-        Whether the global average of the features that the gate multiplies is recorded too.
+        Whether the global average of the multiplied features is also recorded.
     spatial
-        Height and width of the recorded spatial map, if there is one.
+        (height, width) of the recorded spatial map, or None.
     per_image_values
-        Number of values of each channel per image. It is more than 1 if frames, patches or flipped
-        copies of an image are folded into the batch; their mean is then recorded. Groups of
-        channels that are folded into the batch count as channels. It is 0 if the rows of the gate
-        cannot be divided evenly among the images.
+        Number of rows of the gate per image. It is above 1 if the batch dimension also holds
+        frames, patches or flipped copies of an image; their mean is then recorded. Groups of
+        channels in the batch dimension count as channels. It is 0 if the rows cannot be divided
+        evenly among the images.
 
     Examples
     --------
@@ -118,13 +118,13 @@ class Header:
     gates
         The recorded gates, in forward order.
     model, dataset
-        Names of the network and of the data.
+        Names of the network and of the data set.
     model_class
-        Class of the network; empty if it is not known.
+        Class of the network; empty if unknown.
     seed
-        The seed of the run, if it had one.
+        Seed of the run, or None.
     per_image
-        Whether every image has a row; if not, the recording holds moments over images only.
+        Whether every image has a row. If False, the recording holds only moments over images.
     input_shape
         (C, H, W) of the images.
     versions
@@ -142,7 +142,7 @@ class Header:
 
     @property
     def channel_gates(self) -> tuple[Gate, ...]:
-        """The gates with values per channel: all except spatial maps."""
+        """The gates with one value per channel, which are all except spatial maps."""
         return tuple(gate for gate in self.gates if gate.kind != "spatial")
 
     def to_json(self) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class Header:
 
     @classmethod
     def from_json(cls, values: dict[str, Any], path: Path) -> "Header":
-        """Read the header back; `path` is for messages."""
+        """Read a header from JSON values; error messages name `path`."""
         version = values.pop("format_version", None) if isinstance(values, dict) else None
         if type(version) is not int or version not in (UNSEALED_VERSION, FORMAT_VERSION):
             raise RecordingError(

@@ -17,9 +17,9 @@ Parts = list[FinishedPart]
 
 
 class Gates(list[Gate]):
-    """A list of gates that Jupyter shows as a picture and a table.
+    """A list of gates, which Jupyter shows as a picture and a table.
 
-    It is a list in every other way; a slice of it is a plain list.
+    In all other respects it is a list. A slice of it is a plain list.
 
     Examples
     --------

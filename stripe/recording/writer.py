@@ -30,12 +30,12 @@ def alone() -> None:
 
 
 class RecordingWriter:
-    """Write epochs into a recording; one writer can be open at a time. It is a context manager.
+    """Write epochs into a recording, as a context manager. Only one writer can be open at a time.
 
-    Opening it takes the lock and discards the files that a killed writer left in `staging/`. An
-    existing recording is continued if its gates, network, data set and seed are the same. A
-    recording without epochs is replaced. A writer that fails before its first epoch leaves the
-    directory as it was.
+    Opening a writer takes the lock and deletes the files that a killed writer left in `staging/`.
+    The writer continues an existing recording with the same gates, network, data set and seed. It
+    replaces a recording without epochs. If it fails before its first epoch, the directory stays
+    unchanged.
 
     Parameters
     ----------
@@ -44,17 +44,18 @@ class RecordingWriter:
     header
         Gates and provenance of the recording.
     rank, processes
-        Rank and number of processes. Each writes a part of every epoch, and rank 0 commits.
+        Rank and number of processes. Each process writes a part of every epoch, and rank 0 commits
+        it.
     barrier
-        Waits, with a time limit, until all processes have called it.
+        Function that waits, with a time limit, until all processes have called it.
     overwrite
-        Move an existing recording aside, as `MovedAside` does.
+        Rename an existing recording, as `MovedAside` does.
 
     Raises
     ------
     RecordingError
-        If the directory holds something else, cannot be written, is locked, or records other gates,
-        another network or other images.
+        If the directory holds other files, cannot be written or is locked, or holds a recording of
+        other gates, another network or other images.
     """
 
     def __init__(
@@ -109,19 +110,19 @@ class RecordingWriter:
 
     @contextmanager
     def epoch(self, epoch: SupportsIndex, *, weights: str | None = None) -> Iterator[PartWriter]:
-        """Yield a `PartWriter` for one epoch; commit at the end, discard on any exception.
+        """Yield a `PartWriter` for one epoch. Commit it at the end, or discard it on an exception.
 
         Parameters
         ----------
         epoch
             Its number.
         weights
-            A digest of the recorded weights, for the log. The log gets the digest of rank 0.
+            Digest of the recorded weights. The log stores the digest of rank 0.
 
         Raises
         ------
         RecordingError
-            If the epoch is negative, is already recorded, has no images, or has an image twice.
+            If the epoch is negative, already recorded or without images, or an image occurs twice.
         """
         epoch = _whole(epoch)
         self._check_new(epoch)
@@ -146,10 +147,10 @@ class RecordingWriter:
             raise
 
     def discard(self, epoch: int) -> None:
-        """Drop an epoch and those committed after it, the last one first.
+        """Drop an epoch and all epochs committed after it, the last one first.
 
-        Each epoch is dropped as a whole: after a kill it is either complete or gone. Earlier epochs
-        stay, and the log continues from there.
+        Each epoch is dropped as a whole: if the process is killed, the epoch is either complete or
+        absent. Earlier epochs stay, and the log continues after them.
 
         Raises
         ------
@@ -176,9 +177,9 @@ class RecordingWriter:
         self._log.drop(epoch)
 
     def close(self) -> None:
-        """Release the lock; committed epochs stay, and an earlier failure leaves no files.
+        """Release the lock. Committed epochs stay, and an earlier failure leaves no files.
 
-        In a process forked from the writer's process it does nothing.
+        It does nothing in a process that was forked from the writer's process.
         """
         if self._lock is not None and not self._lock.held:
             return

@@ -1,4 +1,4 @@
-"""Numbers from recordings: tables of moments, stripe index and convergence."""
+"""Statistics of recordings: moments, stripe index, convergence and others, as tables."""
 
 from stripe.stats.class_information import class_information as class_information
 from stripe.stats.comparison import compare as compare

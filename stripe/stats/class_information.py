@@ -24,42 +24,44 @@ def class_information(
 ) -> pd.DataFrame:
     """Measure how well each gate alone predicts the class, by linear discriminant analysis.
 
-    The accuracy is cross-validated: a discriminant fitted to all other folds predicts the classes
-    of each fold. Each fold has images of every class.
+    The accuracy is cross-validated: the classes of each fold are predicted by a discriminant fitted
+    to the other folds. Each fold has images of every class.
 
     Parameters
     ----------
     recording
-        A recording with values and labels. One gate at a time is held in memory.
+        A recording with values and labels. Memory holds one gate at a time.
     epochs
         Epochs. Default: the last.
     folds
-        Number of folds, at least 2. Classes with fewer images than folds are left out.
+        Number of folds, at least 2. Classes with fewer images than folds are ignored.
     shrinkage
-        Weight of a multiple of the identity in the covariance within classes, 0 to 1.
+        Shrinkage of the covariance within classes towards a multiple of the identity, 0 to 1.
     seed
-        Seed of the folds.
+        Seed of the random folds.
 
     Returns
     -------
     DataFrame
-        epoch, gate; accuracy (0 to 1; NaN for a gate with values that are not finite), with low and
-        high, its 95 % interval; chance, the share of the most frequent class; inputs, the accuracy
-        from the pooled features before the gate (NaN where they are not recorded).
+        One row per epoch and gate: epoch; gate; accuracy (0 to 1; NaN for a gate with values that
+        are not finite); low and high, its 95 % interval; chance, the share of the most frequent
+        class; inputs, the accuracy from the pooled features before the gate (NaN if they were not
+        recorded).
 
     Raises
     ------
     RecordingError
         If there are no labels, or fewer than two classes have as many images as folds.
     StripeError
-        If folds is no whole number, or shrinkage is not between 0 and 1.
+        If `folds` is not a whole number of at least 2, or `shrinkage` is not between 0 and 1.
 
     Notes
     -----
-    The accuracy of a linear map is a lower bound: the gate may hold more about the class. A gate is
-    computed from its pooled inputs. If it predicts worse than they do, it loses information; if it
-    predicts better, its non-linearity makes the class easier to predict. The interval is over
-    images and ignores the choice of folds.
+    The discriminant is linear, so the accuracy is a lower bound: the gate may contain more
+    information about the class. A gate is computed from its pooled inputs. If it predicts the class
+    worse than its inputs do, it loses information. If it predicts the class better, its
+    non-linearity makes the class easier to predict. The interval shows the uncertainty over images,
+    and ignores the choice of folds.
 
     References
     ----------

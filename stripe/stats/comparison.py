@@ -33,19 +33,19 @@ def compare(
     level: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Compare the gates of two recordings, or of two lists of recordings that differ in their seed.
+    """Compare the gates of two recordings, or of two lists of recordings from different seeds.
 
     Parameters
     ----------
     data
-        Two sides. Each is a recording or its directory, or a list of at least two. One recording
-        alone is compared with itself, at two epochs.
+        The two sides. Each side is a recording or its directory, or a list of at least two of them.
+        A single recording is compared with itself at two epochs.
     names
-        Names of the sides. Default: the parts of their paths that differ.
+        Names of the two sides. Default: the parts of their paths that differ.
     epoch
-        Epoch of both sides, or one per side. Default: the last.
+        Epoch for both sides, or one for each. Default: the last of each recording.
     resamples
-        Number of samples of the bootstrap over images, at least 100.
+        Number of bootstrap samples over images, at least 100.
     level
         Confidence level of the intervals, above 0 and below 1.
     seed
@@ -54,32 +54,33 @@ def compare(
     Returns
     -------
     DataFrame
-        gate, statistic, a column per side with the name of the side, difference (second minus
-        first), low, high (its interval). One row for each gate that both sides have, and each of
-        eta2, between_var, within_var and median_std, as `stripe_index` computes them; for a list,
-        the value of a side is the mean. `attrs` says whether the interval is over "images" or
-        "seeds", and whether the images were paired. It also holds n of each side, level, resamples
-        and seed. The interval is NaN if a recording holds moments only.
+        gate, statistic, one column with the name and the value of each side, difference (second
+        side minus first), low and high (interval of the difference). There is one row for each gate
+        that both sides have and each statistic of `stripe_index`: eta2, between_var, within_var and
+        median_std. For a list, the value of a side is the mean over its recordings. `attrs` says
+        whether the interval is over "images" or "seeds", and whether the images were paired. It
+        also holds n of each side, level, resamples and seed. The interval is NaN if a recording
+        holds only moments.
 
     Raises
     ------
     StripeError
-        If there are not two sides, one is a list and the other is not, a list has fewer than two
-        recordings, no gate is in both, or a number is out of range.
+        If there are not two sides, only one of them is a list, a list has fewer than two
+        recordings, the sides have no gate in common, or a number is out of range.
     RecordingError
         If an epoch was not recorded.
 
     Notes
     -----
     The interval over images is the percentile bootstrap (Efron, 1979). Images are drawn with
-    replacement, in pairs where both sides recorded the same images. It shows how much the
-    difference of these two networks depends on the choice of images. It does not show whether
-    networks of other seeds differ in the same way; for that, give lists. The interval over seeds is
-    Welch's, by Student's t, since a bootstrap of a few runs is too narrow.
+    replacement, and in pairs if both sides recorded the same images. This interval shows how much
+    the difference between these two networks depends on the choice of images. It does not show
+    whether networks from other seeds differ in the same way; for that, pass lists. The interval
+    over seeds is Welch's t interval, because a bootstrap over a few runs is too narrow.
 
-    Each interval is for one row alone. Of twenty rows with equal gates, one is expected to exclude
-    zero at a level of 0.95. Gates with the same name in two networks need not have the same
-    function.
+    Each interval is for one row alone. At a level of 0.95, one in twenty intervals is expected to
+    exclude zero even if all gates are equal. Gates with the same name in two networks need not have
+    the same function.
 
     Examples
     --------

@@ -15,7 +15,7 @@ from stripe.recording import Recorded, Recording, open_recording
 def epoch_difference(
     recording: Recorded, gate: str, *, image_ids: Sequence[int] | None = None
 ) -> Float[np.ndarray, "image epoch channel"]:
-    """Compute the first-order difference `|v(t + 1) - v(t)|` of a gate over recorded epochs.
+    """Compute the difference `|v(t + 1) - v(t)|` of a gate between consecutive recorded epochs.
 
     Parameters
     ----------
@@ -24,12 +24,12 @@ def epoch_difference(
     gate
         Name of the gate.
     image_ids
-        Indices of images. Default: those recorded in every epoch, ascending.
+        Indices of the images. Default: all images recorded in every epoch, ascending.
 
     Returns
     -------
     ndarray
-        float32, shape (images, epochs - 1, channels); entry [i, t, c] is between
+        Shape (images, epochs - 1, channels), float32. Entry [i, t, c] is the difference between
         `recording.epochs[t]` and `recording.epochs[t + 1]`.
 
     Raises
@@ -41,8 +41,8 @@ def epoch_difference(
 
     Notes
     -----
-    A difference near zero means that the gate changed little in that epoch. Under a decayed
-    learning rate, every gate changes little.
+    A difference near zero does not show that the gate has converged: at a low learning rate, every
+    gate changes little.
 
     References
     ----------
@@ -66,14 +66,15 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
     recording
         A recording of at least two epochs.
     tol
-        Steps `|v(t + 1) - v(t)|` below `tol` count as no change. Gates from a sigmoid lie in (0,
-        1), so 0.01 is a hundredth of their range.
+        Bound below which a step `|v(t + 1) - v(t)|` counts as no change. A gate from a sigmoid lies
+        in (0, 1), so 0.01 is a hundredth of its range.
 
     Returns
     -------
     DataFrame
-        gate, channel, epoch (nullable Int64): the smallest recorded epoch t such that in every
-        later step all images stay under `tol`; missing if the last step is not under `tol`.
+        One row per gate and channel: gate, channel, epoch (nullable Int64). epoch is the smallest
+        recorded epoch t after which every step of every image is below `tol`. It is missing if the
+        last step is not below `tol`.
 
     Raises
     ------
@@ -82,7 +83,7 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
 
     References
     ----------
-    Section 1: most values converge by the first decay of the learning rate; Figure 2c.
+    Section 1, where most values converge before the first decay of the learning rate; Figure 2c.
 
     Examples
     --------
@@ -106,13 +107,13 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
 def common_images(
     recording: Recording, image_ids: Sequence[int] | None = None
 ) -> Int64[np.ndarray, " image"]:
-    """Return the images recorded in every epoch, ascending, or `image_ids` after a check.
+    """Return the images recorded in every epoch, ascending, or check `image_ids` and return them.
 
     Raises
     ------
     RecordingError
-        If there are fewer than two epochs, no such image, or one of `image_ids` is not in every
-        epoch.
+        If there are fewer than two epochs, no image is in every epoch, or one of `image_ids` is not
+        in every epoch.
 
     Examples
     --------

@@ -11,26 +11,26 @@ from stripe.stats.stripe_index import ROUNDING
 
 
 def effective_rank(recording: Recorded, epochs: Iterable[int] | None = None) -> pd.DataFrame:
-    """Compute the number of directions in which every gate varies over images.
+    """Compute the number of directions in which each gate varies over images.
 
-    Let s be the singular values of the gates (images x channels) minus their mean over images.
-    `effective_rank = exp(H(p))`, with H the entropy of `p = s / sum(s)`.
+    Let s be the singular values of the gate (images x channels) after its mean over images is
+    subtracted. `effective_rank = exp(H(p))`, where H is the entropy of `p = s / sum(s)`.
     `participation = (sum(s^2))^2 / sum(s^4)` weights directions by their variance.
 
     Parameters
     ----------
     recording
-        A recording with values. It is read once, one row group at a time. A channels x channels
-        matrix is kept for each gate.
+        A recording with values. It is read once, one row group at a time. Memory holds a channels x
+        channels matrix for each gate.
     epochs
         Epochs. Default: all.
 
     Returns
     -------
     DataFrame
-        epoch, gate, channels, effective_rank, participation; both from 1 to the number of channels,
-        0 for a gate that does not vary by more than the rounding of float32, and NaN for a gate
-        with values that are not finite.
+        One row per epoch and gate: epoch, gate, channels, effective_rank, participation. The last
+        two are between 1 and the number of channels. They are 0 for a gate that varies by no more
+        than the rounding of float32, and NaN for a gate with values that are not finite.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def effective_rank(recording: Recorded, epochs: Iterable[int] | None = None) -> 
 
     Notes
     -----
-    Both numbers are at most the number of images. Neither measures how much a gate varies. A nearly
+    Both numbers are at most the number of images. Neither measures how much a gate varies: a nearly
     constant gate has a high rank if its small variation is noise.
 
     References

@@ -31,8 +31,8 @@ class Moments:
     """Moments of each channel over n images, in float64.
 
     `m2` is the sum of squared deviations from the mean, so the population variance is `m2 / n`.
-    Unlike a sum of squares, it loses no digits if the spread is small relative to the mean, as in a
-    stripe.
+    Unlike a plain sum of squares, `m2` loses no digits if the spread is small relative to the mean,
+    as in a stripe.
     """
 
     n: int
@@ -43,7 +43,7 @@ class Moments:
 
     @classmethod
     def of(cls, values: Float[np.ndarray, "images channels"]) -> "Moments":
-        """Return the moments of one piece, with at least one image."""
+        """Return the moments of one array, which has at least one image."""
         images, channels = values.shape
         # Rows of few channels are laid side by side, since numpy is slow along short ones.
         fold = min(images, max(1, _WIDE // channels))
@@ -61,12 +61,12 @@ class Moments:
 
     @classmethod
     def kept(cls, table: pd.DataFrame) -> "Moments":
-        """Return the moments of one gate from a table of `Recording.moments`."""
+        """Return the moments of one gate from the table of `Recording.moments`."""
         mean, m2, low, high = (table[name].to_numpy() for name in ("mean", "m2", "min", "max"))
         return cls(int(table["n"].iloc[0]), mean, m2, low, high)
 
     def merge(self, other: "Moments") -> "Moments":
-        """Return the moments of both pieces together.
+        """Return the moments of all images of both.
 
         References
         ----------
@@ -85,7 +85,7 @@ class Moments:
 
     @property
     def std(self) -> Float[np.ndarray, " channels"]:
-        """The population standard deviation (division by n)."""
+        """The population standard deviation (divided by n)."""
         return np.sqrt(self.m2 / self.n)
 
 
@@ -134,33 +134,36 @@ def channel_moments(
     Parameters
     ----------
     data
-        A recording or its directory; or several, whose tables are concatenated.
+        A recording or its directory, or a list of them. The tables of several recordings are
+        concatenated.
     epochs
         Epochs. Default: all.
     over
-        Function that maps a function over a list and yields the results in order: `map`, the `map`
-        of a pool (`stripe.stats.processes`, or any `concurrent.futures` executor), or the `map` of
-        a cluster (`stripe.reproduce.engines.Ray.map`). Each call reduces one file. All these
-        functions give the same numbers to the last bit. Default: two threads.
+        Function that applies a function to each item of a list and yields the results in order:
+        `map`, the `map` of a pool (`stripe.stats.processes`, or any `concurrent.futures` executor),
+        or the `map` of a cluster (`stripe.reproduce.engines.Ray.map`). Each call processes one
+        file. The results of all these functions are equal to the last bit. Default: a `map` in two
+        threads.
 
     Returns
     -------
     DataFrame
-        epoch, gate, channel, n (images), mean, std (population: divided by n), min, max; one row
-        per channel, in float64. With several recordings, the first column, recording, is the path.
+        One row per epoch, gate and channel, in float64: epoch, gate, channel, n (number of images),
+        mean, std (population: divided by n), min, max. With several recordings, the first column is
+        recording, the path.
 
     Raises
     ------
     RecordingError
-        If an epoch was not recorded, a file is damaged, or a recording is given twice; the message
+        If an epoch was not recorded, a file is damaged, or a recording is given twice. The message
         names it.
 
     Notes
     -----
     A recording is read once, one row group at a time. The moments of the row groups are merged in
-    float64, so the memory does not depend on the number of images. The next row group is read while
-    one is reduced. A small std means little by itself, because a gate with small values also has a
-    small spread. `stripe_index` compares it with the spread between channels.
+    float64, so the required memory does not depend on the number of images. A small std means
+    little by itself, because a gate with small values also has a small spread. `stripe_index`
+    compares it with the spread between channels.
 
     References
     ----------

@@ -12,12 +12,12 @@ from stripe.stats.moments import Over
 
 @contextmanager
 def processes(count: int) -> Iterator[Over]:
-    """Open a pool of processes, and yield a function that maps over a list in the pool, in order.
+    """Open a pool of processes, and yield its `map`, which returns results in order.
 
     Parameters
     ----------
     count
-        Number of processes. Each needs about 100 MiB for a file.
+        Number of processes. Each needs about 100 MiB of memory.
 
     Raises
     ------

@@ -18,22 +18,23 @@ def saturation(
     high: float = 0.99,
     over: Over = in_pairs,
 ) -> pd.DataFrame:
-    """Count the channels of every gate that stay below or above a bound for all images.
+    """Compute the shares of channels of each gate that are near 0, or near 1, for all images.
 
     Parameters
     ----------
     data, over
-        As for `stripe_index`: recordings, or their table from `channel_moments`.
+        As for `stripe_index`.
     low
-        A channel is off if the gate lies between -low and low for every image.
+        A channel is off if its gate is between -low and low for every image.
     high
-        A channel is on if it lies between high and 2 - high for every image, around 1.
+        A channel is on if its gate is between high and 2 - high, a range around 1, for every image.
 
     Returns
     -------
     DataFrame
-        epoch, gate, channels, off, on (shares of channels, 0 to 1), and stuck, the share that does
-        not vary at all. With several recordings, the first column is recording.
+        One row per epoch and gate: epoch, gate, channels; off, on (shares of channels, 0 to 1);
+        stuck, the share of channels that do not vary at all. With several recordings, the first
+        column is recording.
 
     Raises
     ------
@@ -43,8 +44,8 @@ def saturation(
     Notes
     -----
     With `low=0` and `high=1`, a channel that is off can be pruned, and a channel that is on needs
-    no gate, without any change on these images. Other images may still change such a channel, so a
-    smaller recording has larger shares.
+    no gate. Neither changes the outputs for these images. Other images may still change such a
+    channel, so a recording of fewer images has larger shares.
 
     Examples
     --------

@@ -12,7 +12,7 @@ _NORMAL = 1.959963984540054
 
 
 def share_interval(share: Share, count: int) -> tuple[Share, Share]:
-    """Return the ends of the 95 % interval of a share of randomly drawn images.
+    """Return the 95 % interval of a share of randomly drawn images.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def share_interval(share: Share, count: int) -> tuple[Share, Share]:
     Returns
     -------
     tuple
-        The lower and the upper end, each of the shape of `share`.
+        The lower and the upper end, each with the shape of `share`.
 
     References
     ----------

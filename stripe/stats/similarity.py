@@ -17,12 +17,12 @@ def epoch_similarity(
     gates: Sequence[str] | str | None = None,
     epochs: Iterable[int] | None = None,
 ) -> pd.DataFrame:
-    """Compare every gate with itself in other epochs, by debiased CKA.
+    """Compare each gate with itself in other epochs, by debiased CKA.
 
     Parameters
     ----------
     recording
-        A recording with values. The chosen epochs of one gate are in memory at a time.
+        A recording with values. Memory holds the chosen epochs of one gate at a time.
     gates
         Names of the gates. Default: all.
     epochs
@@ -31,22 +31,22 @@ def epoch_similarity(
     Returns
     -------
     DataFrame
-        gate, epoch, other (the same epoch or a later one), cka. It is near 1 if both epochs
-        distinguish images in the same way, near 0 if they have nothing in common, and NaN if a gate
-        does not depend on the image. The unbiased estimate can leave the range 0 to 1.
+        One row per gate and pair of epochs: gate, epoch, other (the same epoch or a later one),
+        cka. cka is near 1 if the gate distinguishes images in the same way in both epochs, near 0
+        if it does so in unrelated ways, and NaN if it does not depend on the image. The estimate is
+        unbiased, so it can be below 0 or above 1.
 
     Raises
     ------
     UnknownNameError
         If a gate is not in the recording.
     RecordingError
-        If an epoch was not recorded, there are no values, or fewer than 4 images are in all of the
-        epochs.
+        If an epoch was not recorded, there are no values, or fewer than 4 images are in all epochs.
 
     Notes
     -----
     CKA compares how gates represent the differences between images. It ignores the mean of a gate,
-    so it does not show how a stripe moves; `epoch_difference` does.
+    so it does not show how a stripe changes over epochs. `epoch_difference` shows that.
 
     References
     ----------
@@ -87,15 +87,15 @@ def gate_similarity(recording: Recorded, epoch: int | None = None) -> pd.DataFra
     Parameters
     ----------
     recording
-        A recording with values of at least 4 images. Two gates are in memory at a time.
+        A recording with values of at least 4 images. Memory holds two gates at a time.
     epoch
         Epoch. Default: the last.
 
     Returns
     -------
     DataFrame
-        gate, other (the same gate or a later one), cka, as for `epoch_similarity`, which lists the
-        errors.
+        One row per pair of gates: gate, other (the same gate or a later one), cka.
+        `epoch_similarity` describes cka and the errors.
 
     Examples
     --------

@@ -9,10 +9,10 @@ from stripe.stats.stripe_index import COLUMNS, index_row
 
 
 def spatial_index(recording: Recorded) -> pd.DataFrame:
-    """Compute the stripe index of every spatial map in every epoch.
+    """Compute the stripe index of each spatial map in each epoch.
 
-    The index is that of `stripe_index`, with positions of the map instead of channels. It is 1 if
-    every image has the same map, and 0 if positions do not differ on average.
+    The formula is that of `stripe_index`, with the positions of the map instead of channels. The
+    index is 1 if every image has the same map, and 0 if all positions have the same mean.
 
     Parameters
     ----------
@@ -22,19 +22,20 @@ def spatial_index(recording: Recorded) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        epoch, gate, eta2, between_var, within_var, median_std, constant, as for `stripe_index`. The
-        spreads are over images, at each position.
+        One row per epoch and map: epoch, gate, eta2, between_var, within_var, median_std, constant,
+        as for `stripe_index`. Standard deviations are over images, at each position.
 
     Raises
     ------
     RecordingError
-        If there are no spatial maps.
+        If the recording has no spatial maps.
 
     Notes
     -----
     Compare this index with that of the channel gate of the same block. The paper finds stripes in
-    channel attention but none in spatial attention, so it does not re-parameterize the latter. The
-    padding of convolutions at the border raises the index for any images.
+    channel attention but none in spatial attention, so it does not re-parameterize spatial
+    attention. The padding of convolutions makes the border differ from the centre, which raises the
+    index for any images.
 
     References
     ----------

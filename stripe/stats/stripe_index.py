@@ -43,7 +43,7 @@ def index_arrays(
 
 
 def eta2_of(values: Float[np.ndarray, "images channels"]) -> float:
-    """Return the stripe index of one array of gates.
+    """Return the stripe index of one array of gate values (images, channels).
 
     Examples
     --------
@@ -57,34 +57,34 @@ def eta2_of(values: Float[np.ndarray, "images channels"]) -> float:
 def stripe_index(
     data: Recorded | Sequence[Recorded] | pd.DataFrame, *, over: Over = in_pairs
 ) -> pd.DataFrame:
-    """Compute the stripe index of every gate in every epoch.
+    """Compute the stripe index of each gate in each epoch.
 
-    `eta2 = var_c(m_c) / (var_c(m_c) + mean_c(s_c^2))`, with `m_c` and `s_c` the mean and the
+    `eta2 = var_c(m_c) / (var_c(m_c) + mean_c(s_c^2))`, where `m_c` and `s_c` are the mean and the
     standard deviation of channel c over images.
 
     Parameters
     ----------
     data
-        A recording or its directory, several recordings, or their table from `channel_moments`.
+        A recording or its directory, a list of them, or their table from `channel_moments`.
     over
         As for `channel_moments`.
 
     Returns
     -------
     DataFrame
-        epoch, gate, eta2, between_var, within_var, median_std (over channels), constant; with
-        several recordings, the first column is recording. `eta2` is 1 for a perfect stripe and 0 if
-        the image decides everything. `constant` is True for a gate with one value for all images
-        and channels, up to the rounding of float32. It has no variance to share; since the image
-        decides nothing, its `eta2` is 1 by definition.
+        One row per epoch and gate: epoch, gate, eta2, between_var, within_var, median_std (over
+        channels), constant. With several recordings, the first column is recording. `eta2` is 1 for
+        a perfect stripe and 0 if the image alone determines the gate. `constant` is True for a gate
+        with one value for all images and channels, up to the rounding of float32. Such a gate has
+        no variance; since it does not depend on the image, its `eta2` is 1 by definition.
 
     Notes
     -----
-    `eta2` answers "do channels differ more than images?", not "does the gate ignore the image?": a
-    gate with a large spread within channels still has a high index if its channels lie far apart. A
-    gate with one channel has an index of 0 unless it is constant. Look also at `median_std` and at
-    the cost of freezing the gate. A mean of `eta2` over gates counts gates that are stuck at one
-    value, such as a saturated sigmoid, as perfect stripes. The column `constant` marks them.
+    `eta2` answers "do channels differ more than images?", not "does the gate ignore the image?". A
+    gate that varies strongly over images still has a high index if its channels have very different
+    means. Therefore also look at `median_std` and at the cost of freezing the gate. A gate with one
+    channel has an index of 0 unless it is constant. A mean of `eta2` over gates counts constant
+    gates, such as a saturated sigmoid, as perfect stripes. The column `constant` marks them.
 
     References
     ----------

@@ -16,17 +16,17 @@ _COLUMNS = ["eta2", "omega2", "icc", *PARTS, "class_icc"]
 
 
 def variance_components(recording: Recorded, epochs: Iterable[int] | None = None) -> pd.DataFrame:
-    """Split the variance of every gate into parts of the channel, the class and the image.
+    """Split the variance of each gate into the parts of channel, class and image.
 
-    The model is nested: `v = mean + channel_c + class_ck + image_cki`, the class k within channel
-    c, and the image i within both. The parts are estimated from the mean squares of an analysis of
-    variance, so they are unbiased.
+    The model is nested: `v = mean + channel_c + class_ck + image_cki`, for channel c, class k
+    within the channel, and image i within both. The parts are estimated from the mean squares of an
+    analysis of variance, so they are unbiased.
 
     Parameters
     ----------
     recording
-        A recording with values, and with labels for the share of the class. One gate at a time is
-        in memory.
+        A recording with values. The share of the class needs labels. Memory holds one gate at a
+        time.
     epochs
         Epochs. Default: all.
 
@@ -36,12 +36,12 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
         One row per epoch and gate:
 
         - eta2: the share between channels, as in `stripe_index`; it needs no labels;
-        - omega2: the same share without the bias from finite numbers of images;
-        - icc: correlation of two images in the same channel, over channels (one-way, ICC(1));
-        - channel, class, image: shares of the three parts, with sum 1. Without labels, with a
-          single class, or with one image of each class, class is missing, and its share is part of
-          image;
-        - class_icc: the share of class in the variance within channels.
+        - omega2: the same share without the bias of a finite number of images;
+        - icc: the correlation, over channels, between two images in the same channel (ICC(1));
+        - channel, class, image: the shares of the three parts, which sum to 1. Without labels, with
+          a single class, or with one image of each class, class is missing and image includes its
+          share;
+        - class_icc: the share of the class in the variance within channels.
 
     Raises
     ------
@@ -50,10 +50,10 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
 
     Notes
     -----
-    An unbiased estimate of a share that is 0 is negative about as often as positive. All columns
-    are NaN for a gate with one value (up to the rounding of float32), whose eta2 in `stripe_index`
-    is 1. All but eta2 are NaN for one image. For one channel, icc and channel are NaN. The
-    interaction of channel and class is part of class.
+    The estimate of a share that is 0 is negative about as often as positive, because it is
+    unbiased. All columns are NaN for a gate with one value (up to the rounding of float32), whereas
+    its eta2 in `stripe_index` is 1. For one image, all columns except eta2 are NaN. For one
+    channel, icc and channel are NaN. The interaction of channel and class is part of class.
 
     References
     ----------
