@@ -1,7 +1,7 @@
 """Draw the paper's figures.
 
 Each plot takes a recording, a table or a result, and returns Axes. No plot shows or saves its
-figure; `save_figure` saves it.
+figure. Use `save_figure` to save it.
 """
 
 from stripe.plots.ablation import ablation as ablation

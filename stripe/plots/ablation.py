@@ -28,20 +28,19 @@ def ablation(
     Parameters
     ----------
     data
-        The table of `stripe ablate`: intervention, gate, and the columns MEASURE, MEASURE_low and
-        MEASURE_high. The row of the intervention "none" is drawn as a line.
+        The table of `stripe ablate`: intervention, gate, and the columns `measure`, `measure`_low
+        and `measure`_high. The row of the intervention "none" is drawn as a line.
     measure
-        Measure to draw: "agreement", "kl" or "accuracy".
+        Measure to draw: "agreement", "kl" (in nats) or "accuracy".
     ax
-        Axes to draw on. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For `Axes.errorbar`.
+        Passed to `Axes.errorbar`.
 
     Returns
     -------
     Axes
-        `ax`, with gates from top to bottom in forward order, and interventions side by side in
-        different colours.
+        `ax`, with gates from top to bottom in forward order. Each intervention has its own colour.
 
     Raises
     ------
@@ -50,7 +49,7 @@ def ablation(
 
     Notes
     -----
-    All rows share their images, so two gates whose intervals overlap may still differ.
+    All rows use the same images, so two gates may differ even if their intervals overlap.
 
     Examples
     --------

@@ -28,18 +28,18 @@ def batch_sensitivity(
     note
         Text above the curves.
     ax
-        Axes to draw on. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For every `Axes.plot`.
+        Passed to each call of `Axes.plot`.
 
     Returns
     -------
     Axes
-        `ax`, with batch sizes on a scale of powers of two.
+        `ax`, with batch sizes on a logarithmic scale of base 2.
 
     Notes
     -----
-    An image alone has no mates, so the spread is zero at a batch size of one.
+    At a batch size of one there are no batch mates, so the spread is zero.
 
     Examples
     --------

@@ -30,7 +30,7 @@ def of_epoch(
     data
         A recording, or the table that the statistic made of one.
     epoch
-        Epoch. Default: the last.
+        Epoch to draw. Default: the last.
     statistic
         Function from a recording and an epoch to the table.
     columns

@@ -30,32 +30,31 @@ def channel_std(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw the distribution over channels of the standard deviation over images.
+    """Draw a histogram of the standard deviations of the channels over images.
 
     Parameters
     ----------
     data
-        A recording, or several, whose histograms are drawn over each other. "before" needs pooled
-        inputs.
+        A recording, or several, whose histograms overlap. "before" needs pooled inputs.
     names
-        One per recording. Default: the parts of their paths that differ.
+        Name of each recording. Default: the parts of their paths that differ.
     gate
         Name of the gate. Default: the deepest gate.
     epoch
-        Epoch of all recordings, or one per recording. Default: the last.
+        Epoch for all recordings, or one for each. Default: the last of each.
     side
         "before": the global average of the features that the gate multiplies; "after": the gate; or
         "both".
     ax
-        Axes to draw on. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For `seaborn.histplot`: `bins`, `palette` and so on.
+        Passed to `seaborn.histplot`: `bins`, `palette` and so on.
 
     Returns
     -------
     Axes
-        `ax`, with a histogram per recording and side, on common bins. The heights of each histogram
-        sum to 1.
+        `ax`, with a histogram per recording and side. All histograms have the same bins. The
+        heights of each histogram sum to 1.
 
     Raises
     ------
@@ -66,9 +65,10 @@ def channel_std(
 
     Notes
     -----
-    The two distributions have different units: one is of features, the other of gate values.
-    "after" lies nearer to zero in part because a sigmoid has a small range. Common bins over the
-    wider distribution can make the narrow one look like one bar; `log_scale=True` shows its shape.
+    The two distributions have different units: "before" is of features, and "after" is of gate
+    values. "after" is closer to zero, partly because a sigmoid has a small range. Since the bins
+    cover the wider distribution, the narrow one can look like a single bar; `log_scale=True` shows
+    its shape.
 
     References
     ----------

@@ -22,26 +22,27 @@ def class_information(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw how well every gate alone predicts the class, by depth.
+    """Draw how well each gate alone predicts the class, by depth.
 
     Parameters
     ----------
     data
         A recording with labels, or the table that `stripe.stats.class_information` made of one.
     epoch
-        Epoch. Default: the last.
+        Epoch to draw. Default: the last.
     folds
         As for `stripe.stats.class_information`; ignored for a table.
     ax
-        Axes to draw on. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For `Axes.errorbar`, which draws the accuracies from gates.
+        Passed to `Axes.errorbar`, which draws the accuracies from gates.
 
     Returns
     -------
     Axes
-        `ax`: for each gate, in forward order, the accuracy (%) from the gate with its 95 %
-        interval, that from its pooled inputs where they are recorded, and chance as a line.
+        `ax`. For each gate, in forward order, it shows the accuracy (%) from the gate with its 95 %
+        interval. It also shows the accuracy from the pooled inputs, if they were recorded, and
+        chance as a line.
 
     Raises
     ------
@@ -50,8 +51,8 @@ def class_information(
 
     Notes
     -----
-    A gate can hold information about the class that the network does not use. The accuracies are
-    those of a linear map, so they are lower bounds.
+    A gate can contain information about the class that the network does not use. The discriminant
+    is linear, so the accuracies are lower bounds.
 
     Examples
     --------

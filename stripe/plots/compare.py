@@ -38,26 +38,27 @@ def compare(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw a stripe statistic of every gate of two runs, and their difference.
+    """Draw a stripe statistic of each gate of two runs, and the difference between the runs.
 
     Parameters
     ----------
     data
-        The table of `stripe.compare`, or its argument.
+        The table of `stripe.compare`, or its argument `data`.
     statistic
         Statistic to draw: eta2, between_var, within_var or median_std.
     names, epoch
-        As for `stripe.compare`. A table does not take them.
+        As for `stripe.compare`. They cannot be combined with a table.
     ax
-        Axes to draw in. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For every `Axes.plot` and `Axes.errorbar`.
+        Passed to each call of `Axes.plot` and `Axes.errorbar`.
 
     Returns
     -------
     Axes
-        `ax`, whose two `child_axes` show the statistic of both runs and, below, the second minus
-        the first with its interval, for each gate in forward order. Numbers stand for long names.
+        `ax`, with two panels as `child_axes`. The upper panel shows the statistic of both runs for
+        each gate, in forward order. The lower panel shows the second run minus the first, with its
+        interval. Long names of gates are replaced by numbers.
 
     Raises
     ------

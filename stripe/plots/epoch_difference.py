@@ -30,13 +30,13 @@ def epoch_difference(
     Parameters
     ----------
     data
-        A recording of at least two epochs, or several, whose panels stand side by side.
+        A recording of at least two epochs, or several, whose panels are side by side.
     names
-        One per recording. Default: the parts of their paths that differ.
+        Name of each recording. Default: the parts of their paths that differ.
     gate
         Name of the gate. Default: the deepest gate.
     n_images
-        Number of images, drawn at random. Each has a panel.
+        Number of images, drawn at random. Each image has a panel.
     image_ids
         The images to show, by their index in the data set, instead of a random choice.
     channels
@@ -44,15 +44,15 @@ def epoch_difference(
     seed
         Seed of the random choices.
     ax
-        Axes to draw on. Default: new ones. Several panels are its `child_axes`.
+        Axes to draw on. Default: new Axes. Several panels are its `child_axes`.
     **kwargs
-        For `Axes.imshow`: `cmap`, `vmax` and so on.
+        Passed to `Axes.imshow`: `cmap`, `vmax` and so on.
 
     Returns
     -------
     Axes
-        `ax`. Every panel shows an array (channels, epochs - 1) on a shared scale that begins at
-        zero. The step to epoch t is drawn at t.
+        `ax`. Each panel shows an array (channels, epochs - 1). All panels share one colour scale,
+        which starts at zero. The step to epoch t is drawn at t.
 
     Raises
     ------
@@ -63,8 +63,8 @@ def epoch_difference(
 
     Notes
     -----
-    The scale ends at the largest step shown, usually the first one, so later steps look black. Give
-    `vmax` to see them.
+    The scale ends at the largest step shown, which is usually the first one, so later steps look
+    black. Set `vmax` to see them.
 
     References
     ----------

@@ -29,27 +29,27 @@ def epoch_similarity(
     data
         A recording of several epochs, or the table of `stripe.stats.epoch_similarity`.
     epoch
-        The epoch that others are compared with. Default: the last.
+        Epoch with which the others are compared. Default: the last.
     ax
-        Axes to draw on. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For `Axes.imshow`.
+        Passed to `Axes.imshow`.
 
     Returns
     -------
     Axes
-        `ax`, with a row per gate, in forward order from the top, and a column per epoch. The colour
-        scale runs from 0 to 1. A gate that does not depend on the image is left blank.
+        `ax`, with a row per gate, in forward order from top to bottom, and a column per epoch. The
+        colour scale is from 0 to 1. The row of a gate that does not depend on the image is blank.
 
     Raises
     ------
     StripeError
-        If there is one epoch only, no such epoch, or the table lacks a column.
+        If there is only one epoch, there is no such epoch, or the table lacks a column.
 
     Notes
     -----
     CKA compares how a gate represents the differences between images. It stays near 1 if only the
-    mean of the gate moves. If a gate hardly depends on the image, noise determines its CKA.
+    mean of the gate changes. If a gate hardly depends on the image, noise determines its CKA.
 
     Examples
     --------

@@ -16,20 +16,20 @@ def freezing(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw agreement, and accuracy if it is known, against the number of frozen gates.
+    """Draw agreement and, if known, accuracy against the number of frozen gates.
 
     Parameters
     ----------
     data
-        The table `greedy` of `stripe.audit`: frozen (number of gates), agreement (0 to 1, with the
-        unchanged network), accuracy (0 to 1, or NaN). The 95 % intervals, agreement_low to
-        agreement_high and accuracy_low to accuracy_high, are drawn as bands if they are given.
+        The table `greedy` of `stripe.audit`: frozen (number of gates), agreement (with the
+        unchanged network, 0 to 1), accuracy (0 to 1, or NaN). If the table has the 95 % intervals
+        (agreement_low, agreement_high, accuracy_low and accuracy_high), they are drawn as bands.
     threshold
-        An agreement to mark with a line.
+        Agreement to mark with a line.
     ax
-        Axes to draw on. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For both calls of `Axes.plot`.
+        Passed to each call of `Axes.plot`.
 
     Returns
     -------
@@ -38,8 +38,8 @@ def freezing(
 
     Notes
     -----
-    The bands show the effect of the choice of images alone. All points of a curve share their
-    images, so the steps of a curve are more certain than its height.
+    The bands show only the uncertainty from the choice of images. All points of a curve use the
+    same images, so the differences between points are more certain than their height.
 
     Examples
     --------

@@ -31,38 +31,38 @@ def gate_spread(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw the spread of the channels of every gate over images, by depth.
+    """Draw the spread of the channels of each gate over images, by depth.
 
     Parameters
     ----------
     data
         A recording, several recordings, or their table from `channel_moments`.
     names
-        One per recording. Default: the parts of their paths that differ.
+        Name of each recording. Default: the parts of their paths that differ.
     epoch
-        Epoch of all recordings, or one per recording. Default: the last of each.
+        Epoch for all recordings, or one for each. Default: the last of each.
     ax
-        Axes to draw on. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For `Axes.bxp`, which draws the boxes.
+        Passed to `Axes.bxp`, which draws the boxes.
 
     Returns
     -------
     Axes
-        `ax`: for each gate, in forward order, a box of the standard deviations of its channels
-        (median, quartiles, 5th and 95th percentile). With several recordings, the boxes of gates of
-        the same name are side by side, in one colour per recording.
+        `ax`. For each gate, in forward order, a box shows the standard deviations of its channels
+        (median, quartiles, 5th and 95th percentile). With several recordings, the boxes of gates
+        with the same name are side by side, and each recording has its own colour.
 
     Raises
     ------
     StripeError
-        If there is no such epoch, or the names are not one per recording.
+        If there is no such epoch, or the number of names is not that of the recordings.
 
     Notes
     -----
-    A spread near zero means that the gate is the same for every image. The effect of a spread on
-    the output depends on the following layers; freezing the gate shows it. Gates with the same name
-    in two networks need not have the same function.
+    A spread near zero means that the gate is the same for every image. How a spread affects the
+    output depends on the later layers. Freeze the gate to measure the effect. Gates with the same
+    name in two networks need not have the same function.
 
     References
     ----------

@@ -39,22 +39,22 @@ def mean_cam(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw an average Grad-CAM map, with or without outlines of the mean image.
+    """Draw an average Grad-CAM map, with or without contours of the mean image.
 
     Parameters
     ----------
     data
         The result of `stripe.mean_cam`.
     image
-        Draw lines of equal brightness of the mean image over the map.
+        Draw contours of the mean image's brightness over the map.
     centre
-        Outline the central quarter, and write the share of the map's mass in it.
+        Outline the central quarter of the image, and write the share of the map's mass inside it.
     bar
-        Draw a colour bar. Without one, give `vmin` and `vmax` to draw several maps on one scale.
+        Draw a colour bar. If False, set `vmin` and `vmax` to draw several maps on one scale.
     ax
-        Axes to draw on. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For the `Axes.imshow` of the map.
+        Passed to `Axes.imshow` for the map.
 
     Returns
     -------
@@ -63,9 +63,9 @@ def mean_cam(
 
     Notes
     -----
-    Compare the share with 25 %, the share of a uniform map. The colour scale runs from the smallest
-    to the largest value, so a nearly uniform map looks as varied as any other; give `vmin=0` to
-    compare it with zero.
+    Compare the share with 25 %, the share of a uniform map. The colour scale is from the smallest
+    to the largest value, so a nearly uniform map looks as varied as any other. Set `vmin=0` to
+    compare the values with zero.
 
     References
     ----------

@@ -28,20 +28,20 @@ def noise_bound(
         A table of `stripe.noise_bound`, or a mapping from names (bare, attention, ASR) to such
         tables.
     ax
-        Axes to draw on. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For every `Axes.plot`.
+        Passed to each call of `Axes.plot`.
 
     Returns
     -------
     Axes
-        `ax`, with a logarithmic scale. The bound is a dashed line, and the measured growth a solid
-        one.
+        `ax`, with a logarithmic scale. The bound is a dashed line, and the measured growth is a
+        solid line.
 
     Notes
     -----
-    The bound multiplies the worst cases of all blocks, so it is loose by orders of magnitude. The
-    network with the lower bound need not be the one whose noise grows less.
+    The bound multiplies the worst cases of all blocks, so it is loose by orders of magnitude. Noise
+    does not always grow less in the network with the lower bound.
 
     References
     ----------

@@ -20,29 +20,28 @@ def noise_robustness(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: An
     Parameters
     ----------
     data
-        One row per run: network, noise (its specification, or "none") and accuracy (0 to 1). Runs
-        that differ only in their seed give the error bars.
+        One row per run: network, noise (its specification, or "none") and accuracy (0 to 1). The
+        error bars are over runs that differ only in their seed.
     ax
-        Axes to draw on. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For every `Axes.errorbar`.
+        Passed to each call of `Axes.errorbar`.
 
     Returns
     -------
     Axes
         `ax`. For each noise, in the order of the table, it shows the mean over runs of each
-        network. If there are several runs, it also shows their standard deviation (division by n -
-        1).
+        network. If there are several runs, a bar shows their standard deviation (divided by n - 1).
 
     Raises
     ------
     StripeError
-        If a column is missing; the message names it.
+        If a column is missing. The message names it.
 
     Notes
     -----
-    Three runs give a rough standard deviation. Overlapping bars do not show that networks are
-    equal, and separate bars do not prove a difference.
+    A standard deviation over three runs is a rough estimate. Overlapping bars do not show that
+    networks are equal, and separate bars do not prove a difference.
 
     References
     ----------

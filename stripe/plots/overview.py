@@ -37,17 +37,17 @@ def overview(
     data, names, gate, epoch, side
         As for `stripe.plots.stripes`.
     ax
-        Axes to draw in. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        Other parameters of `stripe.plots.stripes`: `n_images`, `channels`, `image_order`,
-        `channel_order`, `seed`, `scale`, and those of `Axes.imshow`.
+        Other arguments of `stripe.plots.stripes`: `n_images`, `channels`, `image_order`,
+        `channel_order`, `seed`, `scale`, and arguments of `Axes.imshow`.
 
     Returns
     -------
     Axes
-        `ax`, whose three `child_axes` hold `stripes`, `channel_std` and `epoch_difference`. The
-        last one shows at most three images: the first ones in `stripes` that all epochs hold. If
-        there is only one epoch, it shows a note instead.
+        `ax`, with `stripes`, `channel_std` and `epoch_difference` as its three `child_axes`.
+        `epoch_difference` shows at most three images: the first images of `stripes` that are in all
+        epochs. If there is only one epoch, a note replaces it.
 
     Raises
     ------

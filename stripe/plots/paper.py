@@ -32,7 +32,7 @@ _STYLE: Any = {
 
 
 def paper_style() -> AbstractContextManager[None]:
-    """Return a context that draws figures in the sizes of a two-column paper.
+    """Return a context that draws figures with the sizes and fonts of a two-column paper.
 
     Examples
     --------
@@ -46,9 +46,9 @@ def paper_style() -> AbstractContextManager[None]:
 
 
 def save_figure(ax: Axes, *paths: Path | str | BytesIO) -> None:
-    """Write the figure of `ax` to each of `paths`, whose suffix is the format, and close it.
+    """Write the figure of `ax` to each of `paths`, in the format of its suffix, and close it.
 
-    A buffer receives a PNG.
+    If a path is a buffer, it receives a PNG.
 
     Raises
     ------

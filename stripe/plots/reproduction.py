@@ -34,30 +34,31 @@ def reproduction(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw each cell of a reproduced table as a row: our number, its spread, and the paper's.
+    """Draw our number, its spread and the paper's number for each cell of a reproduced table.
 
     Parameters
     ----------
     data
         A table of `Reproduction.numbers` for one metric: dataset, backbone, method, setting,
-        `value`, std and paper. Missing numbers are NaN. If it has the column trained, lines below
-        `xlabel` say which network and data each of our numbers is of.
+        `value`, std and paper. Missing numbers are NaN. If the table has the column trained, lines
+        below `xlabel` name the network and the data set of each of our numbers.
     value
-        The column of our numbers.
+        Name of the column with our numbers.
     xlabel
         Label of the horizontal axis, with its unit.
     ax
-        Axes to draw on. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For the `Axes.errorbar` of our numbers.
+        Passed to `Axes.errorbar` for our numbers.
 
     Returns
     -------
     Axes
-        `ax`. The bars are standard deviations over seeds. Each row is named by the word that
-        differs from row to row. Rows that share all other words form a group, with these words
-        above it. Words that all cells share are left out. Five or more groups of the same rows are
-        drawn as panels, the `child_axes` of `ax`, on one scale.
+        `ax`, with one row per cell. The bars are standard deviations over seeds. The label of a row
+        is the word that differs from row to row. Rows that share all other words form a group, with
+        these words above it. Words that all cells share are omitted. If there are at least five
+        groups with the same rows, each group is a panel (`child_axes` of `ax`), and all panels have
+        the same scale.
 
     Examples
     --------

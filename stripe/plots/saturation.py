@@ -24,7 +24,7 @@ def saturation(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw the shares of channels of every gate that stay off, on or unchanged for all images.
+    """Draw the shares of channels of each gate that are off, on or stuck for all images.
 
     Parameters
     ----------
@@ -33,16 +33,16 @@ def saturation(
     low, high
         Bounds of off and on, as for `stripe.stats.saturation`; ignored for a table.
     epoch
-        Epoch. Default: the last.
+        Epoch to draw. Default: the last.
     ax
-        Axes to draw on. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For `Axes.bar`.
+        Passed to `Axes.bar`.
 
     Returns
     -------
     Axes
-        `ax`: for each gate, in forward order, three bars (% of its channels) side by side.
+        `ax`, with three bars (% of channels) side by side for each gate, in forward order.
 
     Raises
     ------
@@ -51,8 +51,8 @@ def saturation(
 
     Notes
     -----
-    A stuck channel can also be off or on, so the bars of a gate may add up to more than 100 %.
-    Shares fall as the number of images grows, because another image may change a channel.
+    A stuck channel can also be off or on, so the bars of a gate may add up to more than 100 %. More
+    images give smaller shares, because another image may change a channel.
 
     Examples
     --------

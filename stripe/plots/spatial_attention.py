@@ -33,34 +33,35 @@ def spatial_attention(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw the spatial attention of a few images in every block.
+    """Draw the spatial attention maps of a few images in each block.
 
     Parameters
     ----------
     data
-        A recording with spatial maps (`spatial=True`), or several recordings of the same images,
-        whose rows are below each other.
+        A recording with spatial maps (`spatial=True`), or several recordings of the same images.
+        Each recording has its own rows.
     names
-        One per recording. Default: the parts of their paths that differ.
+        Name of each recording. Default: the parts of their paths that differ.
     gates
-        Names of the maps. Default: up to six, spread evenly from the first block to the last.
+        Names of the maps. Default: up to six maps, evenly spaced from the first block to the last.
     n_images
         Number of images, drawn at random.
     epoch
-        Epoch of all recordings, or one per recording. Default: the last.
+        Epoch for all recordings, or one for each. Default: the last of each.
     pictures
-        The images, by their recorded index, for the first column; each (H, W, 3) or (H, W).
+        Images for the first column, by their recorded index; each (H, W, 3) or (H, W).
     seed
         Seed of the random choice of images.
     ax
-        Axes to draw in. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For `Axes.imshow` of each map.
+        Passed to `Axes.imshow` for each map.
 
     Returns
     -------
     Axes
-        `ax`, whose children are the panels: a row per image and recording, a column per block.
+        `ax`, with the panels as its `child_axes`: a row per image and recording, and a column per
+        block.
 
     Raises
     ------
@@ -70,9 +71,9 @@ def spatial_attention(
     Notes
     -----
     The text below each column gives the range of its colours, the stripe index (eta2) of the map
-    over all images, and the stripe index of the block's channel gate if it was recorded. The panels
-    of a column share one colour scale. Columns have different scales, because blocks differ in
-    range.
+    over all images and, if it was recorded, the stripe index of the block's channel gate. The
+    panels of a column share one colour scale. Columns have different scales, because the ranges of
+    the blocks differ.
 
     References
     ----------

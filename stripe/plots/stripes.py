@@ -42,49 +42,48 @@ def stripes(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw the features before, and the gate after, an attention module as heat maps.
+    """Draw the features before an attention module, and its gate, as heat maps.
 
     Parameters
     ----------
     data
-        A recording, or several, whose panels are side by side. If their shapes are equal, all show
-        the images and channels that are chosen in the first recording, in its order.
+        A recording, or several, whose panels are side by side. If their shapes are equal, all
+        panels show the images and channels chosen for the first recording, in the same order.
     names
-        One per recording. Default: the parts of their paths that differ.
+        Name of each recording. Default: the parts of their paths that differ.
     gate
         Name of the gate. Default: the deepest gate.
     epoch
-        Epoch of all recordings, or one per recording. Default: the last.
+        Epoch for all recordings, or one for each. Default: the last of each.
     n_images, channels
         Number of images and of channels, drawn at random.
     image_order
-        "random", or sorted by "label" or "prediction", with lines between classes and their numbers
-        at the side.
+        "random", or sorted by "label" or "prediction". Sorted rows have lines between classes, and
+        the numbers of the classes at the side.
     channel_order
         "random", or sorted by "mean" or "spread" (standard deviation) over all images, ascending.
     seed
-        Seed of the random choice.
+        Seed of the random choices.
     side
         "before": the global average of the features that the gate multiplies; "after": the gate; or
         "both".
     scale
-        "own": each panel has its own colour scale and colour bar; "shared": both panels have the
-        same.
+        "own": each panel has its own colour scale and colour bar; "shared": both panels share one.
     ax
-        Axes to draw on. Default: new ones. Several panels are its `child_axes`.
+        Axes to draw on. Default: new Axes. Several panels are its `child_axes`.
     **kwargs
-        For `Axes.imshow`: `cmap`, `vmin`, `vmax` and so on.
+        Passed to `Axes.imshow`: `cmap`, `vmin`, `vmax` and so on.
 
     Returns
     -------
     Axes
-        `ax`. Every panel shows an array (images, channels); its title ends with the stripe index
-        (eta2) of all images and channels of the epoch.
+        `ax`. Each panel shows an array (images, channels). Its title ends with the stripe index
+        (eta2) over all images and channels of the epoch.
 
     Raises
     ------
     RecordingError
-        If the epoch, the pooled inputs (for "before"), or the labels or predictions of an order
+        If the epoch, the pooled inputs (for "before"), or the labels or predictions (for sorting)
         were not recorded.
     UnknownNameError
         If there is no such gate.
@@ -92,11 +91,11 @@ def stripes(
     Notes
     -----
     Both scales can mislead. Features and gates have different ranges: a gate that ends in a sigmoid
-    lies in (0, 1). On a shared scale it looks flat beside features of a wider range, and therefore
-    like a stripe, even if it depends on the image. On its own scale a gate with nearly equal values
-    looks as varied as any other, so read the numbers at the colour bar. A scale spans all values
-    shown, so one outlier makes the others look alike; give `vmin` and `vmax` to see them. The
-    stripe index does not depend on the scale.
+    lies in (0, 1). On a shared scale, such a gate looks flat next to features of a wider range, and
+    so looks like a stripe even if it depends on the image. On its own scale, a gate with nearly
+    equal values looks as varied as any other, so read the numbers at the colour bar. A scale spans
+    all values shown, so one outlier makes the other values look alike. Set `vmin` and `vmax` to see
+    them. The stripe index does not depend on the scale.
 
     References
     ----------

@@ -26,13 +26,13 @@ def style_grid(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw pictures side by side, one column per method, one row per content.
+    """Draw pictures in a grid, with one column per method and one row per content image.
 
     Parameters
     ----------
     data
-        Mapping from the title of a column (content, style, a network under a noise) to its pictures
-        from top to bottom. Each is (H, W, 3) or (H, W), as bytes or as floats from 0 to 1.
+        Mapping from the title of a column (content, style or method) to its pictures, from top to
+        bottom. Each picture is (H, W, 3) or (H, W), as bytes or as floats from 0 to 1.
     rows
         Names of the rows.
     captions
@@ -40,14 +40,14 @@ def style_grid(
     note
         Text below all pictures.
     ax
-        Axes to draw in. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For every `Axes.imshow`.
+        Passed to each call of `Axes.imshow`.
 
     Returns
     -------
     Axes
-        `ax`, whose `child_axes` are the panels, row by row.
+        `ax`, with the panels as its `child_axes`, row by row.
 
     Raises
     ------

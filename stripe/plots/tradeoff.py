@@ -21,40 +21,39 @@ _LARGEST, _LEAST = 110, 15
 def tradeoff(
     data: pd.DataFrame, *, n_images: int | None = None, ax: Axes | None = None, **kwargs: Any
 ) -> Axes:
-    """Draw accuracy against speed; the area of a marker is the number of parameters.
+    """Draw accuracy against speed, with markers whose area is the number of parameters.
 
     Parameters
     ----------
     data
-        network, accuracy (0 to 1), images_per_s and parameters: the table of `stripe bench fps`
-        with accuracies added. It has one row per network or, with several seeds, one per run. The
-        name of a network is "bare", its attention module ("se"), or "asr(se)", the last optionally
-        followed by " folded".
+        The table of `stripe bench fps` with accuracies added: network, accuracy (0 to 1),
+        images_per_s and parameters. It has one row per network or, with several seeds, one per run.
+        The name of a network is "bare", its attention module ("se"), "asr(se)" or "asr(se) folded".
     n_images
-        Number of test images of a single run, for its 95 % interval.
+        Number of test images, for the 95 % interval of a single run.
     ax
-        Axes to draw on. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For the `Axes.scatter` of every network.
+        Passed to each call of `Axes.scatter`.
 
     Returns
     -------
     Axes
         `ax`, with one marker per network. Each attention module has its own colour, and these
-        colours differ in lightness. A network with ASR has a star as its marker. A bar is the
-        standard deviation over seeds. For a single run it is the 95 % interval of a share of
-        `n_images` images (Wilson).
+        colours differ in lightness. The marker of a network with ASR is a star. A bar is the
+        standard deviation over seeds or, for a single run, Wilson's 95 % interval of a share of
+        `n_images` images.
 
     Raises
     ------
     StripeError
-        If a column is missing; the message names it. `fps_table` has all columns but the accuracy.
+        If a column is missing. The message names it. `fps_table` has all columns except accuracy.
 
     Notes
     -----
-    Networks with less than a seventh of the parameters of the largest one all have the smallest
-    marker. The interval of one run reflects the choice of test images alone. Other seeds may
-    reverse the order of two networks.
+    All networks with less than a seventh of the parameters of the largest network have the smallest
+    marker. The interval of one run only shows the uncertainty from the choice of test images. Other
+    seeds may reverse the order of two networks.
 
     References
     ----------

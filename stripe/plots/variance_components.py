@@ -23,23 +23,23 @@ def variance_components(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw the shares of channel, class and image in the variance of every gate, by depth.
+    """Draw the shares of channel, class and image in the variance of each gate, by depth.
 
     Parameters
     ----------
     data
         A recording, or the table that `stripe.stats.variance_components` made of one.
     epoch
-        Epoch. Default: the last.
+        Epoch to draw. Default: the last.
     ax
-        Axes to draw on. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For `Axes.bar`.
+        Passed to `Axes.bar`.
 
     Returns
     -------
     Axes
-        `ax`: for each gate, in forward order, a bar of the three shares (%) on top of each other.
+        `ax`, with a stacked bar of the three shares (%) for each gate, in forward order.
 
     Raises
     ------
@@ -48,9 +48,10 @@ def variance_components(
 
     Notes
     -----
-    An unbiased estimate of a share may be below 0. It is then drawn as 0, and the other shares are
-    divided by their sum. Without labels, the share of class is part of image. A large share of the
-    image does not mean that the network uses it; `stripe.sensitivity` estimates that.
+    An estimate of a share can be below 0, because it is unbiased. It is then drawn as 0, and the
+    other shares are divided by their sum. Without labels, the share of the image includes that of
+    the class. A large share of the image does not mean that the network uses the variation over
+    images; `stripe.sensitivity` estimates that.
 
     Examples
     --------
