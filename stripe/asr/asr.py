@@ -14,16 +14,16 @@ from stripe.interrupts import interrupts_allowed, interrupts_held
 
 @dataclass(frozen=True, kw_only=True)
 class Psi:
-    """Initial value of the vector psi, and whether psi is learned.
+    """Initial value of the vector psi, and whether psi is learnable.
 
     Parameters
     ----------
     value
-        The number i: the value of every element, or the standard deviation.
+        The number i: the value of every element, or the standard deviation of the elements.
     kind
-        "constant" (C_i of Table 7), or "normal" (N_i, drawn from N(0, i^2)).
+        "constant" (C_i in Table 7), or "normal" (N_i in Table 7: drawn from N(0, i^2)).
     learnable
-        Whether psi is a parameter. If not, it is a buffer that keeps its initial value.
+        Whether psi is a parameter. If False, psi is a buffer that keeps its initial value.
 
     Examples
     --------
@@ -41,12 +41,12 @@ class Psi:
 
     @classmethod
     def parse(cls, text: str) -> "Psi":
-        """Read psi from the text of a setting: "0.1", "constant:0.1", "normal:0.3,fixed".
+        """Read a psi from text, such as "0.1", "constant:0.1" or "normal:0.3,fixed".
 
         Raises
         ------
         ModelError
-            If the text is not a psi; the message shows the format.
+            If the text has another format. The message shows the format.
         """
         start, *options = text.split(",")
         kind, _, number = start.rpartition(":")
@@ -65,7 +65,7 @@ class Psi:
         return cls(value=value, learnable=not options, **named)
 
     def tensor(self, channels: int) -> Float[Tensor, "1 c 1 1"]:
-        """Return a new psi; a random one is drawn from the global generator."""
+        """Return the initial psi, with random values from torch's global generator."""
         if self.kind == "normal":
             return torch.randn(1, channels, 1, 1) * self.value
         return torch.full((1, channels, 1, 1), float(self.value))
@@ -74,16 +74,16 @@ class Psi:
 class ASR(nn.Module):
     """Compute a gate from a vector instead of the features y: `v = attention(psi)`.
 
-    After training v is a constant, which `reparameterize` folds into the host.
+    After training, v is a constant, which `reparameterize` folds into the host.
 
     Parameters
     ----------
     attention
-        Any attention module. Without one, the gate is psi itself (Table 9).
+        Any attention module. If None, the gate is psi itself (Table 9).
     psi
-        Shape (1, C, 1, 1).
+        The vector psi, of shape (1, C, 1, 1).
     learnable
-        Whether psi is a parameter or a buffer.
+        Whether psi is a parameter. If False, psi is a buffer.
 
     References
     ----------
@@ -108,7 +108,7 @@ class ASR(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "ASR":
-        """Set the mode; batch norms inside stay in evaluation, because psi is a batch of one."""
+        """Set the mode. Batch norms stay in evaluation mode, because psi is a batch of one."""
         super().train(mode)
         for module in self.attention.modules():
             if isinstance(module, nn.modules.batchnorm._NormBase):
@@ -116,7 +116,7 @@ class ASR(nn.Module):
         return self
 
     def moves(self) -> bool:
-        """Tell whether the gate depends on psi; always true on the meta device."""
+        """Return whether the gate depends on psi. On the meta device, the result is always True."""
         if self.psi.is_meta:
             return True
         psi = self.psi.detach().requires_grad_()

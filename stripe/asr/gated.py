@@ -7,21 +7,22 @@ from torch import Tensor, nn
 
 
 class Gated(nn.Module):
-    """Multiply the output of `host` by the gate computed from it: `y = host(x); y * gate(y)`.
+    """Multiply the output of `host` by a gate computed from it: `y = host(x); y * gate(y)`.
 
-    Every gate that `stripe.insert` adds multiplies here. A hook on `gate` therefore sees the
-    features before the product (its input) and the factor (its output).
+    `stripe.insert` adds every gate in this form. A hook on `gate` therefore receives the features
+    before the product as its input, and the factor as its output.
 
     Parameters
     ----------
     host
-        The layer whose output is gated, usually the last norm of a residual branch. If it returns a
-        tuple, as multi-head attention does, the first entry is gated.
+        The layer whose output is gated, usually the last norm of a residual branch. If its output
+        is a tuple, as in multi-head attention, the first entry is gated.
     gate
-        Maps y of shape (B, C, H, W) to a gate of shape (B, C, 1, 1), or one that broadcasts to y.
+        Module that maps y of shape (B, C, H, W) to a gate of shape (B, C, 1, 1), or of another
+        shape that broadcasts to y.
     channel_dim
-        Axis of the channels of y: 1, or -1 for tokens (B, N, C). The gate always receives y as (B,
-        C, H, W); tokens come as (B, C, N, 1).
+        Axis of the channels of y: 1, or -1 for tokens (B, N, C). The gate always receives (B, C, H,
+        W); for tokens this is (B, C, N, 1).
 
     References
     ----------

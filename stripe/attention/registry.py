@@ -11,7 +11,7 @@ ATTENTIONS: Registry[Callable[..., nn.Module]] = Registry("stripe.attention", "a
 
 
 def list_attentions() -> list[str]:
-    """Return the names that `attention=` and `asr=` take, sorted.
+    """Return the sorted names of the attention modules, for `attention=` and `asr=`.
 
     Examples
     --------

@@ -53,10 +53,11 @@ def audit(
 ) -> Audit:
     """Measure whether a network's attention is a constant, and the cost of freezing it.
 
-    The means of the gates come from every other image. The frozen network is compared with the
-    unchanged one on the rest, so no image contributes to the means that it tests.
-    `stripe.sensitivity`, on the images of the means, orders the gates so that each further one adds
-    the least to the cost of the set. A bisection on the rest finds how many gates can be frozen.
+    The means of the gates are computed from every other image. The frozen network is compared with
+    the unchanged network on the other half of the images, so no image contributes to the means that
+    it tests. The gates are ordered by `stripe.sensitivity`, on the images of the means, so that
+    each further gate adds the least to the cost of the set. A bisection on the other half finds how
+    many gates can be frozen.
 
     Parameters
     ----------
@@ -65,68 +66,68 @@ def audit(
     loader
         Batches of images, or (images, labels), as for `stripe.record`.
     out
-        File for a self-contained HTML report; None for no report.
+        Path of the HTML report, a single file. None for no report.
     threshold
         Smallest agreement that the recommended set of gates must keep, 0 to 1.
     curve
-        Measure the effect at every number of frozen gates. Each number takes a pass over the
-        images. Otherwise, measure it at none, at all, and at the few numbers that a bisection
-        needs.
+        Measure the effect of every number of frozen gates, with one pass over the images for each.
+        If False, measure it for none, for all, and for the few numbers that a bisection needs.
     alone
-        Also measure the cost of freezing each gate alone. Each gate takes a pass over the images.
+        Also measure the cost of freezing each gate alone, with one pass over the images for each
+        gate.
     controls
-        Also measure each intervention of `stripe.intervene` on all gates at once. Each takes a pass
-        over the images. This needs a classifier that is a module.
+        Also measure each intervention of `stripe.intervene` on all gates at once, with one pass
+        over the images for each. The model must be a classifier and a module, not an ONNX file.
     optimal
         Also learn, for all gates, the constants that change the classifier least, and compare them
-        with the means. This needs a classifier that is a module.
+        with the means. The model must be a classifier and a module, not an ONNX file.
     limit
-        Largest number of images: the first ones of the loader. They are kept in memory.
+        Largest number of images, taken from the start of the loader. They are kept in memory.
     batch_size
-        Images per forward pass, also in the timing.
+        Number of images per forward pass, including timed passes.
     rounds
-        Number of timed rounds. Each round times one pass with the gates and one without them.
+        Number of timed rounds. Each round times one pass with the gates and one pass without them.
     threads
-        Number of threads of onnxruntime while an ONNX file is timed. Modules are timed with the
-        threads of torch.
+        Number of threads of onnxruntime for timing an ONNX file. Modules are timed with torch's
+        number of threads.
     predict
-        Function from the network's output for a batch to a sequence with one prediction for each
-        image. Default: labels, strings, masks, maps of classes or boxes, according to the shape of
-        the output, as described in `stripe.audit.predictions`.
+        Function from the network's output for a batch to a sequence with one prediction per image.
+        Default: labels, strings, masks, class maps or boxes, depending on the shape of the output,
+        as described in `stripe.audit.predictions`.
     agree
-        Agreement of two predictions of an image: "equal", "edit", "iou", "boxes" or a function of
-        both that returns 0 to 1. `stripe.audit.agreement` describes them. Default: according to the
-        kind of prediction.
+        Agreement of two predictions for an image: "equal", "edit", "iou", "boxes", or a function of
+        both predictions that returns a number from 0 to 1. `stripe.audit.agreement` describes the
+        names. Default: depends on the kind of prediction.
     name, dataset
-        Names of the network and of the images in the report.
+        Names of the network and of the images, for the report.
     progress
         Show progress bars.
 
     Returns
     -------
     Audit
-        Tables and numbers. The report holds the same, with pictures.
+        Tables and numbers. The report shows the same results with figures.
 
     Raises
     ------
     ModelError
-        If the network has no gates, or its output has no known kind and `predict` is not given.
-        `controls` and `optimal` also raise it if the network outputs no class scores or is an ONNX
+        If the network has no gates, or its output is of no known kind and `predict` is not given.
+        With `controls` or `optimal`, also if the network does not output class scores or is an ONNX
         file.
     StripeError
         If there are fewer than 4 images, or the report cannot be written.
 
     Notes
     -----
-    One more set is measured in the order of relative spread. The audit takes that order if its set
-    is larger. The audit also takes that order if the cost cannot be estimated. The estimate needs
-    class scores (B, classes) from the network itself, whatever `predict` returns. An ONNX file has
-    no gradients, so `stripe.onnx.sensitivity` measures the cost of each gate. Agreement does not
-    have to fall with every gate, so `curve=True` can find a larger set.
+    The audit also measures one set in the order of relative spread, and uses that order if its set
+    is larger, or if the cost cannot be estimated. The estimate needs class scores (B, classes) from
+    the network itself, whatever `predict` returns. An ONNX file has no gradients, so
+    `stripe.onnx.sensitivity` measures the cost of each gate. Agreement may rise when a further gate
+    is frozen, so `curve=True` can find a larger set.
 
-    Agreement compares with the network's own predictions, so it shows what changes, not what is
-    correct. If there are labels, accuracy shows that. The report gives the interval of each
-    agreement. The share of latency depends on the machine and the batch size.
+    Agreement is with the network's own predictions, so it shows which predictions change, not which
+    are correct. Accuracy shows that, if there are labels. The report gives the interval of each
+    agreement. `attention_share` depends on the machine and the batch size.
 
     Examples
     --------

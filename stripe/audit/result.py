@@ -21,51 +21,52 @@ class Audit:
     model, dataset
         Names of the network and of the images.
     n_images
-        The number of images for the means, and the number of images for the agreement.
+        Number of images for the means, and number of images for the agreement.
     gates
-        One row per gate, in forward order: gate, owner_class, channels, eta2, median_std (over
-        channels), constant (one value for all images and channels), relative_spread (root mean
-        square spread over images, relative to the mean; 0 for a constant); channel, class and image
-        (shares of its variance, as in `stripe.stats.variance_components`); frozen, folded, into and
-        reason as in `stripe.freeze`; predicted_kl (estimated cost of freezing this gate alone, in
-        nats; NaN without an estimate); kl and agreement (measured cost and agreement of this gate
-        alone; NaN if it was not frozen alone).
+        One row per gate, in forward order. Statistics: gate, owner_class, channels, eta2,
+        median_std (over channels), constant (one value for all images and channels),
+        relative_spread (root mean square spread over images, relative to the mean; 0 for a constant
+        gate). Shares of variance, as in `stripe.stats.variance_components`: channel, class, image.
+        As in `Frozen.report`: frozen, folded, into, reason. For this gate alone: predicted_kl
+        (estimated cost of freezing, in nats; NaN without an estimate), kl (measured cost) and
+        agreement (both NaN if not measured).
     greedy
-        One row per measured number of frozen gates, in `order`, including none and all: frozen,
-        gate (the last one frozen), predicted_kl (estimated cost of the set, in nats), agreement
-        (with the predictions of the unchanged network, mean over images, 0 to 1), agreement_low and
-        agreement_high (its 95 % interval), accuracy, accuracy_low and accuracy_high (NaN without
-        labels), and kl, kl_low and kl_high (the KL divergence from the unchanged network, in nats;
-        NaN without class scores).
+        One row per measured number of frozen gates, including none and all: frozen (number of
+        gates), gate (the last one frozen), predicted_kl (estimated cost of the set, in nats),
+        agreement (with the predictions of the unchanged network, mean over images, 0 to 1),
+        accuracy (NaN without labels), and kl (the KL divergence from the unchanged network, in
+        nats; NaN without class scores). agreement, accuracy and kl have 95 % intervals, from _low
+        to _high. Gates freeze in the order of `order`.
     order
-        The gates that can be frozen, in the order in which they freeze.
+        The gates that can be frozen, in the order of freezing.
     ordered_by
-        "sensitivity": each further gate adds the least to the estimated cost of the set; or
-        "relative_spread": the most constant gate comes first.
+        "sensitivity" (each further gate adds the least to the estimated cost of the set), or
+        "relative_spread" (the most constant gate is first).
     order_reason
-        Why the order is by relative_spread; otherwise "".
+        Reason for the order by relative_spread; otherwise "".
     recommended
         The longest prefix of `order` with a measured agreement of at least `threshold`.
     threshold
-        Smallest agreement of the recommended set.
+        Smallest allowed agreement of the recommended set.
     milliseconds
-        Median times of a forward pass: "gates" is that of the unchanged network, and "frozen" is
-        that of the network with all gates frozen. "batch_size" is the number of images per pass.
+        Median times of a forward pass, in milliseconds: "gates" for the unchanged network, and
+        "frozen" for the network with all gates frozen. "batch_size" is the number of images per
+        pass.
     attention_share
-        Share of the time that freezing and folding all gates saves: the median over rounds. Both
-        networks run in each round.
+        Share of the time that is saved by freezing and folding all gates, 0 to 1: the median over
+        rounds. Each round runs both networks.
     attention_share_quartiles
-        Lower and upper quartile of this share over rounds, which show the noise of the machine.
+        Lower and upper quartile of this share over rounds, which show the noise of the timing.
     fold_error
-        The `error` that `stripe.freeze` reports for all gates together.
+        `Frozen.error` of freezing all gates together.
     out
-        Path of the report; None if none was written.
+        Path of the report, or None.
     controls
-        One row per intervention on all gates in `order`, with its effect, as from
-        `stripe.intervene.ablate.ablate`. None if it was not requested.
+        The effect of each intervention on all gates in `order`, one row each, as from
+        `stripe.intervene.ablate.ablate`. None if not requested.
     optimal
-        The `comparison` of `stripe.freeze(constants="optimal")` between learned constants and the
-        means, for all gates in `order`. None if it was not requested.
+        The comparison of learned constants with the means, for all gates in `order`, as in
+        `Frozen.comparison`. None if not requested.
 
     Examples
     --------

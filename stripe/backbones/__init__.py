@@ -1,4 +1,4 @@
-"""The paper's networks."""
+"""The networks of the paper."""
 
 from stripe.backbones.build import build as build
 from stripe.backbones.registry import BACKBONES as BACKBONES

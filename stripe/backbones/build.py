@@ -29,28 +29,28 @@ def build(
     init: Init = "paper",
     seed: int | None = None,
 ) -> nn.Module:
-    """Build a network of the paper, with attention or ASR where the paper puts it.
+    """Build a network of the paper, with attention or ASR where the paper places it.
 
     Parameters
     ----------
     backbone
         A name from `stripe.list_backbones()`, another depth of a listed family ("resnet29"), a
         network of torchvision ("tv:NAME") or timm ("timm:NAME"), or your own function
-        ("module:function"). The function receives num_classes, in_channels and image_size, as far
-        as it takes them.
+        ("module:function"). The function is called with those of num_classes, in_channels and
+        image_size that are its parameters.
     num_classes
         Number of outputs of the last layer.
     in_channels
         Channels of the images: 3 for colour, 1 for grey.
     image_size
-        Side of the images in pixels. Default: the paper's size for the network. Up to 128, the stem
-        of a listed network keeps the resolution: it has no stride and no max-pool. Other networks
-        use the size only if they are built for one fixed size, as ViTs are.
+        Height and width of the images in pixels. Default: the paper's size for the network. Up to
+        128 pixels, the stem of a listed network has no stride and no max-pool, so it keeps the
+        resolution. Other networks use the size only if they are built for a fixed size, such as
+        ViTs.
     attention, asr, copies, psi, init
         As for `stripe.insert`.
     seed
-        Seed of the weights, which leaves the global generator untouched. Default: the global
-        generator.
+        Seed of a private generator of the weights. Default: the global generator.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def build(
     UnknownNameError
         If a name is unknown. The message lists the known names.
     ModelError
-        If the family has no network of this depth.
+        If the family has no network of the given depth.
 
     Examples
     --------

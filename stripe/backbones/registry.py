@@ -11,7 +11,9 @@ BACKBONES: Registry[Callable[..., nn.Module]] = Registry("stripe.backbones", "ba
 
 
 def list_backbones() -> list[str]:
-    """Return the names that `stripe.build` takes, sorted; it also builds other depths.
+    """Return the sorted names of the networks that `stripe.build` knows.
+
+    It also builds other depths of these networks, such as "resnet29".
 
     Examples
     --------

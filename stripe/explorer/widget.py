@@ -23,20 +23,20 @@ _MOST_IN_FRAME = 8_000_000
 
 
 class Explorer:
-    """A page about recordings; see `stripe.explore`.
+    """A page that shows recordings, as `stripe.explore` returns it.
 
     Parameters
     ----------
     slices
         The recordings to show, with their images.
     view
-        The first view, as arguments of `stripe.explore`.
+        Initial view, as arguments of `stripe.explore`.
 
     Notes
     -----
-    The last line of a cell shows it as a widget, or without anywidget (extra `jupyter`) as a frame
-    that holds few epochs. In a page without a kernel (nbconvert to HTML), a picture replaces the
-    widget.
+    In a notebook, the page is a widget. If anywidget (extra `jupyter`) is not installed, it is a
+    frame with fewer epochs. In a notebook without a kernel, for example after nbconvert to HTML, a
+    picture replaces the widget.
     """
 
     def __init__(self, slices: Slices, view: dict[str, Any]) -> None:
@@ -55,9 +55,10 @@ class Explorer:
         return code_of([str(one.path) for one in self.slices.recordings], self.view)
 
     def save(self, path: str | Path) -> Path:
-        """Write one HTML file that shows the view, without a kernel, a server or a network.
+        """Write an HTML file that shows the page without a kernel, a server or the internet.
 
-        It holds the last epoch of every gate and as many others as fit in 64 MB of values.
+        The file holds the last epoch of every gate, and as many earlier epochs as fit into 64 MB of
+        values.
 
         Raises
         ------
@@ -74,7 +75,7 @@ class Explorer:
 
     @property
     def widget(self) -> Any:
-        """The widget. Without anywidget, it raises an error."""
+        """The widget. It raises an error if anywidget is not installed."""
         if self._widget is None:
             if find_spec("anywidget") is None:
                 raise StripeError(
@@ -129,38 +130,38 @@ def explore(
     costs: Any = None,
     **view: Any,
 ) -> Explorer:
-    """Show recordings on one page: an overview of all gates, and every value of one gate.
+    """Show recordings on a page, with an overview of all gates and every value of one gate.
 
-    In Jupyter, VS Code, Colab and marimo, the last line of a cell shows the page. `stripe explore`
-    shows it in a browser.
+    In Jupyter, VS Code, Colab and marimo, call it in the last line of a cell. The command
+    `stripe explore` shows the page in a browser.
 
     Parameters
     ----------
     recording
-        A recording or its directory, or several. Several recordings are side by side, with the same
-        gate, order, zoom and cell.
+        A recording or its directory, or a list of them. Several recordings are shown side by side,
+        with the same gate, order, zoom and selected value.
     images
-        The recorded images, by their index: an array (N, H, W), (N, C, H, W) or (N, H, W, C), or a
-        data set of images or of (image, label). They are shown beside the rows.
-        `stripe.data.recorded_images` finds them for a data set by name.
+        The recorded images, by their index, to show next to the rows: an array (N, H, W), (N, C, H,
+        W) or (N, H, W, C), or a data set of images or of (image, label).
+        `stripe.data.recorded_images` returns the images of a named data set.
     classes
-        The names of the labels.
+        Names of the classes, by label.
     costs
         Cost of freezing each gate of the first recording, in nats: the result of
         `stripe.sensitivity` or `stripe.audit`, the table of `stripe ablate`, or a mapping from
-        gates to numbers. Gates can be sorted by it. Default: not shown.
+        gates to numbers. The page can sort gates by cost. Default: no costs.
     **view
-        The first view: `gate`, `epoch`, `side` ("after", "before" or "both"), `scale` ("own" or
+        Initial view: `gate`, `epoch`, `side` ("after", "before" or "both"), `scale` ("own" or
         "shared"), `image_order` ("recorded", "label", "prediction", "mean", "spread", "similarity"
         for the first principal component, or "cluster" for up to 8 clusters of k-means),
         `channel_order` ("recorded", "mean" or "spread"), `gate_order` ("depth", "eta2", "spread",
         "class" or "cost"), `image`, `channel`, and `zoom` (left, right, top and bottom, as shares
-        of all channels and images).
+        of all channels and images, 0 to 1).
 
     Returns
     -------
     Explorer
-        The page. Its `save(path)` writes one file that works offline, and its `code` is the line
+        The page. `save(path)` writes it to a file that works offline. `code` is a line of Python
         that restores the view.
 
     Raises
@@ -168,14 +169,14 @@ def explore(
     RecordingError
         If a recording has no epoch, no channel gates, or only moments.
     StripeError
-        If an argument of the view is unknown or has an unknown value, or `costs` names no gate that
-        is shown.
+        If an argument of the view is unknown or has an unknown value, or `costs` has no gate of the
+        page.
 
     Notes
     -----
     Values are drawn in 256 steps between the lowest and the highest value of a map. The pointer
-    shows the exact value, except in a saved file, where it shows the step. If a map has more cells
-    than pixels, each pixel shows the mean of its cells, which hides single exceptions. Zoom in, or
+    shows the exact value, but in a saved file it shows the step. If a map has more values than
+    pixels, each pixel shows the mean of its values, which hides outliers. To find them, zoom in, or
     look at the images with the highest and lowest gate in a channel.
 
     Examples

@@ -15,22 +15,23 @@ class Frozen:
     Parameters
     ----------
     model
-        The network. Its modules have the modes of the original.
+        The network. Each module has the same mode (training or evaluation) as in the original.
     report
-        One row per chosen gate: gate; frozen; folded; into, the names of the layers that took the
-        constant; reason, why it did not fold or could not be frozen ("" if it folded).
+        One row per chosen gate: gate; frozen; folded; into, the names of the layers that absorbed
+        the constant; reason, why the gate could not be frozen or folded ("" if it folded).
     error
-        The largest difference between the outputs of the folded network and of the same network
-        with unfolded constants, on random images from one seed, relative to the largest output. If
-        the output depends on choices among values, as a detector's does, it is the largest
-        difference of the tensors beside the folded gates.
+        The largest difference between the outputs of the folded network and those of the same
+        network with unfolded constants, on random images from a fixed seed, relative to the largest
+        output. If the output depends on discrete choices, as that of a detector does, it is the
+        largest difference of the tensors next to the folded gates.
     comparison
-        For optimal constants (`stripe.freeze`), the measurements on held-out images, one row per
+        For optimal constants (`stripe.freeze`), measurements on held-out images, one row per
         network: constants ("none", "mean" or "optimal"), gates (number of frozen gates), and
-        agreement, kl and accuracy with their intervals. Otherwise None.
+        agreement, kl (in nats) and accuracy with their 95 % intervals. Otherwise None.
     assumed
         For exact constants, the channels that were 0 or 1 for all recorded images and that another
-        image could change: gate, channel, value, n, at_most. Otherwise None.
+        image could change: gate, channel, value, n (number of images), at_most (95 % upper bound of
+        the share of such images). Otherwise None.
 
     Examples
     --------

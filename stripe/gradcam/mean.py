@@ -28,21 +28,21 @@ _OLD_NAMES = {"images": "n_images"}
 
 @dataclass(frozen=True)
 class MeanCam:
-    """An average Grad-CAM map with its mean image and its mass in the centre.
+    """An average Grad-CAM map, with the mean image and the share of mass in the centre.
 
     Parameters
     ----------
     mean
-        Shape (H, W), 0 to 1: the mean of the images' maps, each scaled to [0, 1].
+        Shape (H, W), 0 to 1: the mean over images of the maps, each scaled to [0, 1].
     mean_image
-        Shape (C, H, W): the mean of the images, as given to the network.
+        Shape (C, H, W): the mean of the images, as the network received them.
     n_images
         Number of images.
     central_share
-        The share of the mean map's mass that lies in the central quarter of the image (half its
-        height and half its width).
+        Share of the mean map's mass in the central quarter of the image (half of its height and
+        half of its width), 0 to 1.
     uniform_share
-        The same share of a uniform map: the baseline without a preference for the centre.
+        The same share for a uniform map, which has no preference for the centre.
     maps
         Shape (images, H, W), one map per image, if requested.
 
@@ -61,7 +61,7 @@ class MeanCam:
     maps: Float[np.ndarray, "images h w"] | None = None
 
     def save(self, path: str | Path) -> None:
-        """Write everything as a NumPy archive, .npz, which `MeanCam.load` reads."""
+        """Write all fields to a NumPy archive (.npz), which `MeanCam.load` reads."""
         arrays = {name: value for name, value in vars(self).items() if value is not None}
         path = Path(path)
         if path.suffix != ".npz":
@@ -71,7 +71,7 @@ class MeanCam:
 
     @classmethod
     def load(cls, path: str | Path) -> "MeanCam":
-        """Read a file that `save` wrote; no code in it is run."""
+        """Read a file that `save` wrote, without executing any code in it."""
         try:
             with open_regular(Path(path)) as opened, np.load(opened, allow_pickle=False) as file:
                 found = {_OLD_NAMES.get(name, name): file[name] for name in file.files}
@@ -100,55 +100,56 @@ def mean_cam(
 ) -> MeanCam:
     """Average the Grad-CAM maps of all images of a loader.
 
-    Everything stays on the model's device, and only sums are kept between batches. Gradients are
-    computed for the output of the layer, not for parameters.
+    All computations run on the model's device, and only sums are kept between batches. Gradients
+    are computed for the output of the layer, not for the parameters.
 
     Parameters
     ----------
     model
-        A classifier, or another model with a function as `target`. The scores of a classifier are
-        its output (B, classes), or the `logits`, the `out` or the first tensor in it. Modes,
-        gradients and hooks are not changed.
+        A classifier, or another model with a function as `target`. The class scores, (B, classes),
+        are the output of the model, its `logits` or `out`, or its first tensor. Modes, gradients
+        and hooks of the model are not changed.
     loader
-        Batches of images, or (images, labels), all of one size.
+        Batches of images, or (images, labels). All images have the same size.
     layer
-        A module of the model, or its dotted name, with an output of features (B, C, H, W) or tokens
-        (B, N, C). Usually the last block. For a ViT with a class token, the first norm of the last
-        block ("blocks.11.norm1"), since patches have no effect on the scores after that block.
+        A module of the model, or its dotted name, usually the last block. Its output is features
+        (B, C, H, W) or tokens (B, N, C). For a ViT with a class token, use the first norm of the
+        last block ("blocks.11.norm1"), because the patches after that block have no effect on the
+        scores.
     target
-        Class whose score is explained: "predicted", "label", or the number of a class. Or a
-        function from the model's output to one score per image, (B,), for models that are no
-        classifiers; `lambda output: output["out"][:, 3].sum((1, 2))` explains a class of a
-        segmentation. Functions need the method "GradCAM".
+        Class whose score is explained: "predicted", "label", or the number of a class. For models
+        other than classifiers, a function from the model's output to one score per image, (B,). For
+        example, `lambda output: output["out"][:, 3].sum((1, 2))` explains class 3 of a
+        segmentation. A function requires the method "GradCAM".
     method
         "GradCAM", or the name of another class of the grad-cam library.
     maps
-        Also keep the map of every image.
+        Also return the map of each image.
     reshape
-        Function from the layer's output to planes (B, C, H, W), for layers whose output has another
-        shape.
+        Function from the layer's output to features (B, C, H, W), for layers whose output has
+        another shape.
     progress
         Show a progress bar.
 
     Returns
     -------
     MeanCam
-        The mean map and image, and the share of the map's mass in the centre. `np.asarray` of the
-        result is the mean map.
+        The mean map, the mean image, and the share of the map's mass in the centre. `np.asarray` of
+        the result returns the mean map.
 
     Raises
     ------
     UnknownNameError
-        If there is no such layer (the message lists the closest names), or no such method.
+        If there is no such layer or method. For a layer, the message lists the closest names.
     ModelError
-        If the layer has no spatial output, the scores do not depend on it, labels are needed and
+        If the layer has no spatial output, the scores do not depend on it, required labels are
         missing, or the loader is empty.
 
     Notes
     -----
-    Every map is scaled to its own largest value before it is averaged, so an image with a faint map
-    counts as much as one with a strong one. Maps of a coarse layer are resized, which spreads mass
-    to neighbours.
+    Each map is divided by its largest value before averaging, so an image with a faint map counts
+    as much as an image with a strong map. Maps of a layer with low resolution are resized to the
+    size of the image, which spreads mass to neighbouring pixels.
 
     References
     ----------
@@ -212,8 +213,8 @@ def mean_cam(
 def central_share(cam: Float[np.ndarray, "h w"]) -> float:
     """Return the share of a map's mass in the central half of its rows and columns.
 
-    The share is NaN for a map without mass. A pixel on the border of the centre counts with the
-    part of its area inside, so a uniform map has a share of 1/4.
+    The share is NaN for a map without mass. For a pixel on the border of the centre, only the part
+    of its area inside the centre counts. The share of a uniform map is therefore 1/4.
 
     Examples
     --------
