@@ -27,57 +27,60 @@ KINDS = (*DEFAULT_KINDS, "response", "spatial")
 def find_gates(
     model: nn.Module, example: Tensor, *, kinds: Collection[str] = DEFAULT_KINDS
 ) -> Gates:
-    """Find where `model` multiplies a feature map by a gate, by watching one forward pass.
+    """Find where `model` multiplies a feature map by a gate, by tracing one forward pass.
 
-    A gate is a tensor with one number per channel that depends on the image, was squashed into
-    bounds, and multiplies a feature map. Class names are not used, so networks of torchvision, of
-    timm and your own are treated alike, compiled or not. The pass runs in evaluation mode. It runs
-    on the meta device, without computation, if the model supports this.
+    A gate is a tensor with one number per channel that multiplies a feature map, depends on the
+    image, and is bounded by a function such as sigmoid. Class names are not used, so the search
+    works in the same way for networks of torchvision, networks of timm and your own, compiled or
+    not. The pass runs in evaluation mode. If the model supports the meta device, the pass runs
+    there, without computation.
 
     Parameters
     ----------
     model
         Any network. It is not changed.
     example
-        A batch of at least 2 images, (B, C, H, W), of the size that the model is used with.
+        A batch of at least 2 images, (B, C, H, W), of the size that the model is used for.
     kinds
-        Kinds to return, among "gate", "split", "constant", "response" and "spatial", as in `Gate`.
+        Kinds to return: "gate", "split", "constant", "response" or "spatial", as in `Gate`.
         Default: "gate", "split" and "constant".
 
     Returns
     -------
     Gates
-        A list of `Gate` in the order of their multiplications. Empty if the model has none.
+        A list of `Gate`, in the order of their multiplications. It is empty if the model has no
+        gates.
 
     Raises
     ------
     ModelError
-        If the example is not a batch of images, a kind does not exist, or the model or a part of it
-        is scripted.
+        If the example is not a batch of images, a kind does not exist, or the model or one of its
+        modules is scripted.
 
     Warns
     -----
     UserWarning
-        If the example is a single image, or so small that a gate multiplies feature maps of 1 x 1,
-        where it cannot be distinguished from any other product. Also if a product looks like a gate
-        but cannot be recorded, because functions compute it and copy its values to every place,
-        because its first dimension is not that of the images or holds channels too, or because it
-        is written as a `lerp`, a `torch._foreach_mul` or a division.
+        If the example is a single image, or so small that a gate multiplies feature maps of 1 x 1;
+        such a gate cannot be distinguished from other factors. Also if a product looks like a gate
+        but cannot be recorded. This happens if functions compute the gate and copy its values to
+        every position, if the first dimension of the gate does not count images alone, or if the
+        product is written as `lerp`, `torch._foreach_mul` or a division.
 
     Notes
     -----
     These are not found: attention that adds (a context block) or multiplies by a matrix; constants
     other than those of ASR, such as LayerScale; gates over height or width alone (coordinate
-    attention); and the scales of a dynamic quantiser. A factor that no sigmoid, tanh, softmax,
-    clamp or comparison squashes counts as "response". A tensor (B, C, 1) that multiplies (B, C, T)
-    is a gate if it is squashed and the features come from a convolution or norm along C; otherwise
-    it may be a weight per token, or an RMS norm. A gate (B, 1, N) that multiplies (B, C, N) is
-    treated as a gate of tokens with channels last, unless the features are planes (B, C, H, W) in a
-    row, where it is a spatial map.
+    attention); and the scales of a dynamic quantiser. A factor that is not bounded by sigmoid,
+    tanh, softmax, clamp or a comparison has the kind "response". A tensor (B, C, 1) that multiplies
+    (B, C, T) is a gate if it is bounded and the features come from a convolution or norm along C.
+    Otherwise it may be a weight per token, or an RMS norm. A gate (B, 1, N) that multiplies (B, C,
+    N) counts as a gate of tokens with channels last. If the features are flattened planes (B, C, H,
+    W), it counts as a spatial map.
 
-    A gate that runs once for each image, in a loop over the batch, is one gate. If frames, patches
-    or flipped copies are folded into the batch, `per_image_values` gives their number. Groups of
-    channels that are folded into the batch, as in shuffle attention, count as channels of one gate.
+    A gate that is computed for one image at a time, in a loop over the batch, is one gate. If the
+    batch dimension also holds frames, patches or flipped copies of each image, `per_image_values`
+    gives their number. Groups of channels in the batch dimension, as in shuffle attention, count as
+    channels of one gate.
 
     Examples
     --------

@@ -22,15 +22,15 @@ def fingerprint(model: nn.Module) -> str:
     Parameters
     ----------
     model
-        Any network. DistributedDataParallel, DataParallel and `torch.compile` do not change its
-        digest. Its device and its memory format do not change it either.
+        Any network. The digest does not depend on wrappers (DistributedDataParallel, DataParallel,
+        `torch.compile`), the device or the memory format.
 
     Returns
     -------
     str
-        64 hexadecimal digits. The digest covers name, dtype, shape and bytes of every parameter and
-        buffer in the `state_dict`, in the order of their names. Shared weights count once for each
-        name.
+        64 hexadecimal digits. The digest covers the name, dtype, shape and bytes of each parameter
+        and buffer in the `state_dict`, in the order of their names. Shared weights count once for
+        each name.
 
     Raises
     ------
@@ -39,8 +39,8 @@ def fingerprint(model: nn.Module) -> str:
 
     Notes
     -----
-    One tensor at a time is copied to the host. Another dtype changes the digest, and so do running
-    statistics after one more training batch.
+    One tensor at a time is copied to the host. A change of dtype changes the digest. One more batch
+    in training mode also changes it, because batch norms update their running statistics.
 
     Examples
     --------

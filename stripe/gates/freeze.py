@@ -24,63 +24,64 @@ def freeze(
     force: bool = False,
     inplace: bool = False,
 ) -> Frozen:
-    """Replace gates by their mean over images, and fold each constant into a layer beside it.
+    """Replace gates by their means over images, and fold each constant into an adjacent layer.
 
-    `x v(x)` becomes `x v` with `v = mean v(x)`. The constant v is multiplied into the norm,
-    convolution or linear layer before it (past a ReLU, where v >= 0), or into the input channels of
-    the layers after it, if only they read the product. A residual gate, x + x v, folds as 1 + v. A
-    constant that cannot fold stays a scale in the network.
+    `x v(x)` becomes `x v`, where v is the mean of v(x). The constant v is multiplied into the norm,
+    convolution or linear layer before the product, through a ReLU if v >= 0. Alternatively, it is
+    multiplied into the input channels of the layers after the product, if only they read it. A
+    residual gate, `x + x v`, folds as 1 + v. A constant that cannot fold remains a scale in the
+    network.
 
-    A module that only applies a gate is removed, together with the squeeze that computed the gate.
-    In other modules, the submodule that outputs the gate is replaced. A graph of `torch.fx` or
-    `torch.export` is rewritten without the squeeze. A module that computes its gate functionally
-    keeps its class, weights and names, and gets a buffer `frozen_gate_N` instead of the gate. It
-    still computes the squeeze, but `torch.compile` and `torch.export` remove this unused part.
+    A module that only computes and applies a gate is removed. In other modules, the submodule that
+    outputs the gate is replaced. A graph of `torch.fx` or `torch.export` is rewritten without the
+    squeeze. A module that computes its gate with functions keeps its class, weights and names, and
+    a buffer `frozen_gate_N` replaces the gate. The module still computes the unused squeeze, but
+    `torch.compile` and `torch.export` remove it.
 
     Parameters
     ----------
     model
         Any network, or a `torch.export.ExportedProgram`. It is not changed.
     data
-        Source of the means: a recording of this network or its directory, the table that
-        `stripe.stats.channel_moments` made of one, or a vector for each gate, by name.
+        Source of the means: a recording of this network or its directory, its table from
+        `stripe.stats.channel_moments`, or a mapping from names of gates to vectors (C,).
     gates
         Gates to freeze: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`.
     fold
-        Whether to fold constants into layers. If False, all stay scales.
+        Whether to fold constants into layers. If False, all constants remain scales.
     epoch
-        Epoch of a recording or its moments. Default: the last.
+        Epoch of the recording or of its moments. Default: the last.
     example
-        A batch of images, (B, C, H, W), of the size that the model is used with. Default: images of
-        the recorded size, or of a usual size.
+        A batch of images, (B, C, H, W), of the size that the model is used for. Default: random
+        images of the recorded size, or of a common size.
     force
-        Use the means even if they were recorded from other weights.
+        Use the means even if they were recorded with other weights.
     inplace
-        Change `model` itself into the frozen network. Its parameters are new tensors afterwards.
+        Change `model` itself instead of a copy. Its parameters are then new tensors.
 
     Returns
     -------
     Frozen
-        `model`, a copy without the chosen gates; `report`, a row for each gate; and `error`, the
-        difference that folding made in the outputs.
+        `model`, a copy without the chosen gates; `report`, with a row for each gate; and `error`,
+        the difference between the outputs with folded and with unfolded constants.
 
     Raises
     ------
     UnknownNameError
-        If a gate is not in the model, or the data does not have it.
+        If a gate is not in the model or not in the data.
     ModelError
-        If a mean does not have the gate's number of channels, or is not finite; if the means were
-        recorded from other weights (without `force`); if the model cannot be traced or copied, or
-        has no values (on the meta device); or if folding changes the output by more than rounding.
+        If a mean has another number of channels than its gate, or is not finite; if the means were
+        recorded with other weights (without `force`); if the model cannot be traced or copied, or
+        is on the meta device; or if folding changes the output by more than rounding.
 
     Notes
     -----
-    `error` only says whether folding was exact. It says little about a network whose residual
-    branches start at zero, as many untrained networks do. The difference between the frozen network
-    and the one with attention depends on the images; `stripe.audit` measures it. Some gates cannot
-    be frozen, because other operations also read a functionally computed gate, or because the
-    module that computes the gate is called several times. The report names them. Every fold is also
-    checked at the tensors beside the gate.
+    `error` only shows whether folding was exact. It says little about a network whose residual
+    branches are zero, as in many untrained networks. How much the frozen network differs from the
+    network with attention depends on the images; `stripe.audit` measures it. A gate cannot be
+    frozen if functions compute it and other operations also read it, or if the module that computes
+    it is called several times. The report names such gates. Each fold is also checked at the
+    tensors next to the gate.
 
     Examples
     --------

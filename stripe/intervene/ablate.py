@@ -59,19 +59,19 @@ def ablate(
     model
         A classifier. It runs in evaluation mode and is not changed.
     loader
-        Batches of images, or (images, labels), which are kept in memory. They should differ from
-        the recorded images.
+        Batches of images, or (images, labels), which are kept in memory. Use other images than the
+        recorded ones.
     recording
-        Source of the numbers of interventions, as for `stripe.intervene`.
+        Recorded values for the interventions, as for `stripe.intervene`.
     interventions
-        Names of interventions, or a mapping from names to interventions as `stripe.intervene` takes
-        them.
+        Names of interventions, or a mapping from names of your choice to interventions. Both are as
+        for `stripe.intervene`.
     gates
-        Gates: "all", names, a pattern, or a predicate of `Gate`.
+        Gates to replace: "all", names, a pattern, or a predicate of `Gate`.
     alone
-        Also replace each gate alone, not only all gates together.
+        Also replace each gate alone. If False, only replace all gates together.
     seed
-        Seed of "shuffle" and "resample", the same in every row.
+        Seed of "shuffle" and "resample". Every row starts from it.
     predict
         Function from the output of the network to class scores (B, classes). Default: the output
         itself, its `logits` or `out`, or its first tensor.
@@ -83,11 +83,11 @@ def ablate(
     Returns
     -------
     DataFrame
-        intervention; gate; agreement, the share of images with the prediction of the unchanged
-        network; kl, the mean KL divergence from its probabilities, in nats; accuracy, NaN without
-        labels; and the 95 % interval of each of these three over images, from _low to _high. The
-        first row, with intervention "none", is the unchanged network. Each intervention has a row
-        for each gate, and a row "all" if there are several gates.
+        intervention; gate; agreement, the share of images with the same prediction as in the
+        unchanged network; kl, the mean KL divergence from the unchanged network, in nats; accuracy,
+        NaN without labels. These three have 95 % intervals over images, from _low to _high. The
+        first row, with the intervention "none", is the unchanged network. Each intervention has a
+        row for each gate and, if there are several gates, a row for "all".
 
     Raises
     ------
@@ -98,10 +98,10 @@ def ablate(
 
     Notes
     -----
-    Intervals of shares are Wilson's. The interval of the divergence is the mean plus or minus 1.96
-    standard errors. Rows share their images, so two rows can differ even if their intervals
-    overlap. An image whose scores become NaN counts as changed and as wrong; the divergence of its
-    row is NaN.
+    The intervals of agreement and accuracy are Wilson's. The interval of kl is the mean plus or
+    minus 1.96 standard errors. All rows use the same images, so two rows can differ even if their
+    intervals overlap. If the scores of an image become NaN, its prediction counts as changed and as
+    wrong, and the kl of the row is NaN.
     """
     hows = _by_name(interventions)
     found, recorded = replaceable_with(model, recording, epoch=epoch, example=example, force=force)

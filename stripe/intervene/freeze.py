@@ -42,18 +42,19 @@ def freeze(
     predict: Predict | None = None,
     progress: bool = True,
 ) -> Frozen:
-    """Replace gates by constants, and fold each constant into a layer beside it.
+    """Replace gates by constants, and fold each constant into an adjacent layer.
 
-    With `constants="mean"` this is `stripe.gates.freeze`, which describes folding. With "optimal"
-    the constants are learned. Learning starts at the means and makes one pass over every other
-    image of `images`, as in `stripe.intervene.optimal.optimal_constants`. The learned constants are
-    compared with the means on the rest of the images. The weights of the network stay as they are.
+    With `constants="mean"`, this is `stripe.gates.freeze`, which also describes folding. With
+    "optimal", the constants are learned as in `stripe.intervene.optimal.optimal_constants`:
+    starting at the means, in one pass over every other image of `images`. On the other half of the
+    images, the learned constants are compared with the means. The weights of the network stay
+    unchanged.
 
-    With "exact", the outputs for the recorded images stay identical to the last bit. If each
-    channel of a gate was 0 for all images, or 1 for all, the gate is frozen and folded. For any
-    other gate, channels that were 0 for all images get weights of 0 in the layers that read the
-    product, if these layers allow it; the gate is still computed. `assumed` lists the channels that
-    another image could change. Gates in float64, and gates with several rows per image, stay,
+    With "exact", the outputs for the recorded images stay identical to the last bit. A gate is
+    frozen and folded if each of its channels was 0 for all images, or 1 for all images. All other
+    gates are still computed. Where the layers that read the product allow it, channels that were 0
+    for all images get weights of 0 in these layers. `assumed` lists the channels that another image
+    could change. Gates in float64, and gates with several rows per image, are left unchanged,
     because a recording does not hold their exact values.
 
     Parameters
@@ -61,17 +62,17 @@ def freeze(
     model
         Any network or, for means, a `torch.export.ExportedProgram`. It is not changed.
     data
-        Source of the means: a recording of this network or its directory, the table that
-        `stripe.stats.channel_moments` made of one, or a vector for each gate, by name.
+        Source of the means: a recording of this network or its directory, its table from
+        `stripe.stats.channel_moments`, or a mapping from names of gates to vectors (C,).
     gates, fold, epoch, example, force, inplace
         As for `stripe.gates.freeze`.
     constants
-        "mean", "optimal" or "exact". "optimal" needs a classifier, and learns the vectors with the
-        least KL divergence from the unchanged network.
+        "mean", "optimal" or "exact". "optimal" needs a classifier, and minimises the KL divergence
+        from the unchanged network.
     images
         For "optimal": batches of images, or (images, labels), at least 2.
     lr
-        For "optimal": step of Adam, in units of the spread of the gate over images.
+        For "optimal": learning rate of Adam, in units of the gate's spread over images.
     predict
         For "optimal": function from the output of the network to class scores (B, classes).
         Default: the output itself, its `logits` or `out`, or its first tensor.
@@ -81,26 +82,27 @@ def freeze(
     Returns
     -------
     Frozen
-        `model`, a copy without the chosen gates; `report`, a row for each gate; `error`, the
-        difference that folding made in the outputs; and, for "optimal", `comparison` of the learned
-        constants with the means on held-out images. For "exact", `report` has off and on (the
-        numbers of channels that were 0 and 1 for all images) and taken (how many of these no longer
-        come from the gate); `assumed` lists the taken channels.
+        `model`, a copy without the chosen gates; `report`, with a row for each gate; and `error`,
+        the difference between the outputs with folded and with unfolded constants. For "optimal",
+        `comparison` compares the learned constants with the means on held-out images. For "exact",
+        `report` also has off and on (numbers of channels that were 0 or 1 for all images), and
+        taken (number of these channels that the gate no longer determines); `assumed` lists the
+        taken channels.
 
     Raises
     ------
     UnknownNameError
-        If a gate is not in the model, or the data does not have it.
+        If a gate is not in the model or not in the data.
     ModelError
-        As for `stripe.gates.freeze`; for "optimal" also as for `stripe.sensitivity`.
+        As for `stripe.gates.freeze`, and for "optimal" also as for `stripe.sensitivity`.
     StripeError
-        If `constants` is unknown, `images` are missing or too few, or for "exact" `data` holds
-        vectors or `fold` is False.
+        If `constants` is unknown, or `images` are missing or too few. For "exact", also if `data`
+        holds vectors or `fold` is False.
 
     Notes
     -----
-    Optimal constants can be worse than the means, if a step is too large for a gate or there are
-    few images. `comparison` shows this. The function does not choose between the two.
+    Optimal constants can be worse than the means, if `lr` is too large for a gate or there are few
+    images. `comparison` shows this. The function always returns the optimal constants.
 
     Examples
     --------

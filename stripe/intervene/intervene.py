@@ -18,74 +18,73 @@ from stripe.select import Selection
 
 
 class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
-    """Replace gates of a model while a context is open.
+    """Replace gates of a model inside a `with` block.
 
-    The gates are found as in `stripe.find_gates`, and replaced where they are made, whether they
-    are the output of a module or are computed functionally inside one. All other readers of a gate
-    also read its replacement, for example the spatial map of CBAM. Gradients pass through the
-    replacements. An inner intervention on the same gate receives the gate that the outer one has
-    produced.
+    The gates are found as in `stripe.find_gates`. A gate is replaced where it is computed, by a
+    module or by functions. All operations that read the gate therefore read the replacement, for
+    example the spatial map of CBAM. Gradients pass through replacements. If blocks are nested, the
+    inner intervention receives the gate that the outer one produced.
 
     Parameters
     ----------
     model
         Any network, in training or evaluation mode. Its weights, modules and hooks are restored
-        afterwards. A compiled network runs uncompiled inside the context.
+        afterwards. A compiled network runs uncompiled inside the block.
     how
         Replacement of a gate:
 
-        - "mean": its recorded mean over images, per channel, as `stripe.freeze` uses it.
-        - "grand_mean": one number, the mean over images and channels.
-        - "class_mean": the recorded mean over the images of the same label; needs `labels`.
-        - "shuffle": the gate of another image of the batch, the same other image for all gates.
-        - "resample": the gate of a recorded image, the same for all gates.
-        - "one" or "zero": this number.
-        - A number, a vector (C,) or rows (B, C). A tensor may require gradients.
-        - A function from the gate, (B, C), to its replacement, in the same shape.
-        - A mapping from names of gates to any of these.
+        - "mean": its recorded mean over images, per channel, as in `stripe.freeze`.
+        - "grand_mean": its recorded mean over images and channels, one number.
+        - "class_mean": its recorded mean over the images of the same class; needs `labels`.
+        - "shuffle": the gate of another image of the batch. All gates use the same other image.
+        - "resample": the gate of a random recorded image. All gates use the same image.
+        - "one" or "zero": the constant 1 or 0.
+        - A number, or an array (C,) or (B, C). A tensor may require gradients.
+        - A function from the gate, (B, C), to its replacement of the same shape.
+        - A mapping from names of gates to any of these forms.
     recording
-        A recording of this model or its directory. For means, the table of
-        `stripe.stats.channel_moments` or a vector for each gate, by name, also works.
+        A recording of this model or its directory. For means, also its table from
+        `stripe.stats.channel_moments`, or a mapping from names of gates to vectors (C,).
     gates
-        Gates: "all" (for a mapping, the gates that it names), names, a pattern such as "layer3.*",
-        or a predicate of `Gate`.
+        Gates to replace: "all" (for a mapping, the gates that it names), names, a pattern such as
+        "layer3.*", or a predicate of `Gate`.
     labels
-        The class of each image of the next batch, shape (B,). The attribute `labels` can be set
-        before each batch.
+        Class of each image of the next batch, shape (B,). Set the attribute `labels` before each
+        batch.
     kinds
-        Kinds of gate that can be chosen, as for `stripe.find_gates`. Maps of "spatial" attention
-        have the shape (B, H * W).
+        Kinds of gate to choose from, as for `stripe.find_gates`. Maps of "spatial" attention have
+        the shape (B, H * W).
     epoch
         Epoch of the recording. Default: the last.
     example
-        A batch of images with which the gates are found. Default: images of the recorded size, or
-        of a size that the model accepts.
+        A batch of images for finding the gates. Default: random images of the recorded size, or of
+        a size that the model accepts.
     seed
-        Seed of "shuffle" and "resample". Each entry of the context starts from it. The global
-        generators are untouched.
+        Seed of "shuffle" and "resample". The generator starts from it whenever the block is
+        entered. The global generators are untouched.
     force
-        Use the recording even if it was made from other weights.
+        Use the recording even if it was made with other weights.
 
     Raises
     ------
     UnknownNameError
-        If the model does not have a gate; the message names the nearest.
+        If the model does not have a gate. The message lists the closest names.
     ModelError
-        When the context is made: if there is no such intervention, it needs a recording that is
-        missing, the recording is of other weights, an array does not fit a gate, or a gate cannot
-        be replaced, or labels are not whole numbers. When the model runs: if a function returns
-        another shape, the number of rows is not that of the images, or labels are missing. At the
-        end: if the model ran and a gate was not replaced.
+        When it is called: if there is no such intervention, a required recording is missing, the
+        recording is of other weights, the shape of an array does not fit a gate, a gate cannot be
+        replaced, or labels are not integers. When the model runs: if a function returns another
+        shape, an array (B, C) does not fit the batch, or labels are missing. At the end of the
+        block: if the model ran but a gate was not replaced.
 
     Notes
     -----
-    An intervention gives the layers after a gate inputs that training never gave them. "mean" and
-    "shuffle" keep the scale of every channel. "grand_mean", "one" and "zero" do not, so a large
-    effect of these shows that the scale matters, not that the image matters. "shuffle" keeps each
-    gate's distribution and breaks its relation to the image.
+    Under an intervention, the later layers receive inputs that did not occur in training. "mean"
+    and "shuffle" keep the scale of every channel. "grand_mean", "one" and "zero" do not, so a large
+    effect of these shows that the scale matters, not that the image matters. "shuffle" keeps the
+    distribution of each gate, but removes its relation to the image.
 
-    Call `backward` inside the context if the network recomputes activations, as
-    `torch.utils.checkpoint` does. Outside, it would recompute them without the intervention.
+    If the network recomputes activations, as with `torch.utils.checkpoint`, call `backward` inside
+    the block. Outside, the activations are recomputed without the intervention.
 
     Examples
     --------
@@ -124,12 +123,12 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
 
     @property
     def gates(self) -> list[str]:
-        """The names of the replaced gates, in forward order."""
+        """Names of the replaced gates, in forward order."""
         return list(self._replaced.functions)
 
     @property
     def labels(self) -> Tensor | None:
-        """The class of each image of the next batch."""
+        """Class of each image of the next batch."""
         return self._replaced.labels
 
     @labels.setter

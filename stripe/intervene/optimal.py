@@ -1,4 +1,4 @@
-"""Learn, for gates, the constants that change a network least."""
+"""Learn the constants for gates that change a network least."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -36,32 +36,33 @@ def optimal_constants(
     force: bool = False,
     progress: bool = True,
 ) -> dict[str, np.ndarray]:
-    """Learn, for gates, the constants that change a classifier least, starting at the means.
+    """Learn the constants for gates that change a classifier least, starting at the means.
 
     Adam makes one pass over the images. The loss is the KL divergence between the unchanged network
-    and the network with constants. The weights of the network stay as they are.
+    and the network with constants. The weights of the network stay unchanged.
 
     Parameters
     ----------
     model
         A classifier. It runs in evaluation mode and is not changed.
     loader
-        Batches of images; labels are not used. Measure the gain on other images.
+        Batches of images; labels are not used. Use other images to measure the gain.
     recording
         Source of the means, as for `stripe.freeze`.
     gates
-        Gates that are constants, all at once: "all" recorded ones, names, a pattern, or a predicate
-        of `Gate`.
+        Gates to make constant, all at once: "all" (recorded gates), names, a pattern, or a
+        predicate of `Gate`.
     lr
-        Step of Adam, in units of the gate's spread: the root mean square distance of the gate from
-        its mean, over channels and the images of the first batch.
+        Learning rate of Adam, in units of the gate's spread. The spread is the root mean square
+        distance of the gate from its mean, over channels and the images of the first batch.
     predict, epoch, example, force, progress
         As for `stripe.sensitivity`.
 
     Returns
     -------
     dict
-        A float64 vector for each gate, by name. `stripe.freeze` takes it instead of a recording.
+        A float64 vector (C,) for each gate, by name. Pass it to `stripe.freeze` instead of a
+        recording.
 
     Raises
     ------
@@ -72,8 +73,8 @@ def optimal_constants(
 
     Notes
     -----
-    The constants compensate for each other, so they are optimal for this set of gates and not for a
-    part of it. If the step is too large, they can be worse than the means, so compare both on other
+    The constants compensate for each other, so they are optimal for this set of gates, but not for
+    a subset. If `lr` is too large, they can be worse than the means, so compare both on other
     images.
 
     Examples

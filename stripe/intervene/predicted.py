@@ -21,20 +21,20 @@ class Sensitivity:
     ----------
     gates
         One row per gate, in forward order: gate; channels; first_order, the mean of `|a|`, in nats;
-        fisher, half the mean of `a^2`, in nats, which estimates the KL divergence between the
-        network and the network with this gate frozen; fisher_se, its standard error over images,
-        NaN for one image.
+        fisher, half the mean of `a^2`, in nats; fisher_se, the standard error of fisher over
+        images, NaN for one image. fisher estimates the KL divergence between the network and the
+        network with this gate frozen.
     channels
-        The same for each channel alone: gate, channel, first_order, fisher.
+        The same estimates for each channel alone: gate, channel, first_order, fisher.
     matrix
-        DataFrame (gates, gates) of the mean of `a a^T`, with the names of the gates as labels.
+        DataFrame (gates, gates): the mean of `a a^T`, with the names of the gates as labels.
     n_images, draws
-        Number of images, and number of labels drawn for each image.
+        Number of images, and number of labels drawn per image.
 
     Notes
     -----
-    For each image and drawn label, a = g . d, with g the gradient of log p(y) with respect to a
-    gate, and d the recorded mean minus the gate.
+    For each image and drawn label y, `a = g . d`, where g is the gradient of log p(y) with respect
+    to a gate, and d is the recorded mean minus the gate.
     """
 
     gates: pd.DataFrame
@@ -44,9 +44,10 @@ class Sensitivity:
     draws: int
 
     def cost(self, gates: Selection = "all") -> float:
-        """Estimate the KL divergence of freezing several gates at once, in nats.
+        """Estimate the KL divergence caused by freezing several gates together, in nats.
 
-        The cost is half the sum of the matrix entries whose row and column belong to these gates.
+        The estimate is half the sum of the entries of `matrix` whose row and column are of these
+        gates.
 
         Raises
         ------
@@ -59,12 +60,13 @@ class Sensitivity:
         return float(self.matrix.loc[names, names].to_numpy().sum()) / 2
 
     def greedy(self) -> pd.DataFrame:
-        """Order the gates so that each further one adds the least to the cost of the set.
+        """Order the gates so that each further gate adds the least to the cost of the set.
 
         Returns
         -------
         DataFrame
-            frozen (number of gates), gate (the last one), cost (of the set, in nats).
+            One row per number of gates: frozen (number of gates), gate (the last one added), cost
+            (of the set, in nats).
 
         Raises
         ------

@@ -44,9 +44,9 @@ def sensitivity(
 
     Let y be a label drawn from the network's own prediction p, g the gradient of log p(y) with
     respect to a gate, and d the recorded mean minus the gate. Then `a = g . d` is one number per
-    image and gate. Half the mean of `a^2` is half the Fisher information along d, which is the
-    second-order expansion of the KL divergence that freezing this gate causes. A set S costs half
-    the sum of `A = mean(a a^T)` over S x S.
+    image and gate. Half the mean of `a^2` is half the Fisher information along d. This is the
+    second-order expansion of the KL divergence caused by freezing the gate. The cost of a set S is
+    half the sum of `A = mean(a a^T)` over S x S.
 
     Parameters
     ----------
@@ -57,9 +57,9 @@ def sensitivity(
     recording
         Source of the means, as for `stripe.freeze`.
     gates
-        Gates: "all" recorded ones, names, a pattern, or a predicate of `Gate`.
+        Gates to measure: "all" (recorded gates), names, a pattern, or a predicate of `Gate`.
     draws
-        Number of labels drawn for each image. Each needs a backward pass.
+        Number of labels drawn per image. Each requires a backward pass.
     seed
         Seed of the labels. The global generators are untouched.
     predict
@@ -73,29 +73,30 @@ def sensitivity(
     Returns
     -------
     Sensitivity
-        Tables by gate and by channel, and the matrix.
+        A table by gate, a table by channel, and the matrix.
 
     Raises
     ------
     UnknownNameError
         If the model does not have a gate.
     ModelError
-        If a gate cannot be replaced, has several rows for an image, or is not recorded; if the
+        If a gate cannot be replaced, has several rows per image, or is not recorded; if the
         recording is of other weights; if the network does not output class scores, or outputs NaN;
-        if no gradient reaches a gate on which the scores depend; or if the network goes through a
-        batch in pieces.
+        if no gradient reaches a gate on which the scores depend; or if the network splits a batch
+        into pieces.
     StripeError
         If `draws` is less than 1, or the loader is empty.
 
     Notes
     -----
-    The second-order expansion is accurate if freezing changes the log probabilities little. It is
-    too small or too large if d is large or a gate is saturated, because g is the slope at the gate,
-    not the slope between the gate and its mean. The gradient includes the reaction of later gates
-    to the change. In a set, later gates are frozen too; the cost of a set ignores this.
+    The second-order expansion is accurate if freezing changes the log probabilities little. It can
+    be far too small or too large if d is large or a gate is saturated, because g is the slope at
+    the value of the gate, not the slope between that value and the mean. The gradient includes the
+    reaction of later gates. If later gates of the set are also frozen, they do not react; the cost
+    of a set ignores this.
 
-    Each batch builds one graph, as a training step does, and `draws` backward passes use it.
-    Weights do not require gradients during these passes, so no gradients are computed for them.
+    Each batch needs one forward pass with a graph, as in training, and `draws` backward passes. No
+    gradients are computed for weights.
 
     References
     ----------
