@@ -1,4 +1,4 @@
-"""Attention and ASR as transforms of any `nn.Module`."""
+"""Insert attention and ASR into any `nn.Module`, and fold ASR."""
 
 from stripe.asr.asr import ASR as ASR
 from stripe.asr.asr import Psi as Psi

@@ -33,13 +33,13 @@ def check_difference(model: nn.Module, error: float) -> None:
 
 
 def largest_difference(before: nn.Module, after: nn.Module, example: Tensor | None = None) -> float:
-    """Return the largest difference of two networks' outputs, relative to the largest output.
+    """Return the largest difference between two networks' outputs, relative to the largest output.
 
-    A network with several outputs has the largest difference of all. The input is random and has
-    the shape of `example`, or else the first usual size that both networks accept. Both networks
-    run in evaluation mode, from one seed. The result is nan, with a warning, if no size fits or the
-    outputs hold no numbers. It is inf if the outputs differ in shape, or if only one of them is
-    finite.
+    If a network has several outputs, the largest of their differences is returned. The input is
+    random. Its shape is that of `example`, or else the first common size that both networks accept.
+    Both networks run in evaluation mode from the same seed. The result is NaN, with a warning, if
+    no size is accepted or the outputs contain no numbers. It is infinite if the outputs differ in
+    shape, or if only one of them is finite.
 
     Examples
     --------

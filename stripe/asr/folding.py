@@ -40,7 +40,7 @@ def scale_output(layer: nn.Module, v: Scale) -> None:
     Raises
     ------
     ModelError
-        If this kind of layer has no rule.
+        If there is no rule for the class of the layer.
 
     References
     ----------

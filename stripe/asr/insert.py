@@ -35,46 +35,46 @@ def insert(
     inplace: bool = False,
     seed: int | None = None,
 ) -> Network:
-    """Wrap layers of a model in gates that multiply their outputs.
+    """Add gates to a model that multiply the outputs of its layers.
 
     Parameters
     ----------
     model
-        Any network, in training or evaluation mode. It is copied first.
+        Any network, in training or evaluation mode. It is copied unless `inplace`.
     attention
-        Input-dependent attention: a name from `stripe.list_attentions()`, or a callable from a
+        Input-dependent attention: a name from `stripe.list_attentions()`, or a function from a
         number of channels to a module that maps (B, C, H, W) to (B, C, 1, 1).
     asr
-        The attention module of an ASR, given in the same way. "psi" stands for no module: the gate
+        Attention module of an ASR, in the same forms. With "psi" there is no module, and the gate
         is psi itself.
     sites
-        The layers to wrap: names as in `model.named_modules()`, patterns such as "layer*.bn3", a
-        list of both, or a predicate of a `stripe.select.Layer` with `name` and `module`. Default:
-        the rule of the model's family (Appendix C).
+        Layers to wrap: names as in `model.named_modules()`, patterns such as "layer*.bn3", a list
+        of both, or a predicate of a `stripe.select.Layer`, which has `name` and `module`. Default:
+        the layers that Appendix C gives for the model's family.
     copies
-        Number of ASRs at every site, delta in Tables 6 and 14. Their gates are multiplied together.
+        Number of ASRs at each site (delta in Tables 6 and 14). Their gates are multiplied.
     psi
         Initial value of psi: a number, a `Psi`, or its text as in `Psi.parse`, such as
-        "normal:0.3,fixed". Default: 0.1; 1e-3 for a ViT.
+        "normal:0.3,fixed". Default: 0.1, or 1e-3 for a ViT.
     activation
-        Last non-linearity of the gates. Default: sigmoid; tanh for a ViT.
+        Last non-linearity of the gates. Default: sigmoid, or tanh for a ViT.
     init
-        Initial parameters of the attention modules of ASRs in a ViT. "paper" fills every parameter
-        with 1e-3; "drawn" keeps the random weights of the module and fills only its biases. In
+        Initial parameters of the attention modules of ASRs in a ViT. "paper" sets every parameter
+        to 1e-3. "drawn" keeps the random weights of the module and sets only the biases to 1e-3. In
         other networks, the modules always keep their random weights.
     inplace
-        Change `model` itself and return it, for example when an optimizer already holds its
+        Change `model` itself and return it, for example if an optimizer already holds its
         parameters.
     seed
-        Seed of the modules' random weights, which leaves torch's generators untouched. Default:
-        torch's generators.
+        Seed of a private generator of the modules' random weights. Default: torch's global
+        generators.
 
     Returns
     -------
     nn.Module
-        A copy of the model, or the model itself if `inplace`. Its layer `name` is now a `Gated`
-        with children `name.host` and `name.gate`. ASR goes inside attention, next to the host into
-        which it folds.
+        A copy of the model, or the model itself if `inplace`. Each layer `name` of `sites` is now a
+        `Gated` with children `name.host` and `name.gate`. If both attention and asr are given, ASR
+        is the inner gate, next to the host into which it folds.
 
     Raises
     ------
@@ -82,24 +82,26 @@ def insert(
         If an attention module or a site does not exist.
     ModelError
         If neither attention nor asr is given, a site has no channels or cannot be gated, a module
-        returns a gate of another shape, or no rule covers the model. The model is then unchanged.
+        returns a gate of the wrong shape, or the model's family is unknown. The model is then
+        unchanged.
 
     Notes
     -----
-    A narrow SE or SPA has one or two hidden units. On a constant psi its ReLU may output zero for
-    all of them, so that psi never learns. The weights of such a module are drawn again.
+    An SE or SPA of few channels has only one or two hidden units. For a constant psi, its ReLU may
+    output zero for all of them, so that psi never learns. The random weights of such a module are
+    drawn again.
 
-    For a ViT the paper sets "the initial values of the network layers within ASR" to 1e-3.
-    `init="paper"` takes this literally. Training never breaks the symmetry of that start: all
-    hidden units of an SE stay equal (its two matrices keep rank 1), all elements of psi stay equal,
-    and the gate learns only through its last biases. An ECA has no bias; its gate starts at 5e-6,
-    where that of SE starts at 1e-3. With `init="drawn"` the hidden units differ, and the gates of
-    SE, ECA and SRM start near 1e-3. The recipes use "paper" to reproduce the paper; use "drawn" for
-    a network of your own.
+    For a ViT, the paper sets "the initial values of the network layers within ASR" to 1e-3.
+    `init="paper"` does this literally. Training never breaks the symmetry of equal initial values:
+    all hidden units of an SE stay equal (its two matrices keep rank 1), all elements of psi stay
+    equal, and the gate learns only through its last biases. An ECA has no bias; its gate starts at
+    5e-6, whereas the gate of an SE starts at 1e-3. With `init="drawn"`, the hidden units differ,
+    and the gates of SE, ECA and SRM start near 1e-3. The recipes use "paper" to reproduce the
+    paper. Use "drawn" for your own network.
 
     References
     ----------
-    Figure 1 and Appendix C of the ASR paper; Table 4 for both together.
+    Figure 1 and Appendix C of the ASR paper; Table 4 for attention and ASR together.
 
     Examples
     --------

@@ -22,35 +22,36 @@ def reparameterize(
     Parameters
     ----------
     model
-        A trained network, in training or evaluation mode. It is folded as in evaluation.
+        A trained network, in training or evaluation mode. The gates are folded at their values in
+        evaluation mode.
     inplace
-        Change `model` itself. Default: change a copy. If the model itself is a `Gated`, its host is
+        Change `model` itself instead of a copy. If the model itself is a `Gated`, its host is
         returned in either case.
     example
-        An input, (B, C, H, W). The error is measured on random input of its shape. Default: small
-        images of several sizes are tried.
+        A batch of images, (B, C, H, W). The outputs are compared on random images of this shape.
+        Default: small random images; several sizes are tried.
 
     Returns
     -------
     nn.Module
         The network without ASR, with the `state_dict` keys that it had before `insert`.
-        Input-dependent attention stays. Every module keeps its mode. A network without ASR is
+        Input-dependent attention stays. Each module keeps its mode. A network without ASR is
         returned unchanged.
 
     Raises
     ------
     ModelError
-        If a host cannot take the scale (the message names it), or the outputs before and after
-        differ by more than rounding on random input; `model` is then unchanged.
+        If a host cannot absorb the scale (the message names it), or the outputs before and after
+        differ by more than rounding. `model` is then unchanged.
 
     Warns
     -----
     UserWarning
-        If the network ran on none of the tried inputs, so that nothing was compared.
+        If the network accepts none of the tried sizes, so that the outputs were not compared.
 
     Notes
     -----
-    `stripe.asr.largest_difference(model, plain, example)` measures the difference of outputs.
+    `stripe.asr.largest_difference(model, plain, example)` measures the difference of the outputs.
 
     References
     ----------

@@ -1,6 +1,7 @@
-"""Attention modules, one per file; each maps features (B, C, H, W) to a gate.
+"""Attention modules, one per file. Each maps features (B, C, H, W) to a gate.
 
-A gate is (B, C, 1, 1); that of CBAM is (B, C, H, W), since it has a spatial map too.
+A gate has the shape (B, C, 1, 1). Only that of CBAM is (B, C, H, W), because it includes a spatial
+map.
 """
 
 from stripe.attention.cbam import CBAM as CBAM

@@ -48,8 +48,8 @@ class SpatialGate(nn.Module):
 class CBAM(nn.Module):
     """Compute CBAM's gate, the product of a channel gate and a spatial map.
 
-    `v = channel(x) * spatial(x * channel(x))` of shape (B, C, H, W). Each factor is the output of a
-    submodule, `channel` or `spatial`, so either can be recorded.
+    `v = channel(x) * spatial(x * channel(x))` has the shape (B, C, H, W). Each factor is the output
+    of a submodule, `channel` or `spatial`, so either of them can be recorded.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ class CBAM(nn.Module):
     reduction
         Reduction ratio: the hidden layer of the channel gate has `channels / reduction` units.
     kernel_size
-        Side of the spatial convolution's kernel, in pixels.
+        Height and width of the spatial convolution's kernel, in pixels.
     activation
-        The last non-linearity of both factors.
+        Last non-linearity of both factors.
 
     References
     ----------
@@ -68,7 +68,7 @@ class CBAM(nn.Module):
 
     Notes
     -----
-    Some versions put a batch norm after the spatial convolution. This one has none.
+    Some implementations have a batch norm after the spatial convolution. This one does not.
 
     Examples
     --------

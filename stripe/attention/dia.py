@@ -64,23 +64,23 @@ _CARRIED = _Carried()
 class DIA(nn.Module):
     """Compute the gate of one block from its features and the gates of earlier blocks.
 
-    `(v, c) = cell(GAP(x), (v', c'))`, where (v', c') is the state of the previous block in the same
-    stage and forward pass, and zero in the first block. `DIA.along` makes the gates of a whole
-    network, with one cell for each stage.
+    `(v, c) = cell(GAP(x), (v', c'))`, where (v', c') is the state after the previous block of the
+    same stage in the same forward pass. In the first block it is zero. `DIA.along` returns the
+    gates of a whole network, with one cell for each stage.
 
     Parameters
     ----------
     channels
         C, the number of channels of x.
     reduction
-        Reduction ratio of the bottlenecks of the cell.
+        Reduction ratio of the bottlenecks in the cell.
     activation
-        The non-linearity of the cell's output.
+        Non-linearity of the cell's output.
     cell
-        The cell that blocks share. Default: a new cell.
+        Cell that the blocks of a stage share. Default: a new cell.
     first, last
-        Whether this is the first block of its stage, where the state begins, and whether it is the
-        last, after which the state is dropped.
+        Whether this is the first block of its stage, where the state is zero. Whether this is the
+        last block, after which the state is deleted.
 
     References
     ----------
@@ -89,9 +89,9 @@ class DIA(nn.Module):
 
     Notes
     -----
-    Each thread keeps its own state between blocks and drops it after the last one. Calls can
-    therefore be repeated, and threads can share the model. A block must not run outside of the
-    forward pass of its network, as it does under gradient checkpointing.
+    Each thread has its own state between blocks, and deletes it after the last block. Calls can
+    therefore be repeated, and several threads can use the model. A block must run only within the
+    forward pass of its network. Gradient checkpointing violates this.
 
     Examples
     --------
@@ -122,7 +122,7 @@ class DIA(nn.Module):
         reduction: int = 4,
         activation: Callable[[Tensor], Tensor] = torch.sigmoid,
     ) -> list["DIA"]:
-        """Return a gate for each site; consecutive sites of equal width form a stage."""
+        """Return a gate for each site. Consecutive sites of equal width form a stage."""
         gates = []
         for width, stage in groupby(channels):
             cell, blocks = DIACell(width, reduction, activation), len(list(stage))

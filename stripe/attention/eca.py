@@ -15,15 +15,16 @@ from stripe.attention.registry import ATTENTIONS
 class ECA(nn.Module):
     """Compute the Efficient Channel Attention gate, a convolution along the channels.
 
-    `v = activation(conv1d(u))` with the squeeze `u = GAP(x)` of shape (B, C). All channels share
-    one kernel without bias. Its size is `(log2(C) + 1) / 2` rounded down, plus 1 if that is even.
+    `v = activation(conv1d(u))`, with the squeeze `u = GAP(x)` of shape (B, C). All channels share
+    one kernel, without bias. Its size is `(log2(C) + 1) / 2` rounded down, plus 1 if the result is
+    even.
 
     Parameters
     ----------
     channels
         C, the number of channels of x, which determines the size of the kernel.
     activation
-        The last non-linearity.
+        Last non-linearity.
 
     References
     ----------

@@ -14,7 +14,7 @@ from stripe.attention.registry import ATTENTIONS
 class IE(nn.Module):
     """Compute the Instance Enhancement gate, a separate affine map of each channel.
 
-    `v_c = activation(w_c u_c + b_c)` with the squeeze `u = GAP(x)` of shape (B, C). Each channel
+    `v_c = activation(w_c u_c + b_c)`, with the squeeze `u = GAP(x)` of shape (B, C). Each channel
     has two parameters.
 
     Parameters
@@ -22,10 +22,10 @@ class IE(nn.Module):
     channels
         C, the number of channels of x.
     activation
-        The last non-linearity.
+        Last non-linearity.
     weight
-        Initial w. At 0, the published value, the gate is the same for every image until training
-        has changed w.
+        Initial value of w. With 0, the published value, the gate is the same for every image until
+        training has changed w.
 
     References
     ----------
@@ -54,10 +54,10 @@ class IE(nn.Module):
     def on_psi(
         cls, channels: int, *, activation: Callable[[Tensor], Tensor] = torch.sigmoid
     ) -> "IE":
-        """Return the module of an ASR, which starts at w = 0.1.
+        """Return the module for an ASR, which starts at w = 0.1.
 
-        At w = 0 no gradient reaches psi in the first step, so the gate would seem independent of
-        psi. The ASR paper does not give the initial w of its IE.
+        At w = 0, psi gets no gradient in the first step, so the gate would appear to be independent
+        of psi. The ASR paper does not give the initial w of its IE.
         """
         return cls(channels, activation=activation, weight=0.1)
 

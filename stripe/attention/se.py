@@ -14,7 +14,7 @@ from stripe.attention.registry import ATTENTIONS
 class SE(nn.Module):
     """Compute the Squeeze-and-Excitation gate.
 
-    `v = activation(W2 relu(W1 u + b1) + b2)` with the squeeze `u = GAP(x)` of shape (B, C), `W1`
+    `v = activation(W2 relu(W1 u + b1) + b2)`, with the squeeze `u = GAP(x)` of shape (B, C), `W1`
     of shape (C / reduction, C) and `W2` of shape (C, C / reduction).
 
     Parameters
@@ -24,7 +24,7 @@ class SE(nn.Module):
     reduction
         Reduction ratio: the hidden layer has `channels / reduction` units, at least one.
     activation
-        The last non-linearity; `torch.sigmoid` keeps the gate in (0, 1).
+        Last non-linearity; `torch.sigmoid` keeps the gate in (0, 1).
 
     References
     ----------

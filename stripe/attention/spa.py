@@ -16,9 +16,9 @@ LEVELS = (1, 2, 4)
 class SPA(nn.Module):
     """Compute the Spatial Pyramid Attention gate.
 
-    `v = activation(W2 relu(W1 s))`, without biases. s of shape (B, 21 C) holds the averages over 1,
-    4 and 16 cells of the plane. `W1` has the shape (C / reduction, 21 C), and `W2` has (C, C /
-    reduction).
+    `v = activation(W2 relu(W1 s))`, without biases. s, of shape (B, 21 C), holds the averages over
+    1, 4 and 16 cells of the plane. `W1` has the shape (C / reduction, 21 C), and `W2` the shape (C,
+    C / reduction).
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class SPA(nn.Module):
     reduction
         Reduction ratio: the hidden layer has `C / reduction` units.
     activation
-        The last non-linearity.
+        Last non-linearity.
 
     References
     ----------
@@ -36,7 +36,7 @@ class SPA(nn.Module):
 
     Notes
     -----
-    For a 1 x 1 plane, such as an ASR's psi, all 21 averages are equal to its one value.
+    For a 1 x 1 plane, such as the psi of an ASR, all 21 averages are equal to its single value.
 
     Examples
     --------

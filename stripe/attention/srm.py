@@ -17,14 +17,14 @@ class SRM(nn.Module):
 
     `v = activation(BN(w_mu * mean(x) + w_sigma * std(x)))`, with the mean and the standard
     deviation of each plane, of shape (B, C). Each channel has four parameters: w_mu, w_sigma, and
-    those of the norm.
+    the two of the norm.
 
     Parameters
     ----------
     channels
         C, the number of channels of x.
     activation
-        The last non-linearity.
+        Last non-linearity.
     eps
         Number added to the variance before the square root.
 
@@ -35,9 +35,9 @@ class SRM(nn.Module):
 
     Notes
     -----
-    The variance is divided by H W. For a 1 x 1 plane the standard deviation is therefore
-    `sqrt(eps)`; the original divides by H W - 1 and gives NaN. A batch of one is normalised by
-    running statistics.
+    The sum of squared deviations is divided by H W. For a 1 x 1 plane, the standard deviation is
+    therefore `sqrt(eps)`. The original divides by H W - 1, which gives NaN. A batch of one is
+    normalised by the running statistics.
 
     Examples
     --------

@@ -52,8 +52,8 @@ def freeze(
     epoch
         Epoch of the recording or of its moments. Default: the last.
     example
-        A batch of images, (B, C, H, W), of the size that the model is used for. Default: random
-        images of the recorded size, or of a common size.
+        A batch of images, (B, C, H, W), of the size that the model is used for. Default: images of
+        the recorded size, or of a common size.
     force
         Use the means even if they were recorded with other weights.
     inplace

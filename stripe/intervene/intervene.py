@@ -57,8 +57,8 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     epoch
         Epoch of the recording. Default: the last.
     example
-        A batch of images for finding the gates. Default: random images of the recorded size, or of
-        a size that the model accepts.
+        A batch of images for finding the gates. Default: images of the recorded size, or of a size
+        that the model accepts.
     seed
         Seed of "shuffle" and "resample". The generator starts from it whenever the block is
         entered. The global generators are untouched.

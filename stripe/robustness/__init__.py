@@ -1,4 +1,4 @@
-"""Noise in the norms of any model, the growth of noise through a network, and its bound."""
+"""Noise in the norms of any model, and the growth of noise through a network with its bound."""
 
 from typing import TYPE_CHECKING
 

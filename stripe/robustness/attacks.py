@@ -35,36 +35,37 @@ def attack(
     seeds: Sequence[int] = (0,),
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Evaluate a trained model under each of several noises.
+    """Measure the accuracy of a trained model under each of several noises.
 
     Parameters
     ----------
     model
         Any classifier with batch norms. It is not changed.
     loader
-        Batches (images, labels). The loader must be re-iterable.
+        Batches (images, labels). It must be possible to iterate over the loader several times.
     noises
-        As for `stripe.inject_noise`. The first row of the result is always without noise.
+        Specifications, as for `stripe.inject_noise`.
     seeds
-        Seeds of random noise. A noise that draws nothing runs once.
+        Seeds of random noise. Noise that is not random is measured once.
     progress
         Show a progress bar.
 
     Returns
     -------
     DataFrame
-        noise ("none" or its specification), seed, accuracy (0 to 1), images.
+        noise ("none" or a specification), seed, accuracy (0 to 1), images (number). The first row
+        is without noise.
 
     Raises
     ------
     DataError
         If the loader has no labels, or is empty.
     StripeError, ModelError
-        If a noise cannot be read, or does not match any norm of this model.
+        If a specification is not valid, or does not match any norm of the model.
 
     References
     ----------
-    Section 6 (2), in evaluation alone.
+    Section 6 (2), here in evaluation mode only.
 
     Examples
     --------

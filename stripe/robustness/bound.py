@@ -54,25 +54,25 @@ def noise_bound(
 ) -> pd.DataFrame:
     """Bound the growth of noise through a residual network, and measure it.
 
-    For each block, `eps_(t+1) <= eps_t (s_t + alpha_t w_t)`: w_t is the product of the spectral
-    norms of the branch's layers. A layer is a convolution with the scale of its norm, taken as an
-    operator on its real input size. s_t is the same product for the shortcut, and 1 for an
-    identity. alpha_t is the largest value of the block's gate, and 1 where there is no gate or no
+    For each block, `eps_(t+1) <= eps_t (s_t + alpha_t w_t)`. w_t is the product of the spectral
+    norms of the layers in the branch. A layer is a convolution with the scale of its norm, as an
+    operator on its actual input size. s_t is the same product for the shortcut, and 1 for an
+    identity. alpha_t is the largest value of the block's gate, and 1 if there is no gate or no
     module outputs it.
 
     Parameters
     ----------
     model
         A network of residual blocks of convolutions and batch norms, with or without gates. It runs
-        in evaluation and is not changed.
+        in evaluation mode and is not changed.
     example
-        Images, (B, C, H, W), for the gates and the measured growth.
+        Images, (B, C, H, W), for the gates and for the measured growth.
     perturbation
-        Length of the random perturbation, relative to that of the image.
+        Length of the random perturbation, relative to the length of the image.
     repeats
-        Number of perturbations of every image.
+        Number of perturbations of each image.
     iterations
-        Largest number of steps of the power iteration.
+        Maximum number of steps of the power iteration.
     seed
         Seed of perturbations and power iterations.
 
@@ -80,10 +80,10 @@ def noise_bound(
     -------
     DataFrame
         One row per block: block (its name), alpha, branch_norm (w), shortcut_norm (s), factor (s +
-        alpha w), bound (product of the factors so far; NaN, with a warning, after any part of the
-        network that is not such a block), amplification (median over images and perturbations of
-        `|x' - x|` after the block, relative to before it), amplification_max, and cumulated
-        (median, relative to before the first block).
+        alpha w), bound (product of the factors so far), amplification (`|x' - x|` after the block,
+        relative to before the block; median over images and perturbations), amplification_max (the
+        largest), and cumulated (median, relative to before the first block). bound is NaN, with a
+        warning, after any part of the network that is not such a block.
 
     Raises
     ------
@@ -93,11 +93,11 @@ def noise_bound(
     Notes
     -----
     The theorem treats a block as one linear map and a ReLU. A real block has several layers with
-    ReLUs between them. The product of their norms still bounds the branch, but loosely, since the
-    direction that is stretched most differs from layer to layer. For a constant gate (ASR), or
-    none, the factor is a true bound, up to the convergence of the power iteration from below. For
-    attention it is not a bound. The gate changes with the input, and this part of the derivative is
-    ignored, as in the paper's comparison. The bound grows exponentially with depth and does not
+    ReLUs between them. The product of their norms still bounds the branch, but the bound is loose,
+    because each layer stretches another direction most. For a constant gate (ASR), or without a
+    gate, the factor is a true bound, except that the power iteration converges from below. For
+    attention it is not a bound: the gate changes with the input, and this part of the derivative is
+    ignored, as in the paper's comparison. The bound grows exponentially with depth, and does not
     predict the noise in practice, as the measured columns show.
 
     References

@@ -23,33 +23,33 @@ from stripe.robustness.noise_spec import NoiseSpec
 class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     """Disturb the batch norms of a model: `y = gamma * (x_hat * N_a + N_b) + beta`.
 
-    This is a context manager. It must be left before it is entered again. A compiled network runs
-    uncompiled inside it, since compiled code ignores new hooks. The noise is an affine map after
-    each norm, `N_a * y + beta * (1 - N_a) + gamma * N_b`; the norm itself is unchanged. A noise
-    without effect, such as "constant:1,0", leaves every output identical to the last bit.
+    Use it as a context manager. It cannot be entered again before it is left. A compiled network
+    runs uncompiled inside it, because compiled code ignores new hooks. The noise is an affine map
+    after each norm, `N_a * y + beta * (1 - N_a) + gamma * N_b`; the norm itself is unchanged. With
+    "constant:1,0", every output stays identical to the last bit.
 
     Parameters
     ----------
     model
-        A network with batch norms of torch or timm. A norm of timm can contain an activation; the
-        noise then comes before the activation. Norms inside gates of `stripe.insert`, such as
-        SRM's, get noise only if the specification names them by `modules=`. Norms inside the
-        attention of other libraries get noise like any other.
+        A network with batch norms of torch or timm. If a norm of timm contains an activation, the
+        noise is applied before the activation. Norms inside gates of `stripe.insert`, such as those
+        of SRM, get noise only if `modules=` names them. Norms inside attention modules of other
+        libraries get noise like all other norms.
     spec
-        A `NoiseSpec` or its text: "constant:A,B", "random:SIGMA_A,SIGMA_B" with ",per=channel"
-        or ",per=layer", "batch" (batch statistics in evaluation); ",when=train", "eval" or "both";
-        ",modules=PATTERN".
+        A `NoiseSpec` or its text: "constant:A,B", "random:SIGMA_A,SIGMA_B" or "batch" (batch
+        statistics in evaluation mode). Options follow after commas: "per=channel" or "per=layer"
+        for random noise; "when=train", "when=eval" or "when=both"; "modules=PATTERN".
     seed
         Seed of a private generator on the model's device. The global generators are untouched.
 
     Raises
     ------
     ModelError
-        If no batch norm matches the specification, or a matching norm has an unknown form, as one
-        of your own that ends in an activation; or, at the end, if the model ran but none of these
-        norms did.
+        If no batch norm matches the specification, or a matching norm has an unknown form, such as
+        a class of your own that ends in an activation. At the end, also if the model ran but none
+        of these norms did.
     StripeError
-        If the specification cannot be read.
+        If the text of the specification is not valid.
 
     Examples
     --------
@@ -59,7 +59,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     Notes
     -----
     Under activation checkpointing, random noise is drawn again in the second forward pass. The
-    gradients are then not those of the first pass.
+    gradients then differ from those of the first pass.
 
     References
     ----------
@@ -81,7 +81,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
 
     @property
     def modules(self) -> list[str]:
-        """The names of the disturbed norms."""
+        """Names of the disturbed norms."""
         return list(self._norms)
 
     def __enter__(self) -> "inject_noise":
@@ -123,7 +123,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         return {"generator": self._generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Continue from the state that `state_dict` returned."""
+        """Restore the state of the generator that `state_dict` returned."""
         self._generator.set_state(state["generator"])
 
     def _put_on(self) -> None:

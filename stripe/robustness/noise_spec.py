@@ -27,15 +27,16 @@ class NoiseSpec:
     ----------
     kind
         "constant": N_a = a and N_b = b. "random": N_a ~ N(1, a^2) and N_b ~ N(0, b^2), drawn in
-        every forward pass. "batch": the statistics of the batch normalise x_hat in evaluation too.
+        every forward pass. "batch": in evaluation mode too, x_hat is normalised by the statistics
+        of the batch.
     a, b
-        Values for "constant", standard deviations for "random".
+        Values for "constant", or standard deviations for "random".
     per
         Draw one N_a and N_b per "channel" or per "layer".
     when
-        Mode of the norm in which the noise acts: "train", "eval" or "both".
+        Mode of the norm in which the noise is applied: "train", "eval" or "both".
     modules
-        A pattern of names, such as "layer3.*". Default: all norms outside gates.
+        Pattern for the names of norms, such as "layer3.*". Default: all norms outside gates.
 
     Raises
     ------
@@ -44,8 +45,8 @@ class NoiseSpec:
 
     Notes
     -----
-    Table 8 gives pairs (sigma_a, sigma_b) and calls sigma the variance; here it is the standard
-    deviation, the usual reading of N(1, sigma). To use variances, give their square roots.
+    Table 8 gives pairs (sigma_a, sigma_b) and calls sigma the variance. Here, a and b are standard
+    deviations. To use variances, pass their square roots.
 
     References
     ----------
@@ -75,12 +76,12 @@ class NoiseSpec:
 
     @classmethod
     def parse(cls, text: str) -> "NoiseSpec":
-        """Read a specification: "constant:0.8,0.8", "random:0.3,0.3,per=layer,when=train".
+        """Read text such as "constant:0.8,0.8" or "random:0.3,0.3,per=layer,when=train".
 
         Raises
         ------
         StripeError
-            If the text is not a specification; the message shows the format.
+            If the text has another format. The message shows the format.
         """
         kind, *parts = [part.strip() for part in text.replace(":", ",", 1).split(",")]
         numbers = [part for part in parts if "=" not in part]

@@ -1,4 +1,4 @@
-"""Where attention goes in a network of a known family: one rule per file."""
+"""The layers of known families of networks that get attention: one rule per file."""
 
 from stripe.asr.sites.check import check_sites as check_sites
 from stripe.asr.sites.rule import RULES as RULES

@@ -17,8 +17,8 @@ _READ_WEIGHTS = (nn.MultiheadAttention, nn.TransformerEncoderLayer, ShiftedWindo
 def check_sites(model: nn.Module, names: Sequence[str], *, attends: bool) -> None:
     """Raise a `ModelError` at the first layer that cannot be gated.
 
-    `attends` says whether the gate depends on the layer's output, as attention does and ASR does
-    not.
+    `attends` says whether the gate depends on the layer's output. It does for attention, but not
+    for ASR.
     """
     for name in names:
         layer, parent = model.get_submodule(name), model.get_submodule(name.rpartition(".")[0])

@@ -12,7 +12,7 @@ from stripe.registry import Registry, listed
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """The layers of a model to gate, and the initial values of an ASR there.
+    """The layers of a model to gate, and the initial values of an ASR in these layers.
 
     Parameters
     ----------
@@ -23,8 +23,9 @@ class Placement:
     psi
         Initial value of psi.
     weight
-        Initial value of the parameters of an ASR's attention module: of all, or of the biases
-        alone, according to `init` of `stripe.insert`. None keeps the module's own initial values.
+        Initial value of the parameters of an ASR's attention module: of all parameters, or only of
+        the biases, depending on `init` of `stripe.insert`. None keeps the module's own initial
+        values.
     """
 
     sites: tuple[str, ...]
@@ -38,18 +39,18 @@ RULES: Registry[Callable[[nn.Module], Placement]] = Registry("stripe.asr.sites",
 
 
 def family_placement(model: nn.Module) -> Placement:
-    """Return the placement by the rule of the model's family, without sites if no rule fits."""
+    """Return the placement for the model's family, without sites if the family is unknown."""
     placements = (RULES[family](model) for family in RULES.names())
     return next((placement for placement in placements if placement.sites), Placement(sites=()))
 
 
 def default_placement(model: nn.Module) -> Placement:
-    """Return the placement that the rule of the model's family gives.
+    """Return the placement for the family of the model.
 
     Raises
     ------
     ModelError
-        If no rule knows the model; the message lists layers that can be gated.
+        If the family of the model is unknown. The message lists layers that can be gated.
 
     References
     ----------
@@ -65,7 +66,7 @@ def default_placement(model: nn.Module) -> Placement:
 
 
 def named(model: nn.Module, classes: Mapping[type[nn.Module], str | Sequence[str]]) -> Placement:
-    """Return a placement at the children `classes[C]` of every module of class C."""
+    """Return a placement at the children `classes[C]` of each module of class C."""
     sites = tuple(
         f"{name}.{child}".lstrip(".")
         for name, module in model.named_modules()
