@@ -1,7 +1,7 @@
 """Record the gates of channel attention, measure how constant they are, and train them away.
 
-The public names below are imported when they are first used, so that `import stripe` is fast and
-does not import torch.
+The public names below are imported on first use, so that `import stripe` is fast and does not
+import torch.
 """
 
 from typing import TYPE_CHECKING

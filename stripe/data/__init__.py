@@ -1,4 +1,4 @@
-"""Data sets, and the loader that keeps a small one on the device."""
+"""Data sets, and loaders that deliver batches on the device."""
 
 from stripe.data.device_loader import DeviceLoader as DeviceLoader
 from stripe.data.folder import image_folder as image_folder

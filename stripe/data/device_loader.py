@@ -15,34 +15,34 @@ Batch = tuple[Float[Tensor, "b c h w"], Int64[Tensor, " b"]]
 class DeviceLoader:
     """Iterate over batches of normalised images and labels, entirely on the device.
 
-    The images stay on the device as bytes, zero-padded and in N x H x W x C order. One gather per
-    batch takes the shuffled, cropped and flipped window of each image. The result has the
-    channels_last layout, which makes convolutions fast. Iterating never waits for the device.
+    The images stay on the device as bytes, zero-padded and in N x H x W x C order. One gather
+    operation per batch shuffles, crops and flips. Batches have the channels_last layout, which
+    makes convolutions fast. Iterating never waits for the device.
 
     Parameters
     ----------
     dataset
         The images.
     batch_size
-        Images per batch; the last batch may be smaller.
+        Number of images per batch. The last batch may be smaller.
     device
         Device of the data.
     shuffle
-        Draw a new order for every pass.
+        Draw a new order of the images for every pass.
     augment
-        Crop a random window of each zero-padded image, and mirror half of the images.
+        Crop a random window of each zero-padded image, and flip half of the images horizontally.
     padding
-        Pixels of padding on each side for the random crop.
+        Padding on each side for the random crop, in pixels.
     seed
         Seed of the generator that draws orders, crops and flips.
     share
-        Rank and number of processes. All draw the same random numbers, and each gets its share of
-        every batch, so together they see the batches of a single process.
+        Rank and number of processes. All processes draw the same random numbers, and each gets its
+        share of every batch. Together they get the batches of a single process.
     indices
-        Also yield the positions of the images in the data set, with which a recorder names its
-        rows. They are on the host; a shuffled order is copied there once per pass.
+        Also yield the positions of the images in the data set, which identify the rows of a
+        recording. They are on the host. A shuffled order is copied to the host once per pass.
     take
-        Positions of the images to take. Default: all.
+        Positions of the images to use. Default: all images.
     """
 
     def __init__(

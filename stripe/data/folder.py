@@ -32,36 +32,36 @@ def image_folder(
     seed: int = 0,
     skip_broken: bool = False,
 ) -> Dataset[Any]:
-    """Open a folder of images: resized, cropped in the centre and normalised.
+    """Open a folder of images, which are resized, cropped in the centre and normalised.
 
     Parameters
     ----------
     path
-        A folder of class folders, whose alphabetical order gives the labels; or a folder of images
+        A folder with one folder per class, labelled in alphabetical order, or a folder of images
         without labels.
     size
-        Height and width of the images for the network.
+        Height and width of the images for the network, in pixels.
     mean, std
-        Mean and standard deviation per channel, which normalise images scaled to [0, 1]; one number
-        for grey images.
+        Mean and standard deviation per channel, for images scaled to [0, 1]. One number for grey
+        images.
     crop
-        Share of the height and the width of the resized image that the crop keeps. Resizing keeps
-        the proportions of the image and makes it just large enough for the crop.
+        Share of the height and the width of the resized image that the crop keeps, 0 to 1. Resizing
+        keeps the aspect ratio of the image, and makes the image just large enough for the crop.
     interpolation
-        Interpolation of resizing, by torchvision's name: "bicubic", "bilinear" and so on.
+        Interpolation for resizing, with torchvision's names: "bicubic", "bilinear" and so on.
     limit
-        Largest number of images, drawn at random; they keep their order.
+        Largest number of images, drawn at random and kept in order.
     seed
-        Seed of this draw.
+        Seed of the random choice.
     skip_broken
-        Decode every image once, and leave out those that cannot be read. By default, reading such
-        an image raises an error.
+        Decode every image once, and skip those that cannot be read. If False, such an image raises
+        an error when it is read.
 
     Returns
     -------
     Dataset
-        Items (image, label), or images; an image is (C, H, W) in float32. The attribute `broken`
-        lists the files that were left out (`dataset.broken` with `limit`).
+        Items are (image, label), or images alone. An image is (C, H, W) in float32. The attribute
+        `broken` lists the skipped files (with `limit`, `dataset.broken`).
 
     Raises
     ------
@@ -70,9 +70,9 @@ def image_folder(
 
     Notes
     -----
-    An image of more than 67 million pixels raises an error, as does one so narrow that it would
-    have more after resizing. JPEG files at least twice as large as needed in both directions are
-    decoded at a half, a quarter or an eighth of their size.
+    An image of more than 67 million pixels, before or after resizing, raises an error. A JPEG file
+    that is at least twice as high and wide as needed is decoded at a half, a quarter or an eighth
+    of its size.
 
     Examples
     --------

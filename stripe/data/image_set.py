@@ -10,21 +10,21 @@ from stripe.errors import DataError
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Labelled images as bytes, with the numbers that normalise them.
+    """Labelled images as bytes, with the mean and standard deviation that normalise them.
 
     Parameters
     ----------
     name
-        Name of the data set and the split: "fashion-mini/test".
+        Name of the data set and the split, such as "fashion-mini/test".
     images
-        Shape (N, C, H, W), 0 to 255.
+        Shape (N, C, H, W), uint8, 0 to 255.
     labels
         Shape (N,).
     classes
-        The names of the labels.
+        Names of the classes, by label.
     mean, std
-        Mean and standard deviation per channel, which normalise images scaled to [0, 1]; usually
-        those of the training images.
+        Mean and standard deviation per channel, for images scaled to [0, 1]; usually those of the
+        training images.
     """
 
     name: str
@@ -39,7 +39,7 @@ class ImageSet:
         return len(self.labels)
 
     def take(self, positions: Int64[Tensor, " taken"]) -> "ImageSet":
-        """Return the images at `positions`, in their order."""
+        """Return the images at `positions`, in the given order."""
         return replace(self, images=self.images[positions], labels=self.labels[positions])
 
     def head(self, count: int) -> "ImageSet":

@@ -11,25 +11,25 @@ from stripe.recording import Recorded, open_recording
 
 
 def recorded_images(recording: Recorded, *, root: str | Path = DATA_ROOT) -> ImageSet:
-    """Return the test images of the data set that a recording names.
+    """Return the test images of the data set that was recorded.
 
     Parameters
     ----------
     recording
-        A recording that `stripe train` or `stripe record` made of a named data set.
+        A recording of a named data set, made by `stripe train` or `stripe record`.
     root
-        The folder that holds data sets.
+        Folder that holds data sets.
 
     Returns
     -------
     ImageSet
-        Images whose positions are the indices of the recording.
+        The images. Their positions are the image indices of the recording.
 
     Raises
     ------
     DataError
-        If the recording names no data set, the data set is missing, or its labels differ from the
-        recorded ones.
+        If the recording does not name a data set, the data set is missing, or its labels differ
+        from the recorded labels.
 
     Examples
     --------

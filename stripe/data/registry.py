@@ -16,7 +16,7 @@ DATASETS: Registry[Callable[[str, Path, bool], ImageSet]] = Registry("stripe.dat
 
 
 def list_datasets() -> list[str]:
-    """Return the names of the data sets, sorted.
+    """Return the sorted names of the data sets.
 
     Examples
     --------
@@ -34,14 +34,14 @@ def load_dataset(
     Parameters
     ----------
     name
-        One of `list_datasets()`.
+        A name from `list_datasets()`.
     split
         "train" or "test".
     root
-        The folder that holds data sets, each under torchvision's name for it. Included data sets do
-        not need it.
+        Folder that holds data sets, each under torchvision's name. Embedded data sets do not need
+        it.
     download
-        Let torchvision fetch missing files.
+        Let torchvision download missing files.
 
     Raises
     ------

@@ -29,49 +29,49 @@ LEAST_CROP = 0.08
 
 
 class StreamLoader:
-    """Iterate over batches of images that worker processes read from class folders.
+    """Iterate over batches of images that worker processes read from folders of classes.
 
-    Workers decode and crop the images and pass on bytes; the device normalises them, in
-    channels_last layout. Training images are cropped at random in size and place
-    (`RandomResizedCrop`) and mirrored half of the time; test images are resized and cropped in the
-    centre.
+    Workers decode and crop the images, and send them as bytes. The device normalises them, in
+    channels_last layout. Training images get a crop of random size and position
+    (`RandomResizedCrop`), and half of them are flipped horizontally. Test images are resized and
+    cropped in the centre.
 
     Parameters
     ----------
     root
-        The folder of the data set, with `train/` and `val/` (or `test/`), each of which has one
-        folder per class.
+        Folder of the data set. It contains `train/` and `val/` (or `test/`), with one folder per
+        class in each.
     split
         "train" or "test".
     batch_size
-        Images per batch, over all processes together.
+        Number of images per batch, over all processes together.
     size
-        Side of the images that the network takes.
+        Height and width of the images for the network, in pixels.
     device
         Device of the batches.
     augment
-        Shuffle, crop at random and mirror.
+        Shuffle, crop at random and flip.
     workers
-        Number of processes that read; 0 reads in this process.
+        Number of processes that read images. With 0, this process reads them.
     seed
-        Seed of orders, crops and mirrors.
+        Seed of orders, crops and flips.
     share
         Rank and number of processes. Each gets its share of every batch.
     indices
         Also yield the positions of the images in the data set.
     limit
-        Largest number of images. They are spread evenly from the first to the last, so all classes
-        are included.
+        Largest number of images. They are evenly spaced from the first to the last, so they include
+        all classes.
     take
-        Positions of the images to take, instead of `limit`.
+        Positions of the images to use, instead of `limit`.
     skip_broken
-        Decode every image once, and leave out those that cannot be read (attribute `broken`). By
-        default, reading such an image raises an error.
+        Decode every image once, and skip those that cannot be read (listed in the attribute
+        `broken`). If False, such an image raises an error when it is read.
 
     Raises
     ------
     DataError
-        If there is no such folder; the message describes the expected folder.
+        If there is no such folder. The message describes the expected folder.
     """
 
     def __init__(

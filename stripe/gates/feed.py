@@ -14,17 +14,17 @@ _NAMES = ("pixel_values", "input_values", "input_features", "pixel_values_videos
 
 
 def feed(model: nn.Module, images: Tensor) -> Any:
-    """Run `model` on images, by position or by keyword, on its device.
+    """Run `model` on images, on its device, by a positional or keyword argument.
 
-    Images are passed by keyword if the network takes keywords only, or takes text before images, as
-    many networks of transformers do. They are converted to float64 for a network that is float64
-    throughout.
+    Images are passed by keyword if the network takes only keyword arguments, or takes text before
+    images, as many networks of transformers do. If all parameters of the network are float64, the
+    images are converted to float64.
 
     Raises
     ------
     ModelError
-        If the network takes keywords only and none of them is a usual name for images, or if it
-        fails on images that are not floating point numbers.
+        If the network takes only keyword arguments and none of them has a common name for images,
+        or if it fails on images that are not floating point.
     """
     images = placed(model, images)
     name = _keyword(model)

@@ -8,10 +8,10 @@ from torch import nn
 
 @contextmanager
 def held_weights(model: nn.Module) -> Iterator[None]:
-    """Let no parameter require gradients; afterwards each requires them as it did.
+    """Switch off gradients for all parameters, and restore the previous state on exit.
 
-    A graph that is made meanwhile leads to other tensors alone, so that a backward pass computes no
-    gradient of a weight.
+    A graph that is built inside the block contains no weights that require gradients, so a backward
+    pass computes gradients for other tensors only.
 
     Examples
     --------

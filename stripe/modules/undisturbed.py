@@ -9,10 +9,11 @@ from torch import nn
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
-    """Put `model` in evaluation without gradients; afterwards restore every mode and generator.
+    """Put `model` into evaluation mode without gradients; restore its modes and generators on exit.
 
-    Each module gets its own mode back, so one that was frozen in evaluation inside a training
-    model stays so. The generators are torch's, on the CPU and on the model's devices.
+    The mode of each module is restored separately, so a module in evaluation mode inside a model in
+    training mode stays in evaluation mode. The generators are torch's, on the CPU and on the
+    devices of the model.
 
     Examples
     --------

@@ -25,38 +25,37 @@ _BLOCKED = "com.microsoft.nchwc"
 def find_gates(model: str | Path | ModelProto, *, kinds: Collection[str] = DEFAULT_KINDS) -> Gates:
     """Find where an ONNX graph multiplies a feature map by a gate.
 
-    A gate is a tensor with one number per channel that depends on the image, was squashed into
-    bounds (Sigmoid, HardSigmoid, Tanh, Softmax, Clip), and multiplies a feature map. Reshape,
-    Unsqueeze, Cast, Expand, quantisation and constant scales may lie between. Names are not used.
-    Shapes are those that ONNX infers; if they are not sufficient, the graph runs once.
+    A gate is a tensor with one number per channel that multiplies a feature map, depends on the
+    image, and is bounded (by Sigmoid, HardSigmoid, Tanh, Softmax or Clip). Reshape, Unsqueeze,
+    Cast, Expand, quantisation and constant scales may follow the bound. Names are not used. ONNX
+    infers the shapes. If that is not sufficient, the graph runs once.
 
     Parameters
     ----------
     model
         An ONNX file or model with one input, a batch of images.
     kinds
-        Kinds to return, among "gate", "split" and "response", as in `Gate`. Default: "gate" and
-        "split".
+        Kinds to return: "gate", "split" or "response", as in `Gate`. Default: "gate" and "split".
 
     Returns
     -------
     Gates
-        A list of `Gate` in the order of the multiplications. Their names are those of the tensors
-        that hold them; owners and producers are nodes.
+        A list of `Gate`, in the order of the multiplications. The name of a gate is the name of its
+        tensor. Owners and producers are nodes.
 
     Raises
     ------
     ModelError
-        If the file is not ONNX, its external data is missing, it has several inputs or one that is
-        not a batch of images, onnxruntime optimised it for one machine (ORT_ENABLE_ALL), or a kind
-        does not exist. Also if gates lie in the bodies of If, Loop and Scan or QLinearMul
-        multiplies them, because such gates can be neither recorded nor frozen.
+        If the file is not ONNX, its external data is missing, its input is not one batch of images,
+        onnxruntime optimised it for one machine (ORT_ENABLE_ALL), or a kind does not exist. Also if
+        a gate is in the body of an If, Loop or Scan, or is multiplied by QLinearMul, because it can
+        then be neither recorded nor frozen.
 
     Notes
     -----
-    These are not found: gates of operators of other domains than ONNX's, spatial maps, constants,
-    and products of unknown shapes. In a graph quantised by QuantizeLinear and DequantizeLinear, the
-    gate is the tensor that multiplies, after DequantizeLinear.
+    These are not found: gates from operators outside the ONNX domain, spatial maps, constants, and
+    products of unknown shapes. In a graph quantised by QuantizeLinear and DequantizeLinear, the
+    gate is the tensor after DequantizeLinear.
 
     Examples
     --------

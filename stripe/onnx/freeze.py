@@ -21,50 +21,51 @@ def freeze(
 ) -> FrozenGraph:
     """Replace gates of an ONNX graph by their means over images, and fold each constant.
 
-    The branch that computed a gate is removed, with all nodes that nothing reads any more. The
-    constant is multiplied into the convolution, norm or linear layer before it (past Relu if no
-    number is negative, and past sums, pools and per-channel constants), or into all layers after
-    it. `x + x v` folds as 1 + v. A constant that cannot fold stays a product.
+    The branch that computed a gate is removed, with all nodes that are no longer used. The constant
+    is multiplied into the convolution, norm or linear layer before the product, or into all layers
+    after it. Between the layer and the product there may be sums, pools, per-channel constants and,
+    if no number is negative, Relu. `x + x v` folds as 1 + v. A constant that cannot fold remains a
+    product.
 
     Parameters
     ----------
     model
-        An ONNX file or model. It is not changed. The result keeps its operator set, names, metadata
-        and quantisation.
+        An ONNX file or model. It is not changed. The frozen model has the same operator set, names,
+        metadata and quantisation.
     data
-        Source of the means: a recording of this model or its directory, the table that
-        `stripe.stats.channel_moments` made of one, or a vector for each gate, by name.
+        Source of the means: a recording of this model or its directory, its table from
+        `stripe.stats.channel_moments`, or a mapping from names of gates to vectors (C,).
     gates
         Gates to freeze: "all", names, a pattern with * and ?, or a predicate of `Gate`.
     fold
-        Whether to fold constants into layers. If False, all stay products.
+        Whether to fold constants into layers. If False, all constants remain products.
     epoch
-        Epoch of a recording or its moments. Default: the last.
+        Epoch of the recording or of its moments. Default: the last.
     force
-        Use the means even if they were recorded from another model.
+        Use the means even if they were recorded with another model.
     image_shape
-        (C, H, W) of the images of the comparison. Default: the recorded shape, or else the shape in
-        the graph.
+        (C, H, W) of the images that measure the error. Default: the recorded shape, or else the
+        shape in the graph.
 
     Returns
     -------
     FrozenGraph
-        The model, checked by `onnx.checker`, a report, and the error of folding.
+        The model, which `onnx.checker` has checked, a report, and the error of folding.
 
     Raises
     ------
     UnknownNameError
-        If a gate is not in the graph, or the data does not have it.
+        If a gate is not in the graph or not in the data.
     ModelError
-        If a mean does not have the gate's number of channels, or is not finite; if the means were
-        recorded from another model (without `force`); if folding changes a tensor by more than
+        If a mean has another number of channels than its gate, or is not finite; if the means were
+        recorded with another model (without `force`); or if folding changes a tensor by more than
         rounding.
 
     Notes
     -----
-    In a quantised graph (QuantizeLinear and DequantizeLinear around its layers), constants are
-    quantised as the gates were. They do not fold, because the weights would have to be quantised
-    again.
+    In a quantised graph (with QuantizeLinear and DequantizeLinear around its layers), constants are
+    quantised in the same way as the gates. They do not fold, because the weights would have to be
+    quantised again.
 
     Examples
     --------

@@ -10,7 +10,7 @@ from stripe.onnx.session import GraphSession
 
 
 class OnnxNetwork(nn.Module):
-    """An ONNX file in onnxruntime as a module from images (B, C, H, W) to the first output.
+    """A module that runs an ONNX file in onnxruntime, from images (B, C, H, W) to the first output.
 
     Parameters
     ----------
@@ -39,5 +39,5 @@ class OnnxNetwork(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the first output."""
+        """Return the first output for a batch of images."""
         return torch.from_numpy(self.session.run(images)[self.session.names[0]])

@@ -24,20 +24,20 @@ from stripe.select import Selection
 
 @dataclass(frozen=True)
 class FrozenGraph:
-    """An ONNX model without gates.
+    """An ONNX model with frozen gates.
 
     Parameters
     ----------
     model
         The model.
     report
-        One row per gate: gate, frozen, folded (at every product), into (names of nodes), reason
-        (why a product remains).
+        One row per gate: gate; frozen; folded (at every product); into, the names of the nodes that
+        absorbed the constant; reason, why a product remains.
     error
         The largest difference between the model and the same model with unfolded constants, on
-        random images, over all outputs and the tensors beside the gates. Each difference is
-        relative to the largest value of its tensor, or to 1 for probabilities; of integers, it is
-        the share that differs.
+        random images, over all outputs and the tensors next to the gates. Each difference is
+        relative to the largest value of its tensor, or absolute for probabilities. For integers, it
+        is the share of values that differ.
     """
 
     model: ModelProto
@@ -117,7 +117,9 @@ def plan(
     force: bool = False,
     image_shape: tuple[int, ...] | None = None,
 ) -> GraphPlan:
-    """Find the gates of a graph; arguments and errors are those of `stripe.onnx.freeze`.
+    """Find the gates of a graph once, to freeze different sets of them.
+
+    Arguments and errors are those of `stripe.onnx.freeze`.
 
     Examples
     --------

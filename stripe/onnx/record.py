@@ -63,9 +63,9 @@ def record(
 ) -> Recording:
     """Record one epoch of every gate of an ONNX graph over the images of a loader.
 
-    Gates, and averages of the features that they multiply, become outputs of the graph. A thread
-    writes them batch by batch in the format of `stripe.record`, which `stripe.stats`,
-    `stripe.plots` and `stripe.explore` read.
+    The gates, and averages of the features that they multiply, are added to the outputs of the
+    graph. A thread writes them batch by batch. The recording has the format of `stripe.record`, so
+    `stripe.stats`, `stripe.plots` and `stripe.explore` can read it.
 
     Parameters
     ----------
@@ -77,9 +77,9 @@ def record(
     path
         A new or empty directory, or a recording of the same gates, network, data set and seed.
     epoch
-        The number of the epoch.
+        Number of the epoch.
     gates
-        Gates to record: "all", names, a pattern with * and ?, or a predicate of `Gate`, which
+        Gates to record: "all", names, a pattern with * and ?, or a predicate of `Gate`. A predicate
         chooses among all kinds.
     inputs
         Also record the global average of the features that each gate multiplies.
@@ -88,9 +88,9 @@ def record(
     name, dataset, seed
         Provenance, stored in the header.
     threads
-        Number of threads of onnxruntime. Default: one for each core.
+        Number of threads of onnxruntime. Default: one per core.
     progress
-        Show a progress bar where there is a terminal or a notebook.
+        Show a progress bar in a terminal or a notebook.
 
     Returns
     -------
@@ -100,17 +100,17 @@ def record(
     Raises
     ------
     ModelError
-        If the model cannot be read or run, or has no gates; or if it declares a batch of any size
-        but accepts only one size.
+        If the model cannot be read or run, has no gates, or declares a variable batch size but
+        accepts only one size.
     RecordingError
-        If the directory holds other files, or cannot be written.
+        If the directory holds other files or cannot be written.
 
     Notes
     -----
-    If the graph has a fixed batch size, smaller batches of the loader are filled up. In the first
-    batch of several images, one more run in the opposite order proves that each row of every gate
-    belongs to its image. The last bit of a value can depend on the number of threads and on the
-    batch size.
+    If the graph has a fixed batch size, smaller batches of the loader are padded. For the first
+    batch of several images, another run with the images in reverse order proves that each row of
+    every gate belongs to its image. The last bits of a value can depend on the number of threads
+    and on the batch size.
 
     Examples
     --------

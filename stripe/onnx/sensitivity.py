@@ -33,13 +33,13 @@ def sensitivity(
     force: bool = False,
     progress: bool = True,
 ) -> Sensitivity:
-    """Measure the cost of freezing each gate of an ONNX graph, and estimate that of sets of gates.
+    """Measure the cost of freezing each gate of an ONNX graph, and estimate the cost of sets.
 
     Each gate alone is replaced by its mean, in one forward pass per gate and batch, and the first
-    output is compared with that of the unchanged graph. Let p be the probabilities before and q
-    after. To second order, KL(p || q) is half the squared length of the difference of 2 sqrt(q) and
-    2 sqrt(p). `A` is the mean over images of the products of these differences, for each pair of
-    gates. A set S costs half the sum of A over S x S.
+    output is compared with that of the unchanged graph. Let p be the probabilities of the unchanged
+    graph, q those with the mean, and d = 2 sqrt(q) - 2 sqrt(p). To second order, KL(p || q) is half
+    the squared length of d. `A` is the mean over images of the inner products of d, for each pair
+    of gates. The cost of a set S is half the sum of A over S x S.
 
     Parameters
     ----------
@@ -60,22 +60,23 @@ def sensitivity(
     -------
     Sensitivity
         As for `stripe.sensitivity`, with measured differences instead of slopes. `fisher` is half
-        the squared length, in nats, and `first_order` is the length. No labels are drawn (`draws`
-        is 0), and there is no table by channel.
+        the squared length of d, in nats, and `first_order` is the length of d. No labels are drawn
+        (`draws` is 0), and there is no table by channel.
 
     Raises
     ------
     UnknownNameError
         If the graph does not have a gate.
     ModelError
-        As for `stripe.onnx.freeze`; if the loader is empty, or the operator set is below 9.
+        As for `stripe.onnx.freeze`, or if the loader is empty, or the operator set is below 9.
 
     Notes
     -----
-    Outputs (B, classes), (B, T, classes), (B, classes, H, W) and (B, 1, H, W) between 0 and 1 are
-    probabilities, others logits; the KL divergences of all places of an output are added. Any other
-    output is compared in units of its own standard deviation, so its costs are not in nats. The
-    cost of one gate is measured. The cost of a set ignores how later gates react to earlier ones.
+    An output (B, classes), (B, T, classes), (B, classes, H, W) or (B, 1, H, W) is treated as
+    probabilities if its values are between 0 and 1, and otherwise as logits. The KL divergences of
+    all its positions are added. Any other output is compared in units of its own standard
+    deviation, so its costs are not in nats. The cost of a single gate is measured. The cost of a
+    set ignores how later gates react to earlier gates.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Noise in the norms of any model, and the growth of noise through a network with its bound."""
+"""Noise in the norms of any model, and the growth of noise through a network."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Style transfer under batch noise, where the paper shows ASR as a regulator."""
+"""Style transfer under batch noise, which the paper uses to show that ASR regulates noise."""
 
 from typing import TYPE_CHECKING
 

@@ -38,22 +38,22 @@ class Comparison:
     Parameters
     ----------
     photographs
-        The stylised photographs, each (3, size, size) in [0, 1].
+        The photographs that were stylised, each (3, size, size) in [0, 1].
     stylised
-        By variant, the pictures that each network made of them, with its running statistics.
+        The stylised pictures by variant, computed with the running statistics of each network.
     numbers
         One row per photograph and variant: content and style, the parts of the loss; ssim, the
-        structural similarity with the result of instance norm (1: equal); high_frequency, the share
-        of the picture's energy in fine detail, divided by the share for instance norm (below 1:
-        blurred); spread, the mean standard deviation of a pixel, in [0, 1], over random batch mates
-        in a batch of the training's size, normalised by the statistics of the batch.
+        structural similarity with the picture of instance norm (1: equal); high_frequency, the
+        share of the picture's energy in fine detail, divided by that share for instance norm (below
+        1: blurred); spread, the mean standard deviation of a pixel, in [0, 1], over random batch
+        mates. spread uses the batch size of the training and the statistics of the batch.
     dial
-        One row per variant and batch size: spread, as above, and style, the loss under the
-        statistics of the batch; both averaged over photographs and draws.
+        One row per variant and batch size: spread, as in `numbers`, and style, the loss with the
+        statistics of the batch. Both are means over photographs and draws.
     features
-        Description of the network whose features compare the images.
+        Description of the network whose features are used to compare images.
     settings
-        Settings of each run and of the comparison.
+        Settings of the runs and of the comparison.
     """
 
     photographs: list[Float[Tensor, "3 h w"]]
@@ -74,29 +74,29 @@ def compare(
     seed: int = 0,
     progress: bool = True,
 ) -> Comparison:
-    """Stylise photographs by instance norm, batch norm, and batch norm with ASR, and compare.
+    """Compare pictures stylised with instance norm, batch norm, and batch norm with ASR.
 
     Parameters
     ----------
     runs
-        Finished runs by variant; "in" must be among them. ASR is folded first.
+        Finished runs by variant, including "in". ASR is folded before the comparison.
     photographs
-        Number of photographs: the first ones in `shown`.
+        Number of photographs, taken from the start of `shown`.
     shown
-        A folder of photographs. Default: the folder of the training.
+        Folder of photographs. Default: the folder of the training.
     draws
-        Number of draws of batch mates for each photograph and batch size; two or more.
+        Number of draws of batch mates for each photograph and batch size, at least 2.
     batch_sizes
-        Batch sizes of the table `dial`. The batch size of the training is added if it is missing.
+        Batch sizes for the table `dial`. The batch size of the training is always included.
     seed
-        Seed of the batch mates, which are random crops of the run's photographs.
+        Seed of the batch mates, which are random crops of the training photographs.
     progress
         Show a progress bar.
 
     Raises
     ------
     StripeError
-        If there is no run with instance norm, or the runs differ in more than the norm.
+        If there is no run with instance norm, or the runs do not differ in the norm alone.
 
     References
     ----------
@@ -285,14 +285,14 @@ def train_and_compare(
     resume: bool = False,
     progress: bool = True,
 ) -> Comparison:
-    """Train the three variants into `out/in`, `out/bn` and `out/bn+asr`, and compare them.
+    """Train the three variants in `out/in`, `out/bn` and `out/bn+asr`, and compare them.
 
     Parameters
     ----------
     config
-        Settings of each run, except variant and out.
+        Settings of the runs. Its variant and out are ignored.
     out
-        A new directory. With `resume` it may hold some of the runs, finished or not.
+        A new directory. With `resume`, it may already hold some of the runs, finished or not.
     photographs, shown, draws, progress
         As for `compare`.
     """

@@ -18,62 +18,65 @@ SMALLEST = 2 * STRIDE
 
 @dataclass(frozen=True, kw_only=True)
 class StyleConfig(Settings):
-    """All settings that determine the training of a style network.
+    """All settings for training a style network.
 
     Parameters
     ----------
     variant
-        The norm: "in", instance norm; "bn", batch norm; "bn+asr", batch norm with ASR.
+        Norm: "in" (instance norm), "bn" (batch norm) or "bn+asr" (batch norm with ASR).
     attention
-        The attention module of the ASR, as in `stripe.list_attentions()`.
+        Attention module of the ASR: a name from `stripe.list_attentions()`.
     style
-        The painting, an image file. Default: a stained slice of tissue.
+        Image file of the style, such as a painting. Default: an image of stained tissue.
     content
-        A folder of photographs, searched at any depth; the paper uses COCO's train2014. Default:
+        Folder of photographs, including all subfolders. The paper uses train2014 of COCO. Default:
         the photographs of scikit-image and scikit-learn.
     features
-        Network whose features compare images: "imagenet", torchvision's VGG16, which is downloaded
-        once; "random" or "random:WIDTH", a VGG16 with random weights; or a file of VGG16 weights.
+        Network whose features are used to compare images: "imagenet" (torchvision's VGG16, which is
+        downloaded once), "random" or "random:WIDTH" (a VGG16 with random weights), or a file of
+        VGG16 weights.
     size
-        Side of the random crops of photographs, and shorter side of the painting.
+        Height and width of the random crops of photographs, and shorter side of the painting, in
+        pixels.
     width
-        Channels of the style network at full size.
+        Number of channels of the style network at full resolution.
     steps
-        Steps of training.
+        Number of training steps.
     batch_size
-        Photographs per step.
+        Number of photographs per step.
     lr
         Learning rate of Adam.
     content_weight
-        Weight of the content in the loss, relative to the others; see `stripe.style.losses`.
+        Weight of the content loss. Content and style losses are relative, as in
+        `stripe.style.losses`.
     style_weight
-        Weight of the style.
+        Weight of the style loss.
     variation_weight
-        Weight of the total variation.
+        Weight of the total variation loss.
     sample_every
-        Number of steps between two lines of the log; each adds a checkpoint and pictures in
-        `out/samples`.
+        Number of steps between two lines of the log. With each line, the run also writes a
+        checkpoint, and pictures into `out/samples`.
     precision
-        "bf16" runs the networks under autocast; "fp32" does not. "auto" is "bf16" if the device
-        supports it natively, otherwise "fp32". The run's config.json records the choice.
+        "bf16" uses autocast; "fp32" does not. "auto" is "bf16" if the device supports it natively,
+        and otherwise "fp32". The file config.json of the run records the choice.
     seed
-        Seed of the weights, the order of photographs and the crops; equal for all variants.
+        Seed of the weights, the order of the photographs and the crops.
     device
-        "auto" takes a GPU if there is one; or "cpu", "cuda", "cuda:1".
+        "auto", "cpu", "cuda" or "cuda:N". "auto" uses a GPU if there is one.
     workers
-        Number of processes that read photographs; 0 reads in the training process.
+        Number of processes that read photographs. With 0, the training process reads them.
     out
         A new or empty directory for all files of the run.
 
     Raises
     ------
     StripeError
-        If a value is out of range or of a wrong type; the message says what is allowed.
+        If a value is out of range or of a wrong type. The message says what is allowed.
 
     References
     ----------
-    Width, weights of content and style, lr, steps and batches: Johnson et al., 2016. Its losses are
-    not relative, so its weights have another meaning.
+    Johnson et al., 2016, for width, weights of content and style, lr, steps and batch size. Their
+    losses are not relative, so their weights have another meaning.
     """
 
     LEAST: ClassVar[Mapping[str, float]] = {
@@ -113,6 +116,6 @@ class StyleConfig(Settings):
             )
 
     def differences(self, other: Settings) -> list[str]:
-        """Return the fields in which two runs differ; without an ASR, not its attention module."""
+        """Return the fields that differ between two runs. Without ASR, attention is ignored."""
         found = super().differences(other)
         return [name for name in found if name != "attention" or self.variant == "bn+asr"]

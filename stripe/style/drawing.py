@@ -19,7 +19,7 @@ _NUMBERS = "SSIM: structural similarity with the reference. Spread: std of a pix
 
 
 def draw_comparison(found: Comparison, out: Path) -> list[Path]:
-    """Write `grid.png`, `dial.png`, their tables as CSV, and their provenance as JSON.
+    """Write `grid.png` and `dial.png`, their tables as CSV, and their provenance as JSON.
 
     The pictures of the grid are also written to `pictures/VARIANT/PHOTOGRAPH.png`.
     """

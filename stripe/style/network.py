@@ -32,16 +32,16 @@ def style_network(
     Parameters
     ----------
     variant
-        "in", "bn", or "bn+asr", which has an ASR after the last norm of each residual block.
+        "in", "bn" or "bn+asr", which has an ASR after the last norm of each residual block.
     attention
-        The attention module of the ASR, as in `stripe.list_attentions()`.
+        Attention module of the ASR: a name from `stripe.list_attentions()`.
     width
-        Channels at full size. There are twice as many at half the size, and four times as many at a
+        Number of channels at full resolution. It doubles at half the resolution, and again at a
         quarter.
     blocks
         Residual blocks.
     seed
-        Seed of the weights. All variants of one seed start with the same convolutions.
+        Seed of the weights. With the same seed, all variants start with the same convolutions.
 
     Raises
     ------
@@ -60,17 +60,17 @@ def style_network(
 
 
 class StyleNetwork(nn.Module):
-    """Turn photographs into paintings in one pass.
+    """Stylise photographs in one forward pass.
 
-    Two strided convolutions reduce the image to a quarter of its size, and residual blocks follow.
-    To return to full size, pixels are repeated and convolved, because the overlaps of a transposed
-    convolution leave a chequered pattern. Every convolution pads by reflection, so that the borders
-    show no frame.
+    Two strided convolutions reduce the height and width of the image to a quarter, and residual
+    blocks follow. Nearest-neighbour upsampling and convolutions restore the full size, because the
+    overlaps of a transposed convolution leave a checkerboard pattern. All convolutions use
+    reflection padding, so that no frame appears at the borders.
 
     Parameters
     ----------
     norm
-        Function from a number of channels to the norm after each convolution except the last.
+        Function from a number of channels to a norm, for each convolution except the last.
     width
         Channels at full size.
     blocks
@@ -98,12 +98,12 @@ class StyleNetwork(nn.Module):
         self.head = _conv(width, 3, size=9)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
-        """Stylise images in [0, 1]; the result is in [0, 1] and of the same size.
+        """Stylise images in [0, 1]. The result is also in [0, 1], and has the same size.
 
         Raises
         ------
         DataError
-            If an image is smaller than `SMALLEST` pixels.
+            If the height or width of an image is below `SMALLEST` pixels.
         """
         height, width = images.shape[-2:]
         if min(height, width) < SMALLEST:

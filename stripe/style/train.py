@@ -42,12 +42,12 @@ class StyleRun:
     Parameters
     ----------
     network
-        The network in evaluation mode, on the run's device. Its ASR is not folded.
+        The network, in evaluation mode and on the device of the run. Its ASR is not folded.
     config
         Settings of the run.
     history
-        One row per `sample_every` steps: step, and the parts of the loss on the first photographs
-        (content, style and variation), with running statistics as in use.
+        One row per `sample_every` steps: step, and the parts of the loss (content, style and
+        variation) on the first photographs, in evaluation mode.
     """
 
     network: StyleNetwork
@@ -55,18 +55,18 @@ class StyleRun:
     history: pd.DataFrame
 
     def folded(self) -> StyleNetwork:
-        """Return a network of the plain architecture with the same function."""
+        """Return the network with its ASR folded, in the architecture without ASR."""
         if self.config.variant != "bn+asr":
             return self.network
         return cast(StyleNetwork, reparameterize(self.network))
 
 
 def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = True) -> StyleRun:
-    """Train a style network as `config` says.
+    """Train a style network with the settings of `config`.
 
     The run writes into `config.out`: `config.json` (with versions), `history.csv` and
-    `history.parquet`, the weights in `model.safetensors`, the SHA-256 of these files in
-    `manifest.sha256`, a checkpoint, and pictures in `samples/`. On Ctrl-C and SIGTERM it writes a
+    `history.parquet`, the weights in `model.safetensors`, the SHA-256 digests of these files in
+    `manifest.sha256`, a checkpoint, and pictures in `samples/`. On Ctrl-C or SIGTERM, it writes a
     checkpoint of the current step.
 
     Parameters
@@ -74,16 +74,16 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
     config
         The run.
     resume
-        Continue from the last checkpoint in `config.out`, if there is one. On a CPU the result
-        equals an uninterrupted run to the bit. A finished run is not trained again.
+        Continue from the last checkpoint in `config.out`, if there is one. On a CPU, the result is
+        equal to that of an uninterrupted run, bit for bit. A finished run is not trained again.
     progress
         Show a progress bar.
 
     Raises
     ------
     StripeError
-        If `config.out` is not empty (without `resume`), is of another run or held by another
-        training, a file is not an image, or the weights of the features are not available.
+        If `config.out` is not empty (without `resume`), holds another run, or is in use by another
+        process; if a file is not an image; or if the weights of the features are not available.
     """
     with interrupts_held(), run_locked(config, resume=resume), interrupts_allowed():
         return _train_style(config, resume, progress)
@@ -261,7 +261,7 @@ def _draw(
 def stylise(
     network: StyleNetwork, images: Sequence[Float[Tensor, "3 h w"]]
 ) -> list[Float[Tensor, "3 h w"]]:
-    """Stylise images of any sizes, in [0, 1], one at a time, on the network's device."""
+    """Stylise images in [0, 1], of any sizes, one at a time on the device of the network."""
     device = next(network.parameters()).device
     with interrupts_held(), undisturbed(network), interrupts_allowed():
         return [network(image[None].to(device))[0].float().cpu() for image in images]

@@ -12,111 +12,110 @@ from stripe.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Settings):
-    """All settings that determine a training run.
+    """All settings of a training run.
 
     Parameters
     ----------
     backbone
-        Network: a name in `stripe.list_backbones()`, tv:NAME, timm:NAME or module:function.
+        Network: a name from `stripe.list_backbones()`, tv:NAME, timm:NAME or module:function.
     attention
         Attention module, placed as in the paper. Default: none.
     asr
         Attention module of an ASR, placed as in the paper. Default: none.
     copies
-        Number of ASRs at each place (delta, Tables 6 and 14).
+        Number of ASRs at each site (delta, Tables 6 and 14).
     psi
-        Initial vectors of the ASRs: "0.1", "constant:0.3", "normal:0.1"; with ",fixed" at the end
-        they are not trained (Tables 7 and 13). Default: the paper's.
+        Initial psi of the ASRs, such as "0.1", "constant:0.3" or "normal:0.1". With ",fixed" at the
+        end, psi is not trained (Tables 7 and 13). Default: the paper's value.
     asr_init
         Initial parameters of the attention modules of ASRs in a ViT, as `init` of `stripe.insert`:
-        "paper" fills every parameter with 1e-3; "drawn" keeps random weights. The recipes use
-        "paper".
+        "paper" sets every parameter to 1e-3; "drawn" keeps random weights. The recipes use "paper".
     initial
-        Weights to begin with: the directory of a finished run, or a file. Position embeddings are
-        resampled for another image size. The last layer starts anew if the number of classes
-        differs. Default: random weights drawn from `seed`.
+        Initial weights: the directory of a finished run, or a file. Position embeddings are
+        resampled for another image size. The last layer gets random weights if the number of
+        classes differs. Default: random weights, drawn from `seed`.
     dataset
-        Data set: a name in `stripe.data.list_datasets()`; imagenet, a folder of that name under
-        `data_root`; or folder:PATH, with train/ and val/ (or test/), each of which has one folder
+        Data set: a name from `stripe.data.list_datasets()`; imagenet, a folder of that name in
+        `data_root`; or folder:PATH, a folder with train/ and val/ (or test/), which have one folder
         per class. fashion-mini (grey) and photo-patches (colour) need no download.
     image_size
-        Side of the images of imagenet and of folders.
+        Height and width of the images of imagenet and of folders, in pixels.
     limit
-        Largest number of images of each split: the first ones, or images spread evenly over class
-        folders. Default: all.
+        Largest number of images of each split: the first images, or images evenly spaced over class
+        folders. Default: all images.
     skip_broken
-        Decode every image of imagenet or of folders before training, and leave out those that
-        cannot be read. Without this option, such an image is an error when it is read.
+        Decode every image of imagenet or of folders before training, and skip those that cannot be
+        read. If False, such an image raises an error when it is read.
     epochs
-        Passes over the training images.
+        Number of passes over the training images.
     batch_size
-        Images per step, over all processes together.
+        Number of images per step, over all processes together.
     accumulate
         Number of parts into which each batch is split to save memory.
     optimizer
         "sgd" or "adamw".
     lr
-        Learning rate after the warm-up and before the first decay.
+        Learning rate after warm-up and before the first decay.
     momentum
         Momentum of sgd, 0 to 1.
     nesterov
-        Use Nesterov's form of momentum. Table 10 of the paper says "SGD (0.9)", and the public
-        recipes for CIFAR100 use plain momentum, so the recipes leave it off.
+        Use Nesterov momentum. The recipes do not use it: Table 10 of the paper says "SGD (0.9)",
+        and public recipes for CIFAR100 use plain momentum.
     weight_decay
-        L2 penalty of sgd, decoupled decay of adamw, on every parameter.
+        Weight decay of every parameter: an L2 penalty for sgd, decoupled decay for adamw.
     schedule
         "steps" multiplies the learning rate by `gamma` at `decay_at`; "cosine" lowers it to zero
         along half a cosine.
     decay_at
-        For "steps": when the learning rate decays, as shares of the run. One half and three
-        quarters are nearly the paper's epochs 81 and 122 of 164 (Table 10).
+        For "steps": times of the decays, as shares of the run, 0 to 1. One half and three quarters
+        are close to the paper's epochs 81 and 122 of 164 (Table 10).
     gamma
-        For "steps": factor of each decay.
+        For "steps": factor of the learning rate at each decay.
     warmup
-        Share of the epochs in which the learning rate rises linearly from zero.
+        Share of the epochs in which the learning rate rises linearly from zero, 0 to 1.
     label_smoothing
-        Share of the target that is spread over all classes, 0 to 1.
+        Share of the target that is distributed over all classes, 0 to 1.
     padding
-        Pixels added around an image before its random crop. Images from folders are cropped at
-        random sizes instead.
+        Padding around an image before its random crop, in pixels. Images from folders get crops of
+        random size instead.
     precision
-        "bf16" runs the network under autocast; "fp32" does not. "auto" is "bf16" if the device
-        supports it natively, otherwise "fp32". The run's config.json records the choice.
+        "bf16" uses autocast; "fp32" does not. "auto" is "bf16" if the device supports it natively,
+        and otherwise "fp32". The file config.json of the run records the choice.
     compile
         Run the network through torch.compile, with CUDA graphs on a GPU.
     sync_bn
         With several processes, compute the statistics of batch norms over the batches of all
         processes.
     noise
-        Noise in every batch norm, as `stripe.inject_noise` takes it: "constant:0.8,0.8",
+        Noise in every batch norm, as for `stripe.inject_noise`, such as "constant:0.8,0.8" or
         "random:0.3,0.3,when=train". Default: none.
     seed
-        Seed of the weights, the order of images, the crops, the flips and the noise.
+        Seed of the weights, the order of the images, the crops, the flips and the noise.
     record
         Record the gates of some test images before training and after every epoch, into
         `out/recording`.
     record_images
-        Number of recorded images: a random sample of the test images that `limit` leaves. The
-        sample depends on the number of test images alone, not on `seed`, so every epoch and every
-        network has the same images.
+        Number of recorded images, a random sample of the test images within `limit`. The sample
+        depends only on the number of test images, not on `seed`, so all epochs and all networks
+        record the same images.
     tensorboard
-        Also write the log for TensorBoard; with `record`, the stripe index and the median spread of
-        every gate, too.
+        Also write the log for TensorBoard. With `record`, it includes the stripe index and the
+        median spread of every gate.
     device
-        "auto" takes a GPU if there is one; or "cpu", "cuda", "cuda:1".
+        "auto", "cpu", "cuda" or "cuda:N". "auto" uses a GPU if there is one.
     data_root
-        The folder that holds data sets.
+        Folder that holds data sets.
     download
-        Let torchvision fetch a data set that is missing.
+        Let torchvision download a missing data set.
     workers
-        Number of processes that read images of imagenet and of folders.
+        Number of processes that read the images of imagenet and of folders.
     out
         A new or empty directory for all files of the run.
 
     Raises
     ------
     StripeError
-        If a value is out of range or of a wrong type; the message says what is allowed.
+        If a value is out of range or of a wrong type. The message says what is allowed.
 
     Examples
     --------
@@ -206,14 +205,14 @@ class TrainConfig(Settings):
                 raise StripeError("noise and compile do not go together; leave one of them out")
 
     def identity(self) -> dict[str, Any]:
-        """Return the fields that determine the run; another run is named, not given as a path."""
+        """Return the fields that determine the run, with the name of `initial`, not its path."""
         found = super().identity()
         if self.initial is not None:
             found["initial"] = self.initial.name
         return found
 
     def differences(self, other: Settings) -> list[str]:
-        """Return the fields in which two runs differ, except two paths of initial weights.
+        """Return the fields that differ between two runs, except for paths of initial weights.
 
         `open_run` compares the content of the initial weights instead.
         """

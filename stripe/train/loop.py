@@ -43,17 +43,17 @@ class TrainResult:
     Parameters
     ----------
     model
-        The trained network, on the run's device, in training mode.
+        The trained network, on the device of the run, in training mode.
     history
-        One row per epoch: epoch (1 to epochs), lr, train_loss (mean), test_accuracy (share of the
-        whole test set), test_top5 (share whose label is among the five highest scores), seconds (of
-        training alone).
+        One row per epoch: epoch (from 1), lr, train_loss (mean), test_accuracy (over the whole test
+        set, 0 to 1), test_top5 (share of images whose label is among the five highest scores, 0 to
+        1), seconds (training only).
     recording
-        Directory of the recorded gates, if there is one.
+        Directory of the recording, or None.
 
     Notes
     -----
-    `best` is the largest of many test accuracies, so it is too optimistic. `last` and `last_ten`
+    `best` is the largest of many test accuracies, so it is biased upwards. `last` and `last_ten`
     are not.
     """
 
@@ -84,37 +84,38 @@ def train(
     model: nn.Module | None = None,
     progress: bool = True,
 ) -> TrainResult:
-    """Train a network as `config` says.
+    """Train a network with the settings of `config`.
 
     The run writes into `config.out`: `config.json` (with versions), `history.csv` and
-    `history.parquet`, the last weights in `model.safetensors`, the SHA-256 of these files in
-    `manifest.sha256`, a checkpoint and, on request, `recording/`. It writes a checkpoint after
+    `history.parquet`, the last weights in `model.safetensors`, the SHA-256 digests of these files
+    in `manifest.sha256`, a checkpoint and, on request, `recording/`. It writes the checkpoint after
     every epoch, and when Ctrl-C or SIGTERM stops it.
 
-    Under torchrun all processes train one network, each on its share of every batch. A signal to
-    one process stops all of them at the same step, within ten steps. A signal during a test of the
-    network takes effect after the test.
+    Under torchrun, all processes train one network, each on its share of every batch. A signal to
+    one process stops all processes at the same step, within ten steps. A signal during a test of
+    the network takes effect after the test.
 
     Parameters
     ----------
     config
         The run.
     resume
-        Continue from the last checkpoint in `config.out`, if there is one. On a CPU, and with as
-        many processes as before, the result equals that of an uninterrupted run bit for bit. A
-        finished run is not trained again. If a recorded epoch has other weights than the resumed
-        run, it is recorded again, and later epochs are dropped.
+        Continue from the last checkpoint in `config.out`, if there is one. On a CPU, and with the
+        same number of processes, the result is equal to that of an uninterrupted run, bit for bit.
+        A finished run is not trained again. If an epoch was recorded with other weights than those
+        of the resumed run, it is recorded again, and later epochs are dropped.
     model
-        Train this network, in place, instead of building the one that `config` names.
+        Network to train, in place, instead of a new one. Default: build the network that `config`
+        names.
     progress
-        Show a progress bar; a log file gets a line every ten seconds.
+        Show a progress bar. A log file gets a line every ten seconds.
 
     Raises
     ------
     StripeError
-        If `config.out` is not empty (without `resume`), is of another run or held by another
-        training, one of its files is changed, damaged or of another network, a checkpoint is a
-        link, or a name or size in the configuration does not exist.
+        If `config.out` is not empty (without `resume`), holds another run, or is in use by another
+        process; if one of its files is changed, damaged, of another network, or a link; or if a
+        name or size in the configuration does not exist.
 
     Examples
     --------

@@ -103,7 +103,7 @@ RECIPES = _recipes()
 
 
 def list_recipes() -> list[str]:
-    """Return the names of the recipes, sorted.
+    """Return the sorted names of the recipes.
 
     Examples
     --------
@@ -115,15 +115,15 @@ def list_recipes() -> list[str]:
 
 
 def recipe(name: str, **overrides: Any) -> TrainConfig:
-    """Return the paper's settings for a network on a data set.
+    """Return the paper's settings for training a network on a data set.
 
     Parameters
     ----------
     name
-        One of `list_recipes()`, such as "cifar100/resnet164" or "imagenet/vit_b_16".
+        A name from `list_recipes()`, such as "cifar100/resnet164" or "imagenet/vit_b_16".
     **overrides
-        Fields of `TrainConfig` to replace, such as `asr="se"` or `epochs=10`. Decays keep their
-        share of the run.
+        Fields of `TrainConfig` to change, such as `asr="se"` or `epochs=10`. Decays stay at the
+        same share of the run.
 
     Raises
     ------
@@ -134,10 +134,10 @@ def recipe(name: str, **overrides: Any) -> TrainConfig:
 
     References
     ----------
-    Tables 10 and 11, Appendix C. They do not name warm-up and label smoothing, which are off here.
-    The padding of random crops is the usual 4 pixels. Recipes train in fp32, as the authors' script
-    does; `precision="bf16"` is faster. imagenet/vit_b_16_384 has a learning rate for fine-tuning,
-    so set `initial` to a run of imagenet/vit_b_16.
+    Tables 10 and 11, Appendix C. They do not mention warm-up and label smoothing, so the recipes
+    use neither. The padding of random crops is 4 pixels, as is common. Recipes train in fp32, as
+    the authors' script does; `precision="bf16"` is faster. imagenet/vit_b_16_384 has a learning
+    rate for fine-tuning, so set `initial` to a run of imagenet/vit_b_16.
 
     Examples
     --------

@@ -23,18 +23,19 @@ from stripe.train.device import resolve_device, usable_cores
 
 @dataclass(frozen=True, kw_only=True)
 class Local:
-    """Execute runs in processes of this machine.
+    """Execute runs in processes on this machine.
 
     Parameters
     ----------
     workers
-        Number of processes. Default for runs: one per GPU, or one per CPU core with one thread
-        each. Default for `map`: the calling process alone.
+        Number of processes. Default for `run`: one per GPU, or one per CPU core with one thread
+        each. Default for `map`: only the calling process.
     device
-        "auto" distributes the GPUs among the workers, if there are GPUs; or "cpu", "cuda".
+        "auto", "cpu" or "cuda". "auto" distributes the GPUs among the workers, if there are GPUs.
     runs_per_gpu
-        Worker processes per GPU, instead of `workers`. A small network alone leaves much of a GPU
-        idle. A run gives the same numbers beside other runs. Timings always run one at a time.
+        Number of worker processes per GPU, instead of `workers`. Use it for small networks, which
+        leave much of a GPU idle. It does not change the results of a run. Timings always run one at
+        a time.
 
     Raises
     ------
@@ -57,26 +58,26 @@ class Local:
             )
 
     def run(self, runs: Sequence[StoredRun], *, retry: bool = True, progress: bool = True) -> None:
-        """Execute every run that is not finished; a failed run does not stop the rest.
+        """Execute every unfinished run. A failed run does not stop the others.
 
-        A training that has begun continues from its checkpoint. A training that starts from another
-        run waits for that run. Runs that another sweep executes are awaited. A measurement runs
-        once the trainings that it needs are finished; timings run last, one at a time. On Ctrl-C
-        and SIGTERM all processes save their state and stop.
+        A training that has started before continues from its checkpoint. A training that starts
+        from another run waits for that run. If another sweep is executing a run, the method waits
+        for it. A measurement starts when the trainings that it needs are finished. Timings run
+        last, one at a time. On Ctrl-C or SIGTERM, all processes save their state and stop.
 
         Parameters
         ----------
         runs
-            Runs from `stored`. Runs with the same directory are one run.
+            Runs, as from `stored`. Runs with the same directory are executed once.
         retry
-            Execute runs again that failed before.
+            Also execute runs that failed before.
         progress
             Show a progress bar.
 
         Raises
         ------
         StripeError
-            If there is no such device, or `runs_per_gpu` is given and there is no GPU.
+            If there is no such device, or `runs_per_gpu` is given but there is no GPU.
         """
         resolve_device(self.device)  # rather now than in every run
         if self.runs_per_gpu is not None and not self._gpus():
@@ -89,7 +90,7 @@ class Local:
             run_in_order(waiting, self._execute, costs=estimate(runs), progress=progress)
 
     def map(self, function: Callable[[Any], Any], items: list[Any]) -> Iterator[Any]:
-        """Yield `function` of each item, in order, from as many processes as there are workers."""
+        """Yield the result of `function` for each item, in order, with one process per worker."""
         if self.workers is None:
             yield from map(function, items)
             return
@@ -97,7 +98,7 @@ class Local:
             yield from over(function, items)
 
     def at_a_time(self) -> int:
-        """Return the number of runs that are executed at a time."""
+        """Return the number of runs that are executed at the same time."""
         return self.workers or self._gpus() * (self.runs_per_gpu or 1) or usable_cores()
 
     def _gpus(self) -> int:

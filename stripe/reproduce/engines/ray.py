@@ -22,18 +22,18 @@ RETRIES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Ray:
-    """Execute runs on a Ray cluster whose nodes share folders under the same paths.
+    """Execute runs on a Ray cluster. All nodes must have access to the same folders.
 
     Parameters
     ----------
     address
-        Address of the cluster, as for `ray.init`. Default: a cluster that runs on this machine, or
-        else a new one on this machine.
+        Address of the cluster, as for `ray.init`. Default: a running cluster on this machine, or
+        else a new one.
     gpus
-        GPUs per run. Default: 1, or 0 where the cluster has none. With a fraction such as 0.5,
-        several runs use one GPU.
+        GPUs per run. Default: 1, or 0 if the cluster has none. With a fraction such as 0.5, several
+        runs share a GPU.
     cpus
-        CPUs per run, which is also its number of threads.
+        CPUs per run, which is also the number of threads of a run.
 
     Raises
     ------
@@ -53,9 +53,9 @@ class Ray:
             )
 
     def run(self, runs: Sequence[StoredRun], *, retry: bool = True, progress: bool = True) -> None:
-        """Execute every run that is not finished, as `Local.run` does on this machine.
+        """Execute every unfinished run, as `Local.run` does on this machine.
 
-        If the node of a run is lost, another node continues the run from its last checkpoint.
+        If a node is lost, another node continues its runs from their last checkpoints.
 
         Parameters
         ----------
@@ -65,7 +65,7 @@ class Ray:
         Raises
         ------
         StripeError
-            If Ray is not installed, there is no cluster at the address, or its nodes together have
+            If Ray is not installed, there is no cluster at the address, or the whole cluster has
             too few resources for a run.
         """
         waiting = unfinished(runs, retry=retry)
@@ -77,7 +77,7 @@ class Ray:
             run_in_order(waiting, executed, costs=costs, progress=progress)
 
     def map(self, function: Callable[[Any], Any], items: list[Any]) -> Iterator[Any]:
-        """Yield `function` of each item, in order, computed on the cluster.
+        """Yield the result of `function` for each item, in order, computed on the cluster.
 
         Raises
         ------
