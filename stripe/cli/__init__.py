@@ -1,4 +1,4 @@
-"""The `stripe` command. Libraries are imported inside the commands, so that help comes at once."""
+"""The `stripe` command. Commands import libraries when they run, so that help is fast."""
 
 import os
 import sys
@@ -34,7 +34,7 @@ add_examples(app)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command. Print an error that the user can fix as one line, and exit with code 1.
 
-    `arguments` default to those of the process.
+    `arguments` defaults to the arguments of the process.
     """
     keep_freed_memory()
     try:

@@ -1,4 +1,4 @@
-"""`stripe ablate`: replace the gates of a network, and see what changes."""
+"""`stripe ablate`: replace the gates of a network, and measure the effect."""
 
 import tempfile
 from math import ceil
@@ -28,23 +28,23 @@ def ablate(
     figure: Picture | None = None,
     json: Json = False,
 ) -> None:
-    """Replace gates by constants or by other images' gates, and measure the effect.
+    """Replace gates by constants or by the gates of other images, and measure the effect.
 
-    Print a row for every intervention and gate: the share of predictions that stay the same, the
-    KL divergence in nats and the accuracy, each with its 95 % interval. Half of the images are
-    recorded; the other half is measured.
+    Print a row for each intervention and gate, with the share of predictions that stay the same,
+    the KL divergence in nats, and the accuracy, each with its 95 % interval. Half of the images are
+    recorded, and the effect is measured on the other half.
 
     Parameters
     ----------
     interventions
-        One or more of mean, grand_mean, class_mean, shuffle, resample, one and zero. Default: all;
-        class_mean only if every label is known.
+        One or more of mean, grand_mean, class_mean, shuffle, resample, one and zero. Default: all,
+        but class_mean only if every label is known.
     recording
-        A recording of the same network. All images are then measured.
+        Recording of the same network. The effect is then measured on all images.
     out
-        A CSV file for the table.
+        CSV file for the table.
     figure
-        A picture of the agreement.
+        Image file for a figure of the agreement.
     """
     from stripe import plots
     from stripe.audit.images import gather

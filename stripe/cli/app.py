@@ -20,14 +20,14 @@ app = App(
 
 Json = Annotated[bool, Parameter(negative=(), help="Print JSON instead of a table.")]
 Recorded = Annotated[Path, Parameter(help="Directory of the recording.")]
-Gate = Annotated[str | None, Parameter(help="Name of the gate. Default: the deepest.")]
+Gate = Annotated[str | None, Parameter(help="Name of the gate. Default: the deepest gate.")]
 Gates = Annotated[str, Parameter(help='Gates: "all", a name, or a pattern such as "layer3.*".')]
 Epoch = Annotated[int | None, Parameter(help="Epoch. Default: the last.")]
 Epochs = Annotated[
     tuple[int, ...],
     Parameter(
-        help="Epoch: one for all recordings, or one each. Several epochs of one recording are "
-        "drawn like several recordings. Default: the last.",
+        help="Epoch for all recordings, or one for each. Several epochs of one recording are drawn "
+        "like several recordings. Default: the last.",
         consume_multiple=True,
         show_default=False,
         negative=(),
@@ -44,7 +44,7 @@ Names = Annotated[
 ]
 More = Annotated[Path, Parameter(help="More recordings.")]
 Seed = Annotated[int, Parameter(help="Seed of all random numbers.")]
-Picture = Annotated[Path, Parameter(help="The figure to write: a .png, .pdf or .svg file.")]
+Picture = Annotated[Path, Parameter(help="Image file for the figure: .png, .pdf or .svg.")]
 
 
 def recording_of(path: Path) -> Path:

@@ -6,7 +6,7 @@ from cyclopts import App
 
 from stripe.cli.app import Json, Seed, app, new_file, print_table, save_table
 
-bench_app = App(name="bench", help="Measure speed, side by side in one run.")
+bench_app = App(name="bench", help="Measure and compare the speed of networks.")
 app.command(bench_app)
 
 
@@ -24,26 +24,27 @@ def fps(
     out: Path | None = None,
     json: Json = False,
 ) -> None:
-    """Measure a network bare, with attention, and with ASR folded (Table 1, Figure 3).
+    """Measure the speed of a network without attention, with attention, and with folded ASR.
 
     Parameters
     ----------
     backbone
-        The network, as in stripe.list_backbones().
+        Name of the network, as in stripe.list_backbones().
     attention
-        The attention modules, as --attention se --attention eca.
+        Attention module. Repeat the option for several modules.
     image_size
-        Side of the images in pixels.
+        Height and width of the images, in pixels.
     num_classes
         Number of outputs of the network.
     batch_size
-        Images per forward pass.
+        Number of images per forward pass.
     rounds
-        Number of timed passes of each network. The networks take turns; the median is printed.
+        Number of timed passes of each network. The networks run alternately, and the medians are
+        printed.
     device
         auto, cpu, cuda or cuda:N.
     out
-        A CSV file for the table.
+        CSV file for the table.
     """
     from stripe.demos.fps import fps_table
     from stripe.train.device import resolve_device

@@ -23,14 +23,14 @@ class MapEngine:
     engine: Annotated[
         Literal["local", "ray"],
         Parameter(
-            help="Where to run: in processes of this machine (local), or on a Ray cluster whose "
-            "nodes share the folders (ray)."
+            help="Where to run: in processes on this machine (local), or on a Ray cluster whose "
+            "nodes have access to the same folders (ray)."
         ),
     ] = "local"
     workers: Annotated[
         int | None,
-        Parameter(help="Processes of the local engine. Default: one per GPU or core for runs, 1 "
-                  "for statistics."),
+        Parameter(help="Number of processes of the local engine. Default: one per GPU or core for "
+                  "runs, 1 for statistics."),
     ] = None  # fmt: skip
     address: Annotated[
         str | None,
@@ -73,16 +73,16 @@ class RunEngine(MapEngine):
     device: Annotated[
         str | None,
         Parameter(
-            help="Device of the local engine. Default: a GPU where there is one, or else the CPU."
+            help="Device of the local engine. Default: a GPU if there is one, or else the CPU."
         ),
     ] = None
     runs_per_gpu: Annotated[
         int | None,
-        Parameter(help="Runs that share a GPU of the local engine. Default: 1."),
+        Parameter(help="Number of runs that share a GPU of the local engine. Default: 1."),
     ] = None
     gpus_per_run: Annotated[
         float | None,
-        Parameter(help="GPUs per run on Ray. Default: 1, or 0 where the cluster has none."),
+        Parameter(help="GPUs per run on Ray. Default: 1, or 0 if the cluster has none."),
     ] = None
     cpus_per_run: Annotated[float | None, Parameter(help="CPUs per run on Ray. Default: 1.")] = None
 

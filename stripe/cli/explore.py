@@ -1,4 +1,4 @@
-"""`stripe explore`: show recordings in a browser, or write them as a page."""
+"""`stripe explore`: show recordings in a browser, or write an HTML file."""
 
 import sys
 from pathlib import Path
@@ -26,26 +26,26 @@ def explore(
     port: int = 0,
     no_open: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Show recordings in a browser: an overview of all gates, and every value of one gate.
+    """Show recordings in a browser, with an overview of all gates and every value of one gate.
 
     Parameters
     ----------
     more
-        More recordings, shown beside the first.
+        More recordings, to show next to the first.
     images
-        Folder of all recorded images. Default: the images of the data set that the recording names,
-        if it is available.
+        Folder of all recorded images. Default: the images of the recorded data set, if it is
+        available.
     data_root
-        The folder that holds data sets.
+        Folder that holds data sets.
     costs
-        A CSV file with the cost of freezing each gate: the table of stripe ablate, or another one
-        with the columns gate and kl, fisher or predicted_kl.
+        CSV file with the cost of freezing each gate, in nats: the table of stripe ablate, or
+        another table with the columns gate and kl, fisher or predicted_kl.
     out
-        An HTML file to write instead of opening a browser; it needs no server.
+        HTML file to write instead of opening a browser. It needs no server.
     port
-        Port on this machine. 0 takes a free port.
+        Port on this machine. With 0, a free port is chosen.
     no_open
-        Print the address without opening a browser.
+        Print the address, but do not open a browser.
     """
     from stripe.explorer.slices import Slices
     from stripe.explorer.view import checked_view

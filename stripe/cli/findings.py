@@ -1,4 +1,4 @@
-"""`stripe findings`: give a verdict on every claim of the paper."""
+"""`stripe findings`: print a verdict on each claim of the paper."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,15 +20,15 @@ def findings(
     out: Path | None = None,
     json: Json = False,
 ) -> None:
-    """Give a verdict on every claim of the paper, from finished runs and published numbers.
+    """Print a verdict on each claim of the paper, from finished runs and published numbers.
 
     Parameters
     ----------
     reports
-        Folder of reports. Their published numbers are used for runs that are not in the store.
-        Default: figures/reproduce/SCALE.
+        Folder of reports, with published numbers for runs that are not in the store. Default:
+        figures/reproduce/SCALE.
     out
-        A Markdown page to write, such as docs/findings.md. Default: the table is printed.
+        Markdown file to write, such as docs/findings.md. Default: print the table.
     """
     from stripe.files import drafted
     from stripe.reproduce.findings import findings as found

@@ -1,4 +1,4 @@
-"""`stripe freeze`: gates of a network become constants, and its weights are written."""
+"""`stripe freeze`: make gates of a network constant, and write its weights."""
 
 from json import loads
 from pathlib import Path
@@ -24,26 +24,26 @@ def freeze(
     constants: str = "mean",
     json: Json = False,
 ) -> None:
-    """Replace gates by their recorded means, fold them, and write the weights.
+    """Replace gates by constants, fold them, and write the weights.
 
-    A file OUT.frozen.json beside the weights lists the frozen gates. With --weights OUT, other
+    The file OUT.frozen.json, in the same folder, lists the frozen gates. With --weights OUT, other
     commands freeze the same gates before they load the weights.
 
     Parameters
     ----------
     recording
-        The recording with the means.
+        Recording with the means.
     out
-        A new .safetensors file for the weights of the frozen network; for an ONNX network, a new
-        ONNX file.
+        New .safetensors file for the weights of the frozen network. For an ONNX network, a new ONNX
+        file.
     fold
-        Fold constants into the layers beside them.
+        Fold constants into adjacent layers.
     force
-        Use the means even if they were recorded from other weights.
+        Use the means even if they were recorded with other weights.
     constants
-        mean; optimal: learned from every other image of --images, beginning with the means, and
-        compared with the means on the other images; or exact: only channels that were exactly 0 or
-        1 for all recorded images, so that the outputs for these images stay the same.
+        mean: means over the recorded images. optimal: constants learned from every other image of
+        --images, and compared with the means on the other half. exact: only channels that were
+        exactly 0 or 1 for all recorded images, so that the outputs for these images stay equal.
     """
     import stripe
     from stripe.cli.network import is_onnx, write_frozen

@@ -27,15 +27,15 @@ def gates(
     data_root: Path | None = None,
     json: Json = False,
 ) -> None:
-    """List the gates of a network, and the layers into which each would fold.
+    """List the gates of a network, and the layers into which each gate would fold.
 
     Parameters
     ----------
     image_size
-        Side of the images in pixels, or HEIGHTxWIDTH, as 48x192. Default: the size of the training
-        run or of timm's configuration, or else 224.
+        Height and width of the images in pixels, as 224 or 48x192. Default: the size of the
+        training run or of timm's configuration, or else 224.
     data_root
-        Folder of the data sets. Default: that of the training run, or else data.
+        Folder that holds data sets. Default: the folder of the training run, or else data.
     """
     from stripe.cli.network import is_onnx
 

@@ -1,4 +1,4 @@
-"""Commands about a trained network: record, audit, cam, noise and bound."""
+"""Commands for a trained network: record, audit, cam, noise and bound."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,15 +41,15 @@ def record(
     Parameters
     ----------
     out
-        A new directory, or a recording of the same network and images, to which the epoch is added.
+        New directory, or a recording of the same network and images, to which the epoch is added.
     epoch
         Number of the epoch.
     spatial
         Also record spatial attention maps.
     moments_only
-        Store the mean, standard deviation and range of every channel instead of all values.
+        Record only the mean, standard deviation and range of every channel, not all values.
     overwrite
-        Rename an existing recording to OUT.old-1, or the next free number, and record anew.
+        Rename an existing recording to OUT.old-1, or to the next free number, and start a new one.
     """
     from stripe.cli.network import is_onnx
     from stripe.recording.aside import refuse_recorded
@@ -112,11 +112,11 @@ def audit(
     Parameters
     ----------
     out
-        The HTML file to write.
+        HTML file to write.
     threshold
-        Smallest share of predictions that must stay the same, 0 to 1.
+        Share of predictions that must stay the same, 0 to 1.
     curve
-        Measure every number of frozen gates, not only those that the search needs.
+        Measure the effect of every number of frozen gates, not only those that the search needs.
     alone
         Also measure the cost of freezing each gate alone.
     controls
@@ -124,12 +124,12 @@ def audit(
     optimal
         Also learn the constants of all gates, and compare them with the means.
     rounds
-        Number of timed forward passes with and without gates.
+        Number of timed forward passes, with and without gates.
     threads
-        Number of onnxruntime's threads while an ONNX file is timed.
+        Number of threads of onnxruntime for timing an ONNX file.
     agree
-        How two predictions of an image are compared: equal, edit (distance of texts), iou or
-        boxes. Default: by the output of the network.
+        Measure of agreement of two predictions: equal, edit (edit distance of texts), iou or boxes.
+        Default: depends on the output of the network.
     """
     import stripe
     from stripe.cli.network import is_onnx
@@ -189,7 +189,7 @@ def cam(
     layer: str,
     out: Picture,
     target: Annotated[
-        str, Parameter(help="predicted, label or the number of a class.")
+        str, Parameter(help="Class to explain: predicted, label, or the number of a class.")
     ] = "predicted",
     method: str = "GradCAM",
     image: bool = True,
@@ -203,11 +203,11 @@ def cam(
     layer
         Dotted name of the layer, usually the last block.
     method
-        GradCAM, or any other class of the grad-cam library.
+        GradCAM, or another class of the grad-cam library.
     image
-        Draw outlines of the mean image over the map.
+        Draw contours of the mean image over the map.
     save
-        Also keep map and mean image, .npz, for `stripe plot mean-cam`.
+        File (.npz) for the map and the mean image, to draw with stripe plot mean-cam.
     """
     from stripe import mean_cam, plots
 
@@ -247,21 +247,19 @@ def noise(
     figure: Picture | None = None,
     json: Json = False,
 ) -> None:
-    """Evaluate a trained network under noise in its batch norms (Section 6 (2)).
+    """Measure the accuracy of a trained network under noise in its batch norms (Section 6 (2)).
 
     Parameters
     ----------
     spec
-        A noise, such as constant:0.8,0.8, random:0.3,0.3 or random:0.3,0.3,per=layer. Repeat the
+        Noise, such as constant:0.8,0.8, random:0.3,0.3 or random:0.3,0.3,per=layer. Repeat the
         option for several noises.
     grid
-        The noises of Table 8: constant or random.
+        Use the noises of Table 8, constant or random.
     seeds
-        Number of seeds of every random noise.
-    out
-        A CSV file for the table.
-    figure
-        A picture of it.
+        Number of seeds of each random noise.
+    out CSV file for the table. figure
+        Image file for a figure of the table.
     """
     from stripe import plots
     from stripe.robustness import TABLE_8, attack
@@ -294,7 +292,7 @@ def bound(subject: Subject, *, out: Path | None = None, json: Json = False) -> N
     Parameters
     ----------
     out
-        A CSV file for the table, for `stripe plot noise-bound`.
+        CSV file for the table, to draw with stripe plot noise-bound.
     """
     from stripe import noise_bound
     from stripe.hooks.batches import tensors_of

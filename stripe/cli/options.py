@@ -22,24 +22,24 @@ _Several = Parameter(consume_multiple=True, negative=())
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """The network that a command is about.
+    """The network of a command.
 
     Parameters
     ----------
     model
-        The network: timm:NAME, tv:NAME (torchvision), module:function, the directory of a training
-        run, a name for stripe.build, or an ONNX file (for gates, record, freeze and audit).
+        Network: timm:NAME, tv:NAME (torchvision), module:function, the directory of a training run,
+        a name for stripe.build, or an ONNX file (for gates, record, freeze and audit).
     weights
-        A file of weights: a state_dict, as .safetensors or saved by torch. Default: the weights of
-        the run or of --pretrained, or else random weights.
+        File of weights: a state_dict in .safetensors format, or saved by torch. Default: the
+        weights of the run or of --pretrained, or else random weights.
     pretrained
-        Fetch the weights that timm or torchvision publish.
+        Download the weights that timm or torchvision publish.
     attention
-        Attention module that stripe.build inserts.
+        Attention module to insert, for a name for stripe.build.
     num_classes
         Number of outputs of the network.
     seed
-        Seed of random weights and of the sample of images.
+        Seed of random weights, and of the sample of images.
     """
 
     model: Annotated[str, Parameter(alias="--checkpoint")]
@@ -82,33 +82,34 @@ class Network:
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Subject(Network):
-    """The network and the images that a command is about.
+    """The network and the images of a command.
 
     Parameters
     ----------
     images
-        A folder of images or of class folders, or a data set such as fashion-mini, photo-patches,
-        cifar100 or imagenet. Default: the test images of the training run.
+        Folder of images or of one folder per class, or a data set such as fashion-mini,
+        photo-patches, cifar100 or imagenet. Default: the test images of the training run.
     image_size
-        Side of the images in pixels, or HEIGHTxWIDTH, as 48x192. Default: the size of the training
-        run or of timm's configuration, or else 224.
+        Height and width of the images in pixels, as 224 or 48x192. Default: the size of the
+        training run or of timm's configuration, or else 224.
     mean
-        Mean of the pixels, which are scaled to 0 to 1: one number, or one per channel. Default: the
-        mean of the training run or of timm's configuration, or else ImageNet's.
+        Mean of the pixels, scaled to [0, 1]: one number, or one per channel. Default: the mean of
+        the training run or of timm's configuration, or else ImageNet's.
     std
         Standard deviation of the pixels, as for --mean.
     crop
-        Share of the resized image that the centre crop keeps, 0 to 1. Default: the share of the
-        training run or of timm's configuration, or else 1 for a data set and 0.875 for a folder.
+        Share of the height and width of the resized image that the centre crop keeps, 0 to 1.
+        Default: the share of the training run or of timm's configuration, or else 1 for a data set
+        and 0.875 for a folder.
     data_root
-        Folder of the data sets. Default: that of the training run, or else data.
+        Folder that holds data sets. Default: the folder of the training run, or else data.
     batch_size
-        Images per forward pass.
+        Number of images per forward pass.
     limit
-        Largest number of images. Default: all; 1,000 for audit and ablate.
+        Largest number of images. Default: 1,000 for audit and ablate, otherwise all.
     skip_broken
-        Leave out images of a folder that cannot be read, and count them. Without this option, such
-        an image is an error.
+        Skip images of a folder that cannot be read, and print their number. Without this option,
+        such an image is an error.
     device
         auto, cpu, cuda or cuda:N.
     """

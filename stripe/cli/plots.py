@@ -49,7 +49,7 @@ class Sides(Runs):
     Parameters
     ----------
     side
-        Features before the gate, the gate itself (after), or both.
+        Features before the gate (before), the gate itself (after), or both.
     """
 
     gate: Gate = None
@@ -88,7 +88,7 @@ _RUNS, _SIDES, _PANELS = Runs(), Sides(), Panels()
 
 @plot_app.command(name="stripes")
 def plot_stripes(recording: Recorded, *more: More, out: Picture, options: Panels = _PANELS) -> None:
-    """Draw images x channels before and after attention (Figure 2a)."""
+    """Draw images x channels, before and after attention (Figure 2a)."""
     _draw("stripes", (recording, *more), out, options)
 
 
@@ -101,7 +101,7 @@ def plot_spatial_attention(
     n_images: int = 4,
     seed: Seed = 0,
 ) -> None:
-    """Draw the spatial attention of a few images in every block (Figure 29).
+    """Draw the spatial attention maps of a few images in each block (Figure 29).
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def plot_spatial_attention(
 
 @plot_app.command(name="gate-spread", alias="gate_spread")
 def plot_gate_spread(recording: Recorded, *more: More, out: Picture, options: Runs = _RUNS) -> None:
-    """Draw how much every gate depends on the image, by depth."""
+    """Draw the spread of the channels of each gate over images, by depth."""
     _draw("gate_spread", (recording, *more), out, options)
 
 
@@ -126,14 +126,15 @@ def plot_compare(
     statistic: Literal["eta2", "between_var", "within_var", "median_std"] = "eta2",
     options: Runs = _RUNS,
 ) -> None:
-    """Draw a statistic of every gate of two recordings, and their difference.
+    """Draw a statistic of each gate of two recordings, and the difference.
 
     Parameters
     ----------
     other
-        Another recording. Default: the first recording at a second epoch.
+        Second recording. Default: the first recording at a second epoch.
     statistic
-        Share of variance between channels (eta2), the variances, or the median standard deviation.
+        Share of variance between channels (eta2), the variance between or within channels, or the
+        median standard deviation.
     """
     _draw("compare", (recording, other), out, options, statistic=statistic)
 
@@ -142,7 +143,7 @@ def plot_compare(
 def plot_channel_std(
     recording: Recorded, *more: More, out: Picture, options: Sides = _SIDES
 ) -> None:
-    """Draw the distribution of the spread of channels, before and after attention (Figure 2b)."""
+    """Draw a histogram of the spread of channels, before and after attention (Figure 2b)."""
     _draw("channel_std", (recording, *more), out, options)
 
 
@@ -157,7 +158,7 @@ def plot_epoch_difference(
     channels: int = 20,
     seed: Seed = 0,
 ) -> None:
-    """Draw how far the gate moves from epoch to epoch (Figure 2c).
+    """Draw the change of a gate from epoch to epoch (Figure 2c).
 
     Parameters
     ----------
@@ -172,7 +173,7 @@ def plot_epoch_difference(
 def plot_overview(
     recording: Recorded, *more: More, out: Picture, options: Panels = _PANELS
 ) -> None:
-    """Draw stripes, spread and difference of one gate together (Figure 2)."""
+    """Draw stripes, spread and change of one gate together (Figure 2)."""
     _draw("overview", (recording, *more), out, options)
 
 
@@ -183,9 +184,9 @@ def plot_mean_cam(cam: Source, *, out: Picture, image: bool = True) -> None:
     Parameters
     ----------
     cam
-        The .npz that `stripe cam --save` wrote.
+        The .npz file that stripe cam --save wrote.
     image
-        Draw outlines of the mean image over the map.
+        Draw contours of the mean image over the map.
     """
     from stripe import MeanCam
 
@@ -211,7 +212,7 @@ def plot_noise_robustness(table: Source, *tables: Path, out: Picture) -> None:
     Parameters
     ----------
     table, tables
-        CSV files with the columns network, noise and accuracy, as `stripe noise --out` writes them.
+        CSV files with the columns network, noise and accuracy, as written by stripe noise --out.
     """
     import pandas as pd
 
@@ -220,12 +221,12 @@ def plot_noise_robustness(table: Source, *tables: Path, out: Picture) -> None:
 
 @plot_app.command(name="noise-bound", alias="noise_bound")
 def plot_noise_bound(table: Source, *tables: Path, out: Picture) -> None:
-    """Draw the bound of Theorem 6.1 and the measured growth, by depth.
+    """Draw the bound of Theorem 6.1 and the measured growth of noise, by depth.
 
     Parameters
     ----------
     table, tables
-        CSV files that `stripe bound --out` wrote; their names tell the networks apart.
+        CSV files that stripe bound --out wrote. Their names are the names of the networks.
     """
     found = {file.stem: read_table(file) for file in (table, *tables)}
     save_plot("noise_bound", found if tables else read_table(table), out)
@@ -233,12 +234,12 @@ def plot_noise_bound(table: Source, *tables: Path, out: Picture) -> None:
 
 @plot_app.command(name="batch-sensitivity", alias="batch_sensitivity")
 def plot_batch_sensitivity(table: Source, *, out: Picture) -> None:
-    """Draw how much batch mates change an image's output, by batch size.
+    """Draw the spread of an image's output over random batch mates, by batch size.
 
     Parameters
     ----------
     table
-        The dial.csv of `stripe style compare`.
+        The file dial.csv of stripe style compare.
     """
     save_plot("batch_sensitivity", read_table(table), out)
 
@@ -250,7 +251,8 @@ def plot_style_grid(folder: Source, *, out: Picture) -> None:
     Parameters
     ----------
     folder
-        Folder that holds one folder of pictures per column; the files' names are the rows.
+        Folder with one folder of pictures per column. The names of the files are the names of the
+        rows.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""Commands about a recording: verify, and the numbers in it."""
+"""Commands for a recording: verify, and statistics."""
 
 import sys
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from stripe.recording import Recording
     from stripe.stats.moments import Over
 
-stats_app = App(name="stats", help="Print numbers from a recording.")
+stats_app = App(name="stats", help="Print statistics of recordings.")
 app.command(stats_app)
 
 
@@ -40,8 +40,8 @@ def verify(
 ) -> None:
     """Check every file of a recording or a run against the SHA-256 stored when it was written.
 
-    For a run, these are its configuration, log and weights, its last checkpoint, and its recording
-    if there is one.
+    The files of a run are its configuration, log and weights, its last checkpoint, and its
+    recording if there is one.
     """
     if not (path / "config.json").exists():
         return _verify_recording(path, json)
@@ -84,14 +84,14 @@ def index(
     engine: MapEngine = MAP_HERE,
     json: Json = False,
 ) -> None:
-    """Print the stripe index of every gate in every epoch.
+    """Print the stripe index of each gate in each epoch.
 
     Parameters
     ----------
     more
         More recordings.
     spatial
-        Print the index of spatial attention maps, with positions instead of channels.
+        Print the index of spatial attention maps, with positions in place of channels.
     """
     from stripe import open_recording, stats
 
@@ -115,7 +115,7 @@ def moments(
     engine: MapEngine = MAP_HERE,
     json: Json = False,
 ) -> None:
-    """Print mean, standard deviation and range of every channel.
+    """Print the mean, standard deviation and range of every channel.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def convergence(recording: Recorded, *, tol: float = 0.01, json: Json = False) -
     Parameters
     ----------
     tol
-        Upper bound of a step |v(t + 1) - v(t)| of an image that counts as no change.
+        Bound below which a step |v(t + 1) - v(t)| counts as no change.
     """
     from stripe import open_recording, stats
 
@@ -157,18 +157,18 @@ def compare(
     out: Path | None = None,
     json: Json = False,
 ) -> None:
-    """Print the stripe statistics of every gate in two recordings, and the differences.
+    """Print the stripe statistics of each gate in two recordings, and the differences.
 
     Parameters
     ----------
     other
-        Another recording. Default: the first recording at a second epoch.
+        Second recording. Default: the first recording at a second epoch.
     resamples
-        Number of samples of the bootstrap over images.
+        Number of bootstrap samples over images.
     level
         Confidence level of the intervals, 0 to 1.
     out
-        A CSV file for the table.
+        CSV file for the table.
     """
     from stripe import stats
 

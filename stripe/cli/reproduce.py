@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stripe.reproduce.store.runs import StoredRun
 
 sweep_app = App(
-    name="sweep", help="Inspect the runs that tables and figures need, and repeat some."
+    name="sweep", help="Inspect the runs that tables and figures need, and repeat some of them."
 )
 app.command(sweep_app)
 
@@ -44,19 +44,19 @@ class Target:
     Parameters
     ----------
     scale
-        Size of the experiments: paper, small, desk, smoke or test. Numbers of different scales
-        are not comparable.
+        Size of the experiments: paper, small, desk, smoke or test. Results at different scales are
+        not comparable.
     seeds
-        Trainings per cell. Default: the number of the scale.
+        Number of trainings per cell. Default: the number of the scale.
     store
-        Folder of all runs; each run is stored once.
+        Folder of all runs. Each run is stored once.
     data_root
-        Folder of the data sets.
+        Folder that holds data sets.
     noise_when
-        Table 8: when noise is added, train, eval or both. Default: random noise in training,
-        constant noise in training and evaluation.
+        For Table 8: mode in which noise is added (train, eval or both). Default: train for random
+        noise, both for constant noise.
     noise_sigma
-        Table 8: whether sigma is the standard deviation of random noise or its variance.
+        For Table 8: meaning of sigma, the standard deviation or the variance of random noise.
     """
 
     scale: str = "smoke"
@@ -81,17 +81,17 @@ def reproduce(
     engine: RunEngine = RUN_HERE,
     json: Json = False,
 ) -> None:
-    """Run the missing trainings of a table or figure, and print it beside the paper's numbers.
+    """Run the missing trainings of a table or figure, and print our numbers and the paper's.
 
     Parameters
     ----------
     report
-        Run nothing; report the runs in the store and the numbers published beside the reports.
+        Run nothing. Report the runs in the store, and the numbers published with the reports.
     published
-        Do not repeat runs whose numbers are published beside the reports, so that a reproduction
-        can continue on another machine.
+        Skip runs whose numbers are published with the reports. Use this to continue a reproduction
+        on another machine.
     out
-        Folder for the table as CSV, Markdown and LaTeX, and for its figure. Default:
+        Folder for the table (CSV, Markdown and LaTeX) and its figure. Default:
         figures/reproduce/SCALE.
     """
     from stripe.reproduce.report import write_report
@@ -125,9 +125,9 @@ def reproduce(
 def status(exhibit: Names = "all", *, target: Target = _DEFAULT, json: Json = False) -> None:
     """Count the finished, failed, begun and missing runs of tables and figures.
 
-    A run that several tables need is counted in each of them, and once in the last row. hours_left
-    estimates the work of one worker from the seconds of similar finished runs. unknown counts the
-    runs without a similar finished run; hours_left leaves them out.
+    A run that several tables need is counted for each of them, but only once in the last row.
+    hours_left is the estimated time for one worker, from the times of similar finished runs.
+    unknown counts the runs without a similar finished run, which hours_left does not include.
     """
     import pandas as pd
 
@@ -153,17 +153,18 @@ def repeat(
     engine: RunEngine = RUN_HERE,
     json: Json = False,
 ) -> None:
-    """Repeat randomly drawn published runs, and compare the numbers. Exit code 1: one differs.
+    """Repeat randomly drawn published runs, and compare the numbers. Exit with 1 if any differs.
 
-    On the same kind of machine they are equal to the bit. Runs that measure times are not drawn.
-    A store that holds a drawn run finished is refused, since nothing would be repeated.
+    On the same kind of machine, the numbers are equal to the last bit. Runs that measure times are
+    not drawn. If the store already holds a drawn run, the command stops with an error, because the
+    run would not be repeated.
 
     Parameters
     ----------
     count
         Number of runs.
     draw
-        Seed of the draw.
+        Seed of the random choice.
     reports
         Folder of the published numbers. Default: figures/reproduce/SCALE.
     """

@@ -1,4 +1,4 @@
-"""Commands that train on embedded data: the demo and the gallery."""
+"""Commands that train on embedded data: demo and gallery."""
 
 import sys
 from itertools import count
@@ -25,10 +25,10 @@ def demo(
     Parameters
     ----------
     out
-        A new or empty directory for the run and its figures. Default: runs/demo, or runs/demo-2 and
-        so on if that exists.
+        New or empty directory for the run and its figures. Default: runs/demo, or runs/demo-2 and
+        so on if it exists.
     epochs
-        Passes over the 7,000 training images. Default: 7.
+        Number of passes over the 7,000 training images. Default: 7.
     device
         auto, cpu, cuda or cuda:N.
     """
@@ -78,14 +78,14 @@ def gallery(
     device: str = "auto",
     json: Json = False,
 ) -> None:
-    """Draw every figure that needs only the embedded data, each with a file of its settings.
+    """Draw all figures that need only the embedded data, and write the settings of each.
 
     Parameters
     ----------
     out
-        Directory of the figures. Existing files are replaced.
+        Directory for the figures. Existing files are replaced.
     epochs
-        Passes over the training images, for each of five networks.
+        Number of passes over the training images, for each of five networks.
     device
         auto, cpu, cuda or cuda:N.
     """

@@ -1,4 +1,4 @@
-"""Commands of style transfer under batch noise."""
+"""Commands for style transfer under batch noise."""
 
 import sys
 from collections.abc import Iterator
@@ -18,23 +18,22 @@ if TYPE_CHECKING:
     from stripe.style import Comparison
 
 style_app = App(
-    name="style", help="Train and compare style transfer under batch noise (Figures 5, 19 to 21)."
+    name="style",
+    help="Train and compare style networks under batch noise (Figures 5, 19 to 21).",
 )
 app.command(style_app)
 
 _Options: Any = options_of(StyleConfig)
 _Shared: Any = options_of(StyleConfig, without=("variant", "out"))
 Resume = Annotated[bool, Parameter(negative=(), help="Continue the run in --out.")]
-Draws = Annotated[
-    int, Parameter(help="Number of random choices of batch mates at every batch size.")
-]
+Draws = Annotated[int, Parameter(help="Number of draws of random batch mates at each batch size.")]
 
 
 @style_app.command
 def train(*, options: _Options = _Options(), resume: Resume = False) -> None:  # noqa: B008
-    """Train one style network: instance norm, batch norm, or batch norm with ASR.
+    """Train one style network, with instance norm, batch norm, or batch norm and ASR.
 
-    A resumed run keeps the settings that it had.
+    A resumed run keeps its settings.
     """
     from stripe.style import train_style
 
@@ -52,16 +51,16 @@ def train(*, options: _Options = _Options(), resume: Resume = False) -> None:  #
 
 @style_app.command
 def apply(run: Path, *images: Path, out: Path, device: str = "auto") -> None:
-    """Stylise image files, and the images in folders, at their own size.
+    """Stylise image files, and the images in folders, at their original size.
 
     Parameters
     ----------
     run
-        Directory of a finished run. Its ASR is folded first.
+        Directory of a finished run. Its ASR is folded before use.
     images
-        Image files, or folders of them.
+        Image files, or folders of image files.
     out
-        Folder for the results, PNG files of the same names. Existing files are kept.
+        Folder for the results, as PNG files with the same names. Existing files are kept.
     device
         auto, cpu, cuda or cuda:N.
     """
@@ -109,19 +108,19 @@ def compare(
     resume: Resume = False,
     json: Json = False,
 ) -> None:
-    """Train the three variants, or take finished runs, and draw photographs in the style of each.
+    """Train the three variants, or use finished runs, and compare their stylised photographs.
 
     Parameters
     ----------
     runs
-        Directories of finished runs, one per variant. Default: all three variants are trained.
+        Directories of finished runs, one per variant. Default: train all three variants.
     out
-        A new directory for the runs, pictures and tables. With --resume, the directory of an
+        New directory for the runs, pictures and tables. With --resume, the directory of an
         interrupted comparison.
     photographs
         Number of photographs to draw.
     shown
-        A folder of photographs to draw. Default: photographs of the training.
+        Folder of photographs to draw. Default: the photographs of the training.
     """
     from stripe.style import compare as compare_runs
     from stripe.style import open_style
@@ -156,14 +155,14 @@ def demo(
     resume: Resume = False,
     json: Json = False,
 ) -> None:
-    """Compare the variants on photographs of the package, with randomly initialised features.
+    """Compare the variants on embedded photographs, with randomly initialised features.
 
     Parameters
     ----------
     out
-        A new directory for runs, pictures and tables.
+        New directory for runs, pictures and tables.
     steps
-        Steps of each of the three trainings.
+        Number of steps of each of the three trainings.
     device
         auto, cpu, cuda or cuda:N.
     """

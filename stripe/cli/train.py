@@ -29,21 +29,22 @@ def train(
     resume: Annotated[bool, Parameter(negative=())] = False,
     json: Json = False,
 ) -> None:
-    """Train a network from the paper's recipe, a file of settings, or options.
+    """Train a network by a recipe of the paper, a file of settings, or options.
 
-    An option replaces the value of the recipe or of the file; "none" clears it. A resumed run keeps
-    its settings, except those that change no result, such as --device and --data-root. For several
-    GPUs or machines, start it with torchrun --nproc-per-node N -m stripe train.
+    An option replaces a value of the recipe or of the file; "none" clears the value. A resumed run
+    keeps its settings, except for settings that do not affect results, such as --device and
+    --data-root. To use several GPUs or machines, run torchrun --nproc-per-node N -m stripe train.
 
     Parameters
     ----------
     recipe
-        Name of the paper's settings, such as cifar100/resnet164 or imagenet/vit_b_16. An unknown
-        name prints the list.
+        Name of a recipe of the paper, such as cifar100/resnet164 or imagenet/vit_b_16. The error
+        for an unknown name lists all names.
     config
-        A file of settings: the config.json of a run, or one like it.
+        File of settings: the config.json of a run, or a file in the same format.
     resume
-        Continue from the last checkpoint in --out, if there is one. A finished run stays as it is.
+        Continue from the last checkpoint in --out, if there is one. A finished run is left
+        unchanged.
     """
     from stripe.backbones.own import check_trusted
 
@@ -85,18 +86,18 @@ def constants(
     device: str = "auto",
     json: Json = False,
 ) -> None:
-    """Replace the gates of a trained run by their means, evaluate, and fine-tune (Section 6 (1)).
+    """Replace the gates of a trained network by their means, test it, and fine-tune (Section 6).
 
     Parameters
     ----------
     run
-        The directory of a finished training run with attention.
+        Directory of a finished training run with attention.
     out
-        A new or empty directory for gates and fine-tuning.
+        New or empty directory for gates and fine-tuning.
     epochs
         Number of epochs of fine-tuning.
     lr
-        Learning rate of fine-tuning. Default: a hundredth of the run's.
+        Learning rate of fine-tuning. Default: a hundredth of the learning rate of the run.
     device
         auto, cpu, cuda or cuda:N.
     """
