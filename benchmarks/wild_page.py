@@ -12,27 +12,29 @@ from stripe.plots.series import series_styles
 TEXT = """# Stripes in the wild
 
 `python -m benchmarks.wild` (extra `wild`) audits six trained networks that other projects publish
-as ONNX files. Their gates are squeeze-and-excite. Their weights are not part of this project. The
-numbers are in [`benchmarks/results/wild.json`](../benchmarks/results/wild.json).
+as ONNX files. Their gates are squeeze-and-excitation modules. Their weights are not part of this
+project. The numbers are in
+[`benchmarks/results/wild.json`](../benchmarks/results/wild.json).
 
 ## The images, and their limits
 
 The images are lines of text ({fonts} fonts that matplotlib includes, English words), pages of such
-lines, and text on photographs of scikit-image and scikit-learn. Each is blurred, gets noise, and is
-compressed as JPEG. Means come from one half of {images} images, and agreement is measured on the
-other half. There was one draw of the images, on one machine.
+lines, and text on photographs of scikit-image and scikit-learn. Each image is blurred, disturbed by
+noise, and compressed as JPEG. Means are computed on one half of {images} images, and agreement is
+measured on the other half. The images were drawn once, on one machine.
 
-Rendered text is easier to read than scans, and varies less. The recognisers also read Chinese, but
-the images have none. A gate that is constant here need not be constant on other images.
+Rendered text varies less than scans, and is easier to read. The recognisers also read Chinese, but
+the images contain no Chinese text. A gate that is constant here need not be constant for other
+images.
 
 ![examples of the images](wild_images.png)
 
 ## Is the gate a constant?
 
 `eta2` is the share of a gate's variance that lies between channels (1: a perfect stripe). `input`
-is a control: the `eta2` of the pooled features that the gate multiplies. Spread is the root mean
-square deviation over images, relative to the gate. Each cell has the median over the gates of a
-network (smallest to largest).
+is a control: the `eta2` of the pooled features that the gate multiplies. `spread` is the root mean
+square deviation over images, relative to the mean of the gate. Each cell gives the median over the
+gates of a network (and the range).
 
 {constant}
 
@@ -40,13 +42,13 @@ network (smallest to largest).
 
 ## The cost of freezing
 
-All gates are replaced by their means. Agreement compares the frozen network with the original.
-For labels and strings it is the share of images with the same one (Wilson's 95 % interval). For
-masks it is the mean intersection over union at 0.3 (95 % interval of a bootstrap over images). As
-a control, "one number per gate" replaces each gate by one number for all channels. "Right" is the
-share of images that are read correctly, first by the original and then by the frozen network. The
-last column is the number of gates that freeze, the cheapest to add first, while agreement is at
-least 99 %.
+All gates are replaced by their means. Agreement compares the predictions of the frozen network with
+those of the original. For labels and strings, it is the share of images with the same prediction
+(Wilson's 95 % interval). For masks, it is the mean intersection over union at a threshold of 0.3
+(95 % bootstrap interval over images). As a control, "one number per gate" replaces each gate by one
+number for all channels. "Right" is the share of images that are read correctly, first by the
+original and then by the frozen network. The last column is the number of gates that can be frozen,
+in order of increasing cost, while agreement is at least 99 %.
 
 {cost}
 
@@ -54,10 +56,10 @@ With all gates frozen, {whole} of {networks} networks keep 99 % of their predict
 
 ## The savings
 
-A folded gate leaves no operation behind. The error is the largest difference between the outputs
-of the folded graph and of the graph with constants, relative to the largest value (for
-probabilities, to 1). "Time gone" is the saved share of the time of onnxruntime on one thread of a
-CPU, over {rounds} rounds in turns: the median (and quartiles).
+A folded gate needs no operation. The error is the largest difference between the outputs of the
+folded graph and of the graph with constants, relative to the largest value (absolute for
+probabilities). "Time gone" is the share of time that onnxruntime saves on one CPU thread: the
+median (and quartiles) over {rounds} rounds, each of which runs both graphs.
 
 {saves}
 
