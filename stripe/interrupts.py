@@ -49,9 +49,8 @@ class interrupts_held:  # noqa: N801  # used like a function, as torch.no_grad i
 
     Notes
     -----
-    Only handlers that are Python functions are replaced, and only in the main thread, which is
-    where Python runs them. The contexts must be left in reverse order, so a generator must not
-    yield inside one.
+    Only handlers that are Python functions are replaced, and only in the main thread, where Python
+    runs them. The contexts must be left in reverse order, so a generator must not yield inside one.
     """
 
     def __init__(self) -> None:
@@ -96,7 +95,7 @@ class interrupts_held:  # noqa: N801  # used like a function, as torch.no_grad i
 
 
 class interrupts_allowed:  # noqa: N801
-    """Let signals through inside `interrupts_held`; those that came before are delivered first.
+    """Deliver signals inside `interrupts_held`, first those that were deferred.
 
     Outside of `interrupts_held` it does nothing.
     """

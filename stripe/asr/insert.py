@@ -35,7 +35,7 @@ def insert(
     inplace: bool = False,
     seed: int | None = None,
 ) -> Network:
-    """Add gates to a model that multiply the outputs of its layers.
+    """Insert gates that multiply the outputs of a model's layers.
 
     Parameters
     ----------

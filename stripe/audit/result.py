@@ -23,20 +23,28 @@ class Audit:
     n_images
         Number of images for the means, and number of images for the agreement.
     gates
-        One row per gate, in forward order. Statistics: gate, owner_class, channels, eta2,
-        median_std (over channels), constant (one value for all images and channels),
-        relative_spread (root mean square spread over images, relative to the mean; 0 for a constant
-        gate). Shares of variance, as in `stripe.stats.variance_components`: channel, class, image.
-        As in `Frozen.report`: frozen, folded, into, reason. For this gate alone: predicted_kl
-        (estimated cost of freezing, in nats; NaN without an estimate), kl (measured cost) and
-        agreement (both NaN if not measured).
+        One row per gate, in forward order:
+
+        - gate, owner_class, channels;
+        - eta2, median_std, constant: as in `stripe.stats.stripe_index`;
+        - relative_spread: root mean square spread over images, relative to the mean of the gate; 0
+          for a constant gate;
+        - channel, class, image: shares of variance, as in `stripe.stats.variance_components`;
+        - frozen, folded, into, reason: as in the `report` of `Frozen`;
+        - predicted_kl: estimated cost of freezing this gate alone, in nats; NaN without an
+          estimate;
+        - kl, agreement: measured cost and agreement of freezing this gate alone; NaN if not
+          measured.
     greedy
-        One row per measured number of frozen gates, including none and all: frozen (number of
-        gates), gate (the last one frozen), predicted_kl (estimated cost of the set, in nats),
-        agreement (with the predictions of the unchanged network, mean over images, 0 to 1),
-        accuracy (NaN without labels), and kl (the KL divergence from the unchanged network, in
-        nats; NaN without class scores). agreement, accuracy and kl have 95 % intervals, from _low
-        to _high. Gates freeze in the order of `order`.
+        One row per measured number of frozen gates, including none and all. Gates are frozen in the
+        order of `order`.
+
+        - frozen, gate: number of frozen gates, and the last one frozen;
+        - predicted_kl: estimated cost of the set, in nats;
+        - agreement: with the predictions of the unchanged network, mean over images, 0 to 1;
+        - accuracy: 0 to 1; NaN without labels;
+        - kl: KL divergence from the unchanged network, in nats; NaN without class scores;
+        - agreement_low, agreement_high and so on: 95 % intervals of the last three.
     order
         The gates that can be frozen, in the order of freezing.
     ordered_by

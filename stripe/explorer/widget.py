@@ -151,12 +151,16 @@ def explore(
         `stripe.sensitivity` or `stripe.audit`, the table of `stripe ablate`, or a mapping from
         gates to numbers. The page can sort gates by cost. Default: no costs.
     **view
-        Initial view: `gate`, `epoch`, `side` ("after", "before" or "both"), `scale` ("own" or
-        "shared"), `image_order` ("recorded", "label", "prediction", "mean", "spread", "similarity"
-        for the first principal component, or "cluster" for up to 8 clusters of k-means),
-        `channel_order` ("recorded", "mean" or "spread"), `gate_order` ("depth", "eta2", "spread",
-        "class" or "cost"), `image`, `channel`, and `zoom` (left, right, top and bottom, as shares
-        of all channels and images, 0 to 1).
+        Initial view:
+
+        - `gate`, `epoch`, `image`, `channel`: what is selected;
+        - `side`: "after", "before" or "both";
+        - `scale`: "own" or "shared";
+        - `image_order`: "recorded", "label", "prediction", "mean", "spread", "similarity" (by the
+          first principal component) or "cluster" (up to 8 clusters of k-means);
+        - `channel_order`: "recorded", "mean" or "spread";
+        - `gate_order`: "depth", "eta2", "spread", "class" or "cost";
+        - `zoom`: left, right, top and bottom, as shares of all channels and images, 0 to 1.
 
     Returns
     -------

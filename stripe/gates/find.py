@@ -29,7 +29,7 @@ def find_gates(
 ) -> Gates:
     """Find where `model` multiplies a feature map by a gate, by tracing one forward pass.
 
-    A gate is a tensor with one number per channel that multiplies a feature map, depends on the
+    A gate is a tensor with one number per channel. It multiplies a feature map, depends on the
     image, and is bounded by a function such as sigmoid. Class names are not used, so the search
     works in the same way for networks of torchvision, networks of timm and your own, compiled or
     not. The pass runs in evaluation mode. If the model supports the meta device, the pass runs
@@ -60,22 +60,29 @@ def find_gates(
     Warns
     -----
     UserWarning
-        If the example is a single image, or so small that a gate multiplies feature maps of 1 x 1;
-        such a gate cannot be distinguished from other factors. Also if a product looks like a gate
-        but cannot be recorded. This happens if functions compute the gate and copy its values to
-        every position, if the first dimension of the gate does not count images alone, or if the
-        product is written as `lerp`, `torch._foreach_mul` or a division.
+        In one of these cases:
+
+        - the example is a single image;
+        - the example is so small that a gate multiplies feature maps of 1 x 1, where it cannot be
+          distinguished from other factors;
+        - a product looks like a gate but cannot be recorded, because functions copy the gate to
+          every position, its first dimension does not count images alone, or the product is written
+          as `lerp`, `torch._foreach_mul` or a division.
 
     Notes
     -----
-    These are not found: attention that adds (a context block) or multiplies by a matrix; constants
-    other than those of ASR, such as LayerScale; gates over height or width alone (coordinate
-    attention); and the scales of a dynamic quantiser. A factor that is not bounded by sigmoid,
-    tanh, softmax, clamp or a comparison has the kind "response". A tensor (B, C, 1) that multiplies
-    (B, C, T) is a gate if it is bounded and the features come from a convolution or norm along C.
-    Otherwise it may be a weight per token, or an RMS norm. A gate (B, 1, N) that multiplies (B, C,
-    N) counts as a gate of tokens with channels last. If the features are flattened planes (B, C, H,
-    W), it counts as a spatial map.
+    These are not found:
+
+    - attention that adds (a context block) or multiplies by a matrix;
+    - constants other than those of ASR, such as LayerScale;
+    - gates over height or width alone (coordinate attention);
+    - the scales of a dynamic quantiser.
+
+    A factor that is not bounded by sigmoid, tanh, softmax, clamp or a comparison has the kind
+    "response". A tensor (B, C, 1) that multiplies (B, C, T) is a gate if it is bounded, and a
+    convolution or norm along C computes the features. Otherwise it may be a weight per token, or an
+    RMS norm. A gate (B, 1, N) that multiplies (B, C, N) counts as a gate of tokens with channels
+    last. If the features are flattened planes (B, C, H, W), it counts as a spatial map.
 
     A gate that is computed for one image at a time, in a loop over the batch, is one gate. If the
     batch dimension also holds frames, patches or flipped copies of each image, `per_image_values`

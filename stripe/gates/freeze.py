@@ -70,9 +70,12 @@ def freeze(
     UnknownNameError
         If a gate is not in the model or not in the data.
     ModelError
-        If a mean has another number of channels than its gate, or is not finite; if the means were
-        recorded with other weights (without `force`); if the model cannot be traced or copied, or
-        is on the meta device; or if folding changes the output by more than rounding.
+        In one of these cases:
+
+        - a mean has another number of channels than its gate, or is not finite;
+        - the means were recorded with other weights (without `force`);
+        - the model cannot be traced or copied, or is on the meta device;
+        - folding changes the output by more than rounding.
 
     Notes
     -----

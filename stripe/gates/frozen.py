@@ -17,21 +17,30 @@ class Frozen:
     model
         The network. Each module has the same mode (training or evaluation) as in the original.
     report
-        One row per chosen gate: gate; frozen; folded; into, the names of the layers that absorbed
-        the constant; reason, why the gate could not be frozen or folded ("" if it folded).
+        One row per chosen gate:
+
+        - gate, frozen, folded;
+        - into: names of the layers that absorbed the constant;
+        - reason: why the gate could not be frozen or folded; "" if it folded.
     error
-        The largest difference between the outputs of the folded network and those of the same
-        network with unfolded constants, on random images from a fixed seed, relative to the largest
-        output. If the output depends on discrete choices, as that of a detector does, it is the
-        largest difference of the tensors next to the folded gates.
+        Error of folding: the largest difference between the outputs with folded and with unfolded
+        constants, relative to the largest output. The images are random, from a fixed seed. If the
+        output depends on discrete choices, as that of a detector does, the tensors next to the
+        folded gates are compared instead.
     comparison
-        For optimal constants (`stripe.freeze`), measurements on held-out images, one row per
-        network: constants ("none", "mean" or "optimal"), gates (number of frozen gates), and
-        agreement, kl (in nats) and accuracy with their 95 % intervals. Otherwise None.
+        Measurements on held-out images for optimal constants (`stripe.freeze`); otherwise None. One
+        row per network:
+
+        - constants: "none", "mean" or "optimal";
+        - gates: number of frozen gates;
+        - agreement, kl (in nats) and accuracy, with 95 % intervals from _low to _high.
     assumed
-        For exact constants, the channels that were 0 or 1 for all recorded images and that another
-        image could change: gate, channel, value, n (number of images), at_most (95 % upper bound of
-        the share of such images). Otherwise None.
+        Channels that were 0 or 1 for all recorded images, but could differ for another image, for
+        exact constants; otherwise None. One row per channel:
+
+        - gate, channel, value;
+        - n: number of recorded images;
+        - at_most: 95 % upper bound on the share of images with another value.
 
     Examples
     --------

@@ -213,8 +213,8 @@ def mean_cam(
 def central_share(cam: Float[np.ndarray, "h w"]) -> float:
     """Return the share of a map's mass in the central half of its rows and columns.
 
-    The share is NaN for a map without mass. For a pixel on the border of the centre, only the part
-    of its area inside the centre counts. The share of a uniform map is therefore 1/4.
+    The share is NaN for a map without mass. A pixel on the border of the centre counts with the
+    fraction of its area inside the centre. The share of a uniform map is therefore 1/4.
 
     Examples
     --------

@@ -31,9 +31,9 @@ def numbered_batches(loader: Iterable[Any]) -> Iterator[Numbered]:
     """Yield image indices, images and labels (or None) of every batch.
 
     The indices are the third entry of a batch, if there is one. Otherwise, they are the positions
-    in `loader.dataset` of a `DataLoader`, shuffled or not. In all other cases they count the images
-    in the order of arrival, for example for an `IterableDataset` or a subclass of `DataLoader` with
-    its own iteration.
+    in `loader.dataset` of a `DataLoader`, shuffled or not. In all other cases, they count the
+    images in the order of arrival, for example for an `IterableDataset` or a subclass of
+    `DataLoader` with its own iteration.
     """
     if isinstance(loader, DataLoader) and not _counts_up(loader):
         draws = _draws(loader)

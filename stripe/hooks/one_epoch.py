@@ -33,7 +33,7 @@ def record(
     Returns
     -------
     Recording
-        The recording, as `stripe.open_recording` opens it.
+        The finished recording, opened for reading.
 
     Examples
     --------

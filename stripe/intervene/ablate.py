@@ -83,11 +83,14 @@ def ablate(
     Returns
     -------
     DataFrame
-        intervention; gate; agreement, the share of images with the same prediction as in the
-        unchanged network; kl, the mean KL divergence from the unchanged network, in nats; accuracy,
-        NaN without labels. These three have 95 % intervals over images, from _low to _high. The
-        first row, with the intervention "none", is the unchanged network. Each intervention has a
-        row for each gate and, if there are several gates, a row for "all".
+        The first row is the unchanged network, with the intervention "none". Then, each
+        intervention has a row for each gate and, if there are several gates, a row for "all".
+
+        - intervention, gate;
+        - agreement: share of images with the same prediction as in the unchanged network;
+        - kl: mean KL divergence from the unchanged network, in nats;
+        - accuracy: 0 to 1; NaN without labels;
+        - agreement_low, agreement_high and so on: 95 % intervals of these three over images.
 
     Raises
     ------

@@ -60,7 +60,7 @@ def function_of(how: How, place: Place, recorded: Recorded) -> Function:
 
 
 def needs_recording(how: How) -> bool:
-    """Tell whether an intervention takes numbers from a recording."""
+    """Return whether an intervention needs a recording."""
     if isinstance(how, Mapping):
         return any(map(needs_recording, how.values()))
     return isinstance(how, str) and how in INTERVENTIONS and how not in _WITHOUT_RECORDING

@@ -70,11 +70,12 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     UnknownNameError
         If the model does not have a gate. The message lists the closest names.
     ModelError
-        When it is called: if there is no such intervention, a required recording is missing, the
-        recording is of other weights, the shape of an array does not fit a gate, a gate cannot be
-        replaced, or labels are not integers. When the model runs: if a function returns another
-        shape, an array (B, C) does not fit the batch, or labels are missing. At the end of the
-        block: if the model ran but a gate was not replaced.
+        - When it is called: if there is no such intervention, a required recording is missing or of
+          other weights, an array has a wrong shape, a gate cannot be replaced, or labels are not
+          integers.
+        - When the model runs: if a function returns another shape, an array (B, C) does not fit the
+          batch, or labels are missing.
+        - At the end of the block: if the model ran but a gate was not replaced.
 
     Notes
     -----

@@ -19,12 +19,12 @@ from stripe.modules.unwrap import modules_by_name
 
 
 class Interventions:
-    """Functions that replace gates of a model while it runs.
+    """Functions that replace gates of a running model.
 
     Parameters
     ----------
     found
-        The model and its gates.
+        The model, and its gates.
     functions
         Functions by the name of the gate.
     seed
@@ -60,7 +60,7 @@ class Interventions:
         self._undo.close()
 
     def check_off(self) -> None:
-        """Raise if the gates are replaced already."""
+        """Raise an error if the gates are already replaced."""
         if self._on:
             raise ModelError("this intervention is already on; make another one to add more")
 

@@ -20,10 +20,13 @@ class Sensitivity:
     Parameters
     ----------
     gates
-        One row per gate, in forward order: gate; channels; first_order, the mean of `|a|`, in nats;
-        fisher, half the mean of `a^2`, in nats; fisher_se, the standard error of fisher over
-        images, NaN for one image. fisher estimates the KL divergence between the network and the
-        network with this gate frozen.
+        One row per gate, in forward order:
+
+        - gate, channels;
+        - first_order: the mean of `|a|`, in nats;
+        - fisher: half the mean of `a^2`, in nats, an estimate of the KL divergence between the
+          network and the network with this gate frozen;
+        - fisher_se: the standard error of fisher over images; NaN for one image.
     channels
         The same estimates for each channel alone: gate, channel, first_order, fisher.
     matrix

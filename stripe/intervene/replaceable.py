@@ -31,9 +31,9 @@ class Replaceable:
     model
         The network, unwrapped.
     trace
-        A forward pass of it.
+        A trace of its forward pass.
     places
-        Its gates, by name, in forward order.
+        The gates by name, in forward order.
     """
 
     model: nn.Module
@@ -78,7 +78,7 @@ class Replaceable:
         return [self.places[name] for name in chosen]
 
     def operands(self, place: Place) -> list[Operand]:
-        """Return the places of the products that read a gate that no module outputs."""
+        """Return the places of the products that read a functionally computed gate."""
         found = []
         for spot in spots(Flow(self.trace, [place]), place) or []:
             step = own_products(self.trace, spot.owner)[spot.order]

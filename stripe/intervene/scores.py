@@ -115,7 +115,7 @@ def divergence(
 ) -> Float64[Tensor, " b"]:
     """Return the Kullback-Leibler divergence KL(before || after) of each image, in nats.
 
-    A class of probability 0 before, such as one whose score is minus infinity, adds 0.
+    A class with probability 0 before, such as a class with a score of minus infinity, adds 0.
     """
     log_p, log_q = before.double().log_softmax(1), after.double().log_softmax(1)
     p = log_p.exp()

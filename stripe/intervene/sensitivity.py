@@ -80,10 +80,12 @@ def sensitivity(
     UnknownNameError
         If the model does not have a gate.
     ModelError
-        If a gate cannot be replaced, has several rows per image, or is not recorded; if the
-        recording is of other weights; if the network does not output class scores, or outputs NaN;
-        if no gradient reaches a gate on which the scores depend; or if the network splits a batch
-        into pieces.
+        In one of these cases:
+
+        - a gate cannot be replaced, has several rows per image, or is not recorded;
+        - the recording is of other weights;
+        - the network does not output class scores, outputs NaN, or splits a batch into pieces;
+        - no gradient reaches a gate on which the scores depend.
     StripeError
         If `draws` is less than 1, or the loader is empty.
 

@@ -7,7 +7,7 @@ from tqdm.auto import tqdm
 
 
 def progress_bar(loader: Iterable[Any], title: str, shown: bool) -> Any:
-    """Return a bar with a step for each batch, shown where there is a terminal or a notebook."""
+    """Return a progress bar with a step for each batch, for a terminal or a notebook."""
     total = _number_of_batches(loader)
     return tqdm(total=total, desc=title, leave=False, disable=None if shown else True)
 

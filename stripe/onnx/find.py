@@ -25,10 +25,10 @@ _BLOCKED = "com.microsoft.nchwc"
 def find_gates(model: str | Path | ModelProto, *, kinds: Collection[str] = DEFAULT_KINDS) -> Gates:
     """Find where an ONNX graph multiplies a feature map by a gate.
 
-    A gate is a tensor with one number per channel that multiplies a feature map, depends on the
-    image, and is bounded (by Sigmoid, HardSigmoid, Tanh, Softmax or Clip). Reshape, Unsqueeze,
-    Cast, Expand, quantisation and constant scales may follow the bound. Names are not used. ONNX
-    infers the shapes. If that is not sufficient, the graph runs once.
+    A gate is a tensor with one number per channel. It multiplies a feature map, depends on the
+    image, and is bounded by Sigmoid, HardSigmoid, Tanh, Softmax or Clip. Reshape, Unsqueeze, Cast,
+    Expand, quantisation and constant scales may follow the bound. Names are not used. ONNX infers
+    the shapes. If that is not sufficient, the graph runs once.
 
     Parameters
     ----------
@@ -46,10 +46,14 @@ def find_gates(model: str | Path | ModelProto, *, kinds: Collection[str] = DEFAU
     Raises
     ------
     ModelError
-        If the file is not ONNX, its external data is missing, its input is not one batch of images,
-        onnxruntime optimised it for one machine (ORT_ENABLE_ALL), or a kind does not exist. Also if
-        a gate is in the body of an If, Loop or Scan, or is multiplied by QLinearMul, because it can
-        then be neither recorded nor frozen.
+        In one of these cases:
+
+        - the file is not ONNX, or its external data is missing;
+        - the input is not one batch of images;
+        - onnxruntime optimised the file for one machine (ORT_ENABLE_ALL);
+        - a kind does not exist;
+        - a gate cannot be recorded or frozen, because it is in the body of an If, Loop or Scan, or
+          is multiplied by QLinearMul.
 
     Notes
     -----

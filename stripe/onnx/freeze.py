@@ -57,9 +57,11 @@ def freeze(
     UnknownNameError
         If a gate is not in the graph or not in the data.
     ModelError
-        If a mean has another number of channels than its gate, or is not finite; if the means were
-        recorded with another model (without `force`); or if folding changes a tensor by more than
-        rounding.
+        In one of these cases:
+
+        - a mean has another number of channels than its gate, or is not finite;
+        - the means were recorded with another model (without `force`);
+        - folding changes a tensor by more than rounding.
 
     Notes
     -----

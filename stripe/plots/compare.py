@@ -43,7 +43,7 @@ def compare(
     Parameters
     ----------
     data
-        The table of `stripe.compare`, or its argument `data`.
+        The table of `stripe.compare`, or two sides, as `data` of `stripe.compare`.
     statistic
         Statistic to draw: eta2, between_var, within_var or median_std.
     names, epoch

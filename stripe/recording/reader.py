@@ -314,7 +314,7 @@ class Recording:
         return pa.concat_tables([part.read(columns) for part in self.parts(epoch)])
 
     def parts(self, epoch: int | None = None) -> list[FinishedPart]:
-        """Return the files of an epoch, one per recording process. Default: the last epoch."""
+        """Return the files of an epoch, one per process. Default: the last epoch."""
         epoch = self.last_epoch if epoch is None else epoch
         self._check_recorded(epoch)
         directory, record = self._layout.epoch(epoch), self._log.record(epoch)

@@ -64,9 +64,11 @@ class Gate:
     groups
         R, the number of branches that a split weighs; otherwise 1.
     kind
-        "gate", a factor bounded by a function such as sigmoid; "split", weights of several
-        branches, (B, R, C); "response", an unbounded factor, as in GRN; "spatial", a map that
-        multiplies every channel; "constant", a factor that does not depend on the input (ASR).
+        - "gate": a factor bounded by a function such as sigmoid;
+        - "split": weights of several branches, (B, R, C);
+        - "response": an unbounded factor, as in GRN;
+        - "spatial": a map that multiplies every channel;
+        - "constant": a factor that does not depend on the input (ASR).
     layout
         Axes of the gate: "NC11" for features (B, C, H, W), "N11C" for channels last (B, H, W, C),
         "N1C" for tokens (B, N, C), "NC1" for signals (B, C, T), "NRC11" for a split, "N1HW" for a

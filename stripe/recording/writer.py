@@ -177,7 +177,7 @@ class RecordingWriter:
         self._log.drop(epoch)
 
     def close(self) -> None:
-        """Release the lock. Committed epochs stay, and an earlier failure leaves no files.
+        """Release the lock. After a failure before the first epoch, restore the directory.
 
         It does nothing in a process that was forked from the writer's process.
         """

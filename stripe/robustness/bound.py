@@ -54,11 +54,11 @@ def noise_bound(
 ) -> pd.DataFrame:
     """Bound the growth of noise through a residual network, and measure it.
 
-    For each block, `eps_(t+1) <= eps_t (s_t + alpha_t w_t)`. w_t is the product of the spectral
-    norms of the layers in the branch. A layer is a convolution with the scale of its norm, as an
-    operator on its actual input size. s_t is the same product for the shortcut, and 1 for an
-    identity. alpha_t is the largest value of the block's gate, and 1 if there is no gate or no
-    module outputs it.
+    For each block, `eps_(t+1) <= eps_t (s_t + alpha_t w_t)`. Here w_t is the product of the
+    spectral norms of the layers in the branch. A layer is a convolution with the scale of its norm,
+    as an operator on its actual input size. The factor s_t is the same product for the shortcut,
+    and 1 for an identity. The factor alpha_t is the largest value of the block's gate, and 1 if
+    there is no gate or no module outputs it.
 
     Parameters
     ----------
@@ -79,11 +79,16 @@ def noise_bound(
     Returns
     -------
     DataFrame
-        One row per block: block (its name), alpha, branch_norm (w), shortcut_norm (s), factor (s +
-        alpha w), bound (product of the factors so far), amplification (`|x' - x|` after the block,
-        relative to before the block; median over images and perturbations), amplification_max (the
-        largest), and cumulated (median, relative to before the first block). bound is NaN, with a
-        warning, after any part of the network that is not such a block.
+        One row per block:
+
+        - block: name of the block;
+        - alpha, branch_norm (w), shortcut_norm (s), factor (s + alpha w);
+        - bound: product of the factors so far; NaN, with a warning, after any part of the network
+          that is not such a block;
+        - amplification: `|x' - x|` after the block, relative to before the block, median over
+          images and perturbations;
+        - amplification_max: the largest amplification;
+        - cumulated: `|x' - x|` after the block, relative to before the first block, median.
 
     Raises
     ------
@@ -94,7 +99,7 @@ def noise_bound(
     -----
     The theorem treats a block as one linear map and a ReLU. A real block has several layers with
     ReLUs between them. The product of their norms still bounds the branch, but the bound is loose,
-    because each layer stretches another direction most. For a constant gate (ASR), or without a
+    because the layers stretch different directions most. For a constant gate (ASR), or without a
     gate, the factor is a true bound, except that the power iteration converges from below. For
     attention it is not a bound: the gate changes with the input, and this part of the derivative is
     ignored, as in the paper's comparison. The bound grows exponentially with depth, and does not

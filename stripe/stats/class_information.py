@@ -43,10 +43,13 @@ def class_information(
     Returns
     -------
     DataFrame
-        One row per epoch and gate: epoch; gate; accuracy (0 to 1; NaN for a gate with values that
-        are not finite); low and high, its 95 % interval; chance, the share of the most frequent
-        class; inputs, the accuracy from the pooled features before the gate (NaN if they were not
-        recorded).
+        One row per epoch and gate:
+
+        - epoch, gate;
+        - accuracy: 0 to 1; NaN for a gate with values that are not finite;
+        - low, high: 95 % interval of the accuracy;
+        - chance: share of the most frequent class;
+        - inputs: accuracy from the pooled features before the gate; NaN if they were not recorded.
 
     Raises
     ------

@@ -54,13 +54,16 @@ def compare(
     Returns
     -------
     DataFrame
-        gate, statistic, one column with the name and the value of each side, difference (second
-        side minus first), low and high (interval of the difference). There is one row for each gate
-        that both sides have and each statistic of `stripe_index`: eta2, between_var, within_var and
-        median_std. For a list, the value of a side is the mean over its recordings. `attrs` says
-        whether the interval is over "images" or "seeds", and whether the images were paired. It
-        also holds n of each side, level, resamples and seed. The interval is NaN if a recording
-        holds only moments.
+        One row for each gate that both sides have, and each statistic:
+
+        - gate;
+        - statistic: eta2, between_var, within_var or median_std, as in `stripe_index`;
+        - one column per side, with its name: the value, or for a list the mean over its recordings;
+        - difference: the second side minus the first;
+        - low, high: interval of the difference; NaN if a recording holds only moments.
+
+        `attrs` says whether the interval is over "images" or "seeds", and whether the images were
+        paired. It also holds n of each side, level, resamples and seed.
 
     Raises
     ------

@@ -72,9 +72,9 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per gate and channel: gate, channel, epoch (nullable Int64). epoch is the smallest
-        recorded epoch t after which every step of every image is below `tol`. It is missing if the
-        last step is not below `tol`.
+        One row per gate and channel: gate, channel, epoch (nullable Int64). This epoch is the
+        smallest recorded epoch t after which every step of every image is below `tol`. It is
+        missing if the last step is not below `tol`.
 
     Raises
     ------

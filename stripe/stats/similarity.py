@@ -32,9 +32,13 @@ def epoch_similarity(
     -------
     DataFrame
         One row per gate and pair of epochs: gate, epoch, other (the same epoch or a later one),
-        cka. cka is near 1 if the gate distinguishes images in the same way in both epochs, near 0
-        if it does so in unrelated ways, and NaN if it does not depend on the image. The estimate is
-        unbiased, so it can be below 0 or above 1.
+        cka. The value of cka is:
+
+        - near 1 if the gate distinguishes images in the same way in both epochs;
+        - near 0 if it does so in unrelated ways;
+        - NaN if it does not depend on the image.
+
+        The estimate is unbiased, so it can be below 0 or above 1.
 
     Raises
     ------

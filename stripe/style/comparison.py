@@ -42,11 +42,14 @@ class Comparison:
     stylised
         The stylised pictures by variant, computed with the running statistics of each network.
     numbers
-        One row per photograph and variant: content and style, the parts of the loss; ssim, the
-        structural similarity with the picture of instance norm (1: equal); high_frequency, the
-        share of the picture's energy in fine detail, divided by that share for instance norm (below
-        1: blurred); spread, the mean standard deviation of a pixel, in [0, 1], over random batch
-        mates. spread uses the batch size of the training and the statistics of the batch.
+        One row per photograph and variant:
+
+        - content, style: parts of the loss;
+        - ssim: structural similarity with the picture of instance norm (1: equal);
+        - high_frequency: share of the picture's energy in fine detail, divided by that share for
+          instance norm (below 1: blurred);
+        - spread: mean standard deviation of a pixel, in [0, 1], over random batch mates, with the
+          batch size of the training and the statistics of the batch.
     dial
         One row per variant and batch size: spread, as in `numbers`, and style, the loss with the
         statistics of the batch. Both are means over photographs and draws.

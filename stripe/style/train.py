@@ -82,8 +82,11 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
     Raises
     ------
     StripeError
-        If `config.out` is not empty (without `resume`), holds another run, or is in use by another
-        process; if a file is not an image; or if the weights of the features are not available.
+        In one of these cases:
+
+        - `config.out` is not empty (without `resume`), holds another run, or is in use;
+        - a file is not an image;
+        - the weights of the features are not available.
     """
     with interrupts_held(), run_locked(config, resume=resume), interrupts_allowed():
         return _train_style(config, resume, progress)

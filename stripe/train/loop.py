@@ -45,9 +45,12 @@ class TrainResult:
     model
         The trained network, on the device of the run, in training mode.
     history
-        One row per epoch: epoch (from 1), lr, train_loss (mean), test_accuracy (over the whole test
-        set, 0 to 1), test_top5 (share of images whose label is among the five highest scores, 0 to
-        1), seconds (training only).
+        One row per epoch:
+
+        - epoch (from 1), lr, train_loss (mean);
+        - test_accuracy: over the whole test set, 0 to 1;
+        - test_top5: share of images with the label among the five highest scores, 0 to 1;
+        - seconds: time of training alone.
     recording
         Directory of the recording, or None.
 
@@ -113,9 +116,11 @@ def train(
     Raises
     ------
     StripeError
-        If `config.out` is not empty (without `resume`), holds another run, or is in use by another
-        process; if one of its files is changed, damaged, of another network, or a link; or if a
-        name or size in the configuration does not exist.
+        In one of these cases:
+
+        - `config.out` is not empty (without `resume`), holds another run, or is in use;
+        - one of its files is changed, damaged, of another network, or a link;
+        - a name or size in the configuration does not exist.
 
     Examples
     --------

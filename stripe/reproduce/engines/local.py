@@ -68,7 +68,8 @@ class Local:
         Parameters
         ----------
         runs
-            Runs, as from `stored`. Runs with the same directory are executed once.
+            Runs to execute, as `stored` returns them. Runs with the same directory are executed
+            once.
         retry
             Also execute runs that failed before.
         progress
