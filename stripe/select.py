@@ -1,4 +1,4 @@
-"""Choose named things: one language for gates, layers and modules."""
+"""Select gates, layers and modules by name, pattern or predicate."""
 
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
@@ -14,12 +14,12 @@ Selection = str | Sequence[str] | Callable[[Any], bool]
 
 
 class Layer(NamedTuple):
-    """The argument of a predicate that chooses layers.
+    """A layer, as the argument of a predicate.
 
     Parameters
     ----------
     name
-        The dotted name, as in `model.named_modules()`.
+        Dotted name, as in `model.named_modules()`.
     module
         The `torch.nn.Module`.
     """

@@ -19,9 +19,9 @@ class Psi:
     Parameters
     ----------
     value
-        The number i: the value of every element, or the standard deviation of the elements.
+        The value of every element (constant), or the standard deviation of the elements (normal).
     kind
-        "constant" (C_i in Table 7), or "normal" (N_i in Table 7: drawn from N(0, i^2)).
+        "constant" (C_i in Table 7), or "normal" (N_i in Table 7, drawn from N(0, i^2)).
     learnable
         Whether psi is a parameter. If False, psi is a buffer that keeps its initial value.
 

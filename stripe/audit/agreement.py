@@ -1,4 +1,4 @@
-"""Agreement of two predictions of an image, and the interval of its mean."""
+"""Agreement of two predictions for an image, and the interval of its mean."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from stripe.audit.predictions import Boxes
 from stripe.errors import ModelError, UnknownNameError
 from stripe.stats.share import share_interval
 
-#: The least intersection over union of two boxes that match.
+#: Smallest intersection over union of two boxes that match.
 MATCH = 0.5
 
 _DRAWS = 2000
@@ -22,27 +22,33 @@ _ROUNDING = 1e-6
 def agreements(
     one: Sequence[Any], other: Sequence[Any], agree: str | Callable[[Any, Any], float] | None = None
 ) -> np.ndarray:
-    """Return the agreement of two predictions of each image, 0 to 1.
+    """Return the agreement of two predictions for each image, 0 to 1.
 
     Parameters
     ----------
     one, other
         Predictions, as `stripe.audit.predictions.predictions` returns them.
     agree
-        "equal", "edit" (one minus the edit distance of two sequences, relative to the longer one),
-        "iou" (intersection over union of masks; for maps of whole numbers, its mean over classes)
-        or "boxes" (the share of boxes that match one of the same class with an intersection over
-        union of 0.5), or a function of two predictions. Default: "boxes" for boxes, "iou" for masks
-        and maps, else "equal".
+        One of these names, or a function of two predictions:
+
+        - "equal": 1 for equal predictions, otherwise 0;
+        - "edit": one minus the edit distance of two sequences, relative to the longer one;
+        - "iou": intersection over union of masks; for class maps, its mean over classes;
+        - "boxes": share of boxes that match a box of the same class with an intersection over union
+          of at least 0.5.
+
+        Default: "boxes" for boxes, "iou" for masks and class maps, otherwise "equal".
 
     Raises
     ------
     UnknownNameError
         If there is no such agreement.
     ModelError
-        If no prediction holds a box, because the agreement would then be meaningless; if the
-        predictions are not of a kind that the agreement compares; or if a function returns
-        something else than a number from 0 to 1.
+        In one of these cases:
+
+        - no prediction contains a box, so that the agreement would be meaningless;
+        - the predictions are not of a kind that the agreement compares;
+        - a function does not return a number from 0 to 1.
     """
     if isinstance(agree, str) and agree not in AGREE:
         raise UnknownNameError(f"unknown agreement {agree!r}; choose one of: {', '.join(AGREE)}")

@@ -1,4 +1,4 @@
-"""Predictions from outputs: a label, string, mask, map of classes or boxes for each image."""
+"""Predictions from outputs: a label, string, mask, class map or boxes for each image."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from torch import Tensor
 from stripe.errors import ModelError
 from stripe.intervene.scores import check_no_nan, scores_in
 
-#: Smallest probability of a place in a mask.
+#: Smallest probability of a pixel in a mask.
 MASK_THRESHOLD = 0.3
 
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """The boxes that a detector outputs for one image.
+    """Boxes that a detector outputs for one image.
 
     Parameters
     ----------
@@ -31,16 +31,22 @@ class Boxes:
 
 
 def predictions(output: Any) -> list[Any]:
-    """Return the prediction for each image of a batch from the output of a network.
+    """Return the prediction for each image of a batch, from the output of a network.
 
     Parameters
     ----------
     output
-        A tensor or array: (B, classes) for labels; (B, T, classes) for strings, read by
-        connectionist temporal classification with symbol 0 as the blank; (B, 1, H, W) for masks of
-        probabilities; (B, classes, H, W) for maps of classes. From a mapping, tuple, dataclass or
-        object, as `transformers` and torchvision return, its `logits` or `out` is used, or else the
-        first tensor. A list of mappings with "boxes" and "labels" holds detections.
+        A tensor or array, or a list of detections:
+
+        - (B, classes): labels;
+        - (B, T, classes): strings, decoded by connectionist temporal classification with symbol 0
+          as the blank;
+        - (B, 1, H, W): masks of probabilities;
+        - (B, classes, H, W): class maps;
+        - a list of mappings with "boxes" and "labels": boxes.
+
+        From a mapping, tuple, dataclass or object, as `transformers` and torchvision return it, the
+        `logits`, the `out` or else the first tensor is used.
 
     Returns
     -------
@@ -51,8 +57,7 @@ def predictions(output: Any) -> list[Any]:
     Raises
     ------
     ModelError
-        If the output has another form, has a single score where there should be one for each class,
-        or holds NaN.
+        If the output has another form, has only a single score per image, or contains NaN.
     """
     if detections := _detections(output):
         return detections

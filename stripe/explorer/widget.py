@@ -34,9 +34,9 @@ class Explorer:
 
     Notes
     -----
-    In a notebook, the page is a widget. If anywidget (extra `jupyter`) is not installed, it is a
-    frame with fewer epochs. In a notebook without a kernel, for example after nbconvert to HTML, a
-    picture replaces the widget.
+    In a notebook, the page is a widget. If anywidget (extra `jupyter`) is not installed, it is an
+    HTML frame with fewer epochs. In a notebook without a kernel, for example after nbconvert to
+    HTML, a picture replaces the widget.
     """
 
     def __init__(self, slices: Slices, view: dict[str, Any]) -> None:

@@ -28,15 +28,15 @@ class Frozen:
         output depends on discrete choices, as that of a detector does, the tensors next to the
         folded gates are compared instead.
     comparison
-        Measurements on held-out images for optimal constants (`stripe.freeze`); otherwise None. One
-        row per network:
+        For optimal constants (`stripe.freeze`), measurements on held-out images. Otherwise None.
+        One row per network:
 
         - constants: "none", "mean" or "optimal";
         - gates: number of frozen gates;
         - agreement, kl (in nats) and accuracy, with 95 % intervals from _low to _high.
     assumed
-        Channels that were 0 or 1 for all recorded images, but could differ for another image, for
-        exact constants; otherwise None. One row per channel:
+        For exact constants, the channels that were 0 or 1 for all recorded images, but could have
+        another value for another image. Otherwise None. One row per channel:
 
         - gate, channel, value;
         - n: number of recorded images;

@@ -79,7 +79,7 @@ class Recorder:
         Also record the global average of the features that each gate multiplies ("before" in Figure
         2).
     spatial
-        Also record spatial attention maps, such as CBAM's, each under its own name.
+        Also record spatial attention maps, such as that of CBAM, each under its own name.
     values
         Record every value. If False, record only the mean, standard deviation and range of every
         channel over images, in float64. Use this for runs that are too large to store.

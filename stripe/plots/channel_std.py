@@ -65,7 +65,7 @@ def channel_std(
 
     Notes
     -----
-    The two distributions have different units: "before" is of features, and "after" is of gate
+    The two distributions have different units: "before" shows features, and "after" shows gate
     values. "after" is closer to zero, partly because a sigmoid has a small range. Since the bins
     cover the wider distribution, the narrow one can look like a single bar; `log_scale=True` shows
     its shape.

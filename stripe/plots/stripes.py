@@ -42,7 +42,7 @@ def stripes(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw the features before an attention module, and its gate, as heat maps.
+    """Draw the input features and the gate of an attention module as heat maps.
 
     Parameters
     ----------

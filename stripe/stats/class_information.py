@@ -30,7 +30,7 @@ def class_information(
     Parameters
     ----------
     recording
-        A recording with values and labels. Memory holds one gate at a time.
+        A recording with values and labels. One gate at a time is loaded into memory.
     epochs
         Epochs. Default: the last.
     folds

@@ -20,8 +20,8 @@ def effective_rank(recording: Recorded, epochs: Iterable[int] | None = None) -> 
     Parameters
     ----------
     recording
-        A recording with values. It is read once, one row group at a time. Memory holds a channels x
-        channels matrix for each gate.
+        A recording with values. It is read once, one row group at a time. It needs memory for a
+        channels x channels matrix per gate.
     epochs
         Epochs. Default: all.
 

@@ -12,7 +12,7 @@ _NORMAL = 1.959963984540054
 
 
 def share_interval(share: Share, count: int) -> tuple[Share, Share]:
-    """Return the 95 % interval of a share of randomly drawn images.
+    """Return the 95 % interval for a share of randomly drawn images.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ def epoch_similarity(
     Parameters
     ----------
     recording
-        A recording with values. Memory holds the chosen epochs of one gate at a time.
+        A recording with values. The chosen epochs of one gate at a time are loaded into memory.
     gates
         Names of the gates. Default: all.
     epochs
@@ -91,7 +91,7 @@ def gate_similarity(recording: Recorded, epoch: int | None = None) -> pd.DataFra
     Parameters
     ----------
     recording
-        A recording with values of at least 4 images. Memory holds two gates at a time.
+        A recording with values of at least 4 images. Two gates at a time are loaded into memory.
     epoch
         Epoch. Default: the last.
 

@@ -25,8 +25,8 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
     Parameters
     ----------
     recording
-        A recording with values. The share of the class needs labels. Memory holds one gate at a
-        time.
+        A recording with values. The share of the class needs labels. One gate at a time is loaded
+        into memory.
     epochs
         Epochs. Default: all.
 
@@ -37,7 +37,7 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
 
         - eta2: the share between channels, as in `stripe_index`; it needs no labels;
         - omega2: the same share without the bias of a finite number of images;
-        - icc: the correlation, over channels, between two images in the same channel (ICC(1));
+        - icc: the intraclass correlation of two images in the same channel (one-way, ICC(1));
         - channel, class, image: the shares of the three parts, which sum to 1. Without labels, with
           a single class, or with one image of each class, class is missing and image includes its
           share;

@@ -119,7 +119,7 @@ def train(
         In one of these cases:
 
         - `config.out` is not empty (without `resume`), holds another run, or is in use;
-        - one of its files is changed, damaged, of another network, or a link;
+        - one of its files is changed, damaged, a link, or from another network;
         - a name or size in the configuration does not exist.
 
     Examples

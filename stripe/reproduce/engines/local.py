@@ -60,10 +60,10 @@ class Local:
     def run(self, runs: Sequence[StoredRun], *, retry: bool = True, progress: bool = True) -> None:
         """Execute every unfinished run. A failed run does not stop the others.
 
-        A training that has started before continues from its checkpoint. A training that starts
-        from another run waits for that run. If another sweep is executing a run, the method waits
-        for it. A measurement starts when the trainings that it needs are finished. Timings run
-        last, one at a time. On Ctrl-C or SIGTERM, all processes save their state and stop.
+        An interrupted training continues from its checkpoint. A training that starts from another
+        run waits for that run. If another sweep is executing a run, the method waits for it. A
+        measurement starts when the trainings that it needs are finished. Timings run last, one at a
+        time. On Ctrl-C or SIGTERM, all processes save their state and stop.
 
         Parameters
         ----------

@@ -53,7 +53,7 @@ class Ray:
             )
 
     def run(self, runs: Sequence[StoredRun], *, retry: bool = True, progress: bool = True) -> None:
-        """Execute every unfinished run, as `Local.run` does on this machine.
+        """Execute every unfinished run on the cluster, in the same way as `Local.run`.
 
         If a node is lost, another node continues its runs from their last checkpoints.
 
