@@ -42,7 +42,7 @@ def fps(
         Number of timed passes of each network. The networks run alternately, and the medians are
         printed.
     device
-        auto, cpu, cuda or cuda:N.
+        Device: auto, cpu, cuda or cuda:N.
     out
         CSV file for the table.
     """

@@ -35,7 +35,7 @@ class Network:
     pretrained
         Download the weights that timm or torchvision publish.
     attention
-        Attention module to insert, for a name for stripe.build.
+        Attention module to insert, if --model is a name for stripe.build.
     num_classes
         Number of outputs of the network.
     seed
@@ -111,7 +111,7 @@ class Subject(Network):
         Skip images of a folder that cannot be read, and print their number. Without this option,
         such an image is an error.
     device
-        auto, cpu, cuda or cuda:N.
+        Device: auto, cpu, cuda or cuda:N.
     """
 
     images: str | None = None

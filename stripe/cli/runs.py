@@ -30,7 +30,7 @@ def demo(
     epochs
         Number of passes over the 7,000 training images. Default: 7.
     device
-        auto, cpu, cuda or cuda:N.
+        Device: auto, cpu, cuda or cuda:N.
     """
     from stripe.demos.demo import EPOCHS, demo_config, run_demo
 
@@ -87,7 +87,7 @@ def gallery(
     epochs
         Number of passes over the training images, for each of five networks.
     device
-        auto, cpu, cuda or cuda:N.
+        Device: auto, cpu, cuda or cuda:N.
     """
     from tempfile import TemporaryDirectory
 

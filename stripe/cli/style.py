@@ -62,7 +62,7 @@ def apply(run: Path, *images: Path, out: Path, device: str = "auto") -> None:
     out
         Folder for the results, as PNG files with the same names. Existing files are kept.
     device
-        auto, cpu, cuda or cuda:N.
+        Device: auto, cpu, cuda or cuda:N.
     """
     from tqdm.auto import tqdm
 
@@ -164,7 +164,7 @@ def demo(
     steps
         Number of steps of each of the three trainings.
     device
-        auto, cpu, cuda or cuda:N.
+        Device: auto, cpu, cuda or cuda:N.
     """
     config = StyleConfig(
         features="random:16",

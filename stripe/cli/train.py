@@ -99,7 +99,7 @@ def constants(
     lr
         Learning rate of fine-tuning. Default: a hundredth of the learning rate of the run.
     device
-        auto, cpu, cuda or cuda:N.
+        Device: auto, cpu, cuda or cuda:N.
     """
     from stripe.audit.constants import constants_at_inference
     from stripe.reproduce.paper.results import CONSTANTS_LOSS

@@ -62,7 +62,7 @@ class StyleConfig(Settings):
     seed
         Seed of the weights, the order of the photographs and the crops.
     device
-        "auto", "cpu", "cuda" or "cuda:N". "auto" uses a GPU if there is one.
+        Device: "auto", "cpu", "cuda" or "cuda:N". "auto" uses a GPU if there is one.
     workers
         Number of processes that read photographs. With 0, the training process reads them.
     out

@@ -53,7 +53,7 @@ class TrainConfig(Settings):
     accumulate
         Number of parts into which each batch is split to save memory.
     optimizer
-        "sgd" or "adamw".
+        Optimizer: "sgd" or "adamw".
     lr
         Learning rate after warm-up and before the first decay.
     momentum
@@ -102,7 +102,7 @@ class TrainConfig(Settings):
         Also write the log for TensorBoard. With `record`, it includes the stripe index and the
         median spread of every gate.
     device
-        "auto", "cpu", "cuda" or "cuda:N". "auto" uses a GPU if there is one.
+        Device: "auto", "cpu", "cuda" or "cuda:N". "auto" uses a GPU if there is one.
     data_root
         Folder that holds data sets.
     download
