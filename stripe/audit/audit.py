@@ -79,8 +79,8 @@ def audit(
         Also measure each intervention of `stripe.intervene` on all gates at once, with one pass
         over the images for each. The model must be a classifier and a module, not an ONNX file.
     optimal
-        Also learn, for all gates, the constants that change the classifier least, and compare them
-        with the means. The model must be a classifier and a module, not an ONNX file.
+        Also learn constants for all gates, so that the outputs change least, and compare them with
+        the means. The model must be a classifier and a module, not an ONNX file.
     limit
         Largest number of images, taken from the start of the loader. They are kept in memory.
     batch_size

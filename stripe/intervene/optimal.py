@@ -1,4 +1,4 @@
-"""Learn the constants for gates that change a network least."""
+"""Learn constants for gates, so that the outputs of a network change least."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -36,10 +36,11 @@ def optimal_constants(
     force: bool = False,
     progress: bool = True,
 ) -> dict[str, np.ndarray]:
-    """Learn the constants for gates that change a classifier least, starting at the means.
+    """Learn constants for gates, so that the outputs of a classifier change least.
 
-    Adam makes one pass over the images. The loss is the KL divergence between the unchanged network
-    and the network with constants. The weights of the network stay unchanged.
+    Learning starts at the means. Adam makes one pass over the images. The loss is the KL divergence
+    between the unchanged network and the network with constants. The weights of the network stay
+    unchanged.
 
     Parameters
     ----------

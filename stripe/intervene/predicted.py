@@ -49,7 +49,7 @@ class Sensitivity:
     def cost(self, gates: Selection = "all") -> float:
         """Estimate the KL divergence caused by freezing several gates together, in nats.
 
-        The estimate is half the sum of the entries of `matrix` whose row and column are of these
+        The estimate is half the sum of the entries of `matrix` in the rows and columns of these
         gates.
 
         Raises

@@ -31,8 +31,12 @@ class FrozenGraph:
     model
         The model.
     report
-        One row per gate: gate; frozen; folded (at every product); into, the names of the nodes that
-        absorbed the constant; reason, why a product remains.
+        One row per gate:
+
+        - gate, frozen;
+        - folded: whether the gate folded at every product;
+        - into: names of the nodes that absorbed the constant;
+        - reason: why a product remains.
     error
         The largest difference between the model and the same model with unfolded constants, on
         random images, over all outputs and the tensors next to the gates. Each difference is

@@ -28,8 +28,9 @@ def ablation(
     Parameters
     ----------
     data
-        The table of `stripe ablate`: intervention, gate, and the columns `measure`, `measure`_low
-        and `measure`_high. The row of the intervention "none" is drawn as a line.
+        The table of `stripe ablate`, with the columns intervention and gate, and the drawn measure
+        with its interval, such as kl, kl_low and kl_high. The row of the intervention "none" is
+        drawn as a line.
     measure
         Measure to draw: "agreement", "kl" (in nats) or "accuracy".
     ax

@@ -56,13 +56,13 @@ def gate_spread(
     Raises
     ------
     StripeError
-        If there is no such epoch, or the number of names is not that of the recordings.
+        If there is no such epoch, or the number of names does not match the number of recordings.
 
     Notes
     -----
-    A spread near zero means that the gate is the same for every image. How a spread affects the
-    output depends on the later layers. Freeze the gate to measure the effect. Gates with the same
-    name in two networks need not have the same function.
+    A spread near zero means that the gate is nearly the same for every image. How a spread affects
+    the output depends on the later layers. Freeze the gate to measure the effect. Gates with the
+    same name in two networks need not have the same function.
 
     References
     ----------

@@ -47,7 +47,8 @@ def saturation(
     Raises
     ------
     StripeError
-        If there is no such epoch, the table lacks a column, or not 0 <= low < high <= 1.
+        If there is no such epoch, the table lacks a column, or `low` and `high` do not satisfy 0 <=
+        low < high <= 1.
 
     Notes
     -----

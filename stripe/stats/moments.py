@@ -66,7 +66,7 @@ class Moments:
         return cls(int(table["n"].iloc[0]), mean, m2, low, high)
 
     def merge(self, other: "Moments") -> "Moments":
-        """Return the moments of all images of both.
+        """Return the moments over the images of both.
 
         References
         ----------

@@ -39,13 +39,13 @@ def saturation(
     Raises
     ------
     StripeError
-        If not 0 <= low < high <= 1.
+        If `low` and `high` do not satisfy 0 <= low < high <= 1.
 
     Notes
     -----
     With `low=0` and `high=1`, a channel that is off can be pruned, and a channel that is on needs
-    no gate. Neither changes the outputs for these images. Other images may still change such a
-    channel, so a recording of fewer images has larger shares.
+    no gate. These changes do not affect the outputs for the recorded images. For other images, such
+    a channel may have other values, so a recording of fewer images gives larger shares.
 
     Examples
     --------

@@ -32,9 +32,9 @@ class StyleConfig(Settings):
         Folder of photographs, including all subfolders. The paper uses train2014 of COCO. Default:
         the photographs of scikit-image and scikit-learn.
     features
-        Network whose features are used to compare images: "imagenet" (torchvision's VGG16, which is
-        downloaded once), "random" or "random:WIDTH" (a VGG16 with random weights), or a file of
-        VGG16 weights.
+        Network that computes the features for comparing images: "imagenet" (torchvision's VGG16,
+        which is downloaded once), "random" or "random:WIDTH" (a VGG16 with random weights), or a
+        file of VGG16 weights.
     size
         Height and width of the random crops of photographs, and shorter side of the painting, in
         pixels.

@@ -70,7 +70,8 @@ class StyleNetwork(nn.Module):
     Parameters
     ----------
     norm
-        Function from a number of channels to a norm, for each convolution except the last.
+        Function from a number of channels to a norm, which follows each convolution except the
+        last.
     width
         Channels at full size.
     blocks
