@@ -54,7 +54,7 @@ class IE(nn.Module):
     def on_psi(
         cls, channels: int, *, activation: Callable[[Tensor], Tensor] = torch.sigmoid
     ) -> "IE":
-        """Return the module for an ASR, which starts at w = 0.1.
+        """Return a module for an ASR, with an initial w of 0.1.
 
         At w = 0, psi gets no gradient in the first step, so the gate would appear to be independent
         of psi. The ASR paper does not give the initial w of its IE.

@@ -111,9 +111,12 @@ def audit(
     Raises
     ------
     ModelError
-        If the network has no gates, or its output is of no known kind and `predict` is not given.
-        With `controls` or `optimal`, also if the network does not output class scores or is an ONNX
-        file.
+        In one of these cases:
+
+        - the network has no gates;
+        - its output is of no known kind, and `predict` is not given;
+        - `controls` or `optimal` is set, but the network outputs no class scores or is an ONNX
+          file.
     StripeError
         If there are fewer than 4 images, or the report cannot be written.
 

@@ -80,8 +80,8 @@ def freeze(
     Notes
     -----
     `error` only shows whether folding was exact. It says little about a network whose residual
-    branches are zero, as in many untrained networks. How much the frozen network differs from the
-    network with attention depends on the images; `stripe.audit` measures it. A gate cannot be
+    branches output zero, as in many untrained networks. How much the frozen network differs from
+    the network with attention depends on the images; `stripe.audit` measures it. A gate cannot be
     frozen if functions compute it and other operations also read it, or if the module that computes
     it is called several times. The report names such gates. Each fold is also checked at the
     tensors next to the gate.

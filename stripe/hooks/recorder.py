@@ -111,8 +111,7 @@ class Recorder:
         If the model has no gate of a given name.
     RecordingError
         If the directory holds recorded epochs (without `resume` or `overwrite`), a recording of
-        another network, data set or seed, or other files. Also if it cannot be written, or another
-        process is writing to it.
+        another network, data set or seed, or other files, or if it cannot be written or is in use.
 
     Examples
     --------

@@ -96,8 +96,11 @@ def freeze(
     ModelError
         As for `stripe.gates.freeze`, and for "optimal" also as for `stripe.sensitivity`.
     StripeError
-        If `constants` is unknown, or `images` are missing or too few. For "exact", also if `data`
-        holds vectors or `fold` is False.
+        In one of these cases:
+
+        - `constants` is unknown;
+        - "optimal" is chosen, but `images` are missing or too few;
+        - "exact" is chosen, but `data` holds vectors or `fold` is False.
 
     Notes
     -----

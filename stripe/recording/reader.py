@@ -39,8 +39,10 @@ def open_recording(path: "Recorded") -> "Recording":
     Raises
     ------
     RecordingError
-        If there is no recording, or its format version is not supported. Also if its header or the
-        head of its log is missing, damaged or from another recording.
+        In one of these cases:
+
+        - there is no recording, or its format version is not supported;
+        - its header or the head of its log is missing, damaged or from another recording.
 
     Examples
     --------

@@ -45,9 +45,11 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     Raises
     ------
     ModelError
-        If no batch norm matches the specification, or a matching norm has an unknown form, such as
-        a class of your own that ends in an activation. At the end, also if the model ran but none
-        of these norms did.
+        In one of these cases:
+
+        - no batch norm matches the specification;
+        - a matching norm has an unknown form, such as a class of your own with an activation;
+        - the block ends, and the model ran but none of these norms did.
     StripeError
         If the text of the specification is not valid.
 

@@ -99,8 +99,8 @@ class TrainConfig(Settings):
         depends only on the number of test images, not on `seed`, so all epochs and all networks
         record the same images.
     tensorboard
-        Also write the log for TensorBoard. With `record`, it includes the stripe index and the
-        median spread of every gate.
+        Also write the log for TensorBoard. With `record`, this log includes the stripe index and
+        the median spread of every gate.
     device
         Device: "auto", "cpu", "cuda" or "cuda:N". "auto" uses a GPU if there is one.
     data_root

@@ -95,8 +95,8 @@ def train(
     every epoch, and when Ctrl-C or SIGTERM stops it.
 
     Under torchrun, all processes train one network, each on its share of every batch. A signal to
-    one process stops all processes at the same step, within ten steps. A signal during a test of
-    the network takes effect after the test.
+    one process stops all processes at the same step, at most ten steps later. A signal during a
+    test of the network takes effect after the test.
 
     Parameters
     ----------
