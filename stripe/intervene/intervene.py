@@ -71,7 +71,7 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         If the model does not have a gate. The message lists the closest names.
     ModelError
         - When it is called: if there is no such intervention, a required recording is missing or of
-          other weights, an array has a wrong shape, a gate cannot be replaced, or labels are not
+          other weights, an array has the wrong shape, a gate cannot be replaced, or labels are not
           integers.
         - When the model runs: if a function returns another shape, an array (B, C) does not fit the
           batch, or labels are missing.

@@ -71,7 +71,7 @@ class StyleConfig(Settings):
     Raises
     ------
     StripeError
-        If a value is out of range or of a wrong type. The message says what is allowed.
+        If a value is out of range or of the wrong type. The message says what is allowed.
 
     References
     ----------

@@ -55,7 +55,7 @@ class StyleRun:
     history: pd.DataFrame
 
     def folded(self) -> StyleNetwork:
-        """Return the network with its ASR folded, in the architecture without ASR."""
+        """Fold the ASR, and return a network of the architecture without ASR."""
         if self.config.variant != "bn+asr":
             return self.network
         return cast(StyleNetwork, reparameterize(self.network))

@@ -115,7 +115,7 @@ class TrainConfig(Settings):
     Raises
     ------
     StripeError
-        If a value is out of range or of a wrong type. The message says what is allowed.
+        If a value is out of range or of the wrong type. The message says what is allowed.
 
     Examples
     --------

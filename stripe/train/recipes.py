@@ -122,15 +122,15 @@ def recipe(name: str, **overrides: Any) -> TrainConfig:
     name
         A name from `list_recipes()`, such as "cifar100/resnet164" or "imagenet/vit_b_16".
     **overrides
-        Fields of `TrainConfig` to change, such as `asr="se"` or `epochs=10`. Decays stay at the
-        same share of the run.
+        Fields of `TrainConfig` to change, such as `asr="se"` or `epochs=10`. With another number of
+        epochs, decays keep their relative position in the run.
 
     Raises
     ------
     UnknownNameError
         If there is no such recipe.
     StripeError
-        If an override is not a field, or has a wrong type.
+        If an override is not a field, or has the wrong type.
 
     References
     ----------
