@@ -200,7 +200,7 @@ def _check_plain_weight(layer: nn.Module) -> None:
     own = type(layer).forward not in _PLAIN_FORWARDS and not hasattr(layer, "gain")
     if computed or own:
         raise ModelError(
-            f"the weight of this {type(layer).__name__} may be computed anew in every pass, so a "
+            f"the weight of this {type(layer).__name__} may be recomputed in every pass, so a "
             "scale would be lost; gate a norm instead, or remove the parametrization"
         )
 

@@ -147,7 +147,7 @@ class DIA(nn.Module):
             state = _CARRIED.states.get(self.cell)
         if state is None:
             raise ModelError(
-                "a DIA gate must follow the one before it in the same pass, and none came; run, "
+                "a DIA gate must run after the previous one in the same pass, and did not; run, "
                 "compile and checkpoint the network as a whole"
             )
         return state

@@ -54,8 +54,8 @@ def agreements(
         raise UnknownNameError(f"unknown agreement {agree!r}; choose one of: {', '.join(AGREE)}")
     if one and isinstance(one[0], Boxes) and not any(len(b.labels) for b in (*one, *other)):
         raise ModelError(
-            "an audit of a detector needs images with boxes, and the network puts out none; "
-            "give others"
+            "an audit of a detector needs images with boxes, and the network outputs none; "
+            "give other images"
         )
     if agree is not None and not isinstance(agree, str):
         return np.array([_share_of(agree(*pair)) for pair in zip(one, other, strict=True)])

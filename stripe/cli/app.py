@@ -108,5 +108,5 @@ def new_file(path: Path | None) -> None:
     if path is None:
         return
     if path.exists():
-        raise StripeError(f"{path} is there already; choose another")
+        raise StripeError(f"{path} already exists; choose another")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -126,7 +126,7 @@ def _base(recipe: str | None, config: Path | None, resumed: Path | None) -> Trai
     from stripe.train.run import read_config
 
     if recipe is not None and config is not None:
-        raise StripeError("--recipe and --config are two ways to say the same; give one")
+        raise StripeError("--recipe and --config cannot be combined; give one of them")
     if recipe is not None:
         return recipe_of(recipe)
     if config is not None:

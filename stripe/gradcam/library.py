@@ -59,7 +59,7 @@ def library_cam(
 def _refused(method: str, reason: object) -> ModelError:
     return ModelError(
         f"grad-cam's {method} failed ({str(reason).splitlines()[0]}): the layer must be called "
-        "once, put out planes that the scores depend on, and the class must exist"
+        "once, output features that the scores depend on, and the class must exist"
     )
 
 

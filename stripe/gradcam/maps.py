@@ -73,7 +73,7 @@ def grad_cam(
         """Let the graph begin here; what follows may change its input in place, so it is a copy."""
         if not isinstance(output, Tensor) or leaves:
             came = "two outputs in one pass" if leaves else type(output).__name__
-            raise ModelError(f"layer {name!r} must put out one tensor, got {came}; choose another")
+            raise ModelError(f"layer {name!r} must output one tensor, got {came}; choose another")
         torch.set_grad_enabled(True)
         leaves.append(output.detach().requires_grad_())
         return leaves[0].clone()

@@ -41,7 +41,7 @@ def as_planes(
         return planes
     if output.ndim != 3:
         raise ModelError(
-            f"layer {layer!r} must put out features (B, C, H, W) or tokens (B, N, C), got "
+            f"layer {layer!r} must output features (B, C, H, W) or tokens (B, N, C), got "
             f"{tuple(output.shape)}; choose a layer before the pooling, or give reshape="
         )
     height, width, prefix = _grid(output.shape[1], model, size, layer)

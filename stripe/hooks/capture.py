@@ -150,13 +150,13 @@ def _rows(gate: Tensor, shape: Shape) -> Tensor:
     gate, length = unrepeated(_plain(gate)), shape.channels * height * width
     if gate.numel() % length:
         raise ModelError(
-            f"a gate must have {length} values per image, as when its gates were found, and came "
-            f"as {tuple(gate.shape)}: its values follow the number of images; give batches of the "
-            "size of the example"
+            f"a gate must have {length} values per image, as when its gates were found, got "
+            f"{tuple(gate.shape)}: their number depends on the number of images; give batches of "
+            "the size of the example"
         )
     if gate.is_complex():
         if gate.imag.any():
-            raise ModelError("a gate must be real to be recorded, and came as complex numbers; "
+            raise ModelError("a gate must be real to be recorded, got complex numbers; "
                              "leave it out with gates=[...]")  # fmt: skip
         gate = gate.real
     return gate.reshape(-1, length).clone()

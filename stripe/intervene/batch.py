@@ -35,8 +35,8 @@ class Batch:
         """Raise if the rows of the gate `name` are those of some images of the pass alone."""
         if self.images is not None and rows != self.images:
             raise ModelError(
-                f"the gate {name!r} must come with a row for each of the {self.images} images of a "
-                f"batch, and came with {rows}: the model goes through its batch in pieces; give "
+                f"the gate {name!r} must have a row for each of the {self.images} images of a "
+                f"batch, and has {rows}: the model splits its batch into pieces; give "
                 "batches of the size of a piece"
             )
 

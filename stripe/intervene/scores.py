@@ -70,12 +70,12 @@ def class_scores(output: Any, predict: Predict | None = None) -> Float[Tensor, "
     if not isinstance(found, Tensor) or found.ndim != 2 or not found.is_floating_point():
         came = tuple(found.shape) if isinstance(found, Tensor) else type(output).__name__
         raise ModelError(
-            f"a network must put out class scores (B, classes), got {came}; give predict=, a "
+            f"a network must output class scores (B, classes), got {came}; give predict=, a "
             "function from its output to these"
         )
     if found.shape[1] < 2:
         raise ModelError(
-            f"a network must put out scores of at least 2 classes, got {tuple(found.shape)}; give "
+            f"a network must output scores of at least 2 classes, got {tuple(found.shape)}; give "
             "predict=, a function from its output to these"
         )
     scores = found.to(torch.promote_types(found.dtype, torch.float32))
@@ -105,7 +105,7 @@ def check_no_nan(scores: Tensor | np.ndarray) -> None:
     rows = torch.as_tensor(scores).isnan().flatten(1).any(1)
     if rows.any():
         raise ModelError(
-            f"a network must put out numbers, got NaN for {int(rows.sum())} of {len(rows)} images "
+            f"a network must output numbers, got NaN for {int(rows.sum())} of {len(rows)} images "
             "of a batch; leave these images out, or run the network in float32"
         )
 

@@ -43,7 +43,7 @@ def load_model(path: str | Path | ModelProto) -> ModelProto:
     except (OSError, ValueError, MemoryError, onnx.checker.ValidationError) as error:
         raise ModelError(
             f"{path} keeps weights in another file, which cannot be read: {_line(error)}; put it "
-            "beside the model"
+            "next to the model"
         ) from error
     return inliner.inline_local_functions(model) if model.functions else model
 

@@ -35,6 +35,6 @@ def check_images(images: np.ndarray) -> None:
     unique, counts = np.unique(images, return_counts=True)
     if counts.max() > 1:
         raise RecordingError(
-            f"an image must come once in an epoch, and image {unique[counts.argmax()]} came "
+            f"an image must occur once in an epoch, and image {unique[counts.argmax()]} occurs "
             f"{counts.max()} times; record with a loader that neither repeats nor pads"
         )

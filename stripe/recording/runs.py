@@ -81,7 +81,7 @@ def _names(recordings: Sequence[Recording], epochs: Sequence[int]) -> list[str]:
     if twice := [place for place in places if places.count(place) > 1]:
         path, epoch = twice[0]
         raise RecordingError(
-            f"each recording is given once, or at two epochs, and {path} came twice at {epoch}"
+            f"each recording is given once, or at two epochs, and {path} is given twice at {epoch}"
         )
     names = short_names(paths)
     return [

@@ -95,7 +95,7 @@ def _check_epoch(directory: Path, record: Record, schema: pa.Schema) -> None:
     if len(unique) and counts.max() > 1:
         raise RecordingError(
             f"{directory} holds image {unique[counts.argmax()]} {counts.max()} times, and an image "
-            "must come once in an epoch; record it again"
+            "must occur once in an epoch; record it again"
         )
 
 

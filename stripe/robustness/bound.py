@@ -244,7 +244,7 @@ def _norm(
 
 def _scale_of(norm: Any) -> Tensor:
     if norm.running_var is None:
-        raise ModelError("a norm without running statistics is no fixed linear map")
+        raise ModelError("a norm without running statistics is not a fixed linear map")
     scale: Tensor = (norm.running_var + norm.eps).rsqrt()
     return (scale if norm.weight is None else scale * norm.weight).detach()
 

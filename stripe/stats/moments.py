@@ -180,7 +180,7 @@ def channel_moments(
     recordings = [open_recording(one) for one in several]
     paths = [recording.path.resolve() for recording in recordings]
     if twice := [path for path in paths if paths.count(path) > 1]:
-        raise RecordingError(f"each recording is given once, and {twice[0]} came twice")
+        raise RecordingError(f"each recording must be given once, and {twice[0]} was given twice")
     chosen = None if epochs is None else list(dict.fromkeys(epochs))
     places, pieces = [], []
     for recording in recordings:

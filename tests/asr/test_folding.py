@@ -192,9 +192,9 @@ def test_a_layer_in_two_places_does_not_fold() -> None:
 @pytest.mark.parametrize(
     ("host", "message"),
     [
-        (StdConv2d(4, 8, 3), "weight of this StdConv2d may be computed anew"),
-        (weight_norm(nn.Conv2d(4, 8, 3)), "may be computed anew"),
-        (spectral_norm(nn.Linear(8, 8)), "may be computed anew"),
+        (StdConv2d(4, 8, 3), "weight of this StdConv2d may be recomputed"),
+        (weight_norm(nn.Conv2d(4, 8, 3)), "may be recomputed"),
+        (spectral_norm(nn.Linear(8, 8)), "may be recomputed"),
         (GroupNormAct(8, 4), "a gate after the ReLU inside a GroupNormAct does not fold"),
     ],
 )

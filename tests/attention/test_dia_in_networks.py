@@ -87,5 +87,5 @@ def test_compiled_in_one_graph() -> None:
 
 def test_a_gate_without_its_predecessor_is_an_error(network: nn.Module) -> None:
     block = network.get_submodule("layer1.1")
-    with pytest.raises(ModelError, match="must follow the one before it in the same pass"):
+    with pytest.raises(ModelError, match="must run after the previous one in the same pass"):
         block(torch.randn(2, 64, 8, 8))

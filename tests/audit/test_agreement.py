@@ -57,7 +57,7 @@ def test_boxes_match_one_of_the_same_class() -> None:
     assert agreements([one], [far])[0] == 0  # 40 of 160
     none = Boxes(np.zeros((0, 4)), np.zeros(0, dtype=int))
     assert agreements([one, none], [one, none]).tolist() == [1, 1]
-    with pytest.raises(ModelError, match="the network puts out none"):
+    with pytest.raises(ModelError, match="the network outputs none"):
         agreements([none], [none])
 
 

@@ -156,7 +156,7 @@ def test_noise_and_bound_of_a_network(tmp_path: Path, run: Callable[..., Any]) -
     assert run("plot", "noise-bound", table, "--out", tmp_path / "b.png")[0] == 0
     code, said = run("bound", *network, *images, "--out", table)
     assert code == 1
-    assert "is there already" in said
+    assert "already exists" in said
     two = ("--model", "resnet11", "--num-classes", 2, "--attention", "se")
     options = ("--spec", "constant:0.8,0.8", "--spec", "random:0.3,0.3", "--seeds", 2)
     written = ("--out", tmp_path / "n.csv", "--figure", tmp_path / "n.png")

@@ -20,7 +20,7 @@ def test_a_page_is_written_once(explored: Path, run: Run, tmp_path: Path) -> Non
     assert "no images are shown" in said
     assert '"gate": "a"' in page.read_text()
     code, said = run("explore", explored, "--out", page)
-    assert (code, "is there already" in said) == (1, True)
+    assert (code, "already exists" in said) == (1, True)
 
 
 @pytest.mark.parametrize(

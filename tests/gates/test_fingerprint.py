@@ -161,7 +161,7 @@ def test_a_record_that_fails_leaves_no_directory(
     small_model: nn.Sequential, images: Tensor, tmp_path: Path
 ) -> None:
     twice = [(images[:4], torch.arange(4), torch.zeros(4, dtype=torch.int64))]
-    with pytest.raises(RecordingError, match="image 0 came 4 times"):
+    with pytest.raises(RecordingError, match="image 0 occurs 4 times"):
         stripe.record(small_model, twice, tmp_path / "runs/a", progress=False)
     with pytest.raises(ModelError):
         stripe.record(small_model, [images, {"no": "images"}], tmp_path / "runs/a", progress=False)

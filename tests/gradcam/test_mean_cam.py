@@ -173,7 +173,7 @@ def test_errors_say_what_to_do() -> None:
         cam("layer4", target=10)
     with pytest.raises(UnknownNameError, match="no method 'NoCAM'; it has: GradCAM"):
         cam("layer4", method="NoCAM")
-    with pytest.raises(ModelError, match="must put out one tensor, got two outputs in one pass"):
+    with pytest.raises(ModelError, match="must output one tensor, got two outputs in one pass"):
         cam("layer1.0.relu")
     with pytest.raises(ModelError, match="must all have one size"):
         cam("layer3", loader=[IMAGES, IMAGES[..., :32, :32]])
@@ -190,7 +190,7 @@ def test_tokens_of_a_grid_that_is_not_square() -> None:
 
 
 def test_channels_last_features_are_told_by_the_form_of_the_images() -> None:
-    """Swin puts out (B, H, W, C)."""
+    """Swin outputs (B, H, W, C)."""
     torch.manual_seed(0)
     model = torchvision.models.swin_t(num_classes=10).eval()
     layer = model.get_submodule("features.7")
@@ -204,7 +204,7 @@ def test_channels_last_features_are_told_by_the_form_of_the_images() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "message"), [("avgpool", "no spatial output"), ("fc", "must put out features")]
+    ("layer", "message"), [("avgpool", "no spatial output"), ("fc", "must output features")]
 )
 def test_layers_without_a_plane(layer: str, message: str) -> None:
     model = lively(torchvision.models.resnet18(num_classes=10))

@@ -154,7 +154,7 @@ def test_moments_are_of_each_image_once(tmp_path: Path) -> None:
     model = timm.create_model("seresnet18")
     index = torch.tensor([0, 1, 1, 2, 3])
     with Recorder(model, tmp_path / "r", IMAGES, values=False) as recorder:
-        with pytest.raises(RecordingError, match="image 1 came 2 times"):
+        with pytest.raises(RecordingError, match="image 1 occurs 2 times"):
             recorder.record([(IMAGES, index, index)], 0, progress=False)
         with pytest.raises(RecordingError, match="at least one image, got none"):
             recorder.record([], 0, progress=False)

@@ -234,7 +234,7 @@ def test_errors_say_what_to_do(
     with pytest.raises(ModelError, match="as tensors, got dict"):
         stripe.record(small_model, [images, {"x": 1}], tmp_path / "r")
     zeros = torch.zeros(10).int()
-    with pytest.raises(RecordingError, match="image 0 came 10 times"):
+    with pytest.raises(RecordingError, match="image 0 occurs 10 times"):
         stripe.record(small_model, [(images, zeros, zeros)], tmp_path / "r")
 
 

@@ -141,7 +141,7 @@ def test_rows_of_a_piece_are_not_taken_for_those_of_the_batch(how: str, tmp_path
     model = InPieces(network("se").float())
     recording = stripe.record(model, [x], tmp_path / "r", progress=False)
     gate = recording.gates["name"][0]
-    with messages(ModelError, gate, "each of the 4 images", "came with 2", "in pieces"):
+    with messages(ModelError, gate, "each of the 4 images", "has 2", "into pieces"):
         if how == "sensitivity":
             stripe.sensitivity(model, [x], recording, progress=False)
         rows: Any = np.zeros((2, 16)) if how == "rows" else how

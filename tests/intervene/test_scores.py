@@ -125,7 +125,7 @@ def fragile() -> Some:
 def test_a_network_that_puts_out_nan_is_refused(fragile: Some, images: Tensor) -> None:
     images = images.clone()
     images[3] += 5
-    message = r"\Aa network must put out numbers, got NaN for 1 of 10 images of a batch; [^\n]*\Z"
+    message = r"\Aa network must output numbers, got NaN for 1 of 10 images of a batch; [^\n]*\Z"
     means = {"squeeze": np.full(3, 0.5)}
     options: Any = {"example": images, "progress": False}
     with pytest.raises(ModelError, match=message):

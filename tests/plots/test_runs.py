@@ -93,7 +93,7 @@ def test_a_run_alone_has_no_legend(two: tuple[Path, Path]) -> None:
 @pytest.mark.parametrize(
     ("times", "options", "message"),
     [
-        ([0, 0], {}, "came twice at 1"),
+        ([0, 0], {}, "is given twice at 1"),
         ([0, 1], {"names": ["x", "x"]}, "names must be distinct and one per recording"),
         ([0, 1], {"names": "se"}, "names must be distinct"),
         ([0, 1], {"epoch": [0]}, "epochs must be one per recording, at least one, got 1 for 2"),

@@ -25,7 +25,7 @@ def fail(path: Path) -> None:
 def test_a_failed_first_epoch_leaves_nothing(tmp_path: Path, name: str) -> None:
     (tmp_path / "there").mkdir()
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(RecordingError, match="image 0 came 2 times"):
+    with pytest.raises(RecordingError, match="image 0 occurs 2 times"):
         fail(tmp_path / name)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -38,7 +38,7 @@ def test_an_error_before_the_first_epoch_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_second_attempt_of_the_same_writer(tmp_path: Path) -> None:
     with RecordingWriter(tmp_path / "r", HEADER) as writer:
-        with pytest.raises(RecordingError, match="came 2 times"), writer.epoch(0) as part:
+        with pytest.raises(RecordingError, match="occurs 2 times"), writer.epoch(0) as part:
             part.write(np.array([0, 1, 0]), VALUES)
         with writer.epoch(0) as part:
             part.write(np.arange(3), VALUES)
@@ -76,7 +76,7 @@ def test_a_failure_in_a_recording_leaves_its_epochs(tmp_path: Path) -> None:
     with RecordingWriter(tmp_path / "r", HEADER) as writer, writer.epoch(1) as part:
         part.write(np.arange(3), VALUES)
     before = {p: p.read_bytes() for p in (tmp_path / "r").rglob("*.json")}
-    with pytest.raises(RecordingError, match="came 2 times"):
+    with pytest.raises(RecordingError, match="occurs 2 times"):
         fail(tmp_path / "r")
     assert {p: p.read_bytes() for p in (tmp_path / "r").rglob("*.json")} == before
     assert open_recording(tmp_path / "r").verify()["epoch"].tolist() == [1]

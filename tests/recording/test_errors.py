@@ -219,7 +219,7 @@ def test_an_epoch_is_not_recorded_twice(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("images", "message"),
-    [([3, 4, 3], "image 3 came 2 times"), ([], "at least one image")],
+    [([3, 4, 3], "image 3 occurs 2 times"), ([], "at least one image")],
 )
 def test_an_epoch_has_every_image_once(tmp_path: Path, images: list[int], message: str) -> None:
     with RecordingWriter(tmp_path / "r", HEADER) as writer:

@@ -104,7 +104,7 @@ def test_what_is_wrong_is_told(ranked: Path) -> None:
     recording = open_recording(ranked)
     with pytest.raises(RecordingError, match=r"holds no epoch 12; recorded: 0, 1"):
         channel_moments(recording, [12])
-    with pytest.raises(RecordingError, match=r"given once, and .*ranked came twice"):
+    with pytest.raises(RecordingError, match=r"given once, and .*ranked was given twice"):
         channel_moments([ranked, recording])
     with pytest.raises(StripeError, match="at least one process, got 0"), processes(0):
         pass
