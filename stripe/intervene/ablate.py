@@ -64,8 +64,8 @@ def ablate(
     recording
         Recorded values for the interventions, as for `stripe.intervene`.
     interventions
-        Names of interventions, or a mapping from names of your choice to interventions. Both are as
-        for `stripe.intervene`.
+        Names of interventions, or a mapping from your own names to interventions, in the forms that
+        `stripe.intervene` accepts.
     gates
         Gates to replace: "all", names, a pattern, or a predicate of `Gate`.
     alone

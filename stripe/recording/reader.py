@@ -272,7 +272,7 @@ class Recording:
         Returns
         -------
         DataFrame
-            epoch, part, rows, bytes and sha256 of each file.
+            One row per file: epoch, part, rows, bytes, sha256.
 
         Raises
         ------

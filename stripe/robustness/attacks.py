@@ -53,8 +53,8 @@ def attack(
     Returns
     -------
     DataFrame
-        noise ("none" or a specification), seed, accuracy (0 to 1), images (number). The first row
-        is without noise.
+        One row per noise and seed: noise (a specification, or "none" in the first row), seed,
+        accuracy (0 to 1), images (number).
 
     Raises
     ------

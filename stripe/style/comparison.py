@@ -51,8 +51,9 @@ class Comparison:
         - spread: mean standard deviation of a pixel, in [0, 1], over random batch mates, with the
           batch size of the training and the statistics of the batch.
     dial
-        One row per variant and batch size: spread, as in `numbers`, and style, the loss with the
-        statistics of the batch. Both are means over photographs and draws.
+        One row per variant and batch size: variant, batch_size; spread, as in `numbers`; style, the
+        style loss with the statistics of the batch. The last two are means over photographs and
+        draws.
     features
         Description of the network whose features are used to compare images.
     settings
@@ -99,7 +100,7 @@ def compare(
     Raises
     ------
     StripeError
-        If there is no run with instance norm, or the runs do not differ in the norm alone.
+        If there is no run with instance norm, or the runs differ in more than the norm.
 
     References
     ----------
