@@ -1,7 +1,7 @@
 """The log of a recording: a chain of sealed records, one per epoch, and its head."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -145,6 +145,8 @@ class Log:
     def _problem(self, seen: Seen) -> str | None:
         layout, copy = self._layout, "restore it from a copy"
         there, listed, logged = {*seen.recorded, *seen.moving}, {*seen.listed}, {*seen.logged}
+        for epoch in self._displaced(seen.listed, {*seen.moving} - {*seen.recorded}):
+            return self._move_back(epoch)
         for epoch in seen.listed:
             if epoch not in there:
                 said = layout.head if self.chained else layout.log(epoch)
@@ -155,6 +157,17 @@ class Log:
             if epoch not in logged:
                 return f"{layout.log(epoch)} is missing; {copy}"
         return None
+
+    def _displaced(self, listed: Sequence[int], moving: Iterable[int]) -> list[int]:
+        """Return the epochs in staging/ that no writer left there: all but the last listed one."""
+        return sorted({*moving} & {*listed[:-1]}) if self.chained else []
+
+    def _move_back(self, epoch: int) -> str:
+        staged, layout = self._layout.staged(epoch), self._layout
+        return (
+            f"{staged} is a recorded epoch, though {layout.head} lists later ones, and a writer "
+            f"leaves only the last one there; move it back to {layout.epoch(epoch)}"
+        )
 
     def record(self, epoch: int) -> Record:
         """Read and check the record of an epoch."""
@@ -210,8 +223,16 @@ class Log:
         self._write_head(Head((*head.epochs, epoch), digest))
 
     def drop(self, epoch: int) -> None:
-        """Drop a staged epoch; it leaves the head first, so that the head is always valid."""
+        """Drop a staged epoch; it leaves the head first, so that the head is always valid.
+
+        Raises
+        ------
+        RecordingError
+            If the head lists later epochs, whose records follow that of this one.
+        """
         head = self.head()
+        if self._displaced(head.epochs, (epoch,)):
+            raise RecordingError(self._move_back(epoch))
         if self.chained and epoch in head.epochs:
             self._write_head(Head(head.epochs[:-1], self.record(epoch).previous))
         self._layout.log(epoch).unlink(missing_ok=True)
@@ -219,10 +240,12 @@ class Log:
         shutil.rmtree(self._layout.staged(epoch), ignore_errors=True)
 
     def roll_back(self) -> None:
-        """Drop epochs that a killed writer was writing or dropping."""
-        for epoch in self._layout.being_moved():
-            if epoch not in self._layout.epochs():
-                self.drop(epoch)
+        """Drop epochs that a killed writer was writing or dropping; nothing if one is displaced."""
+        moving = sorted({*self._layout.being_moved()} - {*self._layout.epochs()})
+        for epoch in self._displaced(self.head().epochs, moving) if moving else ():
+            raise RecordingError(self._move_back(epoch))
+        for epoch in moving:
+            self.drop(epoch)
 
     def begin(self) -> None:
         """Write the head of a recording without epochs."""

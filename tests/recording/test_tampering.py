@@ -13,7 +13,7 @@ import pytest
 from resealed import reseal, rewrite
 
 from stripe.errors import RecordingError
-from stripe.recording import open_recording
+from stripe.recording import RecordingWriter, open_recording
 from stripe.recording.sealed import seal, unseal
 
 ARRAY = np.random.default_rng(0).random((12, 3)).astype(np.float32)
@@ -117,6 +117,15 @@ def _remove_last_from_head(path: Path) -> None:
     reseal(path / "log/head.json", lambda head: head["epochs"].remove(2))
 
 
+def _stage(epoch: int) -> Callable[[Path], None]:
+    """Move an epoch to where a killed writer leaves one."""
+
+    def stage(path: Path) -> None:
+        (path / f"data/epoch={epoch}").rename(path / f"staging/epoch={epoch}")
+
+    return stage
+
+
 def _twice(path: Path) -> None:
     reseal(path / "log/1.json", lambda log: log.update(parts=log["parts"] * 2, rows=24))
 
@@ -156,6 +165,8 @@ def _delete(name: str) -> Callable[[Path], None]:
         (_remove(2), r"epoch=2 is missing, though .*head\.json lists it", True),
         (_remove_from_head, r"log/2\.json does not follow .*log/0\.json", False),
         (_remove_last_from_head, r"log/1\.json does not end the log", False),
+        (_stage(0), r"staging/epoch=0 is a recorded epoch, .* move it back to .*epoch=0", True),
+        (_stage(1), r"staging/epoch=1 is a recorded epoch, .* move it back to .*epoch=1", True),
         (_twice, r"log/1\.json does not name each part once", True),
         (_elsewhere, r"log/1\.json does not name each part once", True),
         (_other_weights, r"log/2\.json does not follow .*log/1\.json", False),
@@ -180,6 +191,34 @@ def test_tampering_is_noticed(
     if when_read:
         with pytest.raises(RecordingError):
             _ = [open_recording(path).values("g", epoch) for epoch in open_recording(path).epochs]
+
+
+def test_an_epoch_in_staging_that_no_writer_left_there_is_kept(path: Path) -> None:
+    """The writer refuses before it deletes anything, also what a killed one left there."""
+    header = open_recording(path).header
+    _stage(1)(path)
+    _stage(2)(path)
+    before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    for _ in range(2):
+        with pytest.raises(RecordingError, match=r"staging/epoch=1 is a recorded epoch"):
+            RecordingWriter(path, header)
+    assert before.items() <= {f: f.read_bytes() for f in path.rglob("*") if f.is_file()}.items()
+    (path / "staging/epoch=1").rename(path / "data/epoch=1")
+    with RecordingWriter(path, header) as writer:  # an epoch that a kill left there is dropped
+        assert writer.epochs == [0, 1]
+    assert open_recording(path).verify()["epoch"].tolist() == [0, 1]
+    assert [open_recording(path).values("g", epoch)[0, 0] for epoch in (0, 1)] == [
+        ARRAY[0, 0], ARRAY[0, 0] + 1
+    ]  # fmt: skip
+
+
+def test_only_the_last_record_is_dropped(path: Path) -> None:
+    log = open_recording(path)._log
+    _stage(1)(path)
+    with pytest.raises(RecordingError, match=r"staging/epoch=1 is a recorded epoch"):
+        log.drop(1)
+    assert log.head().epochs == (0, 1, 2)
+    assert (path / "staging/epoch=1/part-0.parquet").exists()
 
 
 def test_two_recordings_of_the_same_settings_do_not_mix(
