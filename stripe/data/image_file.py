@@ -11,6 +11,9 @@ from PIL import Image, ImageOps
 from stripe.errors import DataError
 from stripe.files import open_regular
 
+#: The formats of the files that data sets hold. Pillow knows others, such as EPS, for which it
+#: starts another program.
+FORMATS = ("JPEG", "PNG", "BMP", "PPM", "TIFF", "WEBP", "GIF")
 #: No image is decoded or resized to more pixels: in RGB they take 200 MB, and twice that to resize.
 MOST_PIXELS = 1 << 26
 #: JPEG is decoded at a fraction of its size where at least this factor is left above what is used,
@@ -44,19 +47,21 @@ class ImageReader:
         Raises
         ------
         DataError
-            If the file is no image or no regular file, or has too many pixels; the message names
-            it.
+            If the file is no image of the known formats or no regular file, or has too many pixels;
+            the message names it.
         """
         try:
             with open_regular(Path(path)) as file, warnings.catch_warnings():
                 # Sizes are checked below, once it is known at which one JPEG is decoded.
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                with Image.open(file) as image:
+                with Image.open(file, formats=FORMATS) as image:
                     return self._decoded(image, path)
         except DataError:
             raise
         except Exception as error:  # a damaged file raises whatever its decoder trips over
-            raise DataError(f"{path} cannot be read as an image; remove or replace it") from error
+            raise DataError(
+                f"{path} cannot be read as an image ({', '.join(FORMATS)}); remove or replace it"
+            ) from error
 
     def _decoded(self, image: Image.Image, path: str | Path) -> Image.Image:
         width, height = image.size

@@ -1,17 +1,20 @@
 """Image files that anybody may have made: read at a bounded cost, or named."""
 
 import os
+import re
 import signal
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from struct import pack
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 from resources import peak_mib
 
+import stripe
 from stripe.data import StreamLoader, image_folder
 from stripe.data.image_file import ImageReader
 from stripe.data.photographs import read_photograph
@@ -155,6 +158,52 @@ def test_a_command_counts_what_it_left_out(broken: Path, tmp_path: Path, run: ob
     code, said = run("record", *subject, *images, "--skip-broken")
     assert code == 0, said
     assert "left out: 1; the first is" in said
+
+
+def test_no_other_program_is_started(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow starts Ghostscript for an EPS file, whatever its name; a false one leaves a trace."""
+    programs, trace = tmp_path / "bin", tmp_path / "started"
+    programs.mkdir()
+    (programs / "gs").write_text(f"#!/bin/sh\necho started >> {trace}\nexit 1\n")
+    (programs / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    bad = root / "val/n0/0.png"
+    Image.new("RGB", (4, 4)).save(bad, "EPS")
+
+    def found() -> bool:
+        monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # it looks once in a process
+        return trace.exists()
+
+    with suppress(Exception), Image.open(bad) as image:  # as without a list of formats
+        image.load()
+    assert found()
+    trace.unlink()
+    for read in (ImageReader(), ImageReader(covers=(8, 8))):
+        with pytest.raises(DataError, match=r"0\.png cannot be read as an image \(JPEG, PNG"):
+            read(bad)
+    assert ImageReader().broken([bad]) == [str(bad)]
+    assert not found()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind"),
+    [(".jpg", "JPEG"), (".png", "PNG"), (".ppm", "PPM"), (".pgm", "PPM"), (".bmp", "BMP"),
+     (".tiff", "TIFF"), (".webp", "WEBP"), (".png", "GIF")],
+)  # fmt: skip
+def test_the_formats_of_data_sets_are_read(suffix: str, kind: str, tmp_path: Path) -> None:
+    file = tmp_path / f"a{suffix}"
+    image = Image.new("L" if suffix == ".pgm" else "RGB", (6, 5), 200)
+    image.save(file, kind)
+    assert ImageReader()(file).size == (6, 5)
+
+
+def test_every_place_that_opens_images_names_their_formats() -> None:
+    sources = [file.read_text() for file in Path(stripe.__file__).parent.rglob("*.py")]
+    calls = [call for source in sources for call in re.findall(r"Image\.open\(.*", source)]
+    assert len(calls) == 2
+    assert all("formats=" in call for call in calls)
 
 
 @pytest.mark.slow

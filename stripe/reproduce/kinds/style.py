@@ -116,7 +116,7 @@ class StylePictures(Kind):
 
 def _picture(file: Path) -> UInt8[np.ndarray, "h w 3"]:
     """Read a picture, and refuse one that a style network cannot have drawn."""
-    with kept_file(file) as opened, Image.open(opened) as image:
+    with kept_file(file) as opened, Image.open(opened, formats=("PNG",)) as image:
         if image.width * image.height > _MOST_PIXELS:
             raise ValueError(f"it has {image.width} x {image.height} pixels")
         return np.asarray(image.convert("RGB"))
