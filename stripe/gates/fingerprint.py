@@ -47,8 +47,13 @@ def fingerprint(model: nn.Module) -> str:
     >>> stripe.gates.fingerprint(model) == recording.weights(epoch=2)
     True
     """
+    return fingerprint_of(unwrapped(model).state_dict())
+
+
+def fingerprint_of(weights: Mapping[str, Any]) -> str:
+    """Return the `fingerprint` of the network whose `state_dict` this is, as a file holds it."""
     digest = hashlib.sha256()
-    state = {_uncompiled(name): value for name, value in unwrapped(model).state_dict().items()}
+    state = {_uncompiled(name): value for name, value in weights.items()}
     for name in sorted(state):
         _add(digest, name, state[name])
     return digest.hexdigest()

@@ -14,8 +14,15 @@ from torch import Tensor, nn
 
 from stripe.errors import StripeError
 from stripe.files import make_folder, refuse_links, sync
-from stripe.train.manifest import MANIFEST, checked, digests_of, write_manifest
-from stripe.train.run import WEIGHTS
+from stripe.train.manifest import (
+    MANIFEST,
+    OF_RUN,
+    checked,
+    digests_of,
+    read_manifest,
+    write_manifest,
+)
+from stripe.train.run import CONFIG, WEIGHTS
 from stripe.train.weights import load_tensors, load_weights, save_weights
 
 STATE = "state.pt"
@@ -73,7 +80,8 @@ def save_checkpoint(folder: Path, model: nn.Module, progress: Progress) -> None:
 
     Notes
     -----
-    Whatever else is in `folder` is left alone.
+    Whatever else is in `folder` is left alone. The manifest of the checkpoint also names the
+    configuration of the run, in the folder above `folder`.
     """
     name = f"epoch={progress.epoch:05d}-batch={progress.batch:07d}"
     new, staging = folder / name, folder / STAGING
@@ -88,7 +96,8 @@ def save_checkpoint(folder: Path, model: nn.Module, progress: Progress) -> None:
             torch.save(asdict(progress), staging / STATE)
             for file in (staging / WEIGHTS, staging / STATE):
                 sync(file)
-            write_manifest(staging, digests_of(staging, (WEIGHTS, STATE)))
+            written = digests_of(staging, (WEIGHTS, STATE))
+            write_manifest(staging, written | _of_run(folder.parent))
             staging.rename(new)
             sync(folder)
             sync(folder.parent)
@@ -98,6 +107,26 @@ def save_checkpoint(folder: Path, model: nn.Module, progress: Progress) -> None:
                 _remove(staging)
     except (OSError, RuntimeError, SafetensorError) as error:  # torch's, of a full disk
         raise StripeError(f"cannot write the checkpoint {new}: {error}") from error
+
+
+def _of_run(run: Path) -> dict[str, str]:
+    """Return the digest of the configuration with which a run began; none without one."""
+    known = read_manifest(run) or digests_of(run, (CONFIG,))
+    return {OF_RUN: known[CONFIG]} if CONFIG in known else {}
+
+
+def check_run(path: Path) -> None:
+    """Raise a `StripeError` if a checkpoint was written by another run than the one it lies in.
+
+    A checkpoint of before runs were named in it passes.
+    """
+    named = (read_manifest(path) or {}).get(OF_RUN)
+    run = path.parent.parent
+    if named is not None and named != _of_run(run).get(OF_RUN):
+        raise StripeError(
+            f"{path} is a checkpoint of another run than {run / CONFIG}, or its manifest is "
+            f"damaged; put this run's own in its place, or remove {path} to train from the start"
+        )
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
@@ -118,17 +147,18 @@ def latest_checkpoint(folder: Path) -> Path | None:
 def finished_epochs(folder: Path) -> int:
     """Return how many epochs the last whole checkpoint of a run has finished."""
     last = latest_checkpoint(folder)
-    return 0 if last is None else _number(last)[0]
+    return 0 if last is None else place_of(last)[0]
 
 
 def _checkpoints(folder: Path) -> list[Path]:
     """Return the folders with names of checkpoints, the last one at the end."""
     if not folder.is_dir():
         return []
-    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=_number)
+    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=place_of)
 
 
-def _number(path: Path) -> tuple[int, int]:
+def place_of(path: Path) -> tuple[int, int]:
+    """Return the finished epochs of a checkpoint, and the steps that it took in the next one."""
     named = _NAME.fullmatch(path.name)
     assert named is not None
     return int(named[1]), int(named[2])
@@ -172,8 +202,9 @@ def load_checkpoint(
     ------
     StripeError
         If a file is changed or damaged, holds anything but tensors and numbers, or is of another
-        network; the message names it. Nothing in it is run.
+        network or run; the message names it. Nothing in it is run.
     """
+    check_run(path)
     load_weights(path / WEIGHTS, model)
     file = checked(path / STATE)
     try:

@@ -1,5 +1,6 @@
 """The log of a run, as CSV and Parquet."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pandas as pd
 
 from stripe.errors import StripeError
 from stripe.files import drafted
-from stripe.train.manifest import checked
+from stripe.train.manifest import checked, read_manifest
 
 #: The two forms of the log.
 CSV, PARQUET = "history.csv", "history.parquet"
@@ -34,6 +35,8 @@ def read_history(folder: Path) -> pd.DataFrame:
         If it is missing, changed or damaged.
     """
     file = folder / PARQUET
+    if not os.path.lexists(file):
+        raise StripeError(f"{file} is missing; restore it from a copy, or remove its folder")
     try:
         return pd.read_parquet(checked(file))
     except (OSError, ValueError) as error:  # those of Arrow are among them
@@ -42,8 +45,16 @@ def read_history(folder: Path) -> pd.DataFrame:
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:
-    """Return the log of a finished run row by row, as training holds it; empty without a log."""
-    if not (folder / PARQUET).exists():
+    """Return the log of a finished run row by row, as training holds it.
+
+    It is empty for a run from before there were manifests that has no log.
+
+    Raises
+    ------
+    StripeError
+        As `read_history`.
+    """
+    if not (folder / PARQUET).exists() and PARQUET not in (read_manifest(folder) or {}):
         return []
     rows = read_history(folder).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]

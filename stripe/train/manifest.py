@@ -14,7 +14,9 @@ MANIFEST = "manifest.sha256"
 LAST = ("model.safetensors", "measured.json")
 #: Files that a manifest beside them must name; others may be the user's own.
 MUST_BE_NAMED = ("config.json", "history.parquet", "state.pt", *LAST)
-_LINE = r"([0-9a-f]{64})  ([!-~]+)\n"
+#: The settings of the run that wrote a checkpoint, seen from the folder of the checkpoint.
+OF_RUN = "../../config.json"
+_LINE = rf"([0-9a-f]{{64}})  ([!-.0-~]+|{re.escape(OF_RUN)})\n"
 
 _REMEDIES = {
     "config.json": "undo the change, or copy the file elsewhere and start another run from the "

@@ -10,6 +10,7 @@ from stripe.robustness import inject_noise
 from stripe.robustness.noise_spec import NoiseSpec
 from stripe.train.config import TrainConfig
 from stripe.train.loaders import Loaders
+from stripe.train.own_recording import RECORDING, check_recording
 from stripe.train.processes import Processes
 
 
@@ -23,15 +24,16 @@ def epoch_recorder(
     """Open what records the gates of a run, None where the configuration asks for no recording.
 
     Gates are found in the network as it is: before noise and compilation. The recording is closed
-    with `stack`.
+    with `stack`. That of a resumed run must be its own.
     """
     if not config.record:
         return None
-    refuse_links(config.out / "recording")
+    refuse_links(config.out / RECORDING)
+    check_recording(config.out)
     noise = None if config.noise is None else NoiseSpec.parse(config.noise)
     recorder = Recorder(
         model,
-        config.out / "recording",
+        config.out / RECORDING,
         next(iter(loaders.probe))[0][:2],
         # Noise that differs from pass to pass hides to which image a row belongs.
         check=noise is None or noise.kind == "constant" or noise.when == "train",

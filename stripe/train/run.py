@@ -106,7 +106,7 @@ def open_run(
     file = config.out / CONFIG
     if resume and file.exists():
         differs = config.differences(read_config(file, type(config)))
-        if initial is not None and _read(file).get("initial_sha256") not in (None, initial):
+        if initial is not None and read_values(file).get("initial_sha256") not in (None, initial):
             differs = ["the weights of initial", *differs]
         if differs:
             raise StripeError(
@@ -158,12 +158,12 @@ def read_config(file: Path, kind: type[S]) -> S:
     StripeError
         If the file is missing, damaged or changed, or holds something else.
     """
-    return kind.from_json(_read(file))
+    return kind.from_json(read_values(file))
 
 
 def read_data_shape(run: Path) -> DataShape | None:
     """Return the shape of the data for the network of a run; None if the run does not hold it."""
-    found = _read(run / CONFIG).get("data")
+    found = read_values(run / CONFIG).get("data")
     if found is None:
         return None
     try:
@@ -176,7 +176,8 @@ def read_data_shape(run: Path) -> DataShape | None:
     raise StripeError(f"{run / CONFIG} is damaged: its entry data is {found!r}; restore it")
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_values(file: Path) -> dict[str, Any]:
+    """Return the entries of a `config.json`, of any kind of run; raise as `read_config` does."""
     try:
         values: Any = parse_json(read_regular(checked(file)))
     except (OSError, ValueError) as error:

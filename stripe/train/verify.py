@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from stripe.errors import StripeError
-from stripe.train.checkpoint import latest_checkpoint
-from stripe.train.manifest import LAST, MUST_BE_NAMED, checked, read_manifest
+from stripe.train.checkpoint import check_run, latest_checkpoint
+from stripe.train.manifest import LAST, MUST_BE_NAMED, OF_RUN, checked, read_manifest
+from stripe.train.own_recording import check_recording
 from stripe.train.run import CONFIG
 
 #: Message for a run that is older than manifests.
@@ -31,7 +32,8 @@ def verify_run(run: Path) -> pd.DataFrame:
     Raises
     ------
     StripeError
-        If a file is missing, changed or damaged.
+        If a file is missing, changed or damaged, or the checkpoint or the recording is of another
+        run.
 
     Notes
     -----
@@ -43,7 +45,9 @@ def verify_run(run: Path) -> pd.DataFrame:
     rows = _checked(run, None if finished else (CONFIG,))
     latest = latest_checkpoint(run / "checkpoint")
     if latest is not None:
+        check_run(latest)
         rows += _checked(latest, None)
+    check_recording(run)
     table = pd.DataFrame(rows, columns=["file", "bytes", "state"])
     table["file"] = [str(file.relative_to(run)) for file in table["file"]]
     return table
@@ -54,7 +58,7 @@ def _checked(folder: Path, names: tuple[str, ...] | None) -> list[tuple[Path, in
     digests = read_manifest(folder)
     there = {name for name in MUST_BE_NAMED if (folder / name).is_file()}
     rows = []
-    for name in names or sorted({*(digests or {}), *there}):
+    for name in names or sorted({*(digests or {}), *there} - {OF_RUN}):
         file = folder / name
         if not file.is_file():
             checked(file)  # says what is in its place

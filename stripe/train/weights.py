@@ -31,16 +31,22 @@ def load_weights(path: Path, model: nn.Module) -> None:
     StripeError
         If the file is missing, changed or damaged, or of another network.
     """
-    try:
-        weights = load_file(checked(path))
-    except (OSError, SafetensorError, MemoryError) as error:
-        raise StripeError(f"{path} is missing or not a file of weights: {error}") from error
+    weights = weights_of(path)
     if alone := sorted(set(weights) ^ set(model.state_dict())):
         raise StripeError(
             f"{path} holds the weights of another network: {alone[0]} is in only one of the two"
         )
     check_weights(path, weights, model)
     model.load_state_dict(weights)
+
+
+def weights_of(path: Path) -> dict[str, Tensor]:
+    """Return the weights that a run wrote, by name; raise as `load_weights` does."""
+    try:
+        found: dict[str, Tensor] = load_file(checked(path))
+    except (OSError, SafetensorError, MemoryError) as error:
+        raise StripeError(f"{path} is missing or not a file of weights: {error}") from error
+    return found
 
 
 def check_weights(

@@ -1,21 +1,30 @@
 """Runs that were moved, edited or cut, also together with their digests."""
 
+import os
 import shutil
+import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
+from short_run import settings
 
 from stripe.errors import ModelError, StripeError
-from stripe.recording import Gate, Header
+from stripe.recording import Gate, Header, RecordingWriter
 from stripe.recording.forms import check_header
 from stripe.recording.log import Log, Seen
 from stripe.reproduce.store.cost import seconds_of
 from stripe.reproduce.store.runs import StoredRun, stored
-from stripe.train import TrainConfig, train
-from stripe.train.manifest import MANIFEST, digests_of, read_manifest, write_manifest
+from stripe.train import TrainConfig, loop, train
+from stripe.train.checkpoint import latest_checkpoint
+from stripe.train.manifest import MANIFEST, OF_RUN, digests_of, read_manifest, write_manifest
 from stripe.train.run import WEIGHTS, open_run
+from stripe.train.step import train_step
 from stripe.train.trained import trained_network
 from stripe.train.verify import verify_run
 
@@ -33,6 +42,15 @@ def run(finished: TrainConfig, tmp_path: Path) -> StoredRun:
 def resealed(folder: Path) -> None:
     """Make a manifest fit the files of a run."""
     write_manifest(folder, digests_of(folder, read_manifest(folder) or {}))
+
+
+GATE = Gate(name="g", owner="", owner_class="", channels=1, pooled=False)
+
+
+def written(writer: RecordingWriter, epoch: int, weights: str | None = None) -> None:
+    """Record an epoch of one image."""
+    with writer.epoch(epoch, weights=weights) as part:
+        part.write(np.arange(1), {"gate/g": np.zeros((1, 1), np.float32)})
 
 
 def refused(run: StoredRun, match: str) -> None:
@@ -85,6 +103,129 @@ def test_weights_that_were_removed_from_a_finished_run(finished: TrainConfig) ->
         verify_run(finished.out)
     train(finished, resume=True, progress=False)
     assert set(verify_run(finished.out)["state"]) == {"whole"}
+
+
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> Callable[[TrainConfig], TrainConfig]:
+    """Return a function that trains a run until SIGTERM stops it after three steps."""
+
+    def stop(config: TrainConfig) -> TrainConfig:
+        steps = iter(range(100))
+
+        def terminated(*args: Any, **options: Any) -> torch.Tensor:
+            if next(steps) == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return train_step(*args, **options)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(loop, "train_step", terminated)
+            with pytest.raises(SystemExit):
+                train(config, progress=False)
+        return config
+
+    return stop
+
+
+def swapped(one: TrainConfig, other: Path) -> None:
+    """Put the checkpoint of another run into the place of that of a run."""
+    shutil.rmtree(one.out / "checkpoint")
+    shutil.copytree(other / "checkpoint", one.out / "checkpoint")
+
+
+@pytest.mark.parametrize("record", [False, True])
+def test_a_checkpoint_of_another_run(
+    record: bool, tmp_path: Path, fashion: Path, stopped: Callable[[TrainConfig], TrainConfig]
+) -> None:
+    a = replace(settings(tmp_path / "a", fashion), record=record, epochs=1)
+    b = replace(a, out=tmp_path / "b", seed=7, lr=0.3)
+    stopped(a)
+    shutil.copytree(a.out, tmp_path / "copy")
+    swapped(a, stopped(b).out)
+    refused_everywhere(a, r"is a checkpoint of another run .* remove")
+    swapped(a, tmp_path / "copy")
+    train(a, resume=True, progress=False)
+    assert set(verify_run(a.out)["state"]) == {"whole"}
+
+
+def refused_everywhere(config: TrainConfig, match: str) -> None:
+    """Check that a run is named by `verify` and not resumed, in one line."""
+    for use in (lambda: verify_run(config.out), lambda: train(config, resume=True, progress=False)):
+        with pytest.raises(StripeError, match=match) as said:
+            use()
+        assert "\n" not in str(said.value)
+
+
+def test_a_recording_of_another_run(finished: TrainConfig, tmp_path: Path) -> None:
+    a, path = finished, finished.out / "recording"
+    b = replace(a, out=tmp_path / "b", lr=0.3)
+    train(b, progress=False)
+    kept = path.rename(tmp_path / "kept")
+    refused_everywhere(a, r"recording is missing, though .*config\.json says")
+    assert not path.exists()
+    shutil.copytree(b.out / "recording", path)
+    refused_everywhere(a, r"of another run than .*\(epoch 1 has other weights than .*put")
+    shutil.rmtree(path)
+    with RecordingWriter(path, Header(gates=(GATE,), seed=7)) as writer:
+        written(writer, 1)
+    refused_everywhere(a, r"of another run than .*\(its seed is 7, not 0\)")
+    shutil.rmtree(path)
+    with RecordingWriter(path, Header(gates=(GATE,), dataset="stl10/test")) as writer:
+        written(writer, 0)
+        refused_everywhere(a, r"must hold epoch 1, which its run has finished, and ends with 0")
+        written(writer, 1)
+    refused_everywhere(a, r"of another run than .*\(its data set is stl10, not fashion_mnist\)")
+    shutil.rmtree(path)
+    kept.rename(path)
+    assert set(verify_run(a.out)["state"]) == {"whole"}
+
+
+def test_a_recording_of_another_run_beside_a_checkpoint(
+    finished: TrainConfig, tmp_path: Path
+) -> None:
+    """The finished epoch of an unfinished run has the weights of its checkpoint."""
+    (finished.out / WEIGHTS).unlink()
+    write_manifest(finished.out, digests_of(finished.out, ("config.json",)))
+    assert set(verify_run(finished.out)["state"]) == {"whole"}
+    path = finished.out / "recording"
+    path.rename(tmp_path / "kept")
+    refused_everywhere(finished, r"recording is missing")
+    with RecordingWriter(path, Header(gates=(GATE,))) as writer:
+        written(writer, 1, weights="0" * 64)
+    refused_everywhere(finished, r"epoch 1 has other weights than .*checkpoint/epoch=00001")
+    shutil.rmtree(path)
+    (tmp_path / "kept").rename(path)
+    train(finished, resume=True, progress=False)
+    assert set(verify_run(finished.out)["state"]) == {"whole"}
+
+
+def test_a_checkpoint_that_does_not_name_its_run(
+    tmp_path: Path, fashion: Path, stopped: Callable[[TrainConfig], TrainConfig]
+) -> None:
+    """As earlier versions wrote them, in a run that was moved since."""
+    config = stopped(replace(settings(tmp_path / "run", fashion), epochs=1))
+    last = latest_checkpoint(config.out / "checkpoint")
+    assert last is not None
+    digests = read_manifest(last) or {}
+    assert digests.pop(OF_RUN) == digests_of(config.out, ("config.json",))["config.json"]
+    write_manifest(last, digests)
+    moved = replace(config, out=config.out.rename(tmp_path / "moved"))
+    assert set(verify_run(moved.out)["state"]) == {"whole"}
+    train(moved, resume=True, progress=False)
+    assert set(verify_run(moved.out)["state"]) == {"whole"}
+
+
+def test_a_finished_run_without_its_log(finished: TrainConfig) -> None:
+    (finished.out / "history.parquet").unlink()
+    refused_everywhere(finished, r"history\.parquet is missing; restore it from a copy")
+    (finished.out / MANIFEST).unlink()  # as in a run from before there were any
+    assert train(finished, resume=True, progress=False).history.empty
+
+
+def test_a_manifest_names_files_beside_it_alone(finished: TrainConfig) -> None:
+    manifest = finished.out / MANIFEST
+    manifest.write_text(manifest.read_text() + f"{'0' * 64}  /etc/passwd\n")
+    with pytest.raises(StripeError, match=r"manifest\.sha256 is damaged"):
+        verify_run(finished.out)
 
 
 def test_a_configuration_that_calls_a_function_of_python(
