@@ -16,7 +16,8 @@ from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
 from stripe.data.image_file import count_of_broken
 from stripe.data.image_set import ImageSet, with_channels
 from stripe.data.registry import DATA_ROOT
-from stripe.data.stream import TEST_CROP, split_folder
+from stripe.data.splits import split_folder
+from stripe.data.stream import TEST_CROP
 from stripe.errors import DataError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed

@@ -14,6 +14,7 @@ from torchvision.transforms import v2
 
 from stripe.data.image_file import ImageReader
 from stripe.data.sample import sample
+from stripe.data.splits import class_names
 from stripe.errors import DataError
 
 #: Mean and standard deviation of ImageNet, in RGB.
@@ -66,7 +67,8 @@ def image_folder(
     Raises
     ------
     DataError
-        If there is no such folder, or no image in it.
+        If there is no such folder, no image is in it, or it holds the splits of a data set (train
+        and val or test), which are no classes.
 
     Notes
     -----
@@ -131,6 +133,7 @@ class ClassFolders(ImageFolder):  # type: ignore[misc]  # torchvision has no typ
     def __init__(
         self, root: Path, transform: v2.Compose, reader: ImageReader, skip_broken: bool = False
     ) -> None:
+        class_names(root)  # refuses splits
         try:
             super().__init__(str(root), transform, loader=reader)
         except FileNotFoundError as error:
@@ -150,7 +153,7 @@ def _check_any(root: Path, images: Sequence[object], broken: Sequence[str]) -> N
 
 
 def _open(root: Path, transform: v2.Compose, reader: ImageReader, skip_broken: bool) -> Any:
-    if any(path.is_dir() and not path.name.startswith(".") for path in root.iterdir()):
+    if class_names(root):
         if loose := [path for path in root.iterdir() if path.suffix.lower() in IMG_EXTENSIONS]:
             raise DataError(
                 f"{root} must hold images or class folders, and holds both ({loose[0].name}, and "

@@ -16,12 +16,11 @@ from torchvision.transforms import v2
 from stripe.data.device_loader import Batch
 from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD, ClassFolders
 from stripe.data.image_file import ImageReader
+from stripe.data.splits import split_folder
 from stripe.data.workers import batches_of, outliving_signals, without_workers_traceback
 from stripe.errors import DataError
 from stripe.modules.seeded import seeded
 
-#: Possible folder names of each split.
-SPLITS = {"train": ("train",), "test": ("val", "test")}
 #: The share of the shorter side that the crop of a test image keeps.
 TEST_CROP = 0.875
 #: The least share of an image that a random crop keeps, which is torchvision's.
@@ -143,18 +142,6 @@ class StreamLoader:
                 self._open()
             )  # whoever keeps the error, and so this frame, keeps no worker
             raise
-
-
-def split_folder(root: Path, split: str) -> Path:
-    """Return the folder of a split, or raise a `DataError` that says what must be there."""
-    for name in SPLITS[split]:
-        if (root / name).is_dir():
-            return root / name
-    raise DataError(
-        f"{root} must hold {' or '.join(f'{name}/' for name in SPLITS[split])} with one folder of "
-        "images per class; put the data set there, or name another place with --data-root or "
-        "--dataset folder:PATH"
-    )
 
 
 def _reader(size: int, augment: bool) -> ImageReader:
