@@ -179,7 +179,8 @@ def compare(
     print_table(table, json)
     if not json:
         drawn = "the same images drawn anew" if table.attrs["paired"] else "images drawn anew"
-        print(f"\n{100 * level:g} % intervals over {drawn}, n = {table.attrs['n']}")
+        why = table.attrs["unpaired"] and f" (not in pairs: {table.attrs['unpaired']})"
+        print(f"\n{100 * level:g} % intervals over {drawn}{why}, n = {table.attrs['n']}")
     save_table(table, out)
 
 

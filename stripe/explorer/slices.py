@@ -16,6 +16,7 @@ from stripe.explorer.pictures import SIDE, Pictures
 from stripe.explorer.quantise import quantised
 from stripe.recording import Recorded, Recording
 from stripe.recording.runs import short_names, shown_runs
+from stripe.recording.same_images import unlike
 from stripe.stats import epoch_difference
 
 #: Largest size of the cache of values, in bytes.
@@ -52,9 +53,10 @@ class Slices:
         classes: Sequence[str] = (),
         costs: Any = None,
     ) -> None:
-        opened = [run.recording for run in shown_runs(data)]
-        self.recordings = [_values_of(recording) for recording in opened]
-        paths = [recording.path for recording in opened]
+        shown = shown_runs(data)
+        self.recordings = [_values_of(run.recording) for run in shown]
+        self._same_images = [run is shown[0] or not unlike(shown[0], run) for run in shown]
+        paths = [recording.path for recording in self.recordings]
         self.names = short_names(paths)
         self.pictures = None if images is None else Pictures(images)
         self.classes = list(classes or getattr(images, "classes", ()))
@@ -95,12 +97,15 @@ class Slices:
                     "model": recording.header.model,
                     "dataset": recording.header.dataset,
                     "epochs": recording.epochs,
+                    "same_images": same,
                     "gates": [
                         {"name": gate.name, "channels": gate.channels, "pooled": gate.pooled}
                         for gate in recording.header.channel_gates
                     ],
                 }
-                for name, recording in zip(self.names, self.recordings, strict=True)
+                for name, recording, same in zip(
+                    self.names, self.recordings, self._same_images, strict=True
+                )
             ],
             "classes": self.classes,
             "costs": self.costs,

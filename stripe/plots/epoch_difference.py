@@ -9,6 +9,7 @@ from stripe.plots.axes import axes_or_new, heat_maps, name_above
 from stripe.plots.choose import chosen_gate, generator, of, sample
 from stripe.recording import Recorded
 from stripe.recording.runs import shown_runs
+from stripe.recording.same_images import check_same_images
 from stripe.stats import common_images
 from stripe.stats import epoch_difference as difference
 
@@ -57,7 +58,8 @@ def epoch_difference(
     Raises
     ------
     RecordingError
-        If there are fewer than two epochs, or an image is not in all of them.
+        If there are fewer than two epochs, an image is not in all of them, or several recordings
+        are not of the same images.
     UnknownNameError
         If there is no such gate.
 
@@ -75,6 +77,7 @@ def epoch_difference(
     >>> ax = stripe.plots.epoch_difference(recording, n_images=3)
     """
     runs = shown_runs(data, names=names)
+    check_same_images(runs)
     name = chosen_gate(runs[0].recording, gate)
     rng = generator(seed)
     chosen = image_ids

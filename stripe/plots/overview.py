@@ -12,6 +12,7 @@ from stripe.plots.epoch_difference import epoch_difference
 from stripe.plots.stripes import stripes
 from stripe.recording import Recorded
 from stripe.recording.runs import Shown, shown_runs
+from stripe.recording.same_images import unlike
 from stripe.stats import common_images
 
 #: Left, bottom, width and height of the three rows, as shares of the axes.
@@ -91,9 +92,14 @@ def _lettered(ax: Axes, part: str) -> Axes:
 def _draw_steps(runs: list[Shown], gate: str, choice: Choice, ax: Axes) -> None:
     """Draw how the images of the stripes settled in every run, or a remark."""
     different = list({run.recording.path: run for run in runs}.values())
+    remark = ""
     if any(len(run.recording.epochs) < 2 for run in different):
+        remark = "one epoch: no difference"
+    elif any(unlike(runs[0], run) for run in different):
+        remark = "different images: no differences side by side"
+    if remark:
         ax.set_axis_off()
-        ax.text(0.5, 0.5, "one epoch: no difference", ha="center", va="center")
+        ax.text(0.5, 0.5, remark, ha="center", va="center")
         return
     shown = view(runs[0].recording, gate, runs[0].epoch, choice)
     everywhere = set.intersection(*(set(common_images(run.recording)) for run in different))

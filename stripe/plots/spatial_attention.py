@@ -11,6 +11,7 @@ from stripe.plots.axes import COLUMN_WIDTH, axes_or_new, name_above
 from stripe.plots.choose import generator, said, sample
 from stripe.recording import Recorded
 from stripe.recording.runs import Shown, shown_runs
+from stripe.recording.same_images import check_same_images
 from stripe.stats import eta2_of
 
 #: What stands below the columns, beside the lines of `_below`.
@@ -86,6 +87,7 @@ def spatial_attention(
     >>> ax = stripe.plots.spatial_attention(maps, n_images=2)
     """
     runs = shown_runs(data, names=names, epoch=epoch)
+    check_same_images(runs)
     gates = _chosen_maps(runs[0], gates)
     count = len(runs[0].recording.rows(runs[0].epoch))
     chosen = sample(count, n_images, generator(seed))

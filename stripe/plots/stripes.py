@@ -23,6 +23,7 @@ from stripe.plots.choose import (
 )
 from stripe.recording import Recorded
 from stripe.recording.runs import Shown, shown_runs
+from stripe.recording.same_images import unpaired
 from stripe.stats.stripe_index import index_row
 
 
@@ -121,7 +122,7 @@ def stripes(
     for run in runs:
         for title, values in _sides(run, name, side).items():
             shown = first
-            if panels and values.shape != panels[0].matrix.shape:
+            if panels and (values.shape != panels[0].matrix.shape or unpaired(runs[0], run)):
                 shown = view(run.recording, name, run.epoch, choice)
             panels.append(_Panel(f"{run.name}\n" * (len(runs) > 1) + title, values, shown, run))
     total_images, total_channels = panels[0].matrix.shape

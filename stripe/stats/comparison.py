@@ -10,6 +10,7 @@ from jaxtyping import Float, Float64
 from stripe.errors import StripeError
 from stripe.recording import Recorded, Recording
 from stripe.recording.runs import Shown, short_names, shown_runs
+from stripe.recording.same_images import unpaired
 from stripe.stats.moments import channel_moments
 from stripe.stats.stripe_index import index_arrays, stripe_index
 
@@ -62,8 +63,9 @@ def compare(
         - difference: the second side minus the first;
         - low, high: interval of the difference; NaN if a recording holds only moments.
 
-        `attrs` says whether the interval is over "images" or "seeds", and whether the images were
-        paired. It also holds n of each side, level, resamples and seed.
+        `attrs` says whether the interval is over "images" or "seeds", whether the images were
+        "paired", and, if not, the reason ("unpaired"). It also holds n of each side, level,
+        resamples and seed.
 
     Raises
     ------
@@ -76,10 +78,12 @@ def compare(
     Notes
     -----
     The interval over images is the percentile bootstrap (Efron, 1979). Images are drawn with
-    replacement, and in pairs if both sides recorded the same images. This interval shows how much
-    the difference between these two networks depends on the choice of images. It does not show
-    whether networks from other seeds differ in the same way; for that, pass lists. The interval
-    over seeds is Welch's t interval, because a bootstrap over a few runs is too narrow.
+    replacement, and in pairs if both sides recorded the same images: equal indices, no image with
+    two labels, and data sets of the same name or labels in an order that no other data set has.
+    This interval shows how much the difference between these two networks depends on the choice of
+    images. It does not show whether networks from other seeds differ in the same way; for that,
+    pass lists. The interval over seeds is Welch's t interval, because a bootstrap over a few runs
+    is too narrow.
 
     Each interval is for one row alone. At a level of 0.95, one in twenty intervals is expected to
     exclude zero even if all gates are equal. Gates with the same name in two networks need not have
@@ -106,10 +110,10 @@ def compare(
         raise StripeError(f"names must differ from each other and from {', '.join(_OWN)}")
     gates = _common(of_first[0].recording, of_second[0].recording)
     if len(of_first) == len(of_second) == 1:
-        paired = _same_images(of_first[0], of_second[0])
-        how: dict[str, Any] = {"paired": paired, "resamples": resamples, "seed": seed}
+        why = unpaired(of_first[0], of_second[0])
+        how: dict[str, Any] = {"paired": not why, "resamples": resamples, "seed": seed}
         rows = _over_images(of_first[0], of_second[0], gates, level=level, **how)
-        about = {"over": "images", **how}
+        about = {"over": "images", "unpaired": why, **how}
         n = [_images(side[0]) for side in (of_first, of_second)]
     else:
         rows = _over_seeds(of_first, of_second, gates, level)
@@ -156,13 +160,6 @@ def _common(first: Recording, second: Recording) -> list[str]:
 def _images(run: Shown) -> int:
     """Return how many images an epoch has."""
     return int(channel_moments(run.recording, [run.epoch])["n"].iloc[0])
-
-
-def _same_images(first: Shown, second: Shown) -> bool:
-    if not (first.recording.header.per_image and second.recording.header.per_image):
-        return False
-    one, other = (run.recording.rows(run.epoch)["image"].to_numpy() for run in (first, second))
-    return np.array_equal(one, other)
 
 
 def _over_images(

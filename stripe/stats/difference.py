@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 
 from stripe.errors import RecordingError
 from stripe.recording import Recorded, Recording, open_recording
+from stripe.recording.same_images import check_same_labels
 
 
 def epoch_difference(
@@ -35,7 +36,8 @@ def epoch_difference(
     Raises
     ------
     RecordingError
-        If there are fewer than two epochs, or an image is not in all of them.
+        If there are fewer than two epochs, or an image is not in all of them or has different
+        labels.
     UnknownNameError
         If the gate is not in the recording.
 
@@ -112,8 +114,8 @@ def common_images(
     Raises
     ------
     RecordingError
-        If there are fewer than two epochs, no image is in every epoch, or one of `image_ids` is not
-        in every epoch.
+        If there are fewer than two epochs, no image is in every epoch, one of `image_ids` is not in
+        every epoch, or an image has different labels.
 
     Examples
     --------
@@ -126,6 +128,7 @@ def common_images(
             f"a difference needs two recorded epochs, {recording.path} has {len(epochs)}; record "
             "the model at several epochs"
         )
+    check_same_labels(recording, epochs)
     recorded = [recording.rows(epoch)["image"].to_numpy() for epoch in epochs]
     common: np.ndarray = reduce(lambda some, more: np.intersect1d(some, more), recorded)
     chosen = common if image_ids is None else np.asarray(image_ids, dtype=np.int64)

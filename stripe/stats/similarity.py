@@ -9,6 +9,7 @@ from jaxtyping import Float, Float64
 
 from stripe.errors import RecordingError
 from stripe.recording import Recorded, open_recording
+from stripe.recording.same_images import check_same_labels
 from stripe.stats.stripe_index import ROUNDING
 
 
@@ -45,7 +46,8 @@ def epoch_similarity(
     UnknownNameError
         If a gate is not in the recording.
     RecordingError
-        If an epoch was not recorded, there are no values, or fewer than 4 images are in all epochs.
+        If an epoch was not recorded, there are no values, fewer than 4 images are in all epochs, or
+        an image has different labels.
 
     Notes
     -----
@@ -73,6 +75,7 @@ def epoch_similarity(
             f"at least 4 images must be in all epochs that are compared, and {len(common)} are in "
             f"those of {recording.path}; choose others with epochs="
         )
+    check_same_labels(recording, chosen)
     every = [gate.name for gate in recording.header.channel_gates]
     rows = []
     for gate in every if gates is None else [gates] if isinstance(gates, str) else gates:

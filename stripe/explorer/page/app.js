@@ -156,12 +156,13 @@ class Explorer {
       this.answers.matrix(`matrix/${request}/${panel.side}`), this.answers.json(`rows/${panel.run}/${epoch}`)]);
     const glance = this.answers.json(`glance/${request}`);
     glance.then((numbers) => { panel.eta2 = panel.side === "after" ? numbers.eta2 : undefined; this.redraw(); }, () => {});
-    return { matrix, rows, index, epoch, gate: run.gates[index].name };
+    return { matrix, rows, index, epoch, gate: run.gates[index].name, sameImages: run.same_images };
   }
 
   // Tells whether a panel can have the order of the first one: the same images, or as many channels.
   follows(got, first, axis = "rows") {
     if (axis === "columns") return got.matrix.columns === first.matrix.columns;
+    if (!got.sameImages) return got === first;
     const a = got.rows.image, b = first.rows.image;
     return a.length === b.length && a[0] === b[0] && a[a.length - 1] === b[b.length - 1];
   }
@@ -209,7 +210,7 @@ class Explorer {
   }
 
   select(found) {
-    if (found) this.set({ image: found.image, channel: found.column });
+    if (found) this.set({ image: found.panel.sameImages ? found.image : this.view.image, channel: found.column });
   }
 
   key(event) {

@@ -168,6 +168,7 @@ class Panel {
 
   // The images beside the rows: of every row where there is room, of some elsewhere.
   drawPictures(pen) {
+    if (!this.sameImages) return;
     const { left, top, height } = this.box, { rows } = this.ordered.matrix;
     const [, , from, to] = this.app.zoom.map((share) => share * rows);
     const each = height / (to - from), side = Math.max(THUMB, Math.min(each, THUMB));
@@ -188,7 +189,7 @@ class Panel {
     const { image, channel } = this.app.view, { left, top, width, height } = this.box;
     const { rows, columns } = this.ordered.matrix;
     const zoom = this.app.zoom;
-    const row = image === null ? -1 : this.ordered.rowOrder.indexOf(this.rows.image.indexOf(image));
+    const row = image === null || !this.sameImages ? -1 : this.ordered.rowOrder.indexOf(this.rows.image.indexOf(image));
     const column = channel === null ? -1 : this.ordered.columnOrder.indexOf(channel);
     const x = left + ((column + 0.5) / columns - zoom[0]) / (zoom[1] - zoom[0]) * width;
     const y = top + ((row + 0.5) / rows - zoom[2]) / (zoom[3] - zoom[2]) * height;

@@ -1,0 +1,86 @@
+"""Whether two recorded epochs are of the same images, whose indices then mean the same."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from stripe.errors import RecordingError
+from stripe.recording.reader import Recording
+from stripe.recording.runs import Shown
+
+
+def unlike(first: Shown, second: Shown) -> str:
+    """Return why equal indices of two epochs may be different images; empty if they are the same.
+
+    Every data set has an image 0, so equal indices alone prove nothing. Data sets of the same name
+    are taken for the same, unless an image has two labels. Data sets of different names are taken
+    for the same if all labels agree and are not sorted: labels of a folder of classes are, and any
+    two such folders may agree.
+    """
+    one, two = _labels(first.recording, first.epoch), _labels(second.recording, second.epoch)
+    if why := _contradiction(one, two):
+        return why
+    one, two = one.align(two, join="inner")
+    names = [run.recording.header.dataset for run in (first, second)]
+    known = bool((one.notna() & two.notna()).all())
+    if names[0] == names[1] or (known and not one.is_monotonic_increasing):
+        return ""
+    named = " and ".join(repr(name) if name else "without a name" for name in names)
+    reason = "sorted" if known else "missing"
+    return f"the data sets are {named}, and the labels that could prove them equal are {reason}"
+
+
+def unpaired(first: Shown, second: Shown) -> str:
+    """Return why the rows of two epochs are not in pairs of the same image; empty if they are."""
+    if not (first.recording.header.per_image and second.recording.header.per_image):
+        return "a recording holds moments only"
+    one, other = (_labels(run.recording, run.epoch).index for run in (first, second))
+    if not one.equals(other):
+        return "the recordings hold images of different indices"
+    return unlike(first, second)
+
+
+def check_same_images(runs: Iterable[Shown]) -> None:
+    """Raise if runs that are shown image by image are not of the same images.
+
+    Raises
+    ------
+    RecordingError
+        With the reason that `unlike` gives.
+    """
+    first, *others = runs
+    for run in others:
+        if why := unlike(first, run):
+            raise RecordingError(
+                f"{first.recording.path} and {run.recording.path} must hold the same images to be "
+                f"shown image by image, but {why}; draw each alone, or record the same images"
+            )
+
+
+def check_same_labels(recording: Recording, epochs: Iterable[int]) -> None:
+    """Raise if an image has different labels in two epochs, so that its index is of two images."""
+    first, *others = epochs
+    labels = _labels(recording, first)
+    for epoch in others:
+        if why := _contradiction(labels, _labels(recording, epoch)):
+            raise RecordingError(
+                f"epochs {first} and {epoch} of {recording.path} must hold the same images, but "
+                f"{why}; record the data set in the same order in every epoch"
+            )
+
+
+def _labels(recording: Recording, epoch: int) -> pd.Series:
+    """Return the label of each image, by its index."""
+    return recording.rows(epoch).set_index("image")["label"]
+
+
+def _contradiction(first: pd.Series, second: pd.Series) -> str:
+    """Name an image that has two labels; empty if there is none."""
+    one, two = first.align(second, join="inner")
+    known = one.notna() & two.notna()
+    differing = np.flatnonzero((one[known] != two[known]).to_numpy(dtype=bool))
+    if not len(differing):
+        return ""
+    image = one[known].index[differing[0]]
+    return f"image {image} has the labels {one[image]} and {two[image]}"

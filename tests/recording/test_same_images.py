@@ -1,0 +1,85 @@
+"""Equal indices alone do not make images the same."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import stripe
+from stripe.errors import RecordingError
+from stripe.explorer.slices import Slices
+from stripe.recording import Gate, Header, RecordingWriter
+
+MIXED = [2, 0, 1, 1, 2, 0]
+OTHER = [0, 2, 1, 1, 2, 0]
+SORTED = [0, 0, 1, 1, 2, 2]
+NONE: list[int] = []
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that records the same gates with labels, one list per epoch."""
+
+    def written(name: str, dataset: str, *labels: Sequence[int]) -> Path:
+        gates = (Gate(name="g", owner="g", owner_class="Gated", channels=3, pooled=False),)
+        with RecordingWriter(tmp_path / name, Header(gates=gates, dataset=dataset)) as writer:
+            for epoch, of_epoch in enumerate(labels):
+                values = np.random.default_rng(epoch).random((6, 3), np.float32)
+                with writer.epoch(epoch) as part:
+                    known = {"label": np.array(of_epoch)} if of_epoch else {}
+                    part.write(np.arange(6), {"gate/g": values}, **known)
+        return tmp_path / name
+
+    return written
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "why"),
+    [
+        (("x/test", "x/test"), (MIXED, MIXED), ""),
+        (("x/test", "x/test"), (NONE, NONE), ""),
+        (("", ""), (NONE, MIXED), ""),
+        (("x/test", "y/test"), (MIXED, MIXED), ""),
+        (("x/test", "x/test"), (MIXED, OTHER), "image 0 has the labels 2 and 0"),
+        (("x/test", "y/test"), (NONE, NONE), "'x/test' and 'y/test', and .* missing"),
+        (("cats", "dogs"), (SORTED, SORTED), "'cats' and 'dogs', and .* sorted"),
+        (("x/test", ""), (MIXED, NONE), "'x/test' and without a name, and .* missing"),
+    ],
+)
+def test_images_are_paired_by_more_than_their_index(
+    names: tuple[str, str], labels: tuple[list[int], list[int]], why: str, write: Any
+) -> None:
+    paths = [write(run, *of) for run, of in zip("ab", zip(names, labels, strict=True), strict=True)]
+    table = stripe.compare(paths, resamples=100)
+    assert table.attrs["paired"] is (not why)
+    assert (table[["low", "high"]] == 0).all(axis=None) == (not why)  # the same values
+    assert re.search(why or "^$", table.attrs["unpaired"])
+    assert [run["same_images"] for run in Slices(paths).about()["runs"]] == [True, not why]
+
+
+def test_the_command_says_why(write: Any, run: Callable[..., tuple[int, str]]) -> None:
+    paths = [write("a", "x", MIXED), write("b", "x", OTHER)]
+    code, said = run("stats", "compare", *paths, "--resamples", 100)
+    assert code == 0, said
+    assert "images drawn anew (not in pairs: image 0 has the labels 2 and 0), n = [6, 6]" in said
+    assert "the same images" not in said
+
+
+def test_plots_of_single_images_refuse_other_images(write: Any) -> None:
+    paths = [write("a", "x", MIXED, MIXED), write("b", "y", OTHER, OTHER)]
+    with pytest.raises(RecordingError, match="shown image by image, but image 0 has the labels"):
+        stripe.plots.epoch_difference(paths, n_images=2)
+    ax = stripe.plots.overview(paths, side="after")
+    said = [text.get_text() for axes in ax.child_axes for text in axes.texts]
+    assert "different images: no differences side by side" in said
+
+
+@pytest.mark.parametrize("use", ["epoch_similarity", "epoch_difference"])
+def test_an_image_keeps_its_label_over_epochs(use: str, write: Any) -> None:
+    mixed = write("a", "x", MIXED, OTHER)
+    gate = {"gate": "g"} if use == "epoch_difference" else {}
+    with pytest.raises(RecordingError, match="image 0 has the labels 2 and 0"):
+        getattr(stripe.stats, use)(mixed, **gate)
