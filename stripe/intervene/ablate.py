@@ -7,7 +7,6 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from stripe.errors import StripeError
 from stripe.gates.feed import feed
@@ -24,6 +23,7 @@ from stripe.intervene.scores import (
     divergence,
     mean_divergence,
 )
+from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed
 from stripe.select import Selection
 from stripe.stats.share import share_interval
@@ -119,7 +119,7 @@ def ablate(
     rows = [{"intervention": "none", "gate": "", **_measured(before, before, run.labels)}]
     together = not alone or len(places) > 1
     steps = len(hows) * (alone * len(places) + together)
-    with tqdm(total=steps, desc="ablate", leave=False, disable=None if progress else True) as bar:
+    with progress_bar(steps, "ablate", progress, unit=" rows") as bar:
         for name, how in hows.items():
             functions = {p.gate.name: function_of(how, p, recorded) for p in places}
             sets = {gate: {gate: functions[gate]} for gate in functions if alone}

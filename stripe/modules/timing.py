@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
-from tqdm.auto import tqdm
 
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.progress import progress_bar
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -37,11 +37,13 @@ def in_turns(
     """
     seconds: dict[Name, list[float]] = {name: [] for name in ways}
     order = list(ways.items())
-    for number in tqdm(range(rounds + 1), desc="rounds", disable=None if progress else True):
-        for name, way in order if number % 2 else reversed(order):
-            took = way()
-            if number:
-                seconds[name].append(took)
+    with progress_bar(rounds + 1, "rounds", progress) as bar:
+        for number in range(rounds + 1):
+            for name, way in order if number % 2 else reversed(order):
+                took = way()
+                if number:
+                    seconds[name].append(took)
+            bar.update()
     return seconds
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from stripe.errors import DataError, StripeError
 from stripe.hooks.batches import numbered_batches
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.accuracy import right_of
+from stripe.modules.progress import progress_bar
 from stripe.modules.unwrap import device_of
 from stripe.robustness.noise import inject_noise
 from stripe.robustness.noise_spec import NoiseSpec
@@ -25,6 +25,8 @@ TABLE_8 = {
 }
 
 COLUMNS = ["noise", "seed", "accuracy", "images"]
+
+_Run = tuple[str, int, inject_noise | None]
 
 
 def attack(
@@ -73,9 +75,31 @@ def attack(
     >>> table["noise"].tolist()
     ['none', 'random:0.3,0.3', 'random:0.3,0.3']
     """
+    return pd.DataFrame(
+        attacks(model, loader, noises, seeds=seeds, progress=progress), columns=COLUMNS
+    )
+
+
+def attacks(
+    model: nn.Module,
+    loader: Any,
+    noises: Sequence[NoiseSpec | str],
+    *,
+    seeds: Sequence[int] = (0,),
+    progress: bool = True,
+) -> Iterator[tuple[str, int, float, int]]:
+    """Yield the rows of `attack`, each once it is measured; the arguments are checked at once."""
+    runs = _planned(model, noises, seeds)
+    return _measured(model, loader, runs, progress)
+
+
+def _planned(
+    model: nn.Module, noises: Sequence[NoiseSpec | str], seeds: Sequence[int]
+) -> list[_Run]:
+    """Return the name, the seed and the noise of each row, the first without noise."""
     if not seeds:
         raise StripeError("an attack needs at least one seed, got none")
-    runs: list[tuple[str, int, inject_noise | None]] = [("none", 0, None)]
+    runs: list[_Run] = [("none", 0, None)]
     for noise in noises:
         spec = NoiseSpec.parse(noise) if isinstance(noise, str) else noise
         if spec.when == "train":
@@ -84,17 +108,21 @@ def attack(
             )
         chosen = seeds if spec.kind == "random" else seeds[:1]
         runs += [(str(noise), seed, inject_noise(model, spec, seed=seed)) for seed in chosen]
-    rows = []
-    for name, seed, injected in tqdm(
-        runs, "noise", leave=False, disable=None if progress else True
-    ):
-        if injected is None:
-            accuracy, images = _accuracy(model, loader)
-        else:
-            with interrupts_held(), injected, interrupts_allowed():
+    return runs
+
+
+def _measured(
+    model: nn.Module, loader: Any, runs: Sequence[_Run], progress: bool
+) -> Iterator[tuple[str, int, float, int]]:
+    with progress_bar(len(runs), "noise", progress) as bar:
+        for name, seed, injected in runs:
+            if injected is None:
                 accuracy, images = _accuracy(model, loader)
-        rows.append((name, seed, accuracy, images))
-    return pd.DataFrame(rows, columns=COLUMNS)
+            else:
+                with interrupts_held(), injected, interrupts_allowed():
+                    accuracy, images = _accuracy(model, loader)
+            bar.update()
+            yield name, seed, accuracy, images
 
 
 def _accuracy(model: nn.Module, loader: Any) -> tuple[float, int]:

@@ -11,10 +11,10 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.progress import progress_bar
 from stripe.robustness import inject_noise
 from stripe.style.config import StyleConfig, Variant
 from stripe.style.features import describe_features, load_features
@@ -120,8 +120,7 @@ def compare(
     stylised = {name: stylise(network, chosen) for name, network in networks.items()}
     criterion = Criterion(features, style)
     numbers, dial = [], []
-    bar = tqdm(total=len(networks) * len(sizes), desc="compare", disable=not progress)
-    with bar:
+    with progress_bar(len(networks) * len(sizes), "compare", progress) as bar:
         for name, network in networks.items():
             by_size = []
             for size in sizes:

@@ -15,6 +15,7 @@ from stripe.errors import StripeError
 from stripe.files import read_regular, refuse_links
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
+from stripe.modules.progress import progress_bar
 from stripe.plots import paper_style, save_figure, style_grid
 from stripe.style.config import StyleConfig
 from stripe.style.features import VGGFeatures, describe_features, load_features
@@ -27,7 +28,7 @@ from stripe.train.log import read_rows
 from stripe.train.precision import with_precision
 from stripe.train.processes import Processes
 from stripe.train.run import CONFIG, WEIGHTS, open_run, read_config, run_locked
-from stripe.train.session import Session, progress_bar
+from stripe.train.session import Session
 from stripe.train.stop import leave, stoppable
 from stripe.train.weights import load_weights
 
@@ -161,7 +162,7 @@ def _steps(
         config.size, config.batch_size, steps, seed=config.seed, workers=config.workers
     )
     name = f"style {config.variant}"
-    with progress_bar(config.steps, done, name=name, unit="steps", shown=progress) as bar:
+    with progress_bar(config.steps, name, progress, done=done, unit=" steps", leave=True) as bar:
         for step, pixels in zip(steps, batches, strict=True):
             images = in_unit_range(pixels.to(device, non_blocking=True))
             images = images.contiguous(memory_format=torch.channels_last)

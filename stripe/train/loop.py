@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from stripe.data.image_file import count_of_broken
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.progress import progress_bar
 from stripe.robustness import inject_noise
 from stripe.train.begun import nothing_left
 from stripe.train.board import Board, tensorboard
@@ -28,7 +29,7 @@ from stripe.train.processes import Processes, joined
 from stripe.train.recording import EpochRecorder, epoch_recorder
 from stripe.train.run import open_run, run_locked
 from stripe.train.schedule import learning_rate
-from stripe.train.session import Session, progress_bar
+from stripe.train.session import Session
 from stripe.train.step import make_optimizer, top_accuracies, train_step
 from stripe.train.stop import Stop, leave, stoppable
 
@@ -209,7 +210,7 @@ def _train(
         done = session.at.epoch * loaders.train_images + session.at.batch * config.batch_size
         total = config.epochs * loaders.train_images
         shown = progress and session.first
-        bar = progress_bar(total, done, name="train", unit="images", shown=shown)
+        bar = progress_bar(total, "train", shown, done=done, unit=" images", leave=True)
         folder = config.out / "tensorboard" if config.tensorboard and session.first else None
         recording = config.out / "recording" if config.record else None
         first = session.at.epoch + 1 if session.at.epoch or session.at.batch else 0

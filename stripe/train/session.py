@@ -1,12 +1,8 @@
 """Resume, save, log, stop and finish a run of training on the disk, for every loop."""
 
-import sys
-from typing import Any
-
 import torch
 from torch import nn
 from torch.optim import Optimizer
-from tqdm.auto import tqdm
 
 from stripe.robustness import inject_noise
 from stripe.settings import Settings
@@ -139,15 +135,3 @@ class Session:
             self._noise.load_state_dict({"generator": states["noise"]})
         if self.processes.device.type == "cuda":
             torch.cuda.set_rng_state(states["cuda"], self.processes.device)
-
-
-def progress_bar(total: int, done: int, *, name: str, unit: str, shown: bool) -> Any:
-    """Return a progress bar; in a log file it writes a line every ten seconds."""
-    return tqdm(
-        total=total,
-        initial=min(done, total),
-        desc=name,
-        unit=f" {unit}",
-        disable=not shown,
-        mininterval=0.1 if sys.stderr.isatty() else 10.0,
-    )

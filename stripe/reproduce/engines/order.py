@@ -7,8 +7,7 @@ from itertools import groupby
 from statistics import fmean
 from typing import Any
 
-from tqdm.auto import tqdm
-
+from stripe.modules.progress import progress_bar
 from stripe.reproduce.store.cost import Costs
 from stripe.reproduce.store.measurement import Measurement
 from stripe.reproduce.store.runs import StoredRun
@@ -122,7 +121,7 @@ def run_in_order(
     progress
         Show a progress bar.
     """
-    with tqdm(total=len(runs), desc="sweep", unit=" runs", disable=not progress) as bar:
+    with progress_bar(len(runs), "sweep", progress, unit=" runs", leave=True) as bar:
         tally = Tally(bar, costs)
         for timed, some in groupby(in_order(runs), key=is_timed):
             execute(Ready(list(some)), timed, tally)
