@@ -17,6 +17,7 @@ import patched
 import pytest
 import short_run
 import torch
+from own_network import subject as subject
 from torch import nn
 
 import stripe

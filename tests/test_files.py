@@ -1,5 +1,6 @@
 """A file that a user asked for is there whole, or as it was: a full disk leaves no half of one."""
 
+import errno
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,6 @@ from stripe.cli.network import write_frozen
 from stripe.errors import StripeError
 from stripe.files import drafted, saving
 from stripe.gradcam import MeanCam
-from stripe.stats import stripe_index
 
 Writing = Callable[[Path], None]
 
@@ -108,21 +108,11 @@ def test_a_folder_is_made_and_a_link_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_the_table_is_printed_before_the_file_is_written(
-    write_recording: Callable[..., Path],
-    tmp_path: Path,
-    run: Callable[..., tuple[int, str]],
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_full_disk_without_the_name_of_a_file_is_one_line(
+    run: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recording = write_recording({0: {"g": np.eye(3)}})
-    found = stripe_index(recording).assign(noise="none", accuracy=0.5)
-    monkeypatch.setattr("stripe.robustness.attack", lambda *_, **__: found)
-    monkeypatch.setattr("stripe.cli.options.Subject.load", lambda _: (None, None, ""))
-    command = ["noise", "--model", "m", "--images", "i", "--spec", "constant:1,0"]
-    with full(10):
-        code, said = run(*command, "--out", tmp_path / "noise.csv")
-    assert code == 1
-    table, error = said.split("error: ")
-    assert "accuracy" in table or "mean" in table
-    assert error.startswith(f"cannot write {tmp_path / 'noise.csv'}: File too large")
-    assert not (tmp_path / "noise.csv").exists()
+    def fill(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("stripe.cli.refuse_unknown", fill)
+    assert run("verify", "r") == (1, "error: cannot write: No space left on device\n")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 from torch import nn
-from tqdm.auto import tqdm
 
 from stripe.audit.candidate import Candidate, FrozenNetwork
 from stripe.audit.comparison import Agree, Comparison, Predict
@@ -22,6 +21,7 @@ from stripe.audit.predictions import predictions
 from stripe.audit.report import check_writable, write_report
 from stripe.audit.result import Audit
 from stripe.errors import ModelError, StripeError
+from stripe.modules.progress import progress_bar
 from stripe.modules.timing import in_turns
 from stripe.recording import Recording
 from stripe.stats import channel_moments
@@ -118,7 +118,8 @@ def audit(
         - `controls` or `optimal` is set, but the network outputs no class scores or is an ONNX
           file.
     StripeError
-        If there are fewer than 4 images, or the report cannot be written.
+        If there are fewer than 4 images, or the report cannot be written; in this case the error
+        is a `stripe.audit.report.ReportError`, whose attribute `audit` holds the result.
 
     Notes
     -----
@@ -253,7 +254,7 @@ def _measured(
     gates = gate_table(recording, everything.report)
     spread = by_spread(gates)
     found, reason = estimated(candidate, images.known, recording, spread.gates, progress=progress)
-    with tqdm(desc="freeze", unit=" passes", disable=None if progress else True) as bar:
+    with progress_bar(None, "freeze", progress, unit=" passes") as bar:
         comparison = Comparison(candidate, images, **compared, done=bar.update)
         comparison.measured(spread.gates, lambda: everything.model)
         usual = Curve(comparison, plan, spread)

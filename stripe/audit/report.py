@@ -18,12 +18,28 @@ from stripe.recording import Recording
 from stripe.stats.variance_components import PARTS, shares_from_0_to_1
 
 
+class ReportError(StripeError):
+    """A report that cannot be written.
+
+    Attributes
+    ----------
+    audit
+        The audit, which is finished.
+    """
+
+    def __init__(self, path: Path, error: OSError, audit: Audit) -> None:
+        super().__init__(
+            f"cannot write the report {path}: {error.strerror}; make room or choose another file"
+        )
+        self.audit = audit
+
+
 def write_report(path: Path, audit: Audit, recording: Recording, about: dict[str, Any]) -> None:
     """Write an audit as HTML, with its pictures inside.
 
     Raises
     ------
-    StripeError
+    ReportError
         If the file cannot be written.
     """
     templates = Environment(
@@ -50,7 +66,7 @@ def write_report(path: Path, audit: Audit, recording: Recording, about: dict[str
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, page.encode())
     except OSError as error:
-        raise StripeError(f"cannot write the report {path}: {error.strerror}") from error
+        raise ReportError(path, error, audit) from error
 
 
 def check_writable(path: Path) -> None:

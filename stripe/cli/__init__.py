@@ -1,5 +1,6 @@
 """The `stripe` command. Commands import libraries when they run, so that help is fast."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -24,11 +25,15 @@ from stripe.cli import (  # noqa: F401
 )
 from stripe.cli.app import app
 from stripe.cli.examples import add_examples
+from stripe.cli.interrupted import after_interrupt
 from stripe.cli.unknown import refuse_unknown
 from stripe.errors import StripeError
 from stripe.memory import keep_freed_memory
 
 add_examples(app)
+
+#: Errors of a full disk, which do not always name a file.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -37,8 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     `arguments` defaults to the arguments of the process.
     """
     keep_freed_memory()
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        refuse_unknown(sys.argv[1:] if arguments is None else arguments)
+        refuse_unknown(given)
         app(arguments)
     except StripeError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -47,9 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in _FULL:
             raise
-        print(f"error: cannot use {error.filename}: {error.strerror}", file=sys.stderr)
+        what = "write" if error.filename is None else f"use {error.filename}"
+        print(f"error: cannot {what}: {error.strerror}", file=sys.stderr)
         sys.exit(1)
     except MemoryError:
         print(
@@ -59,5 +66,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         sys.exit(1)
     except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
+        print(f"\ninterrupted: {after_interrupt(given)}", file=sys.stderr)
         sys.exit(130)

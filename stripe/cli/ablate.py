@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from stripe.cli.app import Gates, Json, Picture, app, new_file, picture_file, print_table
+from stripe.cli.app import (
+    Gates,
+    Json,
+    Picture,
+    app,
+    new_file,
+    picture_file,
+    print_table,
+    save_table,
+)
 from stripe.cli.options import Subject
 from stripe.interrupts import interrupts_allowed, interrupts_held
 
@@ -76,12 +85,11 @@ def ablate(
             gates,
             seed=subject.seed,
         )
-    if out is not None:
-        table.to_csv(out, index=False)
+    print_table(table, json)
+    save_table(table, out)
     if figure is not None:
         with plots.paper_style():
             plots.save_figure(plots.ablation(table), figure)
-    print_table(table, json)
 
 
 def _batches(images: "Tensor", labels: "Tensor | None", size: int) -> list[Any]:

@@ -16,6 +16,7 @@ app = App(
     name="stripe",
     help="Record, analyse and fold the gates of channel attention.",
     version=lambda: version("stripe-attention"),
+    suppress_keyboard_interrupt=False,  # so that `main` can say what was kept
 )
 
 Json = Annotated[bool, Parameter(negative=(), help="Print JSON instead of a table.")]

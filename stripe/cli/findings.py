@@ -30,7 +30,7 @@ def findings(
     out
         Markdown file to write, such as docs/findings.md. Default: print the table.
     """
-    from stripe.files import drafted
+    from stripe.files import saving
     from stripe.reproduce.findings import findings as found
     from stripe.reproduce.findings import written
     from stripe.reproduce.findings_page import findings_page
@@ -47,8 +47,7 @@ def findings(
     if json or out is None:
         print_table(table if json else written(table), json)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with drafted(out) as draft:
+        with saving(out) as draft:
             draft.write_text(
                 findings_page(table, scale(target.scale), command_line(), found(reproduced, OWN))
             )

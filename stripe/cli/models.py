@@ -1,5 +1,6 @@
 """Commands for a trained network: record, audit, cam, noise and bound."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,8 @@ from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from stripe.audit.result import Audit
 
 
@@ -132,10 +135,12 @@ def audit(
         Default: depends on the output of the network.
     """
     import stripe
+    from stripe.audit.report import ReportError
     from stripe.cli.network import is_onnx
 
     network, loader, images = subject.load(onnx=True)
-    found = stripe.audit(
+    measured = partial(
+        stripe.audit,
         subject.model if is_onnx(subject.model) else network,
         loader,
         out,
@@ -152,15 +157,20 @@ def audit(
         name=subject.model if subject.has_weights() else f"{subject.model} (random weights)",
         dataset=images,
     )
+    try:
+        found = measured()
+    except ReportError as error:  # the numbers are not lost with the report
+        _print_audit(error.audit, rounds, alone, json)
+        raise
+    _print_audit(found, rounds, alone, json)
+    if not json:
+        print(f"report  {out}")
+
+
+def _print_audit(found: "Audit", rounds: int, alone: bool, json: bool) -> None:
+    """Print the tables of an audit, and a summary."""
     if json:
         return print_json(found.to_json())
-    _print_audit(found, rounds, alone)
-    print(f"report  {out}")
-    return None
-
-
-def _print_audit(found: "Audit", rounds: int, alone: bool) -> None:
-    """Print the tables of an audit, and a summary."""
     columns = ["gate", "channels", "eta2", "relative_spread", "predicted_kl"]
     columns += (["kl", "agreement"] if alone else []) + ["folded", "into"]
     print(found.gates[columns].to_string(index=False, float_format="%.4f"))
@@ -180,6 +190,7 @@ def _print_audit(found: "Audit", rounds: int, alone: bool) -> None:
         f"attention is {100 * found.attention_share:.0f} % of the time of a forward pass (half of "
         f"{rounds} rounds: {low:.0f} to {high:.0f} %)"
     )
+    return None
 
 
 @app.command
@@ -262,7 +273,8 @@ def noise(
         Image file for a figure of the table.
     """
     from stripe import plots
-    from stripe.robustness import TABLE_8, attack
+    from stripe.robustness import TABLE_8
+    from stripe.robustness.attacks import attacks
 
     if seeds < 1:
         raise StripeError(f"--seeds must be at least 1, got {seeds}")
@@ -275,14 +287,31 @@ def noise(
     new_file(out)
     network, loader, _ = subject.load()
     seeded = range(subject.seed, subject.seed + seeds)
-    table = attack(network, loader, noises, seeds=list(seeded))
-    table.insert(0, "network", subject.model)
-    of_noise = table.groupby("noise", sort=False)["accuracy"].agg(["mean", "std", "count"])
-    print_table(table if json else of_noise.reset_index(), json)
+    rows: list[Any] = []
+    try:
+        rows.extend(attacks(network, loader, noises, seeds=list(seeded)))
+    except KeyboardInterrupt:
+        if rows:
+            save_table(_print_noise(subject.model, rows, json), out)
+        raise
+    table = _print_noise(subject.model, rows, json)
     save_table(table, out)
     if figure is not None:
         with plots.paper_style():
             plots.save_figure(plots.noise_robustness(table), figure)
+
+
+def _print_noise(network: str, rows: list[Any], json: bool) -> "pd.DataFrame":
+    """Print the accuracy under each noise, and return the table of all rows."""
+    import pandas as pd
+
+    from stripe.robustness.attacks import COLUMNS
+
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    table.insert(0, "network", network)
+    of_noise = table.groupby("noise", sort=False)["accuracy"].agg(["mean", "std", "count"])
+    print_table(table if json else of_noise.reset_index(), json)
+    return table
 
 
 @app.command

@@ -33,12 +33,13 @@ def freeze_file(
     network = subject.load_network(onnx=True)
     assert isinstance(network, stripe.onnx.OnnxNetwork)
     frozen = stripe.onnx.freeze(network.model, recording, **options)
-    frozen.save(out)
     if json:
-        return print_json({"error": frozen.error, "gates": frozen.report.to_dict("records")})
-    print(frozen.report.to_string(index=False))
-    print(
-        f"\n{len(frozen.report)} gates frozen, {frozen.report['folded'].sum()} folded, error "
-        f"{frozen.error:.1e}: {out}"
-    )
-    return None
+        print_json({"error": frozen.error, "gates": frozen.report.to_dict("records")})
+    else:
+        print(frozen.report.to_string(index=False))
+    frozen.save(out)
+    if not json:
+        print(
+            f"\n{len(frozen.report)} gates frozen, {frozen.report['folded'].sum()} folded, error "
+            f"{frozen.error:.1e}: {out}"
+        )

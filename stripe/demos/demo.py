@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from stripe import plots
+from stripe.files import saving
 from stripe.recording import open_recording
 from stripe.stats import stripe_index
 from stripe.train import TrainConfig, TrainResult, train
@@ -80,5 +81,6 @@ def run_demo(config: TrainConfig, figures: Path) -> DemoResult:
         "config": asdict(config),
         "versions": library_versions(),
     }
-    (figures / "demo.json").write_text(json.dumps(sidecar, indent=1, default=str) + "\n")
+    with saving(figures / "demo.json") as draft:
+        draft.write_text(json.dumps(sidecar, indent=1, default=str) + "\n")
     return DemoResult(result, index, recording.path, files)

@@ -1,0 +1,19 @@
+"""What a command that was interrupted kept, and how to go on."""
+
+from collections.abc import Sequence
+
+#: What each command kept, and how to go on, unless it keeps nothing.
+_KEPT = {
+    "record": "no part of this epoch was kept; earlier epochs are as they were; the same command "
+    "records the epoch again",
+    "noise": "only finished rows were kept, and are printed above; --spec measures the others",
+    "constants": "what is in --out is not finished; begin again with a new --out",
+    "repeat": "finished runs are in the store; begin again with an empty --store",
+    "gallery": "finished figures were kept; the same command draws all of them again",
+}
+
+
+def after_interrupt(arguments: Sequence[str]) -> str:
+    """Return the sentence about the command that `arguments` begin with."""
+    named = (_KEPT[word] for word in arguments[:2] if word in _KEPT)
+    return next(named, "nothing was kept; the same command begins again")

@@ -1,0 +1,67 @@
+"""An interrupted command says what was kept and how to go on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+Run = Callable[..., tuple[int, str]]
+
+AGAIN = "nothing was kept; the same command begins again"
+COMMANDS = {
+    "record": (["--out", "r"], "no part of this epoch was kept"),
+    "audit": (["--out", "a.html"], AGAIN),
+    "ablate": (["--out", "t.csv"], AGAIN),
+    "cam": (["--layer", "layer3", "--out", "c.png"], AGAIN),
+}
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_it_says_what_was_kept(
+    command: str, subject: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTERRUPT_AT", "0" if command == "cam" else "2")
+    options, kept = COMMANDS[command]
+    code, said = run(command, *subject, *options)
+    assert (code, said.splitlines()[-1].startswith(f"interrupted: {kept}")) == (130, True), said
+    assert not list(Path().glob("*.html")) + list(Path().glob("*.csv")) + list(Path().glob("*.png"))
+
+
+def test_finished_rows_of_noise_are_kept(
+    subject: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INTERRUPT_AT", "3")  # one pass counts the classes, one is a row
+    noises = ["--spec", "constant:0.9,0.1", "--spec", "constant:0.5,0.1"]
+    code, said = run("noise", *subject, *noises, "--out", "t.csv")
+    assert code == 130, said
+    assert "interrupted: only finished rows were kept, and are printed above" in said
+    assert "constant:0.9,0.1" in said
+    assert "constant:0.5,0.1" not in said
+    assert pd.read_csv("t.csv")["noise"].tolist() == ["none", "constant:0.9,0.1"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["record", "noise"])
+def test_a_signal_to_the_process(command: str, subject: list[str]) -> None:
+    options = {"record": ["--out", "r"], "noise": ["--spec", "random:0.1,0.1", "--seeds", "50"]}
+    environment = {**os.environ, "SLEEP": "0.5"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stripe", command, *subject, *options[command]],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    started = time.monotonic()
+    passes = Path("passes")
+    while not passes.exists() or len(passes.read_text()) < 3:
+        assert time.monotonic() < started + 200
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=100)
+    assert process.returncode == 130, said
+    assert f"interrupted: {'no part' if command == 'record' else 'only finished rows'}" in said
+    assert "Traceback" not in said
