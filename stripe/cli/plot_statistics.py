@@ -1,21 +1,25 @@
-"""Commands that draw a statistic of each gate of a recording."""
+"""Commands that draw a statistic of each gate of recordings."""
 
-from stripe.cli.app import Epoch, Picture, Recorded
-from stripe.cli.plots import plot_app, save_plot
+from stripe.cli.app import More, Picture, Recorded
+from stripe.cli.plots import Runs, draw_runs, plot_app
+
+_RUNS = Runs()
 
 
 @plot_app.command(name="variance-components", alias="variance_components")
-def plot_variance_components(recording: Recorded, *, out: Picture, epoch: Epoch = None) -> None:
+def plot_variance_components(
+    recording: Recorded, *more: More, out: Picture, options: Runs = _RUNS
+) -> None:
     """Draw the shares of channel, class and image in the variance of each gate."""
-    save_plot("variance_components", recording, out, epoch=epoch)
+    draw_runs("variance_components", (recording, *more), out, options)
 
 
 @plot_app.command(name="saturation")
 def plot_saturation(
     recording: Recorded,
-    *,
+    *more: More,
     out: Picture,
-    epoch: Epoch = None,
+    options: Runs = _RUNS,
     low: float = 0.01,
     high: float = 0.99,
 ) -> None:
@@ -28,12 +32,12 @@ def plot_saturation(
     high
         Smallest value of a channel that is on. Its largest value is 2 - high.
     """
-    save_plot("saturation", recording, out, epoch=epoch, low=low, high=high)
+    draw_runs("saturation", (recording, *more), out, options, low=low, high=high)
 
 
 @plot_app.command(name="class-information", alias="class_information")
 def plot_class_information(
-    recording: Recorded, *, out: Picture, epoch: Epoch = None, folds: int = 5
+    recording: Recorded, *more: More, out: Picture, options: Runs = _RUNS, folds: int = 5
 ) -> None:
     """Draw how well each gate alone predicts the class.
 
@@ -42,10 +46,12 @@ def plot_class_information(
     folds
         Number of folds of the cross-validation.
     """
-    save_plot("class_information", recording, out, epoch=epoch, folds=folds)
+    draw_runs("class_information", (recording, *more), out, options, folds=folds)
 
 
 @plot_app.command(name="epoch-similarity", alias="epoch_similarity")
-def plot_epoch_similarity(recording: Recorded, *, out: Picture, epoch: Epoch = None) -> None:
-    """Draw the debiased CKA between each epoch of every gate and one chosen epoch."""
-    save_plot("epoch_similarity", recording, out, epoch=epoch)
+def plot_epoch_similarity(
+    recording: Recorded, *more: More, out: Picture, options: Runs = _RUNS
+) -> None:
+    """Draw the debiased CKA between each epoch of each gate and one epoch (default: the last)."""
+    draw_runs("epoch_similarity", (recording, *more), out, options)

@@ -89,7 +89,7 @@ _RUNS, _SIDES, _PANELS = Runs(), Sides(), Panels()
 @plot_app.command(name="stripes")
 def plot_stripes(recording: Recorded, *more: More, out: Picture, options: Panels = _PANELS) -> None:
     """Draw images x channels, before and after attention (Figure 2a)."""
-    _draw("stripes", (recording, *more), out, options)
+    draw_runs("stripes", (recording, *more), out, options)
 
 
 @plot_app.command(name="spatial-attention", alias="spatial_attention")
@@ -108,13 +108,13 @@ def plot_spatial_attention(
     n_images
         Number of images, drawn at random.
     """
-    _draw("spatial_attention", (recording, *more), out, options, n_images=n_images, seed=seed)
+    draw_runs("spatial_attention", (recording, *more), out, options, n_images=n_images, seed=seed)
 
 
 @plot_app.command(name="gate-spread", alias="gate_spread")
 def plot_gate_spread(recording: Recorded, *more: More, out: Picture, options: Runs = _RUNS) -> None:
     """Draw the spread of the channels of each gate over images, by depth."""
-    _draw("gate_spread", (recording, *more), out, options)
+    draw_runs("gate_spread", (recording, *more), out, options)
 
 
 @plot_app.command(name="compare")
@@ -136,15 +136,15 @@ def plot_compare(
         Share of variance between channels (eta2), the variance between or within channels, or the
         median standard deviation.
     """
-    _draw("compare", (recording, other), out, options, statistic=statistic)
+    draw_runs("compare", (recording, other), out, options, statistic=statistic)
 
 
 @plot_app.command(name="channel-std", alias="channel_std")
 def plot_channel_std(
     recording: Recorded, *more: More, out: Picture, options: Sides = _SIDES
 ) -> None:
-    """Draw a histogram of the spread of channels, before and after attention (Figure 2b)."""
-    _draw("channel_std", (recording, *more), out, options)
+    """Draw the distribution of the spread of channels, before and after attention (Figure 2b)."""
+    draw_runs("channel_std", (recording, *more), out, options)
 
 
 @plot_app.command(name="epoch-difference", alias="epoch_difference")
@@ -173,8 +173,8 @@ def plot_epoch_difference(
 def plot_overview(
     recording: Recorded, *more: More, out: Picture, options: Panels = _PANELS
 ) -> None:
-    """Draw stripes, spread and change of one gate together (Figure 2)."""
-    _draw("overview", (recording, *more), out, options)
+    """Draw stripes, spread and difference of one gate together (Figure 2)."""
+    draw_runs("overview", (recording, *more), out, options)
 
 
 @plot_app.command(name="mean-cam", alias="mean_cam")
@@ -276,7 +276,7 @@ def plot_style_grid(folder: Source, *, out: Picture) -> None:
     save_plot("style_grid", pictures, out, rows=rows[columns[0].name])
 
 
-def _draw(
+def draw_runs(
     name: str, recordings: tuple[Path | None, ...], out: Path, options: Runs, **more: Any
 ) -> None:
     """Draw a figure of one recording or several."""

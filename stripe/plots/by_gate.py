@@ -1,63 +1,131 @@
-"""A statistic of every gate in one epoch, and an axis of gates in forward order."""
+"""A statistic of every gate of each run in one epoch, and an axis of gates in forward order."""
 
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from stripe.errors import StripeError
-from stripe.plots.axes import legend_above, name_above
+from stripe.plots.axes import MOST_PANELS, axes_or_new, legend_above, name_above
 from stripe.plots.choose import said, with_columns
 from stripe.recording import Recorded, Recording
-from stripe.recording.runs import shown_runs
+from stripe.recording.runs import short_names, shown_runs
 from stripe.registry import listed
 
 #: Largest number of gates that are numbered below an axis.
 _TICKS = 12
+#: Height in inches of a run among several, the part of it that is axes, and letters of its name.
+_ROW, _SHARE, _NAME = 1.1, 0.86, 18
 
 
-def of_epoch(
-    data: Recorded | pd.DataFrame,
-    epoch: int | None,
+def of_runs(
+    data: Recorded | Sequence[Recorded] | pd.DataFrame,
     statistic: Callable[[Recording, int], pd.DataFrame],
     columns: tuple[str, ...],
-) -> tuple[pd.DataFrame, str]:
-    """Return a row for each gate in an epoch, and a heading that names recording and epoch.
+    *,
+    names: Sequence[str] | None = None,
+    epoch: int | Sequence[int] | None = None,
+) -> tuple[dict[str, pd.DataFrame], str]:
+    """Return a table of each run, with a row for each gate in an epoch, and a heading.
 
     Parameters
     ----------
     data
-        A recording, or the table that the statistic made of one.
-    epoch
-        Epoch to draw. Default: the last.
+        A recording, several recordings, or the table that the statistic made of them.
     statistic
         Function from a recording and an epoch to the table.
     columns
         Columns that the table must have besides epoch and gate.
+    names
+        One per recording. Default: the parts of their paths that differ.
+    epoch
+        Epoch of all recordings, or one per recording. Default: the last of each.
 
     Raises
     ------
     StripeError
-        If there is no such epoch, or the table lacks a column or has several recordings.
+        If there is no such epoch, the names are not one per recording, the table lacks a column, or
+        it has a gate twice.
     """
-    if not isinstance(data, pd.DataFrame):
-        shown = shown_runs(data, epoch=epoch)
-        ((_, recording, number),) = shown
-        table, heading = statistic(recording, number), said(shown)
+    if isinstance(data, pd.DataFrame):
+        table = with_columns(data, ("epoch", "gate", *columns), names=("gate",))
+        runs, heading = of_table(table, names, epoch), ""
     else:
-        table, heading = with_columns(data, ("epoch", "gate", *columns), names=("gate",)), ""
-        recorded = sorted(table["epoch"].unique())
-        table = table[table["epoch"] == (recorded[-1] if epoch is None else epoch)]
+        shown = shown_runs(data, names=names, epoch=epoch)
+        runs = {run.name: statistic(run.recording, run.epoch) for run in shown}
+        heading = said(shown)
+    for table in runs.values():
         if table.empty:
+            raise StripeError("there is nothing to draw: no channel gates are recorded")
+        if table["gate"].duplicated().any():
             raise StripeError(
-                f"there is no epoch {epoch}; the table has: {listed(list(map(str, recorded)))}"
+                "a table must have one row for each gate and epoch of a recording; give a table "
+                "of one recording, or a column recording"
             )
+    return runs, heading
+
+
+def of_table(
+    table: pd.DataFrame, names: Sequence[str] | None, epoch: int | Sequence[int] | None
+) -> dict[str, pd.DataFrame]:
+    """Return the rows of an epoch of each recording in a table, by name."""
     if table.empty:
-        raise StripeError("there is nothing to draw: no channel gates are recorded")
-    if table["gate"].duplicated().any():
-        raise StripeError("a table must have one row for each gate and epoch; give one recording's")
-    return table, heading
+        raise StripeError("there is nothing to draw: no channel gates, or no epoch, are recorded")
+    if "recording" not in table:
+        table = table.assign(recording="")
+    paths = list(dict.fromkeys(table["recording"]))
+    called = short_names([Path(path) for path in paths]) if names is None else names
+    epochs = [epoch] * len(paths) if not isinstance(epoch, Sequence) else epoch
+    if not len(paths) == len(epochs) == len(called) == len(set(called)):
+        raise StripeError(
+            f"names are distinct, and names and epochs one per recording, of which there are "
+            f"{len(paths)}; got {len(called)} names, {len(epochs)} epochs"
+        )
+    found = {}
+    for path, name, number in zip(paths, called, epochs, strict=True):
+        of_run = table[table["recording"] == path]
+        recorded = sorted(of_run["epoch"].unique())
+        found[name] = of_run[of_run["epoch"] == (recorded[-1] if number is None else number)]
+        if found[name].empty:
+            raise StripeError(
+                f"there is no epoch {number}; the table has: {listed(list(map(str, recorded)))}"
+            )
+    return found
+
+
+def places_of(tables: Iterable[pd.DataFrame]) -> dict[str, int]:
+    """Return the place of every gate of some runs on an axis, from 1; a name has one place."""
+    gates = dict.fromkeys(str(gate) for table in tables for gate in table["gate"])
+    return {gate: place for place, gate in enumerate(gates, 1)}
+
+
+def rows_of_axes(ax: Axes | None, names: Sequence[str]) -> tuple[Axes, list[Axes]]:
+    """Return axes, and in them a row of axes for each run with its name at the right.
+
+    The axes of one run are `ax` itself.
+    """
+    if len(names) > MOST_PANELS:
+        raise StripeError(
+            f"at most {MOST_PANELS} runs are readable above each other, got {len(names)}"
+        )
+    ax = axes_or_new(ax, height=1.9 if len(names) == 1 else 0.6 + _ROW * len(names))
+    if len(names) == 1:
+        return ax, [ax]
+    ax.set_axis_off()
+    step = 1 / len(names)
+    rows = [
+        ax.inset_axes((0, 1 - (n + _SHARE) * step, 1, _SHARE * step)) for n in range(len(names))
+    ]
+    place: Any = {"xycoords": "axes fraction", "rotation": 270, "ha": "left", "va": "center"}
+    for row, name in zip(rows, names, strict=True):
+        size = plt.rcParams["axes.labelsize"]
+        row.annotate(textwrap.fill(name, _NAME), (1.015, 0.5), fontsize=size, **place)
+    return ax, rows
 
 
 def forward_order(ax: Axes, count: int) -> None:
@@ -66,6 +134,15 @@ def forward_order(ax: Axes, count: int) -> None:
     ticks = np.arange(1, count + 1)[:: max(1, -(-count // _TICKS))]
     ax.set_xticks(ticks, [str(number) for number in ticks])
     ax.set_xlim(0.4, count + 0.6)
+
+
+def order_rows(rows: Sequence[Axes], tables: Iterable[pd.DataFrame], label: str) -> None:
+    """Put the gates of each run on the x axis of its row, and label both axes."""
+    for row, table in zip(rows, tables, strict=True):
+        forward_order(row, len(table))
+        row.set_ylabel(label)
+    for row in rows[:-1]:
+        row.set_xlabel("")
 
 
 def headed_legend(ax: Axes, heading: str) -> None:

@@ -1,5 +1,6 @@
 """How well each gate alone tells the class of an image."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,16 +9,20 @@ from matplotlib.axes import Axes
 
 from stripe import stats
 from stripe.plots.axes import axes_or_new
-from stripe.plots.by_gate import forward_order, headed_legend, of_epoch
+from stripe.plots.by_gate import forward_order, headed_legend, of_runs, places_of
+from stripe.plots.series import series_styles
 from stripe.recording import Recorded
 
 _COLUMNS = ("accuracy", "low", "high", "chance", "inputs")
+#: Area in points squared of a marker of inputs, and the part of a gate's place that runs share.
+_INPUTS, _WIDTH = 8, 0.5
 
 
 def class_information(
-    data: Recorded | pd.DataFrame,
+    data: Recorded | Sequence[Recorded] | pd.DataFrame,
     *,
-    epoch: int | None = None,
+    names: Sequence[str] | None = None,
+    epoch: int | Sequence[int] | None = None,
     folds: int = 5,
     ax: Axes | None = None,
     **kwargs: Any,
@@ -27,9 +32,12 @@ def class_information(
     Parameters
     ----------
     data
-        A recording with labels, or the table that `stripe.stats.class_information` made of one.
+        A recording with labels, several, or the table that `stripe.stats.class_information` made of
+        one.
+    names
+        One per recording. Default: the parts of their paths that differ.
     epoch
-        Epoch to draw. Default: the last.
+        Epoch of all recordings, or one per recording. Default: the last of each.
     folds
         As for `stripe.stats.class_information`; ignored for a table.
     ax
@@ -42,7 +50,7 @@ def class_information(
     Axes
         `ax`. For each gate, in forward order, it shows the accuracy (%) from the gate with its 95 %
         interval. It also shows the accuracy from the pooled inputs, if they were recorded, and
-        chance as a line.
+        chance as a line. Each recording has its own colour and marker.
 
     Raises
     ------
@@ -58,25 +66,40 @@ def class_information(
     --------
     >>> ax = stripe.plots.class_information(recording, folds=2)
     """
-    table, heading = of_epoch(
+    runs, heading = of_runs(
         data,
-        epoch,
         lambda one, number: stats.class_information(one, [number], folds=folds),
         _COLUMNS,
+        names=names,
+        epoch=epoch,
     )
     ax = axes_or_new(ax)
-    places = np.arange(1, len(table) + 1)
-    middle, low, high = (100 * table[name].to_numpy() for name in ("accuracy", "low", "high"))
-    errors = np.clip([middle - low, high - middle], 0, None)
-    style = {"fmt": "o", "markersize": 2.5, "elinewidth": 0.8, "color": "#3b6ea8", **kwargs}
-    ax.errorbar(places, middle, yerr=errors, **{"label": "gate", **style})
-    if table["inputs"].notna().any():
-        before: Any = {"marker": "s", "s": 8, "facecolors": "none", "edgecolors": "#d58a2f"}
-        ax.scatter(places, 100 * table["inputs"], label="inputs", **before)
-    chance = 100 * float(table["chance"].iloc[0])
-    ax.axhline(chance, color="gray", linewidth=0.8, linestyle="--", label="chance")
-    forward_order(ax, len(table))
+    gates, styles = places_of(runs.values()), series_styles(len(runs))
+    shifts = (np.arange(len(runs)) - (len(runs) - 1) / 2) * _WIDTH / len(runs)
+    for (name, table), shift, style in zip(runs.items(), shifts, styles, strict=True):
+        places = table["gate"].map(gates) + shift
+        label = name if len(runs) > 1 else "gate"
+        _draw_accuracies(ax, places, table, {"label": label, **style, **kwargs})
+    for chance in dict.fromkeys(float(table["chance"].iloc[0]) for table in runs.values()):
+        label = "_" if len(ax.lines) > len(runs) else "chance"
+        ax.axhline(100 * chance, color="gray", linewidth=0.8, linestyle="--", label=label)
+    forward_order(ax, len(gates))
     ax.set(ylabel="accuracy (%)\nbars: 95 % intervals")
     ax.set_ylim(bottom=0)
     headed_legend(ax, heading)
     return ax
+
+
+def _draw_accuracies(
+    ax: Axes, places: pd.Series, table: pd.DataFrame, style: dict[str, Any]
+) -> None:
+    """Draw the accuracies of one run from gates, with intervals, and from inputs, hollow."""
+    middle, low, high = (100 * table[name].to_numpy() for name in ("accuracy", "low", "high"))
+    errors = np.clip([middle - low, high - middle], 0, None)
+    style = {"linestyle": "", "markersize": 2.5, "elinewidth": 0.8, **style}
+    drawn = ax.errorbar(places, middle, yerr=errors, **style)
+    if table["inputs"].notna().any():
+        colour = drawn.lines[0].get_color()
+        before: Any = {"marker": "s", "s": _INPUTS, "facecolors": "none", "edgecolors": colour}
+        named = any(other.get_label() == "inputs" for other in ax.collections)
+        ax.scatter(places, 100 * table["inputs"], label="_" if named else "inputs", **before)

@@ -1,5 +1,6 @@
 """How alike the gates of every epoch are to those of another one."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,15 @@ from stripe.recording import Recorded
 from stripe.recording.runs import shown_runs
 from stripe.registry import listed
 
+#: Name of a run, its table, and the epoch that others are compared with.
+_Compared = tuple[str, pd.DataFrame, int]
+
 
 def epoch_similarity(
-    data: Recorded | pd.DataFrame,
+    data: Recorded | Sequence[Recorded] | pd.DataFrame,
     *,
-    epoch: int | None = None,
+    names: Sequence[str] | None = None,
+    epoch: int | Sequence[int] | None = None,
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
@@ -27,9 +32,13 @@ def epoch_similarity(
     Parameters
     ----------
     data
-        A recording of several epochs, or the table of `stripe.stats.epoch_similarity`.
+        A recording of several epochs, several recordings, whose matrices stand side by side, or the
+        table of `stripe.stats.epoch_similarity`.
+    names
+        One per recording. Default: the parts of their paths that differ.
     epoch
-        Epoch with which the others are compared. Default: the last.
+        Epoch with which the others are compared, for all recordings or one per recording. Default: the
+        last of each.
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
@@ -55,44 +64,63 @@ def epoch_similarity(
     --------
     >>> ax = stripe.plots.epoch_similarity(recording)
     """
-    if isinstance(data, pd.DataFrame):
-        table, heading = with_columns(data, ("gate", "epoch", "other", "cka"), names=("gate",)), ""
-    else:
-        ((name, recording, epoch),) = shown_runs(data, epoch=epoch)
-        pairs = [{number, epoch} for number in recording.epochs]
-        table = pd.concat([stats.epoch_similarity(recording, epochs=sorted(p)) for p in pairs])
-        heading = f"{name}, "
-    epochs: list[int] = sorted({*table["epoch"], *table["other"]})
-    chosen: int = max(epochs, default=0) if epoch is None else epoch
-    if len(epochs) < 2 or chosen not in epochs:
-        raise StripeError(
-            f"a similarity of epochs needs two of them, {chosen} among them; recorded: "
-            f"{listed(list(map(str, epochs)))}"
-        )
-    matrix = _with_epoch(table, chosen).reindex(columns=epochs)
-    ax = axes_or_new(ax)
-    (image,) = heat_maps(
+    tables, heading = _tables(data, names, epoch)
+    matrices = [_with_epoch(table, at) for _, table, at in tables]
+    together = len({at for *_, at in tables}) == 1
+    titles = [name + f"\nepoch {at}" * (not together) for name, _, at in tables]
+    ax = axes_or_new(ax, panels=len(tables))
+    images = heat_maps(
         ax,
-        [matrix.to_numpy()],
-        titles=[""],
+        [matrix.to_numpy() for matrix in matrices],
+        titles=titles if len(tables) > 1 else [""],
         xlabel="epoch",
         ylabel="gate, in forward order",
         colour_label="CKA",
         **{"vmin": 0, "vmax": 1, **kwargs},
     )
-    _number(image.axes, len(matrix), epochs)
-    name_above(ax, f"{heading}compared with epoch {chosen}")
+    for image, matrix in zip(images, matrices, strict=True):
+        _number(image.axes, len(matrix), [int(number) for number in matrix.columns])
+        image.axes.tick_params(labelleft=image is images[0] or len(matrix) != len(matrices[0]))
+    with_what = f"epoch {tables[0][2]}" if together else "one epoch of each"
+    name_above(ax, f"{heading}compared with {with_what}", below=int(len(tables) > 1))
     return ax
+
+
+def _tables(
+    data: Recorded | Sequence[Recorded] | pd.DataFrame,
+    names: Sequence[str] | None,
+    epoch: int | Sequence[int] | None,
+) -> tuple[list[_Compared], str]:
+    """Return name, similarities and chosen epoch of each run, and the begin of the heading."""
+    if isinstance(data, pd.DataFrame):
+        table = with_columns(data, ("gate", "epoch", "other", "cka"), names=("gate",))
+        if names is not None or isinstance(epoch, Sequence):
+            raise StripeError("a table has one recording: give one epoch, and no names")
+        last = max(table["epoch"].max(), table["other"].max())
+        return [("", table, int(last) if epoch is None else epoch)], ""
+    shown = shown_runs(data, names=names, epoch=epoch)
+    found = []
+    for name, recording, chosen in shown:
+        pairs = [sorted({number, chosen}) for number in recording.epochs]
+        parts = [stats.epoch_similarity(recording, epochs=pair) for pair in pairs]
+        found.append((name, pd.concat(parts), chosen))
+    return found, f"{found[0][0]}, " if len(found) == 1 else ""
 
 
 def _with_epoch(table: pd.DataFrame, epoch: int) -> pd.DataFrame:
     """Return the similarity with an epoch, gates in forward order x epochs."""
+    epochs: list[int] = sorted({*table["epoch"], *table["other"]})
+    if len(epochs) < 2 or epoch not in epochs:
+        raise StripeError(
+            f"a similarity of epochs needs two of them, {epoch} among them; recorded: "
+            f"{listed(list(map(str, epochs)))}"
+        )
     swapped = table.rename(columns={"epoch": "other", "other": "epoch"})
     both = pd.concat([table, swapped]).drop_duplicates(["gate", "epoch", "other"])
     found = both[both["other"] == epoch].pivot_table(
         index="gate", columns="epoch", values="cka", aggfunc="first", dropna=False
     )
-    return found.reindex(list(dict.fromkeys(table["gate"])))
+    return found.reindex(index=list(dict.fromkeys(table["gate"])), columns=epochs)
 
 
 def _number(ax: Axes, gates: int, epochs: list[int]) -> None:

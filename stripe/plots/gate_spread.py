@@ -1,7 +1,6 @@
 """The spread of each gate over images, from the first layer to the last."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,10 @@ from matplotlib.patches import Patch
 
 from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, legend_above, name_above
-from stripe.plots.by_gate import forward_order
+from stripe.plots.by_gate import forward_order, of_table, places_of
 from stripe.plots.choose import said
 from stripe.recording import Recorded
-from stripe.recording.runs import short_names, shown_runs
-from stripe.registry import listed
+from stripe.recording.runs import shown_runs
 from stripe.stats import channel_moments
 
 #: Width of the boxes of a gate, as a share of the distance between gates.
@@ -73,12 +71,12 @@ def gate_spread(
     >>> ax = stripe.plots.gate_spread(recording)
     """
     if isinstance(data, pd.DataFrame):
-        runs, heading = _of_table(data, names, epoch), ""
+        runs, heading = of_table(data, names, epoch), ""
     else:
         shown = shown_runs(data, names=names, epoch=epoch)
         runs = {name: channel_moments(run, [number]) for name, run, number in shown}
         heading = said(shown)
-    gates = list(dict.fromkeys(gate for table in runs.values() for gate in table["gate"]))
+    gates = places_of(runs.values())
     if not gates:
         raise StripeError("there is nothing to draw: no channel gates are recorded")
     ax = axes_or_new(ax)
@@ -88,7 +86,7 @@ def gate_spread(
     width = _WIDTH / len(runs)
     for number, (colour, table) in enumerate(zip(colours, runs.values(), strict=True)):
         shift = (number - (len(runs) - 1) / 2) * width
-        places = {gate: place + shift for place, gate in enumerate(gates, 1)}
+        places = {gate: place + shift for gate, place in gates.items()}
         _draw_boxes(ax, table, places, width, colour, kwargs)
     forward_order(ax, len(gates))
     ax.set(ylabel="std over images")
@@ -116,34 +114,6 @@ def _draw_boxes(
     boxes = [_box(std) for std in of_gate.values()]
     positions = [places[gate] for gate in of_gate]
     ax.bxp(boxes, positions=positions, **{**style, **face, **lines, **kwargs})
-
-
-def _of_table(
-    table: pd.DataFrame, names: Sequence[str] | None, epoch: int | Sequence[int] | None
-) -> dict[str, pd.DataFrame]:
-    """Return the moments of an epoch of each recording in a table, by name."""
-    if table.empty:
-        raise StripeError("there is nothing to draw: no channel gates, or no epoch, are recorded")
-    if "recording" not in table:
-        table = table.assign(recording="")
-    paths = list(dict.fromkeys(table["recording"]))
-    called = short_names([Path(path) for path in paths]) if names is None else names
-    epochs = [epoch] * len(paths) if not isinstance(epoch, Sequence) else epoch
-    if not len(paths) == len(epochs) == len(called) == len(set(called)):
-        raise StripeError(
-            f"names are distinct, and names and epochs one per recording, of which there are "
-            f"{len(paths)}; got {len(called)} names, {len(epochs)} epochs"
-        )
-    found = {}
-    for path, name, number in zip(paths, called, epochs, strict=True):
-        of_run = table[table["recording"] == path]
-        recorded = sorted(of_run["epoch"].unique())
-        found[name] = of_run[of_run["epoch"] == (recorded[-1] if number is None else number)]
-        if found[name].empty:
-            raise StripeError(
-                f"there is no epoch {number}; recorded: {listed(list(map(str, recorded)))}"
-            )
-    return found
 
 
 def _box(std: np.ndarray) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """How many channels of each gate are always off, or always on."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from stripe import stats
-from stripe.plots.axes import axes_or_new
-from stripe.plots.by_gate import forward_order, headed_legend, of_epoch
+from stripe.plots.by_gate import headed_legend, of_runs, order_rows, rows_of_axes
 from stripe.recording import Recorded, Recording
 
 #: States of a channel, with the colour of its bar.
@@ -16,11 +16,12 @@ _STATES = {"off": "#3b6ea8", "on": "#d58a2f", "stuck": "#b8bfc7"}
 
 
 def saturation(
-    data: Recorded | pd.DataFrame,
+    data: Recorded | Sequence[Recorded] | pd.DataFrame,
     *,
+    names: Sequence[str] | None = None,
     low: float = 0.01,
     high: float = 0.99,
-    epoch: int | None = None,
+    epoch: int | Sequence[int] | None = None,
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
@@ -29,11 +30,13 @@ def saturation(
     Parameters
     ----------
     data
-        A recording, or the table that `stripe.stats.saturation` made of one.
+        A recording, several, or the table that `stripe.stats.saturation` made of one.
+    names
+        One per recording. Default: the parts of their paths that differ.
     low, high
         Bounds of off and on, as for `stripe.stats.saturation`; ignored for a table.
     epoch
-        Epoch to draw. Default: the last.
+        Epoch of all recordings, or one per recording. Default: the last of each.
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
@@ -42,7 +45,8 @@ def saturation(
     Returns
     -------
     Axes
-        `ax`, with three bars (% of channels) side by side for each gate, in forward order.
+        `ax`, with three bars (% of channels) side by side for each gate, in forward order. Several
+        recordings are drawn one above the other, in its `child_axes`, with the same scale.
 
     Raises
     ------
@@ -63,14 +67,16 @@ def saturation(
     def counted(recording: Recording, number: int) -> pd.DataFrame:
         return stats.saturation(stats.channel_moments(recording, [number]), low=low, high=high)
 
-    table, heading = of_epoch(data, epoch, counted, tuple(_STATES))
-    ax = axes_or_new(ax)
-    places = np.arange(1, len(table) + 1)
-    for shift, (state, colour) in zip((-0.27, 0.0, 0.27), _STATES.items(), strict=True):
-        style = {"width": 0.27, "label": state, "color": colour, **kwargs}
-        ax.bar(places + shift, 100 * table[state], **style)
-    forward_order(ax, len(table))
-    ax.set(ylabel="channels (%)")
-    ax.set_ylim(0, max(1.0, ax.get_ylim()[1]))
-    headed_legend(ax, heading)
+    runs, heading = of_runs(data, counted, tuple(_STATES), names=names, epoch=epoch)
+    ax, rows = rows_of_axes(ax, list(runs))
+    for row, table in zip(rows, runs.values(), strict=True):
+        places = np.arange(1, len(table) + 1)
+        for shift, (state, colour) in zip((-0.27, 0.0, 0.27), _STATES.items(), strict=True):
+            style = {"width": 0.27, "label": state, "color": colour, **kwargs}
+            row.bar(places + shift, 100 * table[state], **style)
+    order_rows(rows, runs.values(), "channels (%)")
+    highest = max(1.0, *(row.get_ylim()[1] for row in rows))
+    for row in rows:  # one scale
+        row.set_ylim(0, highest)
+    headed_legend(rows[0], heading)
     return ax

@@ -1,5 +1,6 @@
 """The shares of channel, class and image in the variance of each gate."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from stripe import stats
-from stripe.plots.axes import axes_or_new
-from stripe.plots.by_gate import forward_order, headed_legend, of_epoch
+from stripe.plots.by_gate import headed_legend, of_runs, order_rows, rows_of_axes
 from stripe.recording import Recorded
 from stripe.stats.variance_components import shares_from_0_to_1
 
@@ -17,9 +17,10 @@ _PARTS = {"channel": "#3b6ea8", "class": "#d58a2f", "image": "#b8bfc7"}
 
 
 def variance_components(
-    data: Recorded | pd.DataFrame,
+    data: Recorded | Sequence[Recorded] | pd.DataFrame,
     *,
-    epoch: int | None = None,
+    names: Sequence[str] | None = None,
+    epoch: int | Sequence[int] | None = None,
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
@@ -28,9 +29,11 @@ def variance_components(
     Parameters
     ----------
     data
-        A recording, or the table that `stripe.stats.variance_components` made of one.
+        A recording, several, or the table that `stripe.stats.variance_components` made of one.
+    names
+        One per recording. Default: the parts of their paths that differ.
     epoch
-        Epoch to draw. Default: the last.
+        Epoch of all recordings, or one per recording. Default: the last of each.
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
@@ -39,7 +42,8 @@ def variance_components(
     Returns
     -------
     Axes
-        `ax`, with a stacked bar of the three shares (%) for each gate, in forward order.
+        `ax`, with a stacked bar of the three shares (%) for each gate, in forward order. Several
+        recordings are drawn one above the other, in its `child_axes`.
 
     Raises
     ------
@@ -57,18 +61,28 @@ def variance_components(
     --------
     >>> ax = stripe.plots.variance_components(recording)
     """
-    table, heading = of_epoch(
-        data, epoch, lambda one, number: stats.variance_components(one, [number]), tuple(_PARTS)
+    runs, heading = of_runs(
+        data,
+        lambda one, number: stats.variance_components(one, [number]),
+        tuple(_PARTS),
+        names=names,
+        epoch=epoch,
     )
+    ax, rows = rows_of_axes(ax, list(runs))
+    for row, table in zip(rows, runs.values(), strict=True):
+        _draw_shares(row, table, kwargs)
+    order_rows(rows, runs.values(), "share of the\nvariance (%)")
+    headed_legend(rows[0], heading)
+    return ax
+
+
+def _draw_shares(ax: Axes, table: pd.DataFrame, kwargs: dict[str, Any]) -> None:
+    """Draw the shares of one run on top of each other."""
     shares = 100 * shares_from_0_to_1(table).fillna(0.0)
-    ax = axes_or_new(ax)
     places, bottom = np.arange(1, len(shares) + 1), np.zeros(len(shares))
     for part, colour in _PARTS.items():
         if part == "class" and table[part].isna().all():
             continue
         ax.bar(places, shares[part], bottom=bottom, **{"label": part, "color": colour, **kwargs})
         bottom = bottom + shares[part].to_numpy()
-    forward_order(ax, len(shares))
-    ax.set(ylabel="share of the variance (%)", ylim=(0, 100))
-    headed_legend(ax, heading)
-    return ax
+    ax.set(ylim=(0, 100))

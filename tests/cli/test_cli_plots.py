@@ -62,6 +62,9 @@ def test_statistics_of_a_recording(
     assert run("plot", name, path, *options, "--out", out) == (0, f"{out}\n")
     assert is_png(out)
     assert not plt.get_fignums()
+    other = write_recording({e: {"g": rng.random((9, 4))} for e in (0, 1)}, path=tmp_path / "b")
+    again = run("plot", name, path, other, *options, "--names", "SE", "ASR", "--out", out)
+    assert again == (0, f"{out}\n")
 
 
 def test_spatial_attention(tmp_path: Path, run: Callable[..., Any]) -> None:
