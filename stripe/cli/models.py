@@ -242,7 +242,8 @@ def cam(
     if save is not None:
         found.save(save)
     with plots.paper_style():
-        plots.save_figure(plots.mean_cam(found, image=image), out)
+        heading = f"{Path(subject.model).name}, {layer}, {found.n_images} images"
+        plots.save_figure(plots.mean_cam(found, image=image, heading=heading), out)
     if not json:
         print(out)
 
@@ -285,7 +286,7 @@ def noise(
         raise StripeError("give at least one noise, as --spec random:0.3,0.3 or --grid random")
     picture_file(figure)
     new_file(out)
-    network, loader, _ = subject.load()
+    network, loader, images = subject.load()
     seeded = range(subject.seed, subject.seed + seeds)
     rows: list[Any] = []
     try:
@@ -298,7 +299,8 @@ def noise(
     save_table(table, out)
     if figure is not None:
         with plots.paper_style():
-            plots.save_figure(plots.noise_robustness(table), figure)
+            heading = f"{Path(subject.model).name}, {images}"
+            plots.save_figure(plots.noise_robustness(table, heading=heading), figure)
 
 
 def _print_noise(network: str, rows: list[Any], json: bool) -> "pd.DataFrame":

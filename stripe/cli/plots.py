@@ -19,8 +19,9 @@ from stripe.cli.app import (
     one_or_more,
     picture_file,
     read_table,
+    recording_of,
 )
-from stripe.errors import StripeError
+from stripe.errors import DataError, StripeError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,13 +84,19 @@ class Panels(Sides):
     seed: Seed = 0
 
 
+Heading = Annotated[
+    str | None,
+    Parameter(help="Text above the figure. Default: the name of the file, if it is one."),
+]
+
 _RUNS, _SIDES, _PANELS = Runs(), Sides(), Panels()
 
 
 @plot_app.command(name="stripes")
 def plot_stripes(recording: Recorded, *more: More, out: Picture, options: Panels = _PANELS) -> None:
-    """Draw images x channels, before and after attention (Figure 2a)."""
-    draw_runs("stripes", (recording, *more), out, options)
+    """Draw images x channels before and after attention (Figure 2a)."""
+    classes = classes_of(recording, options)
+    draw_runs("stripes", (recording, *more), out, options, classes=classes)
 
 
 @plot_app.command(name="spatial-attention", alias="spatial_attention")
@@ -174,11 +181,14 @@ def plot_overview(
     recording: Recorded, *more: More, out: Picture, options: Panels = _PANELS
 ) -> None:
     """Draw stripes, spread and difference of one gate together (Figure 2)."""
-    draw_runs("overview", (recording, *more), out, options)
+    classes = classes_of(recording, options)
+    draw_runs("overview", (recording, *more), out, options, classes=classes)
 
 
 @plot_app.command(name="mean-cam", alias="mean_cam")
-def plot_mean_cam(cam: Source, *, out: Picture, image: bool = True) -> None:
+def plot_mean_cam(
+    cam: Source, *, out: Picture, image: bool = True, heading: Heading = None
+) -> None:
     """Draw an average Grad-CAM map (Figure 4).
 
     Parameters
@@ -190,11 +200,12 @@ def plot_mean_cam(cam: Source, *, out: Picture, image: bool = True) -> None:
     """
     from stripe import MeanCam
 
-    save_plot("mean_cam", MeanCam.load(cam), out, image=image)
+    found = MeanCam.load(cam)
+    save_plot("mean_cam", found, out, image=image, heading=_heading(heading, cam))
 
 
 @plot_app.command(name="tradeoff")
-def plot_tradeoff(table: Source, *, out: Picture) -> None:
+def plot_tradeoff(table: Source, *, out: Picture, heading: Heading = None) -> None:
     """Draw accuracy, speed and size of networks (Figure 3).
 
     Parameters
@@ -202,11 +213,13 @@ def plot_tradeoff(table: Source, *, out: Picture) -> None:
     table
         A CSV file with the columns network, accuracy, images_per_s and parameters.
     """
-    save_plot("tradeoff", read_table(table), out)
+    save_plot("tradeoff", read_table(table), out, heading=_heading(heading, table))
 
 
 @plot_app.command(name="noise-robustness", alias="noise_robustness")
-def plot_noise_robustness(table: Source, *tables: Path, out: Picture) -> None:
+def plot_noise_robustness(
+    table: Source, *tables: Path, out: Picture, heading: Heading = None
+) -> None:
     """Draw the accuracy of networks under noise (Table 8).
 
     Parameters
@@ -216,12 +229,13 @@ def plot_noise_robustness(table: Source, *tables: Path, out: Picture) -> None:
     """
     import pandas as pd
 
-    save_plot("noise_robustness", pd.concat([read_table(file) for file in (table, *tables)]), out)
+    found = pd.concat([read_table(file) for file in (table, *tables)])
+    save_plot("noise_robustness", found, out, heading=_heading(heading, table, *tables))
 
 
 @plot_app.command(name="noise-bound", alias="noise_bound")
-def plot_noise_bound(table: Source, *tables: Path, out: Picture) -> None:
-    """Draw the bound of Theorem 6.1 and the measured growth of noise, by depth.
+def plot_noise_bound(table: Source, *tables: Path, out: Picture, heading: Heading = None) -> None:
+    """Draw the bound of Theorem 6.1 and the measured growth, by depth.
 
     Parameters
     ----------
@@ -229,7 +243,8 @@ def plot_noise_bound(table: Source, *tables: Path, out: Picture) -> None:
         CSV files that stripe bound --out wrote. Their names are the names of the networks.
     """
     found = {file.stem: read_table(file) for file in (table, *tables)}
-    save_plot("noise_bound", found if tables else read_table(table), out)
+    data = found if tables else found[table.stem]
+    save_plot("noise_bound", data, out, heading=_heading(heading, table, *tables))
 
 
 @plot_app.command(name="batch-sensitivity", alias="batch_sensitivity")
@@ -274,6 +289,25 @@ def plot_style_grid(folder: Source, *, out: Picture) -> None:
     read = ImageReader()
     pictures = {name: [np.asarray(read(file)) for file in found] for name, found in files.items()}
     save_plot("style_grid", pictures, out, rows=rows[columns[0].name])
+
+
+def _heading(heading: str | None, *files: Path) -> str:
+    """Return a heading: the one that is given or, of one file, its name."""
+    if heading is not None:
+        return heading
+    return files[0].stem if len(files) == 1 else ""
+
+
+def classes_of(recording: Path, options: Panels) -> tuple[str, ...]:
+    """Return the names of the classes of sorted images, if the data set is at hand."""
+    if options.image_order == "random":
+        return ()
+    from stripe.data import recorded_images
+
+    try:
+        return recorded_images(recording_of(recording)).classes
+    except DataError:
+        return ()
 
 
 def draw_runs(

@@ -99,8 +99,10 @@ def _pictures(results: dict[str, TrainResult], work: Path, seed: int) -> Iterato
     assert results["se"].recording is not None
     gates = open_recording(results["se"].recording)
     yield "stripes", plots.stripes, gates, {"seed": seed}
+    held_out = load_dataset(DATASET, "test")
     ordered = {"side": "after", "image_order": "label", "channel_order": "spread", "n_images": 100}
-    yield "stripes_ordered", plots.stripes, gates, {"seed": seed, **ordered}
+    named = {"classes": held_out.classes, "seed": seed}
+    yield "stripes_ordered", plots.stripes, gates, {**ordered, **named}
     yield "channel_std", plots.channel_std, gates, {}
     yield "epoch_difference", plots.epoch_difference, gates, {"seed": seed}
     yield "overview", plots.overview, gates, {"seed": seed}
@@ -112,7 +114,6 @@ def _pictures(results: dict[str, TrainResult], work: Path, seed: int) -> Iterato
 
     model = results["se"].model
     device = next(model.parameters()).device
-    held_out = load_dataset(DATASET, "test")
     pictures = held_out.images[:, 0].cpu().numpy()
     test = DeviceLoader(held_out, 250, device=device)
     record(results["cbam"].model, test, work / "spatial", spatial=True)
@@ -122,24 +123,28 @@ def _pictures(results: dict[str, TrainResult], work: Path, seed: int) -> Iterato
         open_recording(work / "spatial"),
         {"seed": seed, "pictures": pictures},
     )
+    after = f"epoch {len(results['se'].history)}"
     cam = mean_cam(model, test, "layer3.1")
-    yield "mean_cam", plots.mean_cam, cam, {}
-    yield "mean_cam_alone", plots.mean_cam, cam, {"image": False}
+    heading = {"heading": f"SE-ResNet20, layer3.1, {after}"}
+    yield "mean_cam", plots.mean_cam, cam, heading
+    yield "mean_cam_alone", plots.mean_cam, cam, {"image": False, **heading}
 
     speed = fps_table("resnet20", attentions=("se", "cbam"), num_classes=10, seed=seed)
     accuracy = {name: result.last for name, result in results.items()}
     plain = speed["network"].str.removesuffix(" folded")
     table = speed.assign(accuracy=plain.map(accuracy))
-    yield "tradeoff", plots.tradeoff, table, {"n_images": len(held_out)}
+    heading = {"heading": f"ResNet20, {DATASET}, {after}"}
+    yield "tradeoff", plots.tradeoff, table, {"n_images": len(held_out), **heading}
 
     compared = {name: results[name].model for name in COMPARED}
     tables = [
         attack(network, test, NOISES, seeds=[seed, seed + 1, seed + 2]).assign(network=name)
         for name, network in compared.items()
     ]
-    yield "noise_robustness", plots.noise_robustness, pd.concat(tables), {}
+    yield "noise_robustness", plots.noise_robustness, pd.concat(tables), heading
     images, _ = next(iter(test))
     bounds = {name: noise_bound(network, images[:32]) for name, network in compared.items()}
-    yield "noise_bound", plots.noise_bound, bounds, {}
+    yield "noise_bound", plots.noise_bound, bounds, heading
     report = audit(model, test, work / "audit.html", limit=1000, curve=True, rounds=5)
-    yield "freezing", plots.freezing, report.greedy, {"threshold": 0.99}
+    heading = {"heading": f"SE-ResNet20, {DATASET}, {after}"}
+    yield "freezing", plots.freezing, report.greedy, {"threshold": 0.99, **heading}

@@ -11,7 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.image import AxesImage
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import Formatter, MaxNLocator
 
 from stripe.errors import StripeError
 from stripe.plots.choose import Scale
@@ -30,9 +30,9 @@ MOST_PANELS = 8
 #: Shares of the width: between two panels, and of all panels where a colour bar stands beside.
 _GAP, _PANELS = 0.04, 0.88
 #: Shares of the width of a panel with a colour bar and its numbers: the panel, the bar's left edge.
-_PANEL, _BAR = 0.6, 0.63
-#: Width of a colour bar, as a share of the width.
-_BAR_WIDTH = 0.03
+_PANEL, _BAR = 0.56, 0.58
+#: Width of a colour bar, as a share of the width, and of that of a panel with its bar.
+_BAR_WIDTH, _OWN_BAR_WIDTH = 0.03, 0.04
 
 
 def axes_or_new(ax: Axes | None, *, height: float = 1.9, panels: int = 1) -> Axes:
@@ -65,14 +65,28 @@ def name_above(ax: Axes, text: str, *, below: int = 0) -> None:
     ax.set_title(text, loc="left", fontsize=size, pad=6 + 1.35 * size * below)
 
 
+def lettered(titles: Sequence[str]) -> list[str]:
+    """Put a, b, c and so on before the titles of several panels, in bold."""
+    if len(titles) == 1:
+        return list(titles)
+    return [rf"$\mathbf{{{chr(97 + n)}}}$  {title}" for n, title in enumerate(titles)]
+
+
+def letters_in(ax: Axes, inches: float | None = None) -> int:
+    """Return how many letters of a label fit in a width; by default that of `ax`."""
+    size = FontProperties(size=plt.rcParams["axes.labelsize"]).get_size_in_points()
+    width = ax.get_window_extent().width / ax.figure.dpi if inches is None else inches
+    return int(_LETTERS * width / COLUMN_WIDTH * PAPER_FONT_SIZE / size)
+
+
 def letter(ax: Axes, text: str) -> None:
     """Write the letter of a part of a figure at the upper left of `ax`."""
     place: Any = {"xytext": (-28, 9), "textcoords": "offset points", "annotation_clip": False}
     ax.annotate(text, (0, 1), xycoords="axes fraction", fontweight="bold", **place)
 
 
-def legend_above(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
-    """Put a legend above `ax`, because data may lie anywhere inside it.
+def legend_above(ax: Axes, handles: Sequence[Artist] | None = None, *, heading: str = "") -> None:
+    """Put a legend above `ax`, because data may lie anywhere inside it, and a heading above that.
 
     Where its names are too long for a row, it has several.
     """
@@ -81,11 +95,12 @@ def legend_above(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
         if handles is None
         else [str(handle.get_label()) for handle in handles]
     )
-    columns = legend_columns(ax, labels)
-    place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": min(columns, len(labels))}
+    columns = min(legend_columns(ax, labels), len(labels))
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": columns}
     style = {"frameon": False, "borderaxespad": 0.2, "handlelength": 1.2, "columnspacing": 1}
     given = {} if handles is None else {"handles": list(handles)}
     ax.legend(**{**place, **style, **given})
+    name_above(ax, heading, below=-(-len(labels) // columns))
 
 
 def legend_columns(ax: Axes, labels: Sequence[str]) -> int:
@@ -109,12 +124,13 @@ def panels(ax: Axes, count: int, *, bars: int) -> tuple[list[Axes], list[Axes]]:
     # Several panels leave room inside the axes, so that neighbours in a larger figure stay free.
     if bars == 1:
         step = (_PANELS + _GAP) / count
-        width, edges = step - _GAP, [_PANELS + 0.02]
+        width, edges, thick = step - _GAP, [_PANELS + 0.02], _BAR_WIDTH
     else:
         step = 1 / count
         width, edges = _PANEL * step, [(i + _BAR) * step for i in range(count)]
+        thick = _OWN_BAR_WIDTH * step
     drawn = [ax.inset_axes((i * step, 0, width, 1)) for i in range(count)]
-    return drawn, [ax.inset_axes((edge, 0, _BAR_WIDTH, 1)) for edge in edges]
+    return drawn, [ax.inset_axes((edge, 0, thick, 1)) for edge in edges]
 
 
 def heat_maps(
@@ -124,14 +140,14 @@ def heat_maps(
     titles: Sequence[str],
     xlabel: str,
     ylabel: str,
-    colour_label: str,
+    colour_label: str | Sequence[str],
     scale: Scale = "shared",
     **kwargs: Any,
 ) -> list[AxesImage]:
     """Draw matrices side by side, each on its own colour scale or all on one, with colour bars.
 
-    `kwargs` go to `Axes.imshow`; `vmin` and `vmax` default to the range of each map, or of all maps
-    together.
+    `colour_label` is one label for all colour bars, or one for each. `kwargs` go to `Axes.imshow`;
+    `vmin` and `vmax` default to the range of each map, or of all maps together.
     """
     together = [np.concatenate([np.ravel(matrix) for matrix in maps])] * len(maps)
     if "norm" in kwargs:
@@ -150,14 +166,36 @@ def heat_maps(
         panel.set_xlabel(xlabel)
         for axis in (panel.xaxis, panel.yaxis):
             axis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
-        panel.tick_params(labelleft=not drawn[1:])
+        panel.tick_params(left=not drawn[1:], labelleft=not drawn[1:])
         if not drawn[1:]:
             panel.set_ylabel(ylabel)
-    for image, bar in zip(drawn, bars, strict=False):
-        beside = len(bars) > 1  # then the title says what the colours are
-        ax.figure.colorbar(image, cax=bar, label="" if beside else colour_label)
+    labels = [colour_label] * len(bars) if isinstance(colour_label, str) else colour_label
+    for image, bar, label in zip(drawn, bars, labels, strict=False):
+        exponent = 0 if "norm" in kwargs else _exponent(image)
+        unit = rf" ($10^{{{exponent}}}$)" if exponent else ""
+        ax.figure.colorbar(image, cax=bar)
+        bar.set_ylabel(label + unit, labelpad=2)
         bar.yaxis.set_major_locator(MaxNLocator(nbins=5))
+        if exponent:
+            bar.yaxis.set_major_formatter(ScaledFormatter(exponent))
     return drawn
+
+
+class ScaledFormatter(Formatter):
+    """Numbers divided by a power of ten, which the label of the axis names."""
+
+    def __init__(self, exponent: int) -> None:
+        self.exponent = exponent
+
+    def __call__(self, value: float, position: int | None = None) -> str:
+        """Return a number as it stands at the axis."""
+        return f"{value / 10**self.exponent:g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _exponent(image: AxesImage) -> int:
+    """Return the power of ten that keeps the numbers of a colour bar short; 0 if they are so."""
+    largest = max(abs(limit) for limit in image.get_clim())
+    return 0 if largest == 0 or 0.05 <= largest < 1000 else int(np.floor(np.log10(largest)))
 
 
 def colour_range(values: Float[np.ndarray, "..."]) -> dict[str, float]:

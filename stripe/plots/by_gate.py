@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from stripe.errors import StripeError
-from stripe.plots.axes import MOST_PANELS, axes_or_new, legend_above, name_above
+from stripe.plots.axes import MOST_PANELS, axes_or_new, legend_above
 from stripe.plots.choose import said, with_columns
 from stripe.recording import Recorded, Recording
 from stripe.recording.runs import short_names, shown_runs
@@ -20,7 +20,7 @@ from stripe.registry import listed
 #: Largest number of gates that are numbered below an axis.
 _TICKS = 12
 #: Height in inches of a run among several, the part of it that is axes, and letters of its name.
-_ROW, _SHARE, _NAME = 1.1, 0.86, 18
+_ROW, _SHARE, _NAME = 1.2, 0.8, 18
 
 
 def of_runs(
@@ -147,5 +147,4 @@ def order_rows(rows: Sequence[Axes], tables: Iterable[pd.DataFrame], label: str)
 
 def headed_legend(ax: Axes, heading: str) -> None:
     """Write the heading above `ax`, and the legend between the heading and the axes."""
-    legend_above(ax)
-    name_above(ax, heading, below=1)
+    legend_above(ax, heading=heading)

@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new, legend_above
+from stripe.plots.axes import axes_or_new, legend_above, letter
 from stripe.plots.choose import one_of
 from stripe.recording import Recorded
 from stripe.stats.comparison import STATISTICS, Side
@@ -97,6 +97,8 @@ def compare(
         **{"color": "black", "marker": "o", "elinewidth": 0.9, "capsize": 2, **style},
     )
     bottom.axhline(0, color="0.6", linewidth=0.6, zorder=0)
+    letter(top, "a")
+    letter(bottom, "b")
     _label(
         top, bottom, [str(gate) for gate in rows["gate"]], _LABELS[statistic], of_runs, table.attrs
     )

@@ -80,7 +80,8 @@ def epoch_similarity(
     )
     for image, matrix in zip(images, matrices, strict=True):
         _number(image.axes, len(matrix), [int(number) for number in matrix.columns])
-        image.axes.tick_params(labelleft=image is images[0] or len(matrix) != len(matrices[0]))
+        own = image is images[0] or len(matrix) != len(matrices[0])
+        image.axes.tick_params(left=own, labelleft=own)
     with_what = f"epoch {tables[0][2]}" if together else "one epoch of each"
     name_above(ax, f"{heading}compared with {with_what}", below=int(len(tables) > 1))
     return ax

@@ -6,13 +6,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from stripe.plots.axes import axes_or_new
+from stripe.plots.axes import axes_or_new, name_above
 
 
 def freezing(
     data: pd.DataFrame,
     *,
     threshold: float | None = None,
+    heading: str = "",
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
@@ -25,7 +26,9 @@ def freezing(
         unchanged network, 0 to 1), accuracy (0 to 1, or NaN). If the table has the 95 % intervals
         (agreement_low, agreement_high, accuracy_low and accuracy_high), they are drawn as bands.
     threshold
-        Agreement to mark with a line.
+        An agreement to mark with a line.
+    heading
+        Text above the picture: the run, the layer or the epoch. Default: none.
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
@@ -66,4 +69,5 @@ def freezing(
     ax.margins(x=0.02)
     ax.set_ylim(top=100.8 if data["agreement"].min() > 0.9 else 102)
     ax.legend(frameon=False)
+    name_above(ax, heading)
     return ax

@@ -91,10 +91,12 @@ def gate_spread(
     forward_order(ax, len(gates))
     ax.set(ylabel="std over images")
     ax.set_ylim(bottom=0)
-    name_above(ax, heading, below=len(runs) > 1)
-    if len(runs) > 1:
+    if len(runs) == 1:
+        name_above(ax, heading)
+    else:
         faces = zip(runs, colours, strict=True)
-        legend_above(ax, [Patch(facecolor=colour, label=name) for name, colour in faces])
+        handles = [Patch(facecolor=colour, label=name) for name, colour in faces]
+        legend_above(ax, handles, heading=heading)
     return ax
 
 

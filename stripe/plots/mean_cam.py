@@ -7,7 +7,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from stripe.plots.axes import axes_or_new
+from stripe.plots.axes import axes_or_new, name_above
 
 #: Label of the colour scale.
 SCALE = "mean of maps in [0, 1]"
@@ -36,6 +36,7 @@ def mean_cam(
     image: bool = True,
     centre: bool = True,
     bar: bool = True,
+    heading: str = "",
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
@@ -50,7 +51,9 @@ def mean_cam(
     centre
         Outline the central quarter of the image, and write the share of the map's mass inside it.
     bar
-        Draw a colour bar. If False, set `vmin` and `vmax` to draw several maps on one scale.
+        Draw a colour bar. Without one, give `vmin` and `vmax` to draw several maps on one scale.
+    heading
+        Text above the picture: the run, the layer or the epoch. Default: none.
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
@@ -73,7 +76,7 @@ def mean_cam(
 
     Examples
     --------
-    >>> ax = stripe.plots.mean_cam(stripe.mean_cam(model, loader, "layer3"))
+    >>> ax = stripe.plots.mean_cam(stripe.mean_cam(model, loader, "layer3"), heading="SE, layer3")
     """
     ax = axes_or_new(ax, height=2.6)
     height, width = data.mean.shape
@@ -92,4 +95,5 @@ def mean_cam(
         ax.add_patch(outline)
         share = f"{100 * data.central_share:.0f} %"
         ax.set_xlabel(f"{share} in the central quarter\n(uniform: 25 %)")
+    name_above(ax, heading)
     return ax

@@ -18,7 +18,11 @@ _LINES = {"--": "bound", "-": "measured"}
 
 
 def noise_bound(
-    data: pd.DataFrame | Mapping[str, pd.DataFrame], *, ax: Axes | None = None, **kwargs: Any
+    data: pd.DataFrame | Mapping[str, pd.DataFrame],
+    *,
+    heading: str = "",
+    ax: Axes | None = None,
+    **kwargs: Any,
 ) -> Axes:
     """Draw the bound of Theorem 6.1 and the measured growth against depth.
 
@@ -27,6 +31,8 @@ def noise_bound(
     data
         A table of `stripe.noise_bound`, or a mapping from names (bare, attention, ASR) to such
         tables.
+    heading
+        Text above the picture: the run, the layer or the epoch. Default: none.
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
@@ -67,5 +73,6 @@ def noise_bound(
     lines = [
         Line2D([], [], color="0.4", lw=1.2, ls=ls, label=shows) for ls, shows in _LINES.items()
     ]
-    legend_above(ax, [*(networks if isinstance(data, Mapping) else ()), *lines])
+    handles = [*(networks if isinstance(data, Mapping) else ()), *lines]
+    legend_above(ax, handles, heading=heading)
     return ax

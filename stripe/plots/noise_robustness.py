@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new
+from stripe.plots.axes import axes_or_new, legend_above
 from stripe.plots.choose import with_columns
 from stripe.plots.series import series_styles
 
@@ -14,14 +14,18 @@ from stripe.plots.series import series_styles
 _DODGE = 0.6
 
 
-def noise_robustness(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+def noise_robustness(
+    data: pd.DataFrame, *, heading: str = "", ax: Axes | None = None, **kwargs: Any
+) -> Axes:
     """Draw the accuracy of each network under each noise.
 
     Parameters
     ----------
     data
-        One row per run: network, noise (its specification, or "none") and accuracy (0 to 1). The
-        error bars are over runs that differ only in their seed.
+        One row per run: network, noise (its specification, or "none") and accuracy (0 to 1). Runs
+        that differ only in their seed give the error bars.
+    heading
+        Text above the picture: the run, the layer or the epoch. Default: none.
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
@@ -83,5 +87,5 @@ def noise_robustness(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: An
     ax.set(ylabel="accuracy (%)", xlabel=f"noise ({bars}n = {numbers})")
     for between in np.arange(0.5, len(noises) - 1):
         ax.axvline(between, color="0.9", linewidth=0.6, zorder=0)
-    ax.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1), handlelength=1)
+    legend_above(ax, heading=heading)
     return ax

@@ -40,8 +40,8 @@ def overview(
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
-        Other arguments of `stripe.plots.stripes`: `n_images`, `channels`, `image_order`,
-        `channel_order`, `seed`, `scale`, and arguments of `Axes.imshow`.
+        Other parameters of `stripe.plots.stripes`: `n_images`, `channels`, `image_order`,
+        `channel_order`, `classes`, `seed`, `scale`, and those of `Axes.imshow`.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def overview(
     names = [run.name for run in runs]
     shown: Any = {"names": names, "gate": gate, "epoch": [run.epoch for run in runs], "side": side}
     recordings = [run.recording for run in runs]
-    stripes(recordings, ax=top, **shown, **kwargs)
+    stripes(recordings, ax=top, letters=False, **shown, **kwargs)
     channel_std(recordings, ax=middle, **shown)
     _draw_steps(runs, gate, choice, bottom)
     middle.set_ylabel("share of\nchannels")

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple, get_args
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new, heat_maps, name_above
+from stripe.plots.axes import axes_or_new, heat_maps, lettered, letters_in, name_above
 from stripe.plots.choose import (
     ChannelOrder,
     Choice,
@@ -40,6 +41,8 @@ def stripes(
     seed: int = 0,
     side: Side = "both",
     scale: Scale = "own",
+    classes: Sequence[str] = (),
+    letters: bool = True,
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
@@ -59,8 +62,8 @@ def stripes(
     n_images, channels
         Number of images and of channels, drawn at random.
     image_order
-        "random", or sorted by "label" or "prediction". Sorted rows have lines between classes, and
-        the numbers of the classes at the side.
+        "random", or sorted by "label" or "prediction", with lines between classes and their names
+        or numbers at the side.
     channel_order
         "random", or sorted by "mean" or "spread" (standard deviation) over all images, ascending.
     seed
@@ -69,7 +72,12 @@ def stripes(
         "before": the global average of the features that the gate multiplies; "after": the gate; or
         "both".
     scale
-        "own": each panel has its own colour scale and colour bar; "shared": both panels share one.
+        "own": each panel has its own colour scale and colour bar; "shared": both panels have the
+        same.
+    classes
+        Names of the classes by number. Default: the numbers.
+    letters
+        Write a, b, c at several panels.
     ax
         Axes to draw on. Default: new Axes. Several panels are its `child_axes`.
     **kwargs
@@ -78,8 +86,9 @@ def stripes(
     Returns
     -------
     Axes
-        `ax`. Each panel shows an array (images, channels). Its title ends with the stripe index
-        (eta2) over all images and channels of the epoch.
+        `ax`. Every panel shows an array (images, channels), before (global average of the features)
+        or after (gate). Its title ends with the stripe index (eta2) of all images and channels of
+        the epoch.
 
     Raises
     ------
@@ -120,52 +129,52 @@ def stripes(
     first = view(runs[0].recording, name, runs[0].epoch, choice)
     panels: list[_Panel] = []
     for run in runs:
-        for title, values in _sides(run, name, side).items():
+        for shows, values in _sides(run, name, side).items():
             shown = first
             if panels and (values.shape != panels[0].matrix.shape or unpaired(runs[0], run)):
                 shown = view(run.recording, name, run.epoch, choice)
-            panels.append(_Panel(f"{run.name}\n" * (len(runs) > 1) + title, values, shown, run))
+            panels.append(_Panel(shows, values, shown, run))
     total_images, total_channels = panels[0].matrix.shape
     ax = axes_or_new(ax, panels=len(panels))
-    join = "\n" if len(panels) > 1 else ", "  # a panel alone is wide
-    titles = [f"{panel.title}{join}{_index(panel.matrix)}" for panel in panels]
-    if len(panels) == 1:
-        titles = [f"{said(runs, name)}\n{titles[0]}"]
     drawn = heat_maps(
         ax,
         [panel.matrix[np.ix_(*panel.shown)] for panel in panels],
-        titles=titles,
+        titles=[""] * len(panels),
         xlabel=of(len(first.columns), total_channels, "channel"),
         ylabel=of(len(first.rows), total_images, "image"),
-        colour_label="value",
+        colour_label=_colour_labels(panels, scale),
         scale=scale,
         **{"cmap": "viridis", **kwargs},
     )
     if image_order != "random":
         for number, (image, panel) in enumerate(zip(drawn, panels, strict=True)):
-            classes = panel.run.recording.rows(panel.run.epoch)[image_order].to_numpy()
-            _border(image.axes, classes[panel.shown.rows], image_order if number == 0 else None)
-    if len(panels) > 1:
-        name_above(ax, said(runs, name), below=titles[0].count("\n") + 1)
+            of_rows = panel.run.recording.rows(panel.run.epoch)[image_order].to_numpy()
+            order = image_order if number == 0 else None
+            _border(image.axes, of_rows[panel.shown.rows], order, classes)
+    _write_titles(ax, [image.axes for image in drawn], panels, said(runs, name), letters=letters)
     return ax
 
 
 #: Largest number of class names beside a panel.
 _MOST_NAMES = 16
+#: What the colours of each side are.
+_QUANTITIES = {"before": "pooled feature", "after": "gate"}
+#: Number of letters of a stripe index that are not seen: those that set it as a formula.
+_MARKUP = 7
 
 
 class _Panel(NamedTuple):
-    """One picture: what it is called, all values, which of them are shown, and of which run."""
+    """One picture: which side it shows, all values, which of them are shown, and of which run."""
 
-    title: str
+    side: str
     matrix: np.ndarray
     shown: View
     run: Shown
 
 
-def _border(ax: Axes, classes: np.ndarray, order: str | None) -> None:
+def _border(ax: Axes, rows: np.ndarray, order: str | None, classes: Sequence[str]) -> None:
     """Draw a line between classes and, with `order`, name them in place of the rows."""
-    named = ["none" if value is pd.NA else str(value) for value in classes]
+    named = [_class_name(value, classes) for value in rows]
     starts = [row for row in range(len(named)) if row == 0 or named[row] != named[row - 1]]
     for row in starts[1:]:
         ax.axhline(row - 0.5, color="white", linewidth=0.6)
@@ -179,14 +188,53 @@ def _border(ax: Axes, classes: np.ndarray, order: str | None) -> None:
         ax.set_ylabel(f"{order} of {ax.get_ylabel()}")
 
 
+def _class_name(value: Any, classes: Sequence[str]) -> str:
+    """Return the name of a class, or its number where no name is known."""
+    if value is pd.NA:
+        return "none"
+    return classes[value] if 0 <= value < len(classes) else str(value)
+
+
 def _sides(run: Shown, gate: str, side: Side) -> dict[str, np.ndarray]:
-    """Return the values of each side that is shown, by its title."""
+    """Return the values of each side that is shown."""
     sides = {}
     if side != "after":
-        sides["before: features"] = run.recording.inputs(gate, run.epoch)
+        sides["before"] = run.recording.inputs(gate, run.epoch)
     if side != "before":
-        sides["after: gate"] = run.recording.values(gate, run.epoch)
+        sides["after"] = run.recording.values(gate, run.epoch)
     return sides
+
+
+def _colour_labels(panels: Sequence[_Panel], scale: Scale) -> list[str]:
+    """Return the quantity of each panel or, for one scale, of all."""
+    labels = [_QUANTITIES[panel.side] for panel in panels]
+    if scale == "own":
+        return labels
+    return [labels[0] if len(set(labels)) == 1 else "value"]
+
+
+def _write_titles(
+    ax: Axes, places: Sequence[Axes], panels: Sequence[_Panel], heading: str, *, letters: bool
+) -> None:
+    """Write run, gate and epoch above all panels, and run, side and stripe index above each.
+
+    A panel alone has one line if it fits, and a panel among several too.
+    """
+    runs = len({panel.run for panel in panels})
+    indices = [f"{panel.side}, {_index(panel.matrix)}" for panel in panels]
+    size = plt.rcParams["axes.labelsize"]
+    if len(panels) == 1:
+        fits = len(heading) + len(indices[0]) - _MARKUP <= letters_in(ax)
+        ax.set_title(heading + (", " if fits else "\n") + indices[0], loc="left", fontsize=size)
+        return
+    room = int(1.1 * letters_in(ax)) // len(panels) - 2 * letters  # a title may reach over its bar
+    names = [panel.run.name if runs > 1 else "" for panel in panels]
+    longest = max(len(f"{n}, {i}") for n, i in zip(names, indices, strict=True)) - _MARKUP
+    join = ", " if longest <= room else "\n"
+    titles = [(n + join) * (runs > 1) + i for n, i in zip(names, indices, strict=True)]
+    for place, title in zip(places, lettered(titles) if letters else titles, strict=True):
+        place.set_title(title, loc="left", fontsize=size)
+    name_above(ax, heading, below=titles[0].count("\n") + 1)
 
 
 def _index(values: np.ndarray) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new
+from stripe.plots.axes import axes_or_new, name_above
 from stripe.plots.choose import with_columns
 from stripe.stats.share import share_interval
 
@@ -19,7 +19,12 @@ _LARGEST, _LEAST = 110, 15
 
 
 def tradeoff(
-    data: pd.DataFrame, *, n_images: int | None = None, ax: Axes | None = None, **kwargs: Any
+    data: pd.DataFrame,
+    *,
+    n_images: int | None = None,
+    heading: str = "",
+    ax: Axes | None = None,
+    **kwargs: Any,
 ) -> Axes:
     """Draw accuracy against speed, with markers whose area is the number of parameters.
 
@@ -30,7 +35,9 @@ def tradeoff(
         images_per_s and parameters. It has one row per network or, with several seeds, one per run.
         The name of a network is "bare", its attention module ("se"), "asr(se)" or "asr(se) folded".
     n_images
-        Number of test images, for the 95 % interval of a single run.
+        Number of test images of a single run, for its 95 % interval.
+    heading
+        Text above the picture: the run, the layer or the epoch. Default: none.
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
@@ -90,6 +97,7 @@ def tradeoff(
     ax.set(xlabel="images per second", ylabel=f"accuracy (%){told}")
     ax.margins(0.12)
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), labelspacing=1)
+    name_above(ax, heading)
     return ax
 
 

@@ -12,7 +12,10 @@ import pytest
 import torch
 
 import stripe
+from stripe.cli.plots import Panels, classes_of
+from stripe.data import load_dataset
 from stripe.gradcam import MeanCam
+from stripe.recording import Gate, Header, RecordingWriter
 
 FIGURES = Path(__file__).parents[2] / "figures" / "gallery"
 
@@ -111,6 +114,22 @@ def test_mean_cam_comes_back_from_its_file(tmp_path: Path, run: Callable[..., An
     code, said = run("plot", "mean_cam", tmp_path / "bad.npz", "--out", tmp_path / "g.png")
     assert code == 1
     assert "is not a mean map" in said
+
+
+def test_sorted_images_of_a_known_data_set_have_the_names_of_classes(
+    tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    data = load_dataset("fashion-mini", "test")
+    path = tmp_path / "r"
+    gate = Gate(name="g", owner="g", owner_class="Gated", channels=2)
+    header = Header(gates=(gate,), dataset="fashion-mini/test")
+    columns = {name: np.ones((3, 2), np.float32) for name in ("gate/g", "input/g")}
+    with RecordingWriter(path, header) as writer, writer.epoch(0) as part:
+        part.write(np.arange(3), columns, label=data.labels[:3].numpy())
+    options = ("--image-order", "label", "--out", tmp_path / "f.png")
+    assert run("plot", "stripes", path, *options)[0] == 0
+    assert classes_of(path, Panels(image_order="label")) == data.classes
+    assert classes_of(path, Panels()) == ()
 
 
 def test_figures_of_tables(tmp_path: Path, run: Callable[..., Any]) -> None:

@@ -176,3 +176,27 @@ def test_a_map_without_a_bar_is_on_the_given_scale() -> None:
     assert ax.figure.axes == [ax]
     with_bar: Any = plots.mean_cam(CAM)
     assert len(with_bar.figure.axes) == 2
+
+
+TABLE = pd.DataFrame({
+    "network": ["bare", "se"],
+    "noise": "none",
+    "accuracy": [0.7, 0.8],
+    "images_per_s": [9.0, 8.0],
+    "parameters": [1e6, 2e6],
+    "bound": [2.0, 3.0],
+    "cumulated": [1.0, 1.5],
+    "frozen": [0, 1],
+    "agreement": [1.0, 0.9],
+})  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["tradeoff", "noise_robustness", "noise_bound", "freezing"])
+def test_a_heading_names_what_a_table_cannot(name: str) -> None:
+    ax: Any = getattr(plots, name)(TABLE, heading="ResNet20, epoch 3")
+    assert ax.get_title(loc="left") == "ResNet20, epoch 3"
+    ax.figure.draw_without_rendering()
+    names = [text.get_window_extent() for text in ax.get_legend().get_texts()]
+    if names[0].y0 >= ax.bbox.y1:  # above the axes
+        assert ax._left_title.get_window_extent().y0 >= max(name.y1 for name in names)
+    assert plots.mean_cam(CAM, heading="layer3").get_title(loc="left") == "layer3"

@@ -45,9 +45,12 @@ def test_stripes_shows_the_same_images_and_channels_on_both_sides(recording: Rec
     for panel in (before, after):
         assert panel.images[0].get_clim() == (shown(panel).min(), shown(panel).max())
     index = stripe_index(recording).query("gate == 'b' and epoch == 1")["eta2"].item()
-    assert [panel.get_title() for panel in (before, after)] == [
-        f"{side}\n$\\eta^2$ = {index:.2f}" for side in ("before: features", "after: gate")
+    assert [panel.get_title(loc="left") for panel in (before, after)] == [
+        rf"$\mathbf{{{part}}}$  {side}, $\eta^2$ = {index:.2f}"
+        for part, side in (("a", "before"), ("b", "after"))
     ]
+    bars = ax.child_axes[2:]
+    assert [bar.get_ylabel() for bar in bars] == ["pooled feature", "gate"]
     assert before.get_xlabel() == "channel\n(60 of 70)"
     assert before.get_ylabel() == "image (5 of 30)"
 
@@ -73,7 +76,7 @@ def test_rounding_is_not_drawn_in_all_colours(
     ax = plots.stripes(open_recording(write_recording({0: {"g": values}})), side="after")
     low, high = ax.images[0].get_clim()
     assert low < value - 1e-3 < value + 1e-3 < high
-    assert ax.get_title().endswith("\nafter: gate, $\\eta^2$ = 1.00 (one value)")
+    assert ax.get_title(loc="left").endswith("after, $\\eta^2$ = 1.00 (one value)")
 
 
 @pytest.mark.parametrize("scale", ["own", "shared"])
@@ -91,6 +94,20 @@ def test_labels_are_no_wider_than_their_axes(
         waiting += panel.child_axes
         width, label = panel.bbox.width, panel.xaxis.label
         assert not panel.axison or label.get_window_extent().width <= width, label
+
+
+@pytest.mark.parametrize("size", [1e-4, 1.0, 99.0, 1e6])
+def test_labels_of_colour_bars_stay_beside_the_next_panel(
+    write_recording: Callable[..., Path], size: float
+) -> None:
+    values = size * (np.random.default_rng(0).random((9, 8)) - 0.5)
+    with plots.paper_style():
+        ax = plots.stripes(open_recording(write_recording({0: {"g": values}})))
+        ax.figure.canvas.draw()
+        _, after, bar, _ = ax.child_axes
+        label = bar.yaxis.label
+        assert label.get_window_extent().x1 < after.bbox.x0
+        assert ("(" in label.get_text()) == (size in (1e-4, 1e6))
 
 
 def test_stripes_of_one_side_draws_on_the_axes_itself(recording: Recording) -> None:
@@ -172,4 +189,7 @@ def test_sorted_images_have_lines_between_classes(recording: Recording) -> None:
     assert lines == [9.5, 19.5]  # ten images of each of three classes
     assert [text.get_text() for text in ax.get_yticklabels()] == ["0", "1", "2"]
     assert ax.get_ylabel() == "label of image"
+    options: Any = {"gate": "a", "side": "after", "image_order": "label", "n_images": 30}
+    named = plots.stripes(recording, classes=["cat", "dog"], **options)
+    assert [text.get_text() for text in named.get_yticklabels()] == ["cat", "dog", "2"]
     assert not plots.stripes(recording, gate="a", side="after").lines

@@ -120,21 +120,26 @@ def test_runs_of_one_name_are_called_by_their_folders(
 def test_stripes_of_two_runs_stand_side_by_side(two: tuple[Path, Path]) -> None:
     ax: Any = plots.stripes(list(two), names=["SE", "ASR"], gate="late", side="after", epoch=0)
     panels = ax.child_axes[:2]
-    assert [panel.get_title().split("\n")[:2] for panel in panels] == [
-        ["SE", "after: gate"],
-        ["ASR", "after: gate"],
+    titles = [panel.get_title(loc="left") for panel in panels]
+    assert [title.split(", $")[0] for title in titles] == [
+        r"$\mathbf{a}$  SE, after",
+        r"$\mathbf{b}$  ASR, after",
     ]
     assert ax.get_title(loc="left") == "late, epoch 0"
     one, other = (np.asarray(panel.images[0].get_array()) for panel in panels)
     np.testing.assert_allclose(other, 3 * one, rtol=1e-6)  # the same images and channels
     both: Any = plots.stripes(list(two), gate="late")
     assert len(both.child_axes) == 8  # four panels, and their bars
+    long: Any = plots.stripes(list(two), names=["a name that is long", "b"], gate="late")
+    assert all(panel.get_title(loc="left").count("\n") == 1 for panel in long.child_axes[:4])
 
 
 def test_a_run_alone_names_itself(two: tuple[Path, Path]) -> None:
     assert plots.stripes(two[0], gate="late").get_title(loc="left") == "se, late, epoch 1"
     alone = plots.stripes(two[0], gate="late", side="after")
-    assert alone.get_title().split("\n")[0] == "se, late, epoch 1"
+    assert alone.get_title(loc="left").startswith("se, late, epoch 1, after, $")
+    long = plots.stripes(two[0], names=["a name that fills a line"], gate="late", side="after")
+    assert long.get_title(loc="left").split(" 1\n")[1].startswith("after, $")
     assert plots.channel_std(two[0]).get_title(loc="left") == "se, late, epoch 1"
     assert plots.gate_spread(two[0]).get_title(loc="left") == "se, epoch 1"
     assert plots.epoch_difference(two[0]).get_title(loc="left") == "se, late"
@@ -179,6 +184,7 @@ def test_a_comparison_shows_both_runs_and_the_difference(two: tuple[Path, Path])
     for line, name in zip(top.lines, ["SE", "ASR"], strict=True):
         np.testing.assert_array_equal(line.get_ydata(), rows[name])
     assert legend(top) == ["SE", "ASR"]
+    assert [text.get_text() for panel in (top, bottom) for text in panel.texts] == ["a", "b"]
     (container,) = bottom.containers
     np.testing.assert_array_equal(container.lines[0].get_ydata(), rows["difference"])
     bars = np.array([segment[:, 1] for segment in container.lines[2][0].get_segments()])

@@ -196,9 +196,8 @@ def test_overview_holds_stripes_spread_and_difference(recording: Recording) -> N
 def test_overview_of_one_channel(recording: Recording) -> None:
     ax = plots.overview(recording, gate="one", n_images=1, channels=1, channel_order="spread")
     panels: Any = ax.child_axes[0].child_axes[:2]
-    assert [panel.get_title().splitlines()[0] for panel in panels] == [
-        *("before: features", "after: gate"),
-    ]
+    titles = [panel.get_title(loc="left") for panel in panels]
+    assert [title.split(",")[0] for title in titles] == ["before", "after"]
     ax.figure.canvas.draw()
 
 
