@@ -37,8 +37,8 @@ def epoch_similarity(
     names
         One per recording. Default: the parts of their paths that differ.
     epoch
-        Epoch with which the others are compared, for all recordings or one per recording. Default: the
-        last of each.
+        Epoch with which the others are compared, for all recordings or one per recording.
+        Default: the last of each.
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
