@@ -6,7 +6,7 @@ import pandas as pd
 
 from stripe.intervene.predicted import Sensitivity
 from stripe.recording import Recording
-from stripe.stats import channel_moments, stripe_index, variance_components
+from stripe.stats import channel_moments, saturation, stripe_index, variance_components
 
 #: Measurements with one gate frozen alone.
 MEASURES = ("kl", "agreement")
@@ -35,8 +35,15 @@ def gate_table(recording: Recording, folds: pd.DataFrame) -> pd.DataFrame:
     shares = variance_components(recording)[["gate", "channel", "class", "image"]]
     known = recording.gates[["name", "owner_class", "kind", "channels"]]
     table = known.rename(columns={"name": "gate"}).merge(index, on="gate")
-    table = table.merge(shares, on="gate").merge(folds, on="gate")
+    table = table.merge(shares, on="gate").merge(_saturated(moments), on="gate")
+    table = table.merge(folds, on="gate")
     return table.drop(columns=["between_var", "within_var"])
+
+
+def _saturated(moments: pd.DataFrame) -> pd.DataFrame:
+    """Return the shares of channels of each gate that are always off, always on, or exactly so."""
+    near, exactly = saturation(moments), saturation(moments, low=0.0, high=1.0)
+    return near[["gate", "off", "on"]].assign(exact=exactly["off"] + exactly["on"])
 
 
 def with_costs(

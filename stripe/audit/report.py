@@ -58,6 +58,8 @@ def write_report(path: Path, audit: Audit, recording: Recording, about: dict[str
         last=audit.greedy.iloc[-1],
         chosen=audit.greedy.set_index("frozen").loc[len(audit.recommended)],
         choice=repr(audit.recommended if len(audit.recommended) < len(audit.gates) else "all"),
+        exact=_exact(audit),
+        absent=_absent(audit, about["library"]),
         ends=_ends(audit),
         pictures=_pictures(audit, recording),
         about=about,
@@ -80,6 +82,34 @@ def _gates(audit: Audit) -> Any:
     """Return the rows of the table of gates, with shares of variance from 0 to 1."""
     shares = shares_from_0_to_1(audit.gates)
     return audit.gates.assign(**{part: shares[part] for part in PARTS}).to_dict("records")
+
+
+def _exact(audit: Audit) -> dict[str, int]:
+    """Count all channels, those that are exactly 0 or 1 for all images, and gates of only these.
+
+    Gates that cannot be frozen do not count.
+    """
+    channels = audit.gates["channels"]
+    whole = (audit.gates["exact"] == 1) & audit.gates["gate"].isin(audit.order)
+    saturated = round((audit.gates["exact"] * channels).sum())
+    return {"all": int(channels.sum()), "channels": saturated, "gates": int(whole.sum())}
+
+
+def _absent(audit: Audit, library: str) -> list[tuple[str, str]]:
+    """Return the options that would add measurements to the page, and what each adds."""
+    of_order = audit.gates[audit.gates["gate"].isin(audit.order)]
+    if of_order.empty:
+        return []
+    found = []
+    if of_order["agreement"].isna().any():
+        found.append(("alone", "the measured cost of freezing each gate alone"))
+    if library == "stripe":  # an ONNX file has no gates that can be replaced while it runs
+        tables = {
+            "controls": "the cost of other gates: one number, those of other images, 1 and 0",
+            "optimal": "constants that are learned, beside the means",
+        }
+        found += [(name, what) for name, what in tables.items() if getattr(audit, name) is None]
+    return found
 
 
 def _ends(audit: Audit) -> tuple[str, str]:

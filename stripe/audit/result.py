@@ -30,6 +30,9 @@ class Audit:
         - relative_spread: root mean square spread over images, relative to the mean of the gate; 0
           for a constant gate;
         - channel, class, image: shares of variance, as in `stripe.stats.variance_components`;
+        - off, on: shares of channels that are always below 0.01 or above 0.99, as in
+          `stripe.stats.saturation`;
+        - exact: share of channels that are exactly 0 or 1 for all images;
         - frozen, folded, into, reason: as in the `report` of `Frozen`;
         - predicted_kl: estimated cost of freezing this gate alone, in nats; NaN without an
           estimate;

@@ -106,7 +106,16 @@ def test_a_gate_of_one_value_is_called_constant(tmp_path: Path, logit: float) ->
     assert report.gates["constant"].tolist() == [False, True]
     assert report.gates["eta2"].tolist() == [1, 1]
     assert report.gates["relative_spread"].tolist() == pytest.approx([0, 0], abs=1e-6)
-    assert "1.000 (one value)" in (tmp_path / "report.html").read_text()
+    page = " ".join((tmp_path / "report.html").read_text().split())
+    assert "1.000 (one value)" in page
+    closed = logit < 0
+    assert report.gates["off"].tolist() == report.gates["exact"].tolist() == [0, closed]
+    assert report.gates["on"].tolist() == [0, 0]
+    assert ("2 of 4 channels are exactly 0 or 1 for all of them." in page) == closed
+    assert ("have only such channels: 1." in page) == closed
+    assert ("No channel is exactly 0 or 1" in page) != closed
+    for option in ("alone", "controls", "optimal"):
+        assert f"<code>--{option}</code>" in page
 
 
 def test_labels_are_left_out_where_there_are_none(tmp_path: Path) -> None:

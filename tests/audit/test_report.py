@@ -42,6 +42,16 @@ def test_the_table_sorts_and_filters_offline(tmp_path: Path) -> None:
         assert names.all_inner_texts() == ordered
         page.locator("#gates th", has_text="median std").click()
         assert names.all_inner_texts() == ordered[::-1]
+        page.locator("#gates th", has_text="variance of channel").click()
+        by_channel = found.gates.sort_values("channel", kind="stable")["gate"].tolist()
+        assert names.all_inner_texts() == by_channel
+        assert "Not measured here" not in page.content()
+        page.locator("#gates tbody tr").first.evaluate(
+            "row => { row.querySelector('[data-label=\"measured cost\"]').textContent = '\\u2013' }"
+        )
+        for _ in ("up", "down"):
+            page.locator("#gates th", has_text="measured cost").click()
+            assert names.all_inner_texts()[-1] == by_channel[0]  # a dash comes last
         page.locator("#filter").fill(forward[1])
         assert names.all_inner_texts() == [forward[1]]
         browser.close()
