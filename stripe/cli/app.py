@@ -24,6 +24,7 @@ Recorded = Annotated[Path, Parameter(help="Directory of the recording.")]
 Gate = Annotated[str | None, Parameter(help="Name of the gate. Default: the deepest gate.")]
 Gates = Annotated[str, Parameter(help='Gates: "all", a name, or a pattern such as "layer3.*".')]
 Epoch = Annotated[int | None, Parameter(help="Epoch. Default: the last.")]
+EveryEpoch = Annotated[int | None, Parameter(help="Epoch. Default: all.")]
 Epochs = Annotated[
     tuple[int, ...],
     Parameter(
@@ -44,6 +45,11 @@ Names = Annotated[
     ),
 ]
 More = Annotated[Path, Parameter(help="More recordings.")]
+Low = Annotated[float, Parameter(help="Largest absolute value of a channel that is off.")]
+High = Annotated[
+    float, Parameter(help="Smallest value of a channel that is on; the largest is 2 - high.")
+]
+Folds = Annotated[int, Parameter(help="Number of folds of the cross-validation.")]
 Seed = Annotated[int, Parameter(help="Seed of all random numbers.")]
 Picture = Annotated[Path, Parameter(help="Image file for the figure: .png, .pdf or .svg.")]
 

@@ -10,18 +10,18 @@ from cyclopts import App, Parameter
 
 from stripe.cli.app import (
     Epochs,
+    EveryEpoch,
     Json,
     Names,
     Recorded,
     Seed,
     app,
-    new_file,
     one_or_more,
     print_json,
     print_table,
-    save_table,
 )
 from stripe.cli.engines import MAP_HERE, MapEngine
+from stripe.cli.tables import AS_TABLE, Printed
 from stripe.errors import StripeError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def index(
     *more: Path,
     spatial: Annotated[bool, Parameter(negative=())] = False,
     engine: MapEngine = MAP_HERE,
-    json: Json = False,
+    printed: Printed = AS_TABLE,
 ) -> None:
     """Print the stripe index of each gate in each epoch.
 
@@ -101,19 +101,19 @@ def index(
                 "--spatial reads one recording on this machine; leave out other recordings and "
                 "engines"
             )
-        return print_table(stats.spatial_index(open_recording(recording)), json)
+        printed.show(lambda: stats.spatial_index(open_recording(recording)))
+        return
     with _mapped(engine) as over:
-        table = stats.stripe_index(_opened(recording, more), over=over)
-    return print_table(table, json)
+        printed.show(lambda: stats.stripe_index(_opened(recording, more), over=over))
 
 
 @stats_app.command
 def moments(
     recording: Recorded,
     *more: Path,
-    epoch: Annotated[int | None, Parameter(help="Epoch. Default: all.")] = None,
+    epoch: EveryEpoch = None,
     engine: MapEngine = MAP_HERE,
-    json: Json = False,
+    printed: Printed = AS_TABLE,
 ) -> None:
     """Print the mean, standard deviation and range of every channel.
 
@@ -126,12 +126,11 @@ def moments(
 
     epochs = None if epoch is None else [epoch]
     with _mapped(engine) as over:
-        table = stats.channel_moments(_opened(recording, more), epochs, over=over)
-    print_table(table, json)
+        printed.show(lambda: stats.channel_moments(_opened(recording, more), epochs, over=over))
 
 
 @stats_app.command
-def convergence(recording: Recorded, *, tol: float = 0.01, json: Json = False) -> None:
+def convergence(recording: Recorded, *, tol: float = 0.01, printed: Printed = AS_TABLE) -> None:
     """Print the first epoch after which each channel no longer changes.
 
     Parameters
@@ -141,7 +140,7 @@ def convergence(recording: Recorded, *, tol: float = 0.01, json: Json = False) -
     """
     from stripe import open_recording, stats
 
-    print_table(stats.convergence_epoch(open_recording(recording), tol), json)
+    printed.show(lambda: stats.convergence_epoch(open_recording(recording), tol))
 
 
 @stats_app.command
@@ -154,8 +153,7 @@ def compare(
     resamples: int = 1000,
     level: float = 0.95,
     seed: Seed = 0,
-    out: Path | None = None,
-    json: Json = False,
+    printed: Printed = AS_TABLE,
 ) -> None:
     """Print the stripe statistics of each gate in two recordings, and the differences.
 
@@ -167,21 +165,18 @@ def compare(
         Number of bootstrap samples over images.
     level
         Confidence level of the intervals, 0 to 1.
-    out
-        CSV file for the table.
     """
     from stripe import stats
 
-    new_file(out)
     sides = [path for path in (recording, other) if path is not None]
     options: Any = {"resamples": resamples, "level": level, "seed": seed}
-    table = stats.compare(sides, names=names or None, epoch=one_or_more(epoch), **options)
-    print_table(table, json)
-    if not json:
+    table = printed.show(
+        lambda: stats.compare(sides, names=names or None, epoch=one_or_more(epoch), **options)
+    )
+    if not printed.json:
         drawn = "the same images drawn anew" if table.attrs["paired"] else "images drawn anew"
         why = table.attrs["unpaired"] and f" (not in pairs: {table.attrs['unpaired']})"
         print(f"\n{100 * level:g} % intervals over {drawn}{why}, n = {table.attrs['n']}")
-    save_table(table, out)
 
 
 def _opened(recording: Path, more: tuple[Path, ...]) -> "Recording | list[Recording]":

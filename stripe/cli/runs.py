@@ -3,7 +3,9 @@
 import sys
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from stripe.cli.app import Json, Seed, app, print_json
 
@@ -75,6 +77,7 @@ def gallery(
     out: Path = Path("figures/gallery"),
     seed: Seed = 0,
     epochs: int = 3,
+    pictures: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     device: str = "auto",
     json: Json = False,
 ) -> None:
@@ -86,6 +89,8 @@ def gallery(
         Directory for the figures. Existing files are replaced.
     epochs
         Number of passes over the training images, for each of five networks.
+    pictures
+        Names of pictures, or patterns; only the networks that they need are trained. Default: all.
     device
         Device: auto, cpu, cuda or cuda:N.
     """
@@ -93,11 +98,10 @@ def gallery(
 
     from stripe.demos.gallery import gallery as draw
 
-    print("training five networks, about 15 s an epoch on two CPU cores ...", file=sys.stderr)
+    print("training up to five networks, 15 s an epoch on two CPU cores ...", file=sys.stderr)
+    options: Any = {"seed": seed, "device": device, "epochs": epochs, "pictures": pictures or "all"}
     with TemporaryDirectory() as work:
-        files = [
-            str(file) for file in draw(out, Path(work), seed=seed, device=device, epochs=epochs)
-        ]
+        files = [str(file) for file in draw(out, Path(work), **options)]
     if json:
         print_json({"figures": files})
     else:

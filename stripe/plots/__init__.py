@@ -9,9 +9,11 @@ from stripe.plots.batch_sensitivity import batch_sensitivity as batch_sensitivit
 from stripe.plots.channel_std import channel_std as channel_std
 from stripe.plots.class_information import class_information as class_information
 from stripe.plots.compare import compare as compare
+from stripe.plots.effective_rank import effective_rank as effective_rank
 from stripe.plots.epoch_difference import epoch_difference as epoch_difference
 from stripe.plots.epoch_similarity import epoch_similarity as epoch_similarity
 from stripe.plots.freezing import freezing as freezing
+from stripe.plots.gate_similarity import gate_similarity as gate_similarity
 from stripe.plots.gate_spread import gate_spread as gate_spread
 from stripe.plots.mean_cam import mean_cam as mean_cam
 from stripe.plots.noise_bound import noise_bound as noise_bound
@@ -21,6 +23,7 @@ from stripe.plots.paper import paper_style as paper_style
 from stripe.plots.paper import save_figure as save_figure
 from stripe.plots.reproduction import reproduction as reproduction
 from stripe.plots.saturation import saturation as saturation
+from stripe.plots.sensitivity import sensitivity as sensitivity
 from stripe.plots.spatial_attention import spatial_attention as spatial_attention
 from stripe.plots.stripes import stripes as stripes
 from stripe.plots.style_grid import style_grid as style_grid

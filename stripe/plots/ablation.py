@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from stripe.errors import StripeError
-from stripe.plots.axes import axes_or_new
+from stripe.plots.axes import axes_or_new, legend_above
+from stripe.plots.series import series_styles
 
 _LABELS = {
     "agreement": "predictions that stay (%)",
@@ -41,7 +42,9 @@ def ablation(
     Returns
     -------
     Axes
-        `ax`, with gates from top to bottom in forward order. Each intervention has its own colour.
+        `ax`, with gates from top to bottom in forward order, and interventions side by side in
+        different colours and markers. The scale of the KL divergence is logarithmic, and a
+        divergence of 0 is left blank. New axes are as high as the gates need.
 
     Raises
     ------
@@ -60,21 +63,27 @@ def ablation(
     """
     if measure not in _LABELS:
         raise StripeError(f"a measure is one of {', '.join(_LABELS)}, got {measure!r}")
-    ax = axes_or_new(ax)
     scale = 1 if measure == "kl" else 100
     replaced = data[data["intervention"] != "none"]
     gates, hows = replaced["gate"].drop_duplicates().tolist(), replaced["intervention"].unique()
-    style = {"fmt": "o", "markersize": 2.5, "elinewidth": 0.8, "linewidth": 0, **kwargs}
-    for offset, how in zip(np.linspace(-0.3, 0.3, len(hows) + 1), hows, strict=False):
+    ax = axes_or_new(ax, height=max(1.9, 0.6 + 0.17 * len(gates)))
+    if measure == "kl" and (replaced["kl"] > 0).any():
+        ax.set_xscale("log", nonpositive="clip")
+    style = {"markersize": 2.5, "elinewidth": 0.8, "linestyle": ""}
+    series = zip(
+        np.linspace(-0.3, 0.3, len(hows) + 1), hows, series_styles(len(hows)), strict=False
+    )
+    for offset, how, own in series:
         rows = replaced[replaced["intervention"] == how]
         middle, low, high = (scale * rows[measure + end] for end in ("", "_low", "_high"))
         places = [gates.index(gate) + offset for gate in rows["gate"]]
         errors = np.clip([middle - low, high - middle], 0, None)
-        ax.errorbar(middle, places, xerr=errors, label=str(how), **style)
+        shown = middle.where((middle > 0) | (measure != "kl"))
+        ax.errorbar(shown, places, xerr=errors, label=str(how), **{**style, **own, **kwargs})
     if measure == "accuracy" and len(none := data[data["intervention"] == "none"]):
         ax.axvline(scale * none[measure].iloc[0], color="gray", linewidth=0.8, label="none")
     ax.set_yticks(range(len(gates)), gates)
     ax.invert_yaxis()
-    ax.set(xlabel=_LABELS[measure], ylabel="gate")
-    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    ax.set(xlabel=f"{_LABELS[measure]}\nbars: 95 % intervals", ylabel="gate")
+    legend_above(ax)
     return ax

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 
 from stripe.errors import StripeError
 from stripe.plots.axes import MOST_PANELS, axes_or_new, legend_above
@@ -17,8 +18,8 @@ from stripe.recording import Recorded, Recording
 from stripe.recording.runs import short_names, shown_runs
 from stripe.registry import listed
 
-#: Largest number of gates that are numbered below an axis.
-_TICKS = 12
+#: Largest numbers of gates that are numbered below an axis, and of rows or columns of a matrix.
+_TICKS, _MATRIX_TICKS = 12, 8
 #: Height in inches of a run among several, the part of it that is axes, and letters of its name.
 _ROW, _SHARE, _NAME = 1.2, 0.8, 18
 
@@ -143,6 +144,12 @@ def order_rows(rows: Sequence[Axes], tables: Iterable[pd.DataFrame], label: str)
         row.set_ylabel(label)
     for row in rows[:-1]:
         row.set_xlabel("")
+
+
+def some_ticks(axis: Axis, names: Sequence[str]) -> None:
+    """Name rows or columns of a matrix, at most eight, evenly spaced."""
+    places = np.arange(0, len(names), max(1, -(-len(names) // _MATRIX_TICKS)))
+    axis.set_ticks(places, [names[int(place)] for place in places])
 
 
 def headed_legend(ax: Axes, heading: str) -> None:

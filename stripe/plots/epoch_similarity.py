@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from stripe import stats
 from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, heat_maps, name_above
+from stripe.plots.by_gate import some_ticks
 from stripe.plots.choose import with_columns
 from stripe.recording import Recorded
 from stripe.recording.runs import shown_runs
@@ -79,7 +79,8 @@ def epoch_similarity(
         **{"vmin": 0, "vmax": 1, **kwargs},
     )
     for image, matrix in zip(images, matrices, strict=True):
-        _number(image.axes, len(matrix), [int(number) for number in matrix.columns])
+        some_ticks(image.axes.yaxis, [str(row) for row in range(1, len(matrix) + 1)])
+        some_ticks(image.axes.xaxis, [str(int(number)) for number in matrix.columns])
         own = image is images[0] or len(matrix) != len(matrices[0])
         image.axes.tick_params(left=own, labelleft=own)
     with_what = f"epoch {tables[0][2]}" if together else "one epoch of each"
@@ -122,11 +123,3 @@ def _with_epoch(table: pd.DataFrame, epoch: int) -> pd.DataFrame:
         index="gate", columns="epoch", values="cka", aggfunc="first", dropna=False
     )
     return found.reindex(index=list(dict.fromkeys(table["gate"])), columns=epochs)
-
-
-def _number(ax: Axes, gates: int, epochs: list[int]) -> None:
-    """Write the numbers of gates, from 1, and of epochs beside the axes."""
-    rows = np.arange(0, gates, max(1, -(-gates // 8)))
-    columns = np.arange(0, len(epochs), max(1, -(-len(epochs) // 8)))
-    ax.set_yticks(rows, [str(row + 1) for row in rows])
-    ax.set_xticks(columns, [str(epochs[column]) for column in columns])

@@ -14,6 +14,8 @@ import torch
 import stripe
 from stripe.cli.plots import Panels, classes_of
 from stripe.data import load_dataset
+from stripe.demos.gallery import NETWORKS
+from stripe.demos.pictures import GROUPS
 from stripe.gradcam import MeanCam
 from stripe.recording import Gate, Header, RecordingWriter
 
@@ -50,6 +52,8 @@ def test_figures_of_a_recording(
         ("class-information", ["--folds", 2]),
         ("epoch-similarity", []),
         ("epoch_similarity", ["--epoch", 0]),
+        ("effective-rank", []),
+        ("gate_similarity", ["--epoch", 0]),
     ],
 )
 def test_statistics_of_a_recording(
@@ -201,10 +205,18 @@ def test_noise_and_bound_of_a_network(tmp_path: Path, run: Callable[..., Any]) -
 
 def test_the_gallery_says_what_made_it() -> None:
     pictures = sorted(FIGURES.glob("*.png"))
-    assert len(pictures) == 13
+    names = [name for group in GROUPS for name in group.names]
+    assert sorted(names) == [picture.stem for picture in pictures]
     for picture in pictures:
         about = json.loads(picture.with_suffix(".json").read_text())
         assert about["command"].startswith("stripe gallery")
         assert about["seed"] == 0
         assert about["versions"]["torch"]
         assert is_png(picture)
+
+
+def test_a_picture_that_is_not_there_is_one_line(run: Callable[..., Any], tmp_path: Path) -> None:
+    code, said = run("gallery", "--pictures", "stripe", "--out", tmp_path / "g")
+    assert code == 1
+    assert "the gallery has no picture 'stripe'; nearest: stripes" in said.splitlines()[-1]
+    assert {name for group in GROUPS for name in group.networks} == set(NETWORKS)

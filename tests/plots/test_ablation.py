@@ -29,7 +29,29 @@ def test_every_row_is_a_point_with_its_interval() -> None:
     (line,) = [line for line in ax.lines if line.get_label() == "none"]
     assert np.asarray(line.get_xydata())[0, 0] == 90
     assert ax.yaxis_inverted()
-    assert ax.get_xlabel() == "accuracy (%)"
+    assert ax.get_xlabel() == "accuracy (%)\nbars: 95 % intervals"
+    assert ax.get_xscale() == "linear"
+
+
+def test_divergences_lie_on_a_logarithmic_scale() -> None:
+    data = pd.DataFrame({"intervention": "mean", "gate": ["a", "b"], "kl": [0.0, 1e-4]})
+    data["kl_low"], data["kl_high"] = [0.0, -1e-5], [0.0, 3e-4]
+    ax = ablation(data, measure="kl")
+    assert ax.get_xscale() == "log"
+    container = ax.containers[0]
+    assert isinstance(container, ErrorbarContainer)
+    points = container.lines[0]
+    assert points is not None
+    np.testing.assert_array_equal(np.asarray(points.get_xydata())[:, 0], [np.nan, 1e-4])
+    low, high = ax.get_xlim()
+    assert 0 < low < 1e-4 < 3e-4 < high
+
+
+def test_many_gates_have_a_higher_picture() -> None:
+    data = pd.DataFrame({"intervention": "mean", "gate": [f"g{n}" for n in range(40)], "kl": 0.0})
+    data[["kl_low", "kl_high"]] = 0.0
+    figure: Any = ablation(data, measure="kl").figure
+    assert figure.get_figheight() > 7
 
 
 @pytest.mark.usefixtures("as_a_user")

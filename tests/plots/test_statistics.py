@@ -122,6 +122,58 @@ def test_epochs_are_compared_with_the_last_or_a_chosen_one(recorded: Path) -> No
     np.testing.assert_allclose(drawn[1], [late[0, 1], 1, late[1, 2]])
 
 
+def test_ranks_lie_below_the_number_of_channels(recorded: Path) -> None:
+    table = stats.effective_rank(recorded, [2])
+    ax: Any = plots.effective_rank(recorded)
+    assert legend(ax) == ["effective rank", "participation", "channels"]
+    rank, participation, channels = (np.asarray(line.get_ydata()) for line in ax.lines)
+    np.testing.assert_allclose(rank, table["effective_rank"])
+    np.testing.assert_allclose(participation, table["participation"])
+    assert channels.tolist() == [3, 4]
+    assert ax.get_yscale() == "log"
+    still: Any = plots.effective_rank(table.assign(effective_rank=[0.0, 2.0]))
+    np.testing.assert_array_equal(still.lines[0].get_ydata(), [np.nan, 2])
+
+
+def test_gates_are_compared_in_a_symmetric_matrix(recorded: Path) -> None:
+    cka = stats.gate_similarity(recorded, 0).set_index(["gate", "other"])["cka"]
+    ax: Any = plots.gate_similarity(recorded, epoch=0)
+    (image,) = ax.get_images()
+    between = cka["early", "late"]
+    np.testing.assert_allclose(image.get_array(), [[1, between], [between, 1]])
+    assert between < 0.7
+    assert image.get_clim() == (0, 1)
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["1", "2"]
+    assert "epoch 0" in ax.get_title(loc="left")
+    many = [(f"g{one}", f"g{two}", 0.5) for one in range(12) for two in range(one, 12)]
+    large: Any = plots.gate_similarity(pd.DataFrame(many, columns=["gate", "other", "cka"]))
+    assert np.asarray(large.get_images()[0].get_array()).shape == (12, 12)
+    named = [text.get_text() for text in large.get_xticklabels()]
+    assert named == ["1", "3", "5", "7", "9", "11"]
+
+
+def test_estimated_costs_on_a_logarithmic_scale() -> None:
+    table = pd.DataFrame({"gate": ["a", "b", "c"], "first_order": [0.1, 0.01, 0.0]})
+    table["fisher"], table["fisher_se"] = [0.02, 0.0002, 0.0], [0.001, np.nan, 0.0]
+    ax: Any = plots.sensitivity(table)
+    assert sorted(legend(ax)) == ["KL divergence, estimated", "first-order change"]
+    (container,) = ax.containers
+    heights = np.asarray(container[0].get_ydata(), dtype=float)
+    np.testing.assert_array_equal(heights, [0.02, 0.0002, np.nan])
+    ends = np.asarray(container[2][0].get_segments()[0])[:, 1]
+    np.testing.assert_allclose(ends, [0.02 - 1.96 * 0.001, 0.02 + 1.96 * 0.001])
+    np.testing.assert_allclose(ax.collections[-1].get_offsets()[:2, 1], [0.1, 0.01])
+    assert ax.get_yscale() == "log"
+    low, high = ax.get_ylim()
+    assert low < 0.0002 < 0.1 < high
+    nothing = table.assign(first_order=0.0, fisher=0.0)
+    assert plots.sensitivity(nothing).get_yscale() == "linear"
+    with pytest.raises(StripeError, match="lacks fisher_se"):
+        plots.sensitivity(table.drop(columns="fisher_se"))
+    with pytest.raises(StripeError, match="one row for each gate"):
+        plots.sensitivity(pd.concat([table, table]))
+
+
 def test_what_cannot_be_drawn_is_one_line(recorded: Path) -> None:
     table = stats.variance_components(recorded)
     with pytest.raises(StripeError, match=r"\Athere is no epoch 7; the table has: 0, 1, 2\Z"):
@@ -135,3 +187,8 @@ def test_what_cannot_be_drawn_is_one_line(recorded: Path) -> None:
     one = stats.epoch_similarity(recorded, epochs=[1])
     with pytest.raises(StripeError, match=r"needs two of them, 1 among them; recorded: 1\Z"):
         plots.epoch_similarity(one)
+    with pytest.raises(RecordingError, match="holds no epoch 7"):
+        plots.gate_similarity(recorded, epoch=7)
+    pairs = stats.gate_similarity(recorded)
+    with pytest.raises(StripeError, match="one row for each two gates"):
+        plots.gate_similarity(pd.concat([pairs, pairs]))

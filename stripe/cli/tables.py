@@ -1,0 +1,39 @@
+"""The options of a command that prints a table."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cyclopts import Parameter
+
+from stripe.cli.app import Json, new_file, print_table, save_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Printed:
+    """How a table is printed, and where it is written.
+
+    Parameters
+    ----------
+    out
+        A CSV file for the table.
+    """
+
+    out: Path | None = None
+    json: Json = False
+
+    def show(self, compute: "Callable[[], pd.DataFrame]") -> "pd.DataFrame":
+        """Compute a table, unless the file is there already; write it, print it and return it."""
+        new_file(self.out)
+        table = compute()
+        save_table(table, self.out)
+        print_table(table, self.json)
+        return table
+
+
+AS_TABLE = Printed()

@@ -1,0 +1,93 @@
+"""The number of directions in which each gate varies over images."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
+
+from stripe import stats
+from stripe.plots.by_gate import headed_legend, of_runs, order_rows, rows_of_axes
+from stripe.recording import Recorded
+
+#: Measures, with the style of their points.
+_MEASURES: dict[str, dict[str, Any]] = {
+    "effective_rank": {"marker": "o", "color": "#3b6ea8"},
+    "participation": {"marker": "s", "color": "#d58a2f", "markerfacecolor": "none"},
+}
+
+
+def effective_rank(
+    data: Recorded | Sequence[Recorded] | pd.DataFrame,
+    *,
+    names: Sequence[str] | None = None,
+    epoch: int | Sequence[int] | None = None,
+    ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:
+    """Draw in how many directions each gate varies over images, by depth.
+
+    Parameters
+    ----------
+    data
+        A recording, several, or the table that `stripe.stats.effective_rank` made of one.
+    names
+        One per recording. Default: the parts of their paths that differ.
+    epoch
+        Epoch of all recordings, or one per recording. Default: the last of each.
+    ax
+        Axes to draw on. Default: new Axes.
+    **kwargs
+        Passed to both calls of `Axes.plot` that draw the measures.
+
+    Returns
+    -------
+    Axes
+        `ax`. For each gate, in forward order, it shows the effective rank and the participation
+        ratio, and the number of channels as a line, on a logarithmic scale. A gate that does not
+        vary is left blank. Several recordings are drawn one above the other, in its `child_axes`.
+
+    Raises
+    ------
+    StripeError
+        If there is no such epoch, or the table lacks a column.
+
+    Notes
+    -----
+    Neither number says how much a gate varies. A nearly constant gate has a high rank if its small
+    variation is noise. Both are at most the number of images.
+
+    Examples
+    --------
+    >>> ax = stripe.plots.effective_rank(recording)
+    """
+    runs, heading = of_runs(
+        data,
+        lambda one, number: stats.effective_rank(one, [number]),
+        ("channels", *_MEASURES),
+        names=names,
+        epoch=epoch,
+    )
+    ax, rows = rows_of_axes(ax, list(runs))
+    for row, table in zip(rows, runs.values(), strict=True):
+        _draw(row, table, kwargs)
+    order_rows(rows, runs.values(), "directions")
+    headed_legend(rows[0], heading)
+    return ax
+
+
+def _draw(row: Axes, table: pd.DataFrame, kwargs: dict[str, Any]) -> None:
+    """Draw the gates of one run."""
+    places = np.arange(1, len(table) + 1)
+    for name, style in _MEASURES.items():
+        varying = table[name].where(table[name] > 0)
+        points = {"linestyle": "", "markersize": 2.5, "label": name.replace("_", " "), **style}
+        row.plot(places, varying, **{**points, **kwargs})
+    steps: Any = {"where": "mid", "color": "gray", "linewidth": 0.8, "linestyle": "--"}
+    row.step(places, table["channels"], label="channels", **steps)
+    row.set_yscale("log", base=2)
+    row.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    row.yaxis.set_minor_formatter(NullFormatter())
+    row.set_ylim(bottom=0.8)

@@ -1,0 +1,104 @@
+"""How alike the gates of a network are to each other."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from stripe import stats
+from stripe.errors import StripeError
+from stripe.plots.axes import axes_or_new, heat_maps, name_above
+from stripe.plots.by_gate import some_ticks
+from stripe.plots.choose import said, with_columns
+from stripe.recording import Recorded
+from stripe.recording.runs import shown_runs
+
+
+def gate_similarity(
+    data: Recorded | Sequence[Recorded] | pd.DataFrame,
+    *,
+    names: Sequence[str] | None = None,
+    epoch: int | Sequence[int] | None = None,
+    ax: Axes | None = None,
+    **kwargs: Any,
+) -> Axes:
+    """Draw the debiased CKA between every two gates of an epoch.
+
+    Parameters
+    ----------
+    data
+        A recording, several, whose matrices are drawn side by side, or the table that
+        `stripe.stats.gate_similarity` made of one.
+    names
+        One per recording. Default: the parts of their paths that differ.
+    epoch
+        Epoch of all recordings, or one per recording. Default: the last of each. A table has one
+        epoch, so `epoch` is ignored.
+    ax
+        Axes to draw on. Default: new Axes.
+    **kwargs
+        Passed to `Axes.imshow`.
+
+    Returns
+    -------
+    Axes
+        `ax`, a symmetric matrix of gates x gates, in forward order from the upper left. The colour
+        scale runs from 0 to 1. A gate that does not depend on the image is left blank.
+
+    Raises
+    ------
+    StripeError
+        If there is no such epoch, the table lacks a column, has two rows for a pair of gates, or
+        has no gates.
+
+    Notes
+    -----
+    CKA compares how two gates represent the differences between images. A value near 1 does not
+    mean that the gates have equal values, nor that one of them can replace the other. If a gate
+    hardly depends on the image, noise determines its CKA.
+
+    Examples
+    --------
+    >>> ax = stripe.plots.gate_similarity(recording)
+    """
+    if isinstance(data, pd.DataFrame):
+        table, heading = with_columns(data, ("gate", "other", "cka"), names=("gate", "other")), ""
+        matrices, titles = [_symmetric(table)], [""]
+    else:
+        runs = shown_runs(data, names=names, epoch=epoch)
+        matrices = [_symmetric(stats.gate_similarity(run.recording, run.epoch)) for run in runs]
+        alone = len(runs) == 1
+        heading = said(runs) if alone else ""
+        titles = [""] if alone else [f"{run.name}, epoch {run.epoch}" for run in runs]
+    ax = axes_or_new(ax, panels=len(matrices), height=2.6)
+    images = heat_maps(
+        ax,
+        [matrix.to_numpy() for matrix in matrices],
+        titles=titles,
+        xlabel="gate, in forward order",
+        ylabel="gate, in forward order",
+        colour_label="CKA",
+        **{"vmin": 0, "vmax": 1, "aspect": "equal", **kwargs},
+    )
+    for image, matrix in zip(images, matrices, strict=True):
+        numbers = [str(place) for place in range(1, len(matrix) + 1)]
+        for axis in (image.axes.xaxis, image.axes.yaxis):
+            some_ticks(axis, numbers)
+    name_above(ax, heading)
+    return ax
+
+
+def _symmetric(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the similarity of gates x gates, in forward order."""
+    if table.empty:
+        raise StripeError("there is nothing to draw: no channel gates are recorded")
+    if table.duplicated(["gate", "other"]).any():
+        raise StripeError("a table must have one row for each two gates; give one epoch's")
+    swapped = table.rename(columns={"gate": "other", "other": "gate"})
+    both = pd.concat([table, swapped]).drop_duplicates(["gate", "other"])
+    names = list(dict.fromkeys(table["gate"]))
+    matrix = both.pivot_table(
+        index="gate", columns="other", values="cka", aggfunc="first", dropna=False
+    )
+    return matrix.reindex(index=names, columns=names)

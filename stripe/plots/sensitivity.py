@@ -1,0 +1,68 @@
+"""The estimated cost of freezing each gate."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from stripe.errors import StripeError
+from stripe.plots.axes import axes_or_new, legend_above
+from stripe.plots.by_gate import forward_order
+from stripe.plots.choose import with_columns
+
+
+def sensitivity(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+    """Draw the estimated cost of freezing every gate, and the first-order change, by depth.
+
+    Parameters
+    ----------
+    data
+        The table `gates` of `stripe.sensitivity`: gate, first_order, fisher and fisher_se, in nats.
+    ax
+        Axes to draw on. Default: new ones.
+    **kwargs
+        For `Axes.errorbar`, which draws the estimates.
+
+    Returns
+    -------
+    Axes
+        `ax`: for each gate, in forward order, the estimate of the KL divergence with its 95 %
+        interval over images, and the first-order change as hollow squares, on a logarithmic scale.
+        A gate that costs nothing is left blank.
+
+    Raises
+    ------
+    StripeError
+        If the table lacks a column, or has several rows for a gate.
+
+    Notes
+    -----
+    The estimate is half the mean of a squared change of log p(y), the first order the mean size of
+    that change. Only the estimate can be read as a KL divergence. It is too small if a gate moves
+    far. Costs of gates do not add up to the cost of a set; `Sensitivity.cost` estimates that.
+
+    Examples
+    --------
+    >>> found = stripe.sensitivity(model, loader, recording, progress=False)
+    >>> ax = stripe.plots.sensitivity(found.gates)
+    """
+    table = with_columns(data, ("gate", "first_order", "fisher", "fisher_se"), names=("gate",))
+    if table["gate"].duplicated().any():
+        raise StripeError("a table must have one row for each gate; give that of one network")
+    ax = axes_or_new(ax)
+    places = np.arange(1, len(table) + 1)
+    first, fisher = (table[name].where(table[name] > 0) for name in ("first_order", "fisher"))
+    style = {"fmt": "o", "markersize": 2.5, "elinewidth": 0.8, "color": "#3b6ea8", **kwargs}
+    bars = 1.96 * table["fisher_se"].fillna(0.0)
+    ax.errorbar(places, fisher, yerr=bars, **{"label": "KL divergence, estimated", **style})
+    hollow: Any = {"marker": "s", "s": 8, "facecolors": "none", "edgecolors": "#d58a2f"}
+    ax.scatter(places, first, label="first-order change", **hollow)
+    forward_order(ax, len(table))
+    drawn = pd.concat([fisher, first]).dropna()
+    if len(drawn):
+        ax.set_yscale("log", nonpositive="clip")
+        ax.set_ylim(drawn.min() / 2, 2 * max(drawn.max(), (fisher + bars).max()))
+    ax.set(ylabel="cost of freezing (nats)\nbars: 95 % intervals")
+    legend_above(ax)
+    return ax
