@@ -23,8 +23,8 @@ from stripe.audit.gate_table import gate_table
 from stripe.audit.images import halves
 from stripe.audit.modules import ModuleCandidate
 from stripe.audit.order import by_spread
-from stripe.audit.predictions import predictions
 from stripe.data import load_dataset
+from stripe.outputs.task import Task
 from stripe.stats import channel_moments
 
 
@@ -46,7 +46,7 @@ def one_by_one(model: nn.Module, images: Tensor, threshold: float, batch_size: i
         plan = candidate.plan(channel_moments(recording))
         everything = plan.freeze()
         order = by_spread(gate_table(recording, everything.report))
-        comparison = Comparison(candidate, both, predictions, None)
+        comparison = Comparison(candidate, both, Task())
         curve = Curve(comparison, plan, order)
         curve.measure_all()
     return curve.largest_measured(threshold)

@@ -37,8 +37,8 @@ from stripe.intervene.interventions import Interventions
 from stripe.intervene.optimal import optimal_constants
 from stripe.intervene.recorded import Recorded
 from stripe.intervene.replaceable import replaceable
-from stripe.intervene.scores import class_scores, divergence
 from stripe.modules import undisturbed
+from stripe.outputs.scores import class_scores, divergence
 from stripe.recording import Recording
 from stripe.stats import channel_moments, stripe_index
 

@@ -20,10 +20,10 @@ import stripe.onnx
 from benchmarks import wild_images as draw
 from benchmarks.common import save
 from benchmarks.wild_page import write_page
-from stripe.audit.agreement import agreements, mean_interval
 from stripe.audit.graphs import GraphCandidate
-from stripe.audit.predictions import predictions
 from stripe.onnx.load import load_model
+from stripe.outputs.agreement import agreements, mean_interval
+from stripe.outputs.predictions import predictions
 from stripe.stats import channel_moments
 
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])

@@ -24,6 +24,14 @@ PACKAGES = ["stripe", "stats", "plots", "asr", "attention", "data", "gates", "gr
             "onnx", "robustness", "train"]  # fmt: skip
 
 
+#: Files of which some names are public.
+FILES = {
+    "stripe.intervene.ablate": ["ablate"],
+    "stripe.outputs.agreement": ["agreements"],
+    "stripe.outputs.predictions": ["Boxes", "predictions"],
+}
+
+
 def public() -> dict[str, Any]:
     """Return the public functions and classes of ours, by the name that users write."""
     found: dict[int, tuple[str, Any]] = {}
@@ -36,6 +44,8 @@ def public() -> dict[str, Any]:
                 continue
             if value.__module__.startswith("stripe.") and value.__module__ != "stripe.lazy":
                 found.setdefault(id(value), (f"{name}.{one}", value))
+    for file, names in FILES.items():
+        found |= {id(one := vars(import_module(file))[n]): (f"{file}.{n}", one) for n in names}
     return dict(found.values())
 
 

@@ -33,6 +33,7 @@ BASE = [
 NO_TORCH = ["recording", "stats", "cards", "plots", "explorer"]
 TORCH = [
     "modules",
+    "outputs",
     "attention",
     "asr",
     "backbones",

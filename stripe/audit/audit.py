@@ -11,18 +11,18 @@ import pandas as pd
 from torch import nn
 
 from stripe.audit.candidate import Candidate, FrozenNetwork
-from stripe.audit.comparison import Agree, Comparison, Predict
+from stripe.audit.comparison import Comparison
 from stripe.audit.curve import Curve, larger
 from stripe.audit.gate_table import gate_table, with_costs
 from stripe.audit.images import Halves, halves
 from stripe.audit.modules import ModuleCandidate
 from stripe.audit.order import by_sensitivity, by_spread, estimated
-from stripe.audit.predictions import predictions
 from stripe.audit.report import check_writable, write_report
 from stripe.audit.result import Audit
 from stripe.errors import ModelError, StripeError
 from stripe.modules.progress import progress_bar
 from stripe.modules.timing import in_turns
+from stripe.outputs.task import Agree, Predict, Task
 from stripe.recording import Recording
 from stripe.stats import channel_moments
 from stripe.versions import command_line
@@ -77,7 +77,7 @@ def audit(
         gate.
     controls
         Also measure each intervention of `stripe.intervene` on all gates at once, with one pass
-        over the images for each. The model must be a classifier and a module, not an ONNX file.
+        over the images for each. The model must be a module, not an ONNX file.
     optimal
         Also learn constants for all gates, so that the outputs change least, and compare them with
         the means. The model must be a classifier and a module, not an ONNX file.
@@ -91,13 +91,15 @@ def audit(
         Number of threads of onnxruntime for timing an ONNX file. Modules are timed with torch's
         number of threads.
     predict
-        Function from the network's output for a batch to a sequence with one prediction per image.
+        Function from the network's output for a batch to a sequence with one prediction per image,
+        or to class scores: a real tensor (B, classes), whose largest score is the prediction.
         Default: labels, strings, masks, class maps or boxes, depending on the shape of the output,
-        as described in `stripe.audit.predictions`.
+        as described in `stripe.outputs.predictions`.
     agree
         Agreement of two predictions for an image: "equal", "edit", "iou", "boxes", or a function of
-        both predictions that returns a number from 0 to 1. `stripe.audit.agreement` describes the
-        names. Default: depends on the kind of prediction.
+        both predictions that returns a number from 0 to 1. `stripe.outputs.agreement` describes the
+        names. If `predict` returns class scores, a function receives each row of scores. Default:
+        depends on the kind of prediction.
     name, dataset
         Names of the network and of the images, for the report.
     progress
@@ -115,8 +117,8 @@ def audit(
 
         - the network has no gates;
         - its output is of no known kind, and `predict` is not given;
-        - `controls` or `optimal` is set, but the network outputs no class scores or is an ONNX
-          file.
+        - `controls` or `optimal` is set, but the network is an ONNX file;
+        - `optimal` is set, but the network outputs no class scores.
     StripeError
         If there are fewer than 4 images, or the report cannot be written; in this case the error
         is a `stripe.audit.report.ReportError`, whose attribute `audit` holds the result.
@@ -130,8 +132,9 @@ def audit(
     is frozen, so `curve=True` can find a larger set.
 
     Agreement is with the network's own predictions, so it shows which predictions change, not which
-    are correct. Accuracy shows that, if there are labels. The report gives the interval of each
-    agreement. `attention_share` depends on the machine and the batch size.
+    are correct. Accuracy shows that, if there are labels. If the scores of an image become NaN, its
+    prediction counts as changed and as wrong. The report gives the interval of each agreement.
+    `attention_share` depends on the machine and the batch size.
 
     Examples
     --------
@@ -148,18 +151,18 @@ def audit(
     if path is not None:
         check_writable(path)
     candidate = _candidate(model, name, threads)
+    task = Task(predict, agree, candidate.scores)
     asked = {"controls": controls, "optimal": optimal}
     _check_asked(candidate, asked)
     images = halves(loader, limit, batch_size)
     known = images.labelled()[0]
     with tempfile.TemporaryDirectory() as folder:
         recording = candidate.record(known, Path(folder) / "gates", progress=progress)
-        compared = {"predict": predict or predictions, "agree": agree}
         measured = _measured(
             candidate,
             recording,
             images,
-            compared,
+            task,
             threshold=threshold,
             curve=curve,
             alone=alone,
@@ -167,7 +170,7 @@ def audit(
         )
         order = measured.curve.order.gates
         tables = {
-            name: getattr(candidate, name)(images, recording, order, progress=progress)
+            name: getattr(candidate, name)(images, recording, order, task=task, progress=progress)
             for name, wanted in asked.items()
             if wanted and order
         }
@@ -241,7 +244,7 @@ def _measured(
     candidate: Candidate,
     recording: Recording,
     images: Halves,
-    compared: Mapping[str, Any],
+    task: Task,
     *,
     threshold: float,
     curve: bool,
@@ -255,7 +258,7 @@ def _measured(
     spread = by_spread(gates)
     found, reason = estimated(candidate, images.known, recording, spread.gates, progress=progress)
     with progress_bar(None, "freeze", progress, unit=" passes") as bar:
-        comparison = Comparison(candidate, images, **compared, done=bar.update)
+        comparison = Comparison(candidate, images, task, bar.update)
         comparison.measured(spread.gates, lambda: everything.model)
         usual = Curve(comparison, plan, spread)
         chosen = usual if found is None else Curve(comparison, plan, by_sensitivity(found))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from stripe.audit.images import Batch, Halves
 from stripe.intervene.predicted import Sensitivity
+from stripe.outputs.task import Task
 from stripe.recording import Recording
 from stripe.select import Selection
 
@@ -96,7 +97,13 @@ class Candidate(ABC):
 
     @abstractmethod
     def optimal(
-        self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
+        self,
+        images: Halves,
+        recording: Recording,
+        gates: Sequence[str],
+        *,
+        task: Task,
+        progress: bool,
     ) -> pd.DataFrame:
         """Learn constants on one half of the images, and compare them with means on the other.
 
@@ -105,7 +112,13 @@ class Candidate(ABC):
 
     @abstractmethod
     def controls(
-        self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
+        self,
+        images: Halves,
+        recording: Recording,
+        gates: Sequence[str],
+        *,
+        task: Task,
+        progress: bool,
     ) -> pd.DataFrame:
         """Measure the effect of each intervention on all gates, on the held-out images.
 

@@ -23,6 +23,7 @@ from stripe.onnx.plan import GraphPlan, plan
 from stripe.onnx.record import record
 from stripe.onnx.sensitivity import sensitivity
 from stripe.onnx.session import GraphSession
+from stripe.outputs.task import Task
 from stripe.recording import Recording
 from stripe.versions import library_versions
 
@@ -87,13 +88,25 @@ class GraphCandidate(Candidate):
         return values.clamp_min(_LEAST).log() if kind == "classes" else values
 
     def optimal(
-        self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
+        self,
+        images: Halves,
+        recording: Recording,
+        gates: Sequence[str],
+        *,
+        task: Task,
+        progress: bool,
     ) -> pd.DataFrame:
         """Raise an error, because a graph for inference has no gradients."""
         raise ModelError("optimal constants need gradients, and an ONNX file has none")
 
     def controls(
-        self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
+        self,
+        images: Halves,
+        recording: Recording,
+        gates: Sequence[str],
+        *,
+        task: Task,
+        progress: bool,
     ) -> pd.DataFrame:
         """Raise an error, because gates of a graph cannot be replaced while it runs."""
         raise ModelError("controls need a module, and an ONNX file is none")

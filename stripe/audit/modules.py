@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from stripe.audit.candidate import Batches, Candidate
 from stripe.audit.images import Batch, Halves
-from stripe.errors import ModelError
 from stripe.gates.plan import Plan, plan
 from stripe.hooks import Recorder
 from stripe.hooks.batches import tensors_of
@@ -20,11 +19,12 @@ from stripe.intervene.ablate import ablate
 from stripe.intervene.compared import compare_constants
 from stripe.intervene.optimal import optimal_constants
 from stripe.intervene.predicted import Sensitivity
-from stripe.intervene.scores import class_scores
 from stripe.intervene.sensitivity import sensitivity
 from stripe.modules import undisturbed
 from stripe.modules.timing import forward_seconds
 from stripe.modules.unwrap import device_of, unwrapped
+from stripe.outputs.scores import class_scores_or_none
+from stripe.outputs.task import Task
 from stripe.recording import Recording, open_recording
 from stripe.versions import library_versions
 
@@ -91,13 +91,16 @@ class ModuleCandidate(Candidate):
 
     def scores(self, output: Any) -> Float[Tensor, "b classes"] | None:
         """Return the class scores in an output of the network, None if it has none."""
-        try:
-            return class_scores(output)
-        except ModelError:
-            return None
+        return class_scores_or_none(output)
 
     def optimal(
-        self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
+        self,
+        images: Halves,
+        recording: Recording,
+        gates: Sequence[str],
+        *,
+        task: Task,
+        progress: bool,
     ) -> pd.DataFrame:
         """Learn constants on one half of the images, and compare them with means on the other."""
         known = torch.cat(list(images.known))
@@ -105,10 +108,17 @@ class ModuleCandidate(Candidate):
         steps = known.split(_BATCH)
         learned = optimal_constants(self.model, steps, recording, list(gates), **options)
         held_out = images.labelled()[1]
+        options |= {"predict": task.predict, "agree": task.agree}
         return compare_constants(self.model, held_out, recording, learned, **options)
 
     def controls(
-        self, images: Halves, recording: Recording, gates: Sequence[str], *, progress: bool
+        self,
+        images: Halves,
+        recording: Recording,
+        gates: Sequence[str],
+        *,
+        task: Task,
+        progress: bool,
     ) -> pd.DataFrame:
         """Measure the effect of each intervention on all gates, on the held-out images."""
         return ablate(
@@ -117,6 +127,8 @@ class ModuleCandidate(Candidate):
             recording,
             gates=list(gates),
             alone=False,
+            predict=task.predict,
+            agree=task.agree,
             example=images.known[0][:2],
             progress=progress,
         )

@@ -60,7 +60,9 @@ def own_network(name: str, **wanted: Any) -> nn.Module:
     ModelError
         If there is no such function, it fails, or it returns something else.
     """
-    builder = _function(name)
+    builder = own_function(
+        name, "a model is timm:NAME, tv:NAME, module:function or a name for stripe.build"
+    )
     try:
         network = builder(**_accepted(builder, wanted))
     except Exception as error:
@@ -70,21 +72,34 @@ def own_network(name: str, **wanted: Any) -> nn.Module:
     return network
 
 
-def _function(name: str) -> Callable[..., Any]:
+def own_function(name: str, expected: str) -> Callable[..., Any]:
+    """Import a function of a user.
+
+    Parameters
+    ----------
+    name
+        "module:function"; the working directory is searched too.
+    expected
+        What a name may be, for errors.
+
+    Raises
+    ------
+    ModelError
+        If there is no such function.
+    """
     module, _, function = name.partition(":")
     if module.partition(".")[0] in sys.stdlib_module_names:
         raise ModelError(
-            f"a model is a function of your own module, got {name!r} of Python's library"
+            f"{expected}; give a function of your own module, got {name!r} of Python's library"
         )
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # behind all else: no file of it hides a library
     try:
         found: Callable[..., Any] = getattr(import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ModelError(
-            f"a model is timm:NAME, tv:NAME, module:function or a name for stripe.build, and "
-            f"{name!r} is none of them: {error}"
-        ) from error
+        raise ModelError(f"{expected}, and {name!r} is none: {error}") from error
+    if not callable(found):
+        raise ModelError(f"{expected}, and {name!r} is of type {type(found).__name__}")
     return found
 
 

@@ -18,6 +18,7 @@ from stripe.cli.app import (
     save_table,
 )
 from stripe.cli.options import Subject
+from stripe.cli.task import ANY_TASK, TaskOptions
 from stripe.interrupts import interrupts_allowed, interrupts_held
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def ablate(
     *,
     interventions: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     gates: Gates = "all",
+    task: TaskOptions = ANY_TASK,
     recording: Path | None = None,
     out: Path | None = None,
     figure: Picture | None = None,
@@ -39,9 +41,10 @@ def ablate(
 ) -> None:
     """Replace gates by constants or by the gates of other images, and measure the effect.
 
-    Print a row for each intervention and gate, with the share of predictions that stay the same,
-    the KL divergence in nats, and the accuracy, each with its 95 % interval. Half of the images are
-    recorded, and the effect is measured on the other half.
+    Print a row for each intervention and gate, with the agreement with the predictions of the
+    unchanged network, the KL divergence in nats, and the accuracy, each with its 95 % interval.
+    Networks without class scores have no divergence. Half of the images are recorded, and the
+    effect is measured on the other half.
 
     Parameters
     ----------
@@ -63,6 +66,7 @@ def ablate(
 
     new_file(out)
     picture_file(figure)
+    compared = task.load()
     network, loader, _ = subject.load()
     images, labels = gather(loader, subject.limit or _LIMIT)
     known = None if labels is None else labels[::2]
@@ -84,6 +88,7 @@ def ablate(
             interventions or _all_that_can(labels, recorded),
             gates,
             seed=subject.seed,
+            **compared,
         )
     print_table(table, json)
     save_table(table, out)

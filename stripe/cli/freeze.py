@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from stripe.cli.app import Epoch, Gates, Json, app, new_file, print_json
 from stripe.cli.options import Subject
+from stripe.cli.task import ANY_TASK, TaskOptions
 from stripe.errors import StripeError
 
 
@@ -22,9 +23,13 @@ def freeze(
     fold: bool = True,
     force: Annotated[bool, Parameter(negative=())] = False,
     constants: str = "mean",
+    task: TaskOptions = ANY_TASK,
     json: Json = False,
 ) -> None:
     """Replace gates by constants, fold them, and write the weights.
+
+    With --images, compare the frozen network with the unchanged one on these images. They should
+    not be the images of the recording.
 
     The file OUT.frozen.json, in the same folder, lists the frozen gates. With --weights OUT, other
     commands freeze the same gates before they load the weights.
@@ -54,11 +59,16 @@ def freeze(
         options = {"gates": gates, "epoch": epoch, "fold": fold, "force": force}
         if constants != "mean":
             raise StripeError("constants of ONNX files are their means; leave --constants out")
+        if task.given:
+            raise StripeError(
+                "ONNX files are compared by stripe audit; leave --agree and --predict out"
+            )
         freeze_file(subject, recording, out, options, json)
         return
     new_file(out)
-    learns = constants == "optimal"
-    network, images, _ = subject.load() if learns else (subject.load_network(), None, "")
+    compared = task.load()
+    wanted = constants == "optimal" or subject.images is not None or task.given
+    network, images, _ = subject.load() if wanted else (subject.load_network(), None, "")
     data = stripe.open_recording(recording)
     frozen = stripe.freeze(
         network,
@@ -69,6 +79,7 @@ def freeze(
         force=force,
         constants=constants,
         images=images,
+        **compared,
     )
     report = frozen.report
     taken = report[report["frozen"]]
@@ -99,7 +110,7 @@ def _print_frozen(frozen: Any) -> None:
     """Print the tables of a frozen network."""
     print(frozen.report.to_string(index=False))
     if frozen.comparison is not None:
-        print(f"\non images held out\n{frozen.comparison.to_string(index=False)}")
+        print(f"\ncompared with the untouched network\n{frozen.comparison.to_string(index=False)}")
     if frozen.assumed is not None and len(frozen.assumed):
         print(
             f"\n{len(frozen.assumed)} channels were 0 or 1 for all {frozen.assumed['n'].max()} "

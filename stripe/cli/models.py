@@ -18,6 +18,7 @@ from stripe.cli.app import (
     save_table,
 )
 from stripe.cli.options import Subject
+from stripe.cli.task import ANY_TASK, TaskOptions
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 
@@ -107,7 +108,7 @@ def audit(
     optimal: Annotated[bool, Parameter(negative=())] = False,
     rounds: int = 21,
     threads: int = 1,
-    agree: str | None = None,
+    task: TaskOptions = ANY_TASK,
     json: Json = False,
 ) -> None:
     """Measure whether a network's attention is a constant, and write an HTML report.
@@ -130,14 +131,12 @@ def audit(
         Number of timed forward passes, with and without gates.
     threads
         Number of threads of onnxruntime for timing an ONNX file.
-    agree
-        Measure of agreement of two predictions: equal, edit (edit distance of texts), iou or boxes.
-        Default: depends on the output of the network.
     """
     import stripe
     from stripe.audit.report import ReportError
     from stripe.cli.network import is_onnx
 
+    compared = task.load()
     network, loader, images = subject.load(onnx=True)
     measured = partial(
         stripe.audit,
@@ -153,7 +152,7 @@ def audit(
         batch_size=subject.batch_size,
         rounds=rounds,
         threads=threads,
-        agree=agree,
+        **compared,
         name=subject.model if subject.has_weights() else f"{subject.model} (random weights)",
         dataset=images,
     )
@@ -255,11 +254,14 @@ def noise(
     spec: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     grid: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     seeds: int = 3,
+    task: TaskOptions = ANY_TASK,
     out: Path | None = None,
     figure: Picture | None = None,
     json: Json = False,
 ) -> None:
     """Measure the accuracy of a trained network under noise in its batch norms (Section 6 (2)).
+
+    Print, for every noise, the accuracy and the agreement with the predictions without noise.
 
     Parameters
     ----------
@@ -270,8 +272,10 @@ def noise(
         Use the noises of Table 8, constant or random.
     seeds
         Number of seeds of each random noise.
-    out CSV file for the table. figure
-        Image file for a figure of the table.
+    out
+        CSV file for the table.
+    figure
+        Image file for a figure of the accuracy; without classes and labels, of the agreement.
     """
     from stripe import plots
     from stripe.robustness import TABLE_8
@@ -286,11 +290,12 @@ def noise(
         raise StripeError("give at least one noise, as --spec random:0.3,0.3 or --grid random")
     picture_file(figure)
     new_file(out)
+    compared = task.load()
     network, loader, images = subject.load()
     seeded = range(subject.seed, subject.seed + seeds)
     rows: list[Any] = []
     try:
-        rows.extend(attacks(network, loader, noises, seeds=list(seeded)))
+        rows.extend(attacks(network, loader, noises, seeds=list(seeded), **compared))
     except KeyboardInterrupt:
         if rows:
             save_table(_print_noise(subject.model, rows, json), out)
@@ -298,22 +303,31 @@ def noise(
     table = _print_noise(subject.model, rows, json)
     save_table(table, out)
     if figure is not None:
+        heading = f"{Path(subject.model).name}, {images}"
+        measure = "agreement" if bool(table["accuracy"].isna().all()) else "accuracy"
         with plots.paper_style():
-            heading = f"{Path(subject.model).name}, {images}"
-            plots.save_figure(plots.noise_robustness(table, heading=heading), figure)
+            axes = plots.noise_robustness(table, measure=measure, heading=heading)
+            plots.save_figure(axes, figure)
 
 
 def _print_noise(network: str, rows: list[Any], json: bool) -> "pd.DataFrame":
-    """Print the accuracy under each noise, and return the table of all rows."""
+    """Print accuracy and agreement under each noise, and return the table of all rows."""
     import pandas as pd
 
     from stripe.robustness.attacks import COLUMNS
 
     table = pd.DataFrame(rows, columns=COLUMNS)
     table.insert(0, "network", network)
-    of_noise = table.groupby("noise", sort=False)["accuracy"].agg(["mean", "std", "count"])
-    print_table(table if json else of_noise.reset_index(), json)
+    print_table(table if json else _by_noise(table), json)
     return table
+
+
+def _by_noise(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Return mean and standard deviation of accuracy and agreement over the runs of each noise."""
+    runs = table.groupby("noise", sort=False)
+    found = runs["accuracy"].agg(["mean", "std", "count"])
+    found["count"] = runs.size()
+    return found.assign(agreement=runs["agreement"].mean()).reset_index()
 
 
 @app.command

@@ -95,10 +95,15 @@ def freeze(
     0  layer3.0.bn2.gate    True  layer3.0.bn2
     >>> scores = frozen.model(images)
     """
-    if inplace and not isinstance(model, nn.Module):
-        raise ModelError("an exported program is not changed in place; leave inplace out")
+    check_in_place(model, inplace)
     frozen = plan(model, data, epoch=epoch, example=example, force=force).freeze(gates, fold=fold)
     return in_place(model, frozen) if inplace else frozen
+
+
+def check_in_place(model: nn.Module | ExportedProgram, inplace: bool) -> None:
+    """Raise a `ModelError` if a model cannot be changed in place."""
+    if inplace and not isinstance(model, nn.Module):
+        raise ModelError("an exported program is not changed in place; leave inplace out")
 
 
 def in_place(model: nn.Module | ExportedProgram, frozen: Frozen) -> Frozen:

@@ -28,10 +28,9 @@ class Frozen:
         output depends on discrete choices, as that of a detector does, the tensors next to the
         folded gates are compared instead.
     comparison
-        For optimal constants (`stripe.freeze`), measurements on held-out images. Otherwise None.
-        One row per network:
+        With images (`stripe.freeze`), measurements on them. Otherwise None. One row per network:
 
-        - constants: "none", "mean" or "optimal";
+        - constants: "none", "mean", "optimal" or "exact";
         - gates: number of frozen gates;
         - agreement, kl (in nats) and accuracy, with 95 % intervals from _low to _high.
     assumed

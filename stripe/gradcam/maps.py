@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from stripe.errors import ModelError
 from stripe.gradcam.planes import as_planes
 from stripe.interrupts import interrupts_allowed, interrupts_held
-from stripe.intervene.scores import scores_in
 from stripe.modules.uncompiled import uncompiled
 from stripe.modules.undisturbed import undisturbed
+from stripe.outputs.scores import scores_in
 
 #: Function from a layer's output to planes (B, C, H, W).
 Reshape = Callable[[Tensor], Tensor]

@@ -9,14 +9,15 @@ from torch.export import ExportedProgram
 
 from stripe.errors import ModelError, StripeError
 from stripe.gates.exact import freeze_exactly
+from stripe.gates.freeze import check_in_place, in_place
 from stripe.gates.freeze import freeze as freeze_at
-from stripe.gates.freeze import in_place
 from stripe.gates.frozen import Frozen
 from stripe.gates.means import Means
 from stripe.hooks.batches import numbered_batches
-from stripe.intervene.compared import compare_constants
+from stripe.intervene.compared import compare_constants, compare_frozen
 from stripe.intervene.optimal import optimal_constants
-from stripe.intervene.scores import Predict
+from stripe.intervene.read_images import check_several_passes
+from stripe.outputs.task import Agree, Predict, Task
 from stripe.select import Selection
 
 #: The kinds of constants.
@@ -40,6 +41,7 @@ def freeze(
     images: Iterable[Any] | None = None,
     lr: float = 0.1,
     predict: Predict | None = None,
+    agree: Agree | None = None,
     progress: bool = True,
 ) -> Frozen:
     """Replace gates by constants, and fold each constant into an adjacent layer.
@@ -70,12 +72,14 @@ def freeze(
         "mean", "optimal" or "exact". "optimal" needs a classifier, and minimises the KL divergence
         from the unchanged network.
     images
-        For "optimal": batches of images, or (images, labels), at least 2.
+        Batches of images, or (images, labels), on which the networks are compared. "optimal" needs
+        at least 2 images, learns from every other one and compares on the rest. For "mean" and
+        "exact", give images that were not recorded.
     lr
         For "optimal": learning rate of Adam, in units of the gate's spread over images.
-    predict
-        For "optimal": function from the output of the network to class scores (B, classes).
-        Default: the output itself, its `logits` or `out`, or its first tensor.
+    predict, agree
+        How outputs are read and predictions compared, as for `stripe.audit`. For "optimal",
+        `predict` must return class scores (B, classes). Default: depends on the output.
     progress
         For "optimal": show progress bars.
 
@@ -83,11 +87,12 @@ def freeze(
     -------
     Frozen
         `model`, a copy without the chosen gates; `report`, with a row for each gate; and `error`,
-        the difference between the outputs with folded and with unfolded constants. For "optimal",
-        `comparison` compares the learned constants with the means on held-out images. For "exact",
-        `report` also has off and on (numbers of channels that were 0 or 1 for all images), and
-        taken (number of these channels that the gate no longer determines); `assumed` lists the
-        taken channels.
+        the difference between the outputs with folded and with unfolded constants. With `images`,
+        `comparison` compares the frozen network with the unchanged one: agreement for any task, and
+        accuracy and KL divergence for a classifier. For "optimal", it also compares the means, on
+        the held-out images. For "exact", `report` also has off and on (numbers of channels that
+        were 0 or 1 for all images), and taken (number of these channels that the gate no longer
+        determines); `assumed` lists the taken channels.
 
     Raises
     ------
@@ -99,7 +104,8 @@ def freeze(
         In one of these cases:
 
         - `constants` is unknown;
-        - "optimal" is chosen, but `images` are missing or too few;
+        - `images` are missing or too few;
+        - `predict` does not return one prediction for each image;
         - "exact" is chosen, but `data` holds vectors or `fold` is False.
 
     Notes
@@ -118,18 +124,17 @@ def freeze(
     """
     if constants not in CONSTANTS:
         raise StripeError(f"constants are {', '.join(CONSTANTS)}, got {constants!r}")
-    if constants == "exact":
-        if not fold:
-            raise StripeError('constants="exact" are folded; leave fold=False out')
-        found_exact = freeze_exactly(
-            model, data, gates=gates, epoch=epoch, example=example, force=force
-        )
-        return in_place(model, found_exact) if inplace else found_exact
-    if constants == "mean":
-        return freeze_at(
-            model, data, gates=gates, fold=fold, epoch=epoch, example=example, force=force,
-            inplace=inplace,
-        )  # fmt: skip
+    check_in_place(model, inplace)
+    task = Task(predict, agree)
+    if constants != "optimal":
+        which: dict[str, Any] = {"gates": gates, "epoch": epoch, "example": example, "force": force}
+        if images is not None:
+            check_several_passes(images)
+        frozen = _frozen(model, data, constants, fold, which)
+        if images is not None:
+            table = compare_frozen(model, frozen, images, task, constants)
+            frozen = replace(frozen, comparison=table)
+        return in_place(model, frozen) if inplace else frozen
     if not isinstance(model, nn.Module):
         raise ModelError("optimal constants need gradients of a module, got an exported program")
     known, held_out = every_other(images)
@@ -138,9 +143,24 @@ def freeze(
     found: dict[str, Any] = {"epoch": epoch, "example": example, "force": force}
     found |= {"predict": predict, "progress": progress}
     vectors = optimal_constants(model, known, data, gates, lr=lr, **found)
-    comparison = compare_constants(model, held_out, data, vectors, **found)
+    comparison = compare_constants(model, held_out, data, vectors, agree=agree, **found)
     frozen = freeze_at(model, vectors, fold=fold, example=example, force=force, inplace=inplace)
     return replace(frozen, comparison=comparison)
+
+
+def _frozen(
+    model: nn.Module | ExportedProgram,
+    data: Means,
+    constants: str,
+    fold: bool,
+    which: dict[str, Any],
+) -> Frozen:
+    """Freeze gates at constants that are not learned."""
+    if constants == "mean":
+        return freeze_at(model, data, fold=fold, **which)
+    if not fold:
+        raise StripeError('constants="exact" are folded; leave fold=False out')
+    return freeze_exactly(model, data, **which)
 
 
 def every_other(images: Iterable[Any] | None) -> tuple[Batches, Batches]:

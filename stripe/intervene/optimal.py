@@ -16,10 +16,10 @@ from stripe.intervene.functions import function_of
 from stripe.intervene.interventions import Interventions
 from stripe.intervene.replaceable import replaceable_with
 from stripe.intervene.replaced import paused
-from stripe.intervene.scores import Predict, check_differentiable, class_scores, divergence
 from stripe.modules.held_weights import held_weights
 from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed
+from stripe.outputs.scores import Predict, check_differentiable, class_scores, divergence
 from stripe.select import Selection
 
 

@@ -19,10 +19,10 @@ from stripe.intervene.functions import Function, check_one_row, whole
 from stripe.intervene.interventions import Interventions
 from stripe.intervene.predicted import Sensitivity, Sums
 from stripe.intervene.replaceable import replaceable_with
-from stripe.intervene.scores import Predict, check_differentiable, check_no_nan, class_scores
 from stripe.modules.held_weights import held_weights
 from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed
+from stripe.outputs.scores import Predict, check_differentiable, check_no_nan, class_scores
 from stripe.select import Selection
 
 

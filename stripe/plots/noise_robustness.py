@@ -1,11 +1,12 @@
-"""The accuracy of networks under noise (Table 8)."""
+"""The accuracy, or the agreement, of networks under noise (Table 8)."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, legend_above
 from stripe.plots.choose import with_columns
 from stripe.plots.series import series_styles
@@ -13,17 +14,26 @@ from stripe.plots.series import series_styles
 #: Spread of the networks of a noise, as a share of the distance between noises.
 _DODGE = 0.6
 
+_LABELS = {"accuracy": "accuracy (%)", "agreement": "agreement with no noise (%)"}
+
 
 def noise_robustness(
-    data: pd.DataFrame, *, heading: str = "", ax: Axes | None = None, **kwargs: Any
+    data: pd.DataFrame,
+    *,
+    measure: Literal["accuracy", "agreement"] = "accuracy",
+    heading: str = "",
+    ax: Axes | None = None,
+    **kwargs: Any,
 ) -> Axes:
-    """Draw the accuracy of each network under each noise.
+    """Draw the accuracy of each network, or its agreement, under each noise.
 
     Parameters
     ----------
     data
-        One row per run: network, noise (its specification, or "none") and accuracy (0 to 1). Runs
-        that differ only in their seed give the error bars.
+        One row per run: network, noise (its specification, or "none") and the measure (0 to 1). The
+        error bars are over runs that differ only in their seed.
+    measure
+        "accuracy", or "agreement" with the predictions without noise.
     heading
         Text above the picture: the run, the layer or the epoch. Default: none.
     ax
@@ -40,7 +50,7 @@ def noise_robustness(
     Raises
     ------
     StripeError
-        If a column is missing. The message names it.
+        If a column is missing (the message names it), or there is no such measure.
 
     Notes
     -----
@@ -56,13 +66,15 @@ def noise_robustness(
     >>> table = stripe.robustness.attack(model, loader, ["random:0.3,0.3"], seeds=[0, 1])
     >>> ax = stripe.plots.noise_robustness(table.assign(network="SE"))
     """
-    data = with_columns(data, ["network", "noise", "accuracy"], names=["network", "noise"])
+    if measure not in _LABELS:
+        raise StripeError(f"a measure is one of {', '.join(_LABELS)}, got {measure!r}")
+    data = with_columns(data, ["network", "noise", measure], names=["network", "noise"])
     noises = list(dict.fromkeys(data["noise"]))
     networks = list(dict.fromkeys(data["network"]))
     ax = axes_or_new(ax, height=2.2)
     shifts = np.linspace(-0.5, 0.5, len(networks)) * _DODGE if len(networks) > 1 else [0.0]
     for network, series, shift in zip(networks, series_styles(len(networks)), shifts, strict=True):
-        runs = data[data["network"] == network].groupby("noise", sort=False)["accuracy"]
+        runs = data[data["network"] == network].groupby("noise", sort=False)[measure]
         of_noise = runs.agg(["mean", "std"]).reindex(noises)
         style = {
             **series,
@@ -84,7 +96,7 @@ def noise_robustness(
     runs = data.groupby(["network", "noise"], sort=False).size()
     numbers = "\N{EN DASH}".join(str(n) for n in dict.fromkeys([runs.min(), runs.max()]))
     bars = "bars: standard deviation over " if runs.max() > 1 else ""
-    ax.set(ylabel="accuracy (%)", xlabel=f"noise ({bars}n = {numbers})")
+    ax.set(ylabel=_LABELS[measure], xlabel=f"noise ({bars}n = {numbers})")
     for between in np.arange(0.5, len(noises) - 1):
         ax.axvline(between, color="0.9", linewidth=0.6, zorder=0)
     legend_above(ax, heading=heading)

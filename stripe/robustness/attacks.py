@@ -1,18 +1,16 @@
-"""Accuracy of a trained model under noise in its norms."""
+"""Accuracy and agreement of a trained model under noise in its norms."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from stripe.errors import DataError, StripeError
-from stripe.hooks.batches import numbered_batches
+from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
-from stripe.modules.accuracy import right_of
+from stripe.intervene.read_images import check_several_passes, compared, read_images
 from stripe.modules.progress import progress_bar
-from stripe.modules.unwrap import device_of
+from stripe.outputs.task import Agree, Predict, Task
 from stripe.robustness.noise import inject_noise
 from stripe.robustness.noise_spec import NoiseSpec
 
@@ -24,17 +22,19 @@ TABLE_8 = {
     ],
 }
 
-COLUMNS = ["noise", "seed", "accuracy", "images"]
+COLUMNS = ["noise", "seed", "accuracy", "images", "agreement", "agreement_low", "agreement_high"]
 
-_Run = tuple[str, int, inject_noise | None]
+_Run = tuple[str, int, inject_noise]
 
 
 def attack(
     model: nn.Module,
-    loader: Any,
+    loader: Iterable[Any],
     noises: Sequence[NoiseSpec | str],
     *,
     seeds: Sequence[int] = (0,),
+    predict: Predict | None = None,
+    agree: Agree | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Measure the accuracy of a trained model under each of several noises.
@@ -42,28 +42,42 @@ def attack(
     Parameters
     ----------
     model
-        Any classifier with batch norms. It is not changed.
+        Any network with batch norms. It is not changed.
     loader
-        Batches (images, labels). It must be possible to iterate over the loader several times.
+        Batches of images, or (images, labels). It must be possible to iterate over the loader
+        several times.
     noises
         Specifications, as for `stripe.inject_noise`.
     seeds
         Seeds of random noise. Noise that is not random is measured once.
+    predict, agree
+        How outputs are read and predictions compared, as for `stripe.audit`.
     progress
         Show a progress bar.
 
     Returns
     -------
     DataFrame
-        One row per noise and seed: noise (a specification, or "none" in the first row), seed,
-        accuracy (0 to 1), images (number).
+        One row per noise and seed:
+
+        - noise: a specification, or "none" in the first row;
+        - seed, images (number);
+        - accuracy: 0 to 1; NaN without labels, or if the predictions are not classes;
+        - agreement, agreement_low, agreement_high: agreement with the predictions without noise (0
+          to 1), and its 95 % interval over images.
 
     Raises
     ------
     DataError
-        If the loader has no labels, or is empty.
+        If the loader is an iterator, or gives other images in another pass.
     StripeError, ModelError
-        If a specification is not valid, or does not match any norm of the model.
+        If the loader is empty; if a specification is not valid, or does not match any norm of the
+        model; or if the output is of no known kind and `predict` is not given.
+
+    Notes
+    -----
+    If the scores of an image become NaN, its prediction counts as changed and as wrong. Rows share
+    their images, so two rows can differ even if their intervals overlap.
 
     References
     ----------
@@ -74,32 +88,38 @@ def attack(
     >>> table = stripe.robustness.attack(model, loader, ["random:0.3,0.3"], seeds=[0, 1])
     >>> table["noise"].tolist()
     ['none', 'random:0.3,0.3', 'random:0.3,0.3']
+    >>> table["agreement"][0]
+    np.float64(1.0)
     """
-    return pd.DataFrame(
-        attacks(model, loader, noises, seeds=seeds, progress=progress), columns=COLUMNS
+    rows = attacks(
+        model, loader, noises, seeds=seeds, predict=predict, agree=agree, progress=progress
     )
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def attacks(
     model: nn.Module,
-    loader: Any,
+    loader: Iterable[Any],
     noises: Sequence[NoiseSpec | str],
     *,
     seeds: Sequence[int] = (0,),
+    predict: Predict | None = None,
+    agree: Agree | None = None,
     progress: bool = True,
-) -> Iterator[tuple[str, int, float, int]]:
+) -> Iterator[dict[str, Any]]:
     """Yield the rows of `attack`, each once it is measured; the arguments are checked at once."""
-    runs = _planned(model, noises, seeds)
-    return _measured(model, loader, runs, progress)
+    task = Task(predict, agree, _no_scores)
+    check_several_passes(loader)
+    return _measured(model, loader, task, _planned(model, noises, seeds), progress)
 
 
 def _planned(
     model: nn.Module, noises: Sequence[NoiseSpec | str], seeds: Sequence[int]
 ) -> list[_Run]:
-    """Return the name, the seed and the noise of each row, the first without noise."""
+    """Return the name, the seed and the noise of each row except the first."""
     if not seeds:
         raise StripeError("an attack needs at least one seed, got none")
-    runs: list[_Run] = [("none", 0, None)]
+    runs: list[_Run] = []
     for noise in noises:
         spec = NoiseSpec.parse(noise) if isinstance(noise, str) else noise
         if spec.when == "train":
@@ -112,29 +132,19 @@ def _planned(
 
 
 def _measured(
-    model: nn.Module, loader: Any, runs: Sequence[_Run], progress: bool
-) -> Iterator[tuple[str, int, float, int]]:
-    with progress_bar(len(runs), "noise", progress) as bar:
+    model: nn.Module, loader: Iterable[Any], task: Task, runs: Sequence[_Run], progress: bool
+) -> Iterator[dict[str, Any]]:
+    with progress_bar(1 + len(runs), "noise", progress) as bar:
+        clean = read_images(model, loader, task, missing=False)
+        about = {"images": len(clean.images)}
+        yield {"noise": "none", "seed": 0, **about, **compared(task, clean, clean)}
+        bar.update()
         for name, seed, injected in runs:
-            if injected is None:
-                accuracy, images = _accuracy(model, loader)
-            else:
-                with interrupts_held(), injected, interrupts_allowed():
-                    accuracy, images = _accuracy(model, loader)
+            with interrupts_held(), injected, interrupts_allowed():
+                found = read_images(model, loader, task, missing=True)
             bar.update()
-            yield name, seed, accuracy, images
+            yield {"noise": name, "seed": seed, **about, **compared(task, clean, found)}
 
 
-def _accuracy(model: nn.Module, loader: Any) -> tuple[float, int]:
-    device = device_of(model) or torch.device("cpu")
-    right, count = right_of(model, _labelled(loader), device).tolist()
-    if not count:
-        raise DataError("a loader must give at least one batch, got none")
-    return right / count, count
-
-
-def _labelled(loader: Any) -> Iterator[tuple[Tensor, Tensor]]:
-    for _, images, labels in numbered_batches(loader):
-        if labels is None:
-            raise DataError("accuracy needs labels; give a loader of (images, labels)")
-        yield images, labels
+def _no_scores(output: Any) -> None:
+    """Return no class scores, because no divergence is measured."""

@@ -65,5 +65,5 @@ def test_predictions_and_agreement_of_ones_own(images: Tensor) -> None:
     )
     assert found.greedy["agreement"].iloc[0] == pytest.approx(1)
     assert 0.5 < found.greedy["agreement"].iloc[-1] <= 1
-    with pytest.raises(StripeError, match="one prediction for each image, got 8 for 4"):
+    with pytest.raises(StripeError, match="one prediction for each image, got 8 for 4 images"):
         stripe.audit(model, [images], None, predict=lambda o: [*o, *o], agree=cosine, rounds=1)

@@ -14,7 +14,7 @@ from stripe.asr import Gated
 from stripe.audit.curve import largest_at
 from stripe.errors import ModelError
 from stripe.intervene.ablate import ABLATIONS
-from stripe.intervene.scores import divergence
+from stripe.outputs.scores import divergence
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))

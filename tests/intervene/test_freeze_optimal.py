@@ -13,7 +13,7 @@ from stripe.cli import main
 from stripe.errors import ModelError, StripeError
 from stripe.intervene.freeze import every_other
 from stripe.intervene.optimal import optimal_constants
-from stripe.intervene.scores import divergence
+from stripe.outputs.scores import divergence
 
 
 class OneGate(nn.Module):

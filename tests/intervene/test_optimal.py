@@ -10,7 +10,7 @@ from torch import Tensor, nn
 import stripe
 from stripe.errors import StripeError
 from stripe.intervene.optimal import optimal_constants
-from stripe.intervene.scores import divergence
+from stripe.outputs.scores import divergence
 
 
 class OneGate(nn.Module):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import stripe
 from stripe.errors import ModelError, StripeError, UnknownNameError
-from stripe.intervene.scores import class_scores, divergence
+from stripe.outputs.scores import class_scores, divergence
 
 
 class TwoGates(nn.Module):

@@ -6,28 +6,34 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from stripe.audit.predictions import Boxes
 from stripe.errors import ModelError, UnknownNameError
+from stripe.outputs.predictions import MISSING, Boxes, as_array
 from stripe.stats.share import share_interval
+
+#: Function of two predictions of an image that returns a share from 0 to 1.
+Agreement = Callable[[Any, Any], float]
 
 #: Smallest intersection over union of two boxes that match.
 MATCH = 0.5
 
 _DRAWS = 2000
 
+#: Largest number of agreements that are drawn at once.
+_AT_ONCE = 1 << 22
+
 #: How far rounding may take an agreement out of the range from 0 to 1.
 _ROUNDING = 1e-6
 
 
 def agreements(
-    one: Sequence[Any], other: Sequence[Any], agree: str | Callable[[Any, Any], float] | None = None
+    one: Sequence[Any], other: Sequence[Any], agree: str | Agreement | None = None
 ) -> np.ndarray:
     """Return the agreement of two predictions for each image, 0 to 1.
 
     Parameters
     ----------
     one, other
-        Predictions, as `stripe.audit.predictions.predictions` returns them.
+        Predictions, as `stripe.outputs.predictions.predictions` returns them.
     agree
         One of these names, or a function of two predictions:
 
@@ -37,7 +43,13 @@ def agreements(
         - "boxes": share of boxes that match a box of the same class with an intersection over union
           of at least 0.5.
 
-        Default: "boxes" for boxes, "iou" for masks and class maps, otherwise "equal".
+        Default: "boxes" for boxes, "iou" for masks and class maps, otherwise "equal". `MISSING`
+        agrees with nothing.
+
+    Returns
+    -------
+    ndarray
+        (images,).
 
     Raises
     ------
@@ -49,39 +61,85 @@ def agreements(
         - no prediction contains a box, so that the agreement would be meaningless;
         - the predictions are not of a kind that the agreement compares;
         - a function does not return a number from 0 to 1.
+
+    Examples
+    --------
+    >>> from stripe.outputs.agreement import agreements
+    >>> agreements(["kitten"], ["sitting"], "edit").round(2)
+    array([0.57])
     """
-    if isinstance(agree, str) and agree not in AGREE:
-        raise UnknownNameError(f"unknown agreement {agree!r}; choose one of: {', '.join(AGREE)}")
-    if one and isinstance(one[0], Boxes) and not any(len(b.labels) for b in (*one, *other)):
+    check_agree(agree)
+    pairs = list(zip(one, other, strict=True))
+    _check_boxes(pairs)
+    if not callable(agree):
+        pairs = [(_plain(a), _plain(b)) for a, b in pairs]
+    if agree is None:
+        agree = next((_by_kind(a) for a, b in pairs if not _is_missing(a, b)), "equal")
+    compare = _own(agree) if callable(agree) else _named(agree)
+    return np.array([0.0 if _is_missing(*pair) else compare(*pair) for pair in pairs])
+
+
+def check_agree(agree: object) -> None:
+    """Raise an `UnknownNameError` if `agree` is neither None, nor a name, nor a function."""
+    known = agree is None or callable(agree) or (isinstance(agree, str) and agree in AGREE)
+    if not known:
+        raise UnknownNameError(
+            f"unknown agreement {agree!r}; choose one of: {', '.join(AGREE)}, or give a function"
+        )
+
+
+def _is_missing(one: Any, other: Any) -> bool:
+    return one is MISSING or other is MISSING
+
+
+def _own(agree: Agreement) -> Agreement:
+    """Return a function of one's own that raises if its result is no share."""
+    return lambda one, other: _share_of(agree(one, other))
+
+
+def _named(name: str) -> Agreement:
+    """Return an agreement that raises if it does not compare two predictions."""
+
+    def compare(one: Any, other: Any) -> float:
+        _check_kind(name, one, other)
+        return AGREE[name](one, other)
+
+    return compare
+
+
+def _check_boxes(pairs: Sequence[tuple[Any, Any]]) -> None:
+    """Raise if all predictions are boxes, and none holds one."""
+    known = [one for pair in pairs for one in pair if one is not MISSING]
+    if known and all(isinstance(one, Boxes) and not len(one.labels) for one in known):
         raise ModelError(
-            "an audit of a detector needs images with boxes, and the network outputs none; "
+            "a comparison of detectors needs images with boxes, and the network outputs none; "
             "give other images"
         )
-    if agree is not None and not isinstance(agree, str):
-        return np.array([_share_of(agree(*pair)) for pair in zip(one, other, strict=True)])
-    pairs = [(_plain(a), _plain(b)) for a, b in zip(one, other, strict=True)]
-    name = agree or (_by_kind(pairs[0][0]) if pairs else "equal")
-    for pair in pairs:
-        _check_kind(name, *pair)
-    return np.array([AGREE[name](*pair) for pair in pairs])
 
 
 def mean_interval(each: np.ndarray) -> tuple[float, float]:
     """Return the 95 % interval of the mean of agreements.
 
     It is Wilson's interval if every agreement is 0 or 1. Otherwise, its ends are percentiles of
-    2000 bootstrap means (seed 0).
+    2000 bootstrap means (seed 0). It is NaN if an agreement is NaN.
     """
+    if np.isnan(each).any():
+        return float("nan"), float("nan")
     if np.isin(each, (0, 1)).all():
         return share_interval(float(each.mean()), len(each))
-    drawn = np.random.default_rng(0).integers(0, len(each), (_DRAWS, len(each)))
-    low, high = np.quantile(each[drawn].mean(1), [0.025, 0.975])
+    generator, count = np.random.default_rng(0), len(each)
+    rows = max(1, _AT_ONCE // count)
+    parts = [min(rows, _DRAWS - first) for first in range(0, _DRAWS, rows)]
+    means = [each[generator.integers(0, count, (part, count))].mean(1) for part in parts]
+    low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return float(low), float(high)
 
 
 def _plain(prediction: Any) -> Any:
-    """Return the array in a tensor, and any other prediction as it is."""
-    return prediction.detach().cpu().numpy() if isinstance(prediction, Tensor) else prediction
+    """Return arrays instead of tensors, also in boxes, and any other prediction as it is."""
+    if isinstance(prediction, Boxes):
+        return Boxes(as_array(prediction.corners), as_array(prediction.labels))
+    return as_array(prediction) if isinstance(prediction, Tensor) else prediction
 
 
 def _share_of(found: Any) -> float:
@@ -157,8 +215,9 @@ def _matched(one: Boxes, other: Boxes) -> float:
     total = len(one.labels) + len(other.labels)
     if not total:
         return 1.0
-    overlaps = _box_overlaps(one.corners, other.corners)
-    overlaps[one.labels[:, None] != other.labels[None, :]] = 0
+    overlaps = _box_overlaps(as_array(one.corners), as_array(other.corners))
+    labels = as_array(one.labels)[:, None], as_array(other.labels)[None, :]
+    overlaps[labels[0] != labels[1]] = 0
     pairs = 0
     while overlaps.size and overlaps.max() >= MATCH:
         row, column = np.unravel_index(overlaps.argmax(), overlaps.shape)
@@ -183,7 +242,7 @@ def _box_overlaps(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 #: Agreements of two predictions, by name.
-AGREE: dict[str, Callable[[Any, Any], float]] = {
+AGREE: dict[str, Agreement] = {
     "equal": _equal,
     "edit": _edit,
     "iou": _overlap,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from stripe.audit.agreement import agreements, mean_interval
-from stripe.audit.predictions import Boxes, predictions
 from stripe.errors import ModelError, UnknownNameError
+from stripe.outputs.agreement import agreements, mean_interval
+from stripe.outputs.predictions import Boxes, predictions
 
 
 def test_labels_and_strings() -> None:

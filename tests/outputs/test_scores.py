@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 import stripe
-from stripe.audit.predictions import predictions
 from stripe.errors import ModelError
 from stripe.intervene.ablate import ablate
 from stripe.intervene.optimal import optimal_constants
-from stripe.intervene.scores import class_scores, divergence, mean_divergence
+from stripe.outputs.predictions import predictions
+from stripe.outputs.scores import class_scores, divergence, mean_divergence
 
 LOGITS = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
 FEATURES = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))

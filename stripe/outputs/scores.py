@@ -1,6 +1,6 @@
 """The class scores of a network, and the divergence of two outputs."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -82,6 +82,14 @@ def class_scores(output: Any, predict: Predict | None = None) -> Float[Tensor, "
     return _logarithms(scores) if predict is None else scores
 
 
+def class_scores_or_none(output: Any) -> Float[Tensor, "b classes"] | None:
+    """Return the class scores in the output of a network, None if it has none."""
+    try:
+        return class_scores(output)
+    except ModelError:
+        return None
+
+
 def _logarithms(scores: Float[Tensor, "b classes"]) -> Float[Tensor, "b classes"]:
     """Return the logarithms of probabilities, whose softmax they are; other scores unchanged."""
     values = scores.detach()
@@ -102,10 +110,14 @@ def check_differentiable(scores: Tensor) -> None:
 
 def check_no_nan(scores: Tensor | np.ndarray) -> None:
     """Raise a `ModelError` if scores, (images, ...), are NaN, because no class is predicted."""
-    rows = torch.as_tensor(scores).isnan().flatten(1).any(1)
-    if rows.any():
+    refuse_nan(torch.as_tensor(scores).isnan().flatten(1).any(1).tolist())
+
+
+def refuse_nan(images: Sequence[bool]) -> None:
+    """Raise a `ModelError` if the outputs for some images of a batch hold NaN."""
+    if any(images):
         raise ModelError(
-            f"a network must output numbers, got NaN for {int(rows.sum())} of {len(rows)} images "
+            f"a network must output numbers, got NaN for {sum(images)} of {len(images)} images "
             "of a batch; leave these images out, or run the network in float32"
         )
 

@@ -1,0 +1,58 @@
+"""The options that say how the outputs of a network are read and compared."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class TaskOptions:
+    """How the outputs of a network are read as predictions, and how these are compared."""
+
+    predict: Annotated[
+        str | None,
+        Parameter(
+            help="module:function, from the output of the network for a batch to one prediction "
+            "for each image, or to class scores (B, classes). Default: by the form of the output."
+        ),
+    ] = None
+    agree: Annotated[
+        str | None,
+        Parameter(
+            help="How two predictions of an image are compared: equal, edit (distance of texts), "
+            "iou, boxes, or module:function, from both to a number from 0 to 1. Default: by the "
+            "kind of the predictions."
+        ),
+    ] = None
+
+    @property
+    def given(self) -> bool:
+        """Whether one of the options was given."""
+        return self.predict is not None or self.agree is not None
+
+    def load(self) -> dict[str, Any]:
+        """Return `predict` and `agree` for functions that take them.
+
+        Raises
+        ------
+        ModelError, UnknownNameError
+            If there is no such function, or no such agreement.
+        """
+        from stripe.outputs.agreement import check_agree
+
+        predict = None if self.predict is None else _function("predict", self.predict)
+        if self.agree is not None and ":" in self.agree:
+            return {"predict": predict, "agree": _function("agree", self.agree)}
+        check_agree(self.agree)
+        return {"predict": predict, "agree": self.agree}
+
+
+def _function(option: str, name: str) -> Any:
+    from stripe.backbones.own import own_function
+
+    return own_function(name, f"--{option} is module:function, as mine:read for a file mine.py")
+
+
+ANY_TASK = TaskOptions()
