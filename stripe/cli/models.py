@@ -304,9 +304,10 @@ def noise(
     save_table(table, out)
     if figure is not None:
         heading = f"{Path(subject.model).name}, {images}"
-        measure = "agreement" if bool(table["accuracy"].isna().all()) else "accuracy"
+        no_classes = bool(table["accuracy"].isna().all())
         with plots.paper_style():
-            axes = plots.noise_robustness(table, measure=measure, heading=heading)
+            measured: Any = {"measure": "agreement" if no_classes else "accuracy"}
+            axes = plots.noise_robustness(table, heading=heading, **measured)
             plots.save_figure(axes, figure)
 
 
