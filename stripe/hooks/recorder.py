@@ -200,14 +200,14 @@ class Recorder:
 
     @property
     def epochs(self) -> list[int]:
-        """The epochs that the recording holds."""
+        """The epochs that the recording holds; none that `overwrite` will move aside."""
         return [] if (recorded := self._recorded()) is None else recorded.epochs
 
     def _recorded(self) -> RecordingWriter | Recording | None:
         """Return the source of the epochs: before the first batch, the directory."""
-        if self._writer is None and Layout(self._path).header.is_file():
-            return open_recording(self._path)
-        return self._writer
+        if self._writer is not None or self._overwrite:
+            return self._writer
+        return open_recording(self._path) if Layout(self._path).header.is_file() else None
 
     def is_current(self, epoch: int) -> bool:
         """Return whether an epoch was recorded from the current weights of the model.

@@ -22,13 +22,19 @@ def refuse_recorded(layout: Layout, epoch: int | None = None) -> None:
         return
     held = f"epoch {epochs[0]}" if len(epochs) == 1 else f"epochs {epochs[0]} to {epochs[-1]}"
     if epoch is not None:
-        raise RecordingError(
-            f"{layout.root} holds epoch {epoch} already; record another epoch, or move the "
-            "recording aside with overwrite"
-        )
+        raise held_already(layout, epoch)
     raise RecordingError(
         f"{layout.root} must hold no recording, and holds {held}; resume=True continues it, and "
         "overwrite=True moves it aside"
+    )
+
+
+def held_already(layout: Layout, epoch: int) -> RecordingError:
+    """Return the error about an epoch that is recorded already, with both ways to go on."""
+    return RecordingError(
+        f"{layout.root} holds epoch {epoch} already and is append-only; record the next free "
+        f"epoch, {layout.epochs()[-1] + 1}, or move the recording aside with overwrite=True "
+        "(--overwrite)"
     )
 
 

@@ -13,7 +13,7 @@ from stripe.errors import RecordingError
 from stripe.files import make_folder, refuse_links, sync, write_whole, writing
 from stripe.interrupts import interrupts_held
 from stripe.locks import FileLock
-from stripe.recording.aside import MovedAside
+from stripe.recording.aside import MovedAside, held_already
 from stripe.recording.claim import Claim, check_root
 from stripe.recording.continued import check_same, upgrade
 from stripe.recording.forms import check_header
@@ -261,10 +261,7 @@ class RecordingWriter:
         if not 0 <= epoch < MOST_EPOCHS:
             raise RecordingError(f"an epoch is 0 or more, and below 10^18, got {epoch}")
         if epoch in self.epochs:
-            raise RecordingError(
-                f"{self.layout.root} holds epoch {epoch} already and is append-only; record "
-                "another epoch, or into another directory"
-            )
+            raise held_already(self.layout, epoch)
 
     @property
     def _writes(self) -> bool:

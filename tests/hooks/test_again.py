@@ -42,6 +42,28 @@ def test_resume_goes_on(small_model: nn.Sequential, images: Tensor, held: Path) 
         stripe.Recorder(small_model, held)
 
 
+def test_the_same_epoch_again_names_both_remedies(
+    small_model: nn.Sequential, images: Tensor, held: Path
+) -> None:
+    with stripe.Recorder(small_model, held, resume=True) as recorder:
+        recorder.record([images], epoch=4, progress=False)
+    with (
+        stripe.Recorder(small_model, held, resume=True) as recorder,
+        pytest.raises(RecordingError, match=r"next free epoch, 5, or .* with overwrite=True"),
+    ):
+        recorder.record([images], epoch=0, progress=False)
+
+
+def test_no_epoch_that_is_overwritten_is_listed(
+    small_model: nn.Sequential, images: Tensor, held: Path
+) -> None:
+    with stripe.Recorder(small_model, held, overwrite=True) as recorder:
+        assert recorder.epochs == []
+        assert not recorder.is_current(0)
+        recorder.record([images], epoch=3, progress=False)
+        assert recorder.epochs == [3]
+
+
 def test_overwrite_moves_aside_and_deletes_nothing(
     small_model: nn.Sequential, images: Tensor, held: Path
 ) -> None:
@@ -112,7 +134,7 @@ def test_the_command_refuses_before_it_looks_for_a_network(
 ) -> None:
     command = ["record", "--model", "no-such-network", "--images", "fashion-mini", "--out", held]
     code, said = run(*command)
-    assert (code, "holds epoch 0 already; record another epoch" in said) == (1, True)
+    assert (code, "record the next free epoch, 1, or move" in said) == (1, True)
     code, said = run(*command, "--overwrite")
     assert (code, "no-such-network" in said) == (1, True)
     assert [path.name for path in held.parent.iterdir()] == ["r"]
