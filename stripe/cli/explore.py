@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from stripe.cli.app import Epoch, Gate, Recorded, app, new_file, read_table, recording_of
-from stripe.errors import StripeError
 
 if TYPE_CHECKING:
     from stripe.explorer.slices import Slices
@@ -33,8 +32,8 @@ def explore(
     more
         More recordings, to show next to the first.
     images
-        Folder of all recorded images. Default: the images of the recorded data set, if it is
-        available.
+        Folder of the images from which the recorded ones come. Default: the data set or folder that
+        the recording names, if it is available.
     data_root
         Folder that holds data sets.
     costs
@@ -83,30 +82,16 @@ def _serve(slices: "Slices", view: dict[str, Any], port: int, no_open: bool) -> 
 
 
 def _pictures(path: Path, images: str | None, data_root: Path) -> dict[str, Any]:
-    """Return the recorded images and the names of their classes, if they are available."""
+    """Return the recorded images, with the names of their classes, if they are available."""
     from stripe.data import recorded_images
+    from stripe.data.recorded_folder import RecordedFolder
     from stripe.errors import DataError
+    from stripe.recording import open_recording
 
     if images is not None:
-        return _of_folder(path, Path(images))
+        return {"images": RecordedFolder(open_recording(path), Path(images))}
     try:
-        found = recorded_images(path, root=data_root)
+        return {"images": recorded_images(path, root=data_root)}
     except DataError as error:
         print(f"no images are shown: {error}", file=sys.stderr)
         return {}
-    return {"images": found.images.numpy(), "classes": found.classes}
-
-
-def _of_folder(path: Path, folder: Path) -> dict[str, Any]:
-    """Return the images of a folder, which must be as many as were recorded, in the same order."""
-    from stripe.data import image_folder
-    from stripe.recording import open_recording
-
-    data: Any = image_folder(folder, (96, 96), mean=[0.0] * 3, std=[1.0] * 3, crop=1.0)
-    recorded = len(open_recording(path).rows())
-    if len(data) != recorded:
-        raise StripeError(
-            f"--images must hold the {recorded} images that were recorded, and {folder} holds "
-            f"{len(data)}; give a folder of exactly these images"
-        )
-    return {"images": data, "classes": getattr(data, "classes", ())}

@@ -5,31 +5,34 @@ from pathlib import Path
 import numpy as np
 
 from stripe.data.image_set import ImageSet
+from stripe.data.recorded_folder import RecordedFolder, folder_of
 from stripe.data.registry import DATA_ROOT, list_datasets, load_dataset
 from stripe.errors import DataError
 from stripe.recording import Recorded, open_recording
 
 
-def recorded_images(recording: Recorded, *, root: str | Path = DATA_ROOT) -> ImageSet:
-    """Return the test images of the data set that was recorded.
+def recorded_images(
+    recording: Recorded, *, root: str | Path = DATA_ROOT
+) -> ImageSet | RecordedFolder:
+    """Return the test images of the data set or folder that a recording names.
 
     Parameters
     ----------
     recording
-        A recording of a named data set, made by `stripe train` or `stripe record`.
+        A recording that `stripe train` or `stripe record` made of a data set or a folder.
     root
         Folder that holds data sets.
 
     Returns
     -------
-    ImageSet
-        The images. Their positions are the image indices of the recording.
+    ImageSet or RecordedFolder
+        Images whose positions are the indices of the recording, with the names of the `classes`.
 
     Raises
     ------
     DataError
-        If the recording does not name a data set, the data set is missing, or its labels differ
-        from the recorded labels.
+        If the recording names no data set and no folder, it is missing, or its labels differ from
+        the recorded ones. A folder without labels must hold as many images as were recorded.
 
     Examples
     --------
@@ -40,9 +43,12 @@ def recorded_images(recording: Recorded, *, root: str | Path = DATA_ROOT) -> Ima
     named = recording.header.dataset
     name = named.removesuffix("/test")
     if name not in list_datasets():
+        if (folder := folder_of(named, Path(root))) is not None:
+            return RecordedFolder(recording, folder)
         raise DataError(
-            f"{recording.path} must name a data set to find its images, and names "
-            f"{repr(named) if named else 'none'}; give the images with images= (--images)"
+            f"{recording.path} must name a data set or a folder that is at hand to find its "
+            f"images, and names {repr(named) if named else 'none'}; give the images with images= "
+            "(--images)"
         )
     found = load_dataset(name, "test", root=root)
     rows = recording.rows()
