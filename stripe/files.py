@@ -19,12 +19,12 @@ _PIECE = 1 << 20
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn errors of the disk into one that names `path`."""
+def writing(path: Path, kind: type[StripeError] = RecordingError) -> Iterator[None]:
+    """Turn errors of the disk into one of a `kind` that names `path`."""
     try:
         yield
     except OSError as error:
-        raise RecordingError(
+        raise kind(
             f"cannot write {path}: {error.strerror or error}; make room or choose a directory that "
             "can be written"
         ) from error
@@ -165,8 +165,9 @@ def parse_json(content: bytes) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` so that `path` holds either its old content or all of `value`."""
-    write_whole(path, (json.dumps(value, indent=1) + "\n").encode())
+    """Save `value` for the user as JSON, as `saving` does."""
+    with saving(path) as draft:
+        draft.write_text(json.dumps(value, indent=1) + "\n")
 
 
 def write_whole(path: Path, content: bytes) -> None:

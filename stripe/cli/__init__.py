@@ -32,9 +32,8 @@ from stripe.errors import StripeError
 from stripe.memory import keep_freed_memory
 
 add_examples(app)
-
-#: Errors of a full disk, which do not always name a file.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: Errors of a full or broken disk, which do not always name a file.
+_OF_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -54,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        if error.filename is None and error.errno not in _FULL:
+        if error.filename is None and error.errno not in _OF_DISKS:
             raise
         what = "write" if error.filename is None else f"use {error.filename}"
         print(f"error: cannot {what}: {error.strerror}", file=sys.stderr)

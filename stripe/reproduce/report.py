@@ -34,7 +34,6 @@ def write_report(found: Reproduction, out: Path) -> list[Path]:
     by_run = run_numbers(found.runs)
     if by_run.empty:
         return []
-    out.mkdir(parents=True, exist_ok=True)
     name, numbers, claims = found.exhibit.name, found.numbers(), found.claims()
     notes = f"{found.notes}\n\n" if found.notes else ""
     files = [out / f"{name}{end}" for end in (".csv", "-claim.csv", ".md", ".tex")]

@@ -93,9 +93,10 @@ def save_checkpoint(folder: Path, model: nn.Module, progress: Progress) -> None:
             make_folder(folder)
             staging.mkdir()
             save_weights(staging / WEIGHTS, model)
-            torch.save(asdict(progress), staging / STATE)
-            for file in (staging / WEIGHTS, staging / STATE):
-                sync(file)
+            with (staging / STATE).open("wb") as file:  # whose error says why, not that of torch
+                torch.save(asdict(progress), file)
+            sync(staging / WEIGHTS)
+            sync(staging / STATE)
             written = digests_of(staging, (WEIGHTS, STATE))
             write_manifest(staging, written | _of_run(folder.parent))
             staging.rename(new)
@@ -105,8 +106,20 @@ def save_checkpoint(folder: Path, model: nn.Module, progress: Progress) -> None:
             if old != new and _is_ours(old):
                 old.rename(staging)  # at once, so that no half of it looks like a checkpoint
                 _remove(staging)
-    except (OSError, RuntimeError, SafetensorError) as error:  # torch's, of a full disk
-        raise StripeError(f"cannot write the checkpoint {new}: {error}") from error
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise StripeError(
+            f"cannot write the checkpoint {new}: {_reason(error)}; make room, and continue the run "
+            "with --resume"
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return what the disk said, over which torch may have raised an error of its own."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__context__
+    said = str(error) if cause is None else cause.strerror or str(cause)
+    return said.partition("\n")[0]
 
 
 def _of_run(run: Path) -> dict[str, str]:

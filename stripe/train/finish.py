@@ -32,4 +32,7 @@ def finish_run(folder: Path, model: nn.Module, history: list[dict[str, Any]]) ->
             before = {n: d for n, d in (read_manifest(folder) or {}).items() if n == CONFIG}
             write_manifest(folder, {**written, **before, WEIGHTS: sha256(draft)})
     except (OSError, SafetensorError) as error:
-        raise StripeError(f"cannot write {folder / WEIGHTS}: {error}") from error
+        raise StripeError(
+            f"cannot write {folder / WEIGHTS}: {error}; make room, and continue the run with "
+            "--resume"
+        ) from error

@@ -23,7 +23,10 @@ def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
         with drafted(folder / PARQUET) as draft:
             table.to_parquet(draft, index=False)
     except OSError as error:
-        raise StripeError(f"cannot write the log in {folder}: {error}; make room") from error
+        raise StripeError(
+            f"cannot write the log in {folder}: {error}; make room, and continue the run with "
+            "--resume"
+        ) from error
 
 
 def read_history(folder: Path) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from disks import mounted, remounted
 from limits import write
 
 from stripe.recording import Gate, Header, RecordingWriter, open_recording
@@ -22,13 +23,8 @@ HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=8,
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Return the folder of a file system of half a mebibyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("only root can mount a file system")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted(tmp_path / "disk", "512k") as folder:
+        yield folder
 
 
 def refused(what: str, folder: Path) -> tuple[str, int]:
@@ -49,7 +45,7 @@ def test_a_full_disk(disk: Path) -> None:
     assert epochs >= 1
     room = sum(file.stat().st_size for file in (disk / "r").rglob("*") if file.is_file())
     assert room > 100 * 2**10
-    subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
+    remounted(disk, "size=8m")
     with RecordingWriter(disk / "r", HEADER) as writer:
         assert writer.epochs == list(range(epochs))
         write(writer, 50, 3000)
@@ -65,7 +61,7 @@ def test_files_that_may_not_grow(tmp_path: Path) -> None:
 def test_a_disk_that_cannot_be_written(disk: Path) -> None:
     with RecordingWriter(disk / "r", HEADER) as writer:
         write(writer, 0, 500)
-    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    remounted(disk, "ro")
     said, _ = refused("read-only", disk)
     assert "Read-only file system" in said
 

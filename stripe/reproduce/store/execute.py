@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import torch
 
-from stripe.files import drafted
+from stripe.errors import StripeError
+from stripe.files import drafted, writing
 from stripe.locks import FileLock
 from stripe.memory import keep_freed_memory
 from stripe.reproduce.store.cost import clocked
@@ -20,6 +21,7 @@ def execute(run: StoredRun, device: str, threads: int) -> bool:
     """Execute a run, a training from its checkpoint if there is one; return whether it went well.
 
     A run that another process executes is awaited. An error is written into the run's directory.
+    If the disk has no room even for that, the store is full, and no other run is begun.
 
     Parameters
     ----------
@@ -29,16 +31,23 @@ def execute(run: StoredRun, device: str, threads: int) -> bool:
         As for `TrainConfig`.
     threads
         Number of CPU threads.
+
+    Raises
+    ------
+    StripeError
+        If the store cannot be written.
     """
     torch.set_num_threads(threads)
     keep_freed_memory()
     folder = run.config.out
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / f"{folder.name}.lock", wait=True):
+    with writing(folder.parent, StripeError):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.parent / f"{folder.name}.lock", wait=True)
+    with lock:
         if run.state == "finished":
             return True
-        (folder / ERROR).unlink(missing_ok=True)
         try:
+            (folder / ERROR).unlink(missing_ok=True)
             with clocked(run):
                 _execute(run.config, device, threads)
         except Exception:  # whatever it is, it is written down, and the other runs go on
@@ -48,10 +57,12 @@ def execute(run: StoredRun, device: str, threads: int) -> bool:
 
 
 def fail(run: StoredRun, error: str) -> None:
-    """Write the error of a run into its directory."""
-    run.config.out.mkdir(parents=True, exist_ok=True)
-    with drafted(run.config.out / ERROR) as draft:
-        draft.write_text(error)
+    """Write the error of a run into its directory; an error of the disk ends the sweep."""
+    file = run.config.out / ERROR
+    with writing(file, StripeError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with drafted(file) as draft:
+            draft.write_text(error)
 
 
 def _execute(config: Settings, device: str, threads: int) -> None:
