@@ -1,6 +1,7 @@
 """One process's share of an epoch, as one Parquet file."""
 
 import json
+import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -31,7 +32,8 @@ class PartWriter:
     """
 
     def __init__(self, directory: Path, rank: int, schema: pa.Schema, epoch: int) -> None:
-        schema = schema.with_metadata({"epoch": str(epoch)})
+        # The id keeps the footers of two parts apart that have the same rows and sizes.
+        schema = schema.with_metadata({"epoch": str(epoch), "id": uuid.uuid4().hex})
         self.path = directory / part_name(rank)
         self.rows = 0
         self._rank = rank

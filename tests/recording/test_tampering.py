@@ -238,6 +238,22 @@ def test_two_recordings_of_the_same_settings_do_not_mix(
         open_recording(path)
 
 
+def test_a_part_of_another_recording_with_the_same_sizes(
+    tmp_path: Path, write_recording: Callable[..., Path]
+) -> None:
+    """A reader hashes the footer alone, which holds where the pages are and how long."""
+    paths = [
+        write_recording({0: {"g": np.full((12, 3), value)}}, path=tmp_path / str(value))
+        for value in (5.0, 5.5)
+    ]
+    part, other = (path / "data/epoch=0/part-0.parquet" for path in paths)
+    assert part.stat().st_size == other.stat().st_size
+    shutil.copy(other, part)
+    for read in (lambda r: r.values("g", 0), lambda r: list(r.scan(0)), lambda r: r.verify()):
+        with pytest.raises(RecordingError, match=r"part-0\.parquet (is damaged .*footer|changed)"):
+            read(open_recording(paths[0]))
+
+
 def test_a_header_that_was_edited_with_its_seal(path: Path) -> None:
     reseal(path / "recording.json", lambda header: header["gates"][0].update(channels=7))
     with pytest.raises(RecordingError, match=r"head\.json is not of .*recording\.json"):
