@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import entry_points
@@ -24,6 +24,12 @@ def listed(names: Sequence[str], limit: int = 40) -> str:
     """Write names as a list for an error message, cut after `limit`."""
     more = f" ... and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Write the name that is nearest to a misspelt one, for an error message; empty if none is."""
+    near = get_close_matches(name, list(names), n=1)
+    return f"the nearest is {near[0]}; " if near else ""
 
 
 class Registry(Generic[Builder]):
@@ -73,10 +79,10 @@ class Registry(Generic[Builder]):
         self._discover()
         builder = self._builders.get(name) or self._matched(name)
         if builder is None:
-            near = get_close_matches(name, self.names(), n=1)
-            nearest = f"the nearest is {near[0]}; " if near else ""
+            names = self.names()
             raise UnknownNameError(
-                f"unknown {self.kind} {name!r}; {nearest}choose one of: {listed(self.names())}"
+                f"unknown {self.kind} {name!r}; {nearest(name, names)}choose one of: "
+                f"{listed(names)}"
             )
         return builder
 

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from stripe.errors import ModelError
+from stripe.registry import nearest
 
 #: The environment variable that names the functions which the configuration of a run may call.
 TRUST = "STRIPE_TRUST"
@@ -94,10 +95,16 @@ def own_function(name: str, expected: str) -> Callable[..., Any]:
         )
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # behind all else: no file of it hides a library
+    known: list[str] = [path.stem for path in Path.cwd().glob("*.py")]
+    wanted = module
     try:
-        found: Callable[..., Any] = getattr(import_module(module), function)
+        imported = import_module(module)
+        known, wanted = [key for key, value in vars(imported).items() if callable(value)], function
+        found: Callable[..., Any] = getattr(imported, function)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ModelError(f"{expected}, and {name!r} is none: {error}") from error
+        raise ModelError(
+            f"{expected}; {nearest(wanted, known)}{name!r} is none of them: {error}"
+        ) from error
     if not callable(found):
         raise ModelError(f"{expected}, and {name!r} is of type {type(found).__name__}")
     return found

@@ -21,6 +21,7 @@ from stripe.data.stream import TEST_CROP
 from stripe.errors import DataError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
+from stripe.registry import nearest
 from stripe.train import TrainConfig
 from stripe.train.run import CONFIG, read_config
 from stripe.train.trained import data_shape
@@ -269,7 +270,13 @@ def _folder(images: str, root: Path) -> Path:
         return split_folder(root.expanduser() / "imagenet", "test")
     if images.startswith("folder:"):  # the data set of a run
         return split_folder(Path(images.removeprefix("folder:")).expanduser(), "test")
-    return Path(images)
+    if not (folder := Path(images).expanduser()).is_dir():
+        names = [*list_datasets(), "imagenet"]
+        raise DataError(
+            f"images must be a folder, and {images} is not one; {nearest(images, names)}give a "
+            f"folder of images, folder:PATH or a data set: {', '.join(names)}"
+        )
+    return folder
 
 
 def _comparable(network: nn.Module, folder: Any) -> bool:

@@ -12,7 +12,7 @@ from stripe.errors import ModelError
 from stripe.gates.place import Place
 from stripe.intervene.batch import Batch
 from stripe.intervene.recorded import Recorded
-from stripe.registry import listed
+from stripe.registry import listed, nearest
 
 #: Function from a gate, (images, channels), and its batch to the replacement.
 Function = Callable[[Float[Tensor, "b c"], Batch], Tensor]
@@ -51,7 +51,7 @@ def function_of(how: How, place: Place, recorded: Recorded) -> Function:
         if how not in INTERVENTIONS:
             raise ModelError(
                 f"an intervention is one of {listed(list(INTERVENTIONS))}, an array or a "
-                f"function of the gate, got {how!r}"
+                f"function of the gate; {nearest(how, INTERVENTIONS)}got {how!r}"
             )
         return INTERVENTIONS[how](place, recorded)
     if callable(how):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from stripe.errors import StripeError
+from stripe.registry import nearest
 
 Kind = Literal["constant", "random", "batch"]
 Per = Literal["channel", "layer"]
@@ -91,7 +92,8 @@ class NoiseSpec:
         if unknown := set(options) - {"per", "when", "modules"}:
             raise StripeError(f"{_EXPECTED}; got {text!r}, with {', '.join(sorted(unknown))}")
         if kind not in get_args(Kind) or len(numbers) != (0 if kind == "batch" else 2):
-            raise StripeError(f"{_EXPECTED}; got {text!r}")
+            near = "" if kind in get_args(Kind) else nearest(kind, get_args(Kind))
+            raise StripeError(f"{_EXPECTED}; {near}got {text!r}")
         try:
             values = dict(zip("ab", map(float, numbers), strict=False))
         except ValueError:

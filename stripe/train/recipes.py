@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from stripe.errors import StripeError, UnknownNameError
-from stripe.registry import listed
+from stripe.registry import listed, nearest
 from stripe.train.config import TrainConfig
 
 #: Every model on CIFAR and STL10: "with epoch set to 164" (Appendix C).
@@ -146,10 +146,14 @@ def recipe(name: str, **overrides: Any) -> TrainConfig:
     164
     """
     if name not in RECIPES:
-        raise UnknownNameError(f"unknown recipe {name!r}; choose one of: {listed(list_recipes())}")
+        raise UnknownNameError(
+            f"unknown recipe {name!r}; {nearest(name, RECIPES)}choose one of: "
+            f"{listed(list_recipes())}"
+        )
     known = {field.name for field in fields(TrainConfig)}
     if unknown := set(overrides) - known:
         raise StripeError(
-            f"a recipe can be overridden in {listed(sorted(known))}; got {', '.join(unknown)}"
+            f"a recipe can be overridden in {listed(sorted(known))}; got {', '.join(unknown)}; "
+            f"{nearest(min(unknown), known)}leave the others out"
         )
     return replace(RECIPES[name], **overrides)

@@ -1,6 +1,7 @@
 """All exhibits that can be reproduced, by name."""
 
 from stripe.errors import StripeError, UnknownNameError
+from stripe.registry import nearest
 from stripe.reproduce.paper.exhibits import Exhibit
 from stripe.reproduce.paper.figures import FIGURES
 from stripe.reproduce.paper.in_text import IN_TEXT
@@ -42,5 +43,6 @@ def exhibit(name: str, reading: NoiseReading = DEFAULT_READING) -> Exhibit:
         if name in entries:
             return entries[name]()
     raise UnknownNameError(
-        f"the paper has no {name!r} to reproduce; choose one of: {', '.join(list_exhibits())}"
+        f"the paper has no {name!r} to reproduce; {nearest(name, list_exhibits())}choose one of: "
+        f"{', '.join(list_exhibits())}"
     )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from stripe.errors import UnknownNameError
+from stripe.registry import nearest
 from stripe.reproduce.paper.desk import DESK
 from stripe.reproduce.paper.scale import Scale
 
@@ -10,7 +11,9 @@ from stripe.reproduce.paper.scale import Scale
 def scale(name: str) -> Scale:
     """Return a scale by name, or raise an `UnknownNameError` that lists them."""
     if name not in SCALES:
-        raise UnknownNameError(f"unknown scale {name!r}; choose one of: {', '.join(SCALES)}")
+        raise UnknownNameError(
+            f"unknown scale {name!r}; {nearest(name, SCALES)}choose one of: {', '.join(SCALES)}"
+        )
     return SCALES[name]
 
 
