@@ -1,6 +1,6 @@
 """Commands that draw one figure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,6 +21,7 @@ from stripe.cli.app import (
     read_table,
     recording_of,
 )
+from stripe.cli.sides import Others, Versus, sides_of
 from stripe.errors import DataError, StripeError
 
 if TYPE_CHECKING:
@@ -127,8 +128,8 @@ def plot_gate_spread(recording: Recorded, *more: More, out: Picture, options: Ru
 @plot_app.command(name="compare")
 def plot_compare(
     recording: Recorded,
-    other: Path | None = None,
-    *,
+    *others: Others,
+    versus: Versus = (),
     out: Picture,
     statistic: Literal["eta2", "between_var", "within_var", "median_std"] = "eta2",
     options: Runs = _RUNS,
@@ -137,13 +138,12 @@ def plot_compare(
 
     Parameters
     ----------
-    other
-        Second recording. Default: the first recording at a second epoch.
     statistic
         Share of variance between channels (eta2), the variance between or within channels, or the
         median standard deviation.
     """
-    draw_runs("compare", (recording, other), out, options, statistic=statistic)
+    sides = sides_of((recording, *others), versus)
+    draw_runs("compare", sides, out, options, statistic=statistic)
 
 
 @plot_app.command(name="channel-std", alias="channel_std")
@@ -310,13 +310,10 @@ def classes_of(recording: Path, options: Panels) -> tuple[str, ...]:
         return ()
 
 
-def draw_runs(
-    name: str, recordings: tuple[Path | None, ...], out: Path, options: Runs, **more: Any
-) -> None:
+def draw_runs(name: str, recordings: Sequence[Any], out: Path, options: Runs, **more: Any) -> None:
     """Draw a figure of one recording or several."""
     chosen = vars(options) | {"names": options.names or None, "epoch": one_or_more(options.epoch)}
-    data = [recording for recording in recordings if recording is not None]
-    save_plot(name, data, out, **chosen, **more)
+    save_plot(name, list(recordings), out, **chosen, **more)
 
 
 def save_plot(name: str, data: Any, out: Path, **options: Any) -> None:

@@ -21,10 +21,13 @@ from stripe.cli.app import (
     print_table,
 )
 from stripe.cli.engines import MAP_HERE, MapEngine
+from stripe.cli.sides import Others, Versus, sides_of
 from stripe.cli.tables import AS_TABLE, Printed
 from stripe.errors import StripeError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from stripe.recording import Recording
     from stripe.stats.moments import Over
 
@@ -146,8 +149,8 @@ def convergence(recording: Recorded, *, tol: float = 0.01, printed: Printed = AS
 @stats_app.command
 def compare(
     recording: Recorded,
-    other: Path | None = None,
-    *,
+    *others: Others,
+    versus: Versus = (),
     names: Names = (),
     epoch: Epochs = (),
     resamples: int = 1000,
@@ -159,8 +162,6 @@ def compare(
 
     Parameters
     ----------
-    other
-        Second recording. Default: the first recording at a second epoch.
     resamples
         Number of bootstrap samples over images.
     level
@@ -168,15 +169,23 @@ def compare(
     """
     from stripe import stats
 
-    sides = [path for path in (recording, other) if path is not None]
+    sides = sides_of((recording, *others), versus)
     options: Any = {"resamples": resamples, "level": level, "seed": seed}
     table = printed.show(
         lambda: stats.compare(sides, names=names or None, epoch=one_or_more(epoch), **options)
     )
     if not printed.json:
-        drawn = "the same images drawn anew" if table.attrs["paired"] else "images drawn anew"
-        why = table.attrs["unpaired"] and f" (not in pairs: {table.attrs['unpaired']})"
-        print(f"\n{100 * level:g} % intervals over {drawn}{why}, n = {table.attrs['n']}")
+        print(f"\n{100 * level:g} % intervals over {_over(table)}, n = {table.attrs['n']}")
+
+
+def _over(table: "pd.DataFrame") -> str:
+    """Say what the intervals of a comparison are over."""
+    about = table.attrs
+    if about["over"] == "seeds":
+        return "seeds (Welch)"
+    if about["paired"]:
+        return "the same images drawn anew"
+    return f"images drawn anew (not in pairs: {about['unpaired']})"
 
 
 def _opened(recording: Path, more: tuple[Path, ...]) -> "Recording | list[Recording]":

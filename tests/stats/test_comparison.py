@@ -122,6 +122,31 @@ def test_the_seed_decides(write_recording: Write, tmp_path: Path) -> None:
     assert first["difference"].equals(other["difference"])
 
 
+def test_a_command_compares_lists_of_seeds(
+    write_recording: Write, tmp_path: Path, run: Callable[..., tuple[int, str]]
+) -> None:
+    paths = {}
+    for side, spread in (("a", 0.1), ("b", 0.3)):
+        for seed in range(2):
+            gates = {0: {"g": noisy(spread, seed)}}
+            paths[f"{side}{seed}"] = write_recording(gates, path=tmp_path / side / str(seed))
+    first, second = [paths["a0"], paths["a1"]], [paths["b0"], paths["b1"]]
+    names = ["--names", "SE", "ECA"]
+    code, said = run("stats", "compare", *first, "--versus", *second, *names, "--json")
+    assert code == 0, said
+    expected = stats.compare([first, second], names=["SE", "ECA"])
+    assert said.strip() == expected.to_json(orient="records", indent=1)
+    code, said = run("stats", "compare", *first, "--versus", *second)
+    assert "95 % intervals over seeds (Welch), n = [2, 2]" in said
+    picture = tmp_path / "compare.png"
+    assert run("plot", "compare", *first, "--versus", *second, "--out", picture)[0] == 0
+    assert picture.exists()
+    code, said = run("stats", "compare", *first, *second)
+    assert (code, "separate the seeds of the second side by --versus" in said) == (1, True)
+    code, said = run("stats", "compare", *first, "--versus", paths["b0"])
+    assert (code, "both lists of at least two recordings" in said) == (1, True)
+
+
 def test_epochs_of_one_run(write_recording: Write, tmp_path: Path) -> None:
     path = write_recording({0: {"g": noisy(0.1)}, 5: {"g": noisy(0.4)}}, path=tmp_path / "a")
     table = stats.compare(path, epoch=[0, 5])
