@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from stripe.errors import StripeError
+from stripe.explorer.ablation import ablation_of
 
 #: Columns that hold a cost in nats: of an audit, of `stripe.sensitivity`, of `stripe ablate`.
 COLUMNS = ("predicted_kl", "fisher", "kl")
@@ -38,7 +39,7 @@ def costs_of(given: Any, gates: Collection[str]) -> dict[str, float]:
             f"{', '.join(COLUMNS)}, an Audit or a Sensitivity, got {type(given).__name__}"
         )
     found = {str(gate): float(cost) for gate, cost in table.items() if gate in gates}
-    if not found:
+    if not found and not ablation_of(given, gates):
         raise StripeError(
             f"costs must name a recorded gate, such as {next(iter(gates), 'none')!r}, and name "
             f"{', '.join(map(str, list(table)[:3])) or 'none'}"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from stripe.errors import RecordingError, StripeError
+from stripe.explorer.ablation import ablation_of
 from stripe.explorer.costs import costs_of
 from stripe.explorer.glance import glance
 from stripe.explorer.pictures import SIDE, Pictures
@@ -62,6 +63,7 @@ class Slices:
         self.classes = list(classes or getattr(images, "classes", ()))
         gates = [gate.name for gate in self.recordings[0].header.channel_gates]
         self.costs = {} if costs is None else costs_of(costs, gates)
+        self.ablation = ablation_of(costs, gates)
         self._kept: OrderedDict[tuple[object, ...], np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -109,6 +111,7 @@ class Slices:
             ],
             "classes": self.classes,
             "costs": self.costs,
+            "ablation": self.ablation,
             "pictures": 0 if self.pictures is None else len(self.pictures),
             "note": "",
         }

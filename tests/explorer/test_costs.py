@@ -55,6 +55,18 @@ def test_the_page_is_told(explored: Path) -> None:
     assert json.loads(Slices(explored).answer("about"))["costs"] == {}
 
 
+def test_all_interventions_on_a_gate_are_told(explored: Path) -> None:
+    about = json.loads(Slices(explored, costs=ABLATED).answer("about"))
+    assert about["costs"] == {"a": 0.1, "b": 0.2}
+    known = dict.fromkeys(("kl_low", "kl_high", "agreement", "accuracy"))
+    mean = {"intervention": "mean", "kl": 0.1, **known}
+    assert about["ablation"]["a"] == [mean, {"intervention": "zero", "kl": 9.0, **known}]
+    assert [row["intervention"] for row in about["ablation"]["b"]] == ["mean"]
+    without = Slices(explored, costs=ABLATED[ABLATED["intervention"] != "mean"]).about()
+    assert (without["costs"], list(without["ablation"])) == ({}, ["a"])
+    assert Slices(explored, costs=TABLE).about()["ablation"] == {}
+
+
 def test_a_file_of_costs(explored: Path, tmp_path: Path, run: Callable[..., Any]) -> None:
     ABLATED.to_csv(tmp_path / "ablation.csv", index=False)
     page = tmp_path / "page.html"
@@ -72,6 +84,18 @@ def test_a_file_of_costs(explored: Path, tmp_path: Path, run: Callable[..., Any]
     )
     assert code == 1
     assert "cannot be read as a table" in said
+
+
+@pytest.mark.slow
+def test_the_details_show_all_interventions(browser: Any, explored: Path, tmp_path: Path) -> None:
+    table = ABLATED.assign(kl_low=0.05, kl_high=0.5, agreement=0.75)
+    file = stripe.explore(explored, costs=table, gate="a").save(tmp_path / "costs.html")
+    page = browser.new_page(offline=True)
+    page.goto(file.as_uri())
+    rows = page.locator(".sx-ablation tr")
+    rows.nth(2).wait_for()
+    assert rows.nth(1).locator("td").all_inner_texts()[:1] == ["mean"]
+    assert rows.nth(2).locator("td").all_inner_texts() == ["zero", "9", "0.05 to 0.5", "75.0 %", ""]
 
 
 @pytest.mark.slow

@@ -6,7 +6,8 @@ class Details {
     this.cell = element("p", { className: "sx-cell", "aria-live": "polite" }, "Point at a cell.");
     this.image = element("div");
     this.channel = element("div");
-    this.element = element("section", { className: "sx-details" }, this.cell, this.image, this.channel);
+    this.interventions = element("div");
+    this.element = element("section", { className: "sx-details" }, this.cell, this.image, this.channel, this.interventions);
   }
 
   // Says what is under the pointer; the exact value replaces the rounded one when it has come.
@@ -31,9 +32,23 @@ class Details {
     return said.length ? ` (${said.join(", ")})` : "";
   }
 
+  // What each intervention on the gate changed, where it was measured.
+  showInterventions(gate) {
+    const rows = this.app.about.ablation[gate] ?? [];
+    this.interventions.replaceChildren();
+    if (!rows.length) return;
+    const share = (value) => (value === null ? "" : `${(100 * value).toFixed(1)} %`);
+    const interval = (row) => (row.kl_low === null || row.kl_high === null ? "" : `${short(row.kl_low)} to ${short(row.kl_high)}`);
+    const cells = (tag, texts) => element("tr", {}, ...texts.map((text) => element(tag, {}, text)));
+    this.interventions.append(element("h3", {}, "Interventions on this gate"), element("table", { className: "sx-ablation" },
+      cells("th", ["replaced by", "KL (nats)", "95 % interval", "predictions kept", "accuracy"]),
+      ...rows.map((row) => cells("td", [row.intervention, row.kl === null ? "" : short(row.kl), interval(row), share(row.agreement), share(row.accuracy)]))));
+  }
+
   show() {
     const panel = this.app.lead;
     if (!panel) return;
+    this.showInterventions(panel.gate);
     const { image, channel } = this.app.view, row = panel.rows.image.indexOf(image);
     this.image.replaceChildren();
     if (image !== null && row >= 0) {
