@@ -83,3 +83,27 @@ def test_an_image_keeps_its_label_over_epochs(use: str, write: Any) -> None:
     gate = {"gate": "g"} if use == "epoch_difference" else {}
     with pytest.raises(RecordingError, match="image 0 has the labels 2 and 0"):
         getattr(stripe.stats, use)(mixed, **gate)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("same", [True, False])
+def test_the_page_links_runs_of_the_same_images_alone(
+    same: bool, write: Any, browser: Any, tmp_path: Path
+) -> None:
+    paths = [write("a", "x", MIXED), write("b", "x", MIXED if same else OTHER)]
+    images = np.zeros((6, 8, 8), np.uint8)
+    explorer = stripe.explore(paths, images=images, image_order="label")
+    page = browser.new_page(offline=True)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(explorer.save(tmp_path / "page.html").as_uri())
+    app = "document.querySelector('.sx')?.explorer"
+    page.wait_for_function(f"() => {app}?.panels.length === 2 && {app}.panels[1].ordered")
+    orders = page.evaluate(f"() => {app}.panels.map((p) => [...p.ordered.rowOrder])")
+    labels = [MIXED, MIXED if same else OTHER]
+    for order, of_run in zip(orders, labels, strict=True):
+        assert [of_run[row] for row in order] == sorted(of_run)
+    assert page.evaluate(f"() => {app}.panels.map((p) => p.sameImages)") == [True, same]
+    page.evaluate(f"() => {app}.select({{ panel: {app}.panels[1], image: 4, column: 1 }})")
+    assert page.evaluate(f"() => {app}.view.image") == (4 if same else None)
+    assert not errors
