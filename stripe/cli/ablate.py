@@ -19,6 +19,7 @@ from stripe.cli.app import (
 )
 from stripe.cli.options import Subject
 from stripe.cli.task import ANY_TASK, TaskOptions
+from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def ablate(
     ----------
     interventions
         One or more of mean, grand_mean, class_mean, shuffle, resample, one and zero. Default: all,
-        but class_mean only if every label is known.
+        but class_mean only if every label is known and was recorded for the same data set.
     recording
         Recording of the same network. The effect is then measured on all images.
     out
@@ -67,7 +68,7 @@ def ablate(
     new_file(out)
     picture_file(figure)
     compared = task.load()
-    network, loader, _ = subject.load()
+    network, loader, named = subject.load()
     images, labels = gather(loader, subject.limit or _LIMIT)
     known = None if labels is None else labels[::2]
     with (
@@ -81,11 +82,12 @@ def ablate(
             images, labels = images[1::2], None if labels is None else labels[1::2]
         else:
             recorded = open_recording(recording)
+            _check_classes(recorded, named, interventions)
         table = ablate(
             network,
             _batches(images, labels, subject.batch_size),
             recorded,
-            interventions or _all_that_can(labels, recorded),
+            interventions or _all_that_can(labels, recorded, named),
             gates,
             seed=subject.seed,
             **compared,
@@ -104,10 +106,27 @@ def _batches(images: "Tensor", labels: "Tensor | None", size: int) -> list[Any]:
     return list(parts if labels is None else zip(parts, labels.tensor_split(count), strict=True))
 
 
-def _all_that_can(labels: "Tensor | None", recorded: Any) -> tuple[str, ...]:
-    """Return all interventions; class means only if every label was recorded."""
+def _other_data(recorded: Any, named: str) -> str:
+    """Return the data set of a recording if it is another one, whose labels may mean others."""
+    theirs: str = recorded.header.dataset.removesuffix("/test")
+    return "" if theirs in ("", named.removesuffix("/test")) else theirs
+
+
+def _check_classes(recorded: Any, named: str, interventions: tuple[str, ...]) -> None:
+    """Refuse class means of another data set."""
+    if "class_mean" in interventions and (theirs := _other_data(recorded, named)):
+        raise StripeError(
+            f"class_mean needs recorded labels that mean the classes of {named}, and "
+            f"{recorded.path} is of {theirs}; record {named}, or leave class_mean out"
+        )
+
+
+def _all_that_can(labels: "Tensor | None", recorded: Any, named: str) -> tuple[str, ...]:
+    """Return all interventions; class means only if every label was recorded, of the same data."""
     from stripe.intervene.ablate import ABLATIONS
 
+    if _other_data(recorded, named):
+        return ABLATIONS
     if labels is None or not set(labels.tolist()) <= set(recorded.images["label"].dropna()):
         return ABLATIONS
     return (*ABLATIONS, "class_mean")
