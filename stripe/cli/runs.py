@@ -12,6 +12,9 @@ from stripe.cli.app import Json, Seed, app, print_json
 if TYPE_CHECKING:
     from stripe.demos.demo import DemoResult
 
+#: The run of the demo, which git ignores.
+DEMO_RUN = Path("runs/demo")
+
 
 @app.command
 def demo(
@@ -37,7 +40,7 @@ def demo(
     from stripe.demos.demo import EPOCHS, demo_config, run_demo
 
     epochs = EPOCHS if epochs is None else epochs
-    run = _next_free(Path("runs/demo")) if out is None else out
+    run = _next_free(DEMO_RUN) if out is None else out
     config = demo_config(out=run, seed=seed, device=device, epochs=epochs)
     print(f"training for {epochs} epochs, 10 to 15 s each on two CPU cores ...", file=sys.stderr)
     try:
