@@ -43,8 +43,9 @@ def given() -> dict[str, Any]:
         F.cross_entropy(model.train()(images), labels).backward()
         optimizer.step()
 
+    other = stripe.build("resnet20", attention="se", num_classes=10, seed=1)
     return {"model": model, "images": images, "loader": loader, "test_loader": loader,
-            "epochs": 2, "train_one_epoch": train_one_epoch}  # fmt: skip
+            "epochs": 2, "train_one_epoch": train_one_epoch, "decayed": other}  # fmt: skip
 
 
 def write_files(folder: Path) -> None:

@@ -26,7 +26,7 @@ class Given:
 
 #: A page that is not listed makes all that it uses, and is quick as it is.
 GIVEN = {
-    "README": Given(names=True, files=("runs/b",)),
+    "README": Given(names=True),
     "docs/audit": Given(names=True, files=("runs/demo", "mine.py", "mine.safetensors", "my_photos",
                                            "lines")),
     "docs/compare": Given(smaller={'"limit": 2000': '"limit": 200'}),

@@ -23,7 +23,7 @@ PUBLIC = [name for name in stripe.__all__ if name not in ("plots", "stats")]
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the site as `make docs` does."""
     if any(find_spec(name) is None for name in ("sphinx", "myst_parser", "pydata_sphinx_theme")):
-        pytest.skip("the extra docs is not installed")
+        pytest.skip("the dependency group docs is not installed")
     built = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", str(DOCS), str(built)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
