@@ -102,7 +102,8 @@ class RecordingWriter:
     @property
     def epochs(self) -> list[int]:
         """The committed epochs, in order."""
-        return self.layout.epochs()
+        with writing(self.layout.data):
+            return self.layout.epochs()
 
     def weights(self, epoch: int) -> str | None:
         """Return the digest of the recorded weights, or None if it is not known."""

@@ -1,8 +1,9 @@
-"""Kill the process at the Nth of each system call that changes or flushes a file, with strace.
+"""Strike at the Nth of each system call that changes or flushes a file, with strace.
 
-Usage: python tests/reliability/system_calls.py WHAT FOLDER [STRIDE]. WHAT is "epoch" or
-"checkpoint"; with a stride of 3 every third point is tried. strace attaches to a process of its own
-for each point. The last line is the number of points and of failures.
+Usage: python tests/reliability/system_calls.py WHAT HOW FOLDER [STRIDE]. WHAT is "epoch" or
+"checkpoint", HOW is what strace injects: "signal=KILL" or "error=ENOSPC". With a stride of 3 every
+third point is tried. strace attaches to a process of its own for each point. The last line is the
+number of points and of failures.
 """
 
 import itertools
@@ -12,12 +13,14 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from faults import HEADER, Run, check_checkpoint, check_epoch, in_a_process, write
 
+from stripe.errors import StripeError
 from stripe.recording import RecordingWriter
 
 #: What changes the disk; a question mark stands before those that not every machine has.
@@ -27,15 +30,15 @@ CALLS = (
 )
 
 
-def struck(work: Callable[[], None], call: str, number: int) -> int:
-    """Do work in a process that dies at the Nth call of one kind, and return its exit code."""
+def struck(work: Callable[[], None], how: str, call: str, number: int, log: Path) -> int:
+    """Do work in a process that is struck at the Nth call of one kind; return its exit code."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         os.read(reading, 1)
         os._exit(in_place(work))
-    rule = f"inject={call}:signal=KILL:when={number}"
-    command = ["strace", "-f", "-qq", "-o", os.devnull, "-p", str(child), "-e", rule]
+    rule = f"inject={call}:{how}:when={number}"
+    command = ["strace", "-f", "-qq", "-o", str(log), "-p", str(child), "-e", rule]
     tracer = subprocess.Popen([*command, "-e", f"trace={call}"], stderr=subprocess.PIPE)
     while "TracerPid:\t0\n" in Path(f"/proc/{child}/status").read_text():
         if tracer.poll() is not None:
@@ -51,10 +54,13 @@ def struck(work: Callable[[], None], call: str, number: int) -> int:
 
 
 def in_place(work: Callable[[], None]) -> int:
-    """Do work, and return 0 if that went well."""
+    """Do work, and return 0 if it went well or was refused in one line."""
     try:
         work()
+    except StripeError as error:
+        return int("\n" in str(error))
     except BaseException:
+        traceback.print_exc()
         return 1
     return 0
 
@@ -74,7 +80,7 @@ def prepare(what: str, folder: Path) -> None:
             write(writer, 0)
 
 
-def main(what: str, root: Path, stride: int) -> int:
+def main(what: str, how: str, root: Path, stride: int) -> int:
     """Try every point, and return how many failed."""
     torch.set_num_threads(1)
     check = {"epoch": check_epoch, "checkpoint": check_checkpoint}[what]
@@ -88,13 +94,15 @@ def main(what: str, root: Path, stride: int) -> int:
             def work(folder: Path = folder) -> None:
                 epoch(folder) if what == "epoch" else Run(folder).save(2)
 
-            code = struck(work, call, number)
+            log = root / "strace.txt"
+            code = struck(work, how, call, number, log)
+            hit = code == -signal.SIGKILL or "INJECTED" in log.read_text(errors="replace")
             held = in_a_process(lambda folder=folder: check(folder)) == 0  # type: ignore[misc]
-            if code not in (0, -signal.SIGKILL) or not held:
+            if code != (-signal.SIGKILL if hit and "KILL" in how else 0) or not held:
                 sys.stdout.write(f"failed at call {number} of {call}\n")
                 failures += 1
             shutil.rmtree(folder)
-            if code == 0:
+            if not hit:
                 break
             points += 1
     sys.stdout.write(f"{points} points, {failures} failures\n")
@@ -102,4 +110,5 @@ def main(what: str, root: Path, stride: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(int(main(sys.argv[1], Path(sys.argv[2]), int((sys.argv[3:] or ["1"])[0])) > 0))
+    what, how, folder, stride = [*sys.argv[1:], "1"][:4]
+    sys.exit(int(main(what, how, Path(folder), int(stride)) > 0))

@@ -1,4 +1,4 @@
-"""Killed at every system call that changes or flushes a file, of an epoch and of a checkpoint."""
+"""Killed, or refused, at every system call that changes or flushes a file."""
 
 import shutil
 import subprocess
@@ -14,12 +14,13 @@ HARNESS = Path(__file__).with_name("system_calls.py")
 
 
 @pytest.mark.parametrize("what", ["epoch", "checkpoint"])
-def test_killed_at_every_system_call(
-    what: str, tmp_path: Path, times: Callable[[int, int], int]
+@pytest.mark.parametrize("how", ["signal=KILL", "error=ENOSPC"])
+def test_struck_at_every_system_call(
+    what: str, how: str, tmp_path: Path, times: Callable[[int, int], int]
 ) -> None:
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
-    command = [sys.executable, str(HARNESS), what, str(tmp_path), str(times(8, 1))]
+    command = [sys.executable, str(HARNESS), what, how, str(tmp_path), str(times(8, 1))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "strace cannot attach" in done.stderr:
         pytest.skip(done.stderr.strip())
