@@ -1,7 +1,8 @@
-"""Send SIGINT at random moments of what sets something up and cleans it up, and look what is left.
+"""Send SIGINT at random points of what sets something up and cleans it up, and look what is left.
 
-Usage: python tests/reliability/interrupted.py TASK COUNT FOLDER [SEED]. The last line is the number
-of interrupts and of failures; a hang ends the process with the stacks of all threads.
+Usage: python tests/reliability/interrupted.py TASK COUNT FOLDER [SEED [WAY]]. WAY is "moments", of
+the time that a call takes, or "lines", of those of the package that it runs. The last line is the
+number of interrupts and of failures; a hang ends the process with the stacks of all threads.
 """
 
 import faulthandler
@@ -18,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import torch
 from torch import nn
@@ -29,7 +31,8 @@ from stripe.asr import Gated
 from stripe.attention import SE, SRM
 from stripe.robustness import attack
 
-HANG = 20.0  # seconds
+HANG = 60.0  # seconds; ten times that for a first call, which imports libraries
+PACKAGE = str(Path(stripe.__file__).parent)
 IMAGES = torch.randn(64, 3, 12, 12, generator=torch.Generator().manual_seed(0))
 
 
@@ -176,7 +179,58 @@ def interrupted(call: Callable[[], object], longest: float) -> BaseException | N
     return None
 
 
-def main(task: str, count: int, folder: Path, seed: int) -> int:
+def seconds(call: Callable[[], object]) -> float:
+    """Return how long a call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+class Lines:
+    """Counts the lines of the package that this thread runs, and sends SIGINT at one of them."""
+
+    def __init__(self, at: int = 0) -> None:
+        self.at, self.count = at, 0
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> "Lines | None":
+        """Hear of an event of `sys.settrace`."""
+        if not frame.f_code.co_filename.startswith(PACKAGE):
+            return None
+        self.count += event == "line"
+        if event == "line" and self.count == self.at:
+            os.kill(os.getpid(), signal.SIGINT)
+        return self
+
+    def traced(self, call: Callable[[], object]) -> None:
+        """Run a call."""
+        sys.settrace(self)
+        try:
+            call()
+        finally:
+            sys.settrace(None)
+
+
+def lines(call: Callable[[], object]) -> float:
+    """Return the number of lines that a call runs."""
+    counted = Lines()
+    counted.traced(call)
+    return counted.count
+
+
+def at_a_line(call: Callable[[], object], most: float) -> BaseException | None:
+    """Run a call, and send a SIGINT at a random line of it, or not at all."""
+    try:
+        Lines(1 + int(random.random() * most)).traced(call)
+    except KeyboardInterrupt as error:
+        return error
+    return None
+
+
+#: How to learn the length of a call, and how to interrupt it within that length.
+WAYS = {"moments": (seconds, interrupted), "lines": (lines, at_a_line)}
+
+
+def main(task: str, count: int, folder: Path, seed: int, way: str = "moments") -> int:
     """Interrupt a task `count` times and report."""
     random.seed(seed)
     torch.manual_seed(seed)
@@ -184,7 +238,8 @@ def main(task: str, count: int, folder: Path, seed: int) -> int:
     warnings.simplefilter("ignore")
     model = network()
     calls = globals()[task](model, folder)
-    durations: dict[object, float] = {}
+    length_of, strike = WAYS[way]
+    lengths: dict[object, float] = {}
     failures: Counter[str] = Counter()
     kept: list[BaseException | None] = []
     number = 0
@@ -192,15 +247,15 @@ def main(task: str, count: int, folder: Path, seed: int) -> int:
         faulthandler.dump_traceback_later(HANG, exit=True)
         call = next(calls)
         kind = getattr(call, "__code__", task)
+        if kind not in lengths:
+            faulthandler.dump_traceback_later(10 * HANG, exit=True)
         before = state(model)
-        if kind not in durations:  # the first time, to learn how long it takes
+        if kind not in lengths:  # the first time, to learn how long it takes
             call()
-            start = time.perf_counter()
             call = next(calls) if task != "others" else call
-            call()
-            durations[kind] = time.perf_counter() - start
+            lengths[kind] = length_of(call)
             continue
-        kept = [interrupted(call, 1.1 * durations[kind])]
+        kept = [strike(call, 1.1 * lengths[kind])]
         number += 1
         after = state(model)
         left = [what for what in before if before[what] != after[what]]
@@ -217,6 +272,5 @@ def main(task: str, count: int, folder: Path, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int((sys.argv[4:] or ["0"])[0]))
-    )
+    task, count, folder, seed, *way = [*sys.argv[1:], *["0"][len(sys.argv) - 4 :]]
+    sys.exit(main(task, int(count), Path(folder), int(seed), *way))

@@ -1,4 +1,4 @@
-"""SIGINT at random moments of what sets something up and cleans it up."""
+"""SIGINT at random moments and lines of what sets something up and cleans it up."""
 
 import subprocess
 import sys
@@ -12,12 +12,13 @@ pytestmark = pytest.mark.slow
 HARNESS = Path(__file__).with_name("interrupted.py")
 
 
+@pytest.mark.parametrize("way", ["moments", "lines"])
 @pytest.mark.parametrize("task", ["recorder", "record", "moments", "others"])
 def test_real_interrupts_leave_nothing_behind(
-    task: str, tmp_path: Path, times: Callable[[int, int], int], seed: int
+    task: str, way: str, tmp_path: Path, times: Callable[[int, int], int], seed: int
 ) -> None:
     count = times(30, 500)
-    command = [sys.executable, str(HARNESS), task, str(count), str(tmp_path), str(seed)]
+    command = [sys.executable, str(HARNESS), task, str(count), str(tmp_path), str(seed), way]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == f"{count} interrupts, 0 failures"
