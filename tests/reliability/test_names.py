@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
+from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
 from stripe.recording import Gate, Header, RecordingWriter, open_recording
@@ -24,7 +25,8 @@ NAMES = st.lists(
 )
 
 
-def test_gates_of_any_name(times: Callable[[int, int], int]) -> None:
+def test_gates_of_any_name(times: Callable[[int, int], int], seed: int) -> None:
+    @seeded(seed)
     @settings(max_examples=times(50, 2000), deadline=None, database=None)
     @given(NAMES, st.integers(0, MOST_EPOCHS - 1))
     def holds(names: list[str], epoch: int) -> None:
