@@ -50,9 +50,24 @@ class TaskOptions:
 
 
 def _function(option: str, name: str) -> Any:
+    """Return a function of a user whose errors are one line."""
     from stripe.backbones.own import own_function
+    from stripe.errors import ModelError, StripeError
 
-    return own_function(name, f"--{option} is module:function, as mine:read for a file mine.py")
+    found = own_function(name, f"--{option} is module:function, as mine:read for a file mine.py")
+
+    def called(*arguments: Any) -> Any:
+        try:
+            return found(*arguments)
+        except StripeError:
+            raise
+        except Exception as error:
+            reason = (str(error).splitlines() or [""])[0]
+            raise ModelError(
+                f"--{option} {name} raised {type(error).__name__}: {reason}; correct the function"
+            ) from error
+
+    return called
 
 
 ANY_TASK = TaskOptions()

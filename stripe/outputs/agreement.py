@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from stripe.errors import ModelError, UnknownNameError
+from stripe.outputs.equality import equal
 from stripe.outputs.predictions import MISSING, Boxes, as_array
 from stripe.stats.share import share_interval
 
@@ -187,7 +188,7 @@ def _described(prediction: Any) -> str:
 
 
 def _equal(one: Any, other: Any) -> float:
-    return float(np.array_equal(one, other))
+    return float(equal(one, other))
 
 
 def _edit(one: Sequence[Any], other: Sequence[Any]) -> float:

@@ -90,17 +90,14 @@ def predictions(output: Any, *, missing: bool = False) -> list[Any]:
     >>> predictions({"logits": torch.tensor([[0.1, 0.9], [0.8, 0.2]])})
     [1, 0]
     """
-    if boxes := _detections(output):
-        return _without_nan(boxes, [as_array(one.corners) for one in boxes], missing)
-    scores = _scores(output)
-    return _without_nan(_read(scores), scores, missing)
-
-
-def _without_nan(
-    found: list[Any], numbers: Sequence[np.ndarray] | np.ndarray, missing: bool
-) -> list[Any]:
-    """Return predictions, with `MISSING` for images whose numbers are NaN, or raise for these."""
+    boxes = _detections(output)
+    numbers = [as_array(one.corners) for one in boxes] if boxes else _scores(output)
     nan = [bool(np.isnan(of_image).any()) for of_image in numbers]
+    return without_nan(boxes or _read(np.asarray(numbers)), nan, missing)
+
+
+def without_nan(found: list[Any], nan: list[bool], missing: bool) -> list[Any]:
+    """Return predictions with `MISSING` for images whose output is NaN, or raise for these."""
     if not missing:
         refuse_nan(nan)
     return [MISSING if of_nan else one for of_nan, one in zip(nan, found, strict=True)]

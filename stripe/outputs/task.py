@@ -11,7 +11,8 @@ from torch import Tensor
 
 from stripe.errors import StripeError
 from stripe.outputs.agreement import Agreement, agreements, check_agree, mean_interval
-from stripe.outputs.predictions import MISSING, predictions
+from stripe.outputs.equality import holds_nan
+from stripe.outputs.predictions import MISSING, predictions, without_nan
 from stripe.outputs.scores import (
     class_scores,
     class_scores_or_none,
@@ -142,6 +143,8 @@ class Task:
             found, scores = predictions(output, missing=missing), self.scores(output)
         else:
             found = listed(found)
+            if not callable(self.agree):
+                found = without_nan(found, list(map(holds_nan, found)), missing)
             scores = self.scores(output) if _are_labels(found) else None
         _check_count(found, count)
         return Read(found, None if scores is None else scores.cpu())

@@ -25,6 +25,9 @@ def text(output):
 def near(one, other):
     return sum(a == b for a, b in zip(one, other)) / 6
 
+def wrong(output):
+    return output["logits\\nof it"]
+
 nothing = None
 """
 
@@ -90,3 +93,13 @@ def test_a_function_that_is_not_there_is_one_line(
     assert code == 1
     assert said.count("\n") == 1
     assert re.search(rf"\Aerror: [^\n]*{message}", said), said
+
+
+def test_an_error_of_a_function_is_one_line(run: Run) -> None:
+    wrong = ["--predict", "spelling_network:wrong"]
+    code, said = run("noise", *NETWORK, *IMAGES, *wrong, "--spec", "batch")
+    assert code == 1
+    last = said.splitlines()[-1]
+    assert re.search(
+        r"\Aerror: --predict spelling_network:wrong raised \w+Error: .*; correct", last
+    )
