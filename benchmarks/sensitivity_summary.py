@@ -1,5 +1,6 @@
 """Reduce the numbers of the sensitivity study to correlations, calibration and a figure."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.ticker import NullFormatter
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from stripe.plots.series import series_styles
 
@@ -16,43 +17,106 @@ from stripe.plots.series import series_styles
 PREDICTORS = ("fisher", "first_order", "1-eta2", "median_std", "relative_spread")
 #: Gates that cost less than this, in nats, are left out of the calibration.
 LEAST = 1e-4
+#: Relative standard error of the exact cost, below which it counts as precise.
+PRECISE = 0.25
+
+#: A number from a table with a row per gate or set.
+Statistic = Callable[[pd.DataFrame], float]
 
 
 def summary(networks: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return correlations and calibration, over all networks and for each."""
+    """Return correlations, calibration and optimal constants, over all networks and for each.
+
+    A statistic with an interval is a list: value, and the lower and upper end at 95 %.
+    """
     gates, sets = _table(networks, "gates"), _table(networks, "sets")
     efforts = [name for name in map(str, gates) if name.startswith("fisher_")]
     return {
         "networks": len(networks),
         "gates": len(gates),
         "sets": len(sets),
-        "spearman": {name: with_interval(gates, _rank(name)) for name in PREDICTORS},
-        "spearman_by_effort": {name: with_interval(gates, _rank(name)) for name in efforts},
-        "spearman_by_network": {
-            str(name): {p: _rank(p)(one) for p in PREDICTORS} | {"gates": len(one)}
-            for name, one in gates.groupby("network", sort=False)
+        "spearman": {name: with_interval(gates, rank(name)) for name in PREDICTORS},
+        "spearman_with_agreement": {
+            name: with_interval(gates, rank(name, "lost")) for name in PREDICTORS
         },
-        "spearman_of_sets": with_interval(sets, _rank("fisher")),
+        "spearman_by_effort": {name: with_interval(gates, rank(name)) for name in efforts},
+        "spearman_median_over_networks": {
+            name: with_interval(gates, median_over_networks(rank(name))) for name in PREDICTORS
+        },
+        "spearman_by_network": {
+            str(name): _of_network(one) for name, one in gates.groupby("network", sort=False)
+        },
+        "spearman_of_sets": with_interval(sets, rank("fisher")),
+        "spearman_of_sets_with_agreement": with_interval(sets, rank("fisher", "lost")),
         "ratio": calibration(gates),
+        "ratio_of_precise": calibration(precise(gates)),
         "ratio_of_sets": calibration(sets),
+        "ratio_of_precise_sets": calibration(precise(sets)),
+        "recovered": recovered(networks),
     }
 
 
-def with_interval(
-    table: pd.DataFrame, statistic: Callable[[pd.DataFrame], float], draws: int = 1000
-) -> list[float]:
-    """Return a statistic and its 95 % bootstrap interval over rows, seed 0."""
-    rng = np.random.default_rng(0)
-    drawn = [statistic(table.iloc[rng.integers(0, len(table), len(table))]) for _ in range(draws)]
-    return [statistic(table), *map(float, np.nanquantile(drawn, [0.025, 0.975]))]
+def _of_network(gates: pd.DataFrame) -> dict[str, Any]:
+    """Return the correlations over the gates of one network, with their intervals."""
+    found = {name: with_interval(gates, rank(name)) for name in PREDICTORS}
+    return {**found, "fisher_with_agreement": with_interval(gates, rank("fisher", "lost")),
+            "gates": len(gates)}  # fmt: skip
 
 
-def calibration(table: pd.DataFrame) -> dict[str, float]:
+def with_interval(table: pd.DataFrame, statistic: Statistic, draws: int = 1000) -> list[float]:
+    """Return a statistic and its 95 % bootstrap interval, seed 0.
+
+    If the table has several networks, each sample draws networks, and then rows of each network.
+    Otherwise it draws rows.
+    """
+    rng, drawn = np.random.default_rng(0), []
+    networks = table["network"] if "network" in table else np.zeros(len(table))
+    rows = [np.flatnonzero(networks == one) for one in pd.unique(networks)]
+    for _ in range(draws):
+        chosen = [rows[k] for k in rng.integers(0, len(rows), len(rows))]
+        positions = np.concatenate([rng.choice(of_one, len(of_one)) for of_one in chosen])
+        # A network that is drawn twice counts as two.
+        copies = np.repeat(np.arange(len(chosen)), [len(of_one) for of_one in chosen])
+        drawn.append(statistic(table.iloc[positions].assign(network=copies)))
+    ends = [math.nan] * 2 if np.isnan(drawn).all() else np.nanquantile(drawn, [0.025, 0.975])
+    return [statistic(table), *map(float, ends)]
+
+
+def precise(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows whose exact cost has a relative standard error below 25 %."""
+    return table[table["kl_se"] < PRECISE * table["kl"]]
+
+
+def calibration(table: pd.DataFrame) -> dict[str, Any]:
     """Return quantiles of estimated over exact cost, and the share between 2/3 and 3/2."""
     kept = table[table["kl"] > LEAST]
+    if kept.empty:
+        return {"n": 0}
     ratio = kept["fisher"] / kept["kl"]
     quantiles = {f"q{round(100 * q)}": float(ratio.quantile(q)) for q in (0.1, 0.5, 0.9)}
-    return {"n": len(kept), **quantiles, "within": float(ratio.between(2 / 3, 3 / 2).mean())}
+    share, *interval = with_interval(kept.assign(ratio=ratio), _within)
+    return {"n": len(kept), **quantiles, "within": share, "within_interval": interval}
+
+
+def _within(table: pd.DataFrame) -> float:
+    return float(table["ratio"].between(2 / 3, 3 / 2).mean())
+
+
+def recovered(networks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the share of the predictions lost by means that optimal constants recover.
+
+    Networks whose means lose no prediction, or without constants, are left out. The interval of the
+    median is over networks.
+    """
+    shares = {}
+    for one in networks:
+        kept = {row["constants"]: row["agreement"] for row in one.get("constants", [])}
+        if {"mean", "optimal"} <= kept.keys() and kept["mean"] < 1:
+            gained = kept["optimal"] - kept["mean"]
+            shares[one["network"]] = gained / (1 - kept["mean"])
+    table = pd.DataFrame({"network": list(shares), "share": list(shares.values())})
+    median = with_interval(table, lambda t: float(t["share"].median())) if shares else []
+    return {"networks": len(shares), "median": median, "by_network": shares}
 
 
 def draw(networks: Sequence[dict[str, Any]], out: Path) -> None:
@@ -79,13 +143,28 @@ def draw(networks: Sequence[dict[str, Any]], out: Path) -> None:
 
 def _table(networks: Sequence[dict[str, Any]], key: str) -> pd.DataFrame:
     parts = [pd.DataFrame(one[key]).assign(network=one["network"]) for one in networks]
-    return pd.concat(parts, ignore_index=True)
+    table = pd.concat(parts, ignore_index=True)
+    return table.assign(lost=1 - table["agreement"])
 
 
-def _rank(name: str) -> Callable[[pd.DataFrame], float]:
+def rank(name: str, cost: str = "kl") -> Statistic:
+    """Return Spearman's correlation of a column with a cost: "kl", or "lost" predictions."""
+
     def correlation(table: pd.DataFrame) -> float:
-        if table[name].nunique() < 2 or table["kl"].nunique() < 2:
-            return float("nan")
-        return float(spearmanr(table[name], table["kl"]).statistic)
+        ranks = [rankdata(table[column]) for column in (name, cost)]
+        if any(np.ptp(of_column) == 0 for of_column in ranks):
+            return math.nan
+        return float(np.corrcoef(ranks)[0, 1])
 
     return correlation
+
+
+def median_over_networks(statistic: Statistic) -> Statistic:
+    """Return the median of a statistic of each network."""
+
+    def median(table: pd.DataFrame) -> float:
+        of_each = [statistic(one) for _, one in table.groupby("network", sort=False)]
+        finite = [value for value in of_each if not math.isnan(value)]
+        return float(np.median(finite)) if finite else math.nan
+
+    return median
