@@ -31,7 +31,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
     given: Any = model  # callers need not check types
     if not isinstance(given, nn.Module):
         exported = hasattr(given, "module") and hasattr(given, "graph_module")
-        advice = "give its module()" if exported else "give the network itself"
+        advice = "give its .module()" if exported else "give the network itself"
         raise ModelError(f"a network must be a torch.nn.Module, got {type(given)}; {advice}")
     for name, module in model.named_modules():
         if (obstacle := _obstacle(module)) is not None:

@@ -54,7 +54,7 @@ def test_attention_goes_where_it_is_asked_for() -> None:
         ("nomodule:build", "is none of them: No module named 'nomodule'"),
         ("ownnet:wrong", "ownnet:wrong must return an nn.Module, got str"),
         ("os:getcwd", "a function of your own module, got 'os:getcwd' of Python's library"),
-        (":build", "is none: Empty module name"),
+        (":build", "is none of them: Empty module name"),
     ],
 )
 def test_what_is_no_network_is_refused(name: str, message: str) -> None:

@@ -270,7 +270,7 @@ def test_one_line_for_what_does_not_work(tmp_path: Path) -> None:
     lazy = nn.Sequential(nn.LazyConv2d(6, 3), Excite())
     for model, message in (
         (Unknown(), "takes left, right by keyword; put it into a module"),
-        (program, r"must be a torch\.nn\.Module, got .*ExportedProgram.*; give its module\(\)"),
+        (program, r"must be a torch\.nn\.Module, got .*ExportedProgram.*; give its \.module\(\)"),
         (lazy, "lazy before its first pass to be traced, and '0' is; run it once"),
     ):
         with pytest.raises(ModelError, match=message):

@@ -167,3 +167,19 @@ def test_a_constant_never_stands_for_another_factor(why: str) -> None:
         model(x)
     with refused:
         frozen(x)
+
+
+@pytest.mark.usefixtures("as_a_user")
+def test_an_exported_program_is_given_as_its_module(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = stripe.build("resnet8_basic", attention="se", num_classes=10, in_channels=1).eval()
+    images = torch.rand(4, 1, 28, 28)
+    program: Any = torch.export.export(model, (images,))
+    with messages(ModelError, "ExportedProgram", r"give its \.module\(\)"):
+        stripe.intervene(program, "zero")
+    exported = program.module()
+    with stripe.intervene(exported, "zero", example=images) as running:
+        zeroed = exported(images)
+    with stripe.intervene(model, "zero"):
+        torch.testing.assert_close(zeroed, model(images))
+    assert len(running.gates) == 3
