@@ -102,3 +102,15 @@ def test_an_audit_shows_its_curve(small_model: nn.Module) -> None:
     assert plt.get_fignums() == before
     assert f"{len(report.recommended)}, for 99.0% agreement" in shown
     assert (pixels_of(shown) < 128).any()
+
+
+def test_a_sensitivity_shows_its_costs(small_model: nn.Module, tmp_path: Path) -> None:
+    images = torch.rand(16, 1, 8, 8)
+    recording = stripe.record(small_model, [images], tmp_path / "r", progress=False)
+    found = stripe.sensitivity(small_model, [images], recording, progress=False)
+    before = plt.get_fignums()
+    shown = found._repr_html_()
+    assert plt.get_fignums() == before
+    assert f"all gates at once: <b>{found.cost():.3g} nats</b>" in shown
+    assert "images: <b>16</b>" in shown
+    assert (pixels_of(shown) < 128).any()

@@ -20,6 +20,7 @@ from stripe.cli import (  # noqa: F401
     recordings,
     reproduce,
     runs,
+    sensitivity,
     statistics,
     style,
     train,

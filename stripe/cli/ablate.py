@@ -3,7 +3,7 @@
 import tempfile
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -38,6 +38,7 @@ def ablate(
     recording: Path | None = None,
     out: Path | None = None,
     figure: Picture | None = None,
+    measure: Literal["agreement", "kl", "accuracy"] = "agreement",
     json: Json = False,
 ) -> None:
     """Replace gates by constants or by the gates of other images, and measure the effect.
@@ -57,7 +58,9 @@ def ablate(
     out
         CSV file for the table.
     figure
-        Image file for a figure of the agreement.
+        Image file for a figure of the measure.
+    measure
+        Measure in the figure: agreement, kl or accuracy.
     """
     from stripe import plots
     from stripe.audit.images import gather
@@ -96,7 +99,7 @@ def ablate(
     save_table(table, out)
     if figure is not None:
         with plots.paper_style():
-            plots.save_figure(plots.ablation(table), figure)
+            plots.save_figure(plots.ablation(table, measure=measure), figure)
 
 
 def _batches(images: "Tensor", labels: "Tensor | None", size: int) -> list[Any]:

@@ -39,6 +39,7 @@ EXAMPLES = {
     "plot variance-components": "runs/train/recording --out variance.pdf",
     "record": "--model timm:seresnet50 --pretrained --images photos --out runs/photos",
     "reproduce": "table8 --scale desk --workers 2",
+    "sensitivity": "--model timm:seresnet50 --pretrained --images photos --figure costs.pdf",
     "stats class-information": "runs/train/recording --folds 10",
     "stats compare": "runs/a runs/b --names SE ECA --out differences.csv",
     "stats convergence": "runs/train/recording --tol 0.01",

@@ -27,9 +27,13 @@ class Printed:
     out: Path | None = None
     json: Json = False
 
+    def check(self) -> None:
+        """Refuse a file that is there already, before any work."""
+        new_file(self.out)
+
     def show(self, compute: "Callable[[], pd.DataFrame]") -> "pd.DataFrame":
         """Compute a table, unless the file is there already; write it, print it and return it."""
-        new_file(self.out)
+        self.check()
         table = compute()
         save_table(table, self.out)
         print_table(table, self.json)

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from stripe import html, plots
 from stripe.errors import ModelError
 from stripe.gates.place import Place
+from stripe.plots.inline import inline_picture
 from stripe.recording import Gate
 from stripe.select import Selection, select
 
@@ -45,6 +47,18 @@ class Sensitivity:
     matrix: pd.DataFrame
     n_images: int
     draws: int
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "all gates at once": f"{self.cost():.3g} nats",
+            "images": self.n_images,
+            "draws": self.draws,
+        }
+        picture = inline_picture(
+            lambda ax: plots.sensitivity(self.gates, ax=ax),
+            "estimated cost of freezing each gate",
+        )
+        return html.summary("Estimated cost of freezing", facts, picture, html.table(self.gates))
 
     def cost(self, gates: Selection = "all") -> float:
         """Estimate the KL divergence caused by freezing several gates together, in nats.

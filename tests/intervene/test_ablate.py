@@ -105,7 +105,7 @@ def test_the_command_prints_and_draws(
     (tmp_path / "tiny_to_ablate.py").write_text(MODULE)
     network = ["--model", "tiny_to_ablate:network"]
     of_images = ["--images", "fashion-mini", "--limit", "40", "--batch-size", "16"]
-    outs = ["--out", tmp_path / "t.csv", "--figure", tmp_path / "f.png"]
+    outs = ["--out", tmp_path / "t.csv", "--figure", tmp_path / "f.png", "--measure", "kl"]
     code, said = run("ablate", *network, *of_images, *outs, "--gates", "layer[12].*", "--json")
     assert code == 0
     rows = json.JSONDecoder().raw_decode(said[said.index("[") :])[0]

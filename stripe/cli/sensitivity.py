@@ -1,0 +1,66 @@
+"""`stripe sensitivity`: estimate the cost of freezing the gates of a network."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from stripe.cli.app import Gates, Picture, app, picture_file
+from stripe.cli.options import Subject
+from stripe.cli.tables import AS_TABLE, Printed
+from stripe.interrupts import interrupts_allowed, interrupts_held
+
+_LIMIT = 1000
+
+
+@app.command
+def sensitivity(
+    subject: Subject,
+    *,
+    gates: Gates = "all",
+    recording: Path | None = None,
+    draws: int = 4,
+    channels: Annotated[bool, Parameter(negative=())] = False,
+    figure: Picture | None = None,
+    printed: Printed = AS_TABLE,
+) -> None:
+    """Estimate the KL divergence that freezing each gate at its mean causes, without freezing.
+
+    Print a row for every gate: the mean size of the first-order change, the estimate of the
+    divergence (fisher) and its standard error, in nats. The means come from the same images.
+
+    Parameters
+    ----------
+    recording
+        A recording of the same network with the means. Default: record the images.
+    draws
+        Number of labels drawn for each image. Each needs a backward pass.
+    channels
+        Print a row for every channel of every gate instead.
+    figure
+        A picture of the cost of every gate.
+    """
+    from stripe import plots
+    from stripe.audit.images import gather
+    from stripe.hooks import record
+    from stripe.intervene.sensitivity import sensitivity
+    from stripe.recording import open_recording
+
+    printed.check()
+    picture_file(figure)
+    network, loader, _ = subject.load()
+    batches = gather(loader, subject.limit or _LIMIT)[0].split(subject.batch_size)
+    with interrupts_held(), tempfile.TemporaryDirectory() as folder, interrupts_allowed():
+        recorded = (
+            record(network, batches, Path(folder) / "gates", inputs=False)
+            if recording is None
+            else open_recording(recording)
+        )
+        found = sensitivity(network, batches, recorded, gates, draws=draws, seed=subject.seed)
+    if figure is not None:
+        with plots.paper_style():
+            plots.save_figure(plots.sensitivity(found.gates), figure)
+    printed.show(lambda: found.channels if channels else found.gates)
+    if not printed.json:
+        print(f"\nall gates at once: {found.cost():.3g} nats, {found.n_images} images")
