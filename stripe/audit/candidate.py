@@ -43,6 +43,9 @@ class Freezing(Protocol):
     def freeze(self, gates: Selection = "all", *, fold: bool = True) -> FrozenNetwork:
         """Freeze chosen gates in a copy of the network."""
 
+    def constant(self, gates: Selection = "all") -> Any:
+        """Return a copy of the network whose chosen gates are constants, without folding."""
+
 
 class Candidate(ABC):
     """A network whose attention is audited.

@@ -64,11 +64,7 @@ class Plan:
 
     def freeze(self, gates: Selection = "all", *, fold: bool = True) -> Frozen:
         """Freeze chosen gates in a copy of the model, as `stripe.freeze` does."""
-        chosen = {gate.name for gate in chosen_gates([p.gate for p in self.places], gates)}
-        mine = [place for place in self.places if place.gate.name in chosen]
-        able = [place for place in mine if place.gate.name not in self.kept]
-        vectors = {place.gate.name: vector_of(place.gate, self.means) for place in able}
-        making = _Making(self, Flow(self.trace, able), vectors)
+        mine, making = self._chosen(gates)
         folds, reasons = making.folds() if fold else ({}, {})
         frozen, errors = making.build(folds)
         bound = rounding_bound(self.model)
@@ -79,6 +75,18 @@ class Plan:
         error = _measured(errors)
         check_difference(frozen, error)
         return Frozen(frozen, self._report(mine, folds, {**reasons, **self.kept}), error)
+
+    def constant(self, gates: Selection = "all") -> nn.Module:
+        """Return the model of `freeze(gates, fold=False)`, without its comparison."""
+        return self._chosen(gates)[1].frozen({})
+
+    def _chosen(self, gates: Selection) -> tuple[list[Place], "_Making"]:
+        """Return the chosen gates, and a maker of copies with those frozen that can be."""
+        chosen = {gate.name for gate in chosen_gates([p.gate for p in self.places], gates)}
+        mine = [place for place in self.places if place.gate.name in chosen]
+        able = [place for place in mine if place.gate.name not in self.kept]
+        vectors = {place.gate.name: vector_of(place.gate, self.means) for place in able}
+        return mine, _Making(self, Flow(self.trace, able), vectors)
 
     def _report(
         self, mine: Sequence[Place], folds: Mapping[str, Fold], reasons: Mapping[str, str]
@@ -144,12 +152,7 @@ class _Making:
 
     def build(self, folds: Mapping[str, Fold]) -> tuple[nn.Module, dict[str, float]]:
         """Return a copy with the gates frozen, and its differences from the constant network."""
-        folded = copied(self.plan.model)
-        modules = modules_by_name(folded)
-        for scaling in chain.from_iterable(fold.scalings for fold in folds.values()):
-            scaling.on(modules)
-        folded = Substitute(self.flow, self.vectors, folds).owners(folded)
-        constant = self.constant()
+        folded, constant = self.frozen(folds), self.constant()
         beside = {name: self._continuous(fold.beside) for name, fold in folds.items()}
         if not self.flow.chooses:
             beside[""] = frozenset([""])
@@ -165,6 +168,14 @@ class _Making:
             interrupts_allowed(),
         ):
             return folded, differences(constant, folded, beside, sample)
+
+    def frozen(self, folds: Mapping[str, Fold]) -> nn.Module:
+        """Return a copy of the model without its gates, some of which fold."""
+        folded = copied(self.plan.model)
+        modules = modules_by_name(folded)
+        for scaling in chain.from_iterable(fold.scalings for fold in folds.values()):
+            scaling.on(modules)
+        return Substitute(self.flow, self.vectors, folds).owners(folded)
 
     def constant(self) -> nn.Module:
         """Return a copy of the model whose gates are constants."""

@@ -98,6 +98,10 @@ class GraphPlan:
         report = pd.DataFrame(rows, columns=["gate", "frozen", "folded", "into", "reason"])
         return FrozenGraph(graph.model, report, error)
 
+    def constant(self, gates: Selection = "all") -> ModelProto:
+        """Return the graph of `freeze(gates, fold=False)`."""
+        return self.freeze(gates, fold=False).model
+
     def _constant(
         self, chosen: Sequence[Place], vectors: Mapping[str, np.ndarray]
     ) -> tuple[ModelProto, dict[str, str]]:

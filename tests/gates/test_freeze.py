@@ -22,6 +22,7 @@ from stripe import find_gates, open_recording, stats
 from stripe.errors import ModelError, UnknownNameError
 from stripe.gates.constant import ConstantGate, ConstantScale
 from stripe.gates.fold import Fold
+from stripe.gates.plan import plan
 from stripe.gates.scaling import Scaling
 from stripe.gates.trace import trace
 from stripe.modules.tensors import tensors_in
@@ -123,6 +124,22 @@ def test_means_from_recordings_moments_and_the_last_epoch(tmp_path: Path) -> Non
     assert len(first.report) == 1
     assert not torch.equal(first.model.state_dict()["layer3.0.bn2.weight"],
                            second.model.state_dict()["layer3.0.bn2.weight"])  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["resnet8_basic", "tv:mobilenet_v3_small"])
+def test_constants_without_the_comparison_are_those_of_freezing(name: str) -> None:
+    own = name.startswith("tv:")  # its gates are made by modules of its own
+    model = randomized(stripe.build(name, attention=None if own else "se", num_classes=10))
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    means = means_of(find_gates(model, x))
+    made = plan(model, means, example=x)
+    for gates in ("all", list(means)[1:3]):
+        frozen = made.freeze(gates, fold=False).model
+        constant = made.constant(gates)
+        with torch.no_grad():
+            assert torch.equal(constant.eval()(x), frozen.eval()(x))
+            assert not torch.equal(constant(x), model(x))
+    assert len(find_gates(made.constant(list(means)[1:3]), x, kinds=("gate",))) == len(means) - 2
 
 
 def test_modes_and_device_are_kept() -> None:
