@@ -56,8 +56,8 @@ def audit(
     The means of the gates are computed from every other image. The frozen network is compared with
     the unchanged network on the other half of the images, so no image contributes to the means that
     it tests. The gates are ordered by `stripe.sensitivity`, on the images of the means, so that
-    each further gate adds the least to the cost of the set. A bisection on the other half finds how
-    many gates can be frozen.
+    each further gate adds the least to the cost of the set. A few sets, measured on the other half,
+    show how many gates can be frozen; the predicted costs choose these sets.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def audit(
         Smallest agreement that the recommended set of gates must keep, 0 to 1.
     curve
         Measure the effect of every number of frozen gates, with one pass over the images for each.
-        If False, measure it for none, for all, and for the few numbers that a bisection needs.
+        If False, measure it for none, for all, and for the few numbers that the search needs.
     alone
         Also measure the cost of freezing each gate alone, with one pass over the images for each
         gate.
@@ -84,7 +84,8 @@ def audit(
     limit
         Largest number of images, taken from the start of the loader. They are kept in memory.
     batch_size
-        Number of images per forward pass, including timed passes.
+        Number of images per forward pass, including timed passes. On a CPU, gates are recorded and
+        their cost is estimated in batches of at most about 16.
     rounds
         Number of timed rounds. Each round times one pass with the gates and one pass without them.
     threads
@@ -128,8 +129,9 @@ def audit(
     The audit also measures one set in the order of relative spread, and uses that order if its set
     is larger, or if the cost cannot be estimated. The estimate needs class scores (B, classes) from
     the network itself, whatever `predict` returns. An ONNX file has no gradients, so
-    `stripe.onnx.sensitivity` measures the cost of each gate. Agreement may rise when a further gate
-    is frozen, so `curve=True` can find a larger set.
+    `stripe.onnx.sensitivity` measures the cost of each gate. The recommended set reaches the
+    threshold, and a set with one gate more does not. Agreement may rise when a further gate is
+    frozen, so `curve=True` can find a larger set.
 
     Agreement is with the network's own predictions, so it shows which predictions change, not which
     are correct. Accuracy shows that, if there are labels. If the scores of an image become NaN, its

@@ -8,6 +8,7 @@ import pandas as pd
 from stripe.audit.candidate import Freezing
 from stripe.audit.comparison import Comparison
 from stripe.audit.order import Order
+from stripe.audit.search import largest_at
 
 
 class Curve:
@@ -33,13 +34,15 @@ class Curve:
         return float(self._row(count)["agreement"])
 
     def largest(self, threshold: float, above: int = 0) -> int:
-        """Return a number of gates that reaches a threshold while the next does not, by bisection.
+        """Return a number of gates that reaches a threshold while the next does not.
 
-        A set reaches the threshold if its agreement is at least as high. The set of the first
-        `above` gates must reach it. Agreement need not fall with every gate, so a still larger set
-        may reach it too.
+        The predicted costs of the order guide the search; without them, it is a bisection. A set
+        reaches the threshold if its agreement is at least as high. The set of the first `above`
+        gates must reach it. Agreement need not fall with every gate, so a still larger set may
+        reach it too.
         """
-        return largest_at(self.agreement, threshold, above, len(self.order.gates))
+        costs = [0.0, *self.order.predicted]
+        return largest_at(self.agreement, threshold, above, len(self.order.gates), costs)
 
     def largest_measured(self, threshold: float) -> int:
         """Return the largest measured number of gates that reaches a threshold."""
@@ -70,21 +73,7 @@ class Curve:
         return self._rows[count]
 
     def _frozen(self, gates: list[str]) -> Callable[[], Any]:
-        return lambda: self._plan.freeze(gates, fold=False).model
-
-
-def largest_at(agreement: Callable[[int], float], threshold: float, low: int, high: int) -> int:
-    """Return a number from `low` to `high` that reaches a threshold while the next does not.
-
-    `low` is assumed to reach it. `agreement` is called for `high` first, and in all for about
-    log2(high - low) numbers.
-    """
-    if high <= low or agreement(high) >= threshold:
-        return high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if agreement(middle) >= threshold else (low, middle)
-    return low
+        return lambda: self._plan.constant(gates)
 
 
 def larger(one: Curve, other: Curve, threshold: float) -> tuple[Curve, int]:

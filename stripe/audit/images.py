@@ -14,6 +14,9 @@ from stripe.hooks.batches import numbered_batches
 #: Images (B, C, H, W), or these and their labels (B,).
 Batch = Tensor | tuple[Tensor, Tensor]
 
+#: Smallest number of images that are a batch of their own.
+_REST = 4
+
 
 @dataclass(frozen=True)
 class Halves:
@@ -51,6 +54,27 @@ class Halves:
         parts = max(1, min(len(self.held_out), count // 2))
         whole = torch.cat(list(self.held_out)).tensor_split(parts)
         return _with(whole, self.labels)
+
+
+def pieces(batches: Sequence[Batch], size: int) -> list[Batch]:
+    """Split batches of images, or of images and labels, into batches of about `size` images.
+
+    The last piece of a batch takes a rest of less than 4 images, because the rows of a gate are
+    harder to prove for few images.
+
+    Examples
+    --------
+    >>> [len(piece) for piece in pieces([torch.rand(34, 1, 8, 8)], 16)]
+    [16, 18]
+    """
+    return [piece for batch in batches for piece in _pieces(batch, size)]
+
+
+def _pieces(batch: Batch, size: int) -> list[Batch]:
+    if isinstance(batch, Tensor):
+        ends = [*range(size, len(batch) - _REST + 1, size)]
+        return list(batch.tensor_split(ends))
+    return list(zip(*(_pieces(part, size) for part in batch), strict=True))
 
 
 def halves(loader: Iterable[Any], limit: int, batch_size: int) -> Halves:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stripe.audit.candidate import Batches, Candidate
-from stripe.audit.images import Batch, Halves
+from stripe.audit.images import Batch, Halves, pieces
 from stripe.gates.plan import Plan, plan
 from stripe.hooks import Recorder
 from stripe.hooks.batches import tensors_of
@@ -28,7 +28,9 @@ from stripe.outputs.task import Task
 from stripe.recording import Recording, open_recording
 from stripe.versions import library_versions
 
-#: Number of images per step while constants are learned.
+#: Number of images per step while constants are learned, and per batch on a CPU while gates are
+#: recorded and estimated: a recording runs its first two batches again, and a small graph of
+#: gradients fits into the caches.
 _BATCH = 16
 
 
@@ -55,6 +57,7 @@ class ModuleCandidate(Candidate):
 
     def record(self, images: Sequence[Batch], path: Path, *, progress: bool) -> Recording:
         """Record all gates over batches of images, or of images and labels."""
+        images = self._small(images)
         example = tensors_of(images[0])[0][:2]
         with (
             interrupts_held(),
@@ -74,13 +77,18 @@ class ModuleCandidate(Candidate):
         """Estimate the cost of freezing gates at their means, from one draw of labels."""
         return sensitivity(
             self.model,
-            images,
+            self._small(images),
             recording,
             list(gates),
             draws=1,
             example=images[0][:2],
             progress=progress,
         )
+
+    def _small(self, images: Sequence[Batch]) -> Sequence[Batch]:
+        """Split batches on a CPU; a GPU computes larger ones in the time of small ones."""
+        on_cpu = self._device is None or self._device.type == "cpu"
+        return pieces(images, _BATCH) if on_cpu else images
 
     def outputs(self, model: nn.Module, images: Batches) -> Iterator[Any]:
         """Yield the output of the network, or of a frozen one, for each batch."""

@@ -12,8 +12,8 @@ from stripe.errors import ModelError
 from stripe.intervene.predicted import Sensitivity
 from stripe.recording import Recording
 
-#: Number of images, of the half for the means, that determine the order.
-IMAGES = 256
+#: Smallest number of images, of the half for the means, that determine the order.
+IMAGES = 64
 
 
 @dataclass(frozen=True)

@@ -1,35 +1,16 @@
-"""Which gates an audit freezes: the order by cost, and the search by bisection."""
+"""Which gates an audit freezes: the order by cost, and the tables of sets."""
 
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import stripe
 from stripe.asr import Gated
-from stripe.audit.curve import largest_at
 from stripe.errors import ModelError
 from stripe.intervene.ablate import ABLATIONS
 from stripe.outputs.scores import divergence
-
-
-@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
-def test_the_bisection_finds_the_last_that_is_at_the_threshold(
-    low: int, last: int, high: int
-) -> None:
-    low, last, high = sorted((low, last, high))
-    asked = []
-
-    def agreement(count: int) -> float:
-        asked.append(count)
-        return 1.0 if count <= last else 0.5
-
-    assert largest_at(agreement, 0.9, low, high) == last
-    assert len(asked) == len(set(asked)) <= 2 + np.log2(max(high - low, 1))
 
 
 class Brightness(nn.Module):
