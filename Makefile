@@ -28,10 +28,13 @@ test-all: test
 reliability: $(DEVELOP)
 	$(BIN)/python -m pytest -s tests/reliability --full
 
-# What needs a GPU, in slices of at most nine minutes: tests, timings, tables and figures. Call it
-# again for what is left. `make gpu DEVICE=cpu REHEARSE=1` runs the smallest size of every slice.
+# What needs a GPU, in 40 minutes and slices of at most nine: tests, timings, tables and figures. Call
+# it again for what is left. `make gpu DEVICE=cpu REHEARSE=1` runs the smallest size of every slice.
+# Options: TOTAL_MINUTES, MINUTES (of a slice), SLICES (of this call) and DATA_ROOT.
 gpu: $(DEVELOP)
-	$(BIN)/python -m benchmarks.gpu --device $(DEVICE) $(if $(REHEARSE),--rehearse)
+	$(BIN)/python -m benchmarks.gpu --device $(DEVICE) $(if $(REHEARSE),--rehearse) \
+		$(if $(TOTAL_MINUTES),--total-minutes $(TOTAL_MINUTES)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(SLICES),--slices $(SLICES)) $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
 
 figures: $(BASE)
 	$(BIN)/stripe gallery

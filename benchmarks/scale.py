@@ -72,10 +72,12 @@ def makespan(hours: list[float], devices: int) -> float:
     return max(loads)
 
 
-def table_cost(name: str, batch: int, steps: int, device: str) -> dict[str, Any]:
-    """Return what the runs of a table cost, at one device a run."""
+def table_cost(
+    name: str, batch: int, steps: int, device: str, *, runs: int | None = None
+) -> dict[str, Any]:
+    """Return what the runs of a table, or the first ones, cost at one device a run."""
     found = reproduction(exhibit(name), scale("paper"))
-    configs = [run.config for run in found.needed]
+    configs = [run.config for run in found.needed][:runs]
     rates: dict[str, float] = {}
     hours = []
     for config in tqdm(configs, desc=name):

@@ -3,16 +3,20 @@
     python -m benchmarks.gpu
     python -m benchmarks.gpu --device cpu --rehearse
 
-Each slice ends after at most nine minutes and writes its JSON. The same command does what is left.
+Each slice ends after at most nine minutes and writes its JSON; none begins after 40 minutes. The
+same command does what is left.
 """
 
 import argparse
+import signal
 import sys
 from functools import partial
 from pathlib import Path
 
 from benchmarks.gpu.checks import checks
 from benchmarks.gpu.exhibits import NAMES, reproduce
+from benchmarks.gpu.hour import run_slices
+from benchmarks.gpu.needs import estimate, require_data
 from benchmarks.gpu.slices import Setting, Slice
 from benchmarks.gpu.timings import TIMINGS
 from benchmarks.gpu.together import together
@@ -21,8 +25,8 @@ from stripe.train.device import resolve_device
 
 SLICES = [
     Slice("checks", checks),
-    *(Slice(name, work) for name, work in TIMINGS.items()),
-    Slice("together", together),
+    *(Slice(name, work, apart=True) for name, work in TIMINGS.items()),
+    Slice("together", together, apart=True),
     *(Slice(name, partial(reproduce, name)) for name in NAMES),
 ]
 
@@ -51,30 +55,44 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--rehearse", action="store_true", help="the smallest size of every slice")
     parser.add_argument("--minutes", type=float, default=9.0, help="limit of a slice")
+    parser.add_argument("--total-minutes", type=float, default=40.0, help="limit of all slices")
     parser.add_argument("--slices", type=int, help="slices of this call. Default: all")
     parser.add_argument("--only", choices=[s.name for s in SLICES], action="append")
+    parser.add_argument("--here", action="store_true", help="in this process, without a limit")
     parser.add_argument("--out", type=Path, help="folder of the results")
     parser.add_argument("--store", type=Path, help="folder of trainings")
     parser.add_argument("--data-root", type=Path, default=Path("data"))
     return parser.parse_args(arguments)
 
 
+def _here(slices: list[Slice], setting: Setting) -> int:
+    """Run slices in this process; SIGTERM is an exception, so that their processes end too."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    waiting = [one for one in slices if not one.is_done(setting)]
+    return sum(not one.run(setting) for one in waiting)
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run the slices that are not done, and say what is left; 0 where nothing is."""
+    """Run the slices that are not done, and say what is left and why; 0 where nothing is."""
     given = parsed(arguments)
+    chosen = [one for one in SLICES if given.only is None or one.name in given.only]
     try:
         setting = setting_of(given)
+        if any(one.name in NAMES and not one.is_done(setting) for one in chosen):
+            require_data(setting)
     except StripeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    chosen = [one for one in SLICES if given.only is None or one.name in given.only]
-    missing = [one for one in chosen if not one.is_done(setting)]
-    for one in missing[: given.slices]:
-        print(f"{one.name} ...", flush=True)
-        done = one.run(setting)
-        print(f"{one.name} {'done' if done else 'not done'}: {setting.path(one.name)}", flush=True)
-    left = [one.name for one in chosen if not one.is_done(setting)]
-    print(f"left: {', '.join(left) or 'nothing'}")
+    if given.here:
+        return _here(chosen, setting)
+
+    def after(one: Slice) -> None:
+        if one.name == "together":
+            print(estimate(setting), flush=True)
+
+    run_slices(chosen, setting, calls=given.slices, total_minutes=given.total_minutes, after=after)
+    left = [one for one in chosen if not one.is_done(setting)]
+    print(f"left: {'; '.join(f'{one.name}: {one.why(setting)}' for one in left) or 'nothing'}")
     return bool(left)
 
 

@@ -9,7 +9,7 @@ from benchmarks.gpu.subprocesses import GRACE, module
 from stripe.reproduce.engines import Local
 from stripe.reproduce.paper.catalogue import exhibit
 from stripe.reproduce.paper.scales import scale
-from stripe.reproduce.reproduction import reproduction
+from stripe.reproduce.reproduction import Reproduction, reproduction
 
 #: In the order of their value.
 NAMES = (
@@ -22,7 +22,7 @@ REHEARSED_SEEDS = 1
 
 def reproduce(name: str, setting: Setting) -> Outcome:
     """Run what is missing of one exhibit; done where nothing is left."""
-    chosen = "test" if setting.rehearse else "small"
+    chosen = scale_name(setting)
     folder = setting.out / "reports" if setting.rehearse else Path("figures/reproduce") / chosen
     command: list[object] = [
         *("stripe", "reproduce", name, "--scale", chosen, "--device", setting.device),
@@ -41,10 +41,18 @@ def reproduce(name: str, setting: Setting) -> Outcome:
         "runs_of_this_call": finished - before,
         "seconds_of_this_call": round(time.perf_counter() - started, 1),
         "stopped": ended.stopped,
+        "goes_on": ended.stopped and finished > before,
         "said": ended.said,
         "reports": str(folder),
     }
+    if ended.code != 0 and not ended.stopped:
+        found["error"] = f"{(ended.said or ['no message'])[-1]} (exit code {ended.code})"
     return found, finished == needed and ended.code == 0
+
+
+def scale_name(setting: Setting) -> str:
+    """Return the scale of the exhibits."""
+    return "test" if setting.rehearse else "small"
 
 
 def _side_by_side(setting: Setting) -> list[object]:
@@ -56,12 +64,16 @@ def _side_by_side(setting: Setting) -> list[object]:
 
 def _finished(name: str, setting: Setting) -> tuple[int, int]:
     """Return how many runs of an exhibit are finished, and how many it needs."""
-    of_scale = scale("test" if setting.rehearse else "small")
-    found = reproduction(
+    needed = reproduction_of(name, setting).needed
+    return sum(run.state == "finished" for run in needed), len(needed)
+
+
+def reproduction_of(name: str, setting: Setting) -> Reproduction:
+    """Return an exhibit with its runs, at the size of the setting."""
+    return reproduction(
         exhibit(name),
-        of_scale,
+        scale(scale_name(setting)),
         store=setting.store,
         data_root=setting.data_root,
         seeds=range(REHEARSED_SEEDS) if setting.rehearse else None,
     )
-    return sum(run.state == "finished" for run in found.needed), len(found.needed)

@@ -24,6 +24,7 @@ from benchmarks.plain import Plain, plain_step
 from benchmarks.record import bare as bare_pass
 from benchmarks.record import make_lively
 from benchmarks.record import ours as our_record
+from benchmarks.scale import table_cost
 from stripe.data import DeviceLoader, ImageSet
 from stripe.demos.fps import fps_table
 from stripe.train.step import train_step
@@ -183,9 +184,19 @@ def _ours(model: nn.Module, loader: DeviceLoader, device: str, *, compiled: bool
             yield
 
 
+def table_costs(setting: Setting) -> Outcome:
+    """Time training steps of every network of Tables 2 and 8, as docs/scale.md lists them."""
+    if setting.rehearse:
+        return {"table8": table_cost("table8", 2, 1, setting.device, runs=1)}, True
+    batch = 128
+    found = {name: table_cost(name, batch, 5, setting.device) for name in ("table2", "table8")}
+    return {"batch": batch, **found}, True
+
+
 TIMINGS: dict[str, Callable[[Setting], Outcome]] = {
     "recording": recording,
     "mean_cam": mean_cam,
     "table_1": table_1,
     "training": training,
+    "scale": table_costs,
 }

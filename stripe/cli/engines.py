@@ -62,6 +62,10 @@ class MapEngine:
         from stripe.reproduce.engines.local import Local
 
         local = {name: given[name] for name in _OF_LOCAL if name in given}
+        if local.get("runs_per_gpu") == "auto":
+            from stripe.reproduce.engines.runs_per_gpu import runs_per_gpu
+
+            local["runs_per_gpu"] = runs_per_gpu(local.get("device", "auto"))
         return Local(**local)
 
 
@@ -77,8 +81,11 @@ class RunEngine(MapEngine):
         ),
     ] = None
     runs_per_gpu: Annotated[
-        int | None,
-        Parameter(help="Number of runs that share a GPU of the local engine. Default: 1."),
+        int | Literal["auto"] | None,
+        Parameter(
+            help="Number of runs that share a GPU of the local engine. auto: the number that "
+            "trains the most images per second, measured once per card. Default: 1."
+        ),
     ] = None
     gpus_per_run: Annotated[
         float | None,

@@ -34,8 +34,9 @@ class Local:
         "auto", "cpu" or "cuda". "auto" distributes the GPUs among the workers, if there are GPUs.
     runs_per_gpu
         Number of worker processes per GPU, instead of `workers`. Use it for small networks, which
-        leave much of a GPU idle. It does not change the results of a run. Timings always run one at
-        a time.
+        leave much of a GPU idle. On a CPU, a run gives the same numbers beside other runs as alone
+        with the same number of threads. On a GPU, kernels may add in another order. Timings always
+        run one at a time.
 
     Raises
     ------

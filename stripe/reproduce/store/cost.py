@@ -16,7 +16,7 @@ from stripe.style.config import StyleConfig
 from stripe.train import TrainConfig
 
 #: Training images of data sets, which are not opened for this.
-_IMAGES = {
+TRAINING_IMAGES = {
     **{"fashion-mini": 7_000, "photo-patches": 7_000, "fashion_mnist": 60_000},
     **{"cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, "imagenet": 1_281_167},
 }
@@ -99,12 +99,12 @@ def estimate(runs: Sequence[StoredRun]) -> Costs:
             waiting.append(run)
         elif (spent := seconds_of(run)) is not None:
             for key in _keys(run.config):
-                rates.setdefault(key, []).append(spent / _work(run.config))
+                rates.setdefault(key, []).append(spent / work(run.config))
     seconds = {}
     for run in waiting:
         alike = [rates[key] for key in _keys(run.config) if key in rates]
         if alike:
-            seconds[run.config.out] = median(alike[0]) * _work(run.config)
+            seconds[run.config.out] = median(alike[0]) * work(run.config)
     return Costs(seconds, unknown=len(waiting) - len(seconds))
 
 
@@ -153,8 +153,9 @@ def _keys(config: Settings) -> list[tuple[Any, ...]]:
     ]
 
 
-def _work(config: Settings) -> float:
+def work(config: Settings) -> float:
+    """Return the work of a run: images of all epochs, steps of style transfer, or 1 measurement."""
     if isinstance(config, TrainConfig):
-        all_images = _IMAGES.get(config.dataset, config.limit or 1)
+        all_images = TRAINING_IMAGES.get(config.dataset, config.limit or 1)
         return float(config.epochs * min(config.limit or all_images, all_images))
     return float(config.steps) if isinstance(config, StyleConfig) else 1.0
