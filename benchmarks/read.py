@@ -14,6 +14,7 @@ import argparse
 import statistics
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ import pyarrow.parquet as pq
 import stripe
 from benchmarks.common import interleaved, resident, save
 from benchmarks.large import write
+from stripe.recording.finished_part import matrix
 from stripe.recording.schema import gate_column
 
 
@@ -89,6 +91,33 @@ def main() -> None:
     save("read", {"rounds": args.rounds, "statistics": large, "one_gate": many})
 
 
+def processor_seconds(recording: stripe.Recording, rounds: int) -> dict[str, float]:
+    """Return the processor time of `channel_moments`, and of its parts: decode, view, reduce."""
+    columns = {name: gate_column(name) for name in recording.gates["name"]}
+    (part,) = recording.parts(recording.epochs[0])
+    seconds: dict[str, list[float]] = {"whole": [], "decode and view": [], "view": [], "reduce": []}
+    for _ in range(rounds):
+        began = time.process_time()
+        stripe.stats.channel_moments(recording)
+        seconds["whole"].append(time.process_time() - began)
+        parts = dict.fromkeys(("view", "reduce"), 0.0)
+        began = time.process_time()
+        for values in part.pieces(columns):
+            reducing = time.process_time()
+            for array in values.values():
+                stripe.stats.Moments.of(array)
+            parts["reduce"] += time.process_time() - reducing
+        decoded = time.process_time() - began - parts["reduce"]
+        for table in part.tables([*columns.values()]):
+            viewing = time.process_time()
+            for column in table.columns:
+                matrix(column)
+            parts["view"] += time.process_time() - viewing
+        for name, spent in {**parts, "decode and view": decoded}.items():
+            seconds[name].append(spent)
+    return {name: statistics.median(spent) for name, spent in seconds.items()}
+
+
 def statistics_of_a_gigabyte(path: Path, images: int, rounds: int) -> dict[str, Any]:
     """Measure statistics of 12 gates of 2,048 channels."""
     write(path, gates=12, images=images, channels=2048)
@@ -112,6 +141,7 @@ def statistics_of_a_gigabyte(path: Path, images: int, rounds: int) -> dict[str, 
         "gigabytes": raw,
         "gigabytes_per_s": {n: raw / statistics.median(times) for n, times in seconds.items()},
         "times_pyarrow": {name: ratio(seconds, name, "pyarrow") for name in seconds},
+        "processor_seconds": processor_seconds(recording, rounds),
         "resident_memory_grew_by_mib": memory,
         "arrow_allocated_at_most_mib": allocated,
         "row_group_mib": group,

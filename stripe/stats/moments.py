@@ -22,6 +22,8 @@ Over = Callable[[Callable[[Any], Any], list[Any]], Iterable[Any]]
 
 #: Numbers in a row over which numpy reduces fast.
 _WIDE = 1024
+#: Numbers of which a copy in float64 is made at a time: 4 MiB of it.
+_BLOCK = 2**19
 
 COLUMNS = ["epoch", "gate", "channel", "n", "mean", "std", "min", "max"]
 
@@ -45,6 +47,9 @@ class Moments:
     def of(cls, values: Float[np.ndarray, "images channels"]) -> "Moments":
         """Return the moments of one array, which has at least one image."""
         images, channels = values.shape
+        if images > (rows := max(1, _BLOCK // channels)):  # their copy in float64 stays small
+            blocks = (values[start : start + rows] for start in range(0, images, rows))
+            return reduce(cls.merge, map(cls.of, blocks))
         # Rows of few channels are laid side by side, since numpy is slow along short ones.
         fold = min(images, max(1, _WIDE // channels))
         whole = images // fold * fold
@@ -112,7 +117,7 @@ def piece_moments(piece: Piece) -> dict[str, Moments]:
     """Return the moments of every gate in a piece, by name, from one pass over its file."""
     if piece.per_image:
         moments: dict[str, Moments] = {}
-        for values in ahead(piece.part.scan(piece.columns)):
+        for values in ahead(piece.part.pieces(piece.columns)):
             moments = _merged(moments, {gate: Moments.of(array) for gate, array in values.items()})
         return moments
     by_column = dict(iter(piece.part.frame().groupby("column", sort=False)))
@@ -160,10 +165,11 @@ def channel_moments(
 
     Notes
     -----
-    A recording is read once, one row group at a time. The moments of the row groups are merged in
-    float64, so the required memory does not depend on the number of images. A small std means
-    little by itself, because a gate with small values also has a small spread. `stripe_index`
-    compares it with the spread between channels.
+    A recording is read once, some gates of one row group at a time. The next gates are read while
+    the previous ones are reduced. Moments are merged in float64, in blocks of 524,288 values, so the
+    required memory does not depend on the number of images. A small std means little by itself,
+    because a gate with small values also has a small spread. `stripe_index` compares it with the
+    spread between channels.
 
     References
     ----------

@@ -17,7 +17,7 @@ def processes(count: int) -> Iterator[Over]:
     Parameters
     ----------
     count
-        Number of processes. Each needs about 100 MiB of memory.
+        Number of processes. Each needs about 70 MiB of memory.
 
     Raises
     ------
