@@ -166,7 +166,7 @@ def channel_moments(
     Notes
     -----
     A recording is read once, some gates of one row group at a time. The next gates are read while
-    the previous ones are reduced. Moments are merged in float64, in blocks of 524,288 values, so the
+    the previous ones are reduced. Moments of blocks of 524,288 values are merged in float64, so the
     required memory does not depend on the number of images. A small std means little by itself,
     because a gate with small values also has a small spread. `stripe_index` compares it with the
     spread between channels.
