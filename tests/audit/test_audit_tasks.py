@@ -1,5 +1,7 @@
 """Audits of networks that are no classifiers."""
 
+from pathlib import Path
+
 import pytest
 import torch
 import torchvision
@@ -50,7 +52,7 @@ class Embedding(nn.Module):
         return scores[..., None, None, None]
 
 
-def test_predictions_and_agreement_of_ones_own(images: Tensor) -> None:
+def test_predictions_and_agreement_of_ones_own(images: Tensor, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = Embedding()
 
@@ -60,10 +62,17 @@ def test_predictions_and_agreement_of_ones_own(images: Tensor) -> None:
     def cosine(one: Tensor, other: Tensor) -> float:
         return float(torch.cosine_similarity(one, other, dim=0).clamp(0, 1))
 
+    page = tmp_path / "report.html"
     found = stripe.audit(
-        model, [images], None, predict=vectors, agree=cosine, rounds=1, progress=False
-    )
+        model, [images], page, predict=vectors, agree=cosine, controls=True, rounds=1,
+        progress=False,
+    )  # fmt: skip
     assert found.greedy["agreement"].iloc[0] == pytest.approx(1)
     assert 0.5 < found.greedy["agreement"].iloc[-1] <= 1
+    assert found.controls is not None
+    mean = found.controls.set_index("intervention")["agreement"]["mean"]
+    assert mean == pytest.approx(found.greedy["agreement"].iloc[-1], abs=1e-5)
+    assert found.controls["kl"].isna().all()
+    assert "Controls" in page.read_text()
     with pytest.raises(StripeError, match="one prediction for each image, got 8 for 4 images"):
         stripe.audit(model, [images], None, predict=lambda o: [*o, *o], agree=cosine, rounds=1)
