@@ -88,7 +88,7 @@ def test_the_tables_are_complete() -> None:
 def test_overrides_are_checked() -> None:
     changed = recipe("cifar100/resnet164", asr="se", epochs=10)
     assert (changed.asr, changed.epochs, changed.decay_at) == ("se", 10, (81 / 164, 122 / 164))
-    with pytest.raises(UnknownNameError, match="unknown recipe 'cifar100/lenet'; choose one of"):
+    with pytest.raises(UnknownNameError, match=r"'cifar100/lenet'; .*choose one of"):
         recipe("cifar100/lenet")
     with pytest.raises(StripeError, match="got learning_rate"):
         recipe("cifar100/resnet164", learning_rate=0.2)
