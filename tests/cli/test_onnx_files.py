@@ -9,6 +9,7 @@ import pytest
 import torch
 from exported import export, small
 from PIL import Image
+from test_files import full
 from torch import nn
 
 from stripe.cli import main
@@ -47,6 +48,11 @@ def test_gates_record_freeze(
     assert json.loads(capsys.readouterr().out)["images"] == 8
     out = tmp_path / "f.onnx"
     frozen = ("freeze", "--model", file, "--recording", tmp_path / "r", "--json")
+    with full(100):  # the numbers come before the file
+        assert run(*frozen, "--out", out) == 1
+    said = capsys.readouterr()
+    assert len(json.loads(said.out)["gates"]) == 2
+    assert said.err.splitlines()[-1].startswith(f"error: cannot write {out}: File too large")
     assert run(*frozen, "--out", out) == 0
     assert json.loads(capsys.readouterr().out)["error"] < 1e-4
     onnx.checker.check_model(onnx.load(out))
