@@ -26,7 +26,7 @@ test-all: test
 
 # Kills, races, refusing disks and damaged files, in full counts: about an hour on two cores.
 reliability: $(DEVELOP)
-	$(BIN)/python -m pytest -s tests/reliability --full
+	$(BIN)/python -m pytest -s tests/reliability tests/train/test_resume.py --full
 
 # What needs a GPU, in 40 minutes and slices of at most nine: tests, timings, tables and figures. Call
 # it again for what is left. `make gpu DEVICE=cpu REHEARSE=1` runs the smallest size of every slice.

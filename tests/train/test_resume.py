@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,6 @@ from stripe.gates import fingerprint
 from stripe.train import TrainConfig, loop, session, train
 from stripe.train.checkpoint import finished_epochs, latest_checkpoint, save_checkpoint
 from stripe.train.step import train_step
-
-#: Kills of one run after another; twenty were tried by hand.
-KILLS = int(os.environ.get("STRIPE_KILLS", "3"))
 
 
 def command(config: TrainConfig) -> list[str]:
@@ -81,28 +79,32 @@ def begun(config: TrainConfig) -> "subprocess.Popen[bytes]":
 
 
 @pytest.mark.slow
-def test_killed_at_random_points_it_ends_as_if_uninterrupted(tmp_path: Path, fashion: Path) -> None:
+def test_killed_at_random_points_it_ends_as_if_uninterrupted(
+    tmp_path: Path, fashion: Path, times: Callable[[int, int], int], seed: int
+) -> None:
     whole = settings(tmp_path / "whole", fashion)
     called = time.monotonic()
     process = begun(whole)
     began = time.monotonic()
     assert process.wait(120) == 0
     start, length = began - called, time.monotonic() - began
-    killed = replace(whole, out=tmp_path / "killed")
-    rng = random.Random(0)
-    kills = 0
-    while kills < KILLS and finished_epochs(killed.out / "checkpoint") < 2:
-        process = begun(killed)
-        # A resumed process first imports torch; a fresh one is here at its first step.
-        time.sleep(rng.uniform(0, length) + start if kills else rng.uniform(0, length / 2))
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        process.wait(30)
-    assert kills
-    done = subprocess.run(command(killed), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert_equal_runs(whole.out, killed.out)
+    rng, kills = random.Random(seed), 0
+    while kills < times(3, 20):  # of one run, or of the next where that is finished
+        killed, fresh = replace(whole, out=tmp_path / f"after {kills} kills"), True
+        while kills < times(3, 20) and finished_epochs(killed.out / "checkpoint") < 2:
+            process = begun(killed)
+            # A resumed process first imports torch; a fresh one is here at its first step.
+            time.sleep(rng.uniform(0, length / 2) + (0 if fresh else start))
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+            process.wait(30)
+            fresh = False
+        done = subprocess.run(command(killed), capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert_equal_runs(whole.out, killed.out)
+        shutil.rmtree(killed.out)
+    print(f"{kills} kills")  # noqa: T201
 
 
 @pytest.mark.slow
