@@ -1,6 +1,5 @@
 """Axes to draw on: a new figure of a column's width, and panels inside given axes."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,14 +48,17 @@ def axes_or_new(ax: Axes | None, *, height: float = 1.9, panels: int = 1) -> Axe
     return plt.subplots(figsize=size, layout="constrained")[1]
 
 
-def headed(ax: Axes, heading: str) -> None:
-    """Write a heading above the figure of `ax`, which grows by its lines."""
+def headed(ax: Axes, heading: str, shorter: str) -> None:
+    """Write a heading of one line above the figure of `ax`, which grows by it.
+
+    A heading that does not fit is replaced by a shorter one.
+    """
     figure: Any = ax.get_figure()
     size = plt.rcParams["font.size"]
     width, height = figure.get_size_inches()
-    lines = textwrap.wrap(heading, int(_LETTERS * width / COLUMN_WIDTH * PAPER_FONT_SIZE / size))
-    figure.set_size_inches(width, height + len(lines) * 1.35 * size / 72)
-    figure.suptitle("\n".join(lines), fontsize=size)
+    fits = len(heading) <= letters_in(ax, width)
+    figure.set_size_inches(width, height + 1.35 * size / 72)
+    figure.suptitle(heading if fits else shorter, fontsize=size)
 
 
 def name_above(ax: Axes, text: str, *, below: int = 0) -> None:

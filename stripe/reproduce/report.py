@@ -50,7 +50,7 @@ def write_report(found: Reproduction, out: Path) -> list[Path]:
     with paper_style():
         ax = found.exhibit.kind.draw(found)
         if ax is not None:
-            headed(ax, found.short_heading)
+            headed(ax, *found.headings)
             files.append(out / f"{name}.png")
             save_figure(ax, files[-1])
     if not found.finished_cells():

@@ -56,9 +56,13 @@ class Reproduction:
         return f"{self.exhibit.label}, {self.exhibit.title}; scale {self.scale.name}: {words}"
 
     @property
-    def short_heading(self) -> str:
-        """The heading without the description of the scale, for a picture."""
-        return f"{self.exhibit.label}, {self.exhibit.title}; scale {self.scale.name}"
+    def headings(self) -> tuple[str, str]:
+        """A heading for a picture, without the description of the scale, and a shorter one."""
+        scale = f"scale {self.scale.name}"
+        return (
+            f"{self.exhibit.label}, {self.exhibit.title}; {scale}",
+            f"{self.exhibit.label}, {scale}",
+        )
 
     @property
     def notes(self) -> str:

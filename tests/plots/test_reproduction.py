@@ -53,7 +53,7 @@ def test_labels_of_few_rows_do_not_touch() -> None:
     rows = pd.DataFrame([{**cell, "method": method} for method in ("no ASR", "with", "without")])
     with stripe.plots.paper_style():
         ax: Any = stripe.plots.reproduction(rows, xlabel="test accuracy (%)\nours: resnet20")
-        headed(ax, "Table 9, ASR with and without an attention module; scale smoke")
+        headed(ax, "Table 9, ASR with and without an attention module; scale smoke", "Table 9")
         ax.figure.canvas.draw()
         boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
     for upper, lower in pairwise(boxes):
@@ -76,6 +76,9 @@ def test_many_groups_of_the_same_rows_are_panels_of_one_scale(tmp_path: Path) ->
     assert ax.get_xlabel() == "accuracy\nours: resnet164 on cifar100"
     figure: Any = ax.get_figure()
     before = figure.get_size_inches()[1]
-    headed(ax, "Table 8, Noise in every batch norm; scale paper: the paper's recipes and data")
+    title = "Table 8, The accuracy of networks with noise in every batch norm; scale paper"
+    headed(ax, title, "Table 8, scale paper")
     assert figure.get_size_inches()[1] > before
-    assert "scale paper: the paper's" in figure.get_suptitle().replace("\n", " ")
+    assert figure.get_suptitle() == "Table 8, scale paper"  # the title fills more than a line
+    headed(ax, "Table 8, Noise; scale paper", "Table 8")
+    assert figure.get_suptitle() == "Table 8, Noise; scale paper"
