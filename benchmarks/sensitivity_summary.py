@@ -1,7 +1,7 @@
 """Reduce the numbers of the sensitivity study to correlations, calibration and a figure."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +35,12 @@ def summary(networks: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "networks": len(networks),
         "gates": len(gates),
         "sets": len(sets),
-        "spearman": {name: with_interval(gates, rank(name)) for name in PREDICTORS},
-        "spearman_with_agreement": {
-            name: with_interval(gates, rank(name, "lost")) for name in PREDICTORS
-        },
-        "spearman_by_effort": {name: with_interval(gates, rank(name)) for name in efforts},
-        "spearman_median_over_networks": {
-            name: with_interval(gates, median_over_networks(rank(name))) for name in PREDICTORS
-        },
+        "spearman": with_intervals(gates, ranks(PREDICTORS)),
+        "spearman_with_agreement": with_intervals(gates, ranks(PREDICTORS, "lost")),
+        "spearman_by_effort": with_intervals(gates, ranks(efforts)),
+        "spearman_median_over_networks": with_intervals(
+            gates, {name: median_over_networks(rank(name)) for name in PREDICTORS}
+        ),
         "spearman_by_network": {
             str(name): _of_network(one) for name, one in gates.groupby("network", sort=False)
         },
@@ -58,18 +56,34 @@ def summary(networks: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _of_network(gates: pd.DataFrame) -> dict[str, Any]:
     """Return the correlations over the gates of one network, with their intervals."""
-    found = {name: with_interval(gates, rank(name)) for name in PREDICTORS}
-    return {**found, "fisher_with_agreement": with_interval(gates, rank("fisher", "lost")),
-            "gates": len(gates)}  # fmt: skip
+    with_agreement = {"fisher_with_agreement": rank("fisher", "lost")}
+    return {**with_intervals(gates, ranks(PREDICTORS) | with_agreement), "gates": len(gates)}
 
 
 def with_interval(table: pd.DataFrame, statistic: Statistic, draws: int = 1000) -> list[float]:
-    """Return a statistic and its 95 % bootstrap interval, seed 0.
+    """Return a statistic and its 95 % bootstrap interval; see `with_intervals`."""
+    return with_intervals(table, {"": statistic}, draws)[""]
+
+
+def with_intervals(
+    table: pd.DataFrame, statistics: Mapping[str, Statistic], draws: int = 1000
+) -> dict[str, list[float]]:
+    """Return statistics and their 95 % bootstrap intervals, from the same samples, seed 0.
 
     If the table has several networks, each sample draws networks, and then rows of each network.
     Otherwise it draws rows.
     """
-    rng, drawn = np.random.default_rng(0), []
+    drawn = np.array([[of(one) for of in statistics.values()] for one in _samples(table, draws)])
+    found = {}
+    for (name, of), values in zip(statistics.items(), drawn.T, strict=True):
+        nothing = np.isnan(values).all()
+        ends = [math.nan] * 2 if nothing else np.nanquantile(values, [0.025, 0.975])
+        found[name] = [of(table), *map(float, ends)]
+    return found
+
+
+def _samples(table: pd.DataFrame, draws: int) -> Iterator[pd.DataFrame]:
+    rng = np.random.default_rng(0)
     networks = table["network"] if "network" in table else np.zeros(len(table))
     rows = [np.flatnonzero(networks == one) for one in pd.unique(networks)]
     for _ in range(draws):
@@ -77,9 +91,7 @@ def with_interval(table: pd.DataFrame, statistic: Statistic, draws: int = 1000) 
         positions = np.concatenate([rng.choice(of_one, len(of_one)) for of_one in chosen])
         # A network that is drawn twice counts as two.
         copies = np.repeat(np.arange(len(chosen)), [len(of_one) for of_one in chosen])
-        drawn.append(statistic(table.iloc[positions].assign(network=copies)))
-    ends = [math.nan] * 2 if np.isnan(drawn).all() else np.nanquantile(drawn, [0.025, 0.975])
-    return [statistic(table), *map(float, ends)]
+        yield table.iloc[positions].assign(network=copies)
 
 
 def precise(table: pd.DataFrame) -> pd.DataFrame:
@@ -151,12 +163,17 @@ def rank(name: str, cost: str = "kl") -> Statistic:
     """Return Spearman's correlation of a column with a cost: "kl", or "lost" predictions."""
 
     def correlation(table: pd.DataFrame) -> float:
-        ranks = [rankdata(table[column]) for column in (name, cost)]
-        if any(np.ptp(of_column) == 0 for of_column in ranks):
+        of_both = [rankdata(table[column]) for column in (name, cost)]
+        if any(np.ptp(of_column) == 0 for of_column in of_both):
             return math.nan
-        return float(np.corrcoef(ranks)[0, 1])
+        return float(np.corrcoef(of_both)[0, 1])
 
     return correlation
+
+
+def ranks(names: Sequence[str], cost: str = "kl") -> dict[str, Statistic]:
+    """Return the correlation of each column with a cost."""
+    return {name: rank(name, cost) for name in names}
 
 
 def median_over_networks(statistic: Statistic) -> Statistic:
