@@ -22,7 +22,7 @@ CHANGING = {
     "undisturbed", "fork_rng", "no_grad", "enable_grad", "inference_mode", "set_stance", "hooked",
     "_hooked", "calls_of", "Recorder", "RecordingWriter", "Background", "inject_noise", "injected",
     "_gradients_kept", "batch_statistics", "stoppable", "joined", "_ended_by_sigterm",
-    "run_locked",
+    "run_locked", "graph_cut",
 }  # fmt: skip
 #: Contexts that are made of others; whoever enters them holds the signals.
 HELPERS = {"undisturbed", "calls_of", "hooked"}

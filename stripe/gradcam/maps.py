@@ -67,32 +67,15 @@ def grad_cam(
     Selvaraju et al., "Grad-CAM", 2017, equations 1 and 2; scaled as in pytorch-grad-cam.
     """
     size = (images.shape[-2], images.shape[-1])
-    leaves: list[Tensor] = []
-
-    def cut(module: nn.Module, args: Any, output: Any) -> Tensor:
-        """Let the graph begin here; what follows may change its input in place, so it is a copy."""
-        if not isinstance(output, Tensor) or leaves:
-            came = "two outputs in one pass" if leaves else type(output).__name__
-            raise ModelError(f"layer {name!r} must output one tensor, got {came}; choose another")
-        torch.set_grad_enabled(True)
-        leaves.append(output.detach().requires_grad_())
-        return leaves[0].clone()
-
     with (
         interrupts_held(),
-        _hooked(layer, cut),
+        graph_cut(layer, name) as leaves,
         undisturbed(model),
         uncompiled(),
         interrupts_allowed(),
     ):
-        output = model(images)
-        if not leaves:
-            raise ModelError(f"layer {name!r} was not called; choose a layer that the model calls")
-        if callable(target):
-            scores = _of_function(output, target, len(images))
-        else:
-            scores = _of_classes(output, target)
-        gradient = _gradient(scores.sum(), leaves[0], name)
+        score = score_of(model, images, target, leaves, name)
+        gradient = _gradient(score, leaves[0], name)
     planes, slopes = (
         reshape(tensor) if reshape else as_planes(tensor, model, size, name)
         for tensor in (leaves[0].detach(), gradient)
@@ -102,17 +85,52 @@ def grad_cam(
             f"the scores must depend on layer {name!r} by a gradient, and theirs is zero at every "
             "position; choose an earlier layer"
         )
-    weights = slopes.float().mean((2, 3), keepdim=True)
-    return _scaled((weights * planes.float()).sum(1).clamp_min(0), size)
+    return weighted(planes, slopes, size)
 
 
 @contextmanager
-def _hooked(layer: nn.Module, hook: Callable[..., Tensor]) -> Iterator[None]:
-    handle = layer.register_forward_hook(hook)
+def graph_cut(layer: nn.Module, name: str) -> Iterator[list[Tensor]]:
+    """Let the graph of gradients begin at the output of a layer; yield a list that gets it."""
+    leaves: list[Tensor] = []
+
+    def cut(module: nn.Module, args: Any, output: Any) -> Tensor:
+        """Return a copy of the leaf, since what follows may change its input in place."""
+        if not isinstance(output, Tensor) or leaves:
+            came = "two outputs in one pass" if leaves else type(output).__name__
+            raise ModelError(f"layer {name!r} must output one tensor, got {came}; choose another")
+        torch.set_grad_enabled(True)
+        leaves.append(output.detach().requires_grad_())
+        return leaves[0].clone()
+
+    handle = layer.register_forward_hook(cut)
     try:
-        yield
+        yield leaves
     finally:
         handle.remove()
+
+
+def score_of(
+    model: nn.Module,
+    images: Float[Tensor, "b c h w"],
+    target: Int64[Tensor, " b"] | Score | None,
+    leaves: list[Tensor],
+    name: str,
+) -> Float[Tensor, ""]:
+    """Run the model within `graph_cut`, and return the sum of the explained scores."""
+    output = model(images)
+    if not leaves:
+        raise ModelError(f"layer {name!r} was not called; choose a layer that the model calls")
+    if callable(target):
+        return _of_function(output, target, len(images)).sum()
+    return _of_classes(output, target).sum()
+
+
+def weighted(
+    planes: Float[Tensor, "b c h w"], slopes: Float[Tensor, "b c h w"], size: tuple[int, int]
+) -> Float[Tensor, "b h2 w2"]:
+    """Return the maps from the planes and the gradients of the score by them."""
+    weights = slopes.float().mean((2, 3), keepdim=True)
+    return _scaled((weights * planes.float()).sum(1).clamp_min(0), size)
 
 
 def _of_function(output: Any, target: Score, images: int) -> Float[Tensor, " b"]:

@@ -1,12 +1,15 @@
 """Forward passes on a GPU that is not there: no tensor, index or generator is of another device."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from fake_gpu import fake_gpu, on_fake_gpu
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 import stripe
 from stripe.data import DeviceLoader, load_dataset
@@ -17,6 +20,7 @@ from stripe.hooks.columns import column_lengths, fill
 from stripe.hooks.online import OnlineMoments
 from stripe.hooks.places import recorded_places
 from stripe.hooks.rows import Order, image_rows
+from stripe.intervene.recorded import ClassMeans
 from stripe.modules.unwrap import modules_by_name
 from stripe.train.step import train_step
 
@@ -134,10 +138,59 @@ def test_interventions(how: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         assert on_fake_gpu(model)(gpu_images()).device.type == "cuda"
 
 
-def test_maps_are_scaled_on_their_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    with fake_gpu(monkeypatch):
-        cam = torch.empty(4, 8, 8, device="cuda")
-        assert maps._scaled(cam, (32, 32)).device.type == "cuda"
+LABELS = torch.tensor([1, 0, 1, 2])
+TAKEN: dict[str, Any] = {
+    "mean": "mean",
+    "grand_mean": "grand_mean",
+    "class_mean": "class_mean",
+    "resample": "resample",
+    "array": np.linspace(0.1, 0.9, 4 * 64).reshape(4, 64),
+}
+
+
+@pytest.mark.parametrize("how", TAKEN.values(), ids=TAKEN)
+def test_interventions_take_numbers_of_the_host(
+    how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recorded vectors and arrays come from the host, and are put beside the gate."""
+    model = network(attention="se")
+    recording = stripe.record(model, [(IMAGES, LABELS)], tmp_path / "r", progress=False)
+    gate = next(g.name for g in stripe.find_gates(model, IMAGES) if g.channels == 64)
+    intervened = stripe.intervene(
+        model, how, recording, gates=[gate], labels=LABELS, example=IMAGES
+    )
+    monkeypatch.setattr(ClassMeans, "of", with_values(ClassMeans.of))
+    with fake_gpu(monkeypatch), intervened:
+        assert on_fake_gpu(model)(gpu_images()).device.type == "cuda"
+
+
+def with_values(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Let a function of tensors of the host, such as a look-up of labels, see their values."""
+
+    def seen(*arguments: Any) -> Tensor:
+        with unset_fake_temporarily():
+            return function(*arguments)
+
+    return seen
+
+
+TARGETS: dict[str, Any] = {"predicted": None, "function": lambda scores: scores[:, 0]}
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_grad_cam_but_for_its_backward_pass(target: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = network(attention="se")
+    with (
+        fake_gpu(monkeypatch),
+        torch.enable_grad(),
+        maps.graph_cut(model.get_submodule("layer3"), "layer3") as leaves,
+    ):
+        score = maps.score_of(on_fake_gpu(model), gpu_images(), target, leaves, "layer3")
+        (features,) = leaves
+        cam = maps.weighted(features.detach(), torch.empty_like(features), (32, 32))
+    assert score.requires_grad
+    assert {tensor.device.type for tensor in (score, features, cam)} == {"cuda"}
+    assert cam.shape == (4, 32, 32)
 
 
 @pytest.mark.parametrize("parts", [1, 2])
