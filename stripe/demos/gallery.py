@@ -13,7 +13,8 @@ from stripe.select import Selection, select
 from stripe.train import train
 from stripe.versions import command_line, library_versions
 
-EPOCHS = 3
+#: Those of the scale desk.
+EPOCHS = 8
 
 #: The networks that are trained, as `TrainConfig` takes them.
 NETWORKS: dict[str, dict[str, Any]] = {
