@@ -3,7 +3,9 @@
 import os
 import random
 import shutil
+import signal
 import struct
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +33,10 @@ from stripe.train import TrainConfig, train
 mpl.use("Agg")
 # `make test` asks for one thread, since it runs one process of tests per core.
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+
+# A shell starts background jobs so that they and their children ignore SIGINT, which tests send.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: The browser of tests; None where it is not installed.
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -37,7 +37,7 @@ def test_the_command_prints_writes_and_draws(
     rows = json.JSONDecoder().raw_decode(channels[channels.index("[") :])[0]
     assert len(rows) == table["channels"].sum()
     code, refused = run("sensitivity", *subject, "--out", out)
-    assert (code, refused) == (1, f"error: {out} is there already; choose another\n")
+    assert (code, refused) == (1, f"error: {out} already exists; choose another\n")
 
     code, other = run("sensitivity", *subject, "--gates", "layer2.*", "--seed", 0, "--json")
     assert code == 0

@@ -57,7 +57,7 @@ def test_a_command_prints_and_writes_its_table(
     pd.testing.assert_frame_equal(printed, wanted, check_dtype=False, rtol=1e-6)
     pd.testing.assert_frame_equal(pd.read_csv(out), table, check_dtype=False)
     code, said = run("stats", name, recorded, *options, "--out", out)
-    assert (code, said) == (1, f"error: {out} is there already; choose another\n")
+    assert (code, said) == (1, f"error: {out} already exists; choose another\n")
 
 
 def test_tables_are_for_readers_too(recorded: Path, run: Callable[..., Any]) -> None:

@@ -79,7 +79,10 @@ def test_every_command_that_compares_takes_both(run: Run, tmp_path: Path) -> Non
     ("given", "message"),
     [
         (["--agree", "near"], "unknown agreement 'near'; choose one of: equal, edit, iou, boxes"),
-        (["--predict", "text"], "--predict is module:function, as mine:read .* and 'text' is none"),
+        (
+            ["--predict", "text"],
+            "--predict is module:function, as mine:read .* 'text' is none of them",
+        ),
         (["--predict", "spelling_network:txet"], "'spelling_network:txet' is none of them: module"),
         (["--agree", "spelling_network:nothing"], "--agree is module:function.* type NoneType"),
         (["--agree", "os:getcwd"], "give a function of your own module, got 'os:getcwd' of Python"),

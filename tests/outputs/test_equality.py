@@ -56,7 +56,7 @@ def test_objects_without_equality_are_refused() -> None:
 @pytest.mark.parametrize("bad", [float("nan"), A * np.nan, pose("a", np.nan), [{"v": (np.nan, 1)}]])
 def test_a_prediction_that_is_nan_is_not_even_equal_to_itself(bad: Any) -> None:
     task = Task(predict=lambda output: output)
-    with pytest.raises(ModelError, match=r"\Aa network must put out numbers, got NaN for 1 of 2 "):
+    with pytest.raises(ModelError, match=r"\Aa network must output numbers, got NaN for 1 of 2 "):
         task.read([(2, ["a", bad])])
     before, now = task.read([(2, ["a", "b"])]), task.read([(2, ["a", bad])], missing=True)
     assert now.predictions[1] is MISSING

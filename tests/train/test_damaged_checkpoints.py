@@ -114,9 +114,10 @@ def test_weights_of_another_network(finished: TrainConfig, last: Path, refused: 
     tensors = load_file(weights)
     foreign = stripe.build("resnet11", attention="eca", num_classes=10, in_channels=1)
     save_file({name: value.contiguous() for name, value in foreign.state_dict().items()}, weights)
-    refused(weights, "weights of another network")
+    # A run that records compares its checkpoint with the recording first.
+    refused(weights, "weights of another network|epoch 1 has other weights than")
     save_file({**tensors, "fc.weight": torch.zeros(3, 256)}, weights)
-    refused(weights, r"fc.weight must have the shape \(10, 256\), got \(3, 256\)")
+    refused(weights, "fc.weight must have the shape|epoch 1 has other weights than")
     assert len(train(finished, resume=True, progress=False).history) == 1
 
 
