@@ -52,8 +52,8 @@ def check_recording(run: Path) -> None:
         )
     if (other := _other(config, recording, reached)) is not None:
         raise StripeError(
-            f"{path} is the recording of another run than {run / CONFIG} ({other}): one of them was "
-            "replaced; restore both from one copy"
+            f"{path} is the recording of another run than {run / CONFIG} ({other}): one of them "
+            "was replaced; restore both from one copy"
         )
 
 
