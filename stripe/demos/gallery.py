@@ -13,8 +13,7 @@ from stripe.select import Selection, select
 from stripe.train import train
 from stripe.versions import command_line, library_versions
 
-#: Those of the scale desk.
-EPOCHS = 8
+EPOCHS = 3
 
 #: The networks that are trained, as `TrainConfig` takes them.
 NETWORKS: dict[str, dict[str, Any]] = {
