@@ -45,7 +45,7 @@ print(*list_exhibits())
 desk = reproduction(
     exhibit("table8"), scale("desk"), published=Path("..", "figures", "reproduce", "desk")
 )
-print(desk.short_heading)
+print(desk.headings[0])
 shown(desk.numbers())[["method", "setting", "best", "best_std", "n", "paper", "difference"]].head(8)
 
 # %%

@@ -64,8 +64,12 @@ class Head(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """The epochs in the head, in data/, in staging/ and in the log at one time."""
+    """The head, and the epochs in data/, in staging/ and in the log at one time.
 
+    The digest of the last record changes if an epoch is replaced, though the epochs stay the same.
+    """
+
+    last: str | None
     listed: tuple[int, ...]
     recorded: tuple[int, ...]
     moving: tuple[int, ...]
@@ -140,7 +144,8 @@ class Log:
         """List the contents of the head and the folders, which a writer may change meanwhile."""
         layout = self._layout
         there = layout.epochs(), layout.being_moved(), layout.logged()
-        return Seen(self.head().epochs, *map(tuple, there))
+        head = self.head()
+        return Seen(head.last, head.epochs, *map(tuple, there))
 
     def _problem(self, seen: Seen) -> str | None:
         layout, copy = self._layout, "restore it from a copy"

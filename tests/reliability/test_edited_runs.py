@@ -163,7 +163,7 @@ def test_a_recording_of_another_run(finished: TrainConfig, tmp_path: Path) -> No
     refused_everywhere(a, r"recording is missing, though .*config\.json says")
     assert not path.exists()
     shutil.copytree(b.out / "recording", path)
-    refused_everywhere(a, r"of another run than .*\(epoch 1 has other weights than .*put")
+    refused_everywhere(a, r"of another run than .*\(epoch 1 has other weights than .*restore both")
     shutil.rmtree(path)
     with RecordingWriter(path, Header(gates=(GATE,), seed=7)) as writer:
         written(writer, 1)
@@ -250,4 +250,4 @@ def test_headers_and_heads_of_many_entries_take_no_time() -> None:
     epochs = tuple(range(300_000))
     log = Log.__new__(Log)
     log._layout, log._header_digest = None, "0"  # type: ignore[assignment]
-    assert log._problem(Seen(epochs, epochs, (), epochs)) is None
+    assert log._problem(Seen(None, epochs, epochs, (), epochs)) is None
