@@ -31,7 +31,7 @@ def card(
     name
         Name of the data set. Default: the network and the data of the recording.
     description
-        What it shows. Default: a sentence made from the header.
+        Sentence that says what the data set shows. By default, it is made from the header.
     license
         Licence of the data, as an SPDX identifier or an address.
     creator
