@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from stripe.cards.about import About
-from stripe.cards.croissant import croissant
+from stripe.cards.croissant import describe
 from stripe.errors import StripeError
 from stripe.files import saving
 from stripe.recording import Recorded, Recording, open_recording
@@ -64,8 +66,9 @@ def write_card(
     page, description = target / PAGE, target / DESCRIPTION
     if there := [path for path in (page, description) if path.exists() and not overwrite]:
         raise StripeError(f"{there[0]} exists already; choose another folder, or overwrite it")
-    described = croissant(opened, about)
-    text = _page(opened, about, described)
+    files = opened.verify()
+    described = describe(opened, about, files)
+    text = _page(opened, about, described, files)
     for path, content in ((page, text), (description, _indented(described))):
         with saving(path) as draft:
             draft.write_text(content)
@@ -76,7 +79,9 @@ def _indented(described: dict[str, Any]) -> str:
     return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
 
 
-def _page(recording: Recording, about: About, described: dict[str, Any]) -> str:
+def _page(
+    recording: Recording, about: About, described: dict[str, Any], files: pd.DataFrame
+) -> str:
     """Return the page, which begins with the settings that Hugging Face reads."""
     known = about.license and "/" not in about.license  # an SPDX identifier, and no address
     front = [
@@ -90,7 +95,7 @@ def _page(recording: Recording, about: About, described: dict[str, Any]) -> str:
         "\n".join(["---", *front, "---"]),
         f"# {described['name']}",
         described["description"],
-        _table(["", ""], _facts(recording, about)),
+        _table(["", ""], _facts(recording, about, files)),
         "## Gates\n\n`eta2` is the stripe index in the last epoch: the share of a gate's variance "
         "that lies between channels. At 1, the gate does not depend on the image.",
         _gates(recording),
@@ -99,9 +104,9 @@ def _page(recording: Recording, about: About, described: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _facts(recording: Recording, about: About) -> list[tuple[Any, ...]]:
-    header, rows = recording.header, recording.verify()
-    last = int(rows.loc[rows["epoch"] == recording.last_epoch, "rows"].sum())
+def _facts(recording: Recording, about: About, files: pd.DataFrame) -> list[tuple[Any, ...]]:
+    header = recording.header
+    last = int(files.loc[files["epoch"] == recording.last_epoch, "rows"].sum())
     facts = {
         "network": " ".join(filter(None, (header.model, header.model_class))),
         "data": header.dataset,
@@ -109,7 +114,7 @@ def _facts(recording: Recording, about: About) -> list[tuple[Any, ...]]:
         "input": " x ".join(map(str, header.input_shape or ())),
         "epochs": ", ".join(map(str, recording.epochs)),
         "seed": header.seed,
-        "size": f"{rows['bytes'].sum() / 1e6:,.1f} MB in {len(rows)} Parquet files",
+        "size": f"{files['bytes'].sum() / 1e6:,.1f} MB in {len(files)} Parquet files",
         "versions": ", ".join(f"{name} {of}" for name, of in header.versions.items()),
         "licence": about.license,
         "creator": about.creator,

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from stripe.cards.about import About
 from stripe.recording import Recorded, Recording, open_recording
+from stripe.recording.layout import Layout
 from stripe.recording.schema import Header, part_schema
 
 _PARQUET = "application/x-parquet"
@@ -63,20 +64,25 @@ def croissant(recording: Recorded, about: About | None = None) -> dict[str, Any]
     >>> described["recordSet"][0]["field"][1]["name"]
     'image'
     """
-    opened, about = open_recording(recording), about or About()
+    opened = open_recording(recording)
+    return describe(opened, about or About(), opened.verify())
+
+
+def describe(recording: Recording, about: About, files: pd.DataFrame) -> dict[str, Any]:
+    """Return the description, with the files as `Recording.verify` returns them."""
     given = {"license": about.license, "url": about.url}
     creator = {"creator": {"@type": "sc:Person", "name": about.creator}} if about.creator else {}
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.1",
-        "name": about.name or default_name(opened.header),
-        "description": about.description or default_description(opened),
+        "name": about.name or default_name(recording.header),
+        "description": about.description or default_description(recording),
         **{key: value for key, value in given.items() if value},
         **creator,
         "datePublished": about.published,
-        "distribution": [*_files(opened.verify()), _ALL_FILES],
-        "recordSet": [_records(opened.header)],
+        "distribution": [*_files(Layout(recording.path), files), _ALL_FILES],
+        "recordSet": [_records(recording.header)],
     }
 
 
@@ -95,10 +101,10 @@ def default_description(recording: Recording) -> str:
     return f"{values} of {gates} attention gates of {network} on {data}, recorded in {epochs}."
 
 
-def _files(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _files(layout: Layout, table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the files, each with its size and digest."""
     paths = [
-        f"data/epoch={epoch}/{part}"
+        (layout.epoch(epoch) / part).relative_to(layout.root).as_posix()
         for epoch, part in zip(table["epoch"], table["part"], strict=True)
     ]
     return [
