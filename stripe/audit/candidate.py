@@ -98,7 +98,6 @@ class Candidate(ABC):
     def scores(self, output: Any) -> Float[Tensor, "b classes"] | None:
         """Return the class scores in an output of the network, None if it has none."""
 
-    @abstractmethod
     def optimal(
         self,
         images: Halves,
@@ -112,8 +111,8 @@ class Candidate(ABC):
 
         Only a network with `is_module` supports it.
         """
+        raise NotImplementedError
 
-    @abstractmethod
     def controls(
         self,
         images: Halves,
@@ -127,6 +126,7 @@ class Candidate(ABC):
 
         Only a network with `is_module` supports it.
         """
+        raise NotImplementedError
 
     @abstractmethod
     def timing(self, model: Any, images: Tensor) -> Callable[[], float]:

@@ -13,8 +13,7 @@ from onnx import ModelProto
 from torch import Tensor
 
 from stripe.audit.candidate import Batches, Candidate
-from stripe.audit.images import Batch, Halves
-from stripe.errors import ModelError
+from stripe.audit.images import Batch
 from stripe.intervene.predicted import Sensitivity
 from stripe.modules.timing import seconds_of
 from stripe.onnx.distances import Embedding
@@ -23,7 +22,6 @@ from stripe.onnx.plan import GraphPlan, plan
 from stripe.onnx.record import record
 from stripe.onnx.sensitivity import sensitivity
 from stripe.onnx.session import GraphSession
-from stripe.outputs.task import Task
 from stripe.recording import Recording
 from stripe.versions import library_versions
 
@@ -86,30 +84,6 @@ class GraphCandidate(Candidate):
             return None
         values = torch.from_numpy(output).float()
         return values.clamp_min(_LEAST).log() if kind == "classes" else values
-
-    def optimal(
-        self,
-        images: Halves,
-        recording: Recording,
-        gates: Sequence[str],
-        *,
-        task: Task,
-        progress: bool,
-    ) -> pd.DataFrame:
-        """Raise an error, because a graph for inference has no gradients."""
-        raise ModelError("optimal constants need gradients, and an ONNX file has none")
-
-    def controls(
-        self,
-        images: Halves,
-        recording: Recording,
-        gates: Sequence[str],
-        *,
-        task: Task,
-        progress: bool,
-    ) -> pd.DataFrame:
-        """Raise an error, because gates of a graph cannot be replaced while it runs."""
-        raise ModelError("controls need a module, and an ONNX file is none")
 
     def timing(self, model: ModelProto, images: Tensor) -> Callable[[], float]:
         """Return a function that runs a forward pass and returns its seconds."""
