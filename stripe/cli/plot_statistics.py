@@ -5,21 +5,29 @@ from stripe.cli.plots import Runs, draw_runs, plot_app
 
 _RUNS = Runs()
 
+#: Plots without options of their own, and what their commands say.
+_PLAIN = {
+    "variance_components": "Draw the shares of channel, class and image in the variance of each "
+    "gate.",
+    "effective_rank": "Draw in how many directions each gate varies over images.",
+    "epoch_similarity": "Draw the debiased CKA between each epoch of each gate and one epoch "
+    "(default: the last).",
+    "gate_similarity": "Draw the debiased CKA between every two gates.",
+}
 
-@plot_app.command(name="variance-components", alias="variance_components")
-def plot_variance_components(
-    recording: Recorded, *more: More, out: Picture, options: Runs = _RUNS
-) -> None:
-    """Draw the shares of channel, class and image in the variance of each gate."""
-    draw_runs("variance_components", (recording, *more), out, options)
+
+def _add_command(name: str, summary: str) -> None:
+    """Add the command of a plot without options of its own."""
+
+    def draw(recording: Recorded, *more: More, out: Picture, options: Runs = _RUNS) -> None:
+        draw_runs(name, (recording, *more), out, options)
+
+    draw.__doc__ = summary
+    plot_app.command(draw, name=name.replace("_", "-"), alias=name)
 
 
-@plot_app.command(name="effective-rank", alias="effective_rank")
-def plot_effective_rank(
-    recording: Recorded, *more: More, out: Picture, options: Runs = _RUNS
-) -> None:
-    """Draw in how many directions each gate varies over images."""
-    draw_runs("effective_rank", (recording, *more), out, options)
+for _name, _summary in _PLAIN.items():
+    _add_command(_name, _summary)
 
 
 @plot_app.command(name="saturation")
@@ -41,19 +49,3 @@ def plot_class_information(
 ) -> None:
     """Draw how well each gate alone predicts the class."""
     draw_runs("class_information", (recording, *more), out, options, folds=folds)
-
-
-@plot_app.command(name="epoch-similarity", alias="epoch_similarity")
-def plot_epoch_similarity(
-    recording: Recorded, *more: More, out: Picture, options: Runs = _RUNS
-) -> None:
-    """Draw the debiased CKA between each epoch of each gate and one epoch (default: the last)."""
-    draw_runs("epoch_similarity", (recording, *more), out, options)
-
-
-@plot_app.command(name="gate-similarity", alias="gate_similarity")
-def plot_gate_similarity(
-    recording: Recorded, *more: More, out: Picture, options: Runs = _RUNS
-) -> None:
-    """Draw the debiased CKA between every two gates."""
-    draw_runs("gate_similarity", (recording, *more), out, options)
