@@ -55,7 +55,6 @@ class Call:
 
     module: str
     kind: type[nn.Module]
-    parent: int
     inputs: tuple[int, ...]
     first: int
     #: Whether the first argument is a tensor.

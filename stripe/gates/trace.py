@@ -271,13 +271,11 @@ class _Watch(TorchDispatchMode):
                 yield
 
     def _enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
-        parent = self._stack[-1] if self._stack else -1
         self._stack.append(len(self.trace.calls))
         self.trace.calls.append(
             Call(
                 module=name,
                 kind=type(module),
-                parent=parent,
                 inputs=self.nodes_in((args, kwargs)),
                 first=len(self.trace.steps),
                 positional=bool(args) and isinstance(args[0], Tensor),

@@ -248,17 +248,6 @@ class Recording:
         rows = {epoch: self.rows(epoch) for epoch in wanted}
         return as_data_tree(self.header, [known[name] for name in chosen], rows, read)
 
-    def moments(self, epoch: int) -> Iterator[pd.DataFrame]:
-        """Yield the moments that each process stored in a recording without values.
-
-        Columns: column ("gate/NAME" or "input/NAME"), channel, n, mean, m2 (sum of squared
-        deviations), min, max. `stripe.stats.channel_moments` merges them.
-        """
-        if self.header.per_image:
-            raise RecordingError(f"{self.path} holds values; see stripe.stats.channel_moments")
-        for part in self.parts(epoch):
-            yield part.frame()
-
     def _check_values(self) -> None:
         if not self.header.per_image:
             raise RecordingError(

@@ -66,7 +66,7 @@ class Moments:
 
     @classmethod
     def kept(cls, table: pd.DataFrame) -> "Moments":
-        """Return the moments of one gate from the table of `Recording.moments`."""
+        """Return the moments of one gate from the rows of a part that holds moments."""
         mean, m2, low, high = (table[name].to_numpy() for name in ("mean", "m2", "min", "max"))
         return cls(int(table["n"].iloc[0]), mean, m2, low, high)
 
