@@ -45,22 +45,31 @@ def owner(gate: stripe.Gate) -> str:
     return gate.owner.removesuffix(".gated")
 
 
-#: The seed of the quick form. Another seed found a gate that is kept with a wrong reason, which is
-#: not mended yet (docs/reliability.md).
-QUICK_SEED = 0
+def only_rounding(model: nn.Module, name: str, images: torch.Tensor) -> bool:
+    """Tell whether a module puts out rounding alone, as an instance norm of constant planes does.
+
+    No comparison can then tell whether a fold is right, so the gate is kept.
+    """
+    sizes: list[float] = []
+
+    def measure(module: nn.Module, args: Any, output: torch.Tensor) -> None:
+        sizes.extend([args[0].abs().max().item(), output.abs().max().item()])
+
+    handle = model.get_submodule(name).register_forward_hook(measure)
+    with torch.no_grad():
+        model(images)
+    handle.remove()
+    return sizes[1] <= TOLERANCE * sizes[0]
 
 
 def test_folded_networks_equal_those_with_constants(
-    times: Callable[[int, int], int], request: pytest.FixtureRequest
+    times: Callable[[int, int], int], seed: int
 ) -> None:
     counts: Counter[str] = Counter()
-    given_seed = request.config.getoption("--seed")
-    full = request.config.getoption("--full")
-    seed = request.getfixturevalue("seed") if full or given_seed is not None else QUICK_SEED
 
     @seeded(seed)
     @settings(
-        max_examples=times(25, 3000), deadline=None, database=None,
+        max_examples=times(100, 3000), deadline=None, database=None,
         suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink],
     )  # fmt: skip
     @given(
@@ -89,7 +98,9 @@ def test_folded_networks_equal_those_with_constants(
         for row in frozen.report.to_dict("records"):
             assert row["frozen"], row
             assert row["folded"] or row["reason"], row
-            assert "changes the output" not in str(row["reason"]), row
+            if "changes the output" in str(row["reason"]):
+                gate = next(gate for gate in gates if gate.name == row["gate"])
+                assert only_rounding(model, owner(gate), images), row
             counts["folded" if row["folded"] else "stays"] += 1
 
     holds()
