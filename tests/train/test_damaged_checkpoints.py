@@ -14,6 +14,7 @@ import stripe
 from stripe.errors import StripeError
 from stripe.train import TrainConfig, train
 from stripe.train.checkpoint import latest_checkpoint
+from stripe.train.weights import load_weights
 
 Refused = Callable[[Path, str], None]
 
@@ -112,12 +113,24 @@ def test_weights_that_are_hostile_damaged_or_missing(last: Path, refused: Refuse
 def test_weights_of_another_network(finished: TrainConfig, last: Path, refused: Refused) -> None:
     weights = last / "model.safetensors"
     tensors = load_file(weights)
+    model = stripe.build("resnet11", attention="se", num_classes=10, in_channels=1)
     foreign = stripe.build("resnet11", attention="eca", num_classes=10, in_channels=1)
-    save_file({name: value.contiguous() for name, value in foreign.state_dict().items()}, weights)
-    # A run that records compares its checkpoint with the recording first.
-    refused(weights, "weights of another network|epoch 1 has other weights than")
-    save_file({**tensors, "fc.weight": torch.zeros(3, 256)}, weights)
-    refused(weights, "fc.weight must have the shape|epoch 1 has other weights than")
+    others = {
+        "weights of another network": {
+            name: value.contiguous() for name, value in foreign.state_dict().items()
+        },
+        r"fc.weight must have the shape \(10, 256\), got \(3, 256\)": {
+            **tensors,
+            "fc.weight": torch.zeros(3, 256),
+        },
+    }
+    for message, other in others.items():
+        save_file(other, weights)
+        with pytest.raises(StripeError, match=message) as caught:
+            load_weights(weights, model)
+        assert str(weights) in str(caught.value)
+        # A run that records compares its checkpoint with the recording before it loads it.
+        refused(weights, "epoch 1 has other weights than")
     assert len(train(finished, resume=True, progress=False).history) == 1
 
 
