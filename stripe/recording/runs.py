@@ -7,8 +7,8 @@ from typing import NamedTuple
 from stripe.errors import RecordingError
 from stripe.recording.reader import Recorded, Recording, open_recording
 
-#: Name of the recording in the directory of a run of `stripe train`.
-_OF_RUN = "recording"
+#: Name of the recording in the directory of a training run.
+OF_RUN = "recording"
 
 
 class Shown(NamedTuple):
@@ -67,7 +67,7 @@ def short_names(paths: Sequence[Path]) -> list[str]:
     A directory called "recording" is called as the run that it is in.
     """
     parts = [path.resolve().parts for path in paths]
-    parts = [each[:-1] if each[-1] == _OF_RUN else each for each in parts]
+    parts = [each[:-1] if each[-1] == OF_RUN else each for each in parts]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(each[-length:]) for each in parts]
         if len(set(names)) == len(set(paths)):

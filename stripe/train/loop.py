@@ -17,6 +17,7 @@ from stripe.data.image_file import count_of_broken
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.progress import progress_bar
+from stripe.recording.runs import OF_RUN
 from stripe.robustness import inject_noise
 from stripe.train.begun import nothing_left
 from stripe.train.board import Board, tensorboard
@@ -212,7 +213,7 @@ def _train(
         shown = progress and session.first
         bar = progress_bar(total, "train", shown, done=done, unit=" images", leave=True)
         folder = config.out / "tensorboard" if config.tensorboard and session.first else None
-        recording = config.out / "recording" if config.record else None
+        recording = config.out / OF_RUN if config.record else None
         first = session.at.epoch + 1 if session.at.epoch or session.at.batch else 0
         board = stack.enter_context(tensorboard(folder, first, recording))
         _epochs(config, session, loaders, recorder, stack.enter_context(bar), board, progress)

@@ -7,12 +7,10 @@ from stripe.data import list_datasets
 from stripe.errors import StripeError
 from stripe.gates.fingerprint import fingerprint_of
 from stripe.recording import Recording, open_recording
+from stripe.recording.runs import OF_RUN
 from stripe.train.checkpoint import latest_checkpoint, place_of
 from stripe.train.run import CONFIG, WEIGHTS, read_values
 from stripe.train.weights import weights_of
-
-#: The folder of the recorded gates in that of a run.
-RECORDING = "recording"
 
 
 class _Reached(NamedTuple):
@@ -38,7 +36,7 @@ def check_recording(run: Path) -> None:
     reached = _reached(run, config)
     if config.get("record") is not True or reached is None:
         return
-    path = run / RECORDING
+    path = run / OF_RUN
     if not path.is_dir():
         raise StripeError(
             f"{path} is missing, though {run / CONFIG} says that the run records; restore it from "

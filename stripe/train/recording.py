@@ -6,11 +6,12 @@ from torch import nn
 
 from stripe.files import refuse_links
 from stripe.hooks import Recorder
+from stripe.recording.runs import OF_RUN
 from stripe.robustness import inject_noise
 from stripe.robustness.noise_spec import NoiseSpec
 from stripe.train.config import TrainConfig
 from stripe.train.loaders import Loaders
-from stripe.train.own_recording import RECORDING, check_recording
+from stripe.train.own_recording import check_recording
 from stripe.train.processes import Processes
 
 
@@ -28,12 +29,12 @@ def epoch_recorder(
     """
     if not config.record:
         return None
-    refuse_links(config.out / RECORDING)
+    refuse_links(config.out / OF_RUN)
     check_recording(config.out)
     noise = None if config.noise is None else NoiseSpec.parse(config.noise)
     recorder = Recorder(
         model,
-        config.out / RECORDING,
+        config.out / OF_RUN,
         next(iter(loaders.probe))[0][:2],
         # Noise that differs from pass to pass hides to which image a row belongs.
         check=noise is None or noise.kind == "constant" or noise.when == "train",
