@@ -3,13 +3,15 @@
 python -m benchmarks.sensitivity_study trains each network, or takes it from the store, and keeps
 its numbers in STORE/NAME.json, so that an interrupted study goes on where it was. `--only-trained`
 leaves out networks whose training is not done, and `--runs FOLDER` takes finished trainings of
-`stripe reproduce` in. It writes benchmarks/results/sensitivity_study.json and docs/sensitivity.png.
+`stripe reproduce` in. `--networks 'resnet83-*'` chooses networks by name. It writes
+benchmarks/results/sensitivity_study.json and docs/sensitivity.png.
 """
 
 import argparse
 import json
 import tempfile
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +167,8 @@ def study(chosen: argparse.Namespace) -> list[dict[str, Any]]:
     chosen.store.mkdir(parents=True, exist_ok=True)
     found = []
     for subject in [*stored(chosen.runs), *(QUICK if chosen.quick else SUBJECTS)]:
+        if not any(fnmatch(subject.name, pattern) for pattern in chosen.networks):
+            continue
         kept = chosen.store / f"{subject.name}.json"
         trained = is_trained(subject, chosen.store)
         if not kept.exists() and (trained or not chosen.only_trained):
@@ -186,6 +190,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data-root", type=Path, default=Path("data"))
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--sets", type=int, default=12)
+    parser.add_argument("--networks", nargs="*", default=["*"], help="patterns of their names")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only-trained", action="store_true")
     return parser.parse_args(arguments)
