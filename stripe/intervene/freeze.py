@@ -15,7 +15,7 @@ from stripe.gates.frozen import Frozen
 from stripe.gates.means import Means
 from stripe.hooks.batches import numbered_batches
 from stripe.intervene.compared import compare_constants, compare_frozen
-from stripe.intervene.optimal import optimal_constants
+from stripe.intervene.optimal import LR, optimal_constants
 from stripe.intervene.read_images import check_several_passes
 from stripe.outputs.task import Agree, Predict, Task
 from stripe.select import Selection
@@ -39,7 +39,7 @@ def freeze(
     inplace: bool = False,
     constants: str = "mean",
     images: Iterable[Any] | None = None,
-    lr: float = 0.1,
+    lr: float = LR,
     predict: Predict | None = None,
     agree: Agree | None = None,
     progress: bool = True,
