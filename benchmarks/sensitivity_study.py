@@ -4,7 +4,8 @@ python -m benchmarks.sensitivity_study trains each network, or takes it from the
 its numbers in STORE/NAME.json, so that an interrupted study goes on where it was. `--only-trained`
 leaves out networks whose training is not done, and `--runs FOLDER` takes finished trainings of
 `stripe reproduce` in. `--networks 'resnet83-*'` chooses networks by name. It writes
-benchmarks/results/sensitivity_study.json and docs/sensitivity.png.
+benchmarks/results/sensitivity_study.json, docs/sensitivity.png and the tables of
+docs/sensitivity.md.
 """
 
 import argparse
@@ -29,7 +30,8 @@ from benchmarks.sensitivity_networks import (
     network,
     stored,
 )
-from benchmarks.sensitivity_summary import draw, summary
+from benchmarks.sensitivity_page import draw, write_tables
+from benchmarks.sensitivity_summary import summary
 from stripe.data import load_dataset
 from stripe.files import write_whole
 from stripe.gates.find import DEFAULT_KINDS
@@ -201,8 +203,10 @@ def main() -> None:
     chosen = options()
     found = study(chosen)
     said = {name: str(value) for name, value in vars(chosen).items() if name in ("images", "sets")}
-    save("sensitivity_study", {"options": said, "summary": summary(found), "networks": found})
-    draw(found, Path(__file__).parents[1] / "docs" / "sensitivity.png")
+    numbers, docs = summary(found), Path(__file__).parents[1] / "docs"
+    save("sensitivity_study", {"options": said, "summary": numbers, "networks": found})
+    draw(found, docs / "sensitivity.png")
+    write_tables(found, numbers, docs / "sensitivity.md")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,12 @@
-"""Reduce the numbers of the sensitivity study to correlations, calibration and a figure."""
+"""Reduce the numbers of the sensitivity study to correlations and calibration."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
-from matplotlib.ticker import NullFormatter
 from scipy.stats import rankdata
-
-from stripe.plots.series import series_styles
 
 #: What is compared with the exact cost, by the column of the study.
 PREDICTORS = ("fisher", "first_order", "1-eta2", "median_std", "relative_spread")
@@ -29,7 +24,7 @@ def summary(networks: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     A statistic with an interval is a list: value, and the lower and upper end at 95 %.
     """
-    gates, sets = _table(networks, "gates"), _table(networks, "sets")
+    gates, sets = table_of(networks, "gates"), table_of(networks, "sets")
     efforts = [name for name in map(str, gates) if name.startswith("fisher_")]
     return {
         "networks": len(networks),
@@ -131,29 +126,8 @@ def recovered(networks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"networks": len(shares), "median": median, "by_network": shares}
 
 
-def draw(networks: Sequence[dict[str, Any]], out: Path) -> None:
-    """Draw the exact cost against the estimate and against the relative spread."""
-    gates, sets = _table(networks, "gates"), _table(networks, "sets")
-    figure, axes = plt.subplots(1, 3, figsize=(9, 3), layout="constrained")
-    panels = [(gates, "fisher"), (sets, "fisher"), (gates, "relative_spread")]
-    for ax, (table, column) in zip(axes, panels, strict=True):
-        by_network = list(table.groupby("network", sort=False))
-        for (name, one), style in zip(by_network, series_styles(len(by_network)), strict=True):
-            points = {"linestyle": "", "markersize": 3, "label": str(name), **style}
-            ax.loglog(one[column], one["kl"], **points)
-        ax.set(
-            xlabel=f"{column}, {'gates' if table is gates else 'sets'}", ylabel="exact KL (nats)"
-        )
-        ax.xaxis.set_minor_formatter(NullFormatter())
-        if column == "fisher":
-            ends = [table["kl"].min(), table["kl"].max()]
-            ax.plot(ends, ends, color="gray", linewidth=0.8)
-    axes[-1].legend(fontsize=5, frameon=False)
-    figure.savefig(out, dpi=150)
-    plt.close(figure)
-
-
-def _table(networks: Sequence[dict[str, Any]], key: str) -> pd.DataFrame:
+def table_of(networks: Sequence[dict[str, Any]], key: str) -> pd.DataFrame:
+    """Return the rows of all networks, of gates or of sets, with the network and the lost share."""
     parts = [pd.DataFrame(one[key]).assign(network=one["network"]) for one in networks]
     table = pd.concat(parts, ignore_index=True)
     return table.assign(lost=1 - table["agreement"])

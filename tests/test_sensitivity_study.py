@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.sensitivity_networks import stored
+from benchmarks.sensitivity_page import draw, tables, title, write_tables
 from benchmarks.sensitivity_study import options, study
 from benchmarks.sensitivity_summary import (
     calibration,
-    draw,
     median_over_networks,
     precise,
     rank,
@@ -87,6 +87,24 @@ def test_recovered_predictions_by_hand() -> None:
     assert recovered([one("d", 1.0, 1.0)]) == {"networks": 0, "median": [], "by_network": {}}
 
 
+def test_kinds_of_networks_have_names() -> None:
+    names = ["resnet83-se-0-0fe5f040c35ff159", "timm-regnety_002-own-0", "tv-mobilenet_v3-own-1"]
+    assert list(map(title, names)) == [
+        "SE-ResNet83",
+        "timm's regnety_002",
+        "torchvision's mobilenet_v3",
+    ]
+
+
+def test_the_page_quotes_the_study() -> None:
+    """The tables of the page are those of the numbers beside it."""
+    root = Path(__file__).parents[1]
+    study = json.loads((root / "benchmarks/results/sensitivity_study.json").read_text())
+    page = (root / "docs/sensitivity.md").read_text()
+    for name, table in tables(study["networks"], study["summary"]).items():
+        assert table in page, name
+
+
 def test_an_interval_holds_its_statistic() -> None:
     table = pd.DataFrame({"x": [float(n % 7) for n in range(200)]})
     mean, low, high = with_interval(table, lambda t: float(t["x"].mean()))
@@ -114,6 +132,13 @@ def test_a_small_study_is_kept_and_resumed(tmp_path: Path) -> None:
     json.dumps(numbers)
     draw(found, tmp_path / "study.png")
     assert (tmp_path / "study.png").stat().st_size > 1000
+    page = tmp_path / "page.md"
+    page.write_text((data.parent / "docs" / "sensitivity.md").read_text())
+    write_tables(found, numbers, page)
+    assert "| SE-ResNet8_basic | 1 | 3 |" in page.read_text()
+    page.write_text("")
+    with pytest.raises(ValueError, match="needs the lines"):
+        write_tables(found, numbers, page)
 
     kept = tmp_path / "store" / "resnet8_basic-se-0.json"
     kept.write_text(json.dumps(one | {"accuracy": 0.5}))
