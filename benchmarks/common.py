@@ -40,6 +40,13 @@ def resident() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
+def earlier(name: str) -> dict[str, Any]:
+    """Return `benchmarks/results/NAME.json` as an earlier run wrote it."""
+    path = Path(__file__).parent / "results" / f"{name}.json"
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
 def save(name: str, result: dict[str, Any], device: str = "cpu") -> None:
     """Write `benchmarks/results/NAME.json` and print it."""
     text = json.dumps(

@@ -1,6 +1,7 @@
 """Measure what the paper's tables, and a recording of ImageNet, would cost on this machine.
 
     python -m benchmarks.scale --device cpu
+    python -m benchmarks.scale --device cpu --only table8 --only recording
 
 Every distinct network of Tables 2 and 8 takes a few training steps on random images of its true
 size, by the step of `stripe.train`; the images that its runs would see, divided by that speed, are
@@ -21,7 +22,7 @@ import torch
 from tqdm.auto import tqdm
 
 import stripe
-from benchmarks.common import save
+from benchmarks.common import earlier, save
 from stripe.data import DeviceLoader, load_dataset
 from stripe.reproduce.paper.catalogue import exhibit
 from stripe.reproduce.paper.scales import scale
@@ -31,6 +32,7 @@ from stripe.stats import channel_moments, processes
 from stripe.train import TrainConfig
 from stripe.train.step import make_optimizer, train_step
 
+PARTS = ["table2", "table8", "recording"]
 #: Training images, classes, and the side of images.
 DATA = {"cifar100": (50_000, 100, 32), "imagenet": (1_281_167, 1000, None)}
 IMAGENET_VALIDATION = 50_000
@@ -146,14 +148,19 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch", type=int, default=32, help="at most, images per step")
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument(
+        "--only", choices=PARTS, action="append", help="keep the last result of the others"
+    )
     given = parser.parse_args()
-    tables = {
-        name: table_cost(name, given.batch, given.steps, given.device)
-        for name in ("table2", "table8")
-    }
-    recording = recording_cost(250, 20, given.device)
     name = "scale" if given.device == "cpu" else "scale_gpu"
-    save(name, {"batch": given.batch, **tables, "recording": recording}, given.device)
+    chosen = given.only or PARTS
+    found = {part: earlier(name)[part] for part in PARTS if part not in chosen}
+    for table in {"table2", "table8"} & {*chosen}:
+        found[table] = table_cost(table, given.batch, given.steps, given.device)
+    if "recording" in chosen:
+        found["recording"] = recording_cost(250, 20, given.device)
+    result = {"batch": given.batch, "measured_now": chosen, **{part: found[part] for part in PARTS}}
+    save(name, result, given.device)
 
 
 if __name__ == "__main__":
