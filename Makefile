@@ -65,7 +65,7 @@ $(NOTEBOOKS): $(BASE)
 
 # A dependency group needs pip 25.1 or later.
 $(DEVELOP): $(BASE)
-	@echo "Installing what tests need (1.3 GB more, only this once) ..."
+	@echo "Installing what tests need (1.5 GB more, only this once) ..."
 	$(PIP) 'pip>=25.1'
 	$(PIP) --editable '.[jupyter,ray]' --group dev
 	@touch $@

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from io import BytesIO
 
@@ -18,6 +19,16 @@ _WIDTH, _HEIGHT, _LOWEST = 420, 60, 2
 
 Table = pd.DataFrame
 Cells = Float32[np.ndarray, "rows columns"]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """HTML as an object that a notebook shows."""
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
 
 
 def summary(title: str, facts: Mapping[str, object], *parts: str) -> str:

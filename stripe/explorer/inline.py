@@ -1,4 +1,4 @@
-"""The explorer as a widget of Jupyter, VS Code, Colab or marimo, through anywidget."""
+"""The explorer as a widget of notebooks, through anywidget."""
 
 import json
 from typing import Any

@@ -14,6 +14,7 @@ from stripe.explorer.page import offline_page
 from stripe.explorer.slices import Slices
 from stripe.explorer.view import checked_view, code_of
 from stripe.files import saving
+from stripe.html import Shown
 from stripe.recording import Recorded
 
 #: Class of an element that is hidden while the widget runs, and shown without a kernel.
@@ -98,6 +99,10 @@ class Explorer:
             'sandbox="allow-scripts allow-downloads" title="explorer of gates"></iframe>'
         )
 
+    def _display_(self) -> Any:
+        """Return what marimo shows: the widget, or the frame if anywidget is not installed."""
+        return Shown(self._repr_html_()) if find_spec("anywidget") is None else self.widget
+
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display
 
@@ -132,8 +137,8 @@ def explore(
 ) -> Explorer:
     """Show recordings on a page, with an overview of all gates and every value of one gate.
 
-    In Jupyter, VS Code, Colab and marimo, call it in the last line of a cell. The command
-    `stripe explore` shows the page in a browser.
+    In a notebook, call it in the last line of a cell. It is tested in JupyterLab and marimo. The
+    command `stripe explore` shows the page in a browser.
 
     Parameters
     ----------
