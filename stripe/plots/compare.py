@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new, legend_above, letter
+from stripe.plots.axes import axes_or_new, legend_above, letter, letters_in
 from stripe.plots.choose import one_of
 from stripe.recording import Recorded
 from stripe.stats.comparison import STATISTICS, Side
@@ -25,8 +25,6 @@ _LABELS = {
 _VALUES, _DIFFERENCE = (0, 0.56, 1, 0.44), (0, 0, 1, 0.44)
 #: Distance of the two points of a gate, as a share of the distance between gates.
 _SHIFT = 0.12
-#: Number of letters of all names of gates that fit below the axes; longer names are numbers.
-_LETTERS = 36
 
 
 def compare(
@@ -109,7 +107,8 @@ def _label(
     top: Axes, bottom: Axes, gates: list[str], label: str, names: list[str], about: dict[Any, Any]
 ) -> None:
     """Label both panels: names of gates, or numbers where they are long, and the interval."""
-    numbered = sum(len(gate) for gate in gates) > _LETTERS
+    letters = max(len(gate) for gate in gates) + 1  # a name and a space
+    numbered = letters * len(gates) > letters_in(top)
     ticks = np.arange(1, len(gates) + 1)[:: max(1, -(-len(gates) // 12))]
     for panel in (top, bottom):
         panel.set_xticks(ticks, [str(n) if numbered else gates[n - 1] for n in ticks])
