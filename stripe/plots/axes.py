@@ -1,13 +1,17 @@
 """Axes to draw on: a new figure of a column's width, and panels inside given axes."""
 
+import re
+import textwrap
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakSet
 
 import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.image import AxesImage
 from matplotlib.ticker import Formatter, MaxNLocator
@@ -24,12 +28,21 @@ PAPER_FONT_SIZE = 7
 #: Number of letters of a heading that fit in a column.
 _LETTERS = 62
 
+#: Smallest number of letters of a line that is broken.
+_FEWEST = 8
+
 #: Largest number of panels side by side in a column.
 MOST_PANELS = 8
 #: Shares of the width: between two panels, and of all panels where a colour bar stands beside.
 _GAP, _PANELS = 0.04, 0.88
 #: Shares of the width of a panel with a colour bar and its numbers: the panel, the bar's left edge.
 _PANEL, _BAR = 0.56, 0.58
+#: Height of a row of a legend without space between rows, in sizes of its letters.
+_LETTER_HEIGHT = 1.1
+#: Figures that `axes_or_new` made. Only these grow by a long legend.
+_NEW: WeakSet[Figure] = WeakSet()
+#: Height of a line above axes, in sizes of its letters; lines for which a new figure has room.
+_LINE, _LINES = 1.35, 2
 #: Width of a colour bar, as a share of the width, and of that of a panel with its bar.
 _BAR_WIDTH, _OWN_BAR_WIDTH = 0.03, 0.04
 
@@ -45,7 +58,9 @@ def axes_or_new(ax: Axes | None, *, height: float = 1.9, panels: int = 1) -> Axe
     growth = plt.rcParams["font.size"] / PAPER_FONT_SIZE
     width = COLUMN_WIDTH * min(2, max(1, panels / 2))
     size = (growth * width, growth * height)
-    return plt.subplots(figsize=size, layout="constrained")[1]
+    figure, made = plt.subplots(figsize=size, layout="constrained")
+    _NEW.add(figure)
+    return made
 
 
 def headed(ax: Axes, heading: str, shorter: str) -> None:
@@ -57,14 +72,18 @@ def headed(ax: Axes, heading: str, shorter: str) -> None:
     size = plt.rcParams["font.size"]
     width, height = figure.get_size_inches()
     fits = len(heading) <= letters_in(ax, width)
-    figure.set_size_inches(width, height + 1.35 * size / 72)
+    figure.set_size_inches(width, height + _LINE * size / 72)
     figure.suptitle(heading if fits else shorter, fontsize=size)
 
 
 def name_above(ax: Axes, text: str, *, below: int = 0) -> None:
     """Write which run, gate and epoch `ax` shows above it, and above `below` lines of titles."""
     size = FontProperties(size=plt.rcParams["axes.labelsize"]).get_size_in_points()
-    ax.set_title(text, loc="left", fontsize=size, pad=6 + 1.35 * size * below)
+    ax.set_title(text, loc="left", fontsize=size, pad=6 + _LINE * size * below)
+    figure: Any = ax.get_figure(root=True)
+    if figure in _NEW and below > _LINES:
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width, height + (below - _LINES) * _LINE * size / 72)
 
 
 def lettered(titles: Sequence[str]) -> list[str]:
@@ -79,6 +98,24 @@ def letters_in(ax: Axes, inches: float | None = None) -> int:
     size = FontProperties(size=plt.rcParams["axes.labelsize"]).get_size_in_points()
     width = ax.get_window_extent().width / ax.figure.dpi if inches is None else inches
     return int(_LETTERS * width / COLUMN_WIDTH * PAPER_FONT_SIZE / size)
+
+
+def wrapped(text: str, letters: int) -> str:
+    """Break lines that have more than `letters` letters, not inside of a formula."""
+    formulas = re.findall(r"\$[^$]*\$", text)
+    for number, formula in enumerate(formulas):  # about two letters, in characters of no language
+        text = text.replace(formula, chr(0xE000 + 2 * number) + chr(0xE001 + 2 * number), 1)
+    width = max(letters, _FEWEST)
+    lines = [part for line in text.split("\n") for part in _parts(line, width)]
+    text = "\n".join(lines)
+    for number, formula in enumerate(formulas):
+        text = text.replace(chr(0xE000 + 2 * number) + chr(0xE001 + 2 * number), formula, 1)
+    return text
+
+
+def _parts(line: str, width: int) -> list[str]:
+    """Return a line as it is if it fits, and otherwise several."""
+    return [line] if len(line) <= width else textwrap.wrap(line, width)
 
 
 def letter(ax: Axes, text: str) -> None:
@@ -100,9 +137,19 @@ def legend_above(ax: Axes, handles: Sequence[Artist] | None = None, *, heading: 
     columns = min(legend_columns(ax, labels), len(labels))
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": columns}
     style = {"frameon": False, "borderaxespad": 0.2, "handlelength": 1.2, "columnspacing": 1}
+    style["labelspacing"] = label_spacing()
     given = {} if handles is None else {"handles": list(handles)}
     ax.legend(**{**place, **style, **given})
     name_above(ax, heading, below=-(-len(labels) // columns))
+
+
+def label_spacing() -> float:
+    """Return the space between rows of a legend with which they are lines for `name_above`."""
+    size, label = (
+        FontProperties(size=plt.rcParams[name]).get_size_in_points()
+        for name in ("legend.fontsize", "axes.labelsize")
+    )
+    return max(0, _LINE * label / size - _LETTER_HEIGHT)
 
 
 def legend_columns(ax: Axes, labels: Sequence[str]) -> int:
@@ -121,7 +168,10 @@ def panels(ax: Axes, count: int, *, bars: int) -> tuple[list[Axes], list[Axes]]:
     if count == 1:
         return [ax], [ax.inset_axes((1.02, 0, _BAR_WIDTH, 1))]
     if count > MOST_PANELS:
-        raise StripeError(f"at most {MOST_PANELS} panels are readable side by side, got {count}")
+        raise StripeError(
+            f"at most {MOST_PANELS} panels are readable side by side, got {count}; give fewer "
+            'recordings, or fewer panels of each, as with side="after" or n_images=1'
+        )
     ax.set_axis_off()
     # Several panels leave room inside the axes, so that neighbours in a larger figure stay free.
     if bars == 1:
@@ -155,7 +205,9 @@ def heat_maps(
     if "norm" in kwargs:
         kwargs = {name: value for name, value in kwargs.items() if name not in ("vmin", "vmax")}
     if len(maps) > 1:  # a panel is narrower than the label
-        xlabel = xlabel.replace(" (", "\n(")
+        room = letters_in(ax) // len(maps)
+        xlabel = wrapped(xlabel.replace(" (", "\n("), room)
+        titles = [wrapped(title, room) for title in titles]
     places, bars = panels(ax, len(maps), bars=len(maps) if scale == "own" else 1)
     drawn = []
     for panel, matrix, of, title in zip(
@@ -183,6 +235,11 @@ def heat_maps(
     return drawn
 
 
+def lines_above(images: Sequence[AxesImage]) -> int:
+    """Return the largest number of lines of the titles of `heat_maps`."""
+    return max(image.axes.get_title().count("\n") for image in images) + 1
+
+
 class ScaledFormatter(Formatter):
     """Numbers divided by a power of ten, which the label of the axis names."""
 
@@ -204,9 +261,10 @@ def colour_range(values: Float[np.ndarray, "..."]) -> dict[str, float]:
     """Return the range of the values as `vmin` and `vmax`; nothing is clipped.
 
     A range that is only rounding of float32 is widened to 1 % of the values, so that rounding is
-    not drawn in all colours.
+    not drawn in all colours. NaN and infinite values are left out.
     """
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     largest = max(abs(low), abs(high))
     if high - low <= ROUNDING * largest:
         widened = 0.01 * largest or 0.01

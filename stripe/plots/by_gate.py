@@ -112,7 +112,8 @@ def rows_of_axes(ax: Axes | None, names: Sequence[str]) -> tuple[Axes, list[Axes
     """
     if len(names) > MOST_PANELS:
         raise StripeError(
-            f"at most {MOST_PANELS} runs are readable above each other, got {len(names)}"
+            f"at most {MOST_PANELS} runs are readable above each other, got {len(names)}; give "
+            "fewer recordings"
         )
     ax = axes_or_new(ax, height=1.9 if len(names) == 1 else 0.6 + _ROW * len(names))
     if len(names) == 1:

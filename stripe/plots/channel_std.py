@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
-from stripe.plots.axes import axes_or_new, legend_columns, name_above
+from stripe.plots.axes import axes_or_new, label_spacing, legend_columns, name_above
 from stripe.plots.choose import Side, chosen_gate, one_of, said
 from stripe.recording import Recorded
 from stripe.recording.runs import shown_runs
@@ -100,7 +100,7 @@ def channel_std(
     # The legend is above, because the distributions may lie anywhere inside.
     if ax.get_legend() is not None:
         place = {"bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "ncols": columns}
-        place["labelspacing"] = 0.25  # as `name_above` counts the lines
+        place["labelspacing"] = label_spacing()
         sns.move_legend(ax, "lower left", frameon=False, **place)
     name_above(ax, said(runs, name), below=-(-len(sides) // columns))
     if not kwargs.get("log_scale"):

@@ -1,13 +1,17 @@
 """The change of a gate between epochs: channels x epochs, for a few images."""
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
+import numpy as np
+from jaxtyping import Int64
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new, heat_maps, name_above
+from stripe.errors import RecordingError
+from stripe.plots.axes import axes_or_new, heat_maps, lines_above, name_above
 from stripe.plots.choose import chosen_gate, generator, of, sample
-from stripe.recording import Recorded
+from stripe.recording import Recorded, Recording
 from stripe.recording.runs import shown_runs
 from stripe.recording.same_images import check_same_images
 from stripe.stats import common_images
@@ -82,7 +86,12 @@ def epoch_difference(
     rng = generator(seed)
     chosen = image_ids
     if chosen is None:
-        recorded = common_images(runs[0].recording)
+        recorded = in_all_epochs([run.recording for run in runs])
+        if not recorded.size:
+            raise RecordingError(
+                "the recordings must have an image in all of their epochs, and have none; draw "
+                "each alone"
+            )
         chosen = recorded[sample(len(recorded), n_images, rng)].tolist()
     # (image, epoch, channel)
     steps = [difference(run.recording, name, image_ids=chosen) for run in runs]
@@ -105,8 +114,13 @@ def epoch_difference(
     for image, epochs in zip(drawn, numbers, strict=True):
         image.axes.xaxis.set_major_formatter(_numbered(epochs))
     if len(titles) > 1:
-        name_above(ax, heading, below=titles[0].count("\n") + 1)
+        name_above(ax, heading, below=lines_above(drawn))
     return ax
+
+
+def in_all_epochs(recordings: Sequence[Recording]) -> Int64[np.ndarray, " image"]:
+    """Return the images that every epoch of every recording has, ascending."""
+    return reduce(np.intersect1d, [common_images(recording) for recording in recordings])
 
 
 def _numbered(epochs: Sequence[int]) -> Callable[[float, Any], str]:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from stripe import stats
 from stripe.errors import StripeError
-from stripe.plots.axes import axes_or_new, heat_maps, name_above
+from stripe.plots.axes import axes_or_new, heat_maps, lines_above, name_above
 from stripe.plots.by_gate import some_ticks
 from stripe.plots.choose import with_columns
 from stripe.recording import Recorded
@@ -84,7 +84,8 @@ def epoch_similarity(
         own = image is images[0] or len(matrix) != len(matrices[0])
         image.axes.tick_params(left=own, labelleft=own)
     with_what = f"epoch {tables[0][2]}" if together else "one epoch of each"
-    name_above(ax, f"{heading}compared with {with_what}", below=int(len(tables) > 1))
+    below = lines_above(images) if len(tables) > 1 else 0
+    name_above(ax, f"{heading}compared with {with_what}", below=below)
     return ax
 
 

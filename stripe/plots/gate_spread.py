@@ -119,5 +119,8 @@ def _draw_boxes(
 
 
 def _box(std: np.ndarray) -> dict[str, float]:
+    """Return the quantiles of the channels; NaN where all channels are NaN."""
+    if np.isnan(std).all():
+        return dict.fromkeys(("whislo", "q1", "med", "q3", "whishi"), np.nan)
     low, first, median, third, high = np.nanquantile(std, [0.05, 0.25, 0.5, 0.75, 0.95])
     return {"whislo": low, "q1": first, "med": median, "q3": third, "whishi": high}

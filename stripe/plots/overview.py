@@ -8,12 +8,11 @@ from matplotlib.axes import Axes
 from stripe.plots.axes import MOST_PANELS, axes_or_new, letter, name_above
 from stripe.plots.channel_std import channel_std
 from stripe.plots.choose import Choice, Side, chosen_gate, view
-from stripe.plots.epoch_difference import epoch_difference
+from stripe.plots.epoch_difference import epoch_difference, in_all_epochs
 from stripe.plots.stripes import stripes
 from stripe.recording import Recorded
 from stripe.recording.runs import Shown, shown_runs
 from stripe.recording.same_images import unlike
-from stripe.stats import common_images
 
 #: Left, bottom, width and height of the three rows, as shares of the axes.
 _STRIPES, _SPREAD, _DIFFERENCE = (0, 0.72, 1, 0.28), (0, 0.365, 1, 0.16), (0, 0, 1, 0.225)
@@ -97,12 +96,13 @@ def _draw_steps(runs: list[Shown], gate: str, choice: Choice, ax: Axes) -> None:
         remark = "one epoch: no difference"
     elif any(unlike(runs[0], run) for run in different):
         remark = "different images: no differences side by side"
+    elif not (everywhere := set(in_all_epochs([run.recording for run in different]).tolist())):
+        remark = "no image is in all epochs of all runs"
     if remark:
         ax.set_axis_off()
         ax.text(0.5, 0.5, remark, ha="center", va="center")
         return
     shown = view(runs[0].recording, gate, runs[0].epoch, choice)
-    everywhere = set.intersection(*(set(common_images(run.recording)) for run in different))
     ids = runs[0].recording.rows(runs[0].epoch)["image"].to_numpy()[shown.rows]
     most = max(1, min(_FOLLOWED, MOST_PANELS // len(different)))
     followed = [int(image) for image in ids if image in everywhere][:most]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new, heat_maps, lettered, letters_in, name_above
+from stripe.plots.axes import axes_or_new, heat_maps, lettered, letters_in, name_above, wrapped
 from stripe.plots.choose import (
     ChannelOrder,
     Choice,
@@ -232,9 +232,10 @@ def _write_titles(
     longest = max(len(f"{n}, {i}") for n, i in zip(names, indices, strict=True)) - _MARKUP
     join = ", " if longest <= room else "\n"
     titles = [(n + join) * (runs > 1) + i for n, i in zip(names, indices, strict=True)]
+    titles = [wrapped(title, room) for title in titles]
     for place, title in zip(places, lettered(titles) if letters else titles, strict=True):
         place.set_title(title, loc="left", fontsize=size)
-    name_above(ax, heading, below=titles[0].count("\n") + 1)
+    name_above(ax, heading, below=max(title.count("\n") for title in titles) + 1)
 
 
 def _index(values: np.ndarray) -> str:
