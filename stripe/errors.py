@@ -2,7 +2,17 @@
 
 
 class StripeError(Exception):
-    """An error that the user can fix. The command line prints it as one line."""
+    """An error that the user can fix. The command line prints it as one line.
+
+    Examples
+    --------
+    >>> try:
+    ...     stripe.build("resnet20", attention="sse")
+    ... except stripe.StripeError as error:
+    ...     message = str(error)
+    >>> message.partition(";")[0]
+    "unknown attention module 'sse'"
+    """
 
 
 class UnknownNameError(StripeError):

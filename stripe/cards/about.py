@@ -29,6 +29,12 @@ class About:
     ------
     StripeError
         If the date is not a date.
+
+    Examples
+    --------
+    >>> from stripe.cards import About
+    >>> About(license="CC-BY-4.0", creator="Ada").missing
+    ['url']
     """
 
     name: str = ""

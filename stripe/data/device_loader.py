@@ -43,6 +43,13 @@ class DeviceLoader:
         recording. They are on the host. A shuffled order is copied to the host once per pass.
     take
         Positions of the images to use. Default: all images.
+
+    Examples
+    --------
+    >>> from stripe.data import DeviceLoader, load_dataset
+    >>> batches = DeviceLoader(load_dataset("fashion-mini", "test").head(6), 4, indices=True)
+    >>> [indices.tolist() for images, labels, indices in batches]
+    [[0, 1, 2, 3], [4, 5]]
     """
 
     def __init__(

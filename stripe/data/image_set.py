@@ -25,6 +25,14 @@ class ImageSet:
     mean, std
         Mean and standard deviation per channel, for images scaled to [0, 1]; usually those of the
         training images.
+
+    Examples
+    --------
+    >>> test = stripe.data.load_dataset("fashion-mini", "test")
+    >>> len(test), test.images.shape[1:], test.classes[test.labels[0]] in test.classes
+    (2000, torch.Size([1, 28, 28]), True)
+    >>> len(test.head(10))
+    10
     """
 
     name: str

@@ -36,8 +36,12 @@ def recorded_images(
 
     Examples
     --------
-    >>> images = stripe.data.recorded_images("runs/demo/recording")  # doctest: +SKIP
-    >>> stripe.explore("runs/demo/recording", images=images)  # doctest: +SKIP
+    >>> test = stripe.data.load_dataset("fashion-mini", "test").head(8)
+    >>> batches = stripe.data.DeviceLoader(test, 4, indices=True)
+    >>> named = {"dataset": "fashion-mini/test", "progress": False}
+    >>> recording = stripe.record(model, batches, "runs/test", **named)
+    >>> images = stripe.data.recorded_images("runs/test")
+    >>> explorer = stripe.explore("runs/test", images=images)
     """
     recording = open_recording(recording)
     named = recording.header.dataset

@@ -71,6 +71,14 @@ class StreamLoader:
     ------
     DataError
         If there is no such folder. The message describes the expected folder.
+
+    Examples
+    --------
+    >>> from stripe.data import StreamLoader
+    >>> batches = StreamLoader(Path("classes"), "test", batch_size=2, size=32, workers=0)
+    >>> images, labels = next(iter(batches))
+    >>> images.shape, labels.tolist(), batches.classes
+    (torch.Size([2, 3, 32, 32]), [0, 1], ('cat', 'dog'))
     """
 
     def __init__(

@@ -38,6 +38,13 @@ class Explorer:
     In a notebook, the page is a widget. If anywidget (extra `jupyter`) is not installed, it is an
     HTML frame with fewer epochs. In a notebook without a kernel, for example after nbconvert to
     HTML, a picture replaces the widget.
+
+    Examples
+    --------
+    >>> explorer = stripe.explore(recording, gate=recording.gates["name"][0])
+    >>> explorer.view["gate"]
+    'layer1.0.bn2.gate'
+    >>> page = explorer.save("explorer.html")
     """
 
     def __init__(self, slices: Slices, view: dict[str, Any]) -> None:

@@ -38,7 +38,9 @@ class RecordCallback:
 
     Examples
     --------
-    >>> trainer.add_callback(RecordCallback(loader, "runs/a"))
+    >>> from stripe.hooks import RecordCallback
+    >>> callback = RecordCallback(loader, "runs/a", every=2)
+    >>> trainer.add_callback(callback)  # doctest: +SKIP
     """
 
     def __init__(self, loader: Iterable[Any], path: str | Path, **options: Any) -> None:

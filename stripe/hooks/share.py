@@ -20,6 +20,12 @@ class EachOnce(Sampler[int]):
         An object with a length.
     rank, processes
         Rank and number of processes. Default: the values of torch.distributed, or else 0 and 1.
+
+    Examples
+    --------
+    >>> from stripe.hooks import EachOnce
+    >>> list(EachOnce(range(5), rank=0, processes=2)), list(EachOnce(range(5), rank=1, processes=2))
+    ([0, 2, 4], [1, 3])
     """
 
     def __init__(

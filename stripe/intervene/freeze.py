@@ -120,7 +120,8 @@ def freeze(
                     gate  folded            into
     0  layer3.0.bn2.gate    True  layer3.0.bn2
     >>> best = stripe.freeze(model, recording, constants="optimal", images=loader, progress=False)
-    >>> best.comparison[["constants", "agreement", "kl"]]  # doctest: +SKIP
+    >>> best.comparison["constants"].tolist()
+    ['none', 'mean', 'optimal']
     """
     if constants not in CONSTANTS:
         raise StripeError(f"constants are {', '.join(CONSTANTS)}, got {constants!r}")

@@ -85,8 +85,10 @@ def optimal_constants(
 
     Examples
     --------
-    >>> constants = optimal_constants(model, loader, recording)  # doctest: +SKIP
-    >>> stripe.freeze(model, constants).report  # doctest: +SKIP
+    >>> from stripe.intervene.optimal import optimal_constants
+    >>> constants = optimal_constants(model, loader, recording, progress=False)
+    >>> stripe.freeze(model, constants).report["folded"].tolist()
+    [True, True, True]
     """
     if not 0 < lr < float("inf"):
         raise StripeError(f"lr must be positive, got {lr}")

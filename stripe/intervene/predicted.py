@@ -40,6 +40,14 @@ class Sensitivity:
     -----
     For each image and drawn label y, `a = g . d`, where g is the gradient of log p(y) with respect
     to a gate, and d is the recorded mean minus the gate.
+
+    Examples
+    --------
+    >>> found = stripe.sensitivity(model, loader, recording, draws=1, progress=False)
+    >>> found.gates["gate"].tolist() == recording.gates["name"].tolist()
+    True
+    >>> found.greedy()["frozen"].tolist()
+    [1, 2, 3]
     """
 
     gates: pd.DataFrame

@@ -109,9 +109,10 @@ def sensitivity(
 
     Examples
     --------
-    >>> found = stripe.sensitivity(model, loader, recording)  # doctest: +SKIP
-    >>> found.gates.sort_values("fisher")  # doctest: +SKIP
-    >>> found.cost("layer3.*")  # doctest: +SKIP
+    >>> found = stripe.sensitivity(model, loader, recording, progress=False)
+    >>> found.gates.sort_values("fisher").columns.tolist()
+    ['gate', 'channels', 'first_order', 'fisher', 'fisher_se']
+    >>> cost = found.cost("layer3.*")
     """
     if draws < 1:
         raise StripeError(f"draws is 1 or more, got {draws}")

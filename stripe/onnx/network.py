@@ -21,6 +21,12 @@ class OnnxNetwork(nn.Module):
     ------
     ModelError
         As for `stripe.onnx.find_gates`, or if onnxruntime cannot load the file.
+
+    Examples
+    --------
+    >>> network = stripe.onnx.OnnxNetwork("model.onnx")
+    >>> network(torch.rand(2, network.in_channels, 8, 8)).shape[0]
+    2
     """
 
     def __init__(self, path: str | Path) -> None:

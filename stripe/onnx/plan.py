@@ -42,6 +42,14 @@ class FrozenGraph:
         random images, over all outputs and the tensors next to the gates. Each difference is
         relative to the largest value of its tensor, or absolute for probabilities. For integers, it
         is the share of values that differ.
+
+    Examples
+    --------
+    >>> means = {gate.name: [0.5] * gate.channels for gate in stripe.onnx.find_gates("model.onnx")}
+    >>> frozen = stripe.onnx.freeze("model.onnx", means)
+    >>> frozen.report["folded"].tolist(), frozen.error < 1e-4
+    ([True, True], True)
+    >>> frozen.save("frozen.onnx")
     """
 
     model: ModelProto

@@ -131,6 +131,12 @@ class Header:
         (C, H, W) of the images.
     versions
         Versions of the libraries, by name.
+
+    Examples
+    --------
+    >>> header = recording.header
+    >>> header.model, header.per_image, len(header.channel_gates)
+    ('CifarResNet', True, 3)
     """
 
     gates: tuple[Gate, ...]

@@ -56,6 +56,15 @@ class RecordingWriter:
     RecordingError
         If the directory holds other files, cannot be written or is locked, or holds a recording of
         other gates, another network or other images.
+
+    Examples
+    --------
+    >>> from stripe.recording import Gate, Header, RecordingWriter
+    >>> gate = Gate(name="se", owner="block", owner_class="Block", channels=2, pooled=False)
+    >>> with RecordingWriter("runs/own", Header(gates=(gate,))) as writer, writer.epoch(0) as part:
+    ...     part.write(np.arange(3), {"gate/se": np.zeros((3, 2))})
+    >>> stripe.open_recording("runs/own").values("se").shape
+    (3, 2)
     """
 
     def __init__(

@@ -52,6 +52,13 @@ class NoiseSpec:
     References
     ----------
     Section 6 (2), Table 8; Liang et al., "Instance Enhancement Batch Normalization", 2020.
+
+    Examples
+    --------
+    >>> from stripe.robustness import NoiseSpec
+    >>> noise = NoiseSpec.parse("random:0.3,0.3,when=train")
+    >>> noise.a, noise.when, str(noise)
+    (0.3, 'train', 'random:0.3,0.3,when=train')
     """
 
     kind: Kind

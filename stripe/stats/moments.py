@@ -35,6 +35,14 @@ class Moments:
     `m2` is the sum of squared deviations from the mean, so the population variance is `m2 / n`.
     Unlike a plain sum of squares, `m2` loses no digits if the spread is small relative to the mean,
     as in a stripe.
+
+    Examples
+    --------
+    >>> from stripe.stats import Moments
+    >>> first, second = Moments.of(np.array([[0.0], [2.0]])), Moments.of(np.array([[4.0]]))
+    >>> both = first.merge(second)
+    >>> both.n, both.mean.tolist(), both.m2.tolist()
+    (3, [2.0], [8.0])
     """
 
     n: int

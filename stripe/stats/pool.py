@@ -26,8 +26,10 @@ def processes(count: int) -> Iterator[Over]:
 
     Examples
     --------
-    >>> with processes(8) as over:  # doctest: +SKIP
+    >>> with stripe.stats.processes(2) as over:
     ...     table = stripe.stats.channel_moments(recording, over=over)
+    >>> table["epoch"].unique().tolist()
+    [0, 1, 2]
     """
     if count < 1:
         raise StripeError(f"a pool has at least one process, got {count}")

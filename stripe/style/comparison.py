@@ -58,6 +58,14 @@ class Comparison:
         Description of the network whose features are used to compare images.
     settings
         Settings of the runs and of the comparison.
+
+    Examples
+    --------
+    >>> from stripe.style import compare, open_style
+    >>> runs = {name: open_style(Path("runs/style") / name) for name in ("in", "bn+asr")}
+    >>> found = compare(runs, photographs=1, draws=2, batch_sizes=(1, 2), progress=False)
+    >>> found.numbers["variant"].tolist(), found.dial["batch_size"].tolist()
+    (['in', 'bn+asr'], [1, 2, 4, 1, 2, 4])
     """
 
     photographs: list[Float[Tensor, "3 h w"]]
@@ -105,6 +113,14 @@ def compare(
     References
     ----------
     Figures 5 and 19 to 21, Appendix G.
+
+    Examples
+    --------
+    >>> from stripe.style import compare, open_style
+    >>> runs = {name: open_style(Path("runs/style") / name) for name in ("in", "bn+asr")}
+    >>> found = compare(runs, photographs=1, draws=2, batch_sizes=(1, 2), progress=False)
+    >>> list(found.stylised)
+    ['in', 'bn+asr']
     """
     config = _shared(runs)
     device = next(runs[REFERENCE].network.parameters()).device
@@ -298,6 +314,16 @@ def train_and_compare(
         A new directory. With `resume`, it may already hold some of the runs, finished or not.
     photographs, shown, draws, progress
         As for `compare`.
+
+    Examples
+    --------
+    >>> from stripe.style import StyleConfig, train_and_compare
+    >>> small = {"features": "random:4", "size": 16, "width": 4, "steps": 1, "workers": 0}
+    >>> files = {"content": Path("photos"), "style": Path("photos/one.png")}
+    >>> config = StyleConfig(device="cpu", **files, **small)
+    >>> compared = {"photographs": 1, "draws": 2, "progress": False}
+    >>> list(train_and_compare(config, Path("runs/three"), **compared).stylised)
+    ['in', 'bn', 'bn+asr']
     """
     _checked(shown or config.content, photographs, draws)  # rather now than after the training
     style_network("bn+asr", attention=config.attention, width=config.width)  # so is a wrong name

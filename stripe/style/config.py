@@ -77,6 +77,13 @@ class StyleConfig(Settings):
     ----------
     Johnson et al., 2016, for width, weights of content and style, lr, steps and batch size. Their
     losses are not relative, so their weights have another meaning.
+
+    Examples
+    --------
+    >>> from stripe.style import StyleConfig
+    >>> config = StyleConfig(variant="in", features="random:4", steps=1000, out=Path("runs/style"))
+    >>> config.batch_size, config.attention
+    (4, 'se')
     """
 
     LEAST: ClassVar[Mapping[str, float]] = {

@@ -22,6 +22,14 @@ def draw_comparison(found: Comparison, out: Path) -> list[Path]:
     """Write `grid.png` and `dial.png`, their tables as CSV, and their provenance as JSON.
 
     The pictures of the grid are also written to `pictures/VARIANT/PHOTOGRAPH.png`.
+
+    Examples
+    --------
+    >>> from stripe.style import compare, draw_comparison, open_style
+    >>> runs = {name: open_style(Path("runs/style") / name) for name in ("in", "bn+asr")}
+    >>> found = compare(runs, photographs=1, draws=2, batch_sizes=(1, 2), progress=False)
+    >>> [file.name for file in draw_comparison(found, Path("compared"))]
+    ['grid.png', 'dial.png', 'numbers.csv', 'dial.csv', 'comparison.json']
     """
     captions = {
         str(name): [_caption(row) for row in rows.to_dict("records")]

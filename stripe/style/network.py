@@ -47,6 +47,13 @@ def style_network(
     ------
     StripeError
         If there is no such variant or attention module.
+
+    Examples
+    --------
+    >>> from stripe.style import style_network
+    >>> network = style_network("bn+asr", width=4, blocks=1)
+    >>> network(torch.rand(1, 3, 30, 45)).shape
+    torch.Size([1, 3, 30, 45])
     """
     if variant not in get_args(Variant):
         names = ", ".join(get_args(Variant))
@@ -81,6 +88,13 @@ class StyleNetwork(nn.Module):
     ----------
     Johnson, Alahi and Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and
     Super-Resolution", 2016; Odena et al., "Deconvolution and Checkerboard Artifacts", 2016.
+
+    Examples
+    --------
+    >>> from stripe.style import StyleNetwork
+    >>> network = StyleNetwork(torch.nn.BatchNorm2d, width=4, blocks=2)
+    >>> len(network.blocks), network(torch.zeros(1, 3, 8, 8)).shape
+    (2, torch.Size([1, 3, 8, 8]))
     """
 
     def __init__(self, norm: Norm, width: int = 32, blocks: int = 5) -> None:

@@ -49,6 +49,12 @@ class StyleRun:
     history
         One row per `sample_every` steps: step, and the parts of the loss (content, style and
         variation) on the first photographs, in evaluation mode.
+
+    Examples
+    --------
+    >>> run = stripe.style.open_style(Path("runs/style/bn+asr"), device="cpu")
+    >>> run.config.variant, run.history["step"].tolist(), type(run.folded()).__name__
+    ('bn+asr', [1], 'StyleNetwork')
     """
 
     network: StyleNetwork
@@ -88,6 +94,14 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
         - `config.out` is not empty (without `resume`), holds another run, or is in use;
         - a file is not an image;
         - the weights of the features are not available.
+
+    Examples
+    --------
+    >>> from stripe.style import StyleConfig, train_style
+    >>> small = {"features": "random:4", "size": 16, "width": 4, "steps": 1, "workers": 0}
+    >>> files = {"content": Path("photos"), "style": Path("photos/one.png")}
+    >>> config = StyleConfig(variant="in", out=Path("runs/new"), device="cpu", **files, **small)
+    >>> run = train_style(config, progress=False)
     """
     with interrupts_held(), run_locked(config, resume=resume), interrupts_allowed():
         return _train_style(config, resume, progress)
@@ -221,6 +235,12 @@ def open_style(run: Path, *, device: str = "auto") -> StyleRun:
     ------
     StripeError
         If there is no finished run, or its weights are damaged or of another architecture.
+
+    Examples
+    --------
+    >>> run = stripe.style.open_style(Path("runs/style/in"), device="cpu")
+    >>> run.config.variant
+    'in'
     """
     file = run / CONFIG
     if not file.is_file() or b'"variant"' not in read_regular(file):
@@ -265,7 +285,14 @@ def _draw(
 def stylise(
     network: StyleNetwork, images: Sequence[Float[Tensor, "3 h w"]]
 ) -> list[Float[Tensor, "3 h w"]]:
-    """Stylise images in [0, 1], of any sizes, one at a time on the device of the network."""
+    """Stylise images in [0, 1], of any sizes, one at a time on the device of the network.
+
+    Examples
+    --------
+    >>> run = stripe.style.open_style(Path("runs/style/in"), device="cpu")
+    >>> [picture.shape for picture in stripe.style.stylise(run.network, [torch.rand(3, 20, 30)])]
+    [torch.Size([3, 20, 30])]
+    """
     device = next(network.parameters()).device
     with interrupts_held(), undisturbed(network), interrupts_allowed():
         return [network(image[None].to(device))[0].float().cpu() for image in images]

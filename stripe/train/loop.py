@@ -60,6 +60,15 @@ class TrainResult:
     -----
     `best` is the largest of many test accuracies, so it is biased upwards. `last` and `last_ten`
     are not.
+
+    Examples
+    --------
+    >>> from stripe.train import TrainConfig, train
+    >>> network = {"backbone": "resnet8_basic", "dataset": "fashion-mini", "device": "cpu"}
+    >>> config = TrainConfig(out=Path("runs/result"), epochs=1, limit=64, **network)
+    >>> result = train(config, progress=False)
+    >>> result.history["epoch"].tolist(), result.best == result.last == result.last_ten
+    ([1], True)
     """
 
     model: nn.Module

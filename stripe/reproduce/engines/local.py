@@ -42,6 +42,14 @@ class Local:
     ------
     StripeError
         If `workers` or `runs_per_gpu` is below 1, or both are given.
+
+    Examples
+    --------
+    >>> from stripe.reproduce.engines import Local
+    >>> engine = Local(device="cpu")
+    >>> list(engine.map(abs, [-1, 2]))
+    [1, 2]
+    >>> engine.run([], progress=False)  # runs come from `stored`
     """
 
     workers: int | None = None

@@ -39,6 +39,13 @@ class Ray:
     ------
     StripeError
         If `cpus` is not above 0, or `gpus` is below 0.
+
+    Examples
+    --------
+    >>> from stripe.reproduce.engines import Ray
+    >>> engine = Ray(cpus=2)
+    >>> list(engine.map(abs, [-1, 2]))  # doctest: +SKIP
+    [1, 2]
     """
 
     address: str | None = None
