@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import stripe
 from benchmarks.common import save
 from stripe.audit.candidate import Freezing
-from stripe.audit.comparison import Comparison
+from stripe.audit.comparison import HeldOutComparison
 from stripe.audit.gate_table import gate_table
 from stripe.audit.images import halves
 from stripe.audit.modules import ModuleCandidate
@@ -65,7 +65,7 @@ def one_by_one(model: nn.Module, images: Tensor) -> list[float]:
         plan = candidate.plan(channel_moments(recording))
         everything = plan.freeze()
         order = by_spread(gate_table(recording, everything.report)).gates
-        comparison = Comparison(candidate, both, Task())
+        comparison = HeldOutComparison(candidate, both, Task())
         rows = [
             comparison.measured(order[:count], partial(_frozen, plan, order[:count]))
             for count in range(len(order) + 1)

@@ -39,7 +39,7 @@ from stripe.intervene.compared import compare_constants
 from stripe.intervene.functions import function_of
 from stripe.intervene.interventions import Interventions
 from stripe.intervene.optimal import optimal_constants
-from stripe.intervene.recorded import Recorded
+from stripe.intervene.recorded import RecordedValues
 from stripe.intervene.replaceable import replaceable
 from stripe.modules import undisturbed
 from stripe.outputs.scores import class_scores, divergence
@@ -54,7 +54,7 @@ class Exact:
     """The exact cost of freezing sets of gates, on images held out."""
 
     def __init__(self, model: nn.Module, recording: Recording, images: Sequence[Tensor]) -> None:
-        recorded = Recorded(recording)
+        recorded = RecordedValues(recording)
         self._images = images
         self._found = replaceable(model, DEFAULT_KINDS, example=images[0][:2])
         places = self._found.chosen("all", recorded.gates)

@@ -27,7 +27,7 @@ from tempfile import mkdtemp
 
 from stripe.reproduce.paper.catalogue import exhibit, list_exhibits
 from stripe.reproduce.paper.scales import scale
-from stripe.reproduce.report import claim_text, shown
+from stripe.reproduce.report import claim_text, rounded
 from stripe.reproduce.reproduction import reproduction
 from stripe.reproduce.store.execute import execute
 
@@ -46,7 +46,9 @@ desk = reproduction(
     exhibit("table8"), scale("desk"), published=Path("..", "figures", "reproduce", "desk")
 )
 print(desk.headings[0])
-shown(desk.numbers())[["method", "setting", "best", "best_std", "n", "paper", "difference"]].head(8)
+rounded(desk.numbers())[["method", "setting", "best", "best_std", "n", "paper", "difference"]].head(
+    8
+)
 
 # %%
 ax = desk.exhibit.kind.draw(desk)
@@ -59,7 +61,7 @@ ax = desk.exhibit.kind.draw(desk)
 
 # %%
 print(claim_text(desk))
-shown(desk.claims()).drop(columns="metric").head(6)
+rounded(desk.claims()).drop(columns="metric").head(6)
 
 # %% [markdown]
 # ## Run what is missing

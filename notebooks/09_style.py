@@ -71,7 +71,7 @@ found.numbers.drop(columns="photograph").groupby("variant", sort=False).mean().r
 # spread falls.
 
 # %%
-ax = stripe.plots.batch_sensitivity(found.dial)
+ax = stripe.plots.batch_sensitivity(found.by_batch_size)
 
 # %% [markdown]
 # `stripe style demo` trains a larger network on larger pictures in three minutes. [docs/style.md](../docs/style.md) says how to train

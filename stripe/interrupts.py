@@ -21,10 +21,10 @@ class _State:
 
 #: The code of functions marked by `at_the_edge`.
 _EDGES: set[CodeType] = set()
-Function = TypeVar("Function", bound=Callable[..., Any])
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 
-def at_the_edge(function: Function) -> Function:
+def at_the_edge(function: AnyFunction) -> AnyFunction:
     """Mark the `__enter__` or `__exit__` of a context that holds signals and allows them.
 
     A signal may come at the first instruction of an `__exit__`, before it can hold anything. Inside

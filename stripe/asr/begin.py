@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from stripe.asr.asr import ASR, Psi
-from stripe.asr.sites import Placement
+from stripe.asr.sites import FamilyDefaults
 from stripe.attention import ATTENTIONS
 from stripe.errors import ModelError
 from stripe.interrupts import interrupts_allowed, interrupts_held
@@ -24,13 +24,17 @@ REDRAWS = 50
 
 
 def attention_modules(
-    attention: Attention, channels: Sequence[int], placement: Placement, *, on_psi: bool = False
+    attention: Attention,
+    channels: Sequence[int],
+    defaults: FamilyDefaults,
+    *,
+    on_psi: bool = False,
 ) -> list[nn.Module]:
     """Build one attention module for each site; `on_psi` says that each is for an ASR."""
     if not isinstance(attention, str):
         return [_checked(attention(count), count) for count in channels]
     build = ATTENTIONS[attention]
-    last: Callable[[Tensor], Tensor] = getattr(torch, placement.activation)
+    last: Callable[[Tensor], Tensor] = getattr(torch, defaults.activation)
     if hasattr(build, "along"):
         return list(build.along(channels, activation=last))
     if on_psi:
@@ -41,17 +45,17 @@ def attention_modules(
 def asr_modules(
     attention: Attention,
     channels: Sequence[int],
-    placement: Placement,
+    defaults: FamilyDefaults,
     *,
     psi: float | Psi | None,
     init: Init,
 ) -> list[ASR]:
     """Build one ASR for each site, with its psi."""
-    start = psi if isinstance(psi, Psi) else Psi(value=placement.psi if psi is None else psi)
+    start = psi if isinstance(psi, Psi) else Psi(value=defaults.psi if psi is None else psi)
     bare = attention == BARE_PSI
     modules: Sequence[nn.Module | None] = [None] * len(channels)
     if not bare:
-        modules = _begun(attention, channels, placement, init)
+        modules = _begun(attention, channels, defaults, init)
     asrs = [
         ASR(module, start.tensor(count), learnable=start.learnable)
         for module, count in zip(modules, channels, strict=True)
@@ -62,20 +66,20 @@ def asr_modules(
             for _ in range(REDRAWS):
                 if asr.moves():
                     break
-                (asr.attention,) = _begun(attention, [count], placement, init)
+                (asr.attention,) = _begun(attention, [count], defaults, init)
     return asrs
 
 
 def _begun(
-    attention: Attention, channels: Sequence[int], placement: Placement, init: Init
+    attention: Attention, channels: Sequence[int], defaults: FamilyDefaults, init: Init
 ) -> list[nn.Module]:
-    """Build attention modules for ASRs, with the initial weights of the placement."""
-    modules = attention_modules(attention, channels, placement, on_psi=True)
-    if placement.weight is not None:
+    """Build attention modules for ASRs, with the initial weights of the defaults."""
+    modules = attention_modules(attention, channels, defaults, on_psi=True)
+    if defaults.weight is not None:
         for module in modules:
             for name, parameter in module.named_parameters():
                 if init == "paper" or name.rpartition(".")[2] == "bias":
-                    nn.init.constant_(parameter, placement.weight)
+                    nn.init.constant_(parameter, defaults.weight)
     return modules
 
 

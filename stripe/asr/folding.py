@@ -30,11 +30,11 @@ _PLAIN_FORWARDS = {
 }
 
 #: One factor per channel, in the model's number format.
-Scale = Float[Tensor, " c"]
+Factors = Float[Tensor, " c"]
 
 
 @singledispatch
-def scale_output(layer: nn.Module, v: Scale) -> None:
+def scale_output(layer: nn.Module, v: Factors) -> None:
     """Change `layer`, in place, so that its output is multiplied by `v`, shape (C,).
 
     Raises
@@ -59,7 +59,7 @@ def scale_output(layer: nn.Module, v: Scale) -> None:
     )
 
 
-def scale_linear_map(layer: nn.Module, v: Scale) -> None:
+def scale_linear_map(layer: nn.Module, v: Factors) -> None:
     """Scale the output of a layer before any activation inside it, in place.
 
     As `scale_output`, except for norms that end in an activation, as timm's.
@@ -73,7 +73,7 @@ def scale_linear_map(layer: nn.Module, v: Scale) -> None:
 
 
 @singledispatch
-def scale_input(layer: nn.Module, v: Scale) -> None:
+def scale_input(layer: nn.Module, v: Factors) -> None:
     """Change `layer`, in place, so that its output for x is that for v x, v of shape (C,).
 
     Raises
@@ -85,7 +85,7 @@ def scale_input(layer: nn.Module, v: Scale) -> None:
 
 
 @scale_input.register
-def _convolution_input(layer: nn.modules.conv._ConvNd, v: Scale) -> None:
+def _convolution_input(layer: nn.modules.conv._ConvNd, v: Factors) -> None:
     _check_plain_weight(layer)
     if getattr(layer, "gain", None) is not None:
         raise ModelError("the weights of a standardised convolution cannot take a scale")
@@ -97,13 +97,13 @@ def _convolution_input(layer: nn.modules.conv._ConvNd, v: Scale) -> None:
 
 
 @scale_input.register
-def _linear_input(layer: nn.Linear, v: Scale) -> None:
+def _linear_input(layer: nn.Linear, v: Factors) -> None:
     _check_plain_weight(layer)
     _multiply(layer.weight, v.expand(layer.weight.shape))
 
 
 @singledispatch
-def scale_passage(parent: nn.Module, child: str, v: Scale) -> None:
+def scale_passage(parent: nn.Module, child: str, v: Factors) -> None:
     """Change `parent`, in place, so that the input of `child` is multiplied by `v`."""
     raise NotImplementedError(f"ask passes_on first: {type(parent).__name__}")
 
@@ -114,7 +114,7 @@ def passes_on(parent: nn.Module) -> bool:
 
 
 @scale_output.register
-def _convolution(layer: nn.modules.conv._ConvNd, v: Scale) -> None:
+def _convolution(layer: nn.modules.conv._ConvNd, v: Factors) -> None:
     """Scale the kernels and the bias: C(x; K, b) v = C(x; K v, b v)."""
     _check_plain_weight(layer)
     gain: Any = getattr(layer, "gain", None)
@@ -129,33 +129,33 @@ def _convolution(layer: nn.modules.conv._ConvNd, v: Scale) -> None:
 
 
 @scale_output.register
-def _linear(layer: nn.Linear, v: Scale) -> None:
+def _linear(layer: nn.Linear, v: Factors) -> None:
     _check_plain_weight(layer)
     _multiply(layer.weight, v)
     _multiply(layer.bias, v)
 
 
 @scale_output.register
-def _batch_or_instance_norm(layer: nn.modules.batchnorm._NormBase, v: Scale) -> None:
+def _batch_or_instance_norm(layer: nn.modules.batchnorm._NormBase, v: Factors) -> None:
     """Scale gamma and beta: BN(x; gamma, beta) v = BN(x; gamma v, beta v)."""
     _check_no_activation(layer)
     _affine(layer, v)
 
 
 @scale_output.register
-def _group_norm(layer: nn.GroupNorm, v: Scale) -> None:
+def _group_norm(layer: nn.GroupNorm, v: Factors) -> None:
     _check_no_activation(layer)
     _affine(layer, v)
 
 
 @scale_output.register(nn.LayerNorm)
 @scale_output.register(nn.RMSNorm)
-def _layer_norm(layer: nn.LayerNorm | nn.RMSNorm, v: Scale) -> None:
+def _layer_norm(layer: nn.LayerNorm | nn.RMSNorm, v: Factors) -> None:
     _check_no_activation(layer)
     _affine_of_channels(layer, v)
 
 
-def _affine_of_channels(layer: nn.LayerNorm | nn.RMSNorm, v: Scale) -> None:
+def _affine_of_channels(layer: nn.LayerNorm | nn.RMSNorm, v: Factors) -> None:
     if len(layer.normalized_shape) != 1:
         raise ModelError(
             f"a {type(layer).__name__} must normalise the channels alone to take a scale, got "
@@ -166,20 +166,20 @@ def _affine_of_channels(layer: nn.LayerNorm | nn.RMSNorm, v: Scale) -> None:
 
 
 @scale_output.register
-def _attention(layer: nn.MultiheadAttention, v: Scale) -> None:
+def _attention(layer: nn.MultiheadAttention, v: Factors) -> None:
     """Scale the output projection, the last linear map (Appendix B, equation 18)."""
     _linear(layer.out_proj, v)
 
 
 @scale_passage.register
-def _norm_before_activation(parent: BatchNormAct2d, child: str, v: Scale) -> None:
+def _norm_before_activation(parent: BatchNormAct2d, child: str, v: Factors) -> None:
     if child != "drop":
         raise ModelError(f"only 'drop' of a {type(parent).__name__} can be gated, got {child!r}")
     _affine(parent, v)
 
 
 @scale_passage.register
-def _sum_of_branches(parent: RepVggBlock, child: str, v: Scale) -> None:
+def _sum_of_branches(parent: RepVggBlock, child: str, v: Factors) -> None:
     """Scale every branch, or the one convolution after RepVGG's own fusion."""
     if child != "attn":
         raise ModelError(f"only 'attn' of a RepVggBlock can be gated, got {child!r}")
@@ -214,7 +214,7 @@ def _check_no_activation(layer: nn.Module) -> None:
         )
 
 
-def _affine(layer: Any, v: Scale) -> None:
+def _affine(layer: Any, v: Factors) -> None:
     """Scale weight and bias of a norm, and give it the two if it has none."""
     if layer.weight is not None:
         _multiply(layer.weight, v)

@@ -12,7 +12,7 @@ from stripe.asr.asr import ASR, Psi
 from stripe.asr.begin import Attention, Init, asr_modules, attention_modules
 from stripe.asr.channels import channel_dim_of, channels_of, ungated
 from stripe.asr.gated import Gated
-from stripe.asr.sites import Placement, check_sites, default_placement, family_placement
+from stripe.asr.sites import FamilyDefaults, check_sites, family_defaults, insert_defaults
 from stripe.errors import ModelError
 from stripe.modules.seeded import seeded
 from stripe.registry import listed
@@ -120,9 +120,9 @@ def insert(
         raise ModelError(f"an activation is sigmoid or tanh, got {activation!r}")
     if isinstance(psi, str):
         psi = Psi.parse(psi)
-    placement = _placement(model, sites)
-    placement = replace(placement, activation=activation or placement.activation)
-    names = placement.sites
+    defaults = _defaults(model, sites)
+    defaults = replace(defaults, activation=activation or defaults.activation)
+    names = defaults.sites
     check_sites(model, names, attends=attention is not None)
     channels = [channels_of(model, name) for name in names]
     # Everything is built before the first layer is wrapped: an error leaves the model as it was.
@@ -130,10 +130,10 @@ def insert(
     inner: list[Sequence[nn.Module]] = []
     with seeded(seed):
         if attention is not None:
-            outer = attention_modules(attention, channels, placement)
+            outer = attention_modules(attention, channels, defaults)
         if asr is not None:
             inner = [
-                asr_modules(asr, channels, placement, psi=psi, init=init) for _ in range(copies)
+                asr_modules(asr, channels, defaults, psi=psi, init=init) for _ in range(copies)
             ]
     if not inplace:
         model = copy.deepcopy(model)
@@ -145,14 +145,14 @@ def insert(
     return model
 
 
-def _placement(model: nn.Module, sites: Selection | None) -> Placement:
+def _defaults(model: nn.Module, sites: Selection | None) -> FamilyDefaults:
     if sites is None:
-        return default_placement(model)
+        return insert_defaults(model)
     layers = {name: Layer(name, module) for name, module in model.named_modules() if name}
     if not (isinstance(sites, str) or callable(sites)) and len(set(sites)) < len(sites):
         raise ModelError(f"each site is named once, got {listed(list(sites))}; give copies=")
     in_order = select(layers, sites, kind="layer")
-    return replace(family_placement(model), sites=tuple(in_order))
+    return replace(family_defaults(model), sites=tuple(in_order))
 
 
 def _wrap(model: nn.Module, name: str, gate: nn.Module) -> None:

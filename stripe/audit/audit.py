@@ -11,7 +11,7 @@ import pandas as pd
 from torch import nn
 
 from stripe.audit.candidate import Candidate, FrozenNetwork
-from stripe.audit.comparison import Comparison
+from stripe.audit.comparison import HeldOutComparison
 from stripe.audit.curve import Curve, larger
 from stripe.audit.gate_table import gate_table, with_costs
 from stripe.audit.images import Halves, halves
@@ -260,7 +260,7 @@ def _measured(
     spread = by_spread(gates)
     found, reason = estimated(candidate, images.known, recording, spread.gates, progress=progress)
     with progress_bar(None, "freeze", progress, unit=" passes") as bar:
-        comparison = Comparison(candidate, images, task, bar.update)
+        comparison = HeldOutComparison(candidate, images, task, bar.update)
         comparison.measured(spread.gates, lambda: everything.model)
         usual = Curve(comparison, plan, spread)
         chosen = usual if found is None else Curve(comparison, plan, by_sensitivity(found))

@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
-from stripe.audit.images import Batch, Halves
+from stripe.audit.images import Halves, KeptBatch
 from stripe.intervene.predicted import Sensitivity
 from stripe.outputs.task import Task
 from stripe.recording import Recording
@@ -74,7 +74,7 @@ class Candidate(ABC):
     is_module: bool
 
     @abstractmethod
-    def record(self, images: Sequence[Batch], path: Path, *, progress: bool) -> Recording:
+    def record(self, images: Sequence[KeptBatch], path: Path, *, progress: bool) -> Recording:
         """Record all gates over batches of images, or of images and labels."""
 
     @abstractmethod

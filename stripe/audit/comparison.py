@@ -8,7 +8,7 @@ from stripe.audit.images import Halves
 from stripe.outputs.task import Read, Task
 
 
-class Comparison:
+class HeldOutComparison:
     """Compares the predictions of a network before and after freezing, on the held-out images.
 
     Parameters

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from stripe.errors import StripeError
-from stripe.gates import freeze
+from stripe.gates import freeze_at
 from stripe.hooks import Recorder
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.train import TrainConfig, train
@@ -104,7 +104,7 @@ def constants_at_inference(
             interrupts_allowed(),
         ):
             recorder.record(images, epoch=0, progress=progress)
-        frozen = freeze(model, out / "gates", fold=False).model
+        frozen = freeze_at(model, out / "gates", fold=False).model
         found = {
             "attention": top_accuracies(model, loaders.test, processes)[0],
             "constants": top_accuracies(frozen, loaders.test, processes)[0],

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from stripe.audit.candidate import Freezing
-from stripe.audit.comparison import Comparison
-from stripe.audit.order import Order
+from stripe.audit.comparison import HeldOutComparison
+from stripe.audit.order import FreezingOrder
 from stripe.audit.search import largest_at
 
 
@@ -24,7 +24,7 @@ class Curve:
         The order of the gates.
     """
 
-    def __init__(self, comparison: Comparison, plan: Freezing, order: Order) -> None:
+    def __init__(self, comparison: HeldOutComparison, plan: Freezing, order: FreezingOrder) -> None:
         self.order = order
         self._comparison, self._plan = comparison, plan
         self._rows: dict[int, dict[str, Any]] = {}

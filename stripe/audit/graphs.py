@@ -13,7 +13,7 @@ from onnx import ModelProto
 from torch import Tensor
 
 from stripe.audit.candidate import Batches, Candidate
-from stripe.audit.images import Batch
+from stripe.audit.images import KeptBatch
 from stripe.intervene.predicted import Sensitivity
 from stripe.modules.timing import seconds_of
 from stripe.onnx.distances import Embedding
@@ -55,7 +55,7 @@ class GraphCandidate(Candidate):
         self.versions = {**library_versions(), "onnxruntime": onnxruntime.__version__}
         self._threads = threads
 
-    def record(self, images: Sequence[Batch], path: Path, *, progress: bool) -> Recording:
+    def record(self, images: Sequence[KeptBatch], path: Path, *, progress: bool) -> Recording:
         """Record all gates over batches of images, or of images and labels."""
         return record(self.model, images, path, name=self.name, progress=progress)
 

@@ -12,7 +12,7 @@ from stripe.errors import StripeError
 from stripe.hooks.batches import numbered_batches
 
 #: Images (B, C, H, W), or these and their labels (B,).
-Batch = Tensor | tuple[Tensor, Tensor]
+KeptBatch = Tensor | tuple[Tensor, Tensor]
 
 #: Smallest number of images that are a batch of their own.
 _REST = 4
@@ -44,11 +44,11 @@ class Halves:
         """The number of images of each half."""
         return sum(map(len, self.known)), sum(map(len, self.held_out))
 
-    def labelled(self) -> tuple[list[Batch], list[Batch]]:
+    def labelled(self) -> tuple[list[KeptBatch], list[KeptBatch]]:
         """Return the batches of both halves, with labels if all images have one."""
         return _with(self.known, self.known_labels), _with(self.held_out, self.labels)
 
-    def held_out_in_pairs(self) -> list[Batch]:
+    def held_out_in_pairs(self) -> list[KeptBatch]:
         """Return the held-out half, with labels, in even batches of at least 2 images."""
         count = self.counts[1]
         parts = max(1, min(len(self.held_out), count // 2))
@@ -56,7 +56,7 @@ class Halves:
         return _with(whole, self.labels)
 
 
-def pieces(batches: Sequence[Batch], size: int) -> list[Batch]:
+def pieces(batches: Sequence[KeptBatch], size: int) -> list[KeptBatch]:
     """Split batches of images, or of images and labels, into batches of about `size` images.
 
     The last piece of a batch takes a rest of less than 4 images, because the rows of a gate are
@@ -70,7 +70,7 @@ def pieces(batches: Sequence[Batch], size: int) -> list[Batch]:
     return [piece for batch in batches for piece in _pieces(batch, size)]
 
 
-def _pieces(batch: Batch, size: int) -> list[Batch]:
+def _pieces(batch: KeptBatch, size: int) -> list[KeptBatch]:
     if isinstance(batch, Tensor):
         ends = [*range(size, len(batch) - _REST + 1, size)]
         return list(batch.tensor_split(ends))
@@ -88,7 +88,7 @@ def halves(loader: Iterable[Any], limit: int, batch_size: int) -> Halves:
     )
 
 
-def _with(images: Sequence[Tensor], labels: np.ndarray | None) -> list[Batch]:
+def _with(images: Sequence[Tensor], labels: np.ndarray | None) -> list[KeptBatch]:
     if labels is None:
         return list(images)
     of_batch = torch.from_numpy(labels).split([len(batch) for batch in images])

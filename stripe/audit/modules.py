@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stripe.audit.candidate import Batches, Candidate
-from stripe.audit.images import Batch, Halves, pieces
+from stripe.audit.images import Halves, KeptBatch, pieces
 from stripe.gates.plan import Plan, plan
 from stripe.hooks import Recorder
 from stripe.hooks.batches import tensors_of
@@ -55,7 +55,7 @@ class ModuleCandidate(Candidate):
         self.device = str(self._device)
         self.versions = library_versions()
 
-    def record(self, images: Sequence[Batch], path: Path, *, progress: bool) -> Recording:
+    def record(self, images: Sequence[KeptBatch], path: Path, *, progress: bool) -> Recording:
         """Record all gates over batches of images, or of images and labels."""
         images = self._small(images)
         example = tensors_of(images[0])[0][:2]
@@ -85,7 +85,7 @@ class ModuleCandidate(Candidate):
             progress=progress,
         )
 
-    def _small(self, images: Sequence[Batch]) -> Sequence[Batch]:
+    def _small(self, images: Sequence[KeptBatch]) -> Sequence[KeptBatch]:
         """Split batches on a CPU; a GPU computes larger ones in the time of small ones."""
         on_cpu = self._device is None or self._device.type == "cpu"
         return pieces(images, _BATCH) if on_cpu else images

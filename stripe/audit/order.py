@@ -17,7 +17,7 @@ IMAGES = 64
 
 
 @dataclass(frozen=True)
-class Order:
+class FreezingOrder:
     """Gates in the order in which they freeze.
 
     Parameters
@@ -36,16 +36,16 @@ class Order:
     predicted: list[float]
 
 
-def by_spread(gates: pd.DataFrame) -> Order:
+def by_spread(gates: pd.DataFrame) -> FreezingOrder:
     """Return the gates that can be frozen, the smallest relative spread first."""
     names = gates[gates["frozen"]].sort_values("relative_spread", kind="stable")["gate"].tolist()
-    return Order(names, "relative_spread", [float("nan")] * len(names))
+    return FreezingOrder(names, "relative_spread", [float("nan")] * len(names))
 
 
-def by_sensitivity(found: Sensitivity) -> Order:
+def by_sensitivity(found: Sensitivity) -> FreezingOrder:
     """Return the gates in the order in which each further one adds the least to the set's cost."""
     table = found.greedy()
-    return Order(table["gate"].tolist(), "sensitivity", table["cost"].tolist())
+    return FreezingOrder(table["gate"].tolist(), "sensitivity", table["cost"].tolist())
 
 
 def estimated(

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from stripe.asr.folding import Scale, scale_output
-from stripe.asr.sites import RULES, Placement
+from stripe.asr.folding import Factors, scale_output
+from stripe.asr.sites import RULES, FamilyDefaults
 from stripe.asr.sites.rule import named
 from stripe.interrupts import interrupts_allowed, interrupts_held
 
@@ -95,12 +95,12 @@ class ACBasicBlock(nn.Module):
 
 
 @scale_output.register
-def _scale_every_branch(layer: ACBlock, v: Scale) -> None:
+def _scale_every_branch(layer: ACBlock, v: Factors) -> None:
     for branch in (layer.square, layer.row, layer.column):
         scale_output(branch[1], v)
 
 
 @RULES.register("acnet")
-def acnet_placement(model: nn.Module) -> Placement:
+def acnet_defaults(model: nn.Module) -> FamilyDefaults:
     """Place after the last norms of a block, before the addition (Appendix C, Figure 6)."""
     return named(model, {ACBasicBlock: "conv2"})

@@ -18,7 +18,7 @@ EXAMPLES = {
     "gallery": "--out figures/gallery",
     "gates": "--model timm:seresnet50",
     "noise": "--model runs/train --grid random --figure noise.pdf",
-    "plot batch-sensitivity": "runs/style/dial.csv --out batch.pdf",
+    "plot batch-sensitivity": "runs/style/by_batch_size.csv --out batch.pdf",
     "plot channel-std": "runs/train/recording --out spread.pdf",
     "plot class-information": "runs/train/recording --out classes.pdf",
     "plot compare": "runs/a runs/b --names SE ECA --out compare.pdf",

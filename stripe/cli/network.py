@@ -13,7 +13,7 @@ from stripe.backbones import build
 from stripe.backbones.own import is_function, own_network
 from stripe.errors import ModelError, StripeError
 from stripe.files import parse_json, read_regular, saving
-from stripe.gates import freeze
+from stripe.gates import freeze_at
 from stripe.modules.unwrap import unwrapped
 from stripe.train import TrainConfig
 from stripe.train.run import CONFIG, read_config
@@ -162,7 +162,7 @@ def _refrozen(network: nn.Module, recipe: Path) -> nn.Module:
             name: [0.5] * channels for name, channels, is_folded in gates if is_folded is folded
         }
         if means:
-            network = freeze(network, means, fold=folded, example=example).model
+            network = freeze_at(network, means, fold=folded, example=example).model
     return network
 
 

@@ -254,7 +254,7 @@ def plot_batch_sensitivity(table: Source, *, out: Picture) -> None:
     Parameters
     ----------
     table
-        The file dial.csv of stripe style compare.
+        The file by_batch_size.csv of stripe style compare.
     """
     save_plot("batch_sensitivity", read_table(table), out)
 

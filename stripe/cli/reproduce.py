@@ -94,7 +94,7 @@ def reproduce(
         Folder for the table (CSV, Markdown and LaTeX) and its figure. Default:
         figures/reproduce/SCALE.
     """
-    from stripe.reproduce.report import write_report
+    from stripe.reproduce.report import write_reproduction
 
     chosen = engine.made()
     folder = out or reports_of(target.scale)
@@ -109,7 +109,7 @@ def reproduce(
         except (KeyboardInterrupt, SystemExit) as stopped:
             print("\ninterrupted; the same command does what is missing", file=sys.stderr)
             sys.exit(stopped.code if isinstance(stopped, SystemExit) else 130)
-    printed = [_print(found, write_report(found, folder), json) for found in wanted]
+    printed = [_print(found, write_reproduction(found, folder), json) for found in wanted]
     if json:
         print_json(printed[0] if len(printed) == 1 else printed)
     failed = {run.config.out: run.error for run in runs if run.state == "failed"}
@@ -247,7 +247,7 @@ def reproductions(
 
 def _print(found: "Reproduction", files: list[Path], json: bool) -> dict[str, Any] | None:
     """Print an exhibit, or return it as JSON holds it."""
-    from stripe.reproduce.report import claim_text, legend, shown
+    from stripe.reproduce.report import claim_text, legend, rounded
 
     if json:
         tables = {"numbers": found.numbers(), "claims": found.claims()}
@@ -256,10 +256,10 @@ def _print(found: "Reproduction", files: list[Path], json: bool) -> dict[str, An
         said = {"heading": found.heading, "notes": found.notes, "claim": claim_text(found)}
         return {**said, **rows, "files": [str(f) for f in files]}
     print(f"\n{found.heading}\n")
-    print(shown(found.numbers()).to_string(index=False))
+    print(rounded(found.numbers()).to_string(index=False))
     print(f"\n{legend(found)}\n{found.notes}\n{claim_text(found)}\n")
     if len(found.claims()):
-        print(shown(found.claims()).to_string(index=False))
+        print(rounded(found.claims()).to_string(index=False))
     written = ", ".join(str(file) for file in files)
     print(f"\nwritten  {written}" if files else "\nnothing is finished yet, so nothing was written")
     return None

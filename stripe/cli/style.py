@@ -103,7 +103,7 @@ def compare(
     options: _Shared = _Shared(),  # noqa: B008  # frozen
     out: Path,
     photographs: int = 3,
-    shown: Path | None = None,
+    images: Path | None = None,
     draws: Draws = 4,
     resume: Resume = False,
     json: Json = False,
@@ -119,14 +119,14 @@ def compare(
         interrupted comparison.
     photographs
         Number of photographs to draw.
-    shown
+    images
         Folder of photographs to draw. Default: the photographs of the training.
     """
     from stripe.style import compare as compare_runs
     from stripe.style import open_style
 
     given = given_of(options)
-    chosen: dict[str, Any] = {"photographs": photographs, "shown": shown, "draws": draws}
+    chosen: dict[str, Any] = {"photographs": photographs, "folder": images, "draws": draws}
     if not runs:
         config = replace(_base(out / "in", resume), **given)
         return _train_and_compare(config, out, chosen, resume=resume, json=json)
@@ -195,15 +195,19 @@ def _tell(found: "Comparison", out: Path, json: bool) -> None:
 
     files = draw_comparison(found, out)
     if json:
-        tables = {name: getattr(found, name).to_dict("records") for name in ("numbers", "dial")}
+        tables = {
+            name: getattr(found, name).to_dict("records") for name in ("numbers", "by_batch_size")
+        }
         print_json({**tables, "files": [str(file) for file in files]})
         return
     print("\nThe mean over photographs (ssim and high_frequency against instance norm)\n")
     means = found.numbers.drop(columns="photograph").groupby("variant", sort=False).mean()
     print(means.to_string(float_format="%.4f"))
     print("\nSpread of an image over batch mates, by batch size\n")
-    dial = found.dial.pivot(index="variant", columns="batch_size", values="spread")
-    print(dial.loc[means.index].to_string(float_format="%.4f"))
+    by_batch_size = found.by_batch_size.pivot(
+        index="variant", columns="batch_size", values="spread"
+    )
+    print(by_batch_size.loc[means.index].to_string(float_format="%.4f"))
     print(f"\nwritten  {', '.join(str(file) for file in files)}")
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from stripe.data.image_set import ImageSet
 
-Batch = tuple[Float[Tensor, "b c h w"], Int64[Tensor, " b"]]
+ImageBatch = tuple[Float[Tensor, "b c h w"], Int64[Tensor, " b"]]
 
 
 class DeviceLoader:
@@ -88,7 +88,7 @@ class DeviceLoader:
         """Return the number of batches in a pass."""
         return -(-len(self.dataset) // self.batch_size)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[ImageBatch]:
         """Yield each batch of a pass."""
         count = len(self.dataset)
         order = torch.arange(count, device=self.device)

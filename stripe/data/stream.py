@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torchvision.transforms import v2
 
-from stripe.data.device_loader import Batch
+from stripe.data.device_loader import ImageBatch
 from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD, ClassFolders
 from stripe.data.image_file import ImageReader
 from stripe.data.splits import split_folder
@@ -132,7 +132,7 @@ class StreamLoader:
         """Return the number of batches in a pass."""
         return len(self._batches)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[ImageBatch]:
         """Yield each batch of a pass."""
         for pixels, labels, index in self._read():
             images = pixels.to(self.device, non_blocking=True).float()

@@ -16,7 +16,7 @@ from stripe.explorer.glance import glance
 from stripe.explorer.pictures import SIDE, Pictures
 from stripe.explorer.quantise import quantised
 from stripe.recording import Recorded, Recording
-from stripe.recording.runs import short_names, shown_runs
+from stripe.recording.runs import open_runs, short_names
 from stripe.recording.same_images import unlike
 from stripe.stats import epoch_difference
 
@@ -54,7 +54,7 @@ class Slices:
         classes: Sequence[str] = (),
         costs: Any = None,
     ) -> None:
-        shown = shown_runs(data)
+        shown = open_runs(data)
         self.recordings = [_values_of(run.recording) for run in shown]
         self._same_images = [run is shown[0] or not unlike(shown[0], run) for run in shown]
         paths = [recording.path for recording in self.recordings]

@@ -30,7 +30,7 @@ def accepted(model: nn.Module | ExportedProgram) -> nn.Module:
     return model
 
 
-def copied(model: nn.Module) -> nn.Module:
+def deep_copy(model: nn.Module) -> nn.Module:
     """Return a deep copy.
 
     Raises

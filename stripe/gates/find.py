@@ -11,10 +11,10 @@ from stripe.errors import ModelError
 from stripe.gates.copies import copied_from
 from stripe.gates.evidence import groups_in_rows, is_channel_axis, is_map, is_quantiser
 from stripe.gates.example import checked_example, valid_example
-from stripe.gates.layout import Shape, gate_shape, spatial_shape
-from stripe.gates.loops import merged, products, uniquely_named
+from stripe.gates.loops import merged, owner_products, uniquely_named
 from stripe.gates.missed import missed
 from stripe.gates.place import Place as Place
+from stripe.gates.shape import Shape, gate_shape, spatial_shape
 from stripe.gates.steps import Trace
 from stripe.gates.trace import trace
 from stripe.recording import Gate, Gates
@@ -237,7 +237,7 @@ def _place(
         else None,
         first_argument=alone and _rows_of(watched, call.inputs[0], features),
         count=count,
-        period=len(products(watched, call.module, shape.of_signals)),
+        period=len(owner_products(watched, call.module, shape.of_signals)),
         static=watched.static and not watched.nodes[operand].ordered,
     )
 
@@ -266,7 +266,7 @@ def _own_name(watched: Trace, owner: str, count: int | None) -> str:
 
 def _count(watched: Trace, number: int, shape: Shape) -> int:
     """Count the owner's multiplications by something of the shape of a gate before this one."""
-    alike = products(watched, watched.module_of(number), shape.of_signals)
+    alike = owner_products(watched, watched.module_of(number), shape.of_signals)
     return sum(step < number for step, _ in alike)
 
 

@@ -13,7 +13,7 @@ from stripe.modules.unwrap import unwrapped
 from stripe.select import Selection
 
 
-def freeze(
+def freeze_at(
     model: nn.Module | ExportedProgram,
     data: Means,
     *,
@@ -89,7 +89,7 @@ def freeze(
     Examples
     --------
     >>> recording = stripe.record(model, loader, "runs/a", progress=False)
-    >>> frozen = stripe.gates.freeze(model, recording, gates="layer3.*")
+    >>> frozen = stripe.gates.freeze_at(model, recording, gates="layer3.*")
     >>> frozen.report[["gate", "folded", "into"]]
                     gate  folded            into
     0  layer3.0.bn2.gate    True  layer3.0.bn2

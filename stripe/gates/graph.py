@@ -14,7 +14,7 @@ _METHODS = {"mul", "mul_", "multiply", "multiply_", "__mul__", "__imul__", "__rm
 _OPERANDS = ("input", "other")
 
 
-def products(model: nn.Module, part: fx.GraphModule, example: Tensor) -> list[fx.Node]:
+def product_nodes(model: nn.Module, part: fx.GraphModule, example: Tensor) -> list[fx.Node]:
     """Return the nodes of a graph that multiply tensors, in the order in which they run.
 
     Parameters
@@ -32,7 +32,7 @@ def products(model: nn.Module, part: fx.GraphModule, example: Tensor) -> list[fx
     return watching.products
 
 
-def multiply_by(part: fx.GraphModule, node: fx.Node, position: int, value: Tensor) -> None:
+def multiply_node_by(part: fx.GraphModule, node: fx.Node, position: int, value: Tensor) -> None:
     """Let a node multiply by a new buffer; nodes that only computed the old operand are removed."""
     name = f"frozen_{node.name}"
     part.register_buffer(name, value)

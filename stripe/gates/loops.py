@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from stripe.gates.layout import Shape, gated_shape
 from stripe.gates.place import Place
+from stripe.gates.shape import Shape, gated_shape
 from stripe.gates.steps import Trace
 
 
-def products(watched: Trace, owner: str, of_signals: bool) -> list[tuple[int, Shape]]:
+def owner_products(watched: Trace, owner: str, of_signals: bool) -> list[tuple[int, Shape]]:
     """Return the steps in which a module multiplies by something of the shape of a gate."""
     spans = [(call.first, call.last) for call in watched.calls if call.module == owner]
     return [
@@ -48,7 +48,9 @@ def merged(watched: Trace, places: Sequence[Place]) -> list[Place]:
 
 def _of_first_piece(watched: Trace, place: Place, pieces: int) -> Place | None:
     """Return the place as it is in the first piece, None if it is in another one."""
-    sizes = [shape for _, shape in products(watched, place.gate.owner, place.shape.of_signals)]
+    sizes = [
+        shape for _, shape in owner_products(watched, place.gate.owner, place.shape.of_signals)
+    ]
     period, odd = divmod(len(sizes), pieces)
     if odd:
         return replace(place, gate=replace(place.gate, per_image_values=0))

@@ -9,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 
 from stripe.errors import ModelError
 from stripe.gates.asked import is_product
-from stripe.gates.layout import compact
+from stripe.gates.shape import compact
 from stripe.gates.steps import Call, Trace
 from stripe.gates.trace import trace
 from stripe.modules.unwrap import modules_by_name

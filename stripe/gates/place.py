@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stripe.gates.layout import Shape
+from stripe.gates.shape import Shape
 from stripe.recording import Gate
 
 

@@ -13,7 +13,7 @@ from torch.export import ExportedProgram
 from stripe.asr import Gated
 from stripe.asr.difference import check_difference, rounding_bound
 from stripe.errors import ModelError, UnknownNameError
-from stripe.gates.accepted import accepted, copied
+from stripe.gates.accepted import accepted, deep_copy
 from stripe.gates.beside import differences
 from stripe.gates.choose import chosen_gates
 from stripe.gates.factors import CannotFoldError
@@ -171,7 +171,7 @@ class _Making:
 
     def frozen(self, folds: Mapping[str, Fold]) -> nn.Module:
         """Return a copy of the model without its gates, some of which fold."""
-        folded = copied(self.plan.model)
+        folded = deep_copy(self.plan.model)
         modules = modules_by_name(folded)
         for scaling in chain.from_iterable(fold.scalings for fold in folds.values()):
             scaling.on(modules)
@@ -179,7 +179,7 @@ class _Making:
 
     def constant(self) -> nn.Module:
         """Return a copy of the model whose gates are constants."""
-        copy = copied(self.plan.model)
+        copy = deep_copy(self.plan.model)
         return Substitute(self.flow, self.vectors, {}).gates(copy)
 
     def misfits(self, folds: Mapping[str, Fold], bound: float) -> dict[str, str]:

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from stripe.asr.difference import check_difference, largest_difference
-from stripe.gates.accepted import copied
+from stripe.gates.accepted import deep_copy
 from stripe.gates.factors import CannotFoldError
 from stripe.gates.flow import Flow
 from stripe.gates.fold import Folder
@@ -57,7 +57,7 @@ def pruned(
     example
         As for `stripe.freeze`.
     """
-    found = Pruned(copied(model))
+    found = Pruned(deep_copy(model))
     if not kept:
         return found
     planned = plan(model, kept, example=example, force=True)

@@ -96,7 +96,7 @@ class Substitute:
                 if isinstance(owner, fx.GraphModule):
                     if spot.owner not in nodes:
                         with interrupts_held(), undisturbed(model), interrupts_allowed():
-                            nodes[spot.owner] = graph.products(model, owner, example)
+                            nodes[spot.owner] = graph.product_nodes(model, owner, example)
                     if len(nodes[spot.owner]) == len(own):
                         self._rewrite(owner, nodes[spot.owner][spot.order], place, spot, value)
                 elif operand := operands.operand_at(again, own[spot.order], spot.position):
@@ -109,7 +109,7 @@ class Substitute:
         if node not in part.graph.nodes:
             return  # it went with the squeeze of another gate
         if fold is None or not graph.bypass(part, node, spot.position, fold.neutral):
-            graph.multiply_by(part, node, spot.position, value)
+            graph.multiply_node_by(part, node, spot.position, value)
 
     def _spots(self, place: Place) -> list[Spot]:
         return spots(self._flow, place) or []

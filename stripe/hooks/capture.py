@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from stripe.errors import ModelError
 from stripe.gates.feed import feed
-from stripe.gates.layout import Shape, pooled
 from stripe.gates.place import Place
+from stripe.gates.shape import Shape, pooled
 from stripe.hooks.operands import Operands, unrepeated
-from stripe.hooks.rows import Product, Taken
+from stripe.hooks.rows import PassValues, ProductRows
 
 #: How far the average of features may be from that of what is multiplied, which may be cast to half
 #: precision before, relative to the largest.
@@ -33,7 +33,7 @@ class Capture:
         self._places = places
         self._model = model
         self._modules = modules
-        self._taken = Taken()
+        self._taken = PassValues()
 
     @contextmanager
     def hooked(self) -> Iterator[None]:
@@ -44,11 +44,11 @@ class Capture:
             hooks.enter_context(self._operands().hooked(self._modules))
             yield
 
-    def run(self, images: Tensor) -> tuple[Any, Taken]:
+    def run(self, images: Tensor) -> tuple[Any, PassValues]:
         """Run the model on images; return its output, and what the pass gave."""
-        self._taken = taken = Taken()
+        self._taken = taken = PassValues()
         output = feed(self._model, images)
-        self._taken = Taken()  # what follows is of the passes of another capture
+        self._taken = PassValues()  # what follows is of the passes of another capture
         return output, taken
 
     def _watches(self, place: Place) -> bool:
@@ -87,7 +87,7 @@ class Capture:
         self, owner: str, averaged: bool, features: Tensor, operand: Tensor, shape: Shape
     ) -> None:
         average = averaged and shape.spatial is None
-        product = Product(
+        product = ProductRows(
             _rows(operand, shape), _average(features, shape) if average else None, shape
         )
         self._taken.products[owner].append(product)
@@ -102,7 +102,7 @@ class Capture:
 class CheckedCapture(Capture):
     """Read gates, and compare the values from hooks with the operands of the owners."""
 
-    def run(self, images: Tensor) -> tuple[Any, Taken]:
+    def run(self, images: Tensor) -> tuple[Any, PassValues]:
         """Run the model on images; return its output, and what the pass gave.
 
         Raises
@@ -120,7 +120,7 @@ class CheckedCapture(Capture):
     def _averages(self, place: Place) -> bool:
         return place.gate.pooled
 
-    def _check(self, taken: Taken) -> None:
+    def _check(self, taken: PassValues) -> None:
         for place in filter(self._watches, self._places):
             name, owner = place.gate.name, place.gate.owner or "the model"
             products = taken.products_like(place)[place.count :: place.period]

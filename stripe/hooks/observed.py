@@ -14,7 +14,7 @@ from stripe.errors import ModelError
 from stripe.gates.find import Place, find_places
 from stripe.hooks.capture import Capture, CheckedCapture
 from stripe.hooks.proof import Verdict, rotation, selections, some_of, verdict
-from stripe.hooks.rows import ImageRows, Order, Taken, image_rows, orders
+from stripe.hooks.rows import ImageRows, PassValues, RowOrder, image_rows, orders
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.unwrap import modules_by_name
 from stripe.registry import listed
@@ -30,7 +30,7 @@ _AGAIN = 2
 _FEW = 4
 
 #: The image at each place of a pass, and the values of the pass.
-_Pass = tuple[list[int], Taken]
+_Pass = tuple[list[int], PassValues]
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Proofs:
     in other ways.
     """
 
-    orders: dict[tuple[str, int], Order] = field(default_factory=dict)
+    orders: dict[tuple[str, int], RowOrder] = field(default_factory=dict)
     tries: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
     mixed: set[str] = field(default_factory=set)
     finished: bool = False  # whether an epoch ended, and its hooks were compared with the products
@@ -78,8 +78,8 @@ class Observer:
         self._checked = CheckedCapture(places, model, modules)
         self._to_compare = 0 if check and proofs.finished else _AGAIN
         self._model = model
-        self._alone: tuple[Tensor, Taken] | None = None
-        self._last: tuple[Tensor, Taken] | None = None
+        self._alone: tuple[Tensor, PassValues] | None = None
+        self._last: tuple[Tensor, PassValues] | None = None
         self._suspects: set[str] = set()
         self._proofs = proofs
         self._check = check
@@ -142,7 +142,7 @@ class Observer:
             if self._proofs.orders[name, count] != order:
                 raise ModelError(_refusal(name, count, at_random=True))
 
-    def _holds_for_some(self, images: Tensor, taken: Taken) -> bool:
+    def _holds_for_some(self, images: Tensor, taken: PassValues) -> bool:
         """Tell whether a few images of a batch have the same rows without the others."""
         count, few = len(images), some_of(len(images))
         try:
@@ -151,18 +151,20 @@ class Observer:
         except Exception:  # of a model that takes batches of one size; the whole batch tells
             return False
         half = _in_half_precision(taken, images)
-        orders = {p: self._proofs.orders.get((p.gate.name, count), Order()) for p in self._places}
+        orders = {
+            p: self._proofs.orders.get((p.gate.name, count), RowOrder()) for p in self._places
+        }
         judged = (_verdict(p, orders[p], taken, count, passes, half) for p in self._places)
         return max(judged, default=Verdict.SAME) <= Verdict.PROVEN
 
-    def _prove(self, places: Sequence[Place], images: Tensor, taken: Taken) -> None:
+    def _prove(self, places: Sequence[Place], images: Tensor, taken: PassValues) -> None:
         with self._proving(images):
             if len(images) == 1:
                 self._prove_alone(images, taken)
             else:
                 self._prove_together(places, images, taken)
 
-    def _captured(self, images: Tensor) -> tuple[Any, Taken]:
+    def _captured(self, images: Tensor) -> tuple[Any, PassValues]:
         """Run the model on images; first, what the hooks give is compared with the products.
 
         Later epochs are compared by the passes that prove their rows.
@@ -183,8 +185,8 @@ class Observer:
             or not (place.static or n_images == 1)
         ]
 
-    def _rows(self, place: Place, taken: Taken, n_images: int) -> ImageRows:
-        order = self._proofs.orders.get((place.gate.name, n_images), Order())
+    def _rows(self, place: Place, taken: PassValues, n_images: int) -> ImageRows:
+        order = self._proofs.orders.get((place.gate.name, n_images), RowOrder())
         if n_images > 1 and not self._check and len(orders(place, taken, n_images)) > 1:
             raise ModelError(
                 f"the gate {place.gate.name!r} has several rows per image, whose order must be "
@@ -200,7 +202,7 @@ class Observer:
         with interrupts_held(), kept, self._checked.hooked(), interrupts_allowed():
             yield
 
-    def _prove_together(self, places: Sequence[Place], images: Tensor, taken: Taken) -> None:
+    def _prove_together(self, places: Sequence[Place], images: Tensor, taken: PassValues) -> None:
         count = len(images)
         half = _in_half_precision(taken, images)
         passes = [(s, self._checked.run(images[s])[1]) for s in selections(count)]
@@ -221,7 +223,7 @@ class Observer:
                 raise ModelError(_refusal(wrong[0].gate.name, count, drawn))
             self._warn({place.gate.name for place in mixed}, drawn)
 
-    def _prove_alone(self, images: Tensor, taken: Taken) -> None:
+    def _prove_alone(self, images: Tensor, taken: PassValues) -> None:
         """Prove that an image that comes alone has the same rows before and after another one."""
         if self._alone is None or self._alone[0] is images:
             return
@@ -235,7 +237,7 @@ class Observer:
         self._warn(mixed, drawn=True)
         same = (place for place, came in judged.items() if came is Verdict.SAME)
         self._suspects |= {place.gate.name for place in same if place.gate.kind != "constant"}
-        self._proofs.orders |= {(place.gate.name, 1): Order() for place in self._places}
+        self._proofs.orders |= {(place.gate.name, 1): RowOrder() for place in self._places}
         for place in self._places:
             self._proofs.tries[place.gate.name, 1] = _AGAIN
 
@@ -249,7 +251,7 @@ class Observer:
         if kept := sorted(self._suspects - depending):
             raise ModelError(_refusal(kept[0], 1, at_random=True))
 
-    def _judge(self, place: Place, taken: Taken, passes: list[_Pass], half: bool) -> Verdict:
+    def _judge(self, place: Place, taken: PassValues, passes: list[_Pass], half: bool) -> Verdict:
         """Return the verdict on a gate's rows in their likeliest order, which is kept."""
         images = len(passes[0][0])
         judged = {
@@ -279,7 +281,7 @@ class Observer:
 
 
 def _verdict(
-    place: Place, order: Order, taken: Taken, n_images: int, passes: list[_Pass], half: bool
+    place: Place, order: RowOrder, taken: PassValues, n_images: int, passes: list[_Pass], half: bool
 ) -> Verdict:
     try:
         before = image_rows(place, taken, n_images, order)
@@ -290,10 +292,10 @@ def _verdict(
 
 
 def _verdict_alone(
-    place: Place, before: Sequence[Taken], after: Sequence[Taken], half: bool
+    place: Place, before: Sequence[PassValues], after: Sequence[PassValues], half: bool
 ) -> Verdict:
     """Compare the rows of images that came alone, in two passes each."""
-    old, new = (_joined([image_rows(place, taken, 1, Order()) for taken in side])
+    old, new = (_joined([image_rows(place, taken, 1, RowOrder()) for taken in side])
                 for side in (before, after))  # fmt: skip
     return verdict(old, new, [*range(len(before))], half)
 
@@ -304,7 +306,7 @@ def _joined(rows: Sequence[ImageRows]) -> ImageRows:
     return ImageRows(gate, torch.cat(features) if features else None)
 
 
-def _in_half_precision(taken: Taken, images: Tensor) -> bool:
+def _in_half_precision(taken: PassValues, images: Tensor) -> bool:
     blocks = [rows for group in (taken.gates, taken.features) for rows in group.values()]
     formats = {block.dtype for rows in blocks for block in rows} | {images.dtype}
     formats |= {product.gate.dtype for rows in taken.products.values() for product in rows}

@@ -8,13 +8,13 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from stripe.gates.layout import Shape, compact, gated_shape
+from stripe.gates.shape import Shape, compact, gated_shape
 from stripe.interrupts import interrupts_held
 from stripe.modules.backward import in_backward
 from stripe.modules.ours import is_ours
 
 #: Function of the features and the gate of one multiplication, and their layout.
-Seen = Callable[[Tensor, Tensor, Shape], None]
+OnProduct = Callable[[Tensor, Tensor, Shape], None]
 
 
 class Operands(TorchDispatchMode):
@@ -26,7 +26,7 @@ class Operands(TorchDispatchMode):
         Receivers of a module's multiplications, by its name, in their order.
     """
 
-    def __init__(self, wanted: Mapping[str, Seen]) -> None:
+    def __init__(self, wanted: Mapping[str, OnProduct]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._on = ExitStack()
         self._wanted = wanted
@@ -67,12 +67,12 @@ class Operands(TorchDispatchMode):
     ) -> Any:
         name = "" if is_ours() or in_backward() else func._schema.name.removesuffix("_")
         if name == "aten::mul":
-            self._look(args)
+            self._check(args)
         elif name == "aten::addcmul":  # t + a b
-            self._look(args[1:3])
+            self._check(args[1:3])
         return func(*args, **(kwargs or {}))
 
-    def _look(self, operands: tuple[Any, ...]) -> None:
+    def _check(self, operands: tuple[Any, ...]) -> None:
         if not all(isinstance(operand, Tensor) for operand in operands):
             return
         shapes = [tuple(operand.shape) for operand in operands]

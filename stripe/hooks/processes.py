@@ -14,7 +14,7 @@ from stripe.recording.writer import alone
 TIMEOUT = timedelta(minutes=30)
 
 
-class Processes(NamedTuple):
+class Rank(NamedTuple):
     """Which of how many processes this is, and how to wait for the others."""
 
     rank: int
@@ -22,14 +22,14 @@ class Processes(NamedTuple):
     barrier: Callable[[], None]
 
 
-def current_processes(timeout: timedelta = TIMEOUT) -> Processes:
+def current_rank(timeout: timedelta = TIMEOUT) -> Rank:
     """Return this process's place in the default group, that of a single process without one.
 
     Every process must call it, since it makes a group of its own: over gloo, because a timed
     barrier that names the process that did not come is gloo's.
     """
     if not distributed.is_available() or not distributed.is_initialized():
-        return Processes(0, 1, alone)
+        return Rank(0, 1, alone)
     group: Any = distributed.new_group(backend="gloo", timeout=timeout)
 
     def wait() -> None:
@@ -42,4 +42,4 @@ def current_processes(timeout: timedelta = TIMEOUT) -> Processes:
                 f"{str(error).splitlines()[0]}; the epoch is discarded"
             ) from error
 
-    return Processes(distributed.get_rank(), distributed.get_world_size(), wait)
+    return Rank(distributed.get_rank(), distributed.get_world_size(), wait)

@@ -18,7 +18,7 @@ from stripe.hooks.columns import column_lengths, fill, gates_of_values
 from stripe.hooks.observed import Observer, Proofs
 from stripe.hooks.online import OnlineMoments
 from stripe.hooks.places import recorded_places
-from stripe.hooks.processes import current_processes
+from stripe.hooks.processes import current_rank
 from stripe.hooks.rows import ImageRows
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
@@ -180,7 +180,7 @@ class Recorder:
         gates = tuple(gate for of_place in self._columns.values() for gate in of_place)
         header = replace(self._header, gates=gates, input_shape=tuple(example.shape[1:]))
         self._writer = RecordingWriter(
-            self._path, header, **current_processes()._asdict(), overwrite=self._overwrite
+            self._path, header, **current_rank()._asdict(), overwrite=self._overwrite
         )
 
     @property

@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stripe.errors import ModelError
-from stripe.gates.layout import Shape
 from stripe.gates.place import Place
+from stripe.gates.shape import Shape
 
 
-class Product(NamedTuple):
+class ProductRows(NamedTuple):
     """What one multiplication saw: rows of the gate, and of the averaged features if wanted."""
 
     gate: Float[Tensor, "rows length"]
@@ -22,7 +22,7 @@ class Product(NamedTuple):
     shape: Shape
 
 
-class Order(NamedTuple):
+class RowOrder(NamedTuple):
     """In which order the rows of a gate come.
 
     Parameters
@@ -40,14 +40,14 @@ class Order(NamedTuple):
 
 
 @dataclass
-class Taken:
+class PassValues:
     """The values from hooks in one forward pass, by gate, and the multiplications, by owner."""
 
     gates: dict[str, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
     features: dict[str, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
-    products: dict[str, list[Product]] = field(default_factory=lambda: defaultdict(list))
+    products: dict[str, list[ProductRows]] = field(default_factory=lambda: defaultdict(list))
 
-    def products_like(self, place: Place) -> list[Product]:
+    def products_like(self, place: Place) -> list[ProductRows]:
         """Return the products of the owner of a gate, among which the place is counted."""
         products = self.products[place.gate.owner]
         return [p for p in products if p.shape.of_signals is place.shape.of_signals]
@@ -60,20 +60,20 @@ class ImageRows(NamedTuple):
     features: Float[Tensor, "b j channels"] | None
 
 
-def orders(place: Place, taken: Taken, n_images: int) -> list[Order]:
+def orders(place: Place, taken: PassValues, n_images: int) -> list[RowOrder]:
     """Return the orders in which the rows of a gate may have come, the usual one first."""
     several = len(taken.products_like(place)) > place.period > 1
     folded = any(
-        sum(map(len, blocks)) > n_images for blocks in _blocks(place, taken, Order()) if blocks
+        sum(map(len, blocks)) > n_images for blocks in _blocks(place, taken, RowOrder()) if blocks
     )
     return [
-        Order(by_piece, by_image)
+        RowOrder(by_piece, by_image)
         for by_piece in ((True, False) if several else (True,))
         for by_image in ((True, False) if folded else (True,))
     ]
 
 
-def image_rows(place: Place, taken: Taken, n_images: int, order: Order) -> ImageRows:
+def image_rows(place: Place, taken: PassValues, n_images: int, order: RowOrder) -> ImageRows:
     """Return the rows of each image.
 
     Raises
@@ -96,7 +96,7 @@ def image_rows(place: Place, taken: Taken, n_images: int, order: Order) -> Image
     return ImageRows(gate, _shared_out(place, "input of", features, n_images, order))
 
 
-def _blocks(place: Place, taken: Taken, order: Order) -> tuple[list[Tensor], list[Tensor]]:
+def _blocks(place: Place, taken: PassValues, order: RowOrder) -> tuple[list[Tensor], list[Tensor]]:
     """Return the rows of the gate and of the features, in the pieces in which they came."""
     name = place.gate.name
     gates, features = taken.gates[name], taken.features[name]
@@ -107,7 +107,9 @@ def _blocks(place: Place, taken: Taken, order: Order) -> tuple[list[Tensor], lis
     return gates, features
 
 
-def _of_place(place: Place, products: Sequence[Product], order: Order) -> Sequence[Product]:
+def _of_place(
+    place: Place, products: Sequence[ProductRows], order: RowOrder
+) -> Sequence[ProductRows]:
     pieces, odd = divmod(len(products), place.period)
     if odd or place.count is None:
         raise ModelError(
@@ -121,7 +123,7 @@ def _of_place(place: Place, products: Sequence[Product], order: Order) -> Sequen
 
 
 def _shared_out(
-    place: Place, what: str, blocks: Sequence[Tensor], n_images: int, order: Order
+    place: Place, what: str, blocks: Sequence[Tensor], n_images: int, order: RowOrder
 ) -> Float[Tensor, "b k length"]:
     name = place.gate.name
     if not blocks:

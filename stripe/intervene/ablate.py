@@ -115,7 +115,7 @@ def ablate(
         raise StripeError("a loader must give at least one batch, got none")
     run = _Run(found, batches, seed, task)
     before = run.read({}, missing=False)
-    labels = labels_of(batches)
+    labels = batch_labels(batches)
     rows = [{"intervention": "none", "gate": "", **task.measures(before, before, labels)}]
     together = not alone or len(places) > 1
     steps = len(hows) * (alone * len(places) + together)
@@ -156,7 +156,7 @@ class _Run(NamedTuple):
             yield len(images), feed(self.found.model, images)
 
 
-def labels_of(batches: Batches) -> np.ndarray | None:
+def batch_labels(batches: Batches) -> np.ndarray | None:
     """Return the label of every image, None if some have none."""
     labels = [of_batch.cpu().numpy() for _, of_batch in batches if of_batch is not None]
     return np.concatenate(labels) if len(labels) == len(batches) else None

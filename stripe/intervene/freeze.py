@@ -9,8 +9,7 @@ from torch.export import ExportedProgram
 
 from stripe.errors import ModelError, StripeError
 from stripe.gates.exact import freeze_exactly
-from stripe.gates.freeze import check_in_place, in_place
-from stripe.gates.freeze import freeze as freeze_at
+from stripe.gates.freeze import check_in_place, freeze_at, in_place
 from stripe.gates.frozen import Frozen
 from stripe.gates.means import Means
 from stripe.hooks.batches import numbered_batches
@@ -46,7 +45,7 @@ def freeze(
 ) -> Frozen:
     """Replace gates by constants, and fold each constant into an adjacent layer.
 
-    With `constants="mean"`, this is `stripe.gates.freeze`, which also describes folding. With
+    With `constants="mean"`, this is `stripe.gates.freeze_at`, which also describes folding. With
     "optimal", the constants are learned as in `stripe.intervene.optimal.optimal_constants`:
     starting at the means, in one pass over every other image of `images`. On the other half of the
     images, the learned constants are compared with the means. The weights of the network stay
@@ -67,7 +66,7 @@ def freeze(
         Source of the means: a recording of this network or its directory, its table from
         `stripe.stats.channel_moments`, or a mapping from names of gates to vectors (C,).
     gates, fold, epoch, example, force, inplace
-        As for `stripe.gates.freeze`.
+        As for `stripe.gates.freeze_at`.
     constants
         "mean", "optimal" or "exact". "optimal" needs a classifier, and minimises the KL divergence
         from the unchanged network.
@@ -99,7 +98,7 @@ def freeze(
     UnknownNameError
         If a gate is not in the model or not in the data.
     ModelError
-        As for `stripe.gates.freeze`, and for "optimal" also as for `stripe.sensitivity`.
+        As for `stripe.gates.freeze_at`, and for "optimal" also as for `stripe.sensitivity`.
     StripeError
         In one of these cases:
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from stripe.errors import ModelError
 from stripe.gates.place import Place
 from stripe.intervene.batch import Batch
-from stripe.intervene.recorded import Recorded
+from stripe.intervene.recorded import RecordedValues
 from stripe.registry import listed, nearest
 
 #: Function from a gate, (images, channels), and its batch to the replacement.
@@ -21,7 +21,7 @@ Function = Callable[[Float[Tensor, "b c"], Batch], Tensor]
 How = str | float | Sequence[float] | np.ndarray | Tensor | Callable[..., Any] | Mapping[str, Any]
 
 
-def function_of(how: How, place: Place, recorded: Recorded) -> Function:
+def function_of(how: How, place: Place, recorded: RecordedValues) -> Function:
     """Return the function of an intervention on one gate.
 
     Parameters
@@ -114,23 +114,23 @@ def whole(place: Place, function: Function) -> Function:
     return checked
 
 
-def _one(place: Place, recorded: Recorded) -> Function:
+def _one(place: Place, recorded: RecordedValues) -> Function:
     return lambda values, batch: torch.ones_like(values)
 
 
-def _zero(place: Place, recorded: Recorded) -> Function:
+def _zero(place: Place, recorded: RecordedValues) -> Function:
     return lambda values, batch: torch.zeros_like(values)
 
 
-def _mean(place: Place, recorded: Recorded) -> Function:
+def _mean(place: Place, recorded: RecordedValues) -> Function:
     return _array(torch.from_numpy(recorded.mean(place)), place)
 
 
-def _grand_mean(place: Place, recorded: Recorded) -> Function:
+def _grand_mean(place: Place, recorded: RecordedValues) -> Function:
     return _array(torch.tensor(recorded.mean(place).mean()), place)
 
 
-def _class_mean(place: Place, recorded: Recorded) -> Function:
+def _class_mean(place: Place, recorded: RecordedValues) -> Function:
     means = recorded.class_means(place)
 
     def by_label(values: Tensor, batch: Batch) -> Tensor:
@@ -146,12 +146,12 @@ def _class_mean(place: Place, recorded: Recorded) -> Function:
     return by_label
 
 
-def _shuffle(place: Place, recorded: Recorded) -> Function:
+def _shuffle(place: Place, recorded: RecordedValues) -> Function:
     check_one_row(place, "shuffle")
     return whole(place, lambda values, batch: values[batch.others(len(values)).to(values.device)])
 
 
-def _resample(place: Place, recorded: Recorded) -> Function:
+def _resample(place: Place, recorded: RecordedValues) -> Function:
     check_one_row(place, "resample")
     rows = torch.from_numpy(recorded.values(place))
     return whole(
@@ -175,7 +175,7 @@ def width_of(place: Place) -> int:
 
 
 #: Every intervention that has a name.
-INTERVENTIONS: dict[str, Callable[[Place, Recorded], Function]] = {
+INTERVENTIONS: dict[str, Callable[[Place, RecordedValues], Function]] = {
     "mean": _mean,
     "grand_mean": _grand_mean,
     "class_mean": _class_mean,

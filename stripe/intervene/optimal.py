@@ -19,7 +19,7 @@ from stripe.intervene.replaced import paused
 from stripe.modules.held_weights import held_weights
 from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed
-from stripe.outputs.scores import Predict, check_differentiable, class_scores, divergence
+from stripe.outputs.scores import PredictScores, check_differentiable, class_scores, divergence
 from stripe.select import Selection
 
 #: Learning rate in units of the spread, the best of 0.1, 0.2 and 0.4 in docs/sensitivity.md.
@@ -35,7 +35,7 @@ def optimal_constants(
     gates: Selection | None = "all",
     *,
     lr: float = LR,
-    predict: Predict | None = None,
+    predict: PredictScores | None = None,
     epoch: int | None = None,
     example: Tensor | None = None,
     force: bool = False,
@@ -157,7 +157,7 @@ class _Learned:
         return self._mean if self._spread is None else self._mean + self._spread * step
 
 
-def _divergence(model: nn.Module, images: Tensor, predict: Predict | None) -> Tensor:
+def _divergence(model: nn.Module, images: Tensor, predict: PredictScores | None) -> Tensor:
     """Return the KL divergence of the network with constants from the unchanged one."""
     with paused():
         before = class_scores(feed(model, images), predict)

@@ -48,7 +48,7 @@ class ClassMeans(NamedTuple):
         return self.classes.tolist()
 
 
-class Recorded:
+class RecordedValues:
     """The recorded values of a model's gates, read on request.
 
     Parameters

@@ -16,7 +16,7 @@ from stripe.gates.place import Place
 from stripe.gates.spots import own_products, spots, unreplaceable
 from stripe.gates.steps import Trace
 from stripe.gates.usual import trace_of
-from stripe.intervene.recorded import Recorded
+from stripe.intervene.recorded import RecordedValues
 from stripe.intervene.replaced import paused
 from stripe.modules.unwrap import device_of, unwrapped
 from stripe.select import Selection
@@ -105,7 +105,7 @@ def replaceable_with(
     epoch: int | None,
     example: Tensor | None,
     force: bool,
-) -> tuple[Replaceable, Recorded]:
+) -> tuple[Replaceable, RecordedValues]:
     """Find the gates of a model, and open their recorded values.
 
     Parameters
@@ -118,7 +118,7 @@ def replaceable_with(
     ModelError
         As for `replaceable`, or if `data` was recorded from other weights (without `force`).
     """
-    recorded = Recorded(data, epoch)
+    recorded = RecordedValues(data, epoch)
     if not force:
         check_fingerprint(model, data, epoch)
     return replaceable(model, kinds, example=example, shape=recorded.input_shape), recorded

@@ -22,7 +22,7 @@ from stripe.intervene.replaceable import replaceable_with
 from stripe.modules.held_weights import held_weights
 from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed
-from stripe.outputs.scores import Predict, check_differentiable, check_no_nan, class_scores
+from stripe.outputs.scores import PredictScores, check_differentiable, check_no_nan, class_scores
 from stripe.select import Selection
 
 
@@ -34,7 +34,7 @@ def sensitivity(
     *,
     draws: int = 4,
     seed: int = 0,
-    predict: Predict | None = None,
+    predict: PredictScores | None = None,
     epoch: int | None = None,
     example: Tensor | None = None,
     force: bool = False,

@@ -14,7 +14,7 @@ SECONDS = 10.0
 def progress_bar(
     work: int | Iterable[Any] | None,
     title: str,
-    shown: bool,
+    show: bool,
     *,
     done: int = 0,
     unit: str = "it",
@@ -28,7 +28,7 @@ def progress_bar(
         Number of steps, or a loader with a step for each batch. None if it is not known.
     title
         Text before the bar.
-    shown
+    show
         Whether anything is shown at all.
     done
         Number of steps that were done before.
@@ -46,8 +46,8 @@ def progress_bar(
     initial = done if total is None else min(done, total)
     options: dict[str, Any] = {"total": total, "initial": initial, "desc": title, "unit": unit}
     options["leave"] = leave
-    if not shown or sys.stderr.isatty():
-        return tqdm(disable=not shown, **options)
+    if not show or sys.stderr.isatty():
+        return tqdm(disable=not show, **options)
     return _Lines(mininterval=SECONDS, delay=SECONDS, miniters=1, **options)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
-from stripe.onnx.copied import copied
+from stripe.onnx.copied import copy_message
 from stripe.onnx.graph import label, new_name
 
 
@@ -28,7 +28,7 @@ def flattened(model: ModelProto) -> tuple[ModelProto, dict[str, str]]:
     """
     if not any(_bodies(node) for node in model.graph.node):
         return model, {}
-    flat = copied(model)
+    flat = copy_message(model)
     del flat.graph.node[:]
     taken = {v.name for v in (*flat.graph.initializer, *flat.graph.input, *flat.graph.value_info)}
     opened = _Opened(flat.graph, taken | {n for node in model.graph.node for n in node.output})
@@ -46,7 +46,7 @@ class _Opened:
 
     def nodes(self, node: NodeProto, renamed: Mapping[str, str]) -> Iterator[NodeProto]:
         """Yield a node, or those of its bodies."""
-        copy = copied(node)
+        copy = copy_message(node)
         del copy.input[:]
         copy.input.extend(renamed.get(name, name) for name in node.input)
         del copy.output[:]

@@ -9,7 +9,7 @@ from stripe.errors import ModelError
 from stripe.onnx.flow import flow
 from stripe.onnx.graph import Graph
 from stripe.onnx.image_input import ImageInput
-from stripe.onnx.session import GraphSession, largest_difference
+from stripe.onnx.session import GraphSession, tensor_difference
 
 #: The largest relative difference that rounding explains, by number format.
 _ROUNDING = {TensorProto.FLOAT: 1e-4, TensorProto.DOUBLE: 1e-8, TensorProto.FLOAT16: 3e-2}
@@ -29,7 +29,7 @@ def compare(
 ) -> float:
     """Return the largest difference of two graphs on random images, from one seed.
 
-    It is relative, as `largest_difference` says.
+    It is relative, as `tensor_difference` says.
 
     Parameters
     ----------
@@ -57,12 +57,12 @@ def compare(
     watched = flow(Graph(constant), before.input.name)
     bounded = [name for name in before.names if watched.is_bounded(name)]
     values = before.run(images)
-    error = largest_difference(values, after.run(images), bounded)
+    error = tensor_difference(values, after.run(images), bounded)
     formats = {tensor.data_type for tensor in constant.graph.initializer} | {TensorProto.FLOAT}
     allowed = max(limit for dtype, limit in _ROUNDING.items() if dtype in formats)
     if error > allowed:  # a deep network makes rounding larger; how much, it shows by itself
         plain = GraphSession(constant, shared, optimize=False).run(images)
-        allowed = max(allowed, _TIMES * largest_difference(values, plain, bounded))
+        allowed = max(allowed, _TIMES * tensor_difference(values, plain, bounded))
     if not error <= allowed:
         raise ModelError(
             f"folding must change nothing but rounding ({allowed:.1g}), and changed the output by "

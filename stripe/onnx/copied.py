@@ -7,7 +7,7 @@ from onnx import ModelProto, NodeProto
 Message = TypeVar("Message", ModelProto, NodeProto)
 
 
-def copied(message: Message) -> Message:
+def copy_message(message: Message) -> Message:
     """Return a copy of a model or a node, which can be edited."""
     copy = type(message)()
     copy.CopyFrom(message)

@@ -10,7 +10,7 @@ from stripe.gates.choose import chosen_gates
 from stripe.onnx.bodies import flattened
 from stripe.onnx.graph import Graph, label
 from stripe.onnx.load import load_model
-from stripe.onnx.places import Place, places_of
+from stripe.onnx.places import GraphPlace, graph_places
 from stripe.recording import Gates
 from stripe.registry import listed
 from stripe.select import Selection
@@ -69,11 +69,11 @@ def find_gates(model: str | Path | ModelProto, *, kinds: Collection[str] = DEFAU
     if isinstance(kinds, str) or (unknown := set(kinds) - set(KINDS)):
         came = kinds if isinstance(kinds, str) else sorted(unknown)[0]
         raise ModelError(f"kinds are several of {', '.join(KINDS)}, got {came!r}")
-    places = find_places(Graph(load_model(model)))
+    places = find_graph_places(Graph(load_model(model)))
     return Gates(place.gate for place in places if place.gate.kind in kinds)
 
 
-def find_places(graph: Graph) -> list[Place]:
+def find_graph_places(graph: Graph) -> list[GraphPlace]:
     """Return every gate of a graph, of any kind, and where it is.
 
     Raises
@@ -82,13 +82,13 @@ def find_places(graph: Graph) -> list[Place]:
         As `find_gates`.
     """
     _refuse_blocked(graph)
-    places = places_of(graph)
+    places = graph_places(graph)
     _refuse_quantised(places)
     _refuse_in_bodies(graph, places)
     return places
 
 
-def chosen_places(places: Sequence[Place], gates: Selection | None) -> list[Place]:
+def chosen_places(places: Sequence[GraphPlace], gates: Selection | None) -> list[GraphPlace]:
     """Return the places of the gates that are meant.
 
     Raises
@@ -108,7 +108,7 @@ def chosen_places(places: Sequence[Place], gates: Selection | None) -> list[Plac
     return [place for place in places if place.gate.name in chosen]
 
 
-def _attention(places: Sequence[Place]) -> list[Place]:
+def _attention(places: Sequence[GraphPlace]) -> list[GraphPlace]:
     return [place for place in places if place.gate.kind in DEFAULT_KINDS]
 
 
@@ -122,7 +122,7 @@ def _refuse_blocked(graph: Graph) -> None:
         )
 
 
-def _refuse_quantised(places: Sequence[Place]) -> None:
+def _refuse_quantised(places: Sequence[GraphPlace]) -> None:
     """Raise if a quantised product multiplies by a gate."""
     found = [p.gate for p in _attention(places) if p.gate.owner_class != "Mul"]
     if found:
@@ -133,13 +133,13 @@ def _refuse_quantised(places: Sequence[Place]) -> None:
         )
 
 
-def _refuse_in_bodies(graph: Graph, places: Sequence[Place]) -> None:
+def _refuse_in_bodies(graph: Graph, places: Sequence[GraphPlace]) -> None:
     """Raise if there are gates in the bodies of control flow."""
     flat, owners = flattened(graph.model)
     if not owners:
         return
     known = {place.gate.name for place in _attention(places)}
-    inside = [p for p in _attention(places_of(Graph(flat))) if p.gate.name not in known]
+    inside = [p for p in _attention(graph_places(Graph(flat))) if p.gate.name not in known]
     if inside:
         tensors = (inside[0].gate.name, *(site.product for site in inside[0].sites))
         owner = next((owners[name] for name in tensors if name in owners), "control flow")

@@ -24,7 +24,7 @@ _NAMES = {
 }
 
 
-class Flow(NamedTuple):
+class GraphFlow(NamedTuple):
     """Tensors that depend on the image, with their bounds."""
 
     bounds: dict[str, Bounds]
@@ -39,7 +39,7 @@ class Flow(NamedTuple):
         return found.below and found.above
 
 
-def flow(graph: Graph, image: str) -> Flow:
+def flow(graph: Graph, image: str) -> GraphFlow:
     """Follow the image through a graph.
 
     Parameters
@@ -56,7 +56,7 @@ def flow(graph: Graph, image: str) -> Flow:
         if depending:
             made = _bounds(graph, node, depending, len(inputs) - len(depending))
             known.update((name, made) for name in node.output if name)
-    return Flow(known)
+    return GraphFlow(known)
 
 
 def _bounds(graph: Graph, node: NodeProto, depending: list[Bounds], others: int) -> Bounds:

@@ -6,8 +6,8 @@ from onnx import NodeProto, TensorProto
 from stripe.onnx.graph import Graph, attribute, label
 from stripe.onnx.scale import (
     CannotFold,
+    ConstantScale,
     Edit,
-    Scale,
     edit,
     has_input,
     scaled_input,
@@ -33,7 +33,7 @@ _FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
 _FLATTEN = {"Flatten", "Squeeze", "Reshape"}
 
 
-def fold_before(graph: Graph, tensor: str, scale: Scale) -> list[Edit]:
+def fold_before(graph: Graph, tensor: str, scale: ConstantScale) -> list[Edit]:
     """Return the edits that scale a tensor.
 
     Raises
@@ -58,7 +58,7 @@ def fold_before(graph: Graph, tensor: str, scale: Scale) -> list[Edit]:
     return scaled_output(graph, node, scale)
 
 
-def fold_after(graph: Graph, tensor: str, scale: Scale) -> list[Edit]:
+def fold_after(graph: Graph, tensor: str, scale: ConstantScale) -> list[Edit]:
     """Return the edits with which all readers of a tensor treat it as if it were scaled.
 
     Raises
@@ -74,7 +74,7 @@ def fold_after(graph: Graph, tensor: str, scale: Scale) -> list[Edit]:
     return [one for node in readers for one in _reader(graph, node, tensor, scale)]
 
 
-def _reader(graph: Graph, node: NodeProto, tensor: str, scale: Scale) -> list[Edit]:
+def _reader(graph: Graph, node: NodeProto, tensor: str, scale: ConstantScale) -> list[Edit]:
     if node.op_type in ("Mul", "Div"):
         return _factor_after(graph, node, tensor, scale)
     if node.op_type == "Concat":
@@ -90,7 +90,7 @@ def _reader(graph: Graph, node: NodeProto, tensor: str, scale: Scale) -> list[Ed
     return scaled_input(graph, node, scale)
 
 
-def _term(graph: Graph, node: NodeProto, index: int, scale: Scale) -> list[Edit]:
+def _term(graph: Graph, node: NodeProto, index: int, scale: ConstantScale) -> list[Edit]:
     """Scale one term of a sum."""
     name = node.input[index]
     if graph.constant(name) is not None:
@@ -102,7 +102,7 @@ def _term(graph: Graph, node: NodeProto, index: int, scale: Scale) -> list[Edit]
     return fold_before(graph, name, scale)
 
 
-def _factor_before(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
+def _factor_before(graph: Graph, node: NodeProto, scale: ConstantScale) -> list[Edit]:
     """Scale a product by a layer before it if possible, otherwise by its constant."""
     constant = next((i for i in (1, 0) if graph.constant(node.input[i]) is not None), None)
     if node.op_type == "Div" and constant == 0:
@@ -117,7 +117,7 @@ def _factor_before(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
         return _constant_factor(graph, node, constant, scale)
 
 
-def _factor_after(graph: Graph, node: NodeProto, tensor: str, scale: Scale) -> list[Edit]:
+def _factor_after(graph: Graph, node: NodeProto, tensor: str, scale: ConstantScale) -> list[Edit]:
     """Let a product take a scaled factor."""
     index = list(node.input).index(tensor)
     if node.op_type == "Div" and index == 1:
@@ -130,7 +130,7 @@ def _factor_after(graph: Graph, node: NodeProto, tensor: str, scale: Scale) -> l
         return _constant_factor(graph, node, 1 - index, scale)
 
 
-def _constant_factor(graph: Graph, node: NodeProto, index: int, scale: Scale) -> list[Edit]:
+def _constant_factor(graph: Graph, node: NodeProto, index: int, scale: ConstantScale) -> list[Edit]:
     """Scale the constant of a product; a division becomes a product."""
     value = weight(graph, node, index).astype(np.float64)
     if value.ndim > scale.rank:
@@ -140,7 +140,7 @@ def _constant_factor(graph: Graph, node: NodeProto, index: int, scale: Scale) ->
     return [edit(graph, node, index, value * scale.shaped())]
 
 
-def _passes(graph: Graph, node: NodeProto, scale: Scale) -> bool:
+def _passes(graph: Graph, node: NodeProto, scale: ConstantScale) -> bool:
     """Tell whether a scale of a node's input is the same scale of its output."""
     if len([name for name in node.output if name]) > 1:
         return False
@@ -161,7 +161,7 @@ def _passes(graph: Graph, node: NodeProto, scale: Scale) -> bool:
     )
 
 
-def _pads_nothing_new(graph: Graph, node: NodeProto, scale: Scale) -> bool:
+def _pads_nothing_new(graph: Graph, node: NodeProto, scale: ConstantScale) -> bool:
     """Tell whether padding adds zeros or existing values, and no channels."""
     by_input = graph.constant(node.input[1]) if has_input(node, 1) else None
     pads = attribute(node, "pads") if by_input is None else by_input.tolist()
@@ -182,7 +182,7 @@ def _axes(graph: Graph, node: NodeProto, rank: int) -> list[int] | None:
     return [axis % rank for axis in axes] if axes else None
 
 
-def _reduced(graph: Graph, node: NodeProto, scale: Scale) -> Scale:
+def _reduced(graph: Graph, node: NodeProto, scale: ConstantScale) -> ConstantScale:
     """Return the scale of features without the axes that a reduction takes away."""
     axes = _axes(graph, node, scale.rank)
     if axes is None or scale.axis in axes:
@@ -190,7 +190,7 @@ def _reduced(graph: Graph, node: NodeProto, scale: Scale) -> Scale:
     return scale.moved(scale.axis - sum(a < scale.axis for a in axes), scale.rank - len(axes))
 
 
-def _moved(node: NodeProto, scale: Scale, *, back: bool) -> Scale:
+def _moved(node: NodeProto, scale: ConstantScale, *, back: bool) -> ConstantScale:
     """Return the scale on the other side of a node."""
     if node.op_type != "Transpose":
         return scale
@@ -198,7 +198,7 @@ def _moved(node: NodeProto, scale: Scale, *, back: bool) -> Scale:
     return scale.moved(order[scale.axis] if back else list(order).index(scale.axis), scale.rank)
 
 
-def _flattened(graph: Graph, node: NodeProto, scale: Scale) -> Scale:
+def _flattened(graph: Graph, node: NodeProto, scale: ConstantScale) -> ConstantScale:
     """Return the scale of features (B, C, 1, 1) that become (B, C)."""
     before, after = graph.shapes.get(node.input[0]), graph.shapes.get(node.output[0])
     whole = before is not None and all(
@@ -218,16 +218,18 @@ def _channels(graph: Graph, name: str, axis: int) -> int:
     return size
 
 
-def _split(graph: Graph, node: NodeProto, scale: Scale) -> dict[str, Scale]:
+def _split(graph: Graph, node: NodeProto, scale: ConstantScale) -> dict[str, ConstantScale]:
     """Return the share of each input of a concatenation."""
     if attribute(node, "axis") % scale.rank != scale.axis:
         return dict.fromkeys(node.input, scale)
     sizes = [_channels(graph, name, scale.axis) for name in node.input]
     parts = np.split(scale.vector, np.cumsum(sizes)[:-1])
-    return {n: Scale(p, scale.axis, scale.rank) for n, p in zip(node.input, parts, strict=True)}
+    return {
+        n: ConstantScale(p, scale.axis, scale.rank) for n, p in zip(node.input, parts, strict=True)
+    }
 
 
-def _widened(graph: Graph, node: NodeProto, tensor: str, scale: Scale) -> Scale:
+def _widened(graph: Graph, node: NodeProto, tensor: str, scale: ConstantScale) -> ConstantScale:
     """Return the scale of a concatenation with one scaled input."""
     if attribute(node, "axis") % scale.rank != scale.axis:
         raise CannotFold(f"{label(node)} puts features beside others along their places")
@@ -235,4 +237,4 @@ def _widened(graph: Graph, node: NodeProto, tensor: str, scale: Scale) -> Scale:
         scale.vector if name == tensor else np.ones(_channels(graph, name, scale.axis))
         for name in node.input
     ]
-    return Scale(np.concatenate(parts), scale.axis, scale.rank)
+    return ConstantScale(np.concatenate(parts), scale.axis, scale.rank)

@@ -8,7 +8,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 from onnx.shape_inference import InferenceError, infer_shapes
 
 from stripe.errors import ModelError
-from stripe.onnx.copied import copied
+from stripe.onnx.copied import copy_message
 from stripe.onnx.load import serialised
 
 #: Operations that return a constant in another form.
@@ -260,7 +260,7 @@ def _evaluated(node: NodeProto, values: Sequence[np.ndarray], model: ModelProto)
     from onnx.reference import ReferenceEvaluator
 
     names = [f"x{number}" for number in range(len(values))]
-    alone = copied(node)
+    alone = copy_message(node)
     _replace(alone.input, names)
     inputs = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape)

@@ -7,7 +7,7 @@ import torch
 from onnx import ModelProto, helper
 
 from stripe.errors import ModelError
-from stripe.onnx.copied import copied
+from stripe.onnx.copied import copy_message
 from stripe.onnx.graph import Dims
 from stripe.onnx.image_input import ImageInput, image_input
 from stripe.onnx.session import GraphSession
@@ -36,7 +36,7 @@ def measured_shapes(model: ModelProto, tensors: Collection[str]) -> dict[str, Di
     ModelError
         If onnxruntime cannot load the model.
     """
-    wider = copied(model)
+    wider = copy_message(model)
     names = {f"stripe.shape.{number}": tensor for number, tensor in enumerate(tensors)}
     wider.graph.node.extend(
         helper.make_node("Shape", [tensor], [name]) for name, tensor in names.items()

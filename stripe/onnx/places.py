@@ -5,8 +5,8 @@ from math import prod
 
 from onnx import NodeProto, TensorProto
 
-from stripe.gates.layout import Shape, gate_shape
-from stripe.onnx.flow import Flow, flow
+from stripe.gates.shape import Shape, gate_shape
+from stripe.onnx.flow import GraphFlow, flow
 from stripe.onnx.graph import Dims, Graph
 from stripe.onnx.image_input import image_input
 from stripe.onnx.measure import measured_shapes
@@ -61,14 +61,14 @@ class Site:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class GraphPlace:
     """A gate, and all its products; recorded values come from the last one."""
 
     gate: Gate
     sites: tuple[Site, ...] = field(default=())
 
 
-def places_of(graph: Graph) -> list[Place]:
+def graph_places(graph: Graph) -> list[GraphPlace]:
     """Return every gate on which an output of a graph depends, of any kind, and where it is.
 
     Bodies of If are left out.
@@ -77,7 +77,7 @@ def places_of(graph: Graph) -> list[Place]:
     products = [n for n in graph.live() if n.op_type in FACTORS and _multiplies(watched, n)]
     if unknown := _unknown(graph, products):
         graph.shapes.update(measured_shapes(graph.model, unknown))
-    found: dict[str, Place] = {}
+    found: dict[str, GraphPlace] = {}
     for node in products:
         for index in FACTORS[node.op_type][::-1]:
             if (place := _place(graph, watched, node, index)) is not None:
@@ -89,7 +89,7 @@ def places_of(graph: Graph) -> list[Place]:
     return list(found.values())
 
 
-def _multiplies(watched: Flow, node: NodeProto) -> bool:
+def _multiplies(watched: GraphFlow, node: NodeProto) -> bool:
     """Tell whether both factors of a product depend on the image."""
     return all(watched.depends(node.input[index]) for index in FACTORS[node.op_type])
 
@@ -112,7 +112,7 @@ def _unclear(shape: Dims | None) -> bool:
     return shape is None or _without_channels(shape) or (None in shape[1:] and 1 in shape[1:])
 
 
-def _place(graph: Graph, watched: Flow, node: NodeProto, index: int) -> Place | None:
+def _place(graph: Graph, watched: GraphFlow, node: NodeProto, index: int) -> GraphPlace | None:
     """Return the gate that one input of a product is."""
     features = node.input[sum(FACTORS[node.op_type]) - index]
     operand = _compact(graph, node.input[index])
@@ -142,7 +142,7 @@ def _place(graph: Graph, watched: Flow, node: NodeProto, index: int) -> Place | 
         layout=shape.layout,
         groups=shape.groups,
     )
-    return Place(gate=gate, sites=(site,))
+    return GraphPlace(gate=gate, sites=(site,))
 
 
 def _shape(features: Dims | None, gate: Dims | None) -> Shape | None:
@@ -160,12 +160,14 @@ def _shape(features: Dims | None, gate: Dims | None) -> Shape | None:
     return found if prod(sizes[1:]) < _ANY_SIZE else None
 
 
-def _plausible(graph: Graph, watched: Flow, features: str, shape: Shape, bounded: bool) -> bool:
+def _plausible(
+    graph: Graph, watched: GraphFlow, features: str, shape: Shape, bounded: bool
+) -> bool:
     """Tell whether (B, C, 1) is a gate of signals (B, C, T) and not a weight per token."""
     return not shape.of_signals or (bounded and _channels_first(graph, watched, features))
 
 
-def _channels_first(graph: Graph, watched: Flow, tensor: str) -> bool:
+def _channels_first(graph: Graph, watched: GraphFlow, tensor: str) -> bool:
     """Tell whether the layer that made a tensor has its channels behind the images."""
     while (node := graph.producer(tensor)) is not None:
         if node.op_type in _CHANNELS_FIRST:

@@ -12,11 +12,11 @@ from onnx import ModelProto
 from stripe.errors import ModelError
 from stripe.gates.means import Means, constants, vector_of
 from stripe.onnx.compare import compare
-from stripe.onnx.copied import copied
-from stripe.onnx.find import chosen_places, find_places
+from stripe.onnx.copied import copy_message
+from stripe.onnx.find import chosen_places, find_graph_places
 from stripe.onnx.graph import Graph
 from stripe.onnx.load import fingerprint, load_model, save_model
-from stripe.onnx.places import Place, Site
+from stripe.onnx.places import GraphPlace, Site
 from stripe.onnx.replace import fold_site, put_constant
 from stripe.recording import Recorded, open_recording
 from stripe.select import Selection
@@ -78,7 +78,7 @@ class GraphPlan:
     """
 
     original: Graph
-    places: Sequence[Place]
+    places: Sequence[GraphPlace]
     means: Mapping[str, np.ndarray]
     image_shape: tuple[int, ...] | None
 
@@ -87,7 +87,7 @@ class GraphPlan:
         chosen = chosen_places(self.places, gates)
         vectors = {place.gate.name: vector_of(place.gate, self.means) for place in chosen}
         constant, quantised = self._constant(chosen, vectors)
-        graph = Graph(copied(constant), self.original.shapes)
+        graph = Graph(copy_message(constant), self.original.shapes)
         rows, probes = [], []
         for place in chosen:
             fates = []
@@ -111,10 +111,10 @@ class GraphPlan:
         return self.freeze(gates, fold=False).model
 
     def _constant(
-        self, chosen: Sequence[Place], vectors: Mapping[str, np.ndarray]
+        self, chosen: Sequence[GraphPlace], vectors: Mapping[str, np.ndarray]
     ) -> tuple[ModelProto, dict[str, str]]:
         """Return the model with constants instead of gates, and the quantised products."""
-        graph = Graph(copied(self.original.model), self.original.shapes)
+        graph = Graph(copy_message(self.original.model), self.original.shapes)
         quantised = {}
         for place in chosen:
             for site in place.sites:
@@ -149,7 +149,7 @@ def plan(
         _check_recorded(model, data, epoch)
     means, recorded_shape = constants(data, epoch)
     graph = Graph(model)
-    return GraphPlan(graph, find_places(graph), means, image_shape or recorded_shape)
+    return GraphPlan(graph, find_graph_places(graph), means, image_shape or recorded_shape)
 
 
 def _unfolded(site: Site, quantised: Mapping[str, str]) -> tuple[str, str, list[str]]:
@@ -158,7 +158,7 @@ def _unfolded(site: Site, quantised: Mapping[str, str]) -> tuple[str, str, list[
     return "", "folding is off" if node is None else f"{node} is quantised", []
 
 
-def _row(place: Place, fates: Sequence[tuple[str, str]]) -> dict[str, object]:
+def _row(place: GraphPlace, fates: Sequence[tuple[str, str]]) -> dict[str, object]:
     """Return the row of a gate in the report, from the result for each of its products."""
     return {
         "gate": place.gate.name,

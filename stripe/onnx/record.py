@@ -17,11 +17,11 @@ from stripe.hooks.batches import numbered_batches
 from stripe.hooks.online import OnlineMoments
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.progress import progress_bar
-from stripe.onnx.copied import copied
-from stripe.onnx.find import chosen_places, find_places
+from stripe.onnx.copied import copy_message
+from stripe.onnx.find import chosen_places, find_graph_places
 from stripe.onnx.graph import Graph
 from stripe.onnx.load import fingerprint, load_model
-from stripe.onnx.places import Place
+from stripe.onnx.places import GraphPlace
 from stripe.onnx.session import GraphSession
 from stripe.recording import Header, Recording, RecordingWriter, open_recording
 from stripe.recording.background import Background
@@ -121,7 +121,7 @@ def record(
     """
     named = name or (model.graph.name if isinstance(model, ModelProto) else Path(model).name)
     model = load_model(model)
-    places = chosen_places(find_places(Graph(model)), gates)
+    places = chosen_places(find_graph_places(Graph(model)), gates)
     places = [replace(place, gate=replace(place.gate, pooled=inputs)) for place in places]
     observer = _Observer(model, places, threads)
     batches = numbered_batches(loader)
@@ -162,8 +162,8 @@ def record(
 class _Observer:
     """Runs a graph, and gives the rows of its gates."""
 
-    def __init__(self, model: ModelProto, places: Sequence[Place], threads: int) -> None:
-        wider = copied(model)
+    def __init__(self, model: ModelProto, places: Sequence[GraphPlace], threads: int) -> None:
+        wider = copy_message(model)
         opset = Graph(model).opset
         self.prediction = model.graph.output[0].name
         self.columns: dict[str, tuple[str, int]] = {}  # tensor and length of every column

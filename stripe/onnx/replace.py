@@ -3,11 +3,11 @@
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 
-from stripe.onnx.copied import copied
+from stripe.onnx.copied import copy_message
 from stripe.onnx.fold import fold_after, fold_before
 from stripe.onnx.graph import Graph, attribute, label
 from stripe.onnx.places import Site
-from stripe.onnx.scale import CannotFold, Edit, Scale
+from stripe.onnx.scale import CannotFold, ConstantScale, Edit
 from stripe.onnx.split import fold_branches
 
 
@@ -33,7 +33,7 @@ def put_constant(graph: Graph, site: Site, vector: np.ndarray) -> str | None:
         if quantised is not None:
             stored = graph.add_constant(f"{site.operand}_constant", quantised.reshape(value.shape))
             restored = graph.new_name(f"{site.operand}_frozen")
-            again = copied(made)
+            again = copy_message(made)
             again.name = restored
             again.input[0], again.output[0] = stored, restored
             graph.graph.node.insert(list(graph.graph.node).index(node), again)
@@ -84,7 +84,7 @@ def _edits(
     """Return the edits that fold a product, and whether they are before it."""
     if site.layout == "NRC11":
         return fold_branches(graph, features, vector.reshape(site.groups, -1)), True
-    scale = Scale(vector, site.layout.index("C"), len(site.layout))
+    scale = ConstantScale(vector, site.layout.index("C"), len(site.layout))
     try:
         return fold_before(graph, features, scale), True
     except CannotFold as error:

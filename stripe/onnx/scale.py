@@ -17,7 +17,7 @@ class CannotFold(Exception):  # noqa: N818
 
 
 @dataclass(frozen=True)
-class Scale:
+class ConstantScale:
     """One number per channel of a tensor.
 
     Parameters
@@ -40,9 +40,9 @@ class Scale:
         shape[self.axis] = len(self.vector)
         return self.vector.reshape(shape)
 
-    def moved(self, axis: int, rank: int) -> "Scale":
+    def moved(self, axis: int, rank: int) -> "ConstantScale":
         """Return the scale of a tensor whose channels are elsewhere."""
-        return Scale(self.vector, axis, rank)
+        return ConstantScale(self.vector, axis, rank)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def has_input(node: NodeProto, index: int) -> bool:
     return len(node.input) > index and bool(node.input[index])
 
 
-def scaled_output(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
+def scaled_output(graph: Graph, node: NodeProto, scale: ConstantScale) -> list[Edit]:
     """Return the edits that scale the output of a layer.
 
     Raises
@@ -126,7 +126,7 @@ def scaled_output(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
     raise CannotFold(f"{label(node)} has no weights that scale its channels")
 
 
-def scaled_input(graph: Graph, node: NodeProto, scale: Scale) -> list[Edit]:
+def scaled_input(graph: Graph, node: NodeProto, scale: ConstantScale) -> list[Edit]:
     """Return the edits with which a layer treats its input as if it were scaled.
 
     Raises
@@ -167,7 +167,7 @@ def _check_inference(node: NodeProto) -> None:
         raise CannotFold(f"{label(node)} normalises by the batch")
 
 
-def _check_activation(node: NodeProto, scale: Scale) -> None:
+def _check_activation(node: NodeProto, scale: ConstantScale) -> None:
     """Raise if onnxruntime fused into a layer what a scale of its output does not pass."""
     activation = fused_activation(node)
     if not activation and not (node.op_type == "FusedConv" and has_input(node, 3)):
@@ -195,7 +195,7 @@ def _times(vector: np.ndarray) -> object:
 
 def _along(value: np.ndarray, vector: np.ndarray, axis: int) -> np.ndarray:
     """Multiply along one axis."""
-    return _kept(value, value * Scale(vector, axis, value.ndim).shaped())
+    return _kept(value, value * ConstantScale(vector, axis, value.ndim).shaped())
 
 
 def _grouped(value: np.ndarray, vector: np.ndarray, groups: int) -> np.ndarray:

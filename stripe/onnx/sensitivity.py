@@ -16,7 +16,7 @@ from stripe.intervene.predicted import Sensitivity, from_sums
 from stripe.modules.progress import progress_bar
 from stripe.onnx.distances import Embedding
 from stripe.onnx.find import chosen_places
-from stripe.onnx.places import Place
+from stripe.onnx.places import GraphPlace
 from stripe.onnx.plan import GraphPlan, plan
 from stripe.onnx.session import GraphSession
 from stripe.onnx.switches import SWITCHES, switched
@@ -91,7 +91,11 @@ def sensitivity(
 
 
 def measure(
-    planned: GraphPlan, places: Sequence[Place], loader: Iterable[Any], *, progress: bool = True
+    planned: GraphPlan,
+    places: Sequence[GraphPlace],
+    loader: Iterable[Any],
+    *,
+    progress: bool = True,
 ) -> Sensitivity:
     """Measure the cost of freezing some gates of a plan. It raises the errors of `sensitivity`."""
     vectors = [vector_of(place.gate, planned.means) for place in places]

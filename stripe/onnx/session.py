@@ -10,7 +10,7 @@ from onnx import ModelProto, helper
 from torch import Tensor
 
 from stripe.errors import ModelError
-from stripe.onnx.copied import copied
+from stripe.onnx.copied import copy_message
 from stripe.onnx.image_input import image_input
 from stripe.onnx.load import serialised
 
@@ -97,7 +97,7 @@ class GraphSession:
         return dict(zip(self.names, values, strict=True))
 
 
-def largest_difference(
+def tensor_difference(
     one: Mapping[str, Any], other: Mapping[str, Any], bounded: Collection[str] = ()
 ) -> float:
     """Return the largest difference of the tensors of two runs.
@@ -129,7 +129,7 @@ def _difference(one: np.ndarray, other: np.ndarray, least: float = 0.0) -> float
 def _with_outputs(model: ModelProto, names: Sequence[str]) -> ModelProto:
     if not names:
         return model
-    wider = copied(model)
+    wider = copy_message(model)
     wider.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
     return wider
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from stripe.onnx.fold import fold_before
 from stripe.onnx.graph import Graph, attribute, label
-from stripe.onnx.scale import CannotFold, Edit, Scale
+from stripe.onnx.scale import CannotFold, ConstantScale, Edit
 
 
 def fold_branches(graph: Graph, tensor: str, vectors: np.ndarray) -> list[Edit]:
@@ -31,7 +31,7 @@ def fold_branches(graph: Graph, tensor: str, vectors: np.ndarray) -> list[Edit]:
         before = graph.shapes.get(node.input[0])
         if before is None or len(before) != 4 or before[1] not in (vectors.size, None):
             raise CannotFold(f"{label(node)} does more than to part channels")
-        return fold_before(graph, node.input[0], Scale(vectors.ravel(), 1, 4))
+        return fold_before(graph, node.input[0], ConstantScale(vectors.ravel(), 1, 4))
     if node.op_type == "Concat" and attribute(node, "axis") % 5 == 1:
         if len(node.input) != len(vectors):
             raise CannotFold(f"{label(node)} does not stack {len(vectors)} branches")
@@ -45,4 +45,4 @@ def _branch(graph: Graph, tensor: str, vector: np.ndarray) -> list[Edit]:
     node = graph.producer(tensor)
     if node is None or node.op_type not in ("Unsqueeze", "Reshape") or not graph.read_once(tensor):
         raise CannotFold(f"{tensor} is no branch of a stack")
-    return fold_before(graph, node.input[0], Scale(vector, 1, 4))
+    return fold_before(graph, node.input[0], ConstantScale(vector, 1, 4))

@@ -6,9 +6,9 @@ import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
 from stripe.errors import ModelError
-from stripe.onnx.copied import copied
+from stripe.onnx.copied import copy_message
 from stripe.onnx.graph import Graph
-from stripe.onnx.places import Place
+from stripe.onnx.places import GraphPlace
 from stripe.onnx.replace import constant_of
 
 #: The weight that holds a switch per gate, true where it is frozen; an input with a default.
@@ -18,7 +18,9 @@ SWITCHES = "stripe.frozen"
 _HAS_WHERE = 9
 
 
-def switched(graph: Graph, places: Sequence[Place], vectors: Sequence[np.ndarray]) -> ModelProto:
+def switched(
+    graph: Graph, places: Sequence[GraphPlace], vectors: Sequence[np.ndarray]
+) -> ModelProto:
     """Return a copy of a graph whose gates are constants where the weight `SWITCHES` says so.
 
     Parameters
@@ -38,7 +40,7 @@ def switched(graph: Graph, places: Sequence[Place], vectors: Sequence[np.ndarray
             f"switching gates needs operator set {_HAS_WHERE} or later, got {graph.opset}; export "
             "the model again, or convert it with onnx.version_converter"
         )
-    model = copied(graph.model)
+    model = copy_message(graph.model)
     # Before version 4 of the format onnxruntime accepts no other value for a weight.
     model.ir_version = max(model.ir_version, 4)
     copy = Graph(model, graph.shapes)

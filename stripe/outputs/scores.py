@@ -12,7 +12,7 @@ from torch import Tensor
 from stripe.errors import ModelError
 
 #: Function from the output of a network to class scores (B, classes) before softmax.
-Predict = Callable[[Any], Tensor]
+PredictScores = Callable[[Any], Tensor]
 
 
 #: Largest deviation of a sum of probabilities from 1; outputs may be in half precision.
@@ -48,7 +48,7 @@ def _entries(output: Any) -> Mapping[Any, Any]:
     return getattr(output, "__dict__", {})
 
 
-def class_scores(output: Any, predict: Predict | None = None) -> Float[Tensor, "b classes"]:
+def class_scores(output: Any, predict: PredictScores | None = None) -> Float[Tensor, "b classes"]:
     """Return the class scores in the output of a network, in float32 or float64.
 
     Parameters

@@ -142,7 +142,7 @@ class Task:
         elif self.predict is None:
             found, scores = predictions(output, missing=missing), self.scores(output)
         else:
-            found = listed(found)
+            found = as_list(found)
             if not callable(self.agree):
                 found = without_nan(found, list(map(holds_nan, found)), missing)
             scores = self.scores(output) if _are_labels(found) else None
@@ -150,7 +150,7 @@ class Task:
         return Read(found, None if scores is None else scores.cpu())
 
 
-def listed(found: Any) -> list[Any]:
+def as_list(found: Any) -> list[Any]:
     """Return the predictions of a batch on the host, with numbers of Python for single numbers."""
     one_thing = isinstance(found, str | bytes | Mapping | Set) or getattr(found, "ndim", 1) == 0
     if one_thing or not isinstance(found, Iterable):

@@ -17,7 +17,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import Formatter, MaxNLocator
 
 from stripe.errors import StripeError
-from stripe.plots.choose import Scale
+from stripe.plots.choose import ColourScale
 from stripe.stats.stripe_index import ROUNDING
 
 #: Width in inches of a column of a two-column paper.
@@ -193,7 +193,7 @@ def heat_maps(
     xlabel: str,
     ylabel: str,
     colour_label: str | Sequence[str],
-    scale: Scale = "shared",
+    scale: ColourScale = "shared",
     **kwargs: Any,
 ) -> list[AxesImage]:
     """Draw matrices side by side, each on its own colour scale or all on one, with colour bars.

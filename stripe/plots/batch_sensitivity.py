@@ -23,7 +23,7 @@ def batch_sensitivity(
     Parameters
     ----------
     data
-        The table `dial` of `stripe.style.compare`, with the columns variant, batch_size, and spread
+        The table `by_batch_size` of `stripe.style.compare`: columns variant, batch_size, and spread
         in [0, 1].
     note
         Text above the curves.

@@ -15,7 +15,7 @@ from stripe.errors import StripeError
 from stripe.plots.axes import MOST_PANELS, axes_or_new, legend_above
 from stripe.plots.choose import said, with_columns
 from stripe.recording import Recorded, Recording
-from stripe.recording.runs import short_names, shown_runs
+from stripe.recording.runs import open_runs, short_names
 from stripe.registry import listed
 
 #: Largest numbers of gates that are numbered below an axis, and of rows or columns of a matrix.
@@ -57,7 +57,7 @@ def of_runs(
         table = with_columns(data, ("epoch", "gate", *columns), names=("gate",))
         runs, heading = of_table(table, names, epoch), ""
     else:
-        shown = shown_runs(data, names=names, epoch=epoch)
+        shown = open_runs(data, names=names, epoch=epoch)
         runs = {run.name: statistic(run.recording, run.epoch) for run in shown}
         heading = said(shown)
     for table in runs.values():
@@ -99,7 +99,7 @@ def of_table(
     return found
 
 
-def places_of(tables: Iterable[pd.DataFrame]) -> dict[str, int]:
+def gate_positions(tables: Iterable[pd.DataFrame]) -> dict[str, int]:
     """Return the place of every gate of some runs on an axis, from 1; a name has one place."""
     gates = dict.fromkeys(str(gate) for table in tables for gate in table["gate"])
     return {gate: place for place, gate in enumerate(gates, 1)}

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from stripe.plots.axes import axes_or_new, label_spacing, legend_columns, name_above
 from stripe.plots.choose import Side, chosen_gate, one_of, said
 from stripe.recording import Recorded
-from stripe.recording.runs import shown_runs
+from stripe.recording.runs import open_runs
 
 BEFORE, AFTER = "before: features", "after: gate"
 #: The outlines of the first run, the second and so on.
@@ -79,7 +79,7 @@ def channel_std(
     >>> ax = stripe.plots.channel_std(recording, side="after")
     """
     one_of("side", side, get_args(Side))
-    runs = shown_runs(data, names=names, epoch=epoch)
+    runs = open_runs(data, names=names, epoch=epoch)
     name = chosen_gate(runs[0].recording, gate)
     sides = {}
     for run in runs:

@@ -9,12 +9,12 @@ import pandas as pd
 
 from stripe.errors import RecordingError, StripeError
 from stripe.recording import Recording
-from stripe.recording.runs import Shown
+from stripe.recording.runs import NamedRun
 
 ChannelOrder = Literal["random", "mean", "spread"]
 ImageOrder = Literal["random", "label", "prediction"]
 Side = Literal["both", "before", "after"]
-Scale = Literal["own", "shared"]
+ColourScale = Literal["own", "shared"]
 
 
 def chosen_gate(recording: Recording, gate: str | None) -> str:
@@ -26,7 +26,7 @@ def chosen_gate(recording: Recording, gate: str | None) -> str:
     return recording.header.channel_gates[-1].name
 
 
-def said(runs: Sequence[Shown], gate: str | None = None) -> str:
+def said(runs: Sequence[NamedRun], gate: str | None = None) -> str:
     """Write which run, gate and epoch a picture shows; of several, what they have in common."""
     epochs = {run.epoch for run in runs}
     parts = [runs[0].name] if len(runs) == 1 else []
@@ -42,7 +42,7 @@ def generator(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def sample(total: int, count: int, rng: np.random.Generator) -> np.ndarray:
+def sample_positions(total: int, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return up to `count` of `total` positions in random order, without repeats."""
     if count < 1:
         raise StripeError(f"a plot shows at least one image and one channel, got {count}")
@@ -96,8 +96,8 @@ def view(recording: Recording, gate: str, epoch: int, choice: Choice) -> View:
     one_of("channel_order", choice.channel_order, get_args(ChannelOrder))
     values = recording.values(gate, epoch)
     rng = generator(choice.seed)
-    rows = sample(values.shape[0], choice.n_images, rng)
-    columns = sample(values.shape[1], choice.channels, rng)
+    rows = sample_positions(values.shape[0], choice.n_images, rng)
+    columns = sample_positions(values.shape[1], choice.channels, rng)
     if choice.channel_order != "random":
         by_mean = choice.channel_order == "mean"
         moment = values.mean(axis=0) if by_mean else values.std(axis=0)

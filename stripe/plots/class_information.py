@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from stripe import stats
 from stripe.plots.axes import axes_or_new
-from stripe.plots.by_gate import forward_order, headed_legend, of_runs, places_of
+from stripe.plots.by_gate import forward_order, gate_positions, headed_legend, of_runs
 from stripe.plots.series import series_styles
 from stripe.recording import Recorded
 
@@ -74,7 +74,7 @@ def class_information(
         epoch=epoch,
     )
     ax = axes_or_new(ax)
-    gates, styles = places_of(runs.values()), series_styles(len(runs))
+    gates, styles = gate_positions(runs.values()), series_styles(len(runs))
     shifts = (np.arange(len(runs)) - (len(runs) - 1) / 2) * _WIDTH / len(runs)
     for (name, table), shift, style in zip(runs.items(), shifts, styles, strict=True):
         places = table["gate"].map(gates) + shift

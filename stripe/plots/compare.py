@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from stripe.plots.axes import axes_or_new, legend_above, letter, letters_in
 from stripe.plots.choose import one_of
 from stripe.recording import Recorded
-from stripe.stats.comparison import STATISTICS, Side
+from stripe.stats.comparison import STATISTICS, ComparedRuns
 from stripe.stats.comparison import compare as compared
 
 #: The axis labels of each statistic and of its difference.
@@ -28,7 +28,7 @@ _SHIFT = 0.12
 
 
 def compare(
-    data: pd.DataFrame | Recorded | Sequence[Side],
+    data: pd.DataFrame | Recorded | Sequence[ComparedRuns],
     *,
     statistic: str = "eta2",
     names: Sequence[str] | None = None,

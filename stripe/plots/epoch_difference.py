@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 
 from stripe.errors import RecordingError
 from stripe.plots.axes import axes_or_new, heat_maps, lines_above, name_above
-from stripe.plots.choose import chosen_gate, generator, of, sample
+from stripe.plots.choose import chosen_gate, generator, of, sample_positions
 from stripe.recording import Recorded, Recording
-from stripe.recording.runs import shown_runs
+from stripe.recording.runs import open_runs
 from stripe.recording.same_images import check_same_images
 from stripe.stats import common_images
 from stripe.stats import epoch_difference as difference
@@ -80,7 +80,7 @@ def epoch_difference(
     --------
     >>> ax = stripe.plots.epoch_difference(recording, n_images=3)
     """
-    runs = shown_runs(data, names=names)
+    runs = open_runs(data, names=names)
     check_same_images(runs)
     name = chosen_gate(runs[0].recording, gate)
     rng = generator(seed)
@@ -92,11 +92,11 @@ def epoch_difference(
                 "the recordings must have an image in all of their epochs, and have none; draw "
                 "each alone"
             )
-        chosen = recorded[sample(len(recorded), n_images, rng)].tolist()
+        chosen = recorded[sample_positions(len(recorded), n_images, rng)].tolist()
     # (image, epoch, channel)
     steps = [difference(run.recording, name, image_ids=chosen) for run in runs]
     total = steps[0].shape[2]
-    columns = sample(total, channels, rng)
+    columns = sample_positions(total, channels, rng)
     ax = axes_or_new(ax, panels=len(runs) * len(chosen) * 2 // 3)
     prefixes = [f"{run.name}\n" * (len(runs) > 1) for run in runs]
     titles = [f"{prefix}image {index}" for prefix in prefixes for index in chosen]

@@ -11,10 +11,10 @@ from matplotlib.patches import Patch
 
 from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, legend_above, name_above
-from stripe.plots.by_gate import forward_order, of_table, places_of
+from stripe.plots.by_gate import forward_order, gate_positions, of_table
 from stripe.plots.choose import said
 from stripe.recording import Recorded
-from stripe.recording.runs import shown_runs
+from stripe.recording.runs import open_runs
 from stripe.stats import channel_moments
 
 #: Width of the boxes of a gate, as a share of the distance between gates.
@@ -73,10 +73,10 @@ def gate_spread(
     if isinstance(data, pd.DataFrame):
         runs, heading = of_table(data, names, epoch), ""
     else:
-        shown = shown_runs(data, names=names, epoch=epoch)
+        shown = open_runs(data, names=names, epoch=epoch)
         runs = {name: channel_moments(run, [number]) for name, run, number in shown}
         heading = said(shown)
-    gates = places_of(runs.values())
+    gates = gate_positions(runs.values())
     if not gates:
         raise StripeError("there is nothing to draw: no channel gates are recorded")
     ax = axes_or_new(ax)

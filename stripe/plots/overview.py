@@ -11,7 +11,7 @@ from stripe.plots.choose import Choice, Side, chosen_gate, view
 from stripe.plots.epoch_difference import epoch_difference, in_all_epochs
 from stripe.plots.stripes import stripes
 from stripe.recording import Recorded
-from stripe.recording.runs import Shown, shown_runs
+from stripe.recording.runs import NamedRun, open_runs
 from stripe.recording.same_images import unlike
 
 #: Left, bottom, width and height of the three rows, as shares of the axes.
@@ -62,7 +62,7 @@ def overview(
     --------
     >>> ax = stripe.plots.overview(recording, n_images=4)
     """
-    runs = shown_runs(data, names=names, epoch=epoch)
+    runs = open_runs(data, names=names, epoch=epoch)
     gate = chosen_gate(runs[0].recording, gate)
     choice = Choice.among(kwargs)
     ax = axes_or_new(ax, height=5.4, panels=len(runs) * (2 if side == "both" else 1))
@@ -88,7 +88,7 @@ def _lettered(ax: Axes, part: str) -> Axes:
     return ax
 
 
-def _draw_steps(runs: list[Shown], gate: str, choice: Choice, ax: Axes) -> None:
+def _draw_steps(runs: list[NamedRun], gate: str, choice: Choice, ax: Axes) -> None:
     """Draw how the images of the stripes settled in every run, or a remark."""
     different = list({run.recording.path: run for run in runs}.values())
     remark = ""

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 
 from stripe.errors import RecordingError, StripeError
 from stripe.plots.axes import COLUMN_WIDTH, axes_or_new, name_above
-from stripe.plots.choose import generator, said, sample
+from stripe.plots.choose import generator, said, sample_positions
 from stripe.recording import Recorded
-from stripe.recording.runs import Shown, shown_runs
+from stripe.recording.runs import NamedRun, open_runs
 from stripe.recording.same_images import check_same_images
 from stripe.stats import eta2_of
 
@@ -19,7 +19,7 @@ _HEADS = "colours\n" + r"$\eta^2$ of"
 #: Inches: the largest side of a panel, the width of all of them, and the text around them.
 _SIDE, _INSIDE, _AROUND = 0.62, 0.9 * COLUMN_WIDTH, 0.85
 #: Images by index, each (H, W, 3) or (H, W), as bytes or floats from 0 to 1.
-Pictures = Mapping[int, np.ndarray] | Sequence[np.ndarray] | np.ndarray
+PictureSet = Mapping[int, np.ndarray] | Sequence[np.ndarray] | np.ndarray
 
 
 def spatial_attention(
@@ -29,7 +29,7 @@ def spatial_attention(
     gates: Sequence[str] | None = None,
     n_images: int = 4,
     epoch: int | Sequence[int] | None = None,
-    pictures: Pictures | None = None,
+    pictures: PictureSet | None = None,
     seed: int = 0,
     ax: Axes | None = None,
     **kwargs: Any,
@@ -86,11 +86,11 @@ def spatial_attention(
     >>> maps = stripe.record(cbam, loader, "runs/cbam", spatial=True, progress=False)
     >>> ax = stripe.plots.spatial_attention(maps, n_images=2)
     """
-    runs = shown_runs(data, names=names, epoch=epoch)
+    runs = open_runs(data, names=names, epoch=epoch)
     check_same_images(runs)
     gates = _chosen_maps(runs[0], gates)
     count = len(runs[0].recording.rows(runs[0].epoch))
-    chosen = sample(count, n_images, generator(seed))
+    chosen = sample_positions(count, n_images, generator(seed))
     ids = runs[0].recording.rows(runs[0].epoch)["image"].to_numpy()[chosen].tolist()
     rows = [(run, image) for image in ids for run in runs]
     columns = len(gates) + (pictures is not None)
@@ -129,7 +129,7 @@ def spatial_attention(
     return ax
 
 
-def _chosen_maps(run: Shown, gates: Sequence[str] | None) -> Sequence[str]:
+def _chosen_maps(run: NamedRun, gates: Sequence[str] | None) -> Sequence[str]:
     """Return the maps that are asked for, or up to six, evenly from the first block to the last."""
     maps = [gate.name for gate in run.recording.header.gates if gate.kind == "spatial"]
     if not maps:
@@ -145,7 +145,7 @@ def _chosen_maps(run: Shown, gates: Sequence[str] | None) -> Sequence[str]:
     return [maps[number] for number in shown]
 
 
-def _map_of(run: Shown, gate: str, image: int) -> np.ndarray:
+def _map_of(run: NamedRun, gate: str, image: int) -> np.ndarray:
     """Return the map of an image, which every run must have."""
     images = run.recording.rows(run.epoch)["image"].to_numpy()
     if not len(found := np.flatnonzero(images == image)):
@@ -158,7 +158,7 @@ def _map_of(run: Shown, gate: str, image: int) -> np.ndarray:
 
 
 def _draw_pictures(
-    ax: Axes, pictures: Pictures, ids: Sequence[int], place: tuple[float, float, float]
+    ax: Axes, pictures: PictureSet, ids: Sequence[int], place: tuple[float, float, float]
 ) -> list[Axes]:
     """Draw the images themselves, in a column that begins at a place and has width and height."""
     left, width, height = place
@@ -173,7 +173,7 @@ def _draw_pictures(
     return panels
 
 
-def _below(runs: Sequence[Shown], gate: str, limits: dict[str, float]) -> str:
+def _below(runs: Sequence[NamedRun], gate: str, limits: dict[str, float]) -> str:
     """Write the range of the colours and, of one run, the stripe indices of map and gate."""
     lines = [f"{limits['vmin']:.2f}\N{EN DASH}{limits['vmax']:.2f}"]
     for run in runs:

@@ -12,8 +12,8 @@ from stripe.plots.axes import axes_or_new, heat_maps, lettered, letters_in, name
 from stripe.plots.choose import (
     ChannelOrder,
     Choice,
+    ColourScale,
     ImageOrder,
-    Scale,
     Side,
     View,
     chosen_gate,
@@ -23,7 +23,7 @@ from stripe.plots.choose import (
     view,
 )
 from stripe.recording import Recorded
-from stripe.recording.runs import Shown, shown_runs
+from stripe.recording.runs import NamedRun, open_runs
 from stripe.recording.same_images import unpaired
 from stripe.stats.stripe_index import index_row
 
@@ -40,7 +40,7 @@ def stripes(
     channel_order: ChannelOrder = "random",
     seed: int = 0,
     side: Side = "both",
-    scale: Scale = "own",
+    scale: ColourScale = "own",
     classes: Sequence[str] = (),
     letters: bool = True,
     ax: Axes | None = None,
@@ -116,8 +116,8 @@ def stripes(
     >>> ax = stripe.plots.stripes(recording, image_order="label", channel_order="mean")
     """
     one_of("side", side, get_args(Side))
-    one_of("scale", scale, get_args(Scale))
-    runs = shown_runs(data, names=names, epoch=epoch)
+    one_of("scale", scale, get_args(ColourScale))
+    runs = open_runs(data, names=names, epoch=epoch)
     name = chosen_gate(runs[0].recording, gate)
     choice = Choice(
         n_images=n_images,
@@ -169,7 +169,7 @@ class _Panel(NamedTuple):
     side: str
     matrix: np.ndarray
     shown: View
-    run: Shown
+    run: NamedRun
 
 
 def _border(ax: Axes, rows: np.ndarray, order: str | None, classes: Sequence[str]) -> None:
@@ -195,7 +195,7 @@ def _class_name(value: Any, classes: Sequence[str]) -> str:
     return classes[value] if 0 <= value < len(classes) else str(value)
 
 
-def _sides(run: Shown, gate: str, side: Side) -> dict[str, np.ndarray]:
+def _sides(run: NamedRun, gate: str, side: Side) -> dict[str, np.ndarray]:
     """Return the values of each side that is shown."""
     sides = {}
     if side != "after":
@@ -205,7 +205,7 @@ def _sides(run: Shown, gate: str, side: Side) -> dict[str, np.ndarray]:
     return sides
 
 
-def _colour_labels(panels: Sequence[_Panel], scale: Scale) -> list[str]:
+def _colour_labels(panels: Sequence[_Panel], scale: ColourScale) -> list[str]:
     """Return the quantity of each panel or, for one scale, of all."""
     labels = [_QUANTITIES[panel.side] for panel in panels]
     if scale == "own":

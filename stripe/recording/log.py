@@ -63,7 +63,7 @@ class Head(NamedTuple):
     last: str | None
 
 
-class Seen(NamedTuple):
+class LogState(NamedTuple):
     """The head, and the epochs in data/, in staging/ and in the log at one time.
 
     The digest of the last record changes if an epoch is replaced, though the epochs stay the same.
@@ -131,23 +131,23 @@ class Log:
         RecordingError
             If a logged epoch is missing, or an epoch is not in the log.
         """
-        seen = self.look()
+        seen = self.state()
         # Work of a writer looks different the second time.
         while (problem := self._problem(seen)) is not None:
-            again = self.look()
+            again = self.state()
             if again == seen:
                 raise RecordingError(problem)
             seen = again
         return sorted(set(seen.recorded) & set(seen.listed))
 
-    def look(self) -> Seen:
+    def state(self) -> LogState:
         """List the contents of the head and the folders, which a writer may change meanwhile."""
         layout = self._layout
         there = layout.epochs(), layout.being_moved(), layout.logged()
         head = self.head()
-        return Seen(head.last, head.epochs, *map(tuple, there))
+        return LogState(head.last, head.epochs, *map(tuple, there))
 
-    def _problem(self, seen: Seen) -> str | None:
+    def _problem(self, seen: LogState) -> str | None:
         layout, copy = self._layout, "restore it from a copy"
         there, listed, logged = {*seen.recorded, *seen.moving}, {*seen.listed}, {*seen.logged}
         for epoch in self._displaced(seen.listed, {*seen.moving} - {*seen.recorded}):

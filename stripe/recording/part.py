@@ -20,8 +20,8 @@ from stripe.recording.layout import part_name
 ROW_GROUP_BYTES = 16 << 20
 
 Indices = Shaped[np.ndarray, "..."]
-Vectors = Shaped[np.ndarray, "rows length"]
-Moments = Float64[np.ndarray, "4 channels"]
+ColumnValues = Shaped[np.ndarray, "rows length"]
+MomentArrays = Float64[np.ndarray, "4 channels"]
 
 
 class PartWriter:
@@ -62,7 +62,7 @@ class PartWriter:
     def write(
         self,
         image: Indices,
-        vectors: Mapping[str, Vectors],
+        vectors: Mapping[str, ColumnValues],
         *,
         label: Indices | None = None,
         prediction: Indices | None = None,
@@ -93,7 +93,7 @@ class PartWriter:
         columns += [_list_array(field, vectors, len(image)) for field in list(self._schema)[3:]]
         self._append(pa.record_batch(columns, schema=self._schema))
 
-    def write_moments(self, image: Indices, moments: Mapping[str, Moments]) -> None:
+    def write_moments(self, image: Indices, moments: Mapping[str, MomentArrays]) -> None:
         """Append the moments of every column over the images with these indices.
 
         Parameters
@@ -191,7 +191,7 @@ def _integers(name: str, values: Indices, rows: int, kind: pa.DataType) -> pa.Ar
         raise RecordingError(f"column {name!r} must hold numbers of {kind}: {error}") from error
 
 
-def _list_array(field: pa.Field, vectors: Mapping[str, Vectors], rows: int) -> pa.Array:
+def _list_array(field: pa.Field, vectors: Mapping[str, ColumnValues], rows: int) -> pa.Array:
     values = vectors.get(field.name)
     expected = (rows, field.type.list_size)
     if values is None or values.shape != expected:

@@ -11,6 +11,7 @@ from jaxtyping import Float32
 
 from stripe.errors import RecordingError
 from stripe.recording.arrow import arrow_stream
+from stripe.recording.display import Gates, recording_html
 from stripe.recording.finished_part import FinishedPart, Vectors, matrix
 from stripe.recording.header import read_header
 from stripe.recording.labelled import as_data_tree
@@ -22,7 +23,6 @@ from stripe.recording.schema import (
     input_column,
     spatial_column,
 )
-from stripe.recording.shown import Gates, recording_html
 from stripe.recording.verify import verify
 from stripe.registry import listed
 from stripe.select import Selection, select, unknown_name

@@ -11,7 +11,7 @@ from stripe.recording.reader import Recorded, Recording, open_recording
 OF_RUN = "recording"
 
 
-class Shown(NamedTuple):
+class NamedRun(NamedTuple):
     """An epoch of a recording, and its name."""
 
     name: str
@@ -19,12 +19,12 @@ class Shown(NamedTuple):
     epoch: int
 
 
-def shown_runs(
+def open_runs(
     data: Recorded | Sequence[Recorded],
     *,
     names: Sequence[str] | None = None,
     epoch: int | Sequence[int] | None = None,
-) -> list[Shown]:
+) -> list[NamedRun]:
     """Open recordings, and name each so that no two are called the same.
 
     Parameters
@@ -58,7 +58,7 @@ def shown_runs(
     for recording, number in zip(opened, at, strict=True):
         recording.weights(number)  # raises where the epoch was not recorded
     called = _checked(names, len(opened)) if names is not None else _names(opened, at)
-    return [Shown(*one) for one in zip(called, opened, at, strict=True)]
+    return [NamedRun(*one) for one in zip(called, opened, at, strict=True)]
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:

@@ -7,10 +7,10 @@ import pandas as pd
 
 from stripe.errors import RecordingError
 from stripe.recording.reader import Recording
-from stripe.recording.runs import Shown
+from stripe.recording.runs import NamedRun
 
 
-def unlike(first: Shown, second: Shown) -> str:
+def unlike(first: NamedRun, second: NamedRun) -> str:
     """Return why equal indices of two epochs may be different images; empty if they are the same.
 
     Every data set has an image 0, so equal indices alone prove nothing. Data sets of the same name
@@ -31,7 +31,7 @@ def unlike(first: Shown, second: Shown) -> str:
     return f"the data sets are {named}, and the labels that could prove them equal are {reason}"
 
 
-def unpaired(first: Shown, second: Shown) -> str:
+def unpaired(first: NamedRun, second: NamedRun) -> str:
     """Return why the rows of two epochs are not in pairs of the same image; empty if they are."""
     if not (first.recording.header.per_image and second.recording.header.per_image):
         return "a recording holds moments only"
@@ -41,7 +41,7 @@ def unpaired(first: Shown, second: Shown) -> str:
     return unlike(first, second)
 
 
-def check_same_images(runs: Iterable[Shown]) -> None:
+def check_same_images(runs: Iterable[NamedRun]) -> None:
     """Raise if runs that are shown image by image are not of the same images.
 
     Raises

@@ -22,11 +22,11 @@ def verify(layout: Layout, log: Log) -> pd.DataFrame:
     """
     said = ""
     while True:
-        seen = log.look()
+        seen = log.state()
         try:
             return _verified(layout, log)
         except RecordingError as error:
-            if str(error) == said or log.look() == seen:
+            if str(error) == said or log.state() == seen:
                 raise
             said = str(error)
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from stripe.errors import StripeError
 from stripe.reproduce.paper.cells import Cell
-from stripe.reproduce.store.runs import State, StoredRun
+from stripe.reproduce.store.runs import RunState, StoredRun
 
 _CELL = ("dataset", "backbone", "method", "setting")
 #: Published runs by cell and seed.
@@ -32,7 +32,7 @@ class PublishedRun(StoredRun):
     timed_on: str
 
     @property
-    def state(self) -> State:
+    def state(self) -> RunState:
         """Published runs are finished."""
         return "finished"
 

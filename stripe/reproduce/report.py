@@ -11,7 +11,7 @@ from stripe.plots import paper_style, save_figure
 from stripe.plots.axes import headed
 from stripe.reproduce.published import run_numbers, runs_file
 from stripe.reproduce.reproduction import Reproduction
-from stripe.reproduce.store.cost import seconds_of
+from stripe.reproduce.store.cost import run_seconds
 from stripe.train.manifest import checked
 from stripe.train.run import CONFIG
 from stripe.versions import command_line, library_versions
@@ -21,7 +21,7 @@ _MISSING = "missing"
 _OPTIONAL = ("paper", "paper_std", "std", "difference")
 
 
-def write_report(found: Reproduction, out: Path) -> list[Path]:
+def write_reproduction(found: Reproduction, out: Path) -> list[Path]:
     """Write an exhibit and its claim into `out`, as `table8.csv`, `.md`, `.tex`, `.png` and more.
 
     Returns
@@ -43,10 +43,10 @@ def write_report(found: Reproduction, out: Path) -> list[Path]:
     _write(files[-1], by_run.to_csv(index=False))
     _write(
         files[2],
-        f"{found.heading}.\n\n{markdown(shown(numbers))}\n\n{legend(found)}\n\n{notes}"
-        f"{claim_text(found)}\n\n{markdown(shown(claims))}\n",
+        f"{found.heading}.\n\n{markdown(rounded(numbers))}\n\n{legend(found)}\n\n{notes}"
+        f"{claim_text(found)}\n\n{markdown(rounded(claims))}\n",
     )
-    _write(files[3], shown(numbers).to_latex(index=False, caption=found.heading, escape=True))
+    _write(files[3], rounded(numbers).to_latex(index=False, caption=found.heading, escape=True))
     with paper_style():
         ax = found.exhibit.kind.draw(found)
         if ax is not None:
@@ -56,7 +56,7 @@ def write_report(found: Reproduction, out: Path) -> list[Path]:
     if not found.finished_cells():
         return files
     runs = {cell.label: [str(run.config.out) for run in runs] for cell, runs in found.runs.items()}
-    spent = [seconds_of(run) for run in found.needed if run.state == "finished"]
+    spent = [run_seconds(run) for run in found.needed if run.state == "finished"]
     made = {
         "heading": found.heading,
         "notes": found.notes,
@@ -116,7 +116,7 @@ def legend(found: Reproduction) -> str:
     return " ".join(said)
 
 
-def shown(table: pd.DataFrame) -> pd.DataFrame:
+def rounded(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table as people read it: two decimals, and what is not there is called missing."""
     numbers = table.select_dtypes("float").columns
     written = {name: [_written(name, value) for value in table[name]] for name in numbers}

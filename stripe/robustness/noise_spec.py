@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 from stripe.errors import StripeError
 from stripe.registry import nearest
 
-Kind = Literal["constant", "random", "batch"]
+NoiseKind = Literal["constant", "random", "batch"]
 Per = Literal["channel", "layer"]
 When = Literal["train", "eval", "both"]
 
@@ -61,7 +61,7 @@ class NoiseSpec:
     (0.3, 'train', 'random:0.3,0.3,when=train')
     """
 
-    kind: Kind
+    kind: NoiseKind
     a: float = 1.0
     b: float = 0.0
     per: Per = "channel"
@@ -69,7 +69,7 @@ class NoiseSpec:
     modules: str | None = None
 
     def __post_init__(self) -> None:
-        for name, allowed in (("kind", Kind), ("per", Per), ("when", When)):
+        for name, allowed in (("kind", NoiseKind), ("per", Per), ("when", When)):
             if getattr(self, name) not in get_args(allowed):
                 names = ", ".join(get_args(allowed))
                 raise StripeError(f"{name} of a noise is one of {names}, got {getattr(self, name)}")
@@ -98,8 +98,8 @@ class NoiseSpec:
             raise StripeError(f"{_EXPECTED}, each once; got {text!r}")
         if unknown := set(options) - {"per", "when", "modules"}:
             raise StripeError(f"{_EXPECTED}; got {text!r}, with {', '.join(sorted(unknown))}")
-        if kind not in get_args(Kind) or len(numbers) != (0 if kind == "batch" else 2):
-            near = "" if kind in get_args(Kind) else nearest(kind, get_args(Kind))
+        if kind not in get_args(NoiseKind) or len(numbers) != (0 if kind == "batch" else 2):
+            near = "" if kind in get_args(NoiseKind) else nearest(kind, get_args(NoiseKind))
             raise StripeError(f"{_EXPECTED}; {near}got {text!r}")
         try:
             values = dict(zip("ab", map(float, numbers), strict=False))

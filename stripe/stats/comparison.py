@@ -9,7 +9,7 @@ from jaxtyping import Float, Float64
 
 from stripe.errors import StripeError
 from stripe.recording import Recorded, Recording
-from stripe.recording.runs import Shown, short_names, shown_runs
+from stripe.recording.runs import NamedRun, open_runs, short_names
 from stripe.recording.same_images import unpaired
 from stripe.stats.moments import channel_moments
 from stripe.stats.stripe_index import index_arrays, stripe_index
@@ -22,11 +22,11 @@ _OWN = ["gate", "statistic", "difference", "low", "high"]
 _CHUNK = 100
 
 #: A run, or runs that differ in their seeds.
-Side = Recorded | Sequence[Recorded]
+ComparedRuns = Recorded | Sequence[Recorded]
 
 
 def compare(
-    data: Recorded | Sequence[Side],
+    data: Recorded | Sequence[ComparedRuns],
     *,
     names: Sequence[str] | None = None,
     epoch: int | Sequence[int] | None = None,
@@ -125,22 +125,22 @@ def compare(
 
 
 def _sides(
-    data: Recorded | Sequence[Side],
+    data: Recorded | Sequence[ComparedRuns],
     names: Sequence[str] | None,
     epoch: int | Sequence[int] | None,
-) -> list[tuple[str, list[Shown]]]:
+) -> list[tuple[str, list[NamedRun]]]:
     """Return the name and the recordings of each side."""
     several = [data] if isinstance(data, Recorded) else list(data)
     lists = [side for side in several if not isinstance(side, Recorded)]
     if not lists:
-        runs = shown_runs(several, names=names, epoch=epoch)  # type: ignore[arg-type]
+        runs = open_runs(several, names=names, epoch=epoch)  # type: ignore[arg-type]
         return [(run.name, [run]) for run in runs]
     if len(lists) < len(several) or min(len(side) for side in lists) < 2:
         raise StripeError("both sides must be recordings, or both lists of at least two recordings")
     epochs = list(epoch) if isinstance(epoch, Sequence) else [epoch] * len(lists)
     if len(epochs) != len(lists) or (names is not None and len(names) != len(lists)):
         raise StripeError(f"names and epochs must be one per side, of which there are {len(lists)}")
-    shown = [shown_runs(side, epoch=at) for side, at in zip(lists, epochs, strict=True)]
+    shown = [open_runs(side, epoch=at) for side, at in zip(lists, epochs, strict=True)]
     if names is None:
         names = short_names([runs[0].recording.path for runs in shown])
     return list(zip(names, shown, strict=True))
@@ -157,14 +157,14 @@ def _common(first: Recording, second: Recording) -> list[str]:
     )
 
 
-def _images(run: Shown) -> int:
+def _images(run: NamedRun) -> int:
     """Return how many images an epoch has."""
     return int(channel_moments(run.recording, [run.epoch])["n"].iloc[0])
 
 
 def _over_images(
-    first: Shown,
-    second: Shown,
+    first: NamedRun,
+    second: NamedRun,
     gates: list[str],
     *,
     level: float,
@@ -210,7 +210,7 @@ def _resampled(
 
 
 def _over_seeds(
-    first: list[Shown], second: list[Shown], gates: list[str], level: float
+    first: list[NamedRun], second: list[NamedRun], gates: list[str], level: float
 ) -> Iterator[tuple[object, ...]]:
     """Yield a row per gate and statistic, with Welch's interval of the difference of means."""
     from scipy.stats import t
@@ -232,7 +232,7 @@ def _over_seeds(
         yield from _rows(gate, means[0], means[1], np.stack([difference - half, difference + half]))
 
 
-def _indices(run: Shown) -> pd.DataFrame:
+def _indices(run: NamedRun) -> pd.DataFrame:
     return stripe_index(channel_moments(run.recording, [run.epoch]))
 
 

@@ -50,7 +50,7 @@ class Comparison:
           instance norm (below 1: blurred);
         - spread: mean standard deviation of a pixel, in [0, 1], over random batch mates, with the
           batch size of the training and the statistics of the batch.
-    dial
+    by_batch_size
         One row per variant and batch size: variant, batch_size; spread, as in `numbers`; style, the
         style loss with the statistics of the batch. The last two are means over photographs and
         draws.
@@ -64,14 +64,14 @@ class Comparison:
     >>> from stripe.style import compare, open_style
     >>> runs = {name: open_style(Path("runs/style") / name) for name in ("in", "bn+asr")}
     >>> found = compare(runs, photographs=1, draws=2, batch_sizes=(1, 2), progress=False)
-    >>> found.numbers["variant"].tolist(), found.dial["batch_size"].tolist()
+    >>> found.numbers["variant"].tolist(), found.by_batch_size["batch_size"].tolist()
     (['in', 'bn+asr'], [1, 2, 4, 1, 2, 4])
     """
 
     photographs: list[Float[Tensor, "3 h w"]]
     stylised: dict[str, list[Float[Tensor, "3 h w"]]]
     numbers: pd.DataFrame
-    dial: pd.DataFrame
+    by_batch_size: pd.DataFrame
     features: str
     settings: dict[str, Any]
 
@@ -80,7 +80,7 @@ def compare(
     runs: Mapping[str, StyleRun],
     *,
     photographs: int = 3,
-    shown: Path | None = None,
+    folder: Path | None = None,
     draws: int = 4,
     batch_sizes: Sequence[int] = BATCH_SIZES,
     seed: int = 0,
@@ -93,13 +93,13 @@ def compare(
     runs
         Finished runs by variant, including "in". ASR is folded before the comparison.
     photographs
-        Number of photographs, taken from the start of `shown`.
-    shown
+        Number of photographs, taken from the start of `folder`.
+    folder
         Folder of photographs. Default: the folder of the training.
     draws
         Number of draws of batch mates for each photograph and batch size, at least 2.
     batch_sizes
-        Batch sizes for the table `dial`. The batch size of the training is always included.
+        Batch sizes for the table `by_batch_size`. That of the training is always included.
     seed
         Seed of the batch mates, which are random crops of the training photographs.
     progress
@@ -124,7 +124,7 @@ def compare(
     """
     config = _shared(runs)
     device = next(runs[REFERENCE].network.parameters()).device
-    contents = _checked(shown or config.content, photographs, draws)
+    contents = _checked(folder or config.content, photographs, draws)
     chosen = [contents.centred(index, config.size).to(device) for index in range(photographs)]
     features = load_features(config.features, seed=config.seed).to(device)
     style = style_of(features, read_painting(config.style, config.size).to(device))
@@ -135,7 +135,7 @@ def compare(
 
     stylised = {name: stylise(network, chosen) for name, network in networks.items()}
     criterion = Criterion(features, style)
-    numbers, dial = [], []
+    numbers, by_batch_size = [], []
     with progress_bar(len(networks) * len(sizes), "compare", progress) as bar:
         for name, network in networks.items():
             by_size = []
@@ -144,20 +144,23 @@ def compare(
                 bar.update()
             spread = pd.concat(by_size, ignore_index=True)
             means = spread.groupby("batch_size", as_index=False)[["spread", "style"]].mean()
-            dial.append(means.assign(variant=name)[["variant", "batch_size", "spread", "style"]])
+            by_batch_size.append(
+                means.assign(variant=name)[["variant", "batch_size", "spread", "style"]]
+            )
             rows = _numbers(criterion, chosen, stylised[name], stylised[REFERENCE])
             in_training = spread["spread"][spread["batch_size"] == config.batch_size]
             named = rows.assign(photograph=contents.names(photographs), variant=name)
             numbers.append(named.assign(spread=in_training.to_numpy()))
     settings = {
         **{name: run.config.to_json() for name, run in runs.items()},
-        **{"photographs": photographs, "shown": shown and str(shown), "draws": draws, "seed": seed},
+        **{"photographs": photographs, "folder": folder and str(folder)},
+        **{"draws": draws, "seed": seed},
     }
     return Comparison(
         photographs=[photograph.cpu() for photograph in chosen],
         stylised=stylised,
         numbers=pd.concat(numbers, ignore_index=True)[_COLUMNS],
-        dial=pd.concat(dial, ignore_index=True),
+        by_batch_size=pd.concat(by_batch_size, ignore_index=True),
         features=describe_features(config.features, seed=config.seed),
         settings=settings,
     )
@@ -299,7 +302,7 @@ def train_and_compare(
     out: Path,
     *,
     photographs: int = 3,
-    shown: Path | None = None,
+    folder: Path | None = None,
     draws: int = 4,
     resume: bool = False,
     progress: bool = True,
@@ -312,7 +315,7 @@ def train_and_compare(
         Settings of the runs. Its variant and out are ignored.
     out
         A new directory. With `resume`, it may already hold some of the runs, finished or not.
-    photographs, shown, draws, progress
+    photographs, folder, draws, progress
         As for `compare`.
 
     Examples
@@ -325,13 +328,13 @@ def train_and_compare(
     >>> list(train_and_compare(config, Path("runs/three"), **compared).stylised)
     ['in', 'bn', 'bn+asr']
     """
-    _checked(shown or config.content, photographs, draws)  # rather now than after the training
+    _checked(folder or config.content, photographs, draws)  # rather now than after the training
     style_network("bn+asr", attention=config.attention, width=config.width)  # so is a wrong name
     runs = {}
     for variant in get_args(Variant):
         of_variant = replace(config, variant=variant, out=out / variant)
         runs[variant] = train_style(of_variant, resume=resume, progress=progress)
-    options = {"photographs": photographs, "shown": shown, "draws": draws, "progress": progress}
+    options = {"photographs": photographs, "folder": folder, "draws": draws, "progress": progress}
     return compare(runs, seed=config.seed, **options)  # type: ignore[arg-type]
 
 

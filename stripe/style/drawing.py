@@ -19,7 +19,7 @@ _NUMBERS = "SSIM: structural similarity with the reference. Spread: std of a pix
 
 
 def draw_comparison(found: Comparison, out: Path) -> list[Path]:
-    """Write `grid.png` and `dial.png`, their tables as CSV, and their provenance as JSON.
+    """Write `grid.png` and `by_batch_size.png`, their tables as CSV, and their provenance as JSON.
 
     The pictures of the grid are also written to `pictures/VARIANT/PHOTOGRAPH.png`.
 
@@ -29,7 +29,7 @@ def draw_comparison(found: Comparison, out: Path) -> list[Path]:
     >>> runs = {name: open_style(Path("runs/style") / name) for name in ("in", "bn+asr")}
     >>> found = compare(runs, photographs=1, draws=2, batch_sizes=(1, 2), progress=False)
     >>> [file.name for file in draw_comparison(found, Path("compared"))]
-    ['grid.png', 'dial.png', 'numbers.csv', 'dial.csv', 'comparison.json']
+    ['grid.png', 'by_batch_size.png', 'numbers.csv', 'by_batch_size.csv', 'comparison.json']
     """
     captions = {
         str(name): [_caption(row) for row in rows.to_dict("records")]
@@ -44,7 +44,8 @@ def draw_comparison(found: Comparison, out: Path) -> list[Path]:
         )
         save_figure(grid, out / "grid.png")
         save_figure(
-            batch_sensitivity(found.dial, note=f"features: {found.features}"), out / "dial.png"
+            batch_sensitivity(found.by_batch_size, note=f"features: {found.features}"),
+            out / "by_batch_size.png",
         )
     out.mkdir(parents=True, exist_ok=True)
     names = found.numbers["photograph"].unique()
@@ -52,12 +53,12 @@ def draw_comparison(found: Comparison, out: Path) -> list[Path]:
         folder = out / "pictures" / title
         for name, image in zip(names, images, strict=True):
             write_picture(image, folder / f"{name}.png", title, found.features)
-    for name, table in (("numbers.csv", found.numbers), ("dial.csv", found.dial)):
+    for name, table in (("numbers.csv", found.numbers), ("by_batch_size.csv", found.by_batch_size)):
         with saving(out / name) as draft:
             table.to_csv(draft, index=False)
     made = {**found.settings, "command": command_line(), "versions": library_versions()}
     write_json(out / "comparison.json", made)
-    files = ("grid.png", "dial.png", "numbers.csv", "dial.csv", "comparison.json")
+    files = ("grid.png", "by_batch_size.png", "numbers.csv", "by_batch_size.csv", "comparison.json")
     return [out / file for file in files]
 
 

@@ -133,7 +133,7 @@ def _train_style(config: StyleConfig, resume: bool, progress: bool) -> StyleRun:
                 style = style_of(features, painting)
             _steps(config, session, network, Criterion(features, style), photographs, progress)
             session.finish()
-    return StyleRun(network.eval(), config, pd.DataFrame(session.at.history))
+    return StyleRun(network.eval(), config, pd.DataFrame(session.state.history))
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def _steps(
     device, optimizer = session.processes.device, session.optimizer
     count = min(SAMPLES, len(photographs))
     samples = torch.stack([photographs.centred(i, config.size) for i in range(count)]).to(device)
-    done = min(session.at.epoch * config.sample_every + session.at.batch, config.steps)
+    done = min(session.state.epoch * config.sample_every + session.state.batch, config.steps)
     steps = range(done, config.steps)
     batches = photographs.batches(
         config.size, config.batch_size, steps, seed=config.seed, workers=config.workers
@@ -191,10 +191,10 @@ def _steps(
             if done % config.sample_every == 0 or done == config.steps:
                 parts = _sampled(config, session, network, criterion, samples, done)
                 bar.set_postfix(content=f"{parts.content:.3f}", style=f"{parts.style:.3f}")
-            if (asked := session.asked()) and done < config.steps:
+            if (signal := session.stop_signal()) and done < config.steps:
                 _place(session, config, done)
                 session.save()
-                leave(asked)
+                leave(signal)
 
 
 def _sampled(
@@ -209,7 +209,7 @@ def _sampled(
     with interrupts_held(), undisturbed(network), session.autocast, interrupts_allowed():
         stylised = network(samples)
         parts = criterion.parts(stylised, samples)
-    session.at.history.append({"step": done, **_numbers(parts)})
+    session.state.history.append({"step": done, **_numbers(parts)})
     _draw(config, done, samples, stylised)
     _place(session, config, done)
     session.save_row()
@@ -218,9 +218,9 @@ def _sampled(
 
 def _place(session: Session, config: StyleConfig, done: int) -> None:
     """Say in the checkpoint how many steps are done: rows of the log, and steps after the last."""
-    at = session.at
-    at.epoch = len(at.history)
-    at.batch = done - at.epoch * config.sample_every if at.epoch < _rows(config) else 0
+    state = session.state
+    state.epoch = len(state.history)
+    state.batch = done - state.epoch * config.sample_every if state.epoch < _rows(config) else 0
 
 
 def _rows(config: StyleConfig) -> int:

@@ -35,7 +35,7 @@ _NAME = re.compile(r"epoch=(\d{5,})-batch=(\d{7,})")
 
 
 @dataclass
-class Progress:
+class TrainingState:
     """The position of a run, and all state that determines how it continues.
 
     Parameters
@@ -70,7 +70,7 @@ class Progress:
     of_processes: list[dict[str, Tensor]] = field(default_factory=list)
 
 
-def save_checkpoint(folder: Path, model: nn.Module, progress: Progress) -> None:
+def save_checkpoint(folder: Path, model: nn.Module, progress: TrainingState) -> None:
     """Write a checkpoint beside the last one, make it appear at once, and remove the last.
 
     Raises
@@ -208,7 +208,7 @@ def _remove(folder: Path) -> None:
 
 def load_checkpoint(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, epochs: int
-) -> Progress:
+) -> TrainingState:
     """Load weights and the optimizer's state, and return where the run, of `epochs`, is.
 
     Raises
@@ -227,7 +227,7 @@ def load_checkpoint(
             f"{path / STATE} is damaged, or holds more than tensors and numbers; remove {path} and "
             "start again"
         ) from error
-    hints = get_type_hints(Progress)
+    hints = get_type_hints(TrainingState)
     fits = isinstance(state, dict) and set(state) == set(hints)
     fits = fits and all(is_bearable(state[name], hint) for name, hint in hints.items())
     if not fits or not 0 <= state["epoch"] == len(state["history"]) <= epochs:
@@ -237,7 +237,7 @@ def load_checkpoint(
     with restoring(path):
         _check_shapes(state["optimizer"], optimizer)
         optimizer.load_state_dict(state["optimizer"])
-    return Progress(**state)
+    return TrainingState(**state)
 
 
 @contextmanager

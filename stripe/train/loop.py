@@ -217,17 +217,17 @@ def _train(
             generator=loaders.train.generator,
             noise=noise,
         )
-        done = session.at.epoch * loaders.train_images + session.at.batch * config.batch_size
+        done = session.state.epoch * loaders.train_images + session.state.batch * config.batch_size
         total = config.epochs * loaders.train_images
         shown = progress and session.first
         bar = progress_bar(total, "train", shown, done=done, unit=" images", leave=True)
         folder = config.out / "tensorboard" if config.tensorboard and session.first else None
         recording = config.out / OF_RUN if config.record else None
-        first = session.at.epoch + 1 if session.at.epoch or session.at.batch else 0
+        first = session.state.epoch + 1 if session.state.epoch or session.state.batch else 0
         board = stack.enter_context(tensorboard(folder, first, recording))
         _epochs(config, session, loaders, recorder, stack.enter_context(bar), board, progress)
         session.finish()
-    return TrainResult(model, pd.DataFrame(session.at.history), recording)
+    return TrainResult(model, pd.DataFrame(session.state.history), recording)
 
 
 def _epochs(
@@ -240,36 +240,36 @@ def _epochs(
     progress: bool,
 ) -> None:
     """Train, test and record epoch after epoch."""
-    at, processes = session.at, session.processes
+    state, processes = session.state, session.processes
     network = stepped_network(config, processes, session.model)
     steps = config.epochs * len(loaders.train)
-    if recorder is not None and at.epoch == at.batch == 0:
+    if recorder is not None and state.epoch == state.batch == 0:
         recorder.record(0, progress=progress)
         board.add_gates(0)
-    while at.epoch < config.epochs:
+    while state.epoch < config.epochs:
         train_loss, seconds = _one_epoch(config, session, loaders, network, bar)
         processes.agree_on_buffers(session.model)
         with session.autocast:
             top1, top5 = top_accuracies(session.model, loaders.test, processes)
-        at.epoch, at.batch, at.loss_sum, at.seconds = at.epoch + 1, 0, 0.0, 0.0
+        state.epoch, state.batch, state.loss_sum, state.seconds = state.epoch + 1, 0, 0.0, 0.0
         row = {
-            "epoch": at.epoch,
-            "lr": learning_rate(config, (at.epoch * len(loaders.train) - 1) / steps),
+            "epoch": state.epoch,
+            "lr": learning_rate(config, (state.epoch * len(loaders.train) - 1) / steps),
             "train_loss": train_loss,
             "test_accuracy": top1,
             "test_top5": top5,
             "seconds": seconds,
         }
-        at.history.append(row)
+        state.history.append(row)
         if recorder is not None:
-            recorder.record(at.epoch, progress=progress)
+            recorder.record(state.epoch, progress=progress)
         session.mark()
         session.save_row()
         board.add_row(row)
-        board.add_gates(at.epoch)
+        board.add_gates(state.epoch)
         bar.set_postfix(loss=f"{train_loss:.3f}", test=f"{top1:.3f}")
-        if at.epoch < config.epochs and (asked := session.asked()):
-            leave(asked)
+        if state.epoch < config.epochs and (signal := session.stop_signal()):
+            leave(signal)
 
 
 def _one_epoch(
@@ -279,18 +279,18 @@ def _one_epoch(
 
     Where the run is asked to stop, a checkpoint is written and the process leaves.
     """
-    at, processes, batches = session.at, session.processes, len(loaders.train)
+    state, processes, batches = session.state, session.processes, len(loaders.train)
     session.mark()
-    started = time.perf_counter() - at.seconds
-    before = at.loss_sum if session.first else 0.0
+    started = time.perf_counter() - state.seconds
+    before = state.loss_sum if session.first else 0.0
     # Read once an epoch, so that no step waits for the device.
     loss_sum = torch.tensor(before, dtype=torch.float64, device=processes.device)
     network.train()
     for number, (images, labels) in enumerate(loaders.train):
-        if number < at.batch:  # taken before the run was stopped
+        if number < state.batch:  # taken before the run was stopped
             continue
         total = min(config.batch_size, loaders.train_images - number * config.batch_size)
-        lr = learning_rate(config, (at.epoch * batches + number) / (config.epochs * batches))
+        lr = learning_rate(config, (state.epoch * batches + number) / (config.epochs * batches))
         for group in session.optimizer.param_groups:
             group["lr"] = lr
         if total >= processes.count:  # else there are processes without an image
@@ -307,11 +307,11 @@ def _one_epoch(
             loss_sum += loss * (total / processes.count)
         bar.update(total)
         asks = processes.count == 1 or (number + 1) % ASK_EVERY == 0
-        if asks and (asked := session.asked()):
-            at.batch = number + 1
-            at.loss_sum = processes.summed(loss_sum).item()
-            at.seconds = time.perf_counter() - started
+        if asks and (signal := session.stop_signal()):
+            state.batch = number + 1
+            state.loss_sum = processes.summed(loss_sum).item()
+            state.seconds = time.perf_counter() - started
             session.save()
-            leave(asked)
+            leave(signal)
     seconds = time.perf_counter() - started
     return processes.summed(loss_sum).item() / loaders.train_images, seconds

@@ -7,7 +7,7 @@ from torch.optim import Optimizer
 from stripe.robustness import inject_noise
 from stripe.settings import Settings
 from stripe.train.checkpoint import (
-    Progress,
+    TrainingState,
     latest_checkpoint,
     load_checkpoint,
     restoring,
@@ -66,7 +66,7 @@ class Session:
         self._finished = (self._folder / WEIGHTS).exists()
         bf16 = vars(config)["precision"] == "bf16"
         self.autocast = torch.autocast(processes.device.type, torch.bfloat16, enabled=bf16)
-        self.at = self._taken_up(length)
+        self.state = self._taken_up(length)
 
     @property
     def first(self) -> bool:
@@ -76,49 +76,49 @@ class Session:
     def mark(self) -> None:
         """Remember the state of the shared generator: an epoch begins here."""
         if self._generator is not None:
-            self.at.generators["loader"] = self._generator.get_state()
+            self.state.generators["loader"] = self._generator.get_state()
 
     def save(self) -> None:
         """Write a checkpoint of where the run is; all processes call it."""
-        self.at.optimizer = self.optimizer.state_dict()
+        self.state.optimizer = self.optimizer.state_dict()
         if self._generator is not None:
-            self.at.of_processes = self.processes.gathered(self._own_generators())
+            self.state.of_processes = self.processes.gathered(self._own_generators())
         if self.first:
-            save_checkpoint(self._checkpoints, self.model, self.at)
+            save_checkpoint(self._checkpoints, self.model, self.state)
         self.processes.wait()  # torchrun ends all soon after the first has left
 
     def save_row(self) -> None:
         """Write a checkpoint, and the history with its new last row."""
         self.save()
         if self.first:
-            write_history(self._folder, self.at.history)
+            write_history(self._folder, self.state.history)
 
-    def asked(self) -> int | None:
+    def stop_signal(self) -> int | None:
         """Return the signal by which any of the processes was asked to stop, None if none was."""
         return self.processes.agree(self._stop.signal)
 
     def finish(self) -> None:
         """Write the last weights, with which the run is finished; leave if that is asked for."""
         if self.first and not self._finished:
-            finish_run(self._folder, self.model, self.at.history)
-        if asked := self.asked():  # in the last epoch: whoever called is to stop
-            leave(asked)
+            finish_run(self._folder, self.model, self.state.history)
+        if signal := self.stop_signal():  # in the last epoch: whoever called is to stop
+            leave(signal)
         self.processes.wait()
 
-    def _taken_up(self, length: int) -> Progress:
+    def _taken_up(self, length: int) -> TrainingState:
         if self._finished:
             load_weights(self._folder / WEIGHTS, self.model)
-            return Progress(epoch=length, history=read_rows(self._folder))
+            return TrainingState(epoch=length, history=read_rows(self._folder))
         saved = latest_checkpoint(self._checkpoints)
         if saved is None:
-            return Progress()
-        at = load_checkpoint(saved, self.model, self.optimizer, length)
+            return TrainingState()
+        state = load_checkpoint(saved, self.model, self.optimizer, length)
         if self._generator is not None:
             with restoring(saved):
-                self._generator.set_state(at.generators["loader"])
-                if self.processes.rank < len(at.of_processes):  # there may be more than before
-                    self._restore(at.of_processes[self.processes.rank])
-        return at
+                self._generator.set_state(state.generators["loader"])
+                if self.processes.rank < len(state.of_processes):  # there may be more than before
+                    self._restore(state.of_processes[self.processes.rank])
+        return state
 
     def _own_generators(self) -> dict[str, torch.Tensor]:
         """Return the states of the generators that each process has for itself."""

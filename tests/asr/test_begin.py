@@ -8,7 +8,7 @@ from torch import nn
 import stripe
 from stripe.asr import ASR
 from stripe.asr.begin import Init, asr_modules
-from stripe.asr.sites import Placement
+from stripe.asr.sites import FamilyDefaults
 from stripe.attention import IE, SE
 from stripe.errors import ModelError
 
@@ -90,8 +90,8 @@ def test_gates_of_a_drawn_vit_start_at_some_thousandths(asr: str) -> None:
 def test_a_module_that_is_drawn_again_begins_as_the_others() -> None:
     """With one hidden unit, about half of the modules begin behind a closed ReLU."""
     torch.manual_seed(0)
-    placement = Placement(sites=(), psi=1.0, weight=1e-3)
-    gates = asr_modules("se", [16] * 40, placement, psi=None, init="drawn")
+    defaults = FamilyDefaults(sites=(), psi=1.0, weight=1e-3)
+    gates = asr_modules("se", [16] * 40, defaults, psi=None, init="drawn")
     for gate in gates:
         assert gate.moves()
         assert isinstance(gate.attention, SE)

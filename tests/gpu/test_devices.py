@@ -19,7 +19,7 @@ from stripe.hooks.capture import Capture
 from stripe.hooks.columns import column_lengths, fill
 from stripe.hooks.online import OnlineMoments
 from stripe.hooks.places import recorded_places
-from stripe.hooks.rows import Order, image_rows
+from stripe.hooks.rows import RowOrder, image_rows
 from stripe.intervene.recorded import ClassMeans
 from stripe.modules.unwrap import modules_by_name
 from stripe.train.step import train_step
@@ -114,7 +114,7 @@ def test_capture_buffer_and_moments(kind: type[Buffer], monkeypatch: pytest.Monk
         buffer = kind(column_lengths([p.gate for p in places]), torch.device("cuda"))
         buffer.start(len(IMAGES))
         for place in places:
-            fill(buffer, [place.gate], image_rows(place, taken, len(IMAGES), Order()))
+            fill(buffer, [place.gate], image_rows(place, taken, len(IMAGES), RowOrder()))
         if isinstance(buffer, MomentBuffer):
             moments = OnlineMoments()
             for _ in range(2):

@@ -13,7 +13,7 @@ from onnx import ModelProto, numpy_helper
 
 import stripe.onnx
 from stripe.errors import ModelError, UnknownNameError
-from stripe.onnx.session import largest_difference
+from stripe.onnx.session import tensor_difference
 
 
 def means_of(model: str | Path | ModelProto) -> dict[str, np.ndarray]:
@@ -303,9 +303,9 @@ def test_ties_of_labels_are_no_difference_of_a_fold() -> None:
     labels = np.zeros((2, 500, 500), dtype=np.int64)
     other = labels.copy()
     other[0, 3, 7] = 1
-    assert largest_difference({"y": labels}, {"y": other}) == 2e-6
-    assert largest_difference({"y": labels}, {"y": labels + 1}) == 1
-    assert largest_difference({"y": labels}, {"y": labels[:1]}) == float("inf")
+    assert tensor_difference({"y": labels}, {"y": other}) == 2e-6
+    assert tensor_difference({"y": labels}, {"y": labels + 1}) == 1
+    assert tensor_difference({"y": labels}, {"y": labels[:1]}) == float("inf")
 
 
 def test_an_input_without_a_shape_is_not_valid(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 
 from stripe import plots, stats
 from stripe.errors import RecordingError, StripeError
-from stripe.recording.runs import shown_runs
+from stripe.recording.runs import open_runs
 
 GATES = {"early": 3, "late": 4}
 
@@ -81,7 +81,7 @@ def test_a_table_of_two_runs_is_drawn_as_they_are(two: tuple[Path, Path]) -> Non
 
 
 def test_epochs_of_one_run_are_two_runs(two: tuple[Path, Path]) -> None:
-    shown = shown_runs(two[0], epoch=[0, 1])
+    shown = open_runs(two[0], epoch=[0, 1])
     assert [(one.name, one.epoch) for one in shown] == [("se, epoch 0", 0), ("se, epoch 1", 1)]
     assert len(plots.gate_spread(two[0], epoch=[0, 1]).patches) == 4
 
@@ -105,7 +105,7 @@ def test_what_cannot_be_told_apart_is_refused(
     two: tuple[Path, Path], times: list[int], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(RecordingError, match=message):
-        shown_runs([two[number] for number in times], **options)
+        open_runs([two[number] for number in times], **options)
 
 
 def test_runs_of_one_name_are_called_by_their_folders(
@@ -113,8 +113,8 @@ def test_runs_of_one_name_are_called_by_their_folders(
 ) -> None:
     values = {0: {"g": np.eye(2)}}
     paths = [write_recording(values, path=tmp_path / of / "r") for of in ("x", "y")]
-    assert [one.name for one in shown_runs(paths)] == ["x/r", "y/r"]
-    assert [one.name for one in shown_runs(paths[0])] == ["r"]
+    assert [one.name for one in open_runs(paths)] == ["x/r", "y/r"]
+    assert [one.name for one in open_runs(paths[0])] == ["r"]
 
 
 def test_stripes_of_two_runs_stand_side_by_side(two: tuple[Path, Path]) -> None:

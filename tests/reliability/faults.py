@@ -19,7 +19,12 @@ import torch
 
 from stripe.errors import StripeError
 from stripe.recording import Gate, Header, RecordingWriter, open_recording
-from stripe.train.checkpoint import Progress, latest_checkpoint, load_checkpoint, save_checkpoint
+from stripe.train.checkpoint import (
+    TrainingState,
+    latest_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=8, pooled=False),))
 #: Events of Python's audit that change the disk.
@@ -112,7 +117,7 @@ class Run:
         """Write a checkpoint whose weights are the epoch."""
         torch.nn.init.constant_(self.model.weight, epoch)
         history = [{"epoch": number + 1} for number in range(epoch)]
-        at = Progress(epoch=epoch, history=history, optimizer=self.optimizer.state_dict())
+        at = TrainingState(epoch=epoch, history=history, optimizer=self.optimizer.state_dict())
         save_checkpoint(self.folder, self.model, at)
 
     def last(self) -> int:

@@ -17,8 +17,8 @@ from short_run import settings
 from stripe.errors import ModelError, StripeError
 from stripe.recording import Gate, Header, RecordingWriter
 from stripe.recording.forms import check_header
-from stripe.recording.log import Log, Seen
-from stripe.reproduce.store.cost import seconds_of
+from stripe.recording.log import Log, LogState
+from stripe.reproduce.store.cost import run_seconds
 from stripe.reproduce.store.runs import StoredRun, stored
 from stripe.train import TrainConfig, loop, train
 from stripe.train.checkpoint import latest_checkpoint
@@ -94,7 +94,7 @@ def test_numbers_beside_a_run_that_are_none(run: StoredRun) -> None:
     file = run.config.out.with_name(f"{run.config.out.name}.seconds")
     file.write_text("soon")
     with pytest.raises(StripeError, match=r"seconds must hold the seconds of a run"):
-        seconds_of(run)
+        run_seconds(run)
 
 
 def test_weights_that_were_removed_from_a_finished_run(finished: TrainConfig) -> None:
@@ -250,4 +250,4 @@ def test_headers_and_heads_of_many_entries_take_no_time() -> None:
     epochs = tuple(range(300_000))
     log = Log.__new__(Log)
     log._layout, log._header_digest = None, "0"  # type: ignore[assignment]
-    assert log._problem(Seen(None, epochs, epochs, (), epochs)) is None
+    assert log._problem(LogState(None, epochs, epochs, (), epochs)) is None

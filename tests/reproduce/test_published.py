@@ -14,7 +14,7 @@ from stripe.errors import StripeError
 from stripe.reproduce.paper.catalogue import exhibit
 from stripe.reproduce.paper.scales import SCALES
 from stripe.reproduce.published import PublishedRun
-from stripe.reproduce.report import write_report
+from stripe.reproduce.report import write_reproduction
 from stripe.reproduce.reproduction import Reproduction, reproduction
 from stripe.reproduce.store.measurement import HARDWARE, MEASURED
 from stripe.reproduce.store.runs import StoredRun, address
@@ -51,14 +51,14 @@ def test_a_report_from_published_numbers_is_the_report(name: str, tmp_path: Path
     store, out = tmp_path / "store", tmp_path / "out"
     found = reproduction(exhibit(name), TEST, store=store)
     finish(found)
-    write_report(found, out)
+    write_reproduction(found, out)
     before = {end: (out / f"{name}{end}").read_bytes() for end in (*AGAIN, ".json")}
     for end in AGAIN:
         if end != "-runs.csv":
             (out / f"{name}{end}").unlink()
     shutil.rmtree(store)
     again = reproduction(exhibit(name), TEST, store=store, published=out)
-    write_report(again, out)
+    write_reproduction(again, out)
     assert {end: (out / f"{name}{end}").read_bytes() for end in before} == before
     assert all(isinstance(run, PublishedRun) for runs in again.runs.values() for run in runs)
     assert json.loads(before[".json"])["made_on"] == [MADE_ON]  # once
@@ -69,7 +69,7 @@ def test_a_report_from_published_numbers_is_the_report(name: str, tmp_path: Path
 def test_the_store_comes_before_what_is_published(tmp_path: Path) -> None:
     found = reproduction(exhibit("table9"), TEST, store=tmp_path / "store")
     finish(found)
-    write_report(found, tmp_path / "out")
+    write_reproduction(found, tmp_path / "out")
     first = next(iter(found.runs.values()))
     row = {"test_accuracy": 0.25, "test_top5": 0.5, "seconds": 1.0}
     log = pd.DataFrame([row] * vars(first[0].config)["epochs"])
@@ -98,7 +98,7 @@ def test_pictures_of_what_runs_left_stay(tmp_path: Path) -> None:
     ]  # fmt: skip
     pd.DataFrame(rows).to_csv(out / "figure22-runs.csv", index=False)
     again = reproduction(exhibit("figure22"), TEST, store=tmp_path / "none", published=out)
-    files = write_report(again, out)
+    files = write_reproduction(again, out)
     assert (out / "figure22.png").read_bytes() == b"a picture"
     assert not any(file.suffix in (".png", ".json") for file in files)
     (row,) = again.claims().to_dict("records")
@@ -111,7 +111,7 @@ def test_only_what_is_neither_stored_nor_published_is_needed(tmp_path: Path) -> 
         store, out = tmp_path / name, tmp_path / "out"
         found = reproduction(exhibit(name), TEST, store=store)
         finish(found)
-        write_report(found, out)
+        write_reproduction(found, out)
         shutil.rmtree(store)
         rest = pd.read_csv(out / f"{name}-runs.csv", keep_default_na=False, dtype=str)
         lost = rest["run"].iloc[0]
@@ -132,7 +132,7 @@ def test_numbers_of_other_settings_are_not_taken(tmp_path: Path) -> None:
     """A scale that trains longer has other runs, whatever stands beside its reports."""
     found = reproduction(exhibit("table9"), TEST, store=tmp_path / "store")
     finish(found)
-    write_report(found, tmp_path / "out")
+    write_reproduction(found, tmp_path / "out")
     longer = replace(TEST, fields={**(TEST.fields or {}), "epochs": 9})
     again = reproduction(
         exhibit("table9"), longer, store=tmp_path / "s", published=tmp_path / "out"
@@ -152,7 +152,7 @@ def test_the_command_reports_what_is_published(
 ) -> None:
     found = reproduction(exhibit("table9"), TEST, store=tmp_path / "store")
     finish(found)
-    write_report(found, tmp_path / "out")
+    write_reproduction(found, tmp_path / "out")
     code, said = run("reproduce", "all", "--scale=test", "--store", tmp_path / "none",
                      "--out", tmp_path / "out", "--report", "--json")  # fmt: skip
     assert code == 0, said

@@ -12,7 +12,7 @@ from stripe.reproduce.paper.catalogue import exhibit
 from stripe.reproduce.paper.scales import SCALES
 from stripe.reproduce.published import runs_file
 from stripe.reproduce.repeat import drawn, repeated
-from stripe.reproduce.report import write_report
+from stripe.reproduce.report import write_reproduction
 from stripe.reproduce.reproduction import Reproduction, reproduction
 
 
@@ -21,7 +21,7 @@ def published(tmp_path: Path) -> Reproduction:
     """Publish the numbers of three runs of Table 9 at the smallest scale."""
     found = reproduction(exhibit("table9"), SCALES["test"], store=tmp_path / "first", seeds=[0])
     Local(workers=1, device="cpu").run(found.needed[:3], progress=False)
-    write_report(found, tmp_path / "reports")
+    write_reproduction(found, tmp_path / "reports")
     return found
 
 

@@ -207,16 +207,18 @@ def test_compare_trains_what_is_missing_and_draws(
     options = [f"--{name.replace('_', '-')}={getattr(config, name)}" for name in names]
     command = ("style", "compare", *options, "--workers=0", f"--out={out}", "--draws=2")
     assert run(*command, "--photographs=2")[0] == 0
-    for name in ("grid.png", "dial.png"):
+    for name in ("grid.png", "by_batch_size.png"):
         assert (out / name).read_bytes().startswith(b"\x89PNG")
-    numbers, dial = (pd.read_csv(out / f"{name}.csv") for name in ("numbers", "dial"))
+    numbers, by_batch_size = (
+        pd.read_csv(out / f"{name}.csv") for name in ("numbers", "by_batch_size")
+    )
     assert len(numbers) == 2 * 3
     reference = numbers[numbers["variant"] == "in"]
     np.testing.assert_allclose(reference[["ssim", "high_frequency"]], 1)
     assert (reference["spread"] < 1e-6).all()
     assert (numbers[numbers["variant"] != "in"]["spread"] > 0).all()
-    assert dial["batch_size"].tolist() == 3 * [1, 2, 4, 8, 16]
-    assert dial[dial["batch_size"] == 1]["spread"].max() < 1e-6
+    assert by_batch_size["batch_size"].tolist() == 3 * [1, 2, 4, 8, 16]
+    assert by_batch_size[by_batch_size["batch_size"] == 1]["spread"].max() < 1e-6
     code, said = run(*command)
     assert (code, "continue it with --resume" in said) == (1, True)
     again = ("style", "compare", "--resume", f"--out={out}", "--photographs=1", "--draws=2")
@@ -227,7 +229,7 @@ def test_compare_trains_what_is_missing_and_draws(
     assert run(*again)[0] == 0
     assert (out / "bn" / "model.safetensors").exists()
     of_runs = ("style", "compare", out / "in", out / "bn", "--photographs=1", "--draws=2")
-    code, said = run(*of_runs, "--out", tmp_path / "two", "--shown", config.content)
+    code, said = run(*of_runs, "--out", tmp_path / "two", "--images", config.content)
     assert code == 0, said
     assert pd.read_csv(tmp_path / "two" / "numbers.csv")["variant"].tolist() == ["in", "bn"]
     for more, message in (

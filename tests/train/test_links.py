@@ -9,7 +9,7 @@ from torch import nn
 
 from stripe.errors import StripeError
 from stripe.train import TrainConfig, train
-from stripe.train.checkpoint import Progress, latest_checkpoint, save_checkpoint
+from stripe.train.checkpoint import TrainingState, latest_checkpoint, save_checkpoint
 from stripe.train.finish import finish_run
 from stripe.train.log import write_history
 from stripe.train.precision import with_precision
@@ -53,7 +53,7 @@ def test_what_lies_beside_a_checkpoint_stays(tmp_path: Path, model: nn.Module) -
         (folder / name).write_text("mine")
     (folder / "notes.txt").write_text("mine")
     for epoch in range(3):
-        save_checkpoint(folder, model, Progress(epoch=epoch))
+        save_checkpoint(folder, model, TrainingState(epoch=epoch))
     last = latest_checkpoint(folder)
     assert last is not None
     assert last.name == "epoch=00002-batch=0000000"
@@ -63,10 +63,10 @@ def test_what_lies_beside_a_checkpoint_stays(tmp_path: Path, model: nn.Module) -
 
 
 def test_what_lies_in_an_old_checkpoint_stays(tmp_path: Path, model: nn.Module) -> None:
-    save_checkpoint(tmp_path, model, Progress(epoch=1))
+    save_checkpoint(tmp_path, model, TrainingState(epoch=1))
     old = tmp_path / "epoch=00001-batch=0000000"
     (old / "notes.txt").write_text("mine")
-    save_checkpoint(tmp_path, model, Progress(epoch=2))
+    save_checkpoint(tmp_path, model, TrainingState(epoch=2))
     assert (old / "notes.txt").read_text() == "mine"
     last = latest_checkpoint(tmp_path)
     assert last is not None
@@ -75,7 +75,7 @@ def test_what_lies_in_an_old_checkpoint_stays(tmp_path: Path, model: nn.Module) 
 
 def test_staging_of_somebody_else_is_refused(tmp_path: Path, model: nn.Module) -> None:
     (tmp_path / "staging" / "thesis").mkdir(parents=True)
-    for use in (latest_checkpoint, lambda folder: save_checkpoint(folder, model, Progress())):
+    for use in (latest_checkpoint, lambda folder: save_checkpoint(folder, model, TrainingState())):
         with pytest.raises(StripeError, match="holds other files; move them elsewhere"):
             use(tmp_path)
     assert (tmp_path / "staging" / "thesis").is_dir()
@@ -88,7 +88,7 @@ def test_what_a_killed_writer_left_is_no_obstacle(tmp_path: Path, model: nn.Modu
     for name in (".tmpI9EkdT", "model.safetensors", "state.pt", "manifest.sha256.draft"):
         (staging / name).write_bytes(b"half")
     assert latest_checkpoint(tmp_path) is None
-    save_checkpoint(tmp_path, model, Progress())
+    save_checkpoint(tmp_path, model, TrainingState())
     assert not staging.exists()
     last = latest_checkpoint(tmp_path)
     assert last is not None
@@ -101,7 +101,7 @@ def test_a_checkpoint_of_more_than_99999_epochs_is_the_last(
     tmp_path: Path, model: nn.Module
 ) -> None:
     for epoch in (99_999, 100_000):
-        save_checkpoint(tmp_path, model, Progress(epoch=epoch))
+        save_checkpoint(tmp_path, model, TrainingState(epoch=epoch))
     last = latest_checkpoint(tmp_path)
     assert last is not None
     assert last.name == "epoch=100000-batch=0000000"
@@ -119,9 +119,9 @@ def test_links_are_refused(where: str, tmp_path: Path, model: nn.Module, thesis:
         latest_checkpoint(tmp_path / "checkpoint")
     if where != "epoch=00001-batch=0000000":  # that one is not ours to remove, and is left
         with pytest.raises(StripeError, match="is a link"):
-            save_checkpoint(tmp_path / "checkpoint", model, Progress(epoch=2))
+            save_checkpoint(tmp_path / "checkpoint", model, TrainingState(epoch=2))
     else:
-        save_checkpoint(tmp_path / "checkpoint", model, Progress(epoch=2))
+        save_checkpoint(tmp_path / "checkpoint", model, TrainingState(epoch=2))
     assert link.is_symlink()
     assert contents(thesis) == before
 
@@ -137,9 +137,9 @@ def test_linked_files_are_left(
     link.symlink_to(thesis / "chapter.tex")
     if folder == "staging":
         with pytest.raises(StripeError, match="holds other files"):
-            save_checkpoint(tmp_path, model, Progress(epoch=2))
+            save_checkpoint(tmp_path, model, TrainingState(epoch=2))
     else:
-        save_checkpoint(tmp_path, model, Progress(epoch=2))
+        save_checkpoint(tmp_path, model, TrainingState(epoch=2))
     assert link.is_symlink()
     assert contents(thesis) == before
 

@@ -3,10 +3,10 @@
 from timm.models.byobnet import RepVggBlock
 from torch import nn
 
-from stripe.asr.sites.rule import RULES, Placement, named
+from stripe.asr.sites.rule import RULES, FamilyDefaults, named
 
 
 @RULES.register("repvgg")
-def repvgg_placement(model: nn.Module) -> Placement:
+def repvgg_defaults(model: nn.Module) -> FamilyDefaults:
     """Place at `attn`, which timm's block calls between the sum and the ReLU."""
     return named(model, {RepVggBlock: "attn"})

@@ -4,7 +4,7 @@ from timm.models import resnet as timm_resnet
 from torch import nn
 from torchvision.models import resnet
 
-from stripe.asr.sites.rule import RULES, Placement, named
+from stripe.asr.sites.rule import RULES, FamilyDefaults, named
 
 #: The last norm, by class of block.
 LAST_NORM: dict[type[nn.Module], str] = {
@@ -16,6 +16,6 @@ LAST_NORM: dict[type[nn.Module], str] = {
 
 
 @RULES.register("resnet")
-def resnet_placement(model: nn.Module) -> Placement:
+def resnet_defaults(model: nn.Module) -> FamilyDefaults:
     """Place after the last norm of every residual block of torchvision and timm."""
     return named(model, LAST_NORM)

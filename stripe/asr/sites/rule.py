@@ -11,7 +11,7 @@ from stripe.registry import Registry, listed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placement:
+class FamilyDefaults:
     """The layers of a model to gate, and the initial values of an ASR in these layers.
 
     Parameters
@@ -34,18 +34,18 @@ class Placement:
     weight: float | None = None
 
 
-#: Rules by family: `rule(model) -> Placement`, without sites in a model of another family.
-RULES: Registry[Callable[[nn.Module], Placement]] = Registry("stripe.asr.sites", "family")
+#: Rules by family: `rule(model) -> FamilyDefaults`, without sites in a model of another family.
+RULES: Registry[Callable[[nn.Module], FamilyDefaults]] = Registry("stripe.asr.sites", "family")
 
 
-def family_placement(model: nn.Module) -> Placement:
-    """Return the placement for the model's family, without sites if the family is unknown."""
-    placements = (RULES[family](model) for family in RULES.names())
-    return next((placement for placement in placements if placement.sites), Placement(sites=()))
+def family_defaults(model: nn.Module) -> FamilyDefaults:
+    """Return the defaults for the model's family, without sites if the family is unknown."""
+    of_families = (RULES[family](model) for family in RULES.names())
+    return next((defaults for defaults in of_families if defaults.sites), FamilyDefaults(sites=()))
 
 
-def default_placement(model: nn.Module) -> Placement:
-    """Return the placement for the family of the model.
+def insert_defaults(model: nn.Module) -> FamilyDefaults:
+    """Return the defaults for the family of the model.
 
     Raises
     ------
@@ -56,17 +56,19 @@ def default_placement(model: nn.Module) -> Placement:
     ----------
     Appendix C, "Application details", Figures 6 to 10.
     """
-    placement = family_placement(model)
-    if placement.sites:
-        return placement
+    defaults = family_defaults(model)
+    if defaults.sites:
+        return defaults
     raise ModelError(
         f"no rule says where attention goes in a {type(model).__name__}; name the layers with "
         f"sites=[...], or a pattern; candidates: {listed(_candidates(model), 12)}"
     )
 
 
-def named(model: nn.Module, classes: Mapping[type[nn.Module], str | Sequence[str]]) -> Placement:
-    """Return a placement at the children `classes[C]` of each module of class C."""
+def named(
+    model: nn.Module, classes: Mapping[type[nn.Module], str | Sequence[str]]
+) -> FamilyDefaults:
+    """Return defaults at the children `classes[C]` of each module of class C."""
     sites = tuple(
         f"{name}.{child}".lstrip(".")
         for name, module in model.named_modules()
@@ -74,7 +76,7 @@ def named(model: nn.Module, classes: Mapping[type[nn.Module], str | Sequence[str
         if type(module) is block
         for child in ([children] if isinstance(children, str) else children)
     )
-    return Placement(sites=sites)
+    return FamilyDefaults(sites=sites)
 
 
 def _candidates(model: nn.Module) -> list[str]:

@@ -3,10 +3,10 @@
 from torch import nn
 from torchvision.models.shufflenetv2 import InvertedResidual
 
-from stripe.asr.sites.rule import RULES, Placement, named
+from stripe.asr.sites.rule import RULES, FamilyDefaults, named
 
 
 @RULES.register("shufflenet")
-def shufflenet_placement(model: nn.Module) -> Placement:
+def shufflenet_defaults(model: nn.Module) -> FamilyDefaults:
     """Place after the last batch norm of `branch2` of every torchvision block."""
     return named(model, {InvertedResidual: "branch2.6"})

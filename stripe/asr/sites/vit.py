@@ -6,7 +6,7 @@ from timm.models import vision_transformer as timm_vit
 from torch import nn
 from torchvision.models import vision_transformer
 
-from stripe.asr.sites.rule import RULES, Placement, named
+from stripe.asr.sites.rule import RULES, FamilyDefaults, named
 
 #: The layers whose output is added to the tokens, by class of block.
 LAST_LAYERS: dict[type[nn.Module], tuple[str, str]] = {
@@ -16,6 +16,6 @@ LAST_LAYERS: dict[type[nn.Module], tuple[str, str]] = {
 
 
 @RULES.register("vit")
-def vit_placement(model: nn.Module) -> Placement:
+def vit_defaults(model: nn.Module) -> FamilyDefaults:
     """Place after both branches of every encoder block, with Tanh and everything at 1e-3."""
     return replace(named(model, LAST_LAYERS), activation="tanh", psi=1e-3, weight=1e-3)

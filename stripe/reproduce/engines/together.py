@@ -56,7 +56,7 @@ def best(found: dict[int, float]) -> int:
     return min(number for number, speed in found.items() if speed * GAIN >= max(found.values()))
 
 
-def train(device: str, batch: int, steps: int, ready: Any) -> float:
+def train_resnet20(device: str, batch: int, steps: int, ready: Any) -> float:
     """Train a ResNet20 on random images, and return the seconds of the steps after the barrier."""
     torch.set_num_threads(1)
     model = build("resnet20", num_classes=100, seed=0).to(device).train()
@@ -75,7 +75,9 @@ def train(device: str, batch: int, steps: int, ready: Any) -> float:
     return time.perf_counter() - started
 
 
-def rate(number: int, device: str, *, batch: int, steps: int, training: Training = train) -> float:
+def rate(
+    number: int, device: str, *, batch: int, steps: int, training: Training = train_resnet20
+) -> float:
     """Return images per second of a number of processes in all, from the time of the slowest.
 
     Raises

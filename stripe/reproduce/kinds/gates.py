@@ -61,7 +61,7 @@ class GateNumbers(Measurement):
 
 
 @dataclass(frozen=True)
-class Gates(MeasuredTraining):
+class GatePictures(MeasuredTraining):
     """Measure and draw recorded gates (Figures 2, 11 to 18 and 22 to 28).
 
     Parameters

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from stripe.reproduce.kinds import AverageCam, Gates, SpatialMaps, StylePictures, Tradeoff
+from stripe.reproduce.kinds import AverageCam, GatePictures, SpatialMaps, StylePictures, Tradeoff
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Contrast, Exhibit, above, exceeds
 from stripe.reproduce.paper.results import paper_results
@@ -26,7 +26,7 @@ def _observation() -> Exhibit:
         "The Stripe Observation",
         "Channels differ more than images do, and most gates settle by the first decay of the "
         "learning rate.",
-        Gates("overview", settles_at=30 / 100),
+        GatePictures("overview", settles_at=30 / 100),
         (_IMAGENET,),
         claims,
     )
@@ -40,7 +40,7 @@ def _settling(name: str, cell: Cell) -> Exhibit:
         name,
         f"How gates settle (paper: {cell.label})",
         f"Most gates settle by epoch 30 of 164{more}.",
-        Gates("epoch_difference", options={"n_images": 4}),
+        GatePictures("epoch_difference", options={"n_images": 4}),
         (cell, BASELINE) if faster else (cell,),
         (exceeds(cell, "settled", 0.5), *faster),
     )
@@ -52,7 +52,7 @@ def _striped(name: str, cell: Cell) -> Exhibit:
         name,
         f"Gates of different images (paper: {cell.label})",
         "Channels differ more than images do.",
-        Gates("stripes", options={"side": "after"}),
+        GatePictures("stripes", options={"side": "after"}),
         (cell,),
         (exceeds(cell, "eta2", 0.5),),
     )

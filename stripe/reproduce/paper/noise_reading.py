@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
 
-from stripe.robustness.noise_spec import Kind, NoiseSpec, When
+from stripe.robustness.noise_spec import NoiseKind, NoiseSpec, When
 
 #: Default phases of each kind of noise; docs/protocol.md gives the reasons.
 _USUALLY: dict[str, When] = {"random": "train", "constant": "both"}
@@ -32,7 +32,7 @@ class NoiseReading:
     when: When | None = None
     sigma: Literal["deviation", "variance"] = "deviation"
 
-    def noise(self, kind: Kind, a: float, b: float) -> NoiseSpec:
+    def noise(self, kind: NoiseKind, a: float, b: float) -> NoiseSpec:
         """Return the noise that a pair of numbers in Table 8 means."""
         if kind == "random" and self.sigma == "variance":
             a, b = sqrt(a), sqrt(b)

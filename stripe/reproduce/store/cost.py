@@ -97,7 +97,7 @@ def estimate(runs: Sequence[StoredRun]) -> Costs:
     for run in once:
         if run.state != "finished":
             waiting.append(run)
-        elif (spent := seconds_of(run)) is not None:
+        elif (spent := run_seconds(run)) is not None:
             for key in _keys(run.config):
                 rates.setdefault(key, []).append(spent / work(run.config))
     seconds = {}
@@ -108,7 +108,7 @@ def estimate(runs: Sequence[StoredRun]) -> Costs:
     return Costs(seconds, unknown=len(waiting) - len(seconds))
 
 
-def seconds_of(run: StoredRun) -> float | None:
+def run_seconds(run: StoredRun) -> float | None:
     """Return how long a finished run took, over all its attempts; None where nothing says so."""
     file = _file(run)
     if file.exists():

@@ -20,7 +20,7 @@ from stripe.train.log import read_history
 from stripe.train.manifest import checked
 from stripe.train.run import CONFIG, WEIGHTS, read_config
 
-State = Literal["finished", "failed", "begun", "missing"]
+RunState = Literal["finished", "failed", "begun", "missing"]
 #: The file with the error of a failed run.
 ERROR = "error.txt"
 #: The columns of the log by the metrics of a training.
@@ -40,7 +40,7 @@ class StoredRun:
     config: Settings
 
     @property
-    def state(self) -> State:
+    def state(self) -> RunState:
         """State of the run: finished, failed, begun or missing."""
         folder = self.config.out
         if (folder / (MEASURED if isinstance(self.config, Measurement) else WEIGHTS)).exists():

@@ -8,10 +8,10 @@ import pytest
 
 from stripe import plots
 from stripe.recording import open_recording
-from stripe.reproduce.kinds import Gates
+from stripe.reproduce.kinds import GatePictures
 from stripe.reproduce.paper.catalogue import exhibit, list_exhibits
 
-SHOWN = [name for name in list_exhibits() if isinstance(exhibit(name).kind, Gates)]
+SHOWN = [name for name in list_exhibits() if isinstance(exhibit(name).kind, GatePictures)]
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -21,5 +21,5 @@ def test_the_plot_takes_the_options_of_the_exhibit(
     rng = np.random.default_rng(0)
     recording = open_recording(write_recording({e: {"gate": rng.random((8, 6))} for e in (0, 1)}))
     kind = exhibit(name).kind
-    assert isinstance(kind, Gates)
+    assert isinstance(kind, GatePictures)
     getattr(plots, kind.plot)(recording, **kind.options)

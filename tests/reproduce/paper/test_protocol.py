@@ -20,7 +20,7 @@ from stripe.reproduce.paper.exhibits import Contrast
 from stripe.reproduce.paper.noise_reading import NoiseReading
 from stripe.reproduce.paper.results import CONSTANTS_LOSS, paper_results
 from stripe.reproduce.paper.scales import SCALES
-from stripe.reproduce.report import legend, write_report
+from stripe.reproduce.report import legend, write_reproduction
 from stripe.reproduce.reproduction import Reproduction, reproduction
 from stripe.reproduce.store.measurement import MEASURED
 from stripe.robustness.noise_spec import NoiseSpec
@@ -108,7 +108,7 @@ def test_every_output_of_a_reading_has_its_name(tmp_path: Path) -> None:
     assert isinstance(config, TrainConfig)
     log = pd.DataFrame({"epoch": range(1, config.epochs + 1), "test_accuracy": 0.7, "seconds": 1.0})
     finish(config.out, log.assign(test_top5=0.9))
-    files = write_report(found, tmp_path / "out")
+    files = write_reproduction(found, tmp_path / "out")
     assert len(files) == 7
     for file in files:
         assert file.name.startswith("table8-when-train-sigma-variance")
@@ -243,7 +243,7 @@ def test_the_average_loss_of_constants_stands_beside_the_papers(tmp_path: Path) 
     assert mean["mean"] == pytest.approx(np.average(range(10, 18), weights=[1, 2] * 4))
     tuned = claims.loc["mean loss_fine_tuned over networks"]
     assert (tuned["paper"], tuned["mean"]) == (15.0, pytest.approx(4.5))
-    assert len(write_report(found, tmp_path / "out")) == 7
+    assert len(write_reproduction(found, tmp_path / "out")) == 7
 
 
 @pytest.mark.parametrize("scale", list(SCALES))

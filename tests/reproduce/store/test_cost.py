@@ -9,7 +9,7 @@ import pytest
 
 from stripe.reproduce.engines.order import Tally
 from stripe.reproduce.kinds.gates import GateNumbers
-from stripe.reproduce.store.cost import Costs, clocked, estimate, seconds_of
+from stripe.reproduce.store.cost import Costs, clocked, estimate, run_seconds
 from stripe.reproduce.store.measurement import MEASURED
 from stripe.reproduce.store.runs import StoredRun, stored
 from stripe.settings import Settings
@@ -72,12 +72,12 @@ def test_seconds_add_up_over_attempts(tmp_path: Path) -> None:
     run = finished(BARE, tmp_path, 100)
     with pytest.raises(KeyboardInterrupt), clocked(run):
         raise KeyboardInterrupt
-    spent = seconds_of(run)
+    spent = run_seconds(run)
     assert spent is not None
     assert spent >= 100
     with clocked(run):
         pass
-    again = seconds_of(run)
+    again = run_seconds(run)
     assert again is not None
     assert again >= spent
 
@@ -88,9 +88,9 @@ def test_a_run_of_an_older_store_costs_the_seconds_of_its_log(tmp_path: Path) ->
     (run.config.out / WEIGHTS).touch()
     log = pd.DataFrame({"epoch": [1, 2], "seconds": [3.0, 4.5]})
     log.to_parquet(run.config.out / "history.parquet")
-    assert seconds_of(run) == 7.5
+    assert run_seconds(run) == 7.5
     measured = stored(GateNumbers(of=("a",)), tmp_path)
-    assert seconds_of(measured) is None
+    assert run_seconds(measured) is None
 
 
 def test_words() -> None:
