@@ -1,7 +1,6 @@
 """Compare a folded network with its unfolded version, at the tensors beside each gate."""
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from stripe.asr.difference import random_like, relative_difference
 from stripe.gates.feed import feed
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.hooked import hooked
 from stripe.modules.tensors import tensors_in
 from stripe.modules.unwrap import modules_by_name
 
@@ -63,26 +63,18 @@ def differences(
     return {gate: _largest([errors[name] for name in several]) for gate, several in beside.items()}
 
 
-def _outputs(model: nn.Module, names: Collection[str], images: Tensor) -> _Seen:
+def _outputs(model: nn.Module, names: set[str], images: Tensor) -> _Seen:
     seen: _Seen = {}
+    modules = modules_by_name(model)
     with (
         interrupts_held(),
-        _hooked(model, names, seen),
+        hooked(modules, {name: partial(_keep, seen, name) for name in names & modules.keys()}),
         torch.random.fork_rng(devices=_devices(images)),
         interrupts_allowed(),
     ):
         torch.manual_seed(0)
         feed(model, images)
     return seen
-
-
-@contextmanager
-def _hooked(model: nn.Module, names: Collection[str], seen: _Seen) -> Iterator[None]:
-    modules = modules_by_name(model)
-    with ExitStack() as hooks:
-        for name in names & modules.keys():
-            hooks.callback(modules[name].register_forward_hook(partial(_keep, seen, name)).remove)
-        yield
 
 
 def _keep(seen: _Seen, name: str, module: nn.Module, args: Any, output: Any) -> None:

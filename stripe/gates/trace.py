@@ -3,7 +3,7 @@
 import copy
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from stripe.gates.shape import compact
 from stripe.gates.steps import Call, Node, Step, Trace
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.backward import in_backward
+from stripe.modules.hooked import Hooks
 from stripe.modules.ours import is_ours
 from stripe.modules.tensors import tensors_in
 from stripe.modules.uncompiled import uncompiled
@@ -259,14 +260,10 @@ class _Watch(TorchDispatchMode):
     @contextmanager
     def calls_of(self, model: nn.Module) -> Iterator[None]:
         """Note when each module begins and ends; the hooks are gone afterwards."""
-        with ExitStack() as hooks:
+        with Hooks() as hooks:
             for name, module in modules_by_name(model).items():
-                before = module.register_forward_pre_hook(
-                    partial(self._enter, name), with_kwargs=True, prepend=True
-                )
-                hooks.callback(before.remove)
-                after = module.register_forward_hook(self._leave, always_call=True)
-                hooks.callback(after.remove)
+                hooks.before(module, partial(self._enter, name), with_kwargs=True, prepend=True)
+                hooks.after(module, self._leave, always_call=True)
             with uncompiled():
                 yield
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from stripe.errors import ModelError
 from stripe.gradcam.planes import as_planes
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.hooked import Hooks
 from stripe.modules.uncompiled import uncompiled
 from stripe.modules.undisturbed import undisturbed
 from stripe.outputs.scores import scores_in
@@ -102,11 +103,9 @@ def graph_cut(layer: nn.Module, name: str) -> Iterator[list[Tensor]]:
         leaves.append(output.detach().requires_grad_())
         return leaves[0].clone()
 
-    handle = layer.register_forward_hook(cut)
-    try:
+    with Hooks() as hooks:
+        hooks.after(layer, cut)
         yield leaves
-    finally:
-        handle.remove()
 
 
 def score_of(

@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from stripe.gates.shape import Shape, compact, gated_shape
 from stripe.interrupts import interrupts_held
 from stripe.modules.backward import in_backward
+from stripe.modules.hooked import Hooks
 from stripe.modules.ours import is_ours
 
 #: Function of the features and the gate of one multiplication, and their layout.
@@ -35,13 +36,10 @@ class Operands(TorchDispatchMode):
     @contextmanager
     def hooked(self, modules: Mapping[str, nn.Module]) -> Iterator[None]:
         """Watch the owners among `modules`, given by name; nothing is left behind afterwards."""
-        with ExitStack() as hooks:
+        with Hooks() as hooks:
             for name in self._wanted:
-                enter = modules[name].register_forward_pre_hook(partial(self._enter, name))
-                hooks.callback(enter.remove)
-                leave = partial(self._leave, name)
-                after = modules[name].register_forward_hook(leave, always_call=True)
-                hooks.callback(after.remove)
+                hooks.before(modules[name], partial(self._enter, name))
+                hooks.after(modules[name], partial(self._leave, name), always_call=True)
             hooks.callback(self._leave_all)  # after an exception, owners miss their last hook
             yield
 

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from threading import local
 from typing import Any
 
@@ -14,6 +13,7 @@ from stripe.intervene.batch import Batch
 from stripe.intervene.functions import Function, width_of
 from stripe.intervene.replaceable import Replaceable
 from stripe.intervene.replaced import Instead, is_paused, replace_operands, replace_output
+from stripe.modules.hooked import Hooks
 from stripe.modules.uncompiled import uncompiled
 from stripe.modules.unwrap import modules_by_name
 
@@ -37,7 +37,7 @@ class Interventions:
         self.functions = functions
         self.labels: Tensor | None = None
         self._found, self._seed = found, seed
-        self._undo = ExitStack()
+        self._undo = Hooks()
         self._on = False
 
     def _put_on(self) -> None:
@@ -48,10 +48,8 @@ class Interventions:
         self._batch, self._of_thread = Batch(self._generator), local()
         self._undo.enter_context(uncompiled())
         # A function, since a copy of the model would also copy what a bound method belongs to.
-        begin = self._found.model.register_forward_pre_hook(
-            lambda *given: self._begin(*given), with_kwargs=True
-        )
-        self._undo.callback(begin.remove)
+        model = self._found.model
+        self._undo.before(model, lambda *given: self._begin(*given), with_kwargs=True)
         self._replace_all()
 
     def _take_off(self) -> None:
@@ -96,7 +94,7 @@ class Interventions:
                 for operand in self._found.operands(place):
                     by_owner[operand.owner][operand] = instead
             else:
-                self._undo.callback(replace_output(modules[place.hook], instead).remove)
+                replace_output(modules[place.hook], instead, self._undo)
         for owner, operands in by_owner.items():
             replace_operands(modules[owner], operands, self._undo)
 

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from stripe.errors import ModelError
 from stripe.gates.operands import Operand, Replacing, check_count
 from stripe.hooks.operands import unrepeated
+from stripe.modules.hooked import Hooks
 
 #: Function from the rows of a gate, (rows, channels), to their replacement.
 Replacement = Callable[[Float[Tensor, "rows channels"]], Tensor]
@@ -76,13 +76,13 @@ class Instead:
         return made.to(gate).reshape(narrow.shape).expand(gate.shape)
 
 
-def replace_output(module: nn.Module, instead: Instead) -> RemovableHandle:
-    """Replace the output of a module, wherever it is called; return the hook's handle."""
+def replace_output(module: nn.Module, instead: Instead, undo: Hooks) -> None:
+    """Replace the output of a module, wherever it is called, until `undo` is closed."""
 
     def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
         return None if is_paused() else instead(output)
 
-    return module.register_forward_hook(hook)
+    undo.after(module, hook)
 
 
 def replace_operands(

@@ -2,8 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -22,6 +21,7 @@ from stripe.gates.find import Place, places
 from stripe.gates.steps import ALIASES, Trace
 from stripe.gates.trace import trace
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.hooked import hooked
 from stripe.modules.undisturbed import undisturbed
 from stripe.modules.unwrap import modules_by_name, unwrapped
 from stripe.robustness.spectral import spectral_norm
@@ -264,7 +264,7 @@ def _alphas(model: nn.Module, example: Tensor, blocks: Sequence[_Block]) -> list
     hooks = [gate.hook for block in blocks for gate in block.gates if gate.hook]
     with (
         interrupts_held(),
-        _hooked(model, {name: keep(name) for name in hooks}),
+        hooked(modules_by_name(model), {name: keep(name) for name in hooks}),
         undisturbed(model),
         interrupts_allowed(),
     ):
@@ -299,7 +299,7 @@ def _growth(
     names = ["", *(block.name for block in blocks)]
     with (
         interrupts_held(),
-        _hooked(model, {block.name: keep(block.name) for block in blocks}),
+        hooked(modules_by_name(model), {block.name: keep(block.name) for block in blocks}),
         undisturbed(model),
         interrupts_allowed(),
     ):
@@ -314,16 +314,3 @@ def _growth(
                 still, moved = seen[name]
                 lengths[number].append((moved - still).norm(dim=1).cpu().numpy())
     return [np.concatenate(parts) for parts in lengths]
-
-
-@contextmanager
-def _hooked(
-    model: nn.Module, hooks: dict[str, Callable[[nn.Module, Any, Tensor], None]]
-) -> Iterator[None]:
-    modules = modules_by_name(model)
-    handles = [modules[name].register_forward_hook(hook) for name, hook in hooks.items()]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

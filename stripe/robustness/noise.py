@@ -1,7 +1,6 @@
 """Noise in the batch norms of any model, added by hooks and removed without a trace."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from fnmatch import fnmatchcase
 from types import TracebackType
 from typing import Any
@@ -14,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from stripe.asr import Gated
 from stripe.errors import ModelError
 from stripe.interrupts import at_the_edge, interrupts_allowed, interrupts_held
+from stripe.modules.hooked import Hooks
 from stripe.modules.ours import ours
 from stripe.modules.uncompiled import uncompiled
 from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
@@ -75,7 +75,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         #: Norms with a forward pass of their own, which have not run yet.
         self._unknown: set[_BatchNorm] = set()
         self._generator = torch.Generator(device_of(model)).manual_seed(seed)
-        self._hooks = ExitStack()
+        self._hooks = Hooks()
         self._model = model
         self._active = False
         self._ran = self._heard = False
@@ -130,7 +130,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
 
     def _put_on(self) -> None:
         self._hooks.enter_context(uncompiled())
-        self._hooks.callback(self._model.register_forward_pre_hook(self._runs).remove)
+        self._hooks.before(self._model, self._runs)
         for norm in self._norms.values():
             self._hook(norm)
 
@@ -158,14 +158,14 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
             noised = self._disturbed(norm, inputs, args[0])
             return None if noised is None else (noised, *args[1:])
 
-        self._hooks.callback(norm.register_forward_pre_hook(before, with_kwargs=True).remove)
+        self._hooks.before(norm, before, with_kwargs=True)
         inside = _before_activation(norm)
         if inside is None:
             if not _is_plain(norm):
                 self._unknown.add(norm)
-            self._hooks.callback(norm.register_forward_hook(after_norm).remove)
+            self._hooks.after(norm, after_norm)
         else:
-            self._hooks.callback(inside.register_forward_pre_hook(before_activation).remove)
+            self._hooks.before(inside, before_activation)
 
     def _disturbed(self, norm: _BatchNorm, inputs: list[Tensor], y: Tensor) -> Tensor | None:
         """Return the norm's output with noise, or None where it stays as it is."""

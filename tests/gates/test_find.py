@@ -18,7 +18,6 @@ from torch.utils.checkpoint import checkpoint
 import stripe
 from stripe import find_gates
 from stripe.errors import ModelError
-from stripe.modules import undisturbed
 
 #: Modules that gate, counted by reading the libraries' sources.
 COUNTS = {
@@ -329,17 +328,3 @@ def test_leaves_no_trace(error: type[BaseException]) -> None:
         assert all(not m._forward_hooks and not m._forward_pre_hooks for m in toy.modules())
         assert all(torch.equal(tensor, state[name]) for name, tensor in toy.state_dict().items())
         assert not toy.stem.weight.is_meta
-
-
-def test_undisturbed_restores_every_mode_and_the_generator(small_model: nn.Sequential) -> None:
-    small_model.train()
-    small_model[1].eval()  # frozen inside a training model
-    modes = [module.training for module in small_model.modules()]
-    state = torch.get_rng_state()
-    with undisturbed(small_model):
-        assert not any(module.training for module in small_model.modules())
-        assert not torch.is_grad_enabled()
-        torch.rand(3)
-    assert [module.training for module in small_model.modules()] == modes
-    assert torch.equal(torch.get_rng_state(), state)
-    assert torch.is_grad_enabled()
