@@ -25,8 +25,10 @@ WORKER = """
 import sys, time
 import numpy as np
 import stripe
-from stripe.recording import Gate, Header, RecordingWriter, open_recording
+from stripe import recording
+from stripe.recording import Header, RecordingWriter, open_recording
 
+Gate = getattr(recording, "RecordedGate", recording.Gate)  # also in trees from before it
 images, gates, channels, root, tree = *map(int, sys.argv[1:4]), *sys.argv[4:]
 assert stripe.__file__.startswith(tree + "/"), stripe.__file__
 names = [f"g{number}" for number in range(gates)]

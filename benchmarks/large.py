@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stripe.recording import Gate, Header, RecordingWriter
+from stripe.recording import Header, RecordedGate, RecordingWriter
 from stripe.recording.schema import gate_column
 
 
@@ -16,7 +16,7 @@ def write(path: Path, *, gates: int, images: int, channels: int, epochs: int = 1
     rng = np.random.default_rng(0)
     names = [f"layer{depth}.gate" for depth in range(gates)]
     made = tuple(
-        Gate(name=name, owner=name, owner_class="Gated", channels=channels, pooled=False)
+        RecordedGate(name=name, owner=name, owner_class="Gated", channels=channels, pooled=False)
         for name in names
     )
     pieces = []

@@ -26,7 +26,7 @@ import stripe
 from stripe.asr import Gated
 from stripe.attention import SE
 from stripe.cli import main
-from stripe.recording import Gate, Header, RecordingWriter
+from stripe.recording import Header, RecordedGate, RecordingWriter
 from stripe.recording.schema import gate_column, input_column
 from stripe.train import TrainConfig, train
 
@@ -114,7 +114,7 @@ def write_recording(tmp_path: Path) -> Callable[..., Path]:
         target = path or tmp_path / "recording"
         first = next(iter(values.values()))
         gates = tuple(
-            Gate(name=name, owner=name, owner_class="Gated", channels=array.shape[1])
+            RecordedGate(name=name, owner=name, owner_class="Gated", channels=array.shape[1])
             for name, array in first.items()
         )
         with RecordingWriter(target, Header(gates=gates)) as writer:

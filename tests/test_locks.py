@@ -11,15 +11,17 @@ import pytest
 
 from stripe.errors import RecordingError, StripeError
 from stripe.locks import FileLock
-from stripe.recording import Gate, Header, RecordingWriter, open_recording
+from stripe.recording import Header, RecordedGate, RecordingWriter, open_recording
 
-HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=2, pooled=False),))
+HEADER = Header(
+    gates=(RecordedGate(name="g", owner="", owner_class="Gated", channels=2, pooled=False),)
+)
 
 #: Opens a recording, forks a child as loaders of data fork workers, and waits to be killed.
 HOLDER = """
 import multiprocessing, sys, time
-from stripe.recording import Gate, Header, RecordingWriter
-gate = Gate(name="g", owner="", owner_class="Gated", channels=2, pooled=False)
+from stripe.recording import Header, RecordedGate, RecordingWriter
+gate = RecordedGate(name="g", owner="", owner_class="Gated", channels=2, pooled=False)
 writer = RecordingWriter(sys.argv[1], Header(gates=(gate,)))
 child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
 child.start()

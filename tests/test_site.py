@@ -13,6 +13,7 @@ import torch
 from pages import python_of
 
 import stripe
+from stripe.recording import RecordedGate
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -77,5 +78,5 @@ def test_the_program_of_the_format_reads_a_recording(
 
 def test_the_format_names_every_field_of_a_gate() -> None:
     page = (DOCS / "format.md").read_text()
-    fields = [*vars(stripe.Gate(name="", owner="", owner_class="", channels=1))]
+    fields = [*vars(RecordedGate(name="", owner="", owner_class="", channels=1))]
     assert not [name for name in fields if f"`{name}`" not in page]

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from stripe.errors import ModelError
 from stripe.gates.feed import feed
-from stripe.gates.place import Place
 from stripe.gates.shape import Shape, pooled
 from stripe.hooks.operands import Operands, unrepeated
+from stripe.hooks.places import RecordedPlace
 from stripe.hooks.rows import PassValues, ProductRows
+from stripe.modules.hooked import Hooks
 
 #: How far the average of features may be from that of what is multiplied, which may be cast to half
 #: precision before, relative to the largest.
@@ -29,7 +30,9 @@ class Capture:
     owner's multiplications are taken.
     """
 
-    def __init__(self, places: Sequence[Place], model: nn.Module, modules: Mapping[str, nn.Module]):
+    def __init__(
+        self, places: Sequence[RecordedPlace], model: nn.Module, modules: Mapping[str, nn.Module]
+    ):
         self._places = places
         self._model = model
         self._modules = modules
@@ -38,7 +41,7 @@ class Capture:
     @contextmanager
     def hooked(self) -> Iterator[None]:
         """Keep hooks on the model; they are gone afterwards, whatever happens."""
-        with ExitStack() as hooks:
+        with Hooks() as hooks:
             for place in self._places:
                 self._hook(place, hooks)
             hooks.enter_context(self._operands().hooked(self._modules))
@@ -51,28 +54,26 @@ class Capture:
         self._taken = PassValues()  # what follows is of the passes of another capture
         return output, taken
 
-    def _watches(self, place: Place) -> bool:
+    def _watches(self, place: RecordedPlace) -> bool:
         """Tell whether the operands of an owner's multiplications are needed for a place."""
         return place.count is not None and _needs_product(place)
 
-    def _averages(self, place: Place) -> bool:
+    def _averages(self, place: RecordedPlace) -> bool:
         """Tell whether a place needs the averages of the features that its owner multiplies."""
         return _features_from_product(place)
 
-    def _hook(self, place: Place, hooks: ExitStack) -> None:
+    def _hook(self, place: RecordedPlace, hooks: Hooks) -> None:
         modules = self._modules
         if place.hook is not None:
             keep = partial(_output, partial(self._keep_gate, place))
-            hooks.callback(modules[place.hook].register_forward_hook(keep).remove)
+            hooks.after(modules[place.hook], keep)
         if not place.gate.pooled:
             return
         take = partial(self._keep_features, place)
         if place.input_hook is not None:
-            producer = modules[place.input_hook]
-            hooks.callback(producer.register_forward_hook(partial(_output, take)).remove)
+            hooks.after(modules[place.input_hook], partial(_output, take))
         elif place.first_argument:
-            owner = modules[place.gate.owner]
-            hooks.callback(owner.register_forward_pre_hook(partial(_argument, take)).remove)
+            hooks.before(modules[place.gate.owner], partial(_argument, take))
 
     def _operands(self) -> Operands:
         by_owner = defaultdict(list)
@@ -92,10 +93,10 @@ class Capture:
         )
         self._taken.products[owner].append(product)
 
-    def _keep_gate(self, place: Place, output: Tensor) -> None:
+    def _keep_gate(self, place: RecordedPlace, output: Tensor) -> None:
         self._taken.gates[place.gate.name].append(_rows(output, place.shape))
 
-    def _keep_features(self, place: Place, features: Tensor) -> None:
+    def _keep_features(self, place: RecordedPlace, features: Tensor) -> None:
         self._taken.features[place.gate.name].append(_average(features, place.shape))
 
 
@@ -114,10 +115,10 @@ class CheckedCapture(Capture):
         self._check(taken)
         return output, taken
 
-    def _watches(self, place: Place) -> bool:
+    def _watches(self, place: RecordedPlace) -> bool:
         return place.count is not None
 
-    def _averages(self, place: Place) -> bool:
+    def _averages(self, place: RecordedPlace) -> bool:
         return place.gate.pooled
 
     def _check(self, taken: PassValues) -> None:
@@ -195,11 +196,11 @@ def _same(came: Tensor, multiplied: Tensor, tolerance: float = 0.0) -> bool:
     )
 
 
-def _needs_product(place: Place) -> bool:
+def _needs_product(place: RecordedPlace) -> bool:
     return place.hook is None or _features_from_product(place)
 
 
-def _features_from_product(place: Place) -> bool:
+def _features_from_product(place: RecordedPlace) -> bool:
     """Tell whether the features are wanted and no hook sees them."""
     return place.gate.pooled and place.input_hook is None and not place.first_argument
 

@@ -8,16 +8,16 @@ from torch import Tensor
 
 from stripe.hooks.buffer import Buffer
 from stripe.hooks.rows import ImageRows
-from stripe.recording import Gate
+from stripe.recording import RecordedGate
 from stripe.recording.schema import gate_column, input_column, spatial_column
 
 
-def value_column(gate: Gate) -> str:
+def value_column(gate: RecordedGate) -> str:
     """Return the column that holds the values of a gate."""
     return spatial_column(gate.name) if gate.kind == "spatial" else gate_column(gate.name)
 
 
-def column_lengths(gates: Sequence[Gate]) -> dict[str, int]:
+def column_lengths(gates: Sequence[RecordedGate]) -> dict[str, int]:
     """Return the numbers per image of every column of `gates`."""
     lengths = {}
     for gate in gates:
@@ -28,14 +28,14 @@ def column_lengths(gates: Sequence[Gate]) -> dict[str, int]:
     return lengths
 
 
-def gates_of_values(gate: Gate) -> list[Gate]:
+def gates_of_values(gate: RecordedGate) -> list[RecordedGate]:
     """Return a gate for each of the values that an image has, `name@0` to `name@k-1`."""
     k = gate.per_image_values
     each = [replace(gate, name=f"{gate.name}@{j}", per_image_values=1) for j in range(k)]
     return each if k > 1 else [gate]
 
 
-def fill(buffer: Buffer, gates: Sequence[Gate], rows: ImageRows) -> None:
+def fill(buffer: Buffer, gates: Sequence[RecordedGate], rows: ImageRows) -> None:
     """Keep the rows of one gate: their mean over an image's values, or each as its own gate."""
     for number, gate in enumerate(gates):
         each = slice(None) if len(gates) == 1 else slice(number, number + 1)

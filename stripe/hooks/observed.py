@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from stripe.errors import ModelError
-from stripe.gates.find import Place, find_places
+from stripe.gates.find import find_places
 from stripe.hooks.capture import Capture, CheckedCapture
+from stripe.hooks.places import RecordedPlace
 from stripe.hooks.proof import Verdict, rotation, selections, some_of, verdict
 from stripe.hooks.rows import ImageRows, PassValues, RowOrder, image_rows, orders
 from stripe.interrupts import interrupts_allowed, interrupts_held
@@ -70,7 +71,12 @@ class Observer:
     """
 
     def __init__(
-        self, places: Sequence[Place], model: nn.Module, proofs: Proofs, *, check: bool = True
+        self,
+        places: Sequence[RecordedPlace],
+        model: nn.Module,
+        proofs: Proofs,
+        *,
+        check: bool = True,
     ) -> None:
         self._places = places
         modules = modules_by_name(model)
@@ -157,7 +163,7 @@ class Observer:
         judged = (_verdict(p, orders[p], taken, count, passes, half) for p in self._places)
         return max(judged, default=Verdict.SAME) <= Verdict.PROVEN
 
-    def _prove(self, places: Sequence[Place], images: Tensor, taken: PassValues) -> None:
+    def _prove(self, places: Sequence[RecordedPlace], images: Tensor, taken: PassValues) -> None:
         with self._proving(images):
             if len(images) == 1:
                 self._prove_alone(images, taken)
@@ -175,7 +181,7 @@ class Observer:
         with interrupts_held(), self._checked.hooked(), interrupts_allowed():
             return self._checked.run(images)
 
-    def _unproven(self, n_images: int) -> list[Place]:
+    def _unproven(self, n_images: int) -> list[RecordedPlace]:
         orders, tries = self._proofs.orders, self._proofs.tries
         return [
             place
@@ -185,7 +191,7 @@ class Observer:
             or not (place.static or n_images == 1)
         ]
 
-    def _rows(self, place: Place, taken: PassValues, n_images: int) -> ImageRows:
+    def _rows(self, place: RecordedPlace, taken: PassValues, n_images: int) -> ImageRows:
         order = self._proofs.orders.get((place.gate.name, n_images), RowOrder())
         if n_images > 1 and not self._check and len(orders(place, taken, n_images)) > 1:
             raise ModelError(
@@ -202,7 +208,9 @@ class Observer:
         with interrupts_held(), kept, self._checked.hooked(), interrupts_allowed():
             yield
 
-    def _prove_together(self, places: Sequence[Place], images: Tensor, taken: PassValues) -> None:
+    def _prove_together(
+        self, places: Sequence[RecordedPlace], images: Tensor, taken: PassValues
+    ) -> None:
         count = len(images)
         half = _in_half_precision(taken, images)
         passes = [(s, self._checked.run(images[s])[1]) for s in selections(count)]
@@ -251,7 +259,9 @@ class Observer:
         if kept := sorted(self._suspects - depending):
             raise ModelError(_refusal(kept[0], 1, at_random=True))
 
-    def _judge(self, place: Place, taken: PassValues, passes: list[_Pass], half: bool) -> Verdict:
+    def _judge(
+        self, place: RecordedPlace, taken: PassValues, passes: list[_Pass], half: bool
+    ) -> Verdict:
         """Return the verdict on a gate's rows in their likeliest order, which is kept."""
         images = len(passes[0][0])
         judged = {
@@ -261,8 +271,8 @@ class Observer:
         order = min(judged, key=lambda order: judged[order])
         known = (place.gate.name, images)
         self._proofs.tries[known] += 1
-        told = judged[order] in (Verdict.PROVEN, Verdict.MIXED)
-        if told or self._proofs.tries[known] >= _TRIES:
+        settled = judged[order] in (Verdict.PROVEN, Verdict.MIXED)
+        if settled or self._proofs.tries[known] >= _TRIES:
             self._proofs.orders[known] = order
         return judged[order]
 
@@ -281,7 +291,12 @@ class Observer:
 
 
 def _verdict(
-    place: Place, order: RowOrder, taken: PassValues, n_images: int, passes: list[_Pass], half: bool
+    place: RecordedPlace,
+    order: RowOrder,
+    taken: PassValues,
+    n_images: int,
+    passes: list[_Pass],
+    half: bool,
 ) -> Verdict:
     try:
         before = image_rows(place, taken, n_images, order)
@@ -292,7 +307,7 @@ def _verdict(
 
 
 def _verdict_alone(
-    place: Place, before: Sequence[PassValues], after: Sequence[PassValues], half: bool
+    place: RecordedPlace, before: Sequence[PassValues], after: Sequence[PassValues], half: bool
 ) -> Verdict:
     """Compare the rows of images that came alone, in two passes each."""
     old, new = (_joined([image_rows(place, taken, 1, RowOrder()) for taken in side])

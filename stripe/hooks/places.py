@@ -1,18 +1,26 @@
 """The places in a model of the gates that a Recorder records."""
 
-from dataclasses import replace
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from stripe.errors import ModelError
 from stripe.gates.choose import chosen_gates
 from stripe.gates.find import DEFAULT_KINDS, KINDS, Place, find_places
+from stripe.recording import RecordedGate
 from stripe.select import Selection
+
+
+@dataclass(frozen=True)
+class RecordedPlace(Place):
+    """The place of a gate that is recorded, in the trace of a forward pass."""
+
+    gate: RecordedGate
 
 
 def recorded_places(
     model: nn.Module, example: Tensor, gates: Selection | None, *, spatial: bool, inputs: bool
-) -> list[Place]:
+) -> list[RecordedPlace]:
     """Find the chosen gates, and spatial maps if they are asked for; with inputs or without.
 
     Raises
@@ -34,9 +42,8 @@ def recorded_places(
             "adds some"
         )
     chosen = {gate.name for gate in chosen_gates(found, gates)}
-    return [_pooled(place, inputs) for place in places if place.gate.name in chosen]
+    return [_recorded(place, inputs) for place in places if place.gate.name in chosen]
 
 
-def _pooled(place: Place, inputs: bool) -> Place:
-    pooled = inputs and place.gate.kind != "spatial"
-    return replace(place, gate=replace(place.gate, pooled=pooled))
+def _recorded(place: Place, inputs: bool) -> RecordedPlace:
+    return RecordedPlace(**{**vars(place), "gate": RecordedGate.of(place.gate, pooled=inputs)})

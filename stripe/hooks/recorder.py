@@ -25,7 +25,7 @@ from stripe.modules import undisturbed
 from stripe.modules.progress import progress_bar
 from stripe.modules.uncompiled import uncompiled
 from stripe.modules.unwrap import device_of, unwrapped
-from stripe.recording import Gate, Header, Recording, RecordingWriter, open_recording
+from stripe.recording import Header, RecordedGate, Recording, RecordingWriter, open_recording
 from stripe.recording.aside import refuse_recorded
 from stripe.recording.background import Background
 from stripe.recording.layout import Layout
@@ -194,7 +194,7 @@ class Recorder:
         return self._writer
 
     @property
-    def gates(self) -> list[Gate]:
+    def gates(self) -> list[RecordedGate]:
         """The recorded gates, in forward order."""
         return list(self.writer.header.gates)
 

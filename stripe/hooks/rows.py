@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stripe.errors import ModelError
-from stripe.gates.place import Place
 from stripe.gates.shape import Shape
+from stripe.hooks.places import RecordedPlace
 
 
 class ProductRows(NamedTuple):
@@ -47,7 +47,7 @@ class PassValues:
     features: dict[str, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
     products: dict[str, list[ProductRows]] = field(default_factory=lambda: defaultdict(list))
 
-    def products_like(self, place: Place) -> list[ProductRows]:
+    def products_like(self, place: RecordedPlace) -> list[ProductRows]:
         """Return the products of the owner of a gate, among which the place is counted."""
         products = self.products[place.gate.owner]
         return [p for p in products if p.shape.of_signals is place.shape.of_signals]
@@ -60,7 +60,7 @@ class ImageRows(NamedTuple):
     features: Float[Tensor, "b j channels"] | None
 
 
-def orders(place: Place, taken: PassValues, n_images: int) -> list[RowOrder]:
+def orders(place: RecordedPlace, taken: PassValues, n_images: int) -> list[RowOrder]:
     """Return the orders in which the rows of a gate may have come, the usual one first."""
     several = len(taken.products_like(place)) > place.period > 1
     folded = any(
@@ -73,7 +73,9 @@ def orders(place: Place, taken: PassValues, n_images: int) -> list[RowOrder]:
     ]
 
 
-def image_rows(place: Place, taken: PassValues, n_images: int, order: RowOrder) -> ImageRows:
+def image_rows(
+    place: RecordedPlace, taken: PassValues, n_images: int, order: RowOrder
+) -> ImageRows:
     """Return the rows of each image.
 
     Raises
@@ -96,7 +98,9 @@ def image_rows(place: Place, taken: PassValues, n_images: int, order: RowOrder) 
     return ImageRows(gate, _shared_out(place, "input of", features, n_images, order))
 
 
-def _blocks(place: Place, taken: PassValues, order: RowOrder) -> tuple[list[Tensor], list[Tensor]]:
+def _blocks(
+    place: RecordedPlace, taken: PassValues, order: RowOrder
+) -> tuple[list[Tensor], list[Tensor]]:
     """Return the rows of the gate and of the features, in the pieces in which they came."""
     name = place.gate.name
     gates, features = taken.gates[name], taken.features[name]
@@ -108,7 +112,7 @@ def _blocks(place: Place, taken: PassValues, order: RowOrder) -> tuple[list[Tens
 
 
 def _of_place(
-    place: Place, products: Sequence[ProductRows], order: RowOrder
+    place: RecordedPlace, products: Sequence[ProductRows], order: RowOrder
 ) -> Sequence[ProductRows]:
     pieces, odd = divmod(len(products), place.period)
     if odd or place.count is None:
@@ -123,7 +127,7 @@ def _of_place(
 
 
 def _shared_out(
-    place: Place, what: str, blocks: Sequence[Tensor], n_images: int, order: RowOrder
+    place: RecordedPlace, what: str, blocks: Sequence[Tensor], n_images: int, order: RowOrder
 ) -> Float[Tensor, "b k length"]:
     name = place.gate.name
     if not blocks:

@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ from stripe.onnx.graph import Graph
 from stripe.onnx.load import fingerprint, load_model
 from stripe.onnx.places import GraphPlace
 from stripe.onnx.session import GraphSession
-from stripe.recording import Header, Recording, RecordingWriter, open_recording
+from stripe.recording import Header, RecordedGate, Recording, RecordingWriter, open_recording
 from stripe.recording.background import Background
 from stripe.recording.part import PartWriter
 from stripe.recording.schema import gate_column, input_column
@@ -122,15 +121,14 @@ def record(
     named = name or (model.graph.name if isinstance(model, ModelProto) else Path(model).name)
     model = load_model(model)
     places = chosen_places(find_graph_places(Graph(model)), gates)
-    places = [replace(place, gate=replace(place.gate, pooled=inputs)) for place in places]
-    observer = _Observer(model, places, threads)
+    observer = _Observer(model, places, inputs, threads)
     batches = numbered_batches(loader)
     first = next(batches, None)
     if first is None:
         raise ModelError("a loader must give at least one batch to record, got none")
     observer.prove(first[1])
     header = Header(
-        gates=tuple(place.gate for place in places),
+        gates=tuple(RecordedGate.of(place.gate, pooled=inputs) for place in places),
         model=named,
         model_class="onnx",
         dataset=dataset,
@@ -162,7 +160,9 @@ def record(
 class _Observer:
     """Runs a graph, and gives the rows of its gates."""
 
-    def __init__(self, model: ModelProto, places: Sequence[GraphPlace], threads: int) -> None:
+    def __init__(
+        self, model: ModelProto, places: Sequence[GraphPlace], inputs: bool, threads: int
+    ) -> None:
         wider = copy_message(model)
         opset = Graph(model).opset
         self.prediction = model.graph.output[0].name
@@ -170,7 +170,7 @@ class _Observer:
         for number, place in enumerate(places):
             site, gate = place.sites[-1], place.gate
             self.columns[gate_column(gate.name)] = (site.operand, gate.channels)
-            if gate.pooled:
+            if inputs:
                 pooled = f"stripe.input.{number}"
                 _pool(wider, site.features, pooled, site.axes, opset)
                 self.columns[input_column(gate.name)] = (pooled, gate.channels)

@@ -6,4 +6,5 @@ from stripe.recording.reader import Recording as Recording
 from stripe.recording.reader import open_recording as open_recording
 from stripe.recording.schema import Gate as Gate
 from stripe.recording.schema import Header as Header
+from stripe.recording.schema import RecordedGate as RecordedGate
 from stripe.recording.writer import RecordingWriter as RecordingWriter

@@ -8,7 +8,7 @@ from stripe.files import write_whole
 from stripe.recording.header import StoredHeader, seal_header
 from stripe.recording.layout import Layout
 from stripe.recording.log import Log
-from stripe.recording.schema import Gate, Header
+from stripe.recording.schema import Header, RecordedGate
 from stripe.recording.verify import verify
 
 
@@ -42,7 +42,7 @@ def check_same(there: Header, here: Header, root: Path) -> None:
             )
 
 
-def _form(gate: Gate) -> tuple[object, ...]:
+def _form(gate: RecordedGate) -> tuple[object, ...]:
     """Return the properties of a gate that must not change in a continued recording."""
     return (gate.name, gate.channels, gate.groups, gate.kind, gate.pooled, gate.spatial)
 

@@ -29,8 +29,8 @@ class Gates(list[Gate]):
     """
 
     def frame(self) -> pd.DataFrame:
-        """Return one row per gate, with the attributes of `Gate` as columns."""
-        columns = [field.name for field in fields(Gate)]
+        """Return one row per gate, with its attributes as columns."""
+        columns = [field.name for field in fields(self[0] if self else Gate)]
         return pd.DataFrame([vars(gate) for gate in self], columns=columns)
 
     def _repr_html_(self) -> str:
@@ -61,11 +61,11 @@ def recording_html(
         recorded = epochs()
         picture = _picture(header, parts(recorded[-1])[0]) if recorded else ""
         ends = f" ({recorded[0]} to {recorded[-1]})" if len(recorded) > 1 else ""
-        told = f"{len(recorded)}{ends}" if recorded else "none yet"
+        listed = f"{len(recorded)}{ends}" if recorded else "none yet"
     except (RecordingError, OSError) as error:
-        told, picture = "damaged", f"<div>{escape(str(error))}</div>"
+        listed, picture = "damaged", f"<div>{escape(str(error))}</div>"
     gates = Gates(header.gates)
-    facts = {"epochs": told, "gates": len(gates), "model": header.model, "data": header.dataset}
+    facts = {"epochs": listed, "gates": len(gates), "model": header.model, "data": header.dataset}
     rows = gates.frame()[["name", "owner_class", "kind", "channels"]]
     return html.summary(f"Recording {path}", facts, picture, html.table(rows))
 

@@ -6,7 +6,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from stripe.recording.schema import Header
+from stripe.recording.schema import Header, RecordedGate
 
 #: Arrow counts the values of a row in 32 bits.
 _MOST_VALUES = 2**31 - 1
@@ -50,6 +50,8 @@ def check_header(header: Header) -> None:
     """Raise a ValueError if a header names a gate twice, or one that no column can hold."""
     counts = Counter(gate.name for gate in header.gates)
     for gate in header.gates:
+        if not isinstance(gate, RecordedGate):
+            raise ValueError("a found gate becomes one of a recording by RecordedGate.of")
         sizes = (gate.channels, gate.groups, *(gate.spatial or ()))
         height, width = gate.spatial or (1, 1)
         if min(sizes) < 1 or max(gate.channels, height * width) > _MOST_VALUES:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stripe.errors import RecordingError, StripeError
-from stripe.recording.schema import Gate, Header
+from stripe.recording.schema import Header, RecordedGate
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,9 +18,9 @@ _MAP_DIMS = ("epoch", "image", "height", "width")
 
 def as_data_tree(
     header: Header,
-    gates: Sequence[Gate],
+    gates: Sequence[RecordedGate],
     rows: Mapping[int, pd.DataFrame],
-    read: Callable[[Gate], Mapping[str, Sequence[np.ndarray]]],
+    read: Callable[[RecordedGate], Mapping[str, Sequence[np.ndarray]]],
 ) -> "xr.DataTree":
     """Return a tree with a node per gate, as `Recording.to_xarray` does.
 
@@ -55,7 +55,7 @@ def as_data_tree(
     return xr.DataTree.from_dict({"/": root, **children})
 
 
-def _check(gates: Sequence[Gate], rows: Mapping[int, pd.DataFrame]) -> None:
+def _check(gates: Sequence[RecordedGate], rows: Mapping[int, pd.DataFrame]) -> None:
     """Refuse what does not fit into one tree."""
     if slashed := [gate.name for gate in gates if "/" in gate.name]:
         raise RecordingError(
@@ -78,7 +78,7 @@ def _plain(numbers: pd.Series) -> np.ndarray:
     return numbers.to_numpy("int32")
 
 
-def _of_gate(gate: Gate, variables: Mapping[str, Sequence[np.ndarray]]) -> "xr.Dataset":
+def _of_gate(gate: RecordedGate, variables: Mapping[str, Sequence[np.ndarray]]) -> "xr.Dataset":
     import xarray as xr
 
     dims = _MAP_DIMS if gate.kind == "spatial" else _DIMS

@@ -18,7 +18,7 @@ from stripe.recording.labelled import as_data_tree
 from stripe.recording.layout import Layout
 from stripe.recording.log import Log
 from stripe.recording.schema import (
-    Gate,
+    RecordedGate,
     gate_column,
     input_column,
     spatial_column,
@@ -96,7 +96,7 @@ class Recording:
 
     @property
     def gates(self) -> pd.DataFrame:
-        """One row per gate, in forward order, with the attributes of `Gate` as columns."""
+        """One row per gate, in forward order, with the attributes of `RecordedGate` as columns."""
         return Gates(self.header.gates).frame()
 
     @property
@@ -172,7 +172,7 @@ class Recording:
             )
         return self._vectors(spatial_column(gate), epoch).reshape(-1, *size)
 
-    def gate(self, name: str) -> Gate:
+    def gate(self, name: str) -> RecordedGate:
         """Return the description of the gate called `name` from the header."""
         for gate in self.header.gates:
             if gate.name == name:
@@ -239,7 +239,7 @@ class Recording:
         chosen = select(known, gates, kind="recorded gate", owner=str(self.path))
         wanted = (self.epochs if epochs is None else list(epochs)) or [self.last_epoch]
 
-        def read(gate: Gate) -> dict[str, list[np.ndarray]]:
+        def read(gate: RecordedGate) -> dict[str, list[np.ndarray]]:
             ways = {"map": self.spatial} if gate.kind == "spatial" else {"gate": self.values}
             if gate.pooled and gate.kind != "spatial":
                 ways["input"] = self.inputs

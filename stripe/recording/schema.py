@@ -53,8 +53,7 @@ class Gate:
     Parameters
     ----------
     name
-        Dotted name of the module that outputs the gate, or of the owner if no module outputs it. It
-        is also the name of the column.
+        Dotted name of the module that outputs the gate, or of the owner if no module outputs it.
     owner
         Dotted name of the innermost module that multiplies features by the gate.
     owner_class
@@ -79,10 +78,8 @@ class Gate:
         Dotted names of the innermost modules that read the product.
     dtype
         Number format of the values in the model. On disk they are float32.
-    pooled
-        Whether the global average of the multiplied features is also recorded.
     spatial
-        (height, width) of the recorded spatial map, or None.
+        (height, width) of a spatial map, or None.
     per_image_values
         Number of rows of the gate per image. It is above 1 if the batch dimension also holds
         frames, patches or flipped copies of an image; their mean is then recorded. Groups of
@@ -106,9 +103,33 @@ class Gate:
     producer: str = ""
     consumers: tuple[str, ...] = ()
     dtype: str = "float32"
-    pooled: bool = True
     spatial: tuple[int, int] | None = None
     per_image_values: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedGate(Gate):
+    """A gate of a recording, whose name is also the name of its column.
+
+    Parameters
+    ----------
+    pooled
+        Whether the global average of the multiplied features is also recorded.
+
+    Examples
+    --------
+    >>> from stripe.recording import RecordedGate
+    >>> gate = RecordedGate.of(stripe.find_gates(model, images)[0], pooled=False)
+    >>> gate.name, gate.pooled
+    ('layer1.0.bn2.gate', False)
+    """
+
+    pooled: bool = True
+
+    @classmethod
+    def of(cls, gate: Gate, *, pooled: bool) -> "RecordedGate":
+        """Return a found gate as the gate of a recording. A spatial map has no pooled features."""
+        return cls(**{**vars(gate), "pooled": pooled and gate.kind != "spatial"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +160,7 @@ class Header:
     ('CifarResNet', True, 3)
     """
 
-    gates: tuple[Gate, ...]
+    gates: tuple[RecordedGate, ...]
     model: str = ""
     model_class: str = ""
     dataset: str = ""
@@ -149,7 +170,7 @@ class Header:
     versions: dict[str, str] = field(default_factory=dict)
 
     @property
-    def channel_gates(self) -> tuple[Gate, ...]:
+    def channel_gates(self) -> tuple[RecordedGate, ...]:
         """The gates with one value per channel, which are all except spatial maps."""
         return tuple(gate for gate in self.gates if gate.kind != "spatial")
 
@@ -175,9 +196,10 @@ class Header:
             raise RecordingError(f"{path} is not the header of a recording: {error}") from error
 
 
-def _gate(values: dict[str, Any]) -> Gate:
+def _gate(values: dict[str, Any]) -> RecordedGate:
     spatial, consumers = values.pop("spatial", None), values.pop("consumers", ())
-    return Gate(spatial=tuple(spatial) if spatial else None, consumers=tuple(consumers), **values)
+    size = tuple(spatial) if spatial else None
+    return RecordedGate(spatial=size, consumers=tuple(consumers), **values)
 
 
 def gate_column(name: str) -> str:
@@ -195,7 +217,7 @@ def spatial_column(name: str) -> str:
     return f"spatial/{name}"
 
 
-def arrow_schema(gates: tuple[Gate, ...]) -> pa.Schema:
+def arrow_schema(gates: tuple[RecordedGate, ...]) -> pa.Schema:
     """Return the columns of a part: the image, its label and prediction, one column per gate."""
     fields = [
         pa.field("image", pa.int64(), nullable=False),

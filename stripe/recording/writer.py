@@ -59,8 +59,8 @@ class RecordingWriter:
 
     Examples
     --------
-    >>> from stripe.recording import Gate, Header, RecordingWriter
-    >>> gate = Gate(name="se", owner="block", owner_class="Block", channels=2, pooled=False)
+    >>> from stripe.recording import Header, RecordedGate, RecordingWriter
+    >>> gate = RecordedGate(name="se", owner="block", owner_class="Block", channels=2, pooled=False)
     >>> with RecordingWriter("runs/own", Header(gates=(gate,))) as writer, writer.epoch(0) as part:
     ...     part.write(np.arange(3), {"gate/se": np.zeros((3, 2))})
     >>> stripe.open_recording("runs/own").values("se").shape

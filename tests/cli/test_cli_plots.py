@@ -17,7 +17,7 @@ from stripe.data import load_dataset
 from stripe.demos.gallery import NETWORKS
 from stripe.demos.pictures import GROUPS
 from stripe.gradcam import MeanCam
-from stripe.recording import Gate, Header, RecordingWriter
+from stripe.recording import Header, RecordedGate, RecordingWriter
 
 FIGURES = Path(__file__).parents[2] / "figures" / "gallery"
 
@@ -125,7 +125,7 @@ def test_sorted_images_of_a_known_data_set_have_the_names_of_classes(
 ) -> None:
     data = load_dataset("fashion-mini", "test")
     path = tmp_path / "r"
-    gate = Gate(name="g", owner="g", owner_class="Gated", channels=2)
+    gate = RecordedGate(name="g", owner="g", owner_class="Gated", channels=2)
     header = Header(gates=(gate,), dataset="fashion-mini/test")
     columns = {name: np.ones((3, 2), np.float32) for name in ("gate/g", "input/g")}
     with RecordingWriter(path, header) as writer, writer.epoch(0) as part:

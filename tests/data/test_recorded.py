@@ -11,7 +11,7 @@ from stripe.data.image_set import ImageSet
 from stripe.data.sample import sample
 from stripe.errors import DataError
 from stripe.explorer.pictures import Pictures
-from stripe.recording import Gate, Header, RecordingWriter
+from stripe.recording import Header, RecordedGate, RecordingWriter
 from stripe.recording.schema import gate_column
 
 
@@ -22,7 +22,7 @@ def recorded(
     images: tuple[int, ...] = (3, 8, 100),
     seed: int | None = None,
 ) -> Path:
-    gate = Gate(name="a", owner="a", owner_class="Gated", channels=2, pooled=False)
+    gate = RecordedGate(name="a", owner="a", owner_class="Gated", channels=2, pooled=False)
     header = Header(gates=(gate,), dataset=dataset, seed=seed)
     with RecordingWriter(path, header) as writer, writer.epoch(0) as part:
         vectors = {gate_column("a"): np.zeros((len(images), 2), np.float32)}

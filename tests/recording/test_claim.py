@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 
 from stripe.errors import RecordingError
-from stripe.recording import Gate, Header, RecordingWriter, claim, open_recording
+from stripe.recording import Header, RecordedGate, RecordingWriter, claim, open_recording
 
-HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=2, pooled=False),))
-OTHER = Header(gates=(Gate(name="h", owner="", owner_class="Gated", channels=3, pooled=False),))
+HEADER = Header(
+    gates=(RecordedGate(name="g", owner="", owner_class="Gated", channels=2, pooled=False),)
+)
+OTHER = Header(
+    gates=(RecordedGate(name="h", owner="", owner_class="Gated", channels=3, pooled=False),)
+)
 VALUES = {"gate/g": np.zeros((3, 2), np.float32)}
 
 

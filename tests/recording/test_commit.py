@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from stripe.errors import RecordingError
-from stripe.recording import Gate, Header, RecordingWriter, open_recording
+from stripe.recording import Header, RecordedGate, RecordingWriter, open_recording
 from stripe.recording.claim import Claim
 from stripe.recording.log import Log
 
-HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=64, pooled=False),))
+HEADER = Header(
+    gates=(RecordedGate(name="g", owner="", owner_class="Gated", channels=64, pooled=False),)
+)
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from stripe.errors import RecordingError
-from stripe.recording import Gate, Header, RecordingWriter, open_recording
+from stripe.recording import Header, RecordedGate, RecordingWriter, open_recording
 from stripe.recording.log import Log
 
 HEADER = Header(
-    gates=(Gate(name="g", owner="", owner_class="Gated", channels=2, pooled=False),),
+    gates=(RecordedGate(name="g", owner="", owner_class="Gated", channels=2, pooled=False),),
     model="net",
     model_class="Net",
     dataset="squares",

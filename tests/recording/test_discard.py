@@ -12,9 +12,11 @@ import pytest
 
 from stripe import files
 from stripe.errors import RecordingError
-from stripe.recording import Gate, Header, RecordingWriter, log, open_recording, writer
+from stripe.recording import Header, RecordedGate, RecordingWriter, log, open_recording, writer
 
-HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=4, pooled=False),))
+HEADER = Header(
+    gates=(RecordedGate(name="g", owner="", owner_class="Gated", channels=4, pooled=False),)
+)
 
 
 class Died(BaseException):

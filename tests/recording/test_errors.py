@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 from stripe.errors import RecordingError, StripeError, UnknownNameError
-from stripe.recording import Gate, Header, RecordingWriter, open_recording
+from stripe.recording import Header, RecordedGate, RecordingWriter, open_recording
 
-HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=2, pooled=False),))
+HEADER = Header(
+    gates=(RecordedGate(name="g", owner="", owner_class="Gated", channels=2, pooled=False),)
+)
 ARRAY = np.random.default_rng(0).random((300, 2)).astype(np.float32)
 
 
@@ -300,10 +302,10 @@ ROOT = Path(__file__).parents[2]
 
 READ_ONLY = """
 import os, sys
-from stripe.recording import Gate, Header, RecordingWriter
+from stripe.recording import Header, RecordedGate, RecordingWriter
 if os.getuid() == 0:
     os.setgid(65534); os.setuid(65534)
-gate = Gate(name="g", owner="", owner_class="Gated", channels=2)
+gate = RecordedGate(name="g", owner="", owner_class="Gated", channels=2)
 try:
     RecordingWriter(sys.argv[1], Header(gates=(gate,)))
 except Exception as error:

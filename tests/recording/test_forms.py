@@ -10,12 +10,12 @@ import pytest
 from resealed import reseal
 
 from stripe.errors import RecordingError
-from stripe.recording import Gate, Header, RecordingWriter, open_recording
+from stripe.recording import Gate, Header, RecordedGate, RecordingWriter, open_recording
 from stripe.recording.sealed import seal
 
 pytestmark = pytest.mark.usefixtures("as_a_user")
 
-GATE = Gate(name="g", owner="", owner_class="Gated", channels=2, pooled=False)
+GATE = RecordedGate(name="g", owner="", owner_class="Gated", channels=2, pooled=False)
 HEADER = Header(gates=(GATE,))
 HALF_PAIR = "\ud800"
 
@@ -208,13 +208,18 @@ def test_indices_and_labels_are_whole_numbers(tmp_path: Path, column: str, value
     ("gates", "message"),
     [
         ((GATE, GATE), "gate 'g' comes 2 times"),
-        ((Gate(name=HALF_PAIR, owner="", owner_class="", channels=2),), "has a name that is no"),
-        ((Gate(name="g", owner="", owner_class="", channels=0),), "gate 'g' has the sizes 0, 1"),
+        ((Gate(name="g", owner="", owner_class="", channels=2),), "by RecordedGate.of"),
+        (
+            (RecordedGate(name=HALF_PAIR, owner="", owner_class="", channels=2),),
+            "has a name that is no",
+        ),
+        (
+            (RecordedGate(name="g", owner="", owner_class="", channels=0),),
+            "gate 'g' has the sizes 0, 1",
+        ),
     ],
 )
-def test_gates_that_no_column_holds_are_refused(
-    tmp_path: Path, gates: tuple[Gate, ...], message: str
-) -> None:
+def test_gates_that_no_column_holds_are_refused(tmp_path: Path, gates: Any, message: str) -> None:
     with pytest.raises(RecordingError, match=message):
         RecordingWriter(tmp_path / "r", Header(gates=gates))
     assert not list(tmp_path.iterdir())

@@ -11,7 +11,7 @@ import pytest
 import stripe
 from stripe.errors import RecordingError
 from stripe.explorer.slices import Slices
-from stripe.recording import Gate, Header, RecordingWriter
+from stripe.recording import Header, RecordedGate, RecordingWriter
 
 MIXED = [2, 0, 1, 1, 2, 0]
 OTHER = [0, 2, 1, 1, 2, 0]
@@ -24,7 +24,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that records the same gates with labels, one list per epoch."""
 
     def written(name: str, dataset: str, *labels: Sequence[int]) -> Path:
-        gates = (Gate(name="g", owner="g", owner_class="Gated", channels=3, pooled=False),)
+        gates = (RecordedGate(name="g", owner="g", owner_class="Gated", channels=3, pooled=False),)
         with RecordingWriter(tmp_path / name, Header(gates=gates, dataset=dataset)) as writer:
             for epoch, of_epoch in enumerate(labels):
                 values = np.random.default_rng(epoch).random((6, 3), np.float32)

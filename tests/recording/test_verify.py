@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from stripe.errors import RecordingError
-from stripe.recording import Gate, Header, RecordingWriter, open_recording
+from stripe.recording import Header, RecordedGate, RecordingWriter, open_recording
 from stripe.recording import verify as verification
 from stripe.recording.layout import Layout
 from stripe.recording.log import Log
 
-HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=2, pooled=False),))
+HEADER = Header(
+    gates=(RecordedGate(name="g", owner="", owner_class="Gated", channels=2, pooled=False),)
+)
 
 
 def commit(writer: RecordingWriter) -> None:

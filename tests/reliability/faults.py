@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from stripe.errors import StripeError
-from stripe.recording import Gate, Header, RecordingWriter, open_recording
+from stripe.recording import Header, RecordedGate, RecordingWriter, open_recording
 from stripe.train.checkpoint import (
     TrainingState,
     latest_checkpoint,
@@ -26,7 +26,9 @@ from stripe.train.checkpoint import (
     save_checkpoint,
 )
 
-HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=8, pooled=False),))
+HEADER = Header(
+    gates=(RecordedGate(name="g", owner="", owner_class="Gated", channels=8, pooled=False),)
+)
 #: Events of Python's audit that change the disk.
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree", "os.truncate"}
 

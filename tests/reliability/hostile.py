@@ -28,7 +28,7 @@ from resources import write_zip_bomb
 
 import stripe.plots
 from stripe.cli import main
-from stripe.recording import Gate, Header, RecordingWriter
+from stripe.recording import Header, RecordedGate, RecordingWriter
 from stripe.train.run import CONFIG, WEIGHTS
 
 LIMIT, SECONDS = 1 << 30, 60
@@ -114,7 +114,9 @@ def safetensors(folder: Path, header: bytes, length: int, size: int) -> list[obj
 
 def recording(folder: Path, channels: int = 8, images: int = 50) -> Path:
     """Write a recording of zeros, which compress well."""
-    gates = (Gate(name="g", owner="", owner_class="Gated", channels=channels, pooled=False),)
+    gates = (
+        RecordedGate(name="g", owner="", owner_class="Gated", channels=channels, pooled=False),
+    )
     with RecordingWriter(folder / "r", Header(gates=gates)) as writer, writer.epoch(0) as part:
         for start in range(0, images, 100):
             index = np.arange(start, min(start + 100, images))

@@ -9,14 +9,16 @@ import pandas as pd
 import pytest
 
 from stripe.errors import StripeError
-from stripe.recording import Gate, Header, RecordingWriter, open_recording
+from stripe.recording import Header, RecordedGate, RecordingWriter, open_recording
 from stripe.train import TrainConfig, train
 from stripe.train.verify import verify_run
 
 pytestmark = pytest.mark.slow
 
 ARRAY = np.random.default_rng(0).random((200, 8)).astype(np.float32)
-HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=8, pooled=False),))
+HEADER = Header(
+    gates=(RecordedGate(name="g", owner="", owner_class="Gated", channels=8, pooled=False),)
+)
 
 
 def damaged(file: Path, rng: random.Random, count: int) -> Iterator[str]:

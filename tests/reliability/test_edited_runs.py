@@ -15,7 +15,7 @@ import torch
 from short_run import settings
 
 from stripe.errors import ModelError, StripeError
-from stripe.recording import Gate, Header, RecordingWriter
+from stripe.recording import Header, RecordedGate, RecordingWriter
 from stripe.recording.forms import check_header
 from stripe.recording.log import Log, LogState
 from stripe.reproduce.store.cost import run_seconds
@@ -44,7 +44,7 @@ def resealed(folder: Path) -> None:
     write_manifest(folder, digests_of(folder, read_manifest(folder) or {}))
 
 
-GATE = Gate(name="g", owner="", owner_class="", channels=1, pooled=False)
+GATE = RecordedGate(name="g", owner="", owner_class="", channels=1, pooled=False)
 
 
 def written(writer: RecordingWriter, epoch: int, weights: str | None = None) -> None:
@@ -245,7 +245,7 @@ def test_a_configuration_that_calls_a_function_of_python(
 
 def test_headers_and_heads_of_many_entries_take_no_time() -> None:
     """What is compared with each other is counted, in a second and not in hours."""
-    gate = Gate(name="g", owner="", owner_class="", channels=1)
+    gate = RecordedGate(name="g", owner="", owner_class="", channels=1)
     check_header(Header(gates=tuple(replace(gate, name=str(n)) for n in range(100_000))))
     epochs = tuple(range(300_000))
     log = Log.__new__(Log)

@@ -12,12 +12,14 @@ import pytest
 from disks import mounted, remounted
 from limits import write
 
-from stripe.recording import Gate, Header, RecordingWriter, open_recording
+from stripe.recording import Header, RecordedGate, RecordingWriter, open_recording
 
 pytestmark = pytest.mark.slow
 
 HARNESS = Path(__file__).with_name("limits.py")
-HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=8, pooled=False),))
+HEADER = Header(
+    gates=(RecordedGate(name="g", owner="", owner_class="Gated", channels=8, pooled=False),)
+)
 
 
 @pytest.fixture

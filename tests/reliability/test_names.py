@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
-from stripe.recording import Gate, Header, RecordingWriter, open_recording
+from stripe.recording import Header, RecordedGate, RecordingWriter, open_recording
 from stripe.recording.layout import MOST_EPOCHS
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ def test_gates_of_any_name(times: Callable[[int, int], int], seed: int) -> None:
     @given(NAMES, st.integers(0, MOST_EPOCHS - 1))
     def holds(names: list[str], epoch: int) -> None:
         gates = tuple(
-            Gate(name=n, owner=n, owner_class="", channels=1, pooled=False) for n in names
+            RecordedGate(name=n, owner=n, owner_class="", channels=1, pooled=False) for n in names
         )
         vectors = {f"gate/{n}": np.full((2, 1), i, np.float32) for i, n in enumerate(names)}
         with tempfile.TemporaryDirectory() as folder:

@@ -14,7 +14,7 @@ import pytest
 
 from stripe.errors import RecordingError, StripeError
 from stripe.files import read_regular
-from stripe.recording import Gate, Header, RecordingWriter, open_recording
+from stripe.recording import Header, RecordedGate, RecordingWriter, open_recording
 from stripe.train import TrainConfig
 from stripe.train.log import read_history
 from stripe.train.trained import trained_network
@@ -22,7 +22,9 @@ from stripe.train.verify import verify_run
 
 pytestmark = pytest.mark.slow
 
-HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=8, pooled=False),))
+HEADER = Header(
+    gates=(RecordedGate(name="g", owner="", owner_class="Gated", channels=8, pooled=False),)
+)
 #: What stands where a file was.
 KINDS: dict[str, Callable[[Path], object]] = {
     "pipe": os.mkfifo,

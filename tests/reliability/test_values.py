@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from stripe.recording import Gate, Header, RecordingWriter, open_recording
+from stripe.recording import Header, RecordedGate, RecordingWriter, open_recording
 
 #: Patterns of 32 bits: zeros, subnormals, the least normal, infinities, quiet and signalling NaN.
 BITS = np.array(
@@ -16,7 +16,7 @@ BITS = np.array(
      0x7F7FFFFF, 0x3F800001],
     np.uint32,
 )  # fmt: skip
-GATE = Gate(name="g", owner="", owner_class="", channels=len(BITS))
+GATE = RecordedGate(name="g", owner="", owner_class="", channels=len(BITS))
 
 
 def bits_of(values: np.ndarray) -> np.ndarray:
@@ -51,7 +51,7 @@ def test_other_formats_keep_what_float32_holds(kind: type, tmp_path: Path) -> No
     exact: np.ndarray = np.array(
         [[0.0, -0.0, 2.0**-24, -(2.0**-24), np.inf, -np.inf, np.nan, 65504.0]], kind
     )
-    gate = Gate(name="g", owner="", owner_class="", channels=8, pooled=False)
+    gate = RecordedGate(name="g", owner="", owner_class="", channels=8, pooled=False)
     with RecordingWriter(tmp_path / "r", Header(gates=(gate,))) as writer, writer.epoch(0) as part:
         part.write(np.arange(1), {"gate/g": exact})
     found = open_recording(tmp_path / "r").values("g", 0)

@@ -11,9 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stripe.recording import Gate, Header, RecordingWriter
+from stripe.recording import Header, RecordedGate, RecordingWriter
 
-HEADER = Header(gates=(Gate(name="g", owner="", owner_class="Gated", channels=64, pooled=False),))
+HEADER = Header(
+    gates=(RecordedGate(name="g", owner="", owner_class="Gated", channels=64, pooled=False),)
+)
 IMAGES = 400
 
 

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 from stripe.errors import RecordingError, StripeError
-from stripe.recording import Gate, Header, Recording, RecordingWriter, open_recording
+from stripe.recording import Header, RecordedGate, Recording, RecordingWriter, open_recording
 from stripe.recording.schema import gate_column
 from stripe.stats import channel_moments, processes, stripe_index
 
 GATES = tuple(
-    Gate(name=name, owner=name, owner_class="Gated", channels=channels, pooled=False)
+    RecordedGate(name=name, owner=name, owner_class="Gated", channels=channels, pooled=False)
     for name, channels in (("a", 5), ("b", 3))
 )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stripe.recording import Gate, Header, RecordingWriter
+from stripe.recording import Header, RecordedGate, RecordingWriter
 from stripe.recording.schema import spatial_column
 from stripe.stats import spatial_index
 
@@ -14,7 +14,7 @@ from stripe.stats import spatial_index
 def test_a_map_of_one_value_is_called_constant(
     tmp_path: Path, value: float | None, constant: bool
 ) -> None:
-    gate = Gate(
+    gate = RecordedGate(
         name="map", owner="owner", owner_class="CBAM", channels=1,
         kind="spatial", pooled=False, spatial=(2, 3),
     )  # fmt: skip
