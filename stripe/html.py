@@ -43,9 +43,9 @@ def summary(title: str, facts: Mapping[str, object], *parts: str) -> str:
     parts
         HTML of pictures and tables, as the functions of this file return it.
     """
-    told = [f"{escape(name)}: <b>{escape(str(value))}</b>" for name, value in facts.items()
+    lines = [f"{escape(name)}: <b>{escape(str(value))}</b>" for name, value in facts.items()
             if value != ""]  # fmt: skip
-    return f"<div><b>{escape(title)}</b><br>{' · '.join(told)}{''.join(parts)}</div>"
+    return f"<div><b>{escape(title)}</b><br>{' · '.join(lines)}{''.join(parts)}</div>"
 
 
 def table(data: Table) -> str:

@@ -145,10 +145,7 @@ def audit(
     >>> report.gates[["gate", "eta2", "folded"]]
     >>> report.recommended
     """
-    if not 0 <= threshold <= 1:
-        raise StripeError(f"a threshold lies between 0 and 1, got {threshold}")
-    if min(batch_size, rounds) < 1:
-        raise StripeError(f"batch_size and rounds are 1 or more, got {batch_size} and {rounds}")
+    _check_numbers(threshold, batch_size, rounds)
     path = None if out is None else Path(out).expanduser()
     if path is not None:
         check_writable(path)
@@ -170,12 +167,10 @@ def audit(
             alone=alone,
             progress=progress,
         )
-        order = measured.curve.order.gates
-        tables = {
-            name: getattr(candidate, name)(images, recording, order, task=task, progress=progress)
-            for name, wanted in asked.items()
-            if wanted and order
-        }
+        gates = measured.curve.order.gates
+        wanted = [table for table, wish in asked.items() if wish and gates]
+        given = {"task": task, "progress": progress}
+        tables = {t: getattr(candidate, t)(images, recording, gates, **given) for t in wanted}
         found = Audit(
             model=candidate.name,
             dataset=dataset,
@@ -190,6 +185,14 @@ def audit(
         if path is not None:
             write_report(path, found, recording, _about(candidate))
     return found
+
+
+def _check_numbers(threshold: float, batch_size: int, rounds: int) -> None:
+    """Raise, before any work, if a number is out of range."""
+    if not 0 <= threshold <= 1:
+        raise StripeError(f"a threshold lies between 0 and 1, got {threshold}")
+    if min(batch_size, rounds) < 1:
+        raise StripeError(f"batch_size and rounds are 1 or more, got {batch_size} and {rounds}")
 
 
 def _candidate(model: Any, name: str | None, threads: int) -> Candidate:

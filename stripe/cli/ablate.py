@@ -17,7 +17,7 @@ from stripe.cli.app import (
     print_table,
     save_table,
 )
-from stripe.cli.options import Subject
+from stripe.cli.options import Source
 from stripe.cli.task import ANY_TASK, TaskOptions
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
@@ -30,7 +30,7 @@ _LIMIT = 1000
 
 @app.command
 def ablate(
-    subject: Subject,
+    source: Source,
     *,
     interventions: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     gates: Gates = "all",
@@ -71,8 +71,8 @@ def ablate(
     new_file(out)
     picture_file(figure)
     compared = task.load()
-    network, loader, named = subject.load()
-    images, labels = gather(loader, subject.limit or _LIMIT)
+    network, loader, named = source.load()
+    images, labels = gather(loader, source.limit or _LIMIT)
     known = None if labels is None else labels[::2]
     with (
         interrupts_held(),
@@ -80,7 +80,7 @@ def ablate(
         interrupts_allowed(),
     ):
         if recording is None:
-            first = _batches(images[::2], known, subject.batch_size)
+            first = _batches(images[::2], known, source.batch_size)
             recorded = record(network, first, Path(folder) / "gates", inputs=False)
             images, labels = images[1::2], None if labels is None else labels[1::2]
         else:
@@ -88,11 +88,11 @@ def ablate(
             _check_classes(recorded, named, interventions)
         table = ablate(
             network,
-            _batches(images, labels, subject.batch_size),
+            _batches(images, labels, source.batch_size),
             recorded,
             interventions or _all_that_can(labels, recorded, named),
             gates,
-            seed=subject.seed,
+            seed=source.seed,
             **compared,
         )
     print_table(table, json)

@@ -2,19 +2,24 @@
 
 from json import loads
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from stripe.cli.app import Epoch, Gates, Json, app, new_file, print_json
-from stripe.cli.options import Subject
+from stripe.cli.options import Source
 from stripe.cli.task import ANY_TASK, TaskOptions
 from stripe.errors import StripeError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stripe.recording import Header
 
 
 @app.command
 def freeze(
-    subject: Subject,
+    source: Source,
     *,
     recording: Path,
     out: Path,
@@ -53,22 +58,17 @@ def freeze(
     import stripe
     from stripe.cli.network import is_onnx, write_frozen
 
-    if is_onnx(subject.model):
+    if is_onnx(source.model):
         from stripe.cli.onnx_files import freeze_file
 
         options = {"gates": gates, "epoch": epoch, "fold": fold, "force": force}
-        if constants != "mean":
-            raise StripeError("constants of ONNX files are their means; leave --constants out")
-        if task.given:
-            raise StripeError(
-                "ONNX files are compared by stripe audit; leave --agree and --predict out"
-            )
-        freeze_file(subject, recording, out, options, json)
+        _check_of_file(constants, task)
+        freeze_file(source, recording, out, options, json)
         return
     new_file(out)
     compared = task.load()
-    wanted = constants == "optimal" or subject.images is not None or task.given
-    network, images, _ = subject.load() if wanted else (subject.load_network(), None, "")
+    wanted = constants == "optimal" or source.images is not None or task.given
+    network, images, _ = source.load() if wanted else (source.load_network(), None, "")
     data = stripe.open_recording(recording)
     frozen = stripe.freeze(
         network,
@@ -81,29 +81,39 @@ def freeze(
         images=images,
         **compared,
     )
-    report = frozen.report
-    taken = report[report["frozen"]]
-    channels = {gate.name: gate.channels for gate in data.header.gates}
-    recipe = {
-        "model": subject.model,
-        "recording": str(recording),
-        "input_shape": data.header.input_shape,
-        "gates": [
-            {"gate": row.gate, "folded": bool(row.folded), "channels": channels[str(row.gate)]}
-            for row in taken.itertuples()
-        ],
-    }
     if json:
         print_json(_frozen_json(frozen))
     else:
         _print_frozen(frozen)
-    write_frozen(frozen.model, out, recipe)
-    if json:
-        return
-    print(
-        f"\n{len(taken)} of {len(report)} gates frozen, {report['folded'].sum()} folded, error "
-        f"{frozen.error:.1e}: {out}\nuse them with --model {subject.model} --weights {out}"
-    )
+    gates_of_recipe = _gates_of_recipe(frozen.report, data.header)
+    recipe = {"model": source.model, "recording": str(recording)}
+    shape = {"input_shape": data.header.input_shape}
+    write_frozen(frozen.model, out, {**recipe, **shape, "gates": gates_of_recipe})
+    if not json:
+        print(
+            f"\n{len(gates_of_recipe)} of {len(frozen.report)} gates frozen, "
+            f"{frozen.report['folded'].sum()} folded, error {frozen.error:.1e}: {out}\n"
+            f"use them with --model {source.model} --weights {out}"
+        )
+
+
+def _check_of_file(constants: str, task: TaskOptions) -> None:
+    """Raise an error if an option is not supported for ONNX files."""
+    if constants != "mean":
+        raise StripeError("constants of ONNX files are their means; leave --constants out")
+    if task.given:
+        raise StripeError(
+            "ONNX files are compared by stripe audit; leave --agree and --predict out"
+        )
+
+
+def _gates_of_recipe(report: "pd.DataFrame", header: "Header") -> list[dict[str, Any]]:
+    """Return the frozen gates, with what is needed to freeze them again."""
+    channels = {gate.name: gate.channels for gate in header.gates}
+    return [
+        {"gate": row.gate, "folded": bool(row.folded), "channels": channels[str(row.gate)]}
+        for row in report[report["frozen"]].itertuples()
+    ]
 
 
 def _print_frozen(frozen: Any) -> None:

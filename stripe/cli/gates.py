@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @app.command
 def gates(
-    subject: Network,
+    source: Network,
     *,
     image_size: str | None = None,
     data_root: Path | None = None,
@@ -40,10 +40,10 @@ def gates(
     from stripe.cli.network import is_onnx
 
     size = image_side(image_size)
-    if is_onnx(subject.model):
-        found, freeze = _of_file(subject.model, size)
+    if is_onnx(source.model):
+        found, freeze = _of_file(source.model, size)
     else:
-        found, freeze = _of_module(subject.load_network(), subject.model, size, data_root)
+        found, freeze = _of_module(source.load_network(), source.model, size, data_root)
     table = _table(found, freeze)
     if not json and table.empty:
         print("no gates were found")

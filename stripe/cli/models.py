@@ -17,7 +17,7 @@ from stripe.cli.app import (
     print_table,
     save_table,
 )
-from stripe.cli.options import Subject
+from stripe.cli.options import Source
 from stripe.cli.task import ANY_TASK, TaskOptions
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @app.command
 def record(
-    subject: Subject,
+    source: Source,
     *,
     out: Path,
     epoch: int = 0,
@@ -61,7 +61,7 @@ def record(
 
     if not overwrite:
         refuse_recorded(Layout(out), epoch)
-    if is_onnx(subject.model):
+    if is_onnx(source.model):
         from stripe.cli.onnx_files import record_file
 
         if spatial:
@@ -69,15 +69,15 @@ def record(
         if overwrite:
             raise StripeError("recordings of ONNX files are not overwritten; choose another --out")
         of_file = {"epoch": epoch, "values": not moments_only, "gates": gates}
-        return _recorded(out, epoch, *record_file(subject, out, of_file), json)
+        return _recorded(out, epoch, *record_file(source, out, of_file), json)
     from stripe import Recorder
     from stripe.hooks.batches import tensors_of
 
-    network, loader, images = subject.load()
+    network, loader, images = source.load()
     example = tensors_of(next(iter(loader)))[0]
     options = {"spatial": spatial, "values": not moments_only, "gates": gates}
     options |= {"overwrite": overwrite, "resume": True}
-    about = {"name": subject.model, "dataset": images, "seed": subject.seed}
+    about = {"name": source.model, "dataset": images, "seed": source.seed}
     with (
         interrupts_held(),
         Recorder(network, out, example, **options, **about) as recorder,  # type: ignore[arg-type]
@@ -98,7 +98,7 @@ def _recorded(out: Path, epoch: int, n_images: int, gates: int, json: bool) -> N
 
 @app.command
 def audit(
-    subject: Subject,
+    source: Source,
     *,
     out: Path = Path("report.html"),
     threshold: float = 0.99,
@@ -137,10 +137,10 @@ def audit(
     from stripe.cli.network import is_onnx
 
     compared = task.load()
-    network, loader, images = subject.load(onnx=True)
+    network, loader, images = source.load(onnx=True)
     measured = partial(
         stripe.audit,
-        subject.model if is_onnx(subject.model) else network,
+        source.model if is_onnx(source.model) else network,
         loader,
         out,
         threshold=threshold,
@@ -148,12 +148,12 @@ def audit(
         alone=alone,
         controls=controls,
         optimal=optimal,
-        limit=1000 if subject.limit is None else subject.limit,
-        batch_size=subject.batch_size,
+        limit=1000 if source.limit is None else source.limit,
+        batch_size=source.batch_size,
         rounds=rounds,
         threads=threads,
         **compared,
-        name=subject.model if subject.has_weights() else f"{subject.model} (random weights)",
+        name=source.model if source.has_weights() else f"{source.model} (random weights)",
         dataset=images,
     )
     try:
@@ -194,7 +194,7 @@ def _print_audit(found: "Audit", rounds: int, alone: bool, json: bool) -> None:
 
 @app.command
 def cam(
-    subject: Subject,
+    source: Source,
     *,
     layer: str,
     out: Picture,
@@ -225,7 +225,7 @@ def cam(
     if save is not None and save.suffix != ".npz":
         raise StripeError(f"--save ends in .npz, got {save}")
     new_file(save)
-    network, loader, _ = subject.load()
+    network, loader, _ = source.load()
     if target not in ("predicted", "label") and not target.isdecimal():
         raise StripeError(f"--target is predicted, label or a class number, got {target!r}")
     wanted: Any = int(target) if target.isdecimal() else target
@@ -241,7 +241,7 @@ def cam(
     if save is not None:
         found.save(save)
     with plots.paper_style():
-        heading = f"{Path(subject.model).name}, {layer}, {found.n_images} images"
+        heading = f"{Path(source.model).name}, {layer}, {found.n_images} images"
         plots.save_figure(plots.mean_cam(found, image=image, heading=heading), out)
     if not json:
         print(out)
@@ -249,7 +249,7 @@ def cam(
 
 @app.command
 def noise(
-    subject: Subject,
+    source: Source,
     *,
     spec: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     grid: Annotated[tuple[str, ...], Parameter(negative=())] = (),
@@ -291,19 +291,19 @@ def noise(
     picture_file(figure)
     new_file(out)
     compared = task.load()
-    network, loader, images = subject.load()
-    seeded = range(subject.seed, subject.seed + seeds)
+    network, loader, images = source.load()
+    seeded = range(source.seed, source.seed + seeds)
     rows: list[Any] = []
     try:
         rows.extend(attacks(network, loader, noises, seeds=list(seeded), **compared))
     except KeyboardInterrupt:
         if rows:
-            save_table(_print_noise(subject.model, rows, json), out)
+            save_table(_print_noise(source.model, rows, json), out)
         raise
-    table = _print_noise(subject.model, rows, json)
+    table = _print_noise(source.model, rows, json)
     save_table(table, out)
     if figure is not None:
-        heading = f"{Path(subject.model).name}, {images}"
+        heading = f"{Path(source.model).name}, {images}"
         no_classes = bool(table["accuracy"].isna().all())
         with plots.paper_style():
             measured: Any = {"measure": "agreement" if no_classes else "accuracy"}
@@ -332,7 +332,7 @@ def _by_noise(table: "pd.DataFrame") -> "pd.DataFrame":
 
 
 @app.command
-def bound(subject: Subject, *, out: Path | None = None, json: Json = False) -> None:
+def bound(source: Source, *, out: Path | None = None, json: Json = False) -> None:
     """Bound the growth of noise through a residual network, and measure it (Theorem 6.1).
 
     Parameters
@@ -344,7 +344,7 @@ def bound(subject: Subject, *, out: Path | None = None, json: Json = False) -> N
     from stripe.hooks.batches import tensors_of
 
     new_file(out)
-    network, loader, _ = subject.load()
+    network, loader, _ = source.load()
     table = noise_bound(network, tensors_of(next(iter(loader)))[0].to(next(network.parameters())))
     print_table(table, json)
     save_table(table, out)

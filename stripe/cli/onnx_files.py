@@ -4,17 +4,17 @@ from pathlib import Path
 from typing import Any
 
 from stripe.cli.app import new_file, print_json
-from stripe.cli.options import Network, Subject
+from stripe.cli.options import Network, Source
 from stripe.errors import StripeError
 
 
-def record_file(subject: Subject, out: Path, options: dict[str, Any]) -> tuple[int, int]:
+def record_file(source: Source, out: Path, options: dict[str, Any]) -> tuple[int, int]:
     """Record an ONNX file; return the numbers of images and gates."""
     import stripe.onnx
 
-    network, loader, images = subject.load(onnx=True)
+    network, loader, images = source.load(onnx=True)
     assert isinstance(network, stripe.onnx.OnnxNetwork)
-    about = {"name": subject.model, "dataset": images, "seed": subject.seed}
+    about = {"name": source.model, "dataset": images, "seed": source.seed}
     recording = stripe.onnx.record(network.model, loader, out, **options, **about)  # type: ignore[arg-type]
     log = recording.verify()
     count = int(log.loc[log["epoch"] == options["epoch"], "rows"].sum())
@@ -22,7 +22,7 @@ def record_file(subject: Subject, out: Path, options: dict[str, Any]) -> tuple[i
 
 
 def freeze_file(
-    subject: Network, recording: Path, out: Path, options: dict[str, Any], json: bool
+    source: Network, recording: Path, out: Path, options: dict[str, Any], json: bool
 ) -> None:
     """Write an ONNX file without gates, and print the report of freezing."""
     import stripe.onnx
@@ -30,7 +30,7 @@ def freeze_file(
     if out.suffix != ".onnx":
         raise StripeError(f"a frozen ONNX file ends in .onnx, got --out {out}")
     new_file(out)
-    network = subject.load_network(onnx=True)
+    network = source.load_network(onnx=True)
     assert isinstance(network, stripe.onnx.OnnxNetwork)
     frozen = stripe.onnx.freeze(network.model, recording, **options)
     if json:

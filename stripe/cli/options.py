@@ -81,7 +81,7 @@ class Network:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Subject(Network):
+class Source(Network):
     """The network and the images of a command.
 
     Parameters
@@ -173,7 +173,7 @@ def image_side(text: str | None) -> tuple[int, int] | None:
     return height, width
 
 
-def _numbers(name: str, options: Subject) -> tuple[float, ...] | None:
+def _numbers(name: str, options: Source) -> tuple[float, ...] | None:
     """Return the numbers of an option, with spaces or commas between them."""
     given = getattr(options, name)
     if given is None:

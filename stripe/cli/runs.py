@@ -48,10 +48,10 @@ def demo(
     except KeyboardInterrupt:
         print(f"\ninterrupted; finished epochs, if any, are in {run}/recording", file=sys.stderr)
         sys.exit(130)
-    _tell(result, run, json)
+    _print_result(result, run, json)
 
 
-def _tell(found: "DemoResult", run: Path, json: bool) -> None:
+def _print_result(found: "DemoResult", run: Path, json: bool) -> None:
     eta2 = float(found.index["eta2"].mean())
     result = found.result
     if json:

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stripe.cli.app import Gates, Picture, app, picture_file
-from stripe.cli.options import Subject
+from stripe.cli.options import Source
 from stripe.cli.tables import AS_TABLE, Printed
 from stripe.interrupts import interrupts_allowed, interrupts_held
 
@@ -16,7 +16,7 @@ _LIMIT = 1000
 
 @app.command
 def sensitivity(
-    subject: Subject,
+    source: Source,
     *,
     gates: Gates = "all",
     recording: Path | None = None,
@@ -49,15 +49,15 @@ def sensitivity(
 
     printed.check()
     picture_file(figure)
-    network, loader, _ = subject.load()
-    batches = gather(loader, subject.limit or _LIMIT)[0].split(subject.batch_size)
+    network, loader, _ = source.load()
+    batches = gather(loader, source.limit or _LIMIT)[0].split(source.batch_size)
     with interrupts_held(), tempfile.TemporaryDirectory() as folder, interrupts_allowed():
         recorded = (
             record(network, batches, Path(folder) / "gates", inputs=False)
             if recording is None
             else open_recording(recording)
         )
-        found = sensitivity(network, batches, recorded, gates, draws=draws, seed=subject.seed)
+        found = sensitivity(network, batches, recorded, gates, draws=draws, seed=source.seed)
     if figure is not None:
         with plots.paper_style():
             plots.save_figure(plots.sensitivity(found.gates), figure)

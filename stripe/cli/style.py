@@ -142,7 +142,7 @@ def compare(
         names = ", ".join(run.config.variant for run in opened)
         raise StripeError(f"each run must be of another variant, got {names}")
     found = compare_runs(by_variant, seed=opened[0].config.seed, **chosen)
-    return _tell(found, out, json)
+    return _print_result(found, out, json)
 
 
 @style_app.command
@@ -187,10 +187,10 @@ def _train_and_compare(
 
     with _interruptible(f"the same command and --resume --out {out}"):
         found = train_and_compare(config, out, resume=resume, **options)
-    _tell(found, out, json)
+    _print_result(found, out, json)
 
 
-def _tell(found: "Comparison", out: Path, json: bool) -> None:
+def _print_result(found: "Comparison", out: Path, json: bool) -> None:
     from stripe.style import draw_comparison
 
     files = draw_comparison(found, out)

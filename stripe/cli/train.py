@@ -73,7 +73,7 @@ def train(
             print(f"\ninterrupted; go on with: {again}", file=sys.stderr)
         sys.exit(stopped.code if isinstance(stopped, SystemExit) else 130)
     if main:
-        _tell(result, chosen, json)
+        _print_result(result, chosen, json)
 
 
 @app.command
@@ -145,7 +145,7 @@ def _run(config: TrainConfig, resume: bool, main: bool) -> "TrainResult":
     return run(config, resume=resume)
 
 
-def _tell(result: "TrainResult", config: TrainConfig, json: bool) -> None:
+def _print_result(result: "TrainResult", config: TrainConfig, json: bool) -> None:
     if json:
         accuracy = {"best": result.best, "last": result.last, "last_ten_mean": result.last_ten}
         epochs = len(result.history)

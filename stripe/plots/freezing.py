@@ -63,8 +63,8 @@ def freezing(
             ax.fill_between(data["frozen"], low, high, **band)
     if threshold is not None:
         ax.axhline(100 * threshold, color="gray", linewidth=0.8, linestyle="--", label="threshold")
-    told = "\nbands: 95 % intervals" if ax.collections else ""
-    ax.set(xlabel=f"frozen gates, in the order of the audit{told}", ylabel="images (%)")
+    legend = "\nbands: 95 % intervals" if ax.collections else ""
+    ax.set(xlabel=f"frozen gates, in the order of the audit{legend}", ylabel="images (%)")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     ax.margins(x=0.02)
     ax.set_ylim(top=100.8 if data["agreement"].min() > 0.9 else 102)

@@ -166,13 +166,13 @@ def _multiples(
 
 def _named(data: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]]:
     """Return the rows by group, the name of each, and above which a group begins, its name."""
-    told = [word for word in _WORDS if len(set(data[word])) > 1] or ["method"]
-    changes = {w: sum(a != b for a, b in pairwise(data[w])) for w in told}
-    fastest = max(told, key=lambda word: changes[word])
-    slow = [word for word in told if word != fastest]
+    varied = [word for word in _WORDS if len(set(data[word])) > 1] or ["method"]
+    changes = {w: sum(a != b for a, b in pairwise(data[w])) for w in varied}
+    fastest = max(varied, key=lambda word: changes[word])
+    slow = [word for word in varied if word != fastest]
     groups = _joined(data, slow)
     if len(set(groups)) == len(data):  # one row each: nothing stands together
-        return data, _joined(data, told), [""] * len(data)
+        return data, _joined(data, varied), [""] * len(data)
     numbers, _ = pd.factorize(np.array(groups, dtype=object))
     order = np.argsort(numbers, kind="stable")
     data, groups = data.iloc[order], [groups[row] for row in order]

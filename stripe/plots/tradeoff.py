@@ -90,11 +90,11 @@ def tradeoff(
         outline = {"edgecolor": "black", "linewidth": 0.4}
         accuracy = 100 * float(row.mean)  # type: ignore[arg-type]
         ax.scatter(row.images_per_s, accuracy, **{"label": label, **style, **outline, **kwargs})  # type: ignore[arg-type]
-    ends, told = _bars(data, n_images)
+    ends, note = _bars(data, n_images)
     if ends is not None:
         bar: Any = {"fmt": "none", "ecolor": "0.4", "elinewidth": 0.7, "zorder": 0.9}
         ax.errorbar(data["images_per_s"], 100 * data["mean"], yerr=100 * ends, **bar)
-    ax.set(xlabel="images per second", ylabel=f"accuracy (%){told}")
+    ax.set(xlabel="images per second", ylabel=f"accuracy (%){note}")
     ax.margins(0.12)
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), labelspacing=1)
     name_above(ax, heading)
