@@ -19,6 +19,7 @@ BASE = [
     *(
         "errors",
         "files",
+        "hints",
         "html",
         "interrupts",
         "lazy",
@@ -28,6 +29,7 @@ BASE = [
         "select",
         "settings",
     ),
+    "typed",
     "versions",
 ]
 NO_TORCH = ["recording", "stats", "cards", "plots", "explorer"]

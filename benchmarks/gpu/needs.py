@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from benchmarks.gpu.exhibits import NAMES, reproduction_of, scale_name
 from benchmarks.gpu.slices import Setting
 from stripe.data import load_dataset
-from stripe.data.registry import SPLITS
+from stripe.data.splits import SPLITS
 from stripe.errors import DataError
 from stripe.reproduce.paper.scales import scale
 from stripe.reproduce.store.cost import TRAINING_IMAGES, work

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from stripe.errors import ModelError
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.typed import typed
 
 
+@typed
 @dataclass(frozen=True, kw_only=True)
 class Psi:
     """Initial value of the vector psi, and whether psi is learnable.
@@ -96,6 +98,7 @@ class ASR(nn.Module):
     torch.Size([1, 8, 1, 1])
     """
 
+    @typed
     def __init__(
         self, attention: nn.Module | None, psi: Float[Tensor, "1 c 1 1"], *, learnable: bool = True
     ) -> None:

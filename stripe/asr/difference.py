@@ -11,6 +11,7 @@ from stripe.errors import ModelError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
 from stripe.modules.tensors import tensors_in
+from stripe.typed import typed
 
 #: Sizes of square images to try without an example.
 _SIDES = (32, 64, 96, 128, 224, 256, 299, 384)
@@ -32,6 +33,7 @@ def check_difference(model: nn.Module, error: float) -> None:
         )
 
 
+@typed
 def largest_difference(before: nn.Module, after: nn.Module, example: Tensor | None = None) -> float:
     """Return the largest difference between two networks' outputs, relative to the largest output.
 

@@ -18,6 +18,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from stripe.asr.channels import ungated
 from stripe.errors import ModelError
+from stripe.typed import typed
 
 #: The forward methods of layers that use their weight unchanged.
 _PLAIN_FORWARDS = {
@@ -33,6 +34,7 @@ _PLAIN_FORWARDS = {
 Factors = Float[Tensor, " c"]
 
 
+@typed
 @singledispatch
 def scale_output(layer: nn.Module, v: Factors) -> None:
     """Change `layer`, in place, so that its output is multiplied by `v`, shape (C,).

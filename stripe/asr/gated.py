@@ -5,6 +5,8 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from stripe.typed import typed
+
 
 class Gated(nn.Module):
     """Multiply the output of `host` by a gate computed from it: `y = host(x); y * gate(y)`.
@@ -35,6 +37,7 @@ class Gated(nn.Module):
     torch.Size([8, 8, 26, 26])
     """
 
+    @typed
     def __init__(self, host: nn.Module, gate: nn.Module, *, channel_dim: int = 1) -> None:
         super().__init__()
         self.host = host

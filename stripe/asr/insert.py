@@ -17,11 +17,13 @@ from stripe.errors import ModelError
 from stripe.modules.seeded import seeded
 from stripe.registry import listed
 from stripe.select import Layer, Selection, select
+from stripe.typed import typed
 
 Activation = Literal["sigmoid", "tanh"]
 Network = TypeVar("Network", bound=nn.Module)
 
 
+@typed
 def insert(
     model: Network,
     *,

@@ -12,8 +12,10 @@ from stripe.asr.gated import Gated
 from stripe.errors import ModelError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
+from stripe.typed import typed
 
 
+@typed
 def reparameterize(
     model: nn.Module, *, inplace: bool = False, example: Tensor | None = None
 ) -> nn.Module:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from stripe.attention.pool import global_average
 from stripe.attention.registry import ATTENTIONS
+from stripe.typed import typed
 
 
 class ChannelGate(nn.Module):
@@ -76,6 +77,7 @@ class CBAM(nn.Module):
     torch.Size([8, 32, 7, 7])
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

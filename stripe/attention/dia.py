@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from stripe.attention.pool import global_average
 from stripe.attention.registry import ATTENTIONS
 from stripe.errors import ModelError
+from stripe.typed import typed
 
 State = tuple[Tensor, Tensor]
 
@@ -99,6 +100,7 @@ class DIA(nn.Module):
     torch.Size([8, 32, 1, 1])
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

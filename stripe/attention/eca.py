@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from stripe.attention.pool import global_average
 from stripe.attention.registry import ATTENTIONS
+from stripe.typed import typed
 
 
 @ATTENTIONS.register("eca")
@@ -37,6 +38,7 @@ class ECA(nn.Module):
     torch.Size([8, 32, 1, 1])
     """
 
+    @typed
     def __init__(
         self, channels: int, *, activation: Callable[[Tensor], Tensor] = torch.sigmoid
     ) -> None:

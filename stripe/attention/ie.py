@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from stripe.attention.pool import global_average
 from stripe.attention.registry import ATTENTIONS
+from stripe.typed import typed
 
 
 @ATTENTIONS.register("ie")
@@ -38,6 +39,7 @@ class IE(nn.Module):
     torch.Size([8, 32, 1, 1])
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

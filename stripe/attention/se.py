@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from stripe.attention.pool import global_average
 from stripe.attention.registry import ATTENTIONS
+from stripe.typed import typed
 
 
 @ATTENTIONS.register("se")
@@ -37,6 +38,7 @@ class SE(nn.Module):
     torch.Size([8, 32, 1, 1])
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

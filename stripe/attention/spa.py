@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stripe.attention.registry import ATTENTIONS
+from stripe.typed import typed
 
 LEVELS = (1, 2, 4)
 
@@ -44,6 +45,7 @@ class SPA(nn.Module):
     torch.Size([8, 32, 1, 1])
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

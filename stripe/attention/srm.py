@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from stripe.attention.norm import VectorBatchNorm
 from stripe.attention.pool import global_average
 from stripe.attention.registry import ATTENTIONS
+from stripe.typed import typed
 
 
 @ATTENTIONS.register("srm")
@@ -45,6 +46,7 @@ class SRM(nn.Module):
     torch.Size([8, 32, 1, 1])
     """
 
+    @typed
     def __init__(
         self,
         channels: int,

@@ -25,12 +25,14 @@ from stripe.modules.timing import in_turns
 from stripe.outputs.task import Agree, Predict, Task
 from stripe.recording import Recording
 from stripe.stats import channel_moments
+from stripe.typed import typed
 from stripe.versions import command_line
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 
+@typed
 def audit(
     model: "nn.Module | str | Path | ModelProto",
     loader: Iterable[Any],

@@ -11,11 +11,13 @@ from stripe.backbones.external import timm_network, torchvision_network
 from stripe.backbones.own import is_function, own_network
 from stripe.backbones.registry import BACKBONES
 from stripe.modules.seeded import seeded
+from stripe.typed import typed
 
 #: The libraries that "tv:NAME" and "timm:NAME" take networks from.
 _LIBRARIES = {"tv": torchvision_network, "timm": timm_network}
 
 
+@typed
 def build(
     backbone: str,
     *,

@@ -4,8 +4,10 @@ from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 
 from stripe.errors import StripeError
+from stripe.typed import typed
 
 
+@typed
 @dataclass(frozen=True, kw_only=True)
 class About:
     """What people who publish a recording add to it.

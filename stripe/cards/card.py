@@ -12,11 +12,13 @@ from stripe.errors import StripeError
 from stripe.files import saving
 from stripe.recording import Recorded, Recording, open_recording
 from stripe.stats import stripe_index
+from stripe.typed import typed
 
 #: The names of the two files.
 PAGE, DESCRIPTION = "README.md", "croissant.json"
 
 
+@typed
 def write_card(
     recording: Recorded,
     folder: str | Path | None = None,

@@ -14,6 +14,7 @@ from stripe.cards.about import About
 from stripe.recording import Recorded, Recording, open_recording
 from stripe.recording.layout import Layout
 from stripe.recording.schema import Header, part_schema
+from stripe.typed import typed
 
 _PARQUET = "application/x-parquet"
 #: From the types of columns to those of the vocabulary.
@@ -40,6 +41,7 @@ _OF_GATE = {
 }
 
 
+@typed
 def croissant(recording: Recorded, about: About | None = None) -> dict[str, Any]:
     """Return the Croissant description of a recording, as JSON values.
 

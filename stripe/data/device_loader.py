@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stripe.data.image_set import ImageSet
+from stripe.typed import typed
 
 ImageBatch = tuple[Float[Tensor, "b c h w"], Int64[Tensor, " b"]]
 
@@ -52,6 +53,7 @@ class DeviceLoader:
     [[0, 1, 2, 3], [4, 5]]
     """
 
+    @typed
     def __init__(
         self,
         dataset: ImageSet,

@@ -16,11 +16,13 @@ from stripe.data.image_file import ImageReader
 from stripe.data.sample import sample
 from stripe.data.splits import class_names
 from stripe.errors import DataError
+from stripe.typed import typed
 
 #: Mean and standard deviation of ImageNet, in RGB.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
+@typed
 def image_folder(
     path: str | Path,
     size: tuple[int, int] = (224, 224),

@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float64, Int32, Int64, UInt8
 from stripe.data.image_set import ImageSet
 from stripe.data.photo_regions import REGIONS
 from stripe.data.photographs import packaged_photograph, read_photograph
-from stripe.data.registry import DATASETS, SPLITS
+from stripe.data.registry import DATASETS
+from stripe.data.splits import SPLITS
 from stripe.errors import DataError
 
 SIDE = 32
@@ -153,7 +154,7 @@ def make_patches(
         If scikit-image or scikit-learn is not installed, or the largest scale does not fit into
         the regions.
     """
-    draws = _Draws(SEED, SPLITS.index(split))
+    draws = _Draws(SEED, list(SPLITS).index(split))
     windows = draw_windows(split, distortion, draws)
     patches = np.empty((windows.labels.size, 3, SIDE, SIDE), np.uint8)
     for label, region in enumerate(REGIONS):

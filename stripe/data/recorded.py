@@ -9,8 +9,10 @@ from stripe.data.recorded_folder import RecordedFolder, folder_of
 from stripe.data.registry import DATA_ROOT, list_datasets, load_dataset
 from stripe.errors import DataError
 from stripe.recording import Recorded, open_recording
+from stripe.typed import typed
 
 
+@typed
 def recorded_images(
     recording: Recorded, *, root: str | Path = DATA_ROOT
 ) -> ImageSet | RecordedFolder:

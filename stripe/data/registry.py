@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stripe.data.image_set import ImageSet
-from stripe.errors import DataError
+from stripe.data.splits import check_split
 from stripe.registry import Registry
+from stripe.typed import typed
 
-SPLITS = ("train", "test")
 #: Default folder of data sets.
 DATA_ROOT = Path("data")
 
@@ -26,6 +26,7 @@ def list_datasets() -> list[str]:
     return DATASETS.names()
 
 
+@typed
 def load_dataset(
     name: str, split: str, *, root: str | Path = DATA_ROOT, download: bool = False
 ) -> ImageSet:
@@ -56,7 +57,6 @@ def load_dataset(
     >>> len(images)
     2000
     """
-    if split not in SPLITS:
-        raise DataError(f"a split is one of {', '.join(SPLITS)}, got {split!r}")
+    check_split(split)
     images: ImageSet = DATASETS[name](split, Path(root).expanduser(), download)
     return images

@@ -8,8 +8,15 @@ from stripe.errors import DataError
 SPLITS = {"train": ("train",), "test": ("val", "test")}
 
 
+def check_split(split: str) -> None:
+    """Raise a `DataError` for a split that no data set has."""
+    if split not in SPLITS:
+        raise DataError(f"a split is one of {', '.join(SPLITS)}, got {split!r}")
+
+
 def split_folder(root: Path, split: str) -> Path:
     """Return the folder of a split, or raise a `DataError` that says what must be there."""
+    check_split(split)
     for name in SPLITS[split]:
         if (root / name).is_dir():
             return root / name

@@ -20,6 +20,7 @@ from stripe.data.splits import split_folder
 from stripe.data.workers import batches_of, outliving_signals, without_workers_traceback
 from stripe.errors import DataError
 from stripe.modules.seeded import seeded
+from stripe.typed import typed
 
 #: The share of the shorter side that the crop of a test image keeps.
 TEST_CROP = 0.875
@@ -81,6 +82,7 @@ class StreamLoader:
     (torch.Size([2, 3, 32, 32]), [0, 1], ('cat', 'dog'))
     """
 
+    @typed
     def __init__(
         self,
         root: Path,

@@ -16,6 +16,7 @@ from stripe.explorer.view import checked_view, code_of
 from stripe.files import saving
 from stripe.html import Shown
 from stripe.recording import Recorded
+from stripe.typed import typed
 
 #: Class of an element that is hidden while the widget runs, and shown without a kernel.
 _STATIC = "stripe-explorer-static"
@@ -134,6 +135,7 @@ class Explorer:
         return f'<div class="{_STATIC}">{picture}</div>'
 
 
+@typed
 def explore(
     recording: Recorded | Sequence[Recorded],
     *,

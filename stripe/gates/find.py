@@ -18,12 +18,14 @@ from stripe.gates.shape import Shape, gate_shape, spatial_shape
 from stripe.gates.steps import Trace
 from stripe.gates.trace import trace
 from stripe.recording import Gate, Gates
+from stripe.typed import typed
 
 #: The kinds that `find_gates` returns by default.
 DEFAULT_KINDS = ("gate", "split", "constant")
 KINDS = (*DEFAULT_KINDS, "response", "spatial")
 
 
+@typed
 def find_gates(
     model: nn.Module, example: Tensor, *, kinds: Collection[str] = DEFAULT_KINDS
 ) -> Gates:

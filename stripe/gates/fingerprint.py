@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from stripe.errors import ModelError
 from stripe.modules.unwrap import unwrapped
 from stripe.recording import Recorded, open_recording
+from stripe.typed import typed
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
 
+@typed
 def fingerprint(model: nn.Module) -> str:
     """Return the SHA-256 of the `state_dict` of a network.
 

@@ -11,8 +11,10 @@ from stripe.gates.means import Means
 from stripe.gates.plan import plan
 from stripe.modules.unwrap import unwrapped
 from stripe.select import Selection
+from stripe.typed import typed
 
 
+@typed
 def freeze_at(
     model: nn.Module | ExportedProgram,
     data: Means,

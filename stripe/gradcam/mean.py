@@ -20,6 +20,7 @@ from stripe.hooks.batches import numbered_batches
 from stripe.modules.progress import progress_bar
 from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
 from stripe.select import unknown_name
+from stripe.typed import typed
 
 _SHARES = ("central_share", "uniform_share")
 #: Names of entries in older files.
@@ -87,6 +88,7 @@ class MeanCam:
         return np.array(self.mean, dtype=dtype, copy=copy)
 
 
+@typed
 def mean_cam(
     model: nn.Module,
     loader: Iterable[Any],
@@ -210,6 +212,7 @@ def mean_cam(
     )
 
 
+@typed
 def central_share(cam: Float[np.ndarray, "h w"]) -> float:
     """Return the share of a map's mass in the central half of its rows and columns.
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from stripe.errors import StripeError
 from stripe.hooks.recorder import Recorder
+from stripe.typed import typed
 
 
 class RecordCallback:
@@ -43,6 +44,7 @@ class RecordCallback:
     >>> trainer.add_callback(callback)  # doctest: +SKIP
     """
 
+    @typed
     def __init__(self, loader: Iterable[Any], path: str | Path, **options: Any) -> None:
         self._loader, self._path, self._options = loader, path, options
         self._recorder: Recorder | None = None

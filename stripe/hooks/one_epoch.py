@@ -9,8 +9,10 @@ from torch import nn
 from stripe.hooks.recorder import Recorder
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.recording import Recording, open_recording
+from stripe.typed import typed
 
 
+@typed
 def record(
     model: nn.Module,
     loader: Iterable[Any],

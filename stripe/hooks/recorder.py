@@ -4,7 +4,6 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +30,7 @@ from stripe.recording.background import Background
 from stripe.recording.layout import Layout
 from stripe.recording.part import PartWriter
 from stripe.select import Selection
+from stripe.typed import typed
 from stripe.versions import library_versions
 
 
@@ -122,6 +122,7 @@ class Recorder:
 
     _writer: RecordingWriter | None = None
 
+    @typed
     def __init__(
         self,
         model: nn.Module,
@@ -229,6 +230,7 @@ class Recorder:
         """
         self.writer.discard(epoch)
 
+    @typed
     def record(self, loader: Iterable[Any], epoch: int, *, progress: bool = True) -> int:
         """Run the model over `loader` and commit its gates as one epoch.
 
@@ -333,14 +335,9 @@ class Recorder:
     def __enter__(self) -> "Recorder":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         if self._writer is not None:
-            self._writer.__exit__(kind, error, trace)
+            self._writer.__exit__(*error)
 
 
 def _write(part: PartWriter, rows: _Rows) -> None:

@@ -6,6 +6,7 @@ from torch import distributed
 from torch.utils.data import Sampler
 
 from stripe.errors import StripeError
+from stripe.typed import typed
 
 
 class EachOnce(Sampler[int]):
@@ -28,6 +29,7 @@ class EachOnce(Sampler[int]):
     ([0, 2, 4], [1, 3])
     """
 
+    @typed
     def __init__(
         self, dataset: Sized, rank: int | None = None, processes: int | None = None
     ) -> None:

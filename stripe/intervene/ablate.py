@@ -19,6 +19,7 @@ from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed
 from stripe.outputs.task import MEASURES, Agree, Predict, Read, Task
 from stripe.select import Selection
+from stripe.typed import typed
 
 #: Default interventions; class means are added if there are labels.
 ABLATIONS = ("mean", "grand_mean", "shuffle", "resample", "one", "zero")
@@ -28,6 +29,7 @@ COLUMNS = ["intervention", "gate", *(m + end for m in MEASURES for end in ("", "
 Batches = Sequence[tuple[Tensor, Tensor | None]]
 
 
+@typed
 def ablate(
     model: nn.Module,
     loader: Iterable[Any],

@@ -18,6 +18,7 @@ from stripe.intervene.optimal import LR, optimal_constants
 from stripe.intervene.read_images import check_several_passes
 from stripe.outputs.task import Agree, Predict, Task
 from stripe.select import Selection
+from stripe.typed import typed
 
 #: The kinds of constants.
 CONSTANTS = ("mean", "optimal", "exact")
@@ -26,6 +27,7 @@ CONSTANTS = ("mean", "optimal", "exact")
 Batches = Sequence[tuple[Tensor, Tensor] | Tensor]
 
 
+@typed
 def freeze(
     model: nn.Module | ExportedProgram,
     data: Means,

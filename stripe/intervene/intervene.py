@@ -15,6 +15,7 @@ from stripe.intervene.functions import How, function_of, needs_recording
 from stripe.intervene.interventions import Interventions
 from stripe.intervene.replaceable import replaceable_with
 from stripe.select import Selection
+from stripe.typed import typed
 
 
 class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
@@ -96,6 +97,7 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     ('layer3.0.bn3.gate', torch.Size([8, 10]))
     """
 
+    @typed
     def __init__(
         self,
         model: nn.Module,

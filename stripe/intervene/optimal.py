@@ -21,6 +21,7 @@ from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed
 from stripe.outputs.scores import PredictScores, check_differentiable, class_scores, divergence
 from stripe.select import Selection
+from stripe.typed import typed
 
 #: Learning rate in units of the spread, the best of 0.1, 0.2 and 0.4 in docs/sensitivity.md.
 LR = 0.2
@@ -28,6 +29,7 @@ LR = 0.2
 LATE = 3
 
 
+@typed
 def optimal_constants(
     model: nn.Module,
     loader: Iterable[Any],

@@ -24,8 +24,10 @@ from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed
 from stripe.outputs.scores import PredictScores, check_differentiable, check_no_nan, class_scores
 from stripe.select import Selection
+from stripe.typed import typed
 
 
+@typed
 def sensitivity(
     model: nn.Module,
     loader: Iterable[Any],

@@ -6,7 +6,10 @@ from contextlib import contextmanager, suppress
 import torch
 from torch import nn
 
+from stripe.typed import typed
 
+
+@typed
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
     """Put `model` into evaluation mode without gradients; restore its modes and generators on exit.

@@ -14,6 +14,7 @@ from stripe.onnx.places import GraphPlace, graph_places
 from stripe.recording import Gates
 from stripe.registry import listed
 from stripe.select import Selection
+from stripe.typed import typed
 
 KINDS = ("gate", "split", "response")
 DEFAULT_KINDS = ("gate", "split")
@@ -22,6 +23,7 @@ DEFAULT_KINDS = ("gate", "split")
 _BLOCKED = "com.microsoft.nchwc"
 
 
+@typed
 def find_gates(model: str | Path | ModelProto, *, kinds: Collection[str] = DEFAULT_KINDS) -> Gates:
     """Find where an ONNX graph multiplies a feature map by a gate.
 

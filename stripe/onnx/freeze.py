@@ -7,8 +7,10 @@ from onnx import ModelProto
 from stripe.gates.means import Means
 from stripe.onnx.plan import FrozenGraph, plan
 from stripe.select import Selection
+from stripe.typed import typed
 
 
+@typed
 def freeze(
     model: str | Path | ModelProto,
     data: Means,

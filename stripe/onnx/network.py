@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from stripe.onnx.load import load_model
 from stripe.onnx.session import GraphSession
+from stripe.typed import typed
 
 
 class OnnxNetwork(nn.Module):
@@ -29,6 +30,7 @@ class OnnxNetwork(nn.Module):
     2
     """
 
+    @typed
     def __init__(self, path: str | Path) -> None:
         super().__init__()
         self.path = Path(path)

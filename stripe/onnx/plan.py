@@ -20,6 +20,7 @@ from stripe.onnx.places import GraphPlace, Site
 from stripe.onnx.replace import fold_site, put_constant
 from stripe.recording import Recorded, open_recording
 from stripe.select import Selection
+from stripe.typed import typed
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ class GraphPlan:
         return graph.model, quantised
 
 
+@typed
 def plan(
     model: str | Path | ModelProto,
     data: Means,

@@ -27,6 +27,7 @@ from stripe.recording.background import Background
 from stripe.recording.part import PartWriter
 from stripe.recording.schema import gate_column, input_column
 from stripe.select import Selection
+from stripe.typed import typed
 from stripe.versions import library_versions
 
 #: From this operator set on, the axes of a reduction are an input.
@@ -45,6 +46,7 @@ class _Rows(NamedTuple):
     prediction: np.ndarray | None
 
 
+@typed
 def record(
     model: str | Path | ModelProto,
     loader: Iterable[Any],

@@ -21,8 +21,10 @@ from stripe.onnx.plan import GraphPlan, plan
 from stripe.onnx.session import GraphSession
 from stripe.onnx.switches import SWITCHES, switched
 from stripe.select import Selection
+from stripe.typed import typed
 
 
+@typed
 def sensitivity(
     model: str | Path | ModelProto,
     loader: Iterable[Any],

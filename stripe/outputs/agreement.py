@@ -10,6 +10,7 @@ from stripe.errors import ModelError, UnknownNameError
 from stripe.outputs.equality import equal
 from stripe.outputs.predictions import MISSING, Boxes, as_array
 from stripe.stats.share import share_interval
+from stripe.typed import typed
 
 #: Function of two predictions of an image that returns a share from 0 to 1.
 Agreement = Callable[[Any, Any], float]
@@ -26,6 +27,7 @@ _AT_ONCE = 1 << 22
 _ROUNDING = 1e-6
 
 
+@typed
 def agreements(
     one: Sequence[Any], other: Sequence[Any], agree: str | Agreement | None = None
 ) -> np.ndarray:

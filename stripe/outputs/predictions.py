@@ -10,6 +10,7 @@ from torch import Tensor
 
 from stripe.errors import ModelError
 from stripe.outputs.scores import refuse_nan, scores_in
+from stripe.typed import typed
 
 #: Smallest probability of a place in a mask.
 MASK_THRESHOLD = 0.3
@@ -52,6 +53,7 @@ class Boxes:
             )
 
 
+@typed
 def predictions(output: Any, *, missing: bool = False) -> list[Any]:
     """Return the prediction for each image of a batch from the output of a network.
 

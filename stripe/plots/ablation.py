@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, legend_above
 from stripe.plots.series import series_styles
+from stripe.typed import typed
 
 _LABELS = {
     "agreement": "predictions that stay (%)",
@@ -17,6 +18,7 @@ _LABELS = {
 }
 
 
+@typed
 def ablation(
     data: pd.DataFrame,
     *,

@@ -10,11 +10,13 @@ from matplotlib.axes import Axes
 from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import with_columns
 from stripe.plots.series import series_styles
+from stripe.typed import typed
 
 #: Number of letters of a note that fit above the axes.
 _LETTERS = 56
 
 
+@typed
 def batch_sensitivity(
     data: pd.DataFrame, *, note: str | None = None, ax: Axes | None = None, **kwargs: Any
 ) -> Axes:

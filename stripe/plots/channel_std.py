@@ -14,12 +14,14 @@ from stripe.plots.axes import axes_or_new, label_spacing, legend_columns, name_a
 from stripe.plots.choose import Side, chosen_gate, one_of, said
 from stripe.recording import Recorded
 from stripe.recording.runs import open_runs
+from stripe.typed import typed
 
 BEFORE, AFTER = "before: features", "after: gate"
 #: The outlines of the first run, the second and so on.
 _DASHES = ("-", "--", ":", "-.")
 
 
+@typed
 def channel_std(
     data: Recorded | Sequence[Recorded],
     *,

@@ -12,12 +12,14 @@ from stripe.plots.axes import axes_or_new
 from stripe.plots.by_gate import forward_order, gate_positions, headed_legend, of_runs
 from stripe.plots.series import series_styles
 from stripe.recording import Recorded
+from stripe.typed import typed
 
 _COLUMNS = ("accuracy", "low", "high", "chance", "inputs")
 #: Area in points squared of a marker of inputs, and the part of a gate's place that runs share.
 _INPUTS, _WIDTH = 8, 0.5
 
 
+@typed
 def class_information(
     data: Recorded | Sequence[Recorded] | pd.DataFrame,
     *,

@@ -13,6 +13,7 @@ from stripe.plots.choose import one_of
 from stripe.recording import Recorded
 from stripe.stats.comparison import STATISTICS, ComparedRuns
 from stripe.stats.comparison import compare as compared
+from stripe.typed import typed
 
 #: The axis labels of each statistic and of its difference.
 _LABELS = {
@@ -27,6 +28,7 @@ _VALUES, _DIFFERENCE = (0, 0.56, 1, 0.44), (0, 0, 1, 0.44)
 _SHIFT = 0.12
 
 
+@typed
 def compare(
     data: pd.DataFrame | Recorded | Sequence[ComparedRuns],
     *,

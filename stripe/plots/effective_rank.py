@@ -11,6 +11,7 @@ from matplotlib.ticker import NullFormatter, StrMethodFormatter
 from stripe import stats
 from stripe.plots.by_gate import headed_legend, of_runs, order_rows, rows_of_axes
 from stripe.recording import Recorded
+from stripe.typed import typed
 
 #: Measures, with the style of their points.
 _MEASURES: dict[str, dict[str, Any]] = {
@@ -19,6 +20,7 @@ _MEASURES: dict[str, dict[str, Any]] = {
 }
 
 
+@typed
 def effective_rank(
     data: Recorded | Sequence[Recorded] | pd.DataFrame,
     *,

@@ -16,8 +16,10 @@ from stripe.recording.runs import open_runs
 from stripe.recording.same_images import check_same_images
 from stripe.stats import common_images
 from stripe.stats import epoch_difference as difference
+from stripe.typed import typed
 
 
+@typed
 def epoch_difference(
     data: Recorded | Sequence[Recorded],
     *,

@@ -14,11 +14,13 @@ from stripe.plots.choose import with_columns
 from stripe.recording import Recorded
 from stripe.recording.runs import open_runs
 from stripe.registry import listed
+from stripe.typed import typed
 
 #: Name of a run, its table, and the epoch that others are compared with.
 _Compared = tuple[str, pd.DataFrame, int]
 
 
+@typed
 def epoch_similarity(
     data: Recorded | Sequence[Recorded] | pd.DataFrame,
     *,

@@ -7,8 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from stripe.plots.axes import axes_or_new, name_above
+from stripe.typed import typed
 
 
+@typed
 def freezing(
     data: pd.DataFrame,
     *,

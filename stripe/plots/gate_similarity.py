@@ -13,8 +13,10 @@ from stripe.plots.by_gate import some_ticks
 from stripe.plots.choose import said, with_columns
 from stripe.recording import Recorded
 from stripe.recording.runs import open_runs
+from stripe.typed import typed
 
 
+@typed
 def gate_similarity(
     data: Recorded | Sequence[Recorded] | pd.DataFrame,
     *,

@@ -16,11 +16,13 @@ from stripe.plots.choose import said
 from stripe.recording import Recorded
 from stripe.recording.runs import open_runs
 from stripe.stats import channel_moments
+from stripe.typed import typed
 
 #: Width of the boxes of a gate, as a share of the distance between gates.
 _WIDTH = 0.7
 
 
+@typed
 def gate_spread(
     data: Recorded | Sequence[Recorded] | pd.DataFrame,
     *,

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from stripe.plots.axes import axes_or_new, name_above
+from stripe.typed import typed
 
 #: Label of the colour scale.
 SCALE = "mean of maps in [0, 1]"
@@ -30,6 +31,7 @@ class HasMeanCam(Protocol):
         """The share of its mass in the central quarter."""
 
 
+@typed
 def mean_cam(
     data: HasMeanCam,
     *,

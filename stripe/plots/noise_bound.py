@@ -12,11 +12,13 @@ from matplotlib.ticker import MaxNLocator
 from stripe.plots.axes import axes_or_new, legend_above
 from stripe.plots.choose import with_columns
 from stripe.plots.series import series_styles
+from stripe.typed import typed
 
 #: What the two kinds of lines show.
 _LINES = {"--": "bound", "-": "measured"}
 
 
+@typed
 def noise_bound(
     data: pd.DataFrame | Mapping[str, pd.DataFrame],
     *,

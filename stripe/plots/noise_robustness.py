@@ -10,6 +10,7 @@ from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, legend_above
 from stripe.plots.choose import with_columns
 from stripe.plots.series import series_styles
+from stripe.typed import typed
 
 #: Spread of the networks of a noise, as a share of the distance between noises.
 _DODGE = 0.6
@@ -17,6 +18,7 @@ _DODGE = 0.6
 _LABELS = {"accuracy": "accuracy (%)", "agreement": "agreement with no noise (%)"}
 
 
+@typed
 def noise_robustness(
     data: pd.DataFrame,
     *,

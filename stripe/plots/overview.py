@@ -13,6 +13,7 @@ from stripe.plots.stripes import stripes
 from stripe.recording import Recorded
 from stripe.recording.runs import NamedRun, open_runs
 from stripe.recording.same_images import unlike
+from stripe.typed import typed
 
 #: Left, bottom, width and height of the three rows, as shares of the axes.
 _STRIPES, _SPREAD, _DIFFERENCE = (0, 0.72, 1, 0.28), (0, 0.365, 1, 0.16), (0, 0, 1, 0.225)
@@ -20,6 +21,7 @@ _STRIPES, _SPREAD, _DIFFERENCE = (0, 0.72, 1, 0.28), (0, 0.365, 1, 0.16), (0, 0,
 _FOLLOWED = 3
 
 
+@typed
 def overview(
     data: Recorded | Sequence[Recorded],
     *,

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from stripe.errors import StripeError
 from stripe.files import saving
 from stripe.plots.axes import PAPER_FONT_SIZE
+from stripe.typed import typed
 
 FORMATS = (".png", ".pdf", ".svg")
 #: Dots per inch of a picture in a paper.
@@ -45,6 +46,7 @@ def paper_style() -> AbstractContextManager[None]:
     return mpl.rc_context(_STYLE)
 
 
+@typed
 def save_figure(ax: Axes, *paths: Path | str | BytesIO) -> None:
     """Write the figure of `ax` to each of `paths`, in the format of its suffix, and close it.
 

@@ -14,6 +14,7 @@ from matplotlib.font_manager import FontProperties
 
 from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import with_columns
+from stripe.typed import typed
 
 _WORDS = ("dataset", "backbone", "method", "setting")
 #: Height of a row in inches, and a gap between groups as a share of it.
@@ -26,6 +27,7 @@ _MANY, _ACROSS = 5, 2
 _LETTERS = 60
 
 
+@typed
 def reproduction(
     data: pd.DataFrame,
     *,

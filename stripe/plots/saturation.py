@@ -10,11 +10,13 @@ from matplotlib.axes import Axes
 from stripe import stats
 from stripe.plots.by_gate import headed_legend, of_runs, order_rows, rows_of_axes
 from stripe.recording import Recorded, Recording
+from stripe.typed import typed
 
 #: States of a channel, with the colour of its bar.
 _STATES = {"off": "#3b6ea8", "on": "#d58a2f", "stuck": "#b8bfc7"}
 
 
+@typed
 def saturation(
     data: Recorded | Sequence[Recorded] | pd.DataFrame,
     *,

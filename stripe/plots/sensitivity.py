@@ -10,8 +10,10 @@ from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, legend_above
 from stripe.plots.by_gate import forward_order
 from stripe.plots.choose import with_columns
+from stripe.typed import typed
 
 
+@typed
 def sensitivity(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
     """Draw the estimated cost of freezing every gate, and the first-order change, by depth.
 

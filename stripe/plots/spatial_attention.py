@@ -13,6 +13,7 @@ from stripe.recording import Recorded
 from stripe.recording.runs import NamedRun, open_runs
 from stripe.recording.same_images import check_same_images
 from stripe.stats import eta2_of
+from stripe.typed import typed
 
 #: What stands below the columns, beside the lines of `_below`.
 _HEADS = "colours\n" + r"$\eta^2$ of"
@@ -22,6 +23,7 @@ _SIDE, _INSIDE, _AROUND = 0.62, 0.9 * COLUMN_WIDTH, 0.85
 PictureSet = Mapping[int, np.ndarray] | Sequence[np.ndarray] | np.ndarray
 
 
+@typed
 def spatial_attention(
     data: Recorded | Sequence[Recorded],
     *,

@@ -26,8 +26,10 @@ from stripe.recording import Recorded
 from stripe.recording.runs import NamedRun, open_runs
 from stripe.recording.same_images import unpaired
 from stripe.stats.stripe_index import index_row
+from stripe.typed import typed
 
 
+@typed
 def stripes(
     data: Recorded | Sequence[Recorded],
     *,

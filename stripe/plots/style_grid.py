@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from stripe.errors import StripeError
 from stripe.plots.axes import COLUMN_WIDTH, axes_or_new
+from stripe.typed import typed
 
 #: Heights in inches of a line below a picture, and of the title above the first row.
 _LINE, _TITLE = 0.105, 0.2
@@ -17,6 +18,7 @@ _LINE, _TITLE = 0.105, 0.2
 _NOTE = 60
 
 
+@typed
 def style_grid(
     data: Mapping[str, Sequence[np.ndarray]],
     *,

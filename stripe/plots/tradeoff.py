@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from stripe.plots.axes import axes_or_new, name_above
 from stripe.plots.choose import with_columns
 from stripe.stats.share import share_interval
+from stripe.typed import typed
 
 #: The marker of each kind of network, and its name in the legend.
 _MARKERS = {"bare": "s", "attention": "o", "ASR": "*"}
@@ -18,6 +19,7 @@ _MARKERS = {"bare": "s", "attention": "o", "ASR": "*"}
 _LARGEST, _LEAST = 110, 15
 
 
+@typed
 def tradeoff(
     data: pd.DataFrame,
     *,

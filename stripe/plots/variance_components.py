@@ -11,11 +11,13 @@ from stripe import stats
 from stripe.plots.by_gate import headed_legend, of_runs, order_rows, rows_of_axes
 from stripe.recording import Recorded
 from stripe.stats.variance_components import shares_from_0_to_1
+from stripe.typed import typed
 
 #: Parts of the variance, with their colours.
 _PARTS = {"channel": "#3b6ea8", "class": "#d58a2f", "image": "#b8bfc7"}
 
 
+@typed
 def variance_components(
     data: Recorded | Sequence[Recorded] | pd.DataFrame,
     *,

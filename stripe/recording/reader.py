@@ -26,11 +26,13 @@ from stripe.recording.schema import (
 from stripe.recording.verify import verify
 from stripe.registry import listed
 from stripe.select import Selection, select, unknown_name
+from stripe.typed import typed
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
+@typed
 def open_recording(path: "Recorded") -> "Recording":
     """Open the recording in the directory `path`, also while another process writes to it.
 
@@ -74,6 +76,7 @@ class Recording:
     (8, 16)
     """
 
+    @typed
     def __init__(self, path: str | Path) -> None:
         self._layout = Layout(Path(path).expanduser())
         stored = read_header(self._layout)
@@ -116,6 +119,7 @@ class Recording:
             raise RecordingError(f"{self.path} holds no epoch yet; record one first")
         return epochs[-1]
 
+    @typed
     def rows(self, epoch: int | None = None) -> pd.DataFrame:
         """Return image, label and prediction of each row of `values(gate, epoch)`."""
         self._check_values()
@@ -129,6 +133,7 @@ class Recording:
         self._check_once(frame["image"].to_numpy(), epoch)
         return frame
 
+    @typed
     def values(self, gate: str, epoch: int | None = None) -> Vectors:
         """Return the values of a gate for every image of an epoch. Default: the last epoch.
 
@@ -148,6 +153,7 @@ class Recording:
             raise RecordingError(f"{gate!r} is a spatial map; read it with spatial()")
         return self._vectors(gate_column(gate), epoch)
 
+    @typed
     def inputs(self, gate: str, epoch: int | None = None) -> Vectors:
         """Return the global average of the features that a gate multiplies ("before" in Figure 2).
 
@@ -160,6 +166,7 @@ class Recording:
             )
         return self._vectors(input_column(gate), epoch)
 
+    @typed
     def spatial(
         self, gate: str, epoch: int | None = None
     ) -> Float32[np.ndarray, "images height width"]:
@@ -172,6 +179,7 @@ class Recording:
             )
         return self._vectors(spatial_column(gate), epoch).reshape(-1, *size)
 
+    @typed
     def gate(self, name: str) -> RecordedGate:
         """Return the description of the gate called `name` from the header."""
         for gate in self.header.gates:
@@ -180,6 +188,7 @@ class Recording:
         names = [gate.name for gate in self.header.gates]
         raise unknown_name(name, names, kind="recorded gate", owner=str(self.path))
 
+    @typed
     def scan(self, epoch: int) -> Iterator[dict[str, Vectors]]:
         """Yield the values of all gates, by name, for one row group of the epoch at a time.
 
@@ -200,6 +209,7 @@ class Recording:
         parts = [part for epoch in self.epochs for part in self.parts(epoch)]
         return arrow_stream(self.header, parts).__arrow_c_stream__(requested_schema)
 
+    @typed
     def to_xarray(
         self, gates: Selection = "all", epochs: Sequence[int] | None = None
     ) -> "xr.DataTree":
@@ -271,6 +281,7 @@ class Recording:
         """
         return verify(self._layout, self._log)
 
+    @typed
     def weights(self, epoch: int | None = None) -> str | None:
         """Return the digest of the weights that made an epoch's gates. Default: the last epoch.
 
@@ -304,6 +315,7 @@ class Recording:
     def _read(self, epoch: int | None, columns: list[str]) -> pa.Table:
         return pa.concat_tables([part.read(columns) for part in self.parts(epoch)])
 
+    @typed
     def parts(self, epoch: int | None = None) -> list[FinishedPart]:
         """Return the files of an epoch, one per process. Default: the last epoch."""
         epoch = self.last_epoch if epoch is None else epoch

@@ -23,6 +23,7 @@ from stripe.recording.layout import MOST_EPOCHS, Layout
 from stripe.recording.log import Log
 from stripe.recording.part import PartWriter
 from stripe.recording.schema import Header, part_schema
+from stripe.typed import typed
 
 
 def alone() -> None:
@@ -67,6 +68,7 @@ class RecordingWriter:
     (3, 2)
     """
 
+    @typed
     def __init__(
         self,
         path: str | Path,

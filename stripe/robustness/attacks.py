@@ -13,6 +13,7 @@ from stripe.modules.progress import progress_bar
 from stripe.outputs.task import Agree, Predict, Task
 from stripe.robustness.noise import inject_noise
 from stripe.robustness.noise_spec import NoiseSpec
+from stripe.typed import typed
 
 #: The noises of the paper's table.
 TABLE_8 = {
@@ -27,6 +28,7 @@ COLUMNS = ["noise", "seed", "accuracy", "images", "agreement", "agreement_low", 
 _Run = tuple[str, int, inject_noise]
 
 
+@typed
 def attack(
     model: nn.Module,
     loader: Iterable[Any],

@@ -25,6 +25,7 @@ from stripe.modules.hooked import hooked
 from stripe.modules.undisturbed import undisturbed
 from stripe.modules.unwrap import modules_by_name, unwrapped
 from stripe.robustness.spectral import spectral_norm
+from stripe.typed import typed
 
 #: Operations that never increase the distance between two inputs.
 _CONTRACTIONS = {
@@ -43,6 +44,7 @@ class _Block:
     gates: list[Place]
 
 
+@typed
 def noise_bound(
     model: nn.Module,
     example: Tensor,

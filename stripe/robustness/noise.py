@@ -18,6 +18,7 @@ from stripe.modules.ours import ours
 from stripe.modules.uncompiled import uncompiled
 from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
 from stripe.robustness.noise_spec import NoiseSpec
+from stripe.typed import typed
 
 
 class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
@@ -68,6 +69,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     Section 6 (2), Table 8.
     """
 
+    @typed
     def __init__(self, model: nn.Module, spec: NoiseSpec | str, *, seed: int = 0) -> None:
         self.spec = NoiseSpec.parse(spec) if isinstance(spec, str) else spec
         model = unwrapped(model)

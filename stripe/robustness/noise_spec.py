@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 
 from stripe.errors import StripeError
 from stripe.registry import nearest
+from stripe.typed import typed
 
 NoiseKind = Literal["constant", "random", "batch"]
 Per = Literal["channel", "layer"]
@@ -20,6 +21,7 @@ _EXPECTED = (
 )
 
 
+@typed
 @dataclass(frozen=True, kw_only=True)
 class NoiseSpec:
     """The noise in every batch norm: `y = gamma * (x_hat * N_a + N_b) + beta`.

@@ -13,6 +13,7 @@ from stripe.recording.runs import NamedRun, open_runs, short_names
 from stripe.recording.same_images import unpaired
 from stripe.stats.moments import channel_moments
 from stripe.stats.stripe_index import index_arrays, stripe_index
+from stripe.typed import typed
 
 #: The compared columns of `stripe_index`.
 STATISTICS = ["eta2", "between_var", "within_var", "median_std"]
@@ -25,6 +26,7 @@ _CHUNK = 100
 ComparedRuns = Recorded | Sequence[Recorded]
 
 
+@typed
 def compare(
     data: Recorded | Sequence[ComparedRuns],
     *,

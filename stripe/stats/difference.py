@@ -11,8 +11,10 @@ from jaxtyping import Float, Int64
 from stripe.errors import RecordingError
 from stripe.recording import Recorded, Recording, open_recording
 from stripe.recording.same_images import check_same_labels
+from stripe.typed import typed
 
 
+@typed
 def epoch_difference(
     recording: Recorded, gate: str, *, image_ids: Sequence[int] | None = None
 ) -> Float[np.ndarray, "image epoch channel"]:
@@ -60,6 +62,7 @@ def epoch_difference(
     return np.stack(list(epoch_steps(recording, gate, common_images(recording, image_ids))), axis=1)
 
 
+@typed
 def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
     """Find the first epoch after which a channel no longer changes.
 
@@ -106,6 +109,7 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+@typed
 def common_images(
     recording: Recording, image_ids: Sequence[int] | None = None
 ) -> Int64[np.ndarray, " image"]:

@@ -8,8 +8,10 @@ from jaxtyping import Float, Float64
 
 from stripe.recording import Recorded, open_recording
 from stripe.stats.stripe_index import ROUNDING
+from stripe.typed import typed
 
 
+@typed
 def effective_rank(recording: Recorded, epochs: Iterable[int] | None = None) -> pd.DataFrame:
     """Compute the number of directions in which each gate varies over images.
 

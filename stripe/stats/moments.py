@@ -16,6 +16,7 @@ from stripe.recording import Recorded, Recording, open_recording
 from stripe.recording.finished_part import FinishedPart
 from stripe.recording.schema import gate_column
 from stripe.stats.ahead import ahead, in_pairs
+from stripe.typed import typed
 
 #: Maps a function over a list, and yields the results in order.
 Over = Callable[[Callable[[Any], Any], list[Any]], Iterable[Any]]
@@ -136,6 +137,7 @@ def piece_moments(piece: Piece) -> dict[str, Moments]:
     }
 
 
+@typed
 def channel_moments(
     data: Recorded | Sequence[Recorded],
     epochs: Iterable[int] | None = None,

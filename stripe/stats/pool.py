@@ -8,8 +8,10 @@ from multiprocessing import get_context
 
 from stripe.errors import StripeError
 from stripe.stats.moments import Over
+from stripe.typed import typed
 
 
+@typed
 @contextmanager
 def processes(count: int) -> Iterator[Over]:
     """Open a pool of processes, and yield its `map`, which returns results in order.

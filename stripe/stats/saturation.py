@@ -9,8 +9,10 @@ from stripe.errors import StripeError
 from stripe.recording import Recorded
 from stripe.stats.ahead import in_pairs
 from stripe.stats.moments import Over, channel_moments
+from stripe.typed import typed
 
 
+@typed
 def saturation(
     data: Recorded | Sequence[Recorded] | pd.DataFrame,
     *,

@@ -4,6 +4,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from stripe.typed import typed
+
 #: A share, or an array of shares.
 Share = TypeVar("Share", float, np.ndarray)
 
@@ -11,6 +13,7 @@ Share = TypeVar("Share", float, np.ndarray)
 _NORMAL = 1.959963984540054
 
 
+@typed
 def share_interval(share: Share, count: int) -> tuple[Share, Share]:
     """Return the 95 % interval for a share of randomly drawn images.
 

@@ -11,8 +11,10 @@ from stripe.errors import RecordingError
 from stripe.recording import Recorded, open_recording
 from stripe.recording.same_images import check_same_labels
 from stripe.stats.stripe_index import ROUNDING
+from stripe.typed import typed
 
 
+@typed
 def epoch_similarity(
     recording: Recorded,
     gates: Sequence[str] | str | None = None,
@@ -88,6 +90,7 @@ def epoch_similarity(
     return pd.DataFrame(rows, columns=["gate", "epoch", "other", "cka"])
 
 
+@typed
 def gate_similarity(recording: Recorded, epoch: int | None = None) -> pd.DataFrame:
     """Compare all gates of an epoch with each other, by debiased CKA.
 

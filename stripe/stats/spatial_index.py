@@ -6,8 +6,10 @@ import pandas as pd
 from stripe.errors import RecordingError
 from stripe.recording import Recorded, open_recording
 from stripe.stats.stripe_index import COLUMNS, index_row
+from stripe.typed import typed
 
 
+@typed
 def spatial_index(recording: Recorded) -> pd.DataFrame:
     """Compute the stripe index of each spatial map in each epoch.
 

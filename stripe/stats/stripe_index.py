@@ -9,6 +9,7 @@ from jaxtyping import Float
 from stripe.recording import Recorded
 from stripe.stats.ahead import in_pairs
 from stripe.stats.moments import Over, channel_moments
+from stripe.typed import typed
 
 COLUMNS = ["epoch", "gate", "eta2", "between_var", "within_var", "median_std", "constant"]
 
@@ -42,6 +43,7 @@ def index_arrays(
     return eta2, between, within, np.median(std, axis=-1), constant
 
 
+@typed
 def eta2_of(values: Float[np.ndarray, "images channels"]) -> float:
     """Return the stripe index of one array of gate values (images, channels).
 
@@ -54,6 +56,7 @@ def eta2_of(values: Float[np.ndarray, "images channels"]) -> float:
     return index_row(exact.mean(axis=0), exact.std(axis=0))[0]
 
 
+@typed
 def stripe_index(
     data: Recorded | Sequence[Recorded] | pd.DataFrame, *, over: Over = in_pairs
 ) -> pd.DataFrame:

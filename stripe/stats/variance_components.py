@@ -9,12 +9,14 @@ from jaxtyping import Float, Int
 from stripe.recording import Recorded
 from stripe.stats.per_gate import labels_of, per_gate
 from stripe.stats.stripe_index import index_row
+from stripe.typed import typed
 
 #: The parts of the variance of a gate.
 PARTS = ("channel", "class", "image")
 _COLUMNS = ["eta2", "omega2", "icc", *PARTS, "class_icc"]
 
 
+@typed
 def variance_components(recording: Recorded, epochs: Iterable[int] | None = None) -> pd.DataFrame:
     """Split the variance of each gate into the parts of channel, class and image.
 

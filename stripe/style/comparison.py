@@ -22,6 +22,7 @@ from stripe.style.losses import style_of
 from stripe.style.network import StyleNetwork, style_network
 from stripe.style.photographs import Photographs, in_unit_range, read_painting
 from stripe.style.train import Criterion, StyleRun, stylise, train_style
+from stripe.typed import typed
 
 #: The variant without batch noise, against which the others are measured (Figure 5).
 REFERENCE = "in"
@@ -76,6 +77,7 @@ class Comparison:
     settings: dict[str, Any]
 
 
+@typed
 def compare(
     runs: Mapping[str, StyleRun],
     *,
@@ -297,6 +299,7 @@ def _ssim(image: Float[Tensor, "3 h w"], reference: Float[Tensor, "3 h w"]) -> f
     return float(similarity(image.numpy(), reference.numpy(), channel_axis=0, data_range=1.0))
 
 
+@typed
 def train_and_compare(
     config: StyleConfig,
     out: Path,

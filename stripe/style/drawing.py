@@ -12,12 +12,14 @@ from stripe.files import saving, write_json
 from stripe.plots import batch_sensitivity, paper_style, save_figure, style_grid
 from stripe.style.comparison import Comparison
 from stripe.style.photographs import as_bytes
+from stripe.typed import typed
 from stripe.versions import command_line, library_versions
 
 #: Numbers in the captions of the grid; the table has more.
 _NUMBERS = "SSIM: structural similarity with the reference. Spread: std of a pixel over batch mates"
 
 
+@typed
 def draw_comparison(found: Comparison, out: Path) -> list[Path]:
     """Write `grid.png` and `by_batch_size.png`, their tables as CSV, and their provenance as JSON.
 

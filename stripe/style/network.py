@@ -12,6 +12,7 @@ from stripe.asr import insert
 from stripe.errors import DataError, StripeError
 from stripe.modules.seeded import seeded
 from stripe.style.config import SMALLEST, STRIDE, Variant
+from stripe.typed import typed
 
 #: The sites of ASR: after the last norm of each residual block, as in a ResNet.
 SITES = "blocks.*.norm2"
@@ -19,6 +20,7 @@ SITES = "blocks.*.norm2"
 Norm = Callable[[int], nn.Module]
 
 
+@typed
 def style_network(
     variant: Variant,
     *,
@@ -97,6 +99,7 @@ class StyleNetwork(nn.Module):
     (2, torch.Size([1, 3, 8, 8]))
     """
 
+    @typed
     def __init__(self, norm: Norm, width: int = 32, blocks: int = 5) -> None:
         super().__init__()
         half, quarter = 2 * width, 4 * width

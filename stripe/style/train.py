@@ -31,6 +31,7 @@ from stripe.train.run import CONFIG, WEIGHTS, open_run, read_config, run_locked
 from stripe.train.session import Session
 from stripe.train.stop import leave, stoppable
 from stripe.train.weights import load_weights
+from stripe.typed import typed
 
 #: Number of photographs in the log and its pictures.
 SAMPLES = 3
@@ -68,6 +69,7 @@ class StyleRun:
         return cast(StyleNetwork, reparameterize(self.network))
 
 
+@typed
 def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = True) -> StyleRun:
     """Train a style network with the settings of `config`.
 
@@ -228,6 +230,7 @@ def _rows(config: StyleConfig) -> int:
     return -(-config.steps // config.sample_every)
 
 
+@typed
 def open_style(run: Path, *, device: str = "auto") -> StyleRun:
     """Open a finished run of `train_style`.
 
@@ -282,6 +285,7 @@ def _draw(
         save_figure(ax, config.out / "samples" / f"step={step:06d}.png")
 
 
+@typed
 def stylise(
     network: StyleNetwork, images: Sequence[Float[Tensor, "3 h w"]]
 ) -> list[Float[Tensor, "3 h w"]]:

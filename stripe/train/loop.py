@@ -33,6 +33,7 @@ from stripe.train.schedule import learning_rate
 from stripe.train.session import Session
 from stripe.train.step import make_optimizer, top_accuracies, train_step
 from stripe.train.stop import Stop, leave, stoppable
+from stripe.typed import typed
 
 #: Number of steps after which processes ask each other for a request to stop.
 ASK_EVERY = 10
@@ -91,6 +92,7 @@ class TrainResult:
         return float(self.history["test_accuracy"].tail(10).mean())
 
 
+@typed
 def train(
     config: TrainConfig,
     *,

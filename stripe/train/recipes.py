@@ -6,6 +6,7 @@ from typing import Any
 from stripe.errors import StripeError, UnknownNameError
 from stripe.registry import listed, nearest
 from stripe.train.config import TrainConfig
+from stripe.typed import typed
 
 #: Every model on CIFAR and STL10: "with epoch set to 164" (Appendix C).
 EPOCHS = 164
@@ -114,6 +115,7 @@ def list_recipes() -> list[str]:
     return sorted(RECIPES)
 
 
+@typed
 def recipe(name: str, **overrides: Any) -> TrainConfig:
     """Return the paper's settings for training a network on a data set.
 

@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 
 import stripe
 from stripe import find_gates, open_recording
-from stripe.errors import ModelError
+from stripe.errors import ModelError, StripeError
 
 EXAMPLE = torch.zeros(2, 3, 9, 9)
 
@@ -273,7 +273,7 @@ def test_one_line_for_what_does_not_work(tmp_path: Path) -> None:
         (program, r"must be a torch\.nn\.Module, got .*ExportedProgram.*; give its \.module\(\)"),
         (lazy, "lazy before its first pass to be traced, and '0' is; run it once"),
     ):
-        with pytest.raises(ModelError, match=message):
+        with pytest.raises(StripeError, match=message):
             find_gates(model, EXAMPLE)
     assert is_lazy(next(lazy.parameters()))
     whole = torch.randint(0, 255, (4, 3, 9, 9)).byte()

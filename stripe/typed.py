@@ -1,0 +1,107 @@
+"""Check the arguments of public functions against the types in their signatures."""
+
+import builtins
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, wraps
+from inspect import Parameter, Signature, signature, unwrap
+from types import SimpleNamespace
+from typing import Any, TypeVar, get_type_hints
+
+from stripe.errors import StripeError
+from stripe.hints import fits, in_words
+
+#: What to do with an object, by the name of its class.
+_REMEDIES = {"ExportedProgram": "give its .module()"}
+
+Public = TypeVar("Public", bound=Callable[..., Any])
+
+
+def typed(public: Public) -> Public:
+    """Let a function, or the constructor of a class, refuse arguments of a wrong type.
+
+    Use it as a decorator. The signature is the only declaration of the types: every argument that
+    is given must fit its annotation, as `stripe.hints.fits` defines it. Arguments without an
+    annotation and `**kwargs` are not checked.
+
+    Raises
+    ------
+    StripeError
+        At a call with an argument of a wrong type. The message names the argument, its type and
+        what was given.
+
+    Examples
+    --------
+    >>> @typed
+    ... def double(number: int) -> int:
+    ...     return 2 * number
+    >>> double(2)
+    4
+    """
+    if isinstance(public, type):
+        public.__init__ = typed(public.__init__)  # type: ignore[misc]  # a class has one
+        return public
+
+    @cache  # at the first call, when all names of the module are defined
+    def declared() -> tuple[Signature, dict[str, Any]]:
+        return signature(public), _types_of(public)
+
+    @wraps(public)
+    def call(*args: Any, **named: Any) -> Any:
+        _check(public.__qualname__.removesuffix(".__init__"), *declared(), args, named)
+        return public(*args, **named)
+
+    return call  # type: ignore[return-value]  # it has the same signature
+
+
+def _check(
+    function: str,
+    signed: Signature,
+    types: Mapping[str, Any],
+    args: Sequence[Any],
+    named: Mapping[str, Any],
+) -> None:
+    try:
+        given = signed.bind(*args, **named).arguments
+    except TypeError:  # the call itself says which arguments are missing or unknown
+        return
+    for name, value in given.items():
+        kind, hint = signed.parameters[name].kind, types.get(name, Any)
+        if kind is Parameter.VAR_KEYWORD:
+            continue
+        for one in value if kind is Parameter.VAR_POSITIONAL else [value]:
+            if not fits(one, hint):
+                remedy = _REMEDIES.get(type(one).__name__, f"help({function}) shows an example")
+                raise StripeError(
+                    f"{function}: {name} must be {in_words(hint)}, got {_shown(one)}; {remedy}"
+                )
+
+
+def _shown(value: Any) -> str:
+    """Write a value in one line: itself if it is short, or its type."""
+    plain = isinstance(value, str | int | float | list | tuple) or value is None
+    text = " ".join(repr(value).split()) if plain else ""
+    return text if 0 < len(text) <= 60 else f"an object of type {type(value).__name__}"
+
+
+def _types_of(function: Any) -> dict[str, Any]:
+    """Return the types of the parameters, without that of the result."""
+    inner = unwrap(function)
+    declared = {name: one for name, one in inner.__annotations__.items() if name != "return"}
+    names = _Names({**vars(builtins), **inner.__globals__})
+    return get_type_hints(SimpleNamespace(__annotations__=declared), localns=names)
+
+
+class _Names(dict[str, Any]):
+    """The names that annotations may use, with classes imported for type checkers alone."""
+
+    def __missing__(self, name: str) -> type:
+        if name.startswith("__"):  # a debugger asks for names of its own
+            raise KeyError(name)
+        return _ByName(name, (), {})
+
+
+class _ByName(type):
+    """A class of a library that may not be installed; its objects are known by its name."""
+
+    def __instancecheck__(cls, value: object) -> bool:
+        return any(one.__name__ == cls.__name__ for one in type(value).__mro__)

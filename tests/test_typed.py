@@ -1,0 +1,214 @@
+"""Every public function refuses arguments of a wrong type with an error of one line."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from jaxtyping import Float
+from public_names import public
+from torch import nn
+
+import stripe
+from stripe.data import ImageSet
+from stripe.errors import StripeError
+from stripe.gradcam import MeanCam
+from stripe.hints import fits, in_words
+from stripe.recording import Recorded
+from stripe.style import Comparison, StyleConfig, style_network
+from stripe.train import TrainConfig
+from stripe.typed import typed
+
+#: Classes that functions return, or that check their fields in another way.
+RESULTS = {"Audit", "Boxes", "Comparison", "Explorer", "Frozen", "FrozenGraph", "Gate", "Gates",
+           "Header", "ImageSet", "MeanCam", "Moments", "Sensitivity", "StripeError", "StyleConfig",
+           "StyleRun", "TrainConfig", "TrainResult"}  # fmt: skip
+
+#: Plots of a table.
+OF_TABLES = ["ablation", "batch_sensitivity", "freezing", "noise_bound", "noise_robustness",
+             "reproduction", "sensitivity", "tradeoff"]  # fmt: skip
+#: Strings, numbers and None that are valid, by the name of their argument.
+ACCEPTED = {
+    *(("name", "no such thing"), ("path", "no such thing"), ("dataset", "no such thing")),
+    *(("channels", 3), ("count", 3), ("batch_size", 3), ("share", 3), ("tol", 3), ("how", 3)),
+    ("attention", None),
+}
+
+PUBLIC = {
+    name: value
+    for name, value in public().items()
+    if name.rpartition(".")[2] not in RESULTS
+}
+
+
+def arguments(of: Any, *, required: bool) -> list[str]:
+    """Return the names of the arguments that are required, or of those that are not."""
+    return [
+        one.name
+        for one in inspect.signature(of).parameters.values()
+        if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)
+        and (one.default is one.empty) == required
+    ]
+
+
+@pytest.fixture(scope="module")
+def valid(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return valid values of the required arguments, by their names."""
+    torch.manual_seed(0)
+    folder, images = tmp_path_factory.mktemp("typed"), torch.rand(4, 1, 28, 28)
+    model = stripe.build("resnet8_basic", attention="se", num_classes=3, in_channels=1)
+    recording = stripe.record(model, [images], folder / "recording", progress=False)
+    style = Comparison([], {}, pd.DataFrame(), pd.DataFrame(), "random", {})
+    cam = MeanCam(np.ones((2, 2)), np.ones((1, 2, 2)), 1, 0.25, 0.25)
+    pixels = ImageSet("x", images.byte(), torch.zeros(4).long(), ("a",), (0.5,), (0.5,))
+    own: dict[tuple[str, str], Any] = {
+        (f"plots.{plot}", "data"): pd.DataFrame() for plot in OF_TABLES
+    }
+    own |= {("plots.mean_cam", "data"): cam, ("plots.style_grid", "data"): {}}
+    own |= {("data.DeviceLoader", "dataset"): pixels, ("train.train", "config"): TrainConfig()}
+    own |= {("style.stylise", "network"): style_network("bn"), ("Gated", "gate"): model}
+    return {
+        **{"of one name": own, "one": [1], "other": [1], "gate": recording.gates["name"][0]},
+        **{"model": model, "before": model, "after": model, "host": model, "network": model},
+        **{"layer": model, "attention": None, "loader": [images], "example": images},
+        **{"psi": torch.ones(1, 4, 1, 1), "v": torch.ones(4), "recording": recording},
+        **{"data": recording, "path": folder / "path", "out": folder, "header": recording.header},
+        **{"values": np.ones((2, 2)), "cam": np.ones((2, 2)), "backbone": "resnet8_basic"},
+        **{"name": "resnet8_basic", "split": "test", "spec": "batch", "noises": ["batch"]},
+        **{"how": "one", "kind": "batch", "count": 1, "share": 0.5, "tol": 0.1, "channels": 4},
+        **{"batch_size": 2, "root": folder, "dataset": [1], "found": style, "run": folder},
+        **{"config": StyleConfig(), "runs": {}, "variant": "bn", "norm": nn.BatchNorm2d},
+        **{"images": [images[0]], "ax": None, "output": images},
+    }
+
+
+def given_to(name: str, valid: dict[str, Any]) -> dict[str, Any]:
+    """Return valid values of the required arguments of a public name."""
+    given = {one: valid[one] for one in arguments(PUBLIC[name], required=True)}
+    if name.startswith("stripe.onnx."):
+        given |= {"model": "model.onnx"} if "model" in given else {}
+    for one in given:
+        given[one] = valid["of one name"].get((name.removeprefix("stripe."), one), given[one])
+    return given
+
+
+def refused(name: str, given: dict[str, Any]) -> str:
+    """Return the error of a call."""
+    with pytest.raises(StripeError) as caught:
+        PUBLIC[name](**given)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_argument_has_a_type(name: str, valid: dict[str, Any]) -> None:
+    given, own = given_to(name, valid), PUBLIC[name].__qualname__
+    for one in [*arguments(PUBLIC[name], required=True), *arguments(PUBLIC[name], required=False)]:
+        if inspect.signature(PUBLIC[name]).parameters[one].annotation is not Any:
+            assert f"{own}: {one} must be" in refused(name, {**given, one: object()})
+
+
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize("name", PUBLIC)
+def test_strings_numbers_and_none_are_refused(
+    name: str, valid: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = given_to(name, valid)
+    for argument in given:
+        for wrong in ("no such thing", 3, None):
+            if (argument, wrong) not in ACCEPTED:
+                refused(name, {**given, argument: wrong})
+
+
+@typed
+def example(count: int, names: Sequence[str] = (), *more: float, **options: Any) -> int:
+    """Return a number, as a function of a user does."""
+    return count
+
+
+@pytest.mark.usefixtures("as_a_user")
+def test_what_an_error_says() -> None:
+    for given, argument, expected, came in (
+        (["3"], "count", "an integer", "'3'"),
+        ([np.ones(2)], "count", "an integer", "an object of type ndarray"),
+        ([3, "abc"], "names", "a list of strings", "'abc'"),
+        ([3, ["a", 4]], "names", "a list of strings", "['a', 4]"),
+        ([3, [], 1.0, None], "more", "a number", "None"),
+    ):
+        with pytest.raises(StripeError) as caught:
+            example(*given)
+        assert str(caught.value) == (
+            f"example: {argument} must be {expected}, got {came}; help(example) shows an example"
+        )
+
+
+def test_a_call_without_its_arguments_is_an_error_of_python() -> None:
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'count'"):
+        example()  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        (np.int64(3), int),
+        (np.float32(3), float),
+        (torch.tensor(3.0), float),
+        (np.arange(3), Sequence[int]),
+        (range(3), Sequence[int]),
+        (torch.ones(2, 1), Float[torch.Tensor, "b c"]),
+        ([torch.ones(2)], Iterable[Any]),
+        (None, str | None),
+        ([4, 5], tuple[int, int]),
+        (nn.ReLU(), TypeVar("Network", bound=nn.Module)),
+    ],
+)
+def test_values_that_behave_like_the_declared_ones_fit(value: object, hint: Any) -> None:
+    assert fits(value, hint)
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        (2.0, int),
+        ("3", float),
+        ("abc", Sequence[str]),
+        (iter([3]), Sequence[int]),
+        ([3, None], Iterable[int]),
+        ([4, 5, 6], tuple[int, int]),
+        (np.ones(2), Float[torch.Tensor, "b"]),
+        (nn.ReLU, nn.Module),
+        (3, Literal["a", "b"]),
+    ],
+)
+def test_other_values_do_not(value: object, hint: Any) -> None:
+    assert not fits(value, hint)
+
+
+@pytest.mark.parametrize(
+    ("hint", "words"),
+    [
+        (Recorded | Sequence[Recorded], "a recording or its directory, or a list of recordings"),
+        (str | Path | None, "a path or None"),
+        (Literal["a", "b"], "one of a, b"),
+        (Mapping[str, float], "a dictionary"),
+        (Callable[[int], int] | int, "a function or an integer"),
+        (Iterable[Any], "an iterable, such as a DataLoader"),
+    ],
+)
+def test_types_in_words(hint: Any, words: str) -> None:
+    assert in_words(hint) == words
+
+
+@pytest.mark.usefixtures("as_a_user")
+def test_methods_of_a_recording(valid: dict[str, Any]) -> None:
+    for read in ("values", "inputs", "spatial", "gate"):
+        with pytest.raises(StripeError, match=f"Recording.{read}: .* must be a string, got 3;"):
+            getattr(valid["recording"], read)(3)
+    with pytest.raises(StripeError, match="epoch must be an integer or None, got 'last';"):
+        valid["recording"].rows("last")
