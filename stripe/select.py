@@ -9,7 +9,8 @@ from stripe.errors import UnknownNameError
 from stripe.registry import listed
 
 Thing = TypeVar("Thing")
-#: "all", a name, a pattern with * and ?, several of both, or a predicate.
+#: "all", a name, a pattern with * and ?, a list of these, or a predicate of the thing: of a `Gate`
+#: for gates, and of a `Layer` for layers, norms and sites.
 Selection = str | Sequence[str] | Callable[[Any], bool]
 
 
@@ -65,7 +66,8 @@ def select(
         for pattern in [selection] if isinstance(selection, str) else selection:
             # An existing name is not a pattern, even if it holds a bracket.
             exact = {pattern} & things.keys()
-            fitting = exact or {name for name in things if fnmatchcase(name, pattern)}
+            wildcard = "*" if pattern == "all" else pattern
+            fitting = exact or {name for name in things if fnmatchcase(name, wildcard)}
             if not fitting:
                 raise unknown_name(pattern, list(things), kind=kind, owner=owner)
             chosen |= fitting

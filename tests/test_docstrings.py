@@ -3,7 +3,6 @@
 import copy
 import doctest
 import inspect
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

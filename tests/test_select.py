@@ -15,6 +15,7 @@ THINGS = {"layer1.se": 1, "layer1.bn": 2, "layer2.se": 3, "head": 0}
         ("all", list(THINGS)),
         ("layer2.se", ["layer2.se"]),
         ("*.se", ["layer1.se", "layer2.se"]),
+        (["all"], list(THINGS)),
         (["layer2.*", "layer1.bn"], ["layer1.bn", "layer2.se"]),  # in the order of the model
         (lambda thing: thing > 1, ["layer1.bn", "layer2.se"]),
     ],

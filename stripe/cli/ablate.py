@@ -33,7 +33,7 @@ def ablate(
     source: Source,
     *,
     interventions: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
-    gates: Gates = "all",
+    gates: Gates = ("all",),
     task: TaskOptions = ANY_TASK,
     recording: Path | None = None,
     out: Path | None = None,

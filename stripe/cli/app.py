@@ -10,6 +10,8 @@ from cyclopts import App, Parameter
 from stripe.errors import StripeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
 app = App(
@@ -22,7 +24,16 @@ app = App(
 Json = Annotated[bool, Parameter(negative=(), help="Print JSON instead of a table.")]
 Recorded = Annotated[Path, Parameter(help="Directory of the recording.")]
 Gate = Annotated[str | None, Parameter(help="Name of the gate. Default: the deepest gate.")]
-Gates = Annotated[str, Parameter(help='Gates: "all", a name, or a pattern such as "layer3.*".')]
+Gates = Annotated[
+    tuple[str, ...],
+    Parameter(
+        help='Gates: "all", names, or patterns such as "layer3.*", with spaces or commas between '
+        "them. The option can be repeated.",
+        converter=lambda _, tokens: between_commas(token.value for token in tokens),
+        consume_multiple=True,
+        negative=(),
+    ),
+]
 Epoch = Annotated[int | None, Parameter(help="Epoch. Default: the last.")]
 EveryEpoch = Annotated[int | None, Parameter(help="Epoch. Default: all.")]
 Epochs = Annotated[
@@ -52,6 +63,11 @@ High = Annotated[
 Folds = Annotated[int, Parameter(help="Number of folds of the cross-validation.")]
 Seed = Annotated[int, Parameter(help="Seed of all random numbers.")]
 Picture = Annotated[Path, Parameter(help="Image file for the figure: .png, .pdf or .svg.")]
+
+
+def between_commas(texts: "Iterable[str]") -> tuple[str, ...]:
+    """Return the names in texts, of which each may hold several with commas between them."""
+    return tuple(name for text in texts for part in text.split(",") if (name := part.strip()))
 
 
 def recording_of(path: Path) -> Path:

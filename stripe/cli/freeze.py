@@ -23,7 +23,7 @@ def freeze(
     *,
     recording: Path,
     out: Path,
-    gates: Gates = "all",
+    gates: Gates = ("all",),
     epoch: Epoch = None,
     fold: bool = True,
     force: Annotated[bool, Parameter(negative=())] = False,

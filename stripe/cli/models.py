@@ -34,7 +34,7 @@ def record(
     *,
     out: Path,
     epoch: int = 0,
-    gates: Gates = "all",
+    gates: Gates = ("all",),
     spatial: Annotated[bool, Parameter(negative=())] = False,
     moments_only: Annotated[bool, Parameter(negative=())] = False,
     overwrite: Annotated[bool, Parameter(negative=())] = False,
@@ -89,8 +89,7 @@ def record(
 
 def _recorded(out: Path, epoch: int, n_images: int, gates: int, json: bool) -> None:
     if json:
-        found = {"epoch": epoch, "images": n_images, "gates": gates}
-        print_json({"recording": str(out), **found})
+        print_json({"recording": str(out), "epoch": epoch, "images": n_images, "gates": gates})
     else:
         print(f"{out}: epoch {epoch}, {n_images} images, {gates} gates")
         print(f'open it in Python: stripe.open_recording("{out}")')

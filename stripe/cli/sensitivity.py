@@ -18,7 +18,7 @@ _LIMIT = 1000
 def sensitivity(
     source: Source,
     *,
-    gates: Gates = "all",
+    gates: Gates = ("all",),
     recording: Path | None = None,
     draws: int = 4,
     channels: Annotated[bool, Parameter(negative=())] = False,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from stripe.cli.app import Epoch, EveryEpoch, Folds, High, Low, Recorded, Seed
+from stripe.cli.app import Epoch, EveryEpoch, Folds, Gates, High, Low, Recorded, Seed
 from stripe.cli.recordings import stats_app
 from stripe.cli.tables import AS_TABLE, Printed
 
@@ -12,7 +12,6 @@ _Epochs = Annotated[
     tuple[int, ...],
     Parameter(help="Epochs. Default: all.", consume_multiple=True, show_default=False, negative=()),
 ]
-_OneOrAll = Annotated[str | None, Parameter(help="Name of the gate. Default: all.")]
 
 
 @stats_app.command(name="variance-components", alias="variance_components")
@@ -82,14 +81,14 @@ def class_information(
 def epoch_similarity(
     recording: Recorded,
     *,
-    gate: _OneOrAll = None,
+    gates: Gates = ("all",),
     epoch: _Epochs = (),
     printed: Printed = AS_TABLE,
 ) -> None:
-    """Print the debiased CKA between every two epochs of a gate."""
+    """Print the debiased CKA between every two epochs of each gate."""
     from stripe import stats
 
-    printed.show(lambda: stats.epoch_similarity(recording, gate, epoch or None))
+    printed.show(lambda: stats.epoch_similarity(recording, gates, epoch or None))
 
 
 @stats_app.command(name="gate-similarity", alias="gate_similarity")

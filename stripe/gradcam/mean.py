@@ -19,7 +19,8 @@ from stripe.gradcam.planes import as_planes
 from stripe.hooks.batches import numbered_batches
 from stripe.modules.progress import progress_bar
 from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
-from stripe.select import unknown_name
+from stripe.registry import listed
+from stripe.select import Layer, Selection, select
 from stripe.typed import typed
 
 _SHARES = ("central_share", "uniform_share")
@@ -92,7 +93,7 @@ class MeanCam:
 def mean_cam(
     model: nn.Module,
     loader: Iterable[Any],
-    layer: str | nn.Module,
+    layer: Selection | nn.Module,
     *,
     target: Literal["predicted", "label"] | SupportsIndex | Score = "predicted",
     method: str = "GradCAM",
@@ -114,7 +115,8 @@ def mean_cam(
     loader
         Batches of images, or (images, labels). All images have the same size.
     layer
-        A module of the model, or its dotted name, usually the last block. Its output is features
+        A layer of the model, usually the last block: the module, its dotted name, or a pattern or a
+        predicate of a `stripe.select.Layer` that one layer fits. Its output is features
         (B, C, H, W) or tokens (B, N, C). For a ViT with a class token, use the first norm of the
         last block ("blocks.11.norm1"), because the patches after that block have no effect on the
         scores.
@@ -144,8 +146,8 @@ def mean_cam(
     UnknownNameError
         If there is no such layer or method. For a layer, the message lists the closest names.
     ModelError
-        If the layer has no spatial output, the scores do not depend on it, required labels are
-        missing, or the loader is empty.
+        If several layers are chosen, the layer has no spatial output, the scores do not depend on
+        it, required labels are missing, or the loader is empty.
 
     Notes
     -----
@@ -251,7 +253,7 @@ def _classes(
     return torch.full((len(images),), index(target), device=images.device)
 
 
-def _layer(model: nn.Module, layer: str | nn.Module) -> tuple[str, nn.Module]:
+def _layer(model: nn.Module, layer: Selection | nn.Module) -> tuple[str, nn.Module]:
     """Return the name of a layer, and the layer."""
     modules = {name: module for name, module in modules_by_name(model).items() if name}
     if isinstance(layer, nn.Module):
@@ -262,9 +264,14 @@ def _layer(model: nn.Module, layer: str | nn.Module) -> tuple[str, nn.Module]:
             f"a layer must be a module of the model, and this {type(layer).__name__} is not one; "
             "give a module of the model, or its name"
         )
-    if layer not in modules:
-        raise unknown_name(layer, list(modules), kind="layer", owner="the model")
-    return layer, modules[layer]
+    layers = {name: Layer(name, module) for name, module in modules.items()}
+    chosen = select(layers, layer, kind="layer")
+    if len(chosen) != 1:
+        raise ModelError(
+            f"layer= must choose one layer, and it chose {len(chosen)}: {listed(chosen, 8)}; name "
+            "one of them"
+        )
+    return chosen[0], modules[chosen[0]]
 
 
 def _planes_of(model: nn.Module, size: tuple[int, int], layer: str) -> Reshape:

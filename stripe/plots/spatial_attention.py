@@ -12,6 +12,7 @@ from stripe.plots.choose import generator, said, sample_positions
 from stripe.recording import Recorded
 from stripe.recording.runs import NamedRun, open_runs
 from stripe.recording.same_images import check_same_images
+from stripe.select import Selection, select
 from stripe.stats import eta2_of
 from stripe.typed import typed
 
@@ -28,7 +29,7 @@ def spatial_attention(
     data: Recorded | Sequence[Recorded],
     *,
     names: Sequence[str] | None = None,
-    gates: Sequence[str] | None = None,
+    gates: Selection | None = None,
     n_images: int = 4,
     epoch: int | Sequence[int] | None = None,
     pictures: PictureSet | None = None,
@@ -46,7 +47,8 @@ def spatial_attention(
     names
         Name of each recording. Default: the parts of their paths that differ.
     gates
-        Names of the maps. Default: up to six maps, evenly spaced from the first block to the last.
+        Maps: "all", names, a pattern such as "layer3.*", a list of both, or a predicate of `Gate`.
+        Default: up to six maps, evenly spaced from the first block to the last.
     n_images
         Number of images, drawn at random.
     epoch
@@ -131,20 +133,20 @@ def spatial_attention(
     return ax
 
 
-def _chosen_maps(run: NamedRun, gates: Sequence[str] | None) -> Sequence[str]:
+def _chosen_maps(run: NamedRun, gates: Selection | None) -> Sequence[str]:
     """Return the maps that are asked for, or up to six, evenly from the first block to the last."""
-    maps = [gate.name for gate in run.recording.header.gates if gate.kind == "spatial"]
+    maps = {gate.name: gate for gate in run.recording.header.gates if gate.kind == "spatial"}
     if not maps:
         raise RecordingError(
             f"{run.recording.path} holds no spatial maps; record with "
             "spatial=True, or stripe record --spatial"
         )
-    if gates is not None and (isinstance(gates, str) or not gates):
-        raise StripeError(f"gates must be a list of names, at least one, got {gates!r}")
     if gates is not None:
-        return gates
+        if chosen := select(maps, gates, kind="spatial map", owner=str(run.recording.path)):
+            return chosen
+        raise StripeError("gates must name at least one map, got none; name one, or leave it out")
     shown = np.unique(np.linspace(0, len(maps) - 1, min(6, len(maps))).round().astype(int))
-    return [maps[number] for number in shown]
+    return [list(maps)[number] for number in shown]
 
 
 def _map_of(run: NamedRun, gate: str, image: int) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Noise in the batch norms of any model, added by hooks and removed without a trace."""
 
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +17,7 @@ from stripe.modules.ours import ours
 from stripe.modules.uncompiled import uncompiled
 from stripe.modules.unwrap import device_of, modules_by_name, unwrapped
 from stripe.robustness.noise_spec import NoiseSpec
+from stripe.select import Layer, Selection, select
 from stripe.typed import typed
 
 
@@ -33,23 +33,29 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     ----------
     model
         A network with batch norms of torch or timm. If a norm of timm contains an activation, the
-        noise is applied before the activation. Norms inside gates of `stripe.insert`, such as those
-        of SRM, get noise only if `modules=` names them. Norms inside attention modules of other
-        libraries get noise like all other norms.
+        noise is applied before the activation.
     spec
         A `NoiseSpec` or its text: "constant:A,B", "random:SIGMA_A,SIGMA_B" or "batch" (batch
         statistics in evaluation mode). Options follow after commas: "per=channel" or "per=layer"
-        for random noise; "when=train", "when=eval" or "when=both"; "modules=PATTERN".
+        for random noise; "when=train", "when=eval" or "when=both"; "modules=NAMES", names and
+        patterns with "+" between them.
+    modules
+        Norms to disturb: "all", names, a pattern such as "layer3.*", a list of both, or a predicate
+        of a `stripe.select.Layer`. Default: the `modules=` of the specification, or else all norms
+        outside gates of `stripe.insert`. Norms inside attention modules of other libraries get
+        noise like all other norms.
     seed
         Seed of a private generator on the model's device. The global generators are untouched.
 
     Raises
     ------
+    UnknownNameError
+        If the model has no batch norm of a given name.
     ModelError
         In one of these cases:
 
-        - no batch norm matches the specification;
-        - a matching norm has an unknown form, such as a class of your own with an activation;
+        - the model has no batch norms outside gates, and `modules` names none;
+        - a chosen norm has an unknown form, such as a class of your own with an activation;
         - the block ends, and the model ran but none of these norms did.
     StripeError
         If the text of the specification is not valid.
@@ -70,10 +76,17 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     """
 
     @typed
-    def __init__(self, model: nn.Module, spec: NoiseSpec | str, *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: NoiseSpec | str,
+        *,
+        modules: Selection | None = None,
+        seed: int = 0,
+    ) -> None:
         self.spec = NoiseSpec.parse(spec) if isinstance(spec, str) else spec
         model = unwrapped(model)
-        self._norms = _norms(model, self.spec.modules)
+        self._norms = _norms(model, self.spec.names if modules is None else modules)
         #: Norms with a forward pass of their own, which have not run yet.
         self._unknown: set[_BatchNorm] = set()
         self._generator = torch.Generator(device_of(model)).manual_seed(seed)
@@ -202,21 +215,20 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         return 1 + self.spec.a * normal[0], self.spec.b * normal[1]
 
 
-def _norms(model: nn.Module, pattern: str | None) -> dict[str, _BatchNorm]:
-    """Return the batch norms that a pattern names, or all that are not inside a gate."""
+def _norms(model: nn.Module, selection: Selection | None) -> dict[str, _BatchNorm]:
+    """Return the chosen batch norms, or all that are not inside a gate."""
     modules = modules_by_name(model)
     norms = {name: norm for name, norm in modules.items() if isinstance(norm, _BatchNorm)}
-    if pattern is not None:
-        chosen = {name: norm for name, norm in norms.items() if fnmatchcase(name, pattern)}
-    else:
-        gates = [module.gate for module in modules.values() if isinstance(module, Gated)]
-        inside = {id(module) for gate in gates for module in gate.modules()}
-        chosen = {name: norm for name, norm in norms.items() if id(norm) not in inside}
+    if selection is not None:
+        layers = {name: Layer(name, norm) for name, norm in norms.items()}
+        return {name: norms[name] for name in select(layers, selection, kind="batch norm")}
+    gates = [module.gate for module in modules.values() if isinstance(module, Gated)]
+    inside = {id(module) for gate in gates for module in gate.modules()}
+    chosen = {name: norm for name, norm in norms.items() if id(norm) not in inside}
     if not chosen:
-        which = "no batch norms" if pattern is None else f"no batch norm named {pattern!r}"
         raise ModelError(
-            f"noise goes into batch norms, and this {type(model).__name__} has {which}; it has "
-            f"{len(norms)} in all"
+            f"noise goes into batch norms, and this {type(model).__name__} has no batch norms "
+            f"outside gates; it has {len(norms)} in all"
         )
     return chosen
 

@@ -39,7 +39,8 @@ class NoiseSpec:
     when
         Mode of the norm in which the noise is applied: "train", "eval" or "both".
     modules
-        Pattern for the names of norms, such as "layer3.*". Default: all norms outside gates.
+        Names of norms and patterns such as "layer3.*", with "+" between them. Default: all norms
+        outside gates.
 
     Raises
     ------
@@ -75,8 +76,11 @@ class NoiseSpec:
             if getattr(self, name) not in get_args(allowed):
                 names = ", ".join(get_args(allowed))
                 raise StripeError(f"{name} of a noise is one of {names}, got {getattr(self, name)}")
-        if self.modules == "":
-            raise StripeError("modules of a noise is a pattern of names, got nothing")
+        if self.modules is not None and not all(self.modules.split("+")):
+            raise StripeError(
+                "modules of a noise are names or patterns with + between them, got "
+                f"{self.modules!r}"
+            )
         if not (math.isfinite(self.a) and math.isfinite(self.b)):
             raise StripeError(f"a noise has finite numbers, got {self.a}, {self.b}")
         if self.kind == "random" and min(self.a, self.b) < 0:
@@ -125,6 +129,11 @@ class NoiseSpec:
         return self.kind + numbers + "".join(options)
 
     @property
+    @property
+    def names(self) -> list[str] | None:
+        """The names and patterns of `modules`; None for all norms outside gates."""
+        return None if self.modules is None else self.modules.split("+")
+
     def changes_nothing(self) -> bool:
         """Whether the noise has no effect: constant (1, 0), or random without spread."""
         still = {"constant": (1.0, 0.0), "random": (0.0, 0.0)}

@@ -1,6 +1,6 @@
 """The similarity of gates, between epochs and between gates."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -10,6 +10,7 @@ from jaxtyping import Float, Float64
 from stripe.errors import RecordingError
 from stripe.recording import Recorded, open_recording
 from stripe.recording.same_images import check_same_labels
+from stripe.select import Selection, select
 from stripe.stats.stripe_index import ROUNDING
 from stripe.typed import typed
 
@@ -17,7 +18,7 @@ from stripe.typed import typed
 @typed
 def epoch_similarity(
     recording: Recorded,
-    gates: Sequence[str] | str | None = None,
+    gates: Selection | None = None,
     epochs: Iterable[int] | None = None,
 ) -> pd.DataFrame:
     """Compare each gate with itself in other epochs, by debiased CKA.
@@ -27,7 +28,7 @@ def epoch_similarity(
     recording
         A recording with values. The chosen epochs of one gate at a time are loaded into memory.
     gates
-        Names of the gates. Default: all.
+        Gates: "all", names, a pattern such as "layer3.*", a list of both, or a predicate of `Gate`.
     epochs
         Epochs. Default: all.
 
@@ -78,9 +79,9 @@ def epoch_similarity(
             f"those of {recording.path}; choose others with epochs="
         )
     check_same_labels(recording, chosen)
-    every = [gate.name for gate in recording.header.channel_gates]
+    every = {gate.name: gate for gate in recording.header.channel_gates}
     rows = []
-    for gate in every if gates is None else [gates] if isinstance(gates, str) else gates:
+    for gate in select(every, gates, kind="recorded gate", owner=str(recording.path)):
         values = {
             epoch: recording.values(gate, epoch)[np.isin(ids, common)]
             for epoch, ids in zip(chosen, images, strict=True)

@@ -36,7 +36,7 @@ def shares(path: Path) -> pd.DataFrame:
         ("class-information --folds 3 --seed 2 --shrinkage 0.5",
          lambda r: stats.class_information(r, folds=3, seed=2, shrinkage=0.5)),
         ("epoch-similarity", stats.epoch_similarity),
-        ("epoch-similarity --gate b --epoch 1", lambda r: stats.epoch_similarity(r, "b", [1])),
+        ("epoch-similarity --gates b --epoch 1", lambda r: stats.epoch_similarity(r, "b", [1])),
         ("gate-similarity --epoch 0", lambda r: stats.gate_similarity(r, 0)),
     ],
 )  # fmt: skip

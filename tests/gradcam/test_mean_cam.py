@@ -163,6 +163,8 @@ def test_errors_say_what_to_do() -> None:
 
     with pytest.raises(UnknownNameError, match=r"no layer 'layer5'; nearest: layer\d"):
         cam("layer5")
+    with pytest.raises(ModelError, match="one layer, and it chose 4: layer1, layer2, "):
+        cam("layer?")
     with pytest.raises(ModelError, match=r"got \(6, 10\); choose a layer before the pooling"):
         cam("fc")
     with pytest.raises(ModelError, match="at least one image, got none"):
@@ -230,8 +232,10 @@ def test_a_layer_is_a_module_or_its_name() -> None:
     model = stripe.build("resnet11", num_classes=3, in_channels=1, seed=0)
     images = torch.randn(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     named = stripe.mean_cam(model, [images], "layer3", progress=False)
-    given = stripe.mean_cam(model, [images], model.get_submodule("layer3"), progress=False)
-    np.testing.assert_array_equal(given.mean, named.mean)
+    third: Any = lambda layer: layer.name == "layer3"  # noqa: E731
+    for layer in (model.get_submodule("layer3"), "layer3", ["layer[3]"], third):
+        given = stripe.mean_cam(model, [images], layer, progress=False)
+        np.testing.assert_array_equal(given.mean, named.mean)
     with pytest.raises(
         ModelError, match="must be a module of the model, and this Conv2d is not one"
     ):

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 import stripe
 from stripe import plots, stats
-from stripe.errors import RecordingError
+from stripe.errors import RecordingError, UnknownNameError
 from stripe.gradcam import MeanCam
 
 CAM = MeanCam(
@@ -87,6 +87,10 @@ def test_spatial_attention_has_a_row_per_image_and_a_column_per_block(
     assert [text.get_text() for text in panels[1].texts] == ["colours\n$\\eta^2$ of"]
     one = plots.spatial_attention(spatial, gates=[name], n_images=99)
     assert len(one.child_axes) == 5
+    two: Any = plots.spatial_attention(spatial, gates="layer1.*", n_images=1)
+    assert [panel.get_title() for panel in two.child_axes] == ["layer1.0", "layer1.1"]
+    with pytest.raises(UnknownNameError, match=f"no spatial map '{name}s'; nearest: {name}"):
+        plots.spatial_attention(spatial, gates=f"{name}s")
 
 
 def test_spatial_attention_needs_maps(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 import stripe
-from stripe.errors import ModelError, StripeError
+from stripe.errors import ModelError, StripeError, UnknownNameError
 from stripe.robustness import NoiseSpec, attack
 
 
@@ -180,10 +180,26 @@ def test_which_norms() -> None:
     gates = stripe.inject_noise(model, "constant:0.8,0.8,modules=*.gate.norm").modules
     assert len(gates) == 3
     assert not set(gates) & set(everywhere)
-    with pytest.raises(ModelError, match=r"no batch norm named 'layer9"):
-        stripe.inject_noise(model, "batch,modules=layer9.*")
+    with pytest.raises(
+        UnknownNameError, match=r"no batch norm 'layer1.0.bn9'; nearest: layer1.0.bn"
+    ):
+        stripe.inject_noise(model, "batch,modules=layer1.0.bn9")
     with pytest.raises(ModelError, match="has no batch norms"):
         stripe.inject_noise(nn.Linear(2, 2), "batch")
+
+
+def test_norms_are_chosen_as_gates_are() -> None:
+    model = stripe.build("resnet11", attention="srm", num_classes=4)
+    one, other = "layer1.0.bn1", "layer2.0.bn1"
+    choices: list[dict[str, Any]] = [
+        {"spec": f"batch,modules={one}+layer2.0.bn1"},
+        {"spec": "batch", "modules": [one, "layer2.?.bn1"]},
+        {"spec": "batch,modules=layer3.*", "modules": lambda layer: layer.name in (one, other)},
+    ]
+    for chosen in choices:
+        assert stripe.inject_noise(model, **chosen).modules == [one, other]
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    assert len(stripe.inject_noise(model, "batch", modules="all").modules) == len(norms)
 
 
 def test_when(norm: nn.BatchNorm2d, x: Tensor) -> None:
@@ -229,7 +245,7 @@ def test_norms_without_affine_parameters(x: Tensor) -> None:
     [
         *("", "nonsense", "constant", "constant:1", "constant:1,2,3", "constant:a,b", "random:0.3"),
         *("random:-1,0", "batch:1,2", "constant:nan,0", "random:1,1,per=pixel", "batch,when=never"),
-        "random:1,1,sigma=3",
+        *("random:1,1,sigma=3", "batch,modules=a+"),
     ],
 )
 @pytest.mark.usefixtures("as_a_user")

@@ -22,6 +22,19 @@ def hsic(x: Any, y: Any) -> float:
     return float((np.trace(k @ m) + whole - 2 / (n - 2) * ones @ k @ m @ ones) / (n * (n - 3)))
 
 
+def test_gates_are_chosen_by_names_patterns_and_predicates(
+    write_recording: Callable[..., Path],
+) -> None:
+    values = np.random.default_rng(0).random((6, 4))
+    path = write_recording({0: {"a.1": values, "a.2": values[:, :3], "b.1": values}})
+    for gates, chosen in (
+        ("a.*", ["a.1", "a.2"]),
+        (["b.1", "a.?"], ["a.1", "a.2", "b.1"]),
+        (lambda gate: gate.channels == 3, ["a.2"]),
+    ):
+        assert epoch_similarity(path, gates)["gate"].tolist() == chosen
+
+
 def test_is_that_of_gram_matrices() -> None:
     rng = np.random.default_rng(0)
     x = rng.random((12, 5))
