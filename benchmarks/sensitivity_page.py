@@ -30,11 +30,10 @@ def write_tables(networks: Sequence[dict[str, Any]], numbers: dict[str, Any], pa
     for name, table in tables(networks, numbers).items():
         begin, end = _BEGIN.format(name), _END.format(name)
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-        text, found = pattern.subn(lambda _, new=f"{begin}\n{table}\n{end}": new, text)
+        new = f"{begin}\n{table}\n{end}".replace("\\", r"\\")
+        text, found = pattern.subn(new, text)
         if not found:
-            raise ValueError(
-                f"expected {begin!r} in {page}, found none; write it and {end!r} there"
-            )
+            raise ValueError(f"{page} needs the lines {begin!r} and {end!r}")
     page.write_text(text)
 
 

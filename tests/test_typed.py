@@ -38,11 +38,7 @@ ACCEPTED = {
     ("attention", None),
 }
 
-PUBLIC = {
-    name: value
-    for name, value in public().items()
-    if name.rpartition(".")[2] not in RESULTS
-}
+PUBLIC = {name: value for name, value in public().items() if name.rpartition(".")[2] not in RESULTS}
 
 
 def arguments(of: Any, *, required: bool) -> list[str]:

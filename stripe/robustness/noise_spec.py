@@ -129,11 +129,11 @@ class NoiseSpec:
         return self.kind + numbers + "".join(options)
 
     @property
-    @property
     def names(self) -> list[str] | None:
         """The names and patterns of `modules`; None for all norms outside gates."""
         return None if self.modules is None else self.modules.split("+")
 
+    @property
     def changes_nothing(self) -> bool:
         """Whether the noise has no effect: constant (1, 0), or random without spread."""
         still = {"constant": (1.0, 0.0), "random": (0.0, 0.0)}
