@@ -47,8 +47,11 @@ def placed(model: nn.Module, images: Tensor) -> Tensor:
 
 def _number_format(model: nn.Module, images: Tensor) -> torch.dtype:
     """Return float64 where the network computes in it, for which nothing is lost; else theirs."""
-    formats = {p.dtype for p in model.parameters() if p.is_floating_point()}
-    exact = images.dtype == torch.float32 and formats == {torch.float64}
+    if images.dtype != torch.float32:
+        return images.dtype
+    formats = (p.dtype for p in model.parameters() if p.is_floating_point())
+    # Most networks are decided by their first parameter; there may be thousands.
+    exact = next(formats, None) == torch.float64 and all(kind == torch.float64 for kind in formats)
     return torch.float64 if exact else images.dtype
 
 

@@ -15,6 +15,7 @@ from stripe.gates.loops import merged, owner_products, uniquely_named
 from stripe.gates.missed import missed
 from stripe.gates.place import Place as Place
 from stripe.gates.shape import Shape, gate_shape, spatial_shape
+from stripe.gates.squeeze import squeeze_of
 from stripe.gates.steps import Trace
 from stripe.gates.trace import trace
 from stripe.recording import Gate, Gates
@@ -238,6 +239,7 @@ def _place(
         if maker and _rows_of(watched, watched.output_of(maker), features)
         else None,
         first_argument=alone and _rows_of(watched, call.inputs[0], features),
+        squeeze=squeeze_of(watched, features, shape, number),
         count=count,
         period=len(owner_products(watched, call.module, shape.of_signals)),
         static=watched.static and not watched.nodes[operand].ordered,

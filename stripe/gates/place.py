@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from stripe.gates.shape import Shape
+from stripe.gates.squeeze import Squeeze
 from stripe.recording import Gate
 
 
@@ -24,6 +25,8 @@ class Place:
         Names of modules that output v and x, each called once; None where none does.
     first_argument
         Whether x is the first argument of the owner, which is called once.
+    squeeze
+        Where the model itself averages x over its places; None where it does not.
     count
         Which of the owner's multiplications of a feature map by a gate it is, from 0; None if it
         multiplies together with a spatial map, as in CBAM, or copied to every place.
@@ -44,6 +47,7 @@ class Place:
     hook: str | None
     input_hook: str | None
     first_argument: bool
+    squeeze: Squeeze | None
     count: int | None
     period: int
     static: bool

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from itertools import accumulate
 
 import numpy as np
 import torch
@@ -22,14 +21,15 @@ class Buffer(ABC):
         self.lengths = dict(lengths)
         self.device = device
         self._total = sum(self.lengths.values())
-        self._ends = dict(zip(self.lengths, accumulate(self.lengths.values()), strict=True))
         self._flat = torch.empty(0)
+        self._blocks: Mapping[str, Tensor] = {}
         self._filled: set[str] = set()
 
     def start(self, n_images: int) -> None:
         """Make room for a batch of `images`."""
         size = n_images * self._total
         self._flat = torch.empty(size, dtype=torch.float32, device=self.device)
+        self._blocks = self._by_column(self._flat)
         self._filled = set()
 
     def fill(self, column: str, values: Tensor) -> None:
@@ -40,7 +40,7 @@ class Buffer(ABC):
         ModelError
             If the shape is another, or the column is filled already.
         """
-        block = self._block(self._flat, column)
+        block = self._blocks[column]
         if values.shape != block.shape:
             raise ModelError(
                 f"{column!r} must have shape {tuple(block.shape)}, got {tuple(values.shape)}; the "
@@ -56,11 +56,12 @@ class Buffer(ABC):
         self._filled.add(column)
 
     @abstractmethod
-    def _block(self, flat: Tensor, column: str) -> Float32[Tensor, "images length"]:
-        """Return the part of a flat tensor that holds a column."""
+    def _by_column(self, flat: Tensor) -> dict[str, Float32[Tensor, "images length"]]:
+        """Return the part of a flat tensor that holds each column."""
 
     def _check_filled(self) -> None:
-        silent = [c for c in self.lengths if c not in (*self._filled, LABEL, PREDICTION)]
+        missing = self.lengths.keys() - self._filled - {LABEL, PREDICTION}
+        silent = [column for column in self.lengths if column in missing]
         if silent:
             raise ModelError(
                 f"{silent[0]!r} did not appear in this forward pass; every recorded gate must be "
@@ -80,7 +81,7 @@ class ValueBuffer(Buffer):
 
     def note(self, column: str, numbers: Tensor) -> None:
         """Keep one whole number per image, its label or its prediction."""
-        self._block(self._flat, column).view(torch.int32).copy_(numbers.view(-1, 1))
+        self._blocks[column].view(torch.int32).copy_(numbers.view(-1, 1))
         self._filled.add(column)
 
     def to_host(self) -> Callable[[], dict[str, np.ndarray]]:
@@ -103,18 +104,16 @@ class ValueBuffer(Buffer):
 
         def columns() -> dict[str, np.ndarray]:
             wait()
-            return {column: self._on_host(host, column) for column in filled}
+            blocks = self._by_column(host)
+            return {column: _whole_or_real(column, blocks[column].numpy()) for column in filled}
 
         return columns
 
-    def _on_host(self, host: Tensor, column: str) -> np.ndarray:
-        block = self._block(host, column).numpy()
-        return block.view(np.int32).reshape(-1) if column in (LABEL, PREDICTION) else block
-
-    def _block(self, flat: Tensor, column: str) -> Float32[Tensor, "images length"]:
-        end, length = self._ends[column], self.lengths[column]
+    def _by_column(self, flat: Tensor) -> dict[str, Float32[Tensor, "images length"]]:
         images = len(flat) // self._total
-        return flat[images * (end - length) : images * end].view(images, length)
+        parts = flat.split([images * length for length in self.lengths.values()])
+        sized = zip(self.lengths.items(), parts, strict=True)
+        return {column: part.view(images, length) for (column, length), part in sized}
 
 
 class MomentBuffer(Buffer):
@@ -131,9 +130,14 @@ class MomentBuffer(Buffer):
         self._check_filled()
         return self._flat.view(-1, self._total)
 
-    def _block(self, flat: Tensor, column: str) -> Float32[Tensor, "images length"]:
-        end, length = self._ends[column], self.lengths[column]
-        return flat.view(-1, self._total)[:, end - length : end]
+    def _by_column(self, flat: Tensor) -> dict[str, Float32[Tensor, "images length"]]:
+        parts = flat.view(-1, self._total).split([*self.lengths.values()], dim=1)
+        return dict(zip(self.lengths, parts, strict=True))
+
+
+def _whole_or_real(column: str, block: np.ndarray) -> np.ndarray:
+    """Return labels and predictions by their bits, (images,), and vectors as they are."""
+    return block.view(np.int32).reshape(-1) if column in (LABEL, PREDICTION) else block
 
 
 def copy_to_host(tensor: Tensor) -> tuple[Tensor, Callable[[], object]]:

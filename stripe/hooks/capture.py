@@ -16,6 +16,7 @@ from stripe.hooks.operands import Operands, unrepeated
 from stripe.hooks.places import RecordedPlace
 from stripe.hooks.rows import PassValues, ProductRows
 from stripe.modules.hooked import Hooks
+from stripe.modules.unwrap import device_of
 
 #: How far the average of features may be from that of what is multiplied, which may be cast to half
 #: precision before, relative to the largest.
@@ -27,7 +28,8 @@ class Capture:
 
     A gate is the output of a module, and what it multiplies the output of another, or the first
     argument of its owner: plain forward hooks. Where no module puts one out, the operands of the
-    owner's multiplications are taken.
+    owner's multiplications are taken. The average of what it multiplies is taken from the model
+    where the model computes it in float32.
     """
 
     def __init__(
@@ -37,10 +39,12 @@ class Capture:
         self._model = model
         self._modules = modules
         self._taken = PassValues()
+        self._running = self._in_single = False
 
     @contextmanager
     def hooked(self) -> Iterator[None]:
         """Keep hooks on the model; they are gone afterwards, whatever happens."""
+        self._in_single = _computes_in_single(self._model)
         with Hooks() as hooks:
             for place in self._places:
                 self._hook(place, hooks)
@@ -50,8 +54,11 @@ class Capture:
     def run(self, images: Tensor) -> tuple[Any, PassValues]:
         """Run the model on images; return its output, and what the pass gave."""
         self._taken = taken = PassValues()
-        output = feed(self._model, images)
-        self._taken = PassValues()  # what follows is of the passes of another capture
+        self._running = True
+        try:
+            output = feed(self._model, images)
+        finally:
+            self._running = False  # what follows is of the passes of another capture
         return output, taken
 
     def _watches(self, place: RecordedPlace) -> bool:
@@ -65,15 +72,33 @@ class Capture:
     def _hook(self, place: RecordedPlace, hooks: Hooks) -> None:
         modules = self._modules
         if place.hook is not None:
-            keep = partial(_output, partial(self._keep_gate, place))
-            hooks.after(modules[place.hook], keep)
-        if not place.gate.pooled:
+            keep = partial(self._keep_gate, place)
+            hooks.after(modules[place.hook], partial(self._output, keep))
+        if not place.gate.pooled or _features_from_product(place):
             return
-        take = partial(self._keep_features, place)
-        if place.input_hook is not None:
-            hooks.after(modules[place.input_hook], partial(_output, take))
-        elif place.first_argument:
-            hooks.before(modules[place.gate.owner], partial(_argument, take))
+        if place.squeeze is not None and self._in_single:
+            name, as_output = place.squeeze
+            take = partial(self._keep_squeeze, place)
+        else:
+            as_output = place.input_hook is not None
+            name = place.input_hook or place.gate.owner
+            take = partial(self._keep_features, place)
+        if as_output:
+            hooks.after(modules[name], partial(self._output, take))
+        else:
+            hooks.before(modules[name], partial(self._argument, take))
+
+    def _output(
+        self, keep: Callable[[Tensor], None], module: nn.Module, args: object, output: Tensor
+    ) -> None:
+        if self._running:
+            keep(output)
+
+    def _argument(
+        self, keep: Callable[[Tensor], None], module: nn.Module, args: tuple[Tensor, ...]
+    ) -> None:
+        if self._running:
+            keep(args[0])
 
     def _operands(self) -> Operands:
         by_owner = defaultdict(list)
@@ -87,10 +112,11 @@ class Capture:
     def _see(
         self, owner: str, averaged: bool, features: Tensor, operand: Tensor, shape: Shape
     ) -> None:
+        if not self._running:
+            return
         average = averaged and shape.spatial is None
-        product = ProductRows(
-            _rows(operand, shape), _average(features, shape) if average else None, shape
-        )
+        rows = _rows(operand, shape)
+        product = ProductRows(rows, _average(features, shape) if average else None, shape)
         self._taken.products[owner].append(product)
 
     def _keep_gate(self, place: RecordedPlace, output: Tensor) -> None:
@@ -98,6 +124,17 @@ class Capture:
 
     def _keep_features(self, place: RecordedPlace, features: Tensor) -> None:
         self._taken.features[place.gate.name].append(_average(features, place.shape))
+
+    def _keep_squeeze(self, place: RecordedPlace, average: Tensor) -> None:
+        """Keep the average that the model computes, which saves reading its features again."""
+        rows = _rows(average, place.shape)
+        if len(rows) != len(average):
+            raise ModelError(
+                f"the model must average the features of {place.gate.name!r} over all places, as "
+                f"when its gates were found, got averages of shape {tuple(average.shape)}; give "
+                "images of the size of the example, or record without inputs (inputs=False)"
+            )
+        self._taken.features[place.gate.name].append(rows)
 
 
 class CheckedCapture(Capture):
@@ -169,8 +206,21 @@ def _average(features: Tensor, shape: Shape) -> Tensor:
     return pooled(values.abs() if values.is_complex() else values, shape)
 
 
+def _computes_in_single(model: nn.Module) -> bool:
+    """Tell whether a network computes in float32, so that its own averages are as precise as ours.
+
+    It may have computed in float32 when its gates were found, and in half precision now.
+    """
+    device = device_of(model)
+    formats = {p.dtype for p in model.parameters() if p.is_floating_point()}
+    autocast = torch.is_autocast_enabled("cpu" if device is None else device.type)
+    return not autocast and formats <= {torch.float32}
+
+
 def _plain(tensor: Tensor) -> Tensor:
     """Return the values alone of a tensor, which may be of a subclass or have gradients."""
+    if type(tensor) is Tensor and not tensor.requires_grad:
+        return tensor
     return tensor.detach().as_subclass(Tensor)
 
 
@@ -203,13 +253,3 @@ def _needs_product(place: RecordedPlace) -> bool:
 def _features_from_product(place: RecordedPlace) -> bool:
     """Tell whether the features are wanted and no hook sees them."""
     return place.gate.pooled and place.input_hook is None and not place.first_argument
-
-
-def _output(
-    keep: Callable[[Tensor], None], module: nn.Module, args: object, output: Tensor
-) -> None:
-    keep(output)
-
-
-def _argument(keep: Callable[[Tensor], None], module: nn.Module, args: tuple[Tensor, ...]) -> None:
-    keep(args[0])

@@ -38,14 +38,15 @@ def gates_of_values(gate: RecordedGate) -> list[RecordedGate]:
 def fill(buffer: Buffer, gates: Sequence[RecordedGate], rows: ImageRows) -> None:
     """Keep the rows of one gate: their mean over an image's values, or each as its own gate."""
     for number, gate in enumerate(gates):
-        each = slice(None) if len(gates) == 1 else slice(number, number + 1)
-        buffer.fill(value_column(gate), _mean(rows.gate[:, each]))
+        own = number if len(gates) > 1 else None
+        buffer.fill(value_column(gate), _mean(rows.gate, own))
         if rows.features is not None:
-            several = rows.features.shape[1] == rows.gate.shape[1]
-            buffer.fill(
-                input_column(gate.name), _mean(rows.features[:, each if several else slice(None)])
-            )
+            shared = rows.features.shape[1] != rows.gate.shape[1]
+            buffer.fill(input_column(gate.name), _mean(rows.features, None if shared else own))
 
 
-def _mean(rows: Float[Tensor, "b k n"]) -> Float[Tensor, "b n"]:
-    return rows[:, 0] if rows.shape[1] == 1 else rows.mean(1)
+def _mean(rows: Float[Tensor, "b k n"], own: int | None) -> Float[Tensor, "b n"]:
+    """Return the mean over the k rows of an image, or one of them."""
+    if own is not None or rows.shape[1] == 1:
+        return rows[:, own or 0]
+    return rows.mean(1)

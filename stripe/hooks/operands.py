@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -16,6 +17,12 @@ from stripe.modules.ours import is_ours
 
 #: Function of the features and the gate of one multiplication, and their layout.
 OnProduct = Callable[[Tensor, Tensor, Shape], None]
+
+#: Where the factors of a product begin among the arguments of an operation: a b, and t + a b.
+_FACTORS: dict[Any, int] = {
+    **dict.fromkeys((torch.ops.aten.mul, torch.ops.aten.mul_), 0),
+    **dict.fromkeys((torch.ops.aten.addcmul, torch.ops.aten.addcmul_), 1),
+}
 
 
 class Operands(TorchDispatchMode):
@@ -63,11 +70,9 @@ class Operands(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        name = "" if is_ours() or in_backward() else func._schema.name.removesuffix("_")
-        if name == "aten::mul":
-            self._check(args)
-        elif name == "aten::addcmul":  # t + a b
-            self._check(args[1:3])
+        first = _FACTORS.get(func.overloadpacket)
+        if first is not None and not (is_ours() or in_backward()):
+            self._check(args[first : first + 2])
         return func(*args, **(kwargs or {}))
 
     def _check(self, operands: tuple[Any, ...]) -> None:
@@ -88,7 +93,9 @@ class Operands(TorchDispatchMode):
 
 def unrepeated(tensor: Tensor) -> Tensor:
     """Return a view of size 1 in every dimension, but the first, that only repeats."""
+    if 0 not in (strides := tensor.stride()):
+        return tensor
     for dim in range(1, tensor.ndim):
-        if tensor.stride(dim) == 0:
+        if strides[dim] == 0:
             tensor = tensor.narrow(dim, 0, 1)
     return tensor

@@ -77,7 +77,7 @@ class Recorder:
         the default kinds of `stripe.find_gates` and, with `spatial`, spatial maps.
     inputs
         Also record the global average of the features that each gate multiplies ("before" in Figure
-        2).
+        2). Where the network computes this average itself in float32, its average is recorded.
     spatial
         Also record spatial attention maps, such as that of CBAM, each under its own name.
     values

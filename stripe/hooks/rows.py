@@ -135,6 +135,8 @@ def _shared_out(
             f"the {what} {name!r} did not appear in this forward pass; every recorded gate must "
             "be called for every batch, or leave it out with gates=[...]"
         )
+    if len(blocks) == 1 and len(blocks[0]) == n_images and place.shape.rows == 1:
+        return blocks[0].unsqueeze(1)  # nearly always: a row for every image
     if len({block.shape[1] for block in blocks}) > 1:
         raise ModelError(
             f"the {what} {name!r} must have as many values in each piece of a batch, got "

@@ -141,10 +141,13 @@ def test_a_channel_gate_that_is_changed_before_a_spatial_map_meets_it(tmp_path: 
 
 
 def test_features_that_are_exchanged_are_refused(tmp_path: Path) -> None:
+    """After the gate is computed; before it, the average that the gate is made of is recorded."""
+
     def body(m: Any, x: Tensor) -> Any:
         f = m.stem(x)
+        v = m.v(f)
         f.data = f.data.relu()
-        return f * m.v(f)
+        return f * v
 
     with pytest.raises(ModelError, match="the input of 'v' must be what 'the model' mult"):
         recorded(model_of(body), [images(4)], tmp_path / "r")

@@ -1,0 +1,69 @@
+"""The average over places that a model itself computes of the features that a gate multiplies."""
+
+from typing import NamedTuple
+
+import torch
+
+from stripe.gates.factors import reduced
+from stripe.gates.shape import Shape
+from stripe.gates.steps import Step, Trace
+
+#: Pools sum one value after the other in float32, so their rounding error grows with the plane.
+_LARGEST_POOLED = 64 * 64
+
+_ADAPTIVE = ("adaptive_avg_pool2d", "_adaptive_avg_pool2d")
+
+
+class Squeeze(NamedTuple):
+    """Where the average passes a module in a forward pass, once.
+
+    Parameters
+    ----------
+    module
+        The name of the module.
+    as_output
+        Whether the module outputs the average; if not, its first argument is the average.
+    """
+
+    module: str
+    as_output: bool
+
+
+def squeeze_of(watched: Trace, features: int, shape: Shape, before: int) -> Squeeze | None:
+    """Return where the average of features (B, C, H, W) over H x W is, computed before a step.
+
+    It is None if the model does not compute exactly this average in float32, or if no module takes
+    or outputs it.
+    """
+    node = watched.nodes[features]
+    if shape.layout != "NC11" or shape.rows > 1 or node.dtype != torch.float32:
+        return None
+    origin = watched.root(features)
+    for step in watched.steps[:before]:
+        if _averages(watched, step, node.shape) and watched.root(step.inputs[0]) == origin:
+            return _seen(watched, watched.root(step.outputs[0]), before)
+    return None
+
+
+def _averages(watched: Trace, step: Step, plane: tuple[int, ...]) -> bool:
+    """Tell whether a step averages a tensor of this shape over its last two dimensions."""
+    if step.op not in ("mean", "avg_pool2d", *_ADAPTIVE) or len(step.inputs) != 1:
+        return False
+    made = watched.nodes[step.outputs[0]]
+    if watched.nodes[step.inputs[0]].shape != plane or made.dtype != torch.float32:
+        return False
+    if step.op == "mean":
+        return reduced(step, 4) == [2, 3]
+    small = plane[2] * plane[3] <= _LARGEST_POOLED
+    whole = step.op in _ADAPTIVE or step.scalars in (plane[2:], plane[2:] * 2)  # kernel, stride
+    return small and whole and made.shape[2:] == (1, 1)
+
+
+def _seen(watched: Trace, average: int, before: int) -> Squeeze | None:
+    """Return a module that outputs a tensor or takes it as its first argument."""
+    if (maker := watched.maker(average, before)) is not None:
+        return Squeeze(maker, as_output=True)
+    for call in watched.calls:
+        if watched.first_argument(call) == average and watched.times(call.module) == 1:
+            return Squeeze(call.module, as_output=False)
+    return None
