@@ -130,17 +130,22 @@ def streamed(path: Path, megabytes: int) -> dict[str, float]:
     return {"streamed_mib": megabytes, "rss_growth_mib": max(sizes) - sizes[0]}
 
 
-def main() -> None:
-    """Measure, and write benchmarks/results/record.json."""
+def options() -> argparse.Namespace:
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backbone", default="resnet164")
     parser.add_argument("--batches", type=int, default=32)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--stream", type=int, default=1024, help="MiB to stream; 0 for none")
+    parser.add_argument("--ours", action="store_true", help="leave out torch.save and the frame")
     parser.add_argument("--device", default="cpu")
-    args = parser.parse_args()
+    return parser.parse_args()
 
+
+def main() -> None:
+    """Measure, and write benchmarks/results/record.json."""
+    args = options()
     keep_freed_memory()
     torch.manual_seed(0)
     model = stripe.build(args.backbone, attention="se", num_classes=100).eval().to(args.device)
@@ -161,9 +166,10 @@ def main() -> None:
         "bare again": lambda: bare(model, batches, root),
         "stripe": lambda: ours(plain, batches, next(epochs)),
         "stripe, inputs too": lambda: ours(pooled, batches, next(epochs)),
-        "torch.save": lambda: torch_save(model, gates, batches, folders["torch.save"]),
-        "long frame": lambda: long_frame(model, gates, batches, folders["long frame"]),
     }
+    if not args.ours:
+        ways["torch.save"] = lambda: torch_save(model, gates, batches, folders["torch.save"])
+        ways["long frame"] = lambda: long_frame(model, gates, batches, folders["long frame"])
     seconds = interleaved(ways, args.rounds)
     cost = {
         name: statistics.median(
@@ -173,11 +179,8 @@ def main() -> None:
     }
     values = images * sum(gate.channels for gate in plain.gates)
     epochs_written = len(seconds["bare"]) + 1
-    stored = {
-        "stripe": size_of(root / "ours" / "data") / epochs_written,
-        "torch.save": size_of(folders["torch.save"]),
-        "long frame": size_of(folders["long frame"]),
-    }
+    stored = {"stripe": size_of(root / "ours" / "data") / epochs_written}
+    stored |= {name: size_of(folder) for name, folder in folders.items() if name in ways}
     plain.close()
     pooled.close()
     stream = streamed(root, args.stream) if args.stream else {}
