@@ -17,6 +17,7 @@ PACKAGE = Path(stripe.__file__).parent
 #: Files without a part of their own, which every part may import.
 BASE = [
     *(
+        "defaults",
         "errors",
         "files",
         "hints",

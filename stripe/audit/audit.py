@@ -19,6 +19,7 @@ from stripe.audit.modules import ModuleCandidate
 from stripe.audit.order import by_sensitivity, by_spread, estimated
 from stripe.audit.report import check_writable, write_report
 from stripe.audit.result import Audit
+from stripe.defaults import BATCH_SIZE, LIMIT, ROUNDS, THRESHOLD
 from stripe.errors import ModelError, StripeError
 from stripe.modules.progress import progress_bar
 from stripe.modules.timing import in_turns
@@ -38,14 +39,14 @@ def audit(
     loader: Iterable[Any],
     out: str | Path | None = "report.html",
     *,
-    threshold: float = 0.99,
+    threshold: float = THRESHOLD,
     curve: bool = False,
     alone: bool = False,
     controls: bool = False,
     optimal: bool = False,
-    limit: int = 1000,
-    batch_size: int = 64,
-    rounds: int = 21,
+    limit: int = LIMIT,
+    batch_size: int = BATCH_SIZE,
+    rounds: int = ROUNDS,
     threads: int = 1,
     predict: Predict | None = None,
     agree: Agree | None = None,

@@ -10,6 +10,7 @@ from stripe.asr.begin import Attention, Init
 from stripe.backbones.external import timm_network, torchvision_network
 from stripe.backbones.own import is_function, own_network
 from stripe.backbones.registry import BACKBONES
+from stripe.defaults import NUM_CLASSES
 from stripe.modules.seeded import seeded
 from stripe.typed import typed
 
@@ -21,7 +22,7 @@ _LIBRARIES = {"tv": torchvision_network, "timm": timm_network}
 def build(
     backbone: str,
     *,
-    num_classes: int = 1000,
+    num_classes: int = NUM_CLASSES,
     in_channels: int = 3,
     image_size: int | None = None,
     attention: Attention | None = None,

@@ -19,13 +19,12 @@ from stripe.cli.app import (
 )
 from stripe.cli.options import Source
 from stripe.cli.task import ANY_TASK, TaskOptions
+from stripe.defaults import LIMIT
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_LIMIT = 1000
 
 
 @app.command
@@ -72,7 +71,7 @@ def ablate(
     picture_file(figure)
     compared = task.load()
     network, loader, named = source.load()
-    images, labels = gather(loader, source.limit or _LIMIT)
+    images, labels = gather(loader, source.limit or LIMIT)
     known = None if labels is None else labels[::2]
     with (
         interrupts_held(),

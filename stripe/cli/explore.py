@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from stripe.cli.app import Epoch, Gate, Recorded, app, new_file, read_table, recording_of
+from stripe.defaults import DATA_ROOT
 
 if TYPE_CHECKING:
     from stripe.explorer.slices import Slices
@@ -19,7 +20,7 @@ def explore(
     gate: Gate = None,
     epoch: Epoch = None,
     images: str | None = None,
-    data_root: Path = Path("data"),
+    data_root: Path = DATA_ROOT,
     costs: Path | None = None,
     out: Path | None = None,
     port: int = 0,

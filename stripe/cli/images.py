@@ -15,9 +15,9 @@ from stripe.data import DeviceLoader, image_folder, list_datasets, load_dataset
 from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
 from stripe.data.image_file import count_of_broken
 from stripe.data.image_set import ImageSet, with_channels
-from stripe.data.registry import DATA_ROOT
 from stripe.data.splits import split_folder
 from stripe.data.stream import TEST_CROP
+from stripe.defaults import BATCH_SIZE, DATA_ROOT
 from stripe.errors import DataError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
@@ -72,7 +72,7 @@ def load_images(
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
     crop: float | None = None,
-    batch_size: int = 64,
+    batch_size: int = BATCH_SIZE,
     limit: int | None = None,
     seed: int = 0,
     data_root: Path | None = None,

@@ -19,6 +19,7 @@ from stripe.cli.app import (
 )
 from stripe.cli.options import Source
 from stripe.cli.task import ANY_TASK, TaskOptions
+from stripe.defaults import LIMIT, ROUNDS, THRESHOLD
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 
@@ -100,12 +101,12 @@ def audit(
     source: Source,
     *,
     out: Path = Path("report.html"),
-    threshold: float = 0.99,
+    threshold: float = THRESHOLD,
     curve: Annotated[bool, Parameter(negative=())] = False,
     alone: Annotated[bool, Parameter(negative=())] = False,
     controls: Annotated[bool, Parameter(negative=())] = False,
     optimal: Annotated[bool, Parameter(negative=())] = False,
-    rounds: int = 21,
+    rounds: int = ROUNDS,
     threads: int = 1,
     task: TaskOptions = ANY_TASK,
     json: Json = False,
@@ -147,7 +148,7 @@ def audit(
         alone=alone,
         controls=controls,
         optimal=optimal,
-        limit=1000 if source.limit is None else source.limit,
+        limit=LIMIT if source.limit is None else source.limit,
         batch_size=source.batch_size,
         rounds=rounds,
         threads=threads,

@@ -11,6 +11,7 @@ from torch import nn
 
 from stripe.backbones import build
 from stripe.backbones.own import is_function, own_network
+from stripe.defaults import NUM_CLASSES
 from stripe.errors import ModelError, StripeError
 from stripe.files import parse_json, read_regular, saving
 from stripe.gates import freeze_at
@@ -29,7 +30,7 @@ def load_network(
     *,
     weights: Path | None = None,
     pretrained: bool = False,
-    num_classes: int = 1000,
+    num_classes: int = NUM_CLASSES,
     attention: str | None = None,
     seed: int = 0,
     data_root: Path | None = None,

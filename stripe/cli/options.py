@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from stripe.defaults import BATCH_SIZE, NUM_CLASSES
 from stripe.errors import StripeError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Network:
     weights: Path | None = None
     pretrained: Annotated[bool, Parameter(negative=())] = False
     attention: str | None = None
-    num_classes: int = 1000
+    num_classes: int = NUM_CLASSES
     seed: int = 0
 
     def load_network(self, *, onnx: bool = False) -> "nn.Module":
@@ -120,7 +121,7 @@ class Source(Network):
     std: Annotated[tuple[str, ...] | None, _Several] = None
     crop: float | None = None
     data_root: Path | None = None
-    batch_size: int = 64
+    batch_size: int = BATCH_SIZE
     limit: int | None = None
     skip_broken: Annotated[bool, Parameter(negative=())] = False
     device: str = "auto"

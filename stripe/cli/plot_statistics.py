@@ -2,6 +2,7 @@
 
 from stripe.cli.app import Folds, High, Low, More, Picture, Recorded
 from stripe.cli.plots import Runs, draw_runs, plot_app
+from stripe.defaults import FOLDS, HIGH, LOW
 
 _RUNS = Runs()
 
@@ -36,8 +37,8 @@ def plot_saturation(
     *more: More,
     out: Picture,
     options: Runs = _RUNS,
-    low: Low = 0.01,
-    high: High = 0.99,
+    low: Low = LOW,
+    high: High = HIGH,
 ) -> None:
     """Draw the shares of channels of each gate that are off, on or stuck for all images."""
     draw_runs("saturation", (recording, *more), out, options, low=low, high=high)
@@ -45,7 +46,7 @@ def plot_saturation(
 
 @plot_app.command(name="class-information", alias="class_information")
 def plot_class_information(
-    recording: Recorded, *more: More, out: Picture, options: Runs = _RUNS, folds: Folds = 5
+    recording: Recorded, *more: More, out: Picture, options: Runs = _RUNS, folds: Folds = FOLDS
 ) -> None:
     """Draw how well each gate alone predicts the class."""
     draw_runs("class_information", (recording, *more), out, options, folds=folds)

@@ -23,6 +23,7 @@ from stripe.cli.app import (
 from stripe.cli.engines import MAP_HERE, MapEngine
 from stripe.cli.sides import Others, Versus, sides_of
 from stripe.cli.tables import AS_TABLE, Printed
+from stripe.defaults import LEVEL, RESAMPLES
 from stripe.errors import StripeError
 
 if TYPE_CHECKING:
@@ -153,8 +154,8 @@ def compare(
     versus: Versus = (),
     names: Names = (),
     epoch: Epochs = (),
-    resamples: int = 1000,
-    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
     seed: Seed = 0,
     printed: Printed = AS_TABLE,
 ) -> None:

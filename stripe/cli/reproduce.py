@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 
 from stripe.cli.app import Json, app, print_json, print_table
 from stripe.cli.engines import RUN_HERE, RunEngine
+from stripe.defaults import DATA_ROOT
 from stripe.errors import StripeError
 from stripe.registry import listed
 
@@ -64,7 +65,7 @@ class Target:
     noise_when: Literal["train", "eval", "both"] | None = None
     noise_sigma: Literal["deviation", "variance"] = "deviation"
     store: Path = Path("runs/store")
-    data_root: Path = Path("data")
+    data_root: Path = DATA_ROOT
 
 
 _DEFAULT = Target()

@@ -9,9 +9,8 @@ from cyclopts import Parameter
 from stripe.cli.app import Gates, Picture, app, picture_file
 from stripe.cli.options import Source
 from stripe.cli.tables import AS_TABLE, Printed
+from stripe.defaults import DRAWS, LIMIT
 from stripe.interrupts import interrupts_allowed, interrupts_held
-
-_LIMIT = 1000
 
 
 @app.command
@@ -20,7 +19,7 @@ def sensitivity(
     *,
     gates: Gates = ("all",),
     recording: Path | None = None,
-    draws: int = 4,
+    draws: int = DRAWS,
     channels: Annotated[bool, Parameter(negative=())] = False,
     figure: Picture | None = None,
     printed: Printed = AS_TABLE,
@@ -50,7 +49,7 @@ def sensitivity(
     printed.check()
     picture_file(figure)
     network, loader, _ = source.load()
-    batches = gather(loader, source.limit or _LIMIT)[0].split(source.batch_size)
+    batches = gather(loader, source.limit or LIMIT)[0].split(source.batch_size)
     with interrupts_held(), tempfile.TemporaryDirectory() as folder, interrupts_allowed():
         recorded = (
             record(network, batches, Path(folder) / "gates", inputs=False)

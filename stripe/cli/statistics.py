@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from stripe.cli.app import Epoch, EveryEpoch, Folds, Gates, High, Low, Recorded, Seed
 from stripe.cli.recordings import stats_app
 from stripe.cli.tables import AS_TABLE, Printed
+from stripe.defaults import FOLDS, HIGH, LOW, SHRINKAGE
 
 _Epochs = Annotated[
     tuple[int, ...],
@@ -39,8 +40,8 @@ def saturation(
     recording: Recorded,
     *,
     epoch: EveryEpoch = None,
-    low: Low = 0.01,
-    high: High = 0.99,
+    low: Low = LOW,
+    high: High = HIGH,
     printed: Printed = AS_TABLE,
 ) -> None:
     """Print the shares of channels of every gate that stay off, on or unchanged for all images."""
@@ -56,8 +57,8 @@ def class_information(
     recording: Recorded,
     *,
     epoch: Epoch = None,
-    folds: Folds = 5,
-    shrinkage: float = 0.1,
+    folds: Folds = FOLDS,
+    shrinkage: float = SHRINKAGE,
     seed: Seed = 0,
     printed: Printed = AS_TABLE,
 ) -> None:

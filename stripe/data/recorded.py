@@ -6,7 +6,8 @@ import numpy as np
 
 from stripe.data.image_set import ImageSet
 from stripe.data.recorded_folder import RecordedFolder, folder_of
-from stripe.data.registry import DATA_ROOT, list_datasets, load_dataset
+from stripe.data.registry import list_datasets, load_dataset
+from stripe.defaults import DATA_ROOT
 from stripe.errors import DataError
 from stripe.recording import Recorded, open_recording
 from stripe.typed import typed

@@ -5,11 +5,9 @@ from pathlib import Path
 
 from stripe.data.image_set import ImageSet
 from stripe.data.splits import check_split
+from stripe.defaults import DATA_ROOT
 from stripe.registry import Registry
 from stripe.typed import typed
-
-#: Default folder of data sets.
-DATA_ROOT = Path("data")
 
 #: Loaders by name: `loader(split, root, download) -> ImageSet`.
 DATASETS: Registry[Callable[[str, Path, bool], ImageSet]] = Registry("stripe.data", "data set")

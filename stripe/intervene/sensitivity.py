@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Generator, Tensor, nn
 
+from stripe.defaults import DRAWS
 from stripe.errors import ModelError, StripeError
 from stripe.gates.feed import feed
 from stripe.gates.means import Means
@@ -34,7 +35,7 @@ def sensitivity(
     recording: Means,
     gates: Selection | None = "all",
     *,
-    draws: int = 4,
+    draws: int = DRAWS,
     seed: int = 0,
     predict: PredictScores | None = None,
     epoch: int | None = None,

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from stripe import stats
+from stripe.defaults import FOLDS
 from stripe.plots.axes import axes_or_new
 from stripe.plots.by_gate import forward_order, gate_positions, headed_legend, of_runs
 from stripe.plots.series import series_styles
@@ -25,7 +26,7 @@ def class_information(
     *,
     names: Sequence[str] | None = None,
     epoch: int | Sequence[int] | None = None,
-    folds: int = 5,
+    folds: int = FOLDS,
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:

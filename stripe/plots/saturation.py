@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from stripe import stats
+from stripe.defaults import HIGH, LOW
 from stripe.plots.by_gate import headed_legend, of_runs, order_rows, rows_of_axes
 from stripe.recording import Recorded, Recording
 from stripe.typed import typed
@@ -21,8 +22,8 @@ def saturation(
     data: Recorded | Sequence[Recorded] | pd.DataFrame,
     *,
     names: Sequence[str] | None = None,
-    low: float = 0.01,
-    high: float = 0.99,
+    low: float = LOW,
+    high: float = HIGH,
     epoch: int | Sequence[int] | None = None,
     ax: Axes | None = None,
     **kwargs: Any,

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Float64, Int64
 
+from stripe.defaults import FOLDS, SHRINKAGE
 from stripe.errors import RecordingError, StripeError
 from stripe.recording import Recorded, open_recording
 from stripe.stats.per_gate import labels_of, per_gate
@@ -20,8 +21,8 @@ def class_information(
     recording: Recorded,
     epochs: Iterable[int] | None = None,
     *,
-    folds: int = 5,
-    shrinkage: float = 0.1,
+    folds: int = FOLDS,
+    shrinkage: float = SHRINKAGE,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Measure how well each gate alone predicts the class, by linear discriminant analysis.

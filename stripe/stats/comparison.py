@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Float64
 
+from stripe.defaults import LEVEL, RESAMPLES
 from stripe.errors import StripeError
 from stripe.recording import Recorded, Recording
 from stripe.recording.runs import NamedRun, open_runs, short_names
@@ -32,8 +33,8 @@ def compare(
     *,
     names: Sequence[str] | None = None,
     epoch: int | Sequence[int] | None = None,
-    resamples: int = 1000,
-    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Compare the gates of two recordings, or of two lists of recordings from different seeds.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from stripe.defaults import HIGH, LOW
 from stripe.errors import StripeError
 from stripe.recording import Recorded
 from stripe.stats.ahead import in_pairs
@@ -16,8 +17,8 @@ from stripe.typed import typed
 def saturation(
     data: Recorded | Sequence[Recorded] | pd.DataFrame,
     *,
-    low: float = 0.01,
-    high: float = 0.99,
+    low: float = LOW,
+    high: float = HIGH,
     over: Over = in_pairs,
 ) -> pd.DataFrame:
     """Compute the shares of channels of each gate that are near 0, or near 1, for all images.

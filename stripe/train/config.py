@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from stripe.defaults import DATA_ROOT
 from stripe.errors import StripeError
 from stripe.robustness.noise_spec import NoiseSpec
 from stripe.settings import Settings
@@ -184,7 +185,7 @@ class TrainConfig(Settings):
     record_images: int = 500
     tensorboard: bool = False
     device: str = "auto"
-    data_root: Path = Path("data")
+    data_root: Path = DATA_ROOT
     download: bool = False
     workers: int = 2
     out: Path = Path("runs/train")

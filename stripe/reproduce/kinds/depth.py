@@ -10,6 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from stripe.defaults import FOLDS
 from stripe.plots.axes import COLUMN_WIDTH
 from stripe.recording import open_recording
 from stripe.reproduce.kinds.measured import MeasuredTraining, trained_name
@@ -35,7 +36,7 @@ class GatesByDepth(Measurement):
     LEAST: ClassVar[Mapping[str, float]] = {"folds": 2}
     LEAVES: ClassVar[tuple[str, ...]] = (_TABLE,)
 
-    folds: int = 5
+    folds: int = FOLDS
 
     def measure(self) -> dict[str, float]:
         """Return means over gates and rank correlations, and keep the numbers of each gate."""
@@ -56,7 +57,7 @@ class GatesByDepth(Measurement):
         }
 
 
-def gates_by_depth(recording: Path, *, folds: int = 5, seed: int = 0) -> pd.DataFrame:
+def gates_by_depth(recording: Path, *, folds: int = FOLDS, seed: int = 0) -> pd.DataFrame:
     """Return one row per gate of a recorded training.
 
     Parameters

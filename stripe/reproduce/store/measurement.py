@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import ClassVar
 
+from stripe.defaults import DATA_ROOT
 from stripe.errors import StripeError
 from stripe.files import drafted, read_regular, refuse_links, sha256
 from stripe.settings import Settings
@@ -48,7 +49,7 @@ class Measurement(Settings):
     of: tuple[str, ...] = ()
     seed: int = 0
     device: str = "auto"
-    data_root: Path = Path("data")
+    data_root: Path = DATA_ROOT
     out: Path = Path("runs/measurement")
 
     def __post_init__(self) -> None:
