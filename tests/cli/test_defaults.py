@@ -11,7 +11,7 @@ import stripe
 from stripe import plots, stats
 from stripe.cards import About
 from stripe.cli.app import app
-from stripe.cli.options import Subject
+from stripe.cli.options import Source
 from stripe.defaults import LIMIT
 from stripe.demos.fps import fps_table
 from stripe.intervene.ablate import ablate
@@ -88,4 +88,4 @@ def test_a_command_has_the_defaults_of_its_function(
 
 
 def test_the_limit_of_a_comparison() -> None:
-    assert f"{LIMIT:,} for audit and ablate" in (Subject.__doc__ or "")
+    assert f"{LIMIT:,} for audit and ablate" in (Source.__doc__ or "")
