@@ -1,6 +1,7 @@
 """Slices of a GPU hour: each has a result of its own, and what is done is not done again."""
 
 import json
+import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -101,7 +102,7 @@ class Slice:
 
         An exception is the result of the slice, and not the end of the other slices.
         """
-        started = time.perf_counter()
+        started, before = time.perf_counter(), _processor_seconds()
         try:
             found, done = self.work(setting)
         except Exception as error:
@@ -109,6 +110,7 @@ class Slice:
             found, done = {"error": f"{type(error).__name__}: {line}"}, False
             found["said"] = traceback.format_exc().splitlines()[-20:]
         seconds = time.perf_counter() - started
+        found["processor_seconds"] = round(_processor_seconds() - before, 1)
         save(setting, self.name, found, done=done, seconds=seconds)
         return done
 
@@ -128,6 +130,12 @@ class Slice:
             found = {"error": reason, "said": ended.said}
             save(setting, self.name, found, done=False, seconds=ended.seconds)
         return self.is_done(setting)
+
+
+def _processor_seconds() -> float:
+    """Return the processor time of this process and of those that it started and that ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def save(
