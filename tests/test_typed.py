@@ -25,8 +25,8 @@ from stripe.typed import typed
 
 #: Classes that functions return, or that check their fields in another way.
 RESULTS = {"Audit", "Boxes", "Comparison", "Explorer", "Frozen", "FrozenGraph", "Gate", "Gates",
-           "Header", "ImageSet", "MeanCam", "Moments", "Sensitivity", "StripeError", "StyleConfig",
-           "StyleRun", "TrainConfig", "TrainResult"}  # fmt: skip
+           "Header", "ImageSet", "MeanCam", "Moments", "RecordedGate", "Sensitivity",
+           "StripeError", "StyleConfig", "StyleRun", "TrainConfig", "TrainResult"}  # fmt: skip
 
 #: Plots of a table.
 OF_TABLES = ["ablation", "batch_sensitivity", "freezing", "noise_bound", "noise_robustness",

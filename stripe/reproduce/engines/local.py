@@ -19,8 +19,10 @@ from stripe.reproduce.store.cost import estimate
 from stripe.reproduce.store.runs import StoredRun
 from stripe.stats import processes
 from stripe.train.device import resolve_device, usable_cores
+from stripe.typed import typed
 
 
+@typed
 @dataclass(frozen=True, kw_only=True)
 class Local:
     """Execute runs in processes on this machine.

@@ -15,11 +15,13 @@ from stripe.reproduce.engines.order import Ready, Tally, run_in_order, unfinishe
 from stripe.reproduce.store.cost import estimate
 from stripe.reproduce.store.execute import execute, fail
 from stripe.reproduce.store.runs import StoredRun
+from stripe.typed import typed
 
 #: Largest number of restarts of a run after its node was lost.
 RETRIES = 5
 
 
+@typed
 @dataclass(frozen=True, kw_only=True)
 class Ray:
     """Execute runs on a Ray cluster. All nodes must have access to the same folders.
