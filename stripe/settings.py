@@ -26,13 +26,15 @@ class Settings:
     A subclass gives the ranges of its fields in `LEAST` and `MOST`. It lists in `INCIDENTAL` the
     fields that do not change the results, such as the place of a run. `BEFORE` names the fields
     that were added later, with the value that runs had before the field existed: the `config.json`
-    of such a run is read with that value, and it does not appear in the run's address.
+    of such a run is read with that value, and it does not appear in the run's address. Fields of
+    `AS_TEXT` are kept as text, whatever they are given as.
     """
 
     LEAST: ClassVar[Mapping[str, float]] = {}
     MOST: ClassVar[Mapping[str, float]] = {}
     INCIDENTAL: ClassVar[tuple[str, ...]] = ()
     BEFORE: ClassVar[Mapping[str, Any]] = {}
+    AS_TEXT: ClassVar[tuple[str, ...]] = ()
 
     seed: int
     out: Path
@@ -43,6 +45,9 @@ class Settings:
         A path may be given as a string.
         """
         hints: dict[str, Any] = get_type_hints(type(self))
+        for name in self.AS_TEXT:
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, str(value))
         for name, path in self._paths(vars(self)).items():
             object.__setattr__(self, name, path)  # the dataclass is frozen
         for field in fields(self):  # type: ignore[arg-type]  # subclasses are dataclasses

@@ -67,6 +67,11 @@ class Psi:
         return cls(value=value, learnable=not options, **named)
 
     def tensor(self, channels: int) -> Float[Tensor, "1 c 1 1"]:
+    def __str__(self) -> str:
+        """Return the text that `parse` reads."""
+        kind = "" if self.kind == "constant" else f"{self.kind}:"
+        return f"{kind}{float(self.value)!r}" + ("" if self.learnable else ",fixed")
+
         """Return the initial psi, with random values from torch's global generator."""
         if self.kind == "normal":
             return torch.randn(1, channels, 1, 1) * self.value

@@ -12,6 +12,7 @@ def options_of(kind: type[Settings], *, without: tuple[str, ...] = ()) -> Any:
     """Make a class of the fields of settings, each of which is given or None, for a command."""
     hints: dict[str, Any] = get_type_hints(kind)
     chosen = [one for one in fields(kind) if one.name not in without]  # type: ignore[arg-type]
+    hints |= dict.fromkeys(kind.AS_TEXT, str)
     options = [
         (one.name, Annotated[hints[one.name] | None, _shown(one.default)], field(default=None))
         for one in chosen

@@ -22,20 +22,20 @@ class Batch:
         The generator of all random numbers, on the CPU.
     labels
         The class of each image, shape (B,), where it is known.
-    images
+    n_images
         The number of images that the model was given, where it is known.
     """
 
     generator: Generator
     labels: Tensor | None = None
-    images: int | None = None
+    n_images: int | None = None
     _drawn: dict[tuple[int, int | None], Tensor] = field(default_factory=dict)
 
     def check_whole(self, name: str, rows: int) -> None:
         """Raise if the rows of the gate `name` are those of some images of the pass alone."""
-        if self.images is not None and rows != self.images:
+        if self.n_images is not None and rows != self.n_images:
             raise ModelError(
-                f"the gate {name!r} must have a row for each of the {self.images} images of a "
+                f"the gate {name!r} must have a row for each of the {self.n_images} images of a "
                 f"batch, and has {rows}: the model splits its batch into pieces; give "
                 "batches of the size of a piece"
             )

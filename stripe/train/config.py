@@ -26,8 +26,9 @@ class TrainConfig(Settings):
     copies
         Number of ASRs at each site (delta, Tables 6 and 14).
     psi
-        Initial psi of the ASRs, such as "0.1", "constant:0.3" or "normal:0.1". With ",fixed" at the
-        end, psi is not trained (Tables 7 and 13). Default: the paper's value.
+        Initial psi of the ASRs: a number, a `stripe.Psi`, or its text, such as "0.1",
+        "constant:0.3" or "normal:0.1". With ",fixed" at the end, psi is not trained (Tables 7 and
+        13). The settings hold the text. Default: the paper's value.
     asr_init
         Initial parameters of the attention modules of ASRs in a ViT, as `init` of `stripe.insert`:
         "paper" sets every parameter to 1e-3; "drawn" keeps random weights. The recipes use "paper".
@@ -125,6 +126,7 @@ class TrainConfig(Settings):
     7
     """
 
+    AS_TEXT: ClassVar[tuple[str, ...]] = ("psi",)
     LEAST: ClassVar[Mapping[str, float]] = {
         **dict.fromkeys(
             ("epochs", "batch_size", "record_images", "accumulate", "copies", "limit"), 1
@@ -155,7 +157,7 @@ class TrainConfig(Settings):
     attention: str | None = None
     asr: str | None = None
     copies: int = 1
-    psi: str | None = None
+    psi: Any = None
     asr_init: Literal["paper", "drawn"] = "paper"
     initial: Path | None = None
     dataset: str = "fashion-mini"

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pytest
 
+from stripe.asr import Psi
 from stripe.reproduce.paper.catalogue import exhibit
 from stripe.reproduce.paper.desk import DESK
 from stripe.reproduce.store.measurement import Measurement
@@ -38,6 +39,20 @@ PINNED: list[tuple[str, Settings]] = [
 @pytest.mark.parametrize(("pinned", "config"), PINNED, ids=[name for name, _ in PINNED])
 def test_the_address_of_a_run_stays(pinned: str, config: Settings) -> None:
     assert address(config) == pinned
+
+
+def test_psi_as_a_number_or_an_object_is_its_text() -> None:
+    given: Psi | float
+    for given, text in (
+        (0.3, "0.3"),
+        (Psi(value=0.3), "0.3"),
+        (Psi(value=0.3, kind="normal", learnable=False), "normal:0.3,fixed"),
+    ):
+        config = replace(NEW, psi=given)
+        assert config.psi == text
+        assert address(config) == address(replace(NEW, psi=text))
+        assert TrainConfig.from_json(config.to_json()) == config
+        assert Psi.parse(text) == (given if isinstance(given, Psi) else Psi(value=given))
 
 
 #: Of the scale desk, whose runs took a night: exhibit, words of a cell, seed, and what it needs.
