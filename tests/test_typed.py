@@ -19,6 +19,7 @@ from stripe.errors import StripeError
 from stripe.gradcam import MeanCam
 from stripe.hints import fits, in_words
 from stripe.recording import Recorded
+from stripe.robustness import NoiseSpec
 from stripe.style import Comparison, StyleConfig, style_network
 from stripe.train import TrainConfig
 from stripe.typed import typed
@@ -175,6 +176,8 @@ def test_values_that_behave_like_the_declared_ones_fit(value: object, hint: Any)
         ("3", float),
         ("abc", Sequence[str]),
         (iter([3]), Sequence[int]),
+        ({3}, Sequence[int]),
+        ({3: 4}, Sequence[int]),
         ([3, None], Iterable[int]),
         ([4, 5, 6], tuple[int, int]),
         (np.ones(2), Float[torch.Tensor, "b"]),
@@ -199,6 +202,13 @@ def test_other_values_do_not(value: object, hint: Any) -> None:
 )
 def test_types_in_words(hint: Any, words: str) -> None:
     assert in_words(hint) == words
+
+
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize("read", [stripe.Psi.parse, NoiseSpec.parse, MeanCam.load])
+def test_a_number_is_no_text_and_no_file(read: Any) -> None:
+    with pytest.raises(StripeError, match=r"(Psi|NoiseSpec|MeanCam)\..*: .* must be a .*, got 3;"):
+        read(3)
 
 
 @pytest.mark.usefixtures("as_a_user")

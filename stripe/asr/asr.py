@@ -42,6 +42,7 @@ class Psi:
             raise ModelError(f"psi is constant or normal, got {self.kind!r}")
 
     @classmethod
+    @typed
     def parse(cls, text: str) -> "Psi":
         """Read a psi from text, such as "0.1", "constant:0.1" or "normal:0.3,fixed".
 
@@ -66,12 +67,12 @@ class Psi:
         named: Any = {"kind": kind} if kind else {}
         return cls(value=value, learnable=not options, **named)
 
-    def tensor(self, channels: int) -> Float[Tensor, "1 c 1 1"]:
     def __str__(self) -> str:
         """Return the text that `parse` reads."""
         kind = "" if self.kind == "constant" else f"{self.kind}:"
         return f"{kind}{float(self.value)!r}" + ("" if self.learnable else ",fixed")
 
+    def tensor(self, channels: int) -> Float[Tensor, "1 c 1 1"]:
         """Return the initial psi, with random values from torch's global generator."""
         if self.kind == "normal":
             return torch.randn(1, channels, 1, 1) * self.value

@@ -31,6 +31,7 @@ Gates = Annotated[
         "them. The option can be repeated.",
         converter=lambda _, tokens: between_commas(token.value for token in tokens),
         consume_multiple=True,
+        show_default=lambda names: ", ".join(names),
         negative=(),
     ),
 ]

@@ -62,6 +62,7 @@ class MeanCam:
     uniform_share: float
     maps: Float[np.ndarray, "images h w"] | None = None
 
+    @typed
     def save(self, path: str | Path) -> None:
         """Write all fields to a NumPy archive (.npz), which `MeanCam.load` reads."""
         arrays = {name: value for name, value in vars(self).items() if value is not None}
@@ -72,6 +73,7 @@ class MeanCam:
             np.savez_compressed(draft, **arrays)
 
     @classmethod
+    @typed
     def load(cls, path: str | Path) -> "MeanCam":
         """Read a file that `save` wrote, without executing any code in it."""
         try:

@@ -89,6 +89,7 @@ class NoiseSpec:
             )
 
     @classmethod
+    @typed
     def parse(cls, text: str) -> "NoiseSpec":
         """Read text such as "constant:0.8,0.8" or "random:0.3,0.3,per=layer,when=train".
 

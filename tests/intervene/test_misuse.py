@@ -181,7 +181,7 @@ def test_an_exported_program_is_given_as_its_module(tmp_path: Path) -> None:
     model = stripe.build("resnet8_basic", attention="se", num_classes=10, in_channels=1).eval()
     images = torch.rand(4, 1, 28, 28)
     program: Any = torch.export.export(model, (images,))
-    with messages(ModelError, "ExportedProgram", r"give its \.module\(\)"):
+    with messages(StripeError, "ExportedProgram", r"give its \.module\(\)"):
         stripe.intervene(program, "zero")
     exported = program.module()
     with stripe.intervene(exported, "zero", example=images) as running:
