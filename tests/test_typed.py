@@ -35,6 +35,7 @@ OF_TABLES = ["ablation", "batch_sensitivity", "freezing", "noise_bound", "noise_
 #: Strings, numbers and None that are valid, by the name of their argument.
 ACCEPTED = {
     *(("name", "no such thing"), ("path", "no such thing"), ("dataset", "no such thing")),
+    ("out", "no such thing"),
     *(("channels", 3), ("count", 3), ("batch_size", 3), ("share", 3), ("tol", 3), ("how", 3)),
     ("attention", None),
 }
@@ -121,6 +122,13 @@ def test_strings_numbers_and_none_are_refused(
         for wrong in ("no such thing", 3, None):
             if (argument, wrong) not in ACCEPTED:
                 refused(name, {**given, argument: wrong})
+
+
+def test_a_path_may_be_a_string() -> None:
+    for name, one in PUBLIC.items():
+        for argument in inspect.signature(one).parameters.values():
+            said = str(argument.annotation)
+            assert "Path" not in said or "str" in said, f"{name}({argument})"
 
 
 @typed

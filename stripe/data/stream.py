@@ -85,7 +85,7 @@ class StreamLoader:
     @typed
     def __init__(
         self,
-        root: Path,
+        root: str | Path,
         split: str,
         batch_size: int,
         *,
@@ -104,7 +104,7 @@ class StreamLoader:
         self.batch_size = batch_size
         self.indices = indices
         self.generator = torch.Generator().manual_seed(seed)
-        folder, reader = split_folder(root, split), _reader(size, augment)
+        folder, reader = split_folder(Path(root), split), _reader(size, augment)
         self.data: Any = ClassFolders(folder, _transform(size, augment), reader, skip_broken)
         self.broken: list[str] = self.data.broken
         self.classes: tuple[str, ...] = tuple(self.data.classes)

@@ -82,7 +82,7 @@ def compare(
     runs: Mapping[str, StyleRun],
     *,
     photographs: int = 3,
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     draws: int = 4,
     batch_sizes: Sequence[int] = BATCH_SIZES,
     seed: int = 0,
@@ -246,7 +246,7 @@ def _shared(runs: Mapping[str, StyleRun]) -> StyleConfig:
     return reference
 
 
-def _checked(folder: Path | None, count: int, draws: int) -> Photographs:
+def _checked(folder: str | Path | None, count: int, draws: int) -> Photographs:
     """Open the photographs that are compared, or raise where something is missing for it."""
     if draws < 2:
         raise StripeError(f"draws must be at least 2, since one draw has no spread, got {draws}")
@@ -302,10 +302,10 @@ def _ssim(image: Float[Tensor, "3 h w"], reference: Float[Tensor, "3 h w"]) -> f
 @typed
 def train_and_compare(
     config: StyleConfig,
-    out: Path,
+    out: str | Path,
     *,
     photographs: int = 3,
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     draws: int = 4,
     resume: bool = False,
     progress: bool = True,
@@ -335,7 +335,7 @@ def train_and_compare(
     style_network("bn+asr", attention=config.attention, width=config.width)  # so is a wrong name
     runs = {}
     for variant in get_args(Variant):
-        of_variant = replace(config, variant=variant, out=out / variant)
+        of_variant = replace(config, variant=variant, out=Path(out) / variant)
         runs[variant] = train_style(of_variant, resume=resume, progress=progress)
     options = {"photographs": photographs, "folder": folder, "draws": draws, "progress": progress}
     return compare(runs, seed=config.seed, **options)  # type: ignore[arg-type]

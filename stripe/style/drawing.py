@@ -20,7 +20,7 @@ _NUMBERS = "SSIM: structural similarity with the reference. Spread: std of a pix
 
 
 @typed
-def draw_comparison(found: Comparison, out: Path) -> list[Path]:
+def draw_comparison(found: Comparison, out: str | Path) -> list[Path]:
     """Write `grid.png` and `by_batch_size.png`, their tables as CSV, and their provenance as JSON.
 
     The pictures of the grid are also written to `pictures/VARIANT/PHOTOGRAPH.png`.
@@ -33,6 +33,7 @@ def draw_comparison(found: Comparison, out: Path) -> list[Path]:
     >>> [file.name for file in draw_comparison(found, Path("compared"))]
     ['grid.png', 'by_batch_size.png', 'numbers.csv', 'by_batch_size.csv', 'comparison.json']
     """
+    out = Path(out)
     captions = {
         str(name): [_caption(row) for row in rows.to_dict("records")]
         for name, rows in found.numbers.groupby("variant", sort=False)

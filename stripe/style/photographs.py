@@ -41,11 +41,11 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
         If there is no such folder, it cannot be read, or no image is in it.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: str | Path | None = None) -> None:
         if folder is None:
             self.files = [packaged_photograph(file) for file in SHIPPED]
             return
-        root = folder.expanduser()
+        root = Path(folder).expanduser()
         try:
             if not root.is_dir():
                 raise DataError(f"content must be a folder of photographs, and {root} is not one")

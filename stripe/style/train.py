@@ -231,7 +231,7 @@ def _rows(config: StyleConfig) -> int:
 
 
 @typed
-def open_style(run: Path, *, device: str = "auto") -> StyleRun:
+def open_style(run: str | Path, *, device: str = "auto") -> StyleRun:
     """Open a finished run of `train_style`.
 
     Raises
@@ -245,6 +245,7 @@ def open_style(run: Path, *, device: str = "auto") -> StyleRun:
     >>> run.config.variant
     'in'
     """
+    run = Path(run)
     file = run / CONFIG
     if not file.is_file() or b'"variant"' not in read_regular(file):
         raise StripeError(f"{run} is not a run of stripe style train; give one run per variant")
