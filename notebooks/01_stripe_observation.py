@@ -18,8 +18,9 @@
 # # The Stripe Observation
 #
 # Channel attention multiplies every channel of a feature map by a number that it computes from the
-# image: the *gate*. Does the gate really depend on the image? We train a small SE-ResNet for two
-# epochs on the images that ship with the project, record its gates, and look at them.
+# image: the *gate*. Does the gate really depend on the image? We train an SE-ResNet20 for eight epochs
+# on the 7,000 images that ship with the project (a minute on two CPU cores), record its gates, and look
+# at them.
 
 # %%
 from pathlib import Path
@@ -33,10 +34,11 @@ from stripe.train import TrainConfig, train
 out = Path(mkdtemp()) / "run"
 result = train(
     TrainConfig(
-        backbone="resnet11",
+        backbone="resnet20",
         attention="se",
-        epochs=2,
+        epochs=8,
         batch_size=32,
+        weight_decay=5e-4,
         schedule="cosine",
         padding=2,
         record=True,
@@ -54,8 +56,8 @@ recording = stripe.open_recording(result.recording)
 recording.gates
 
 # %%
-gate = "layer3.0.bn3.gate"
-recording.values(gate, epoch=2).shape  # images, channels
+gate = "layer3.1.bn3.gate"  # the deepest
+recording.values(gate).shape  # images, channels, in the last epoch
 
 # %% [markdown]
 # ## Stripes?
@@ -81,14 +83,15 @@ ax = stripe.plots.stripes(recording, gate=gate, side="after", image_order="label
 
 # %%
 index = stripe.stats.stripe_index(recording)
-index.pivot_table(index="gate", columns="epoch", values="eta2").round(3)
+shown = index[index["epoch"].isin([0, 1, recording.last_epoch])]
+shown.pivot_table(index="gate", columns="epoch", values="eta2").round(3)
 
 # %% [markdown]
 # ## Spread and settling
 #
 # The first figure shows the standard deviation of each channel over images, before and after attention.
-# The second shows how far the gate of three images moved in each epoch (black means no change). Two
-# epochs are too few for convergence: run `make demo` for more.
+# The second shows how far the gate of three images moved in each epoch (black means no change).
+# The learning rate follows a cosine to zero, so the last differences are small in any network.
 
 # %%
 ax = stripe.plots.channel_std(recording, gate=gate)

@@ -37,10 +37,12 @@ from stripe.train import TrainConfig, train
 # %%
 result = train(
     TrainConfig(
-        backbone="resnet11",
+        backbone="resnet20",
         attention="se",
-        epochs=1,
+        epochs=8,
         batch_size=32,
+        weight_decay=5e-4,
+        schedule="cosine",
         padding=2,
         out=Path(mkdtemp()) / "run",
     )
@@ -75,7 +77,7 @@ shifted = replace(test, images=torch.roll(test.images, (7, 7), dims=(2, 3)))
 moved = stripe.mean_cam(result.model, DeviceLoader(shifted, 250), "layer2.0")
 ax = stripe.plots.mean_cam(moved)
 # %%
-untrained = stripe.build("resnet11", attention="se", num_classes=10, in_channels=1, seed=1)
+untrained = stripe.build("resnet20", attention="se", num_classes=10, in_channels=1, seed=1)
 maps = {
     "trained": cam,
     "trained, images shifted": moved,

@@ -42,10 +42,11 @@ networks = {
 results = {
     name: train(
         TrainConfig(
-            backbone="resnet11",
-            epochs=1,
-            limit=3000,
-            batch_size=64,
+            backbone="resnet20",
+            epochs=8,
+            batch_size=32,
+            weight_decay=5e-4,
+            schedule="cosine",
             padding=2,
             out=folder / name,
             **modules,
