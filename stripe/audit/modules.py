@@ -21,6 +21,7 @@ from stripe.intervene.optimal import optimal_constants
 from stripe.intervene.predicted import Sensitivity
 from stripe.intervene.sensitivity import sensitivity
 from stripe.modules import undisturbed
+from stripe.modules.feed import feed
 from stripe.modules.timing import forward_seconds
 from stripe.modules.unwrap import device_of, unwrapped
 from stripe.outputs.scores import class_scores_or_none
@@ -94,7 +95,7 @@ class ModuleCandidate(Candidate):
         """Yield the output of the network, or of a frozen one, for each batch."""
         for batch in images:
             with interrupts_held(), undisturbed(model), interrupts_allowed():
-                output = model(batch.to(self._device))
+                output = feed(model, batch)
             yield output
 
     def scores(self, output: Any) -> Float[Tensor, "b classes"] | None:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from stripe.asr.difference import random_like, relative_difference
-from stripe.gates.feed import feed
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.feed import feed
 from stripe.modules.hooked import hooked
 from stripe.modules.tensors import tensors_in
 from stripe.modules.unwrap import modules_by_name

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from stripe.gates.asked import is_product
-from stripe.gates.feed import feed
+from stripe.modules.feed import feed
 
 _METHODS = {"mul", "mul_", "multiply", "multiply_", "__mul__", "__imul__", "__rmul__"}
 _OPERANDS = ("input", "other")

@@ -17,13 +17,13 @@ from stripe.errors import ModelError
 from stripe.gates.asked import Asked
 from stripe.gates.bounded import UNBOUNDED, Bounds, bounds
 from stripe.gates.example import some_images
-from stripe.gates.feed import feed, placed
 from stripe.gates.memory import Memory
 from stripe.gates.ordering import puts_in_order
 from stripe.gates.shape import compact
 from stripe.gates.steps import Call, Node, Step, Trace
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.backward import in_backward
+from stripe.modules.feed import feed, placed
 from stripe.modules.hooked import Hooks
 from stripe.modules.ours import is_ours
 from stripe.modules.tensors import tensors_in

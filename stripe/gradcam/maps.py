@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from stripe.errors import ModelError
 from stripe.gradcam.planes import as_planes
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.feed import feed
 from stripe.modules.hooked import Hooks
 from stripe.modules.uncompiled import uncompiled
 from stripe.modules.undisturbed import undisturbed
@@ -116,7 +117,7 @@ def score_of(
     name: str,
 ) -> Float[Tensor, ""]:
     """Run the model within `graph_cut`, and return the sum of the explained scores."""
-    output = model(images)
+    output = feed(model, images)
     if not leaves:
         raise ModelError(f"layer {name!r} was not called; choose a layer that the model calls")
     if callable(target):

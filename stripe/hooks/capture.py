@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from stripe.errors import ModelError
-from stripe.gates.feed import feed
 from stripe.gates.shape import Shape, pooled
 from stripe.hooks.operands import Operands, unrepeated
 from stripe.hooks.places import RecordedPlace
 from stripe.hooks.rows import PassValues, ProductRows
+from stripe.modules.feed import feed
 from stripe.modules.hooked import Hooks
 from stripe.modules.unwrap import device_of
 

@@ -8,13 +8,13 @@ import pandas as pd
 from torch import Tensor, nn
 
 from stripe.errors import StripeError
-from stripe.gates.feed import feed
 from stripe.gates.means import Means
 from stripe.hooks.batches import numbered_batches
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.intervene.functions import Function, How, function_of, needs_recording
 from stripe.intervene.interventions import Interventions
 from stripe.intervene.replaceable import Replaceable, replaceable_with
+from stripe.modules.feed import feed
 from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed
 from stripe.outputs.task import MEASURES, Agree, Predict, Read, Task

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from stripe.errors import ModelError, StripeError
-from stripe.gates.feed import feed
 from stripe.gates.means import Means
 from stripe.hooks.batches import numbered_batches
 from stripe.interrupts import interrupts_allowed, interrupts_held
@@ -16,6 +15,7 @@ from stripe.intervene.functions import function_of
 from stripe.intervene.interventions import Interventions
 from stripe.intervene.replaceable import replaceable_with
 from stripe.intervene.replaced import paused
+from stripe.modules.feed import feed
 from stripe.modules.held_weights import held_weights
 from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed

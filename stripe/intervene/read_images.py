@@ -8,9 +8,9 @@ from jaxtyping import Int64, Integer
 from torch import nn
 
 from stripe.errors import DataError
-from stripe.gates.feed import feed
 from stripe.hooks.batches import numbered_batches
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.feed import feed
 from stripe.modules.undisturbed import undisturbed
 from stripe.outputs.task import Read, Task
 

@@ -10,7 +10,6 @@ from torch import Generator, Tensor, nn
 
 from stripe.defaults import DRAWS
 from stripe.errors import ModelError, StripeError
-from stripe.gates.feed import feed
 from stripe.gates.means import Means
 from stripe.gates.place import Place
 from stripe.hooks.batches import numbered_batches
@@ -20,6 +19,7 @@ from stripe.intervene.functions import Function, check_one_row, whole
 from stripe.intervene.interventions import Interventions
 from stripe.intervene.predicted import Sensitivity, Sums
 from stripe.intervene.replaceable import replaceable_with
+from stripe.modules.feed import feed
 from stripe.modules.held_weights import held_weights
 from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.feed import feed
 from stripe.modules.undisturbed import undisturbed
 
 
@@ -35,7 +36,7 @@ def right_of(
     with interrupts_held(), undisturbed(model), interrupts_allowed():
         for images, labels in batches:
             images, labels = images.to(device), labels.to(device)
-            logits: Float[Tensor, "b classes"] = model(images)
+            logits: Float[Tensor, "b classes"] = feed(model, images)
             right = logits.topk(min(max(top), logits.shape[1])).indices == labels[:, None]
             for number, k in enumerate(top):
                 counts[number] += right[:, :k].sum()

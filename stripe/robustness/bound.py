@@ -21,6 +21,7 @@ from stripe.gates.find import Place, places
 from stripe.gates.steps import ALIASES, Trace
 from stripe.gates.trace import trace
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.feed import feed
 from stripe.modules.hooked import hooked
 from stripe.modules.undisturbed import undisturbed
 from stripe.modules.unwrap import modules_by_name, unwrapped
@@ -270,7 +271,7 @@ def _alphas(model: nn.Module, example: Tensor, blocks: Sequence[_Block]) -> list
         undisturbed(model),
         interrupts_allowed(),
     ):
-        model(example)
+        feed(model, example)
     return [
         float(np.prod([largest.get(gate.hook or "", 1.0) for gate in block.gates]))
         for block in blocks
@@ -310,8 +311,8 @@ def _growth(
             noise = torch.randn(example.shape, generator=generator).to(example)
             size = example.flatten(1).norm(dim=1) / noise.flatten(1).norm(dim=1)
             noise *= (perturbation * size).view(-1, *[1] * (example.ndim - 1))
-            model(example)
-            model(example + noise)
+            feed(model, example)
+            feed(model, example + noise)
             for number, name in enumerate(names):
                 still, moved = seen[name]
                 lengths[number].append((moved - still).norm(dim=1).cpu().numpy())
