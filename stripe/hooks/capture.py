@@ -95,7 +95,7 @@ class Capture:
             keep(output)
 
     def _argument(
-        self, keep: Callable[[Tensor], None], module: nn.Module, args: tuple[Tensor, ...]
+        self, keep: Callable[[Tensor], None], module: nn.Module, args: tuple[Any, ...]
     ) -> None:
         if self._running:
             keep(args[0])

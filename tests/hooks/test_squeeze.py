@@ -132,3 +132,36 @@ def test_an_average_over_a_part_of_a_larger_plane_is_an_error(
         pytest.raises(ModelError, match="over all places"),
     ):
         recorder.record([planes.repeat(1, 1, 2, 1)], 0, progress=False)
+
+
+class Stateful(Gating):
+    """Gate features by a layer that takes a state beside the average, as a recurrent one does."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.AdaptiveAvgPool2d(1))
+        self.excite = Excite()  # type: ignore[assignment]
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.features(images)
+        v = self.excite(x.mean((2, 3)), None)
+        gated: Tensor = x * torch.sigmoid(v)[:, :, None, None]
+        return gated
+
+
+class Excite(nn.Linear):
+    def __init__(self) -> None:
+        super().__init__(CHANNELS, CHANNELS)
+
+    def forward(self, average: Tensor, state: Tensor | None = None) -> Tensor:
+        return super().forward(average)
+
+
+def test_a_module_that_takes_the_average_may_take_other_arguments(
+    tmp_path: Path, planes: Tensor
+) -> None:
+    model = Stateful().eval()
+    assert found(model, planes) == Squeeze("excite", as_output=False)
+    with Recorder(model, tmp_path / "r") as recorder:
+        recorder.record([planes], epoch=0, progress=False)
+    wanted = model.features(planes).mean((2, 3)).detach()
+    torch.testing.assert_close(inputs(tmp_path / "r"), wanted)
