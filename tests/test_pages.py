@@ -33,7 +33,7 @@ GIVEN = {
     "docs/desk": Given(smaller={"stripe reproduce all": "stripe reproduce figure11"}),
     "docs/explore": Given(files=("runs/mine",)),
     "docs/figures": Given(smaller={
-        '"epochs": 3': '"epochs": 1, "limit": 200', "head(500)": "head(64)", "[:32]": "[:4]",
+        '"epochs": 7': '"epochs": 1, "limit": 200', "head(500)": "head(64)", "[:32]": "[:4]",
         "style demo": "style demo --steps 2",
     }),
     "docs/index": Given(names=True),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from stripe.cli.app import Json, Seed, app, print_json
+from stripe.defaults import DEMO_EPOCHS
 
 if TYPE_CHECKING:
     from stripe.demos.demo import DemoResult
@@ -20,7 +21,7 @@ DEMO_RUN = Path("runs/demo")
 def demo(
     *,
     out: Path | None = None,
-    epochs: int | None = None,
+    epochs: int = DEMO_EPOCHS,
     seed: Seed = 0,
     device: str = "auto",
     json: Json = False,
@@ -33,13 +34,12 @@ def demo(
         New or empty directory for the run and its figures. Default: runs/demo, or runs/demo-2 and
         so on if it exists.
     epochs
-        Number of passes over the 7,000 training images. Default: 7.
+        Number of passes over the 7,000 training images.
     device
         Device: auto, cpu, cuda or cuda:N.
     """
-    from stripe.demos.demo import EPOCHS, demo_config, run_demo
+    from stripe.demos.demo import demo_config, run_demo
 
-    epochs = EPOCHS if epochs is None else epochs
     run = _next_free(DEMO_RUN) if out is None else out
     config = demo_config(out=run, seed=seed, device=device, epochs=epochs)
     print(f"training for {epochs} epochs, 10 to 15 s each on two CPU cores ...", file=sys.stderr)
@@ -79,7 +79,7 @@ def gallery(
     *,
     out: Path = Path("figures/gallery"),
     seed: Seed = 0,
-    epochs: int = 3,
+    epochs: int = DEMO_EPOCHS,
     pictures: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     device: str = "auto",
     json: Json = False,

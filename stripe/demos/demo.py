@@ -7,14 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from stripe import plots
+from stripe.defaults import DEMO_EPOCHS
 from stripe.files import saving
 from stripe.recording import open_recording
 from stripe.stats import stripe_index
 from stripe.train import TrainConfig, TrainResult, train
 from stripe.versions import command_line, library_versions
-
-#: Chosen by test accuracy within three minutes, without looking at the gates.
-EPOCHS = 7
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class DemoResult:
     figures: list[Path]
 
 
-def demo_config(*, out: Path, seed: int, device: str, epochs: int = EPOCHS) -> TrainConfig:
+def demo_config(*, out: Path, seed: int, device: str, epochs: int = DEMO_EPOCHS) -> TrainConfig:
     """Return the settings of the demo: an SE-ResNet20 on the embedded data."""
     return TrainConfig(
         backbone="resnet20",

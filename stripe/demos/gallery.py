@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from stripe import plots
+from stripe.defaults import DEMO_EPOCHS
 from stripe.demos.demo import demo_config
 from stripe.demos.pictures import DATASET, GROUPS, RECORDED, Picture, Trained
 from stripe.files import saving
 from stripe.select import Selection, select
 from stripe.train import train
 from stripe.versions import command_line, library_versions
-
-EPOCHS = 3
 
 #: The networks that are trained, as `TrainConfig` takes them.
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -31,7 +30,7 @@ def gallery(
     *,
     seed: int = 0,
     device: str = "auto",
-    epochs: int = EPOCHS,
+    epochs: int = DEMO_EPOCHS,
     pictures: Selection = "all",
 ) -> list[Path]:
     """Train small networks, five for all pictures, and draw every kind of figure of them.
