@@ -65,6 +65,6 @@ def test_content_ignores_numbers_progress_and_widgets_alone() -> None:
     ]
     notebook.cells = [cell]
     assert content(reduce(notebook)) == [
-        ("0", "execute_result", "text/plain", "eta# # low #"),
+        ("0", "execute_result", "text/plain", "eta# low #"),
         ("0", "execute_result", "text/plain", "(a widget, shown while the notebook runs)"),
     ]

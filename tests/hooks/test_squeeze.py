@@ -139,7 +139,7 @@ class Stateful(Gating):
 
     def __init__(self) -> None:
         super().__init__(nn.AdaptiveAvgPool2d(1))
-        self.excite = Excite()  # type: ignore[assignment]
+        self.excite = Excite()
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.features(images)

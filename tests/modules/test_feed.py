@@ -27,8 +27,7 @@ class ByKeyword(nn.Module):
 
 def small() -> nn.Module:
     torch.manual_seed(0)
-    options: dict[str, Any] = {"attention": "se", "num_classes": 3, "in_channels": 1}
-    return stripe.build("resnet8_basic", **options).eval()
+    return stripe.build("resnet8_basic", attention="se", num_classes=3, in_channels=1).eval()
 
 
 def loader() -> list[tuple[Tensor, Tensor]]:
@@ -42,11 +41,12 @@ def frozen(model: nn.Module, recording: Any) -> Any:
 
 
 def layer_of(model: nn.Module) -> nn.Module:
-    return next(part for name, part in model.named_modules() if name.endswith("layer3"))
+    layer: nn.Module = next(p for name, p in model.named_modules() if name.endswith("layer3"))
+    return layer
 
 
 TOOLS: dict[str, Callable[[nn.Module, Any], Any]] = {
-    "audit": lambda m, r: stripe.audit(m, loader(), rounds=1, progress=False),
+    "audit": lambda m, r: stripe.audit(m, loader(), out=None, rounds=1, progress=False),
     "mean_cam": lambda m, r: stripe.mean_cam(m, loader(), layer_of(m), progress=False),
     "attack": lambda m, r: attack(m, loader(), ["constant:0.5,0.5"], progress=False),
     "noise_bound": lambda m, r: noise_bound(m, loader()[0][0][:4]),
