@@ -8,11 +8,6 @@ from stripe.gates.factors import reduced
 from stripe.gates.shape import Shape
 from stripe.gates.steps import Step, Trace
 
-#: Pools sum one value after the other in float32, so their rounding error grows with the plane.
-_LARGEST_POOLED = 64 * 64
-
-_ADAPTIVE = ("adaptive_avg_pool2d", "_adaptive_avg_pool2d")
-
 
 class Squeeze(NamedTuple):
     """Where the average passes a module in a forward pass, once.
@@ -46,17 +41,15 @@ def squeeze_of(watched: Trace, features: int, shape: Shape, before: int) -> Sque
 
 
 def _averages(watched: Trace, step: Step, plane: tuple[int, ...]) -> bool:
-    """Tell whether a step averages a tensor of this shape over its last two dimensions."""
-    if step.op not in ("mean", "avg_pool2d", *_ADAPTIVE) or len(step.inputs) != 1:
+    """Tell whether a step averages a tensor of this shape over its last two dimensions.
+
+    An adaptive pool to 1 x 1 is such a mean. A pool with a kernel is none: it would average a part
+    of a larger plane in a later batch.
+    """
+    if step.op != "mean" or len(step.inputs) != 1 or reduced(step, 4) != [2, 3]:
         return False
-    made = watched.nodes[step.outputs[0]]
-    if watched.nodes[step.inputs[0]].shape != plane or made.dtype != torch.float32:
-        return False
-    if step.op == "mean":
-        return reduced(step, 4) == [2, 3]
-    small = plane[2] * plane[3] <= _LARGEST_POOLED
-    whole = step.op in _ADAPTIVE or step.scalars in (plane[2:], plane[2:] * 2)  # kernel, stride
-    return small and whole and made.shape[2:] == (1, 1)
+    made, averaged = watched.nodes[step.outputs[0]], watched.nodes[step.inputs[0]]
+    return averaged.shape == plane and made.dtype == torch.float32
 
 
 def _seen(watched: Trace, average: int, before: int) -> Squeeze | None:
