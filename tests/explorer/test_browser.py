@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from typing import Any
 import nbformat
 import numpy as np
 import pytest
+from server_process import server_process
 
 import stripe
 from stripe.explorer.serve import ExplorerServer
@@ -197,24 +197,18 @@ def test_a_page_without_a_kernel_shows_the_stripes(
 def lab(tmp_path: Path) -> Iterator[str]:
     """Run a JupyterLab in a folder of its own, and return its address."""
     pytest.importorskip("anywidget")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"),
-        *(f"--port={port}", "--IdentityProvider.token=", f"--ServerApp.root_dir={tmp_path}"),
-        *("--ServerApp.disable_check_xsrf=True", "--LabApp.news_url=None"),
-    ]
     homes = {f"JUPYTER_{name}": str(tmp_path / name) for name in ("CONFIG_DIR", "RUNTIME_DIR")}
     environment = {**os.environ, **homes, "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")}
-    log = (tmp_path / "lab.log").open("w")
-    server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=tmp_path)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(30)
-        log.close()
+
+    def command(port: int) -> list[str]:
+        return [
+            *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"),
+            *(f"--port={port}", "--IdentityProvider.token=", f"--ServerApp.root_dir={tmp_path}"),
+            *("--ServerApp.disable_check_xsrf=True", "--LabApp.news_url=None"),
+        ]
+
+    with server_process(command, tmp_path, env=environment) as address:
+        yield address
 
 
 def test_in_a_real_jupyterlab(

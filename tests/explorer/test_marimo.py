@@ -1,7 +1,5 @@
 """The explorer in a real marimo notebook, in Chromium."""
 
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +8,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from server_process import server_process
 
 import stripe
 
@@ -50,21 +49,15 @@ def address(explored: Path, tmp_path: Path) -> Iterator[str]:
     pytest.importorskip("marimo")
     notebook = tmp_path / "notebook.py"
     notebook.write_text(NOTEBOOK.format(path=str(explored)))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "marimo", "--yes", "run", str(notebook)),
-        *("--headless", "--no-token", "--port", str(port)),
-    ]
-    log = (tmp_path / "marimo.log").open("w")
-    server = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(30)
-        log.close()
+
+    def command(port: int) -> list[str]:
+        return [
+            *(sys.executable, "-m", "marimo", "--yes", "run", str(notebook)),
+            *("--headless", "--no-token", "--port", str(port)),
+        ]
+
+    with server_process(command, tmp_path) as where:
+        yield where
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Attacks on networks of any task: agreement with the predictions without noise."""
+"""Attacks on networks of any task: accuracy, or agreement with predictions without noise."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -141,3 +141,27 @@ def test_the_figure_of_the_agreement(masks: nn.Module) -> None:
     assert axes.get_ylabel() == "agreement with no noise (%)"
     with pytest.raises(StripeError, match="a measure is one of accuracy, agreement, got 'kl'"):
         stripe.plots.noise_robustness(table, measure="kl")  # type: ignore[arg-type]
+
+
+def test_an_attack_counts_right_answers() -> None:
+    """One norm in front of a fixed rule: the noise moves what it says by a known amount."""
+    linear = nn.Linear(1, 2)
+    model = nn.Sequential(nn.BatchNorm2d(1, affine=False), nn.Flatten(), linear).eval()
+    linear.weight.data = torch.tensor([[-1.0], [1.0]])
+    linear.bias.data.zero_()
+    values = torch.tensor([-3.0, -1.0, 1.0, 3.0]).view(4, 1, 1, 1)
+    labels = torch.tensor([0, 0, 1, 1])
+    table = attack(
+        model,
+        [(values, labels)],
+        ["constant:1,2", "constant:1,9", "random:0,0"],
+        seeds=[0, 1],
+        progress=False,
+    )
+    assert table["noise"].tolist() == ["none", "constant:1,2", "constant:1,9", *["random:0,0"] * 2]
+    assert table["accuracy"].tolist() == [1, 0.75, 0.5, 1, 1]
+    assert table["images"].tolist() == [4] * 5
+    with pytest.raises(StripeError, match="use when=eval"):
+        attack(model, [(values, labels)], ["constant:1,2,when=train"], progress=False)
+    with pytest.raises(StripeError, match="at least one seed"):
+        attack(model, [(values, labels)], ["batch"], seeds=[], progress=False)
