@@ -102,7 +102,8 @@ def _runs(trained: Trained) -> Iterator[Picture]:
 def _spatial(trained: Trained) -> Iterator[Picture]:
     pictures = load_dataset(DATASET, "test").images[:, 0].cpu().numpy()
     maps = trained.work / "spatial"
-    record(trained.model("cbam"), trained.loader(), maps, spatial=True)
+    epoch = len(trained.results["cbam"].history)
+    record(trained.model("cbam"), trained.loader(), maps, epoch=epoch, spatial=True)
     options = {"seed": trained.seed, "pictures": pictures}
     yield "spatial_attention", plots.spatial_attention, open_recording(maps), options
 

@@ -18,15 +18,18 @@ def record(
     loader: Iterable[Any],
     path: str | Path,
     *,
+    epoch: int = 0,
     progress: bool = True,
     **options: Any,
 ) -> Recording:
-    """Record the gates of `model` for the images of `loader`, as epoch 0.
+    """Record the gates of `model` for the images of `loader`, as one epoch.
 
     Parameters
     ----------
     model, loader, path
         As for `Recorder` and `Recorder.record`.
+    epoch
+        Number of the epoch, such as the number of epochs that the network was trained for.
     progress
         Show a progress bar.
     **options
@@ -44,5 +47,5 @@ def record(
     ['layer1.0.bn2.gate', 'layer2.0.bn2.gate', 'layer3.0.bn2.gate']
     """
     with interrupts_held(), Recorder(model, path, **options) as recorder, interrupts_allowed():
-        recorder.record(loader, epoch=0, progress=progress)
+        recorder.record(loader, epoch=epoch, progress=progress)
     return open_recording(path)

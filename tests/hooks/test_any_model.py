@@ -19,7 +19,7 @@ from stripe.errors import ModelError, RecordingError, StripeError, UnknownNameEr
 IMAGES = torch.randn(5, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
-def record(model: nn.Module, path: Path, **options: object) -> stripe.Recording:
+def record(model: nn.Module, path: Path, **options: Any) -> stripe.Recording:
     batches = [IMAGES[:2], IMAGES[2:4], IMAGES[4:]]
     stripe.record(model, batches, path, progress=False, **options)
     return open_recording(path)

@@ -344,3 +344,10 @@ def test_epochs_are_known_before_the_first_batch(
         with torch.no_grad():
             next(small_model.parameters()).add_(1)
         assert not recorder.is_current(0)
+
+
+def test_one_line_records_any_epoch(
+    small_model: nn.Sequential, images: torch.Tensor, tmp_path: Path
+) -> None:
+    recording = stripe.record(small_model, [images], tmp_path / "r", epoch=7, progress=False)
+    assert recording.epochs == [7]

@@ -31,8 +31,10 @@ class Spatial(SampledMeasurement):
         from stripe.hooks import record
 
         model, images = self.opened()
-        record(model, images, self.out / "recording", spatial=True, progress=False)
-        recording = open_recording(self.out / "recording")
+        epoch = read_config(self.runs[0] / CONFIG, TrainConfig).epochs
+        out = self.out / "recording"
+        record(model, images, out, epoch=epoch, spatial=True, progress=False)
+        recording = open_recording(out)
         maps = float(spatial_index(recording)["eta2"].mean())
         gates = float(stripe_index(recording)["eta2"].mean())
         return {"eta2_map": maps, "eta2_gate": gates, "gate_above_map": gates - maps}
