@@ -83,7 +83,7 @@ def audit(
         over the images for each. The model must be a module, not an ONNX file.
     optimal
         Also learn constants for all gates, so that the outputs change least, and compare them with
-        the means. The model must be a classifier and a module, not an ONNX file.
+        the means. The model must output class scores and be a module, not an ONNX file.
     limit
         Largest number of images, taken from the start of the loader. They are kept in memory.
     batch_size
@@ -130,11 +130,11 @@ def audit(
     Notes
     -----
     The audit also measures one set in the order of relative spread, and uses that order if its set
-    is larger, or if the cost cannot be estimated. The estimate needs class scores (B, classes) from
-    the network itself, whatever `predict` returns. An ONNX file has no gradients, so
-    `stripe.onnx.sensitivity` measures the cost of each gate. The recommended set reaches the
-    threshold, and a set with one gate more does not. Agreement may rise when a further gate is
-    frozen, so `curve=True` can find a larger set.
+    is larger, or if the cost cannot be estimated. The estimate needs class scores from the network
+    itself, for each image or each position, whatever `predict` returns. An ONNX file has no
+    gradients, so `stripe.onnx.sensitivity` measures the cost of each gate. The recommended set
+    reaches the threshold, and a set with one gate more does not. Agreement may rise when a further
+    gate is frozen, so `curve=True` can find a larger set.
 
     Agreement is with the network's own predictions, so it shows which predictions change, not which
     are correct. Accuracy shows that, if there are labels. If the scores of an image become NaN, its

@@ -19,7 +19,7 @@ from stripe.modules.feed import feed
 from stripe.modules.held_weights import held_weights
 from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed
-from stripe.outputs.scores import PredictScores, check_differentiable, class_scores, divergence
+from stripe.outputs.scores import PredictScores, check_differentiable, divergence, position_scores
 from stripe.select import Selection
 from stripe.typed import typed
 
@@ -43,7 +43,7 @@ def optimal_constants(
     force: bool = False,
     progress: bool = True,
 ) -> dict[str, np.ndarray]:
-    """Learn constants for gates, so that the outputs of a classifier change least.
+    """Learn constants for gates, so that the outputs of a network change least.
 
     Learning starts at the means. Adam makes one pass over the images. The loss is the KL divergence
     between the unchanged network and the network with constants. The constants are an average over
@@ -52,7 +52,8 @@ def optimal_constants(
     Parameters
     ----------
     model
-        A classifier. It runs in evaluation mode and is not changed.
+        A network that outputs class scores, for each image or for each position. It runs in
+        evaluation mode and is not changed.
     loader
         Batches of images; labels are not used. Use other images to measure the gain.
     recording
@@ -162,9 +163,9 @@ class _Learned:
 def _divergence(model: nn.Module, images: Tensor, predict: PredictScores | None) -> Tensor:
     """Return the KL divergence of the network with constants from the unchanged one."""
     with paused():
-        before = class_scores(feed(model, images), predict)
+        before = position_scores(feed(model, images), predict)
     with interrupts_held(), torch.enable_grad(), interrupts_allowed():
-        after = class_scores(feed(model, images), predict)
+        after = position_scores(feed(model, images), predict)
         loss = divergence(before, after).mean()
     check_differentiable(after)
     if not loss.isfinite():

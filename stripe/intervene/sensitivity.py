@@ -23,7 +23,12 @@ from stripe.modules.feed import feed
 from stripe.modules.held_weights import held_weights
 from stripe.modules.progress import progress_bar
 from stripe.modules.undisturbed import undisturbed
-from stripe.outputs.scores import PredictScores, check_differentiable, check_no_nan, class_scores
+from stripe.outputs.scores import (
+    PredictScores,
+    check_differentiable,
+    check_no_nan,
+    position_scores,
+)
 from stripe.select import Selection
 from stripe.typed import typed
 
@@ -51,10 +56,14 @@ def sensitivity(
     second-order expansion of the KL divergence caused by freezing the gate. The cost of a set S is
     half the sum of `A = mean(a a^T)` over S x S.
 
+    If each position of an output has a label, as in strings, masks and class maps, the labels are
+    drawn independently, and log p(y) and the KL divergence are summed over the positions.
+
     Parameters
     ----------
     model
-        A classifier. It runs in evaluation mode and is not changed.
+        A network that outputs class scores, for each image or for each position. It runs in
+        evaluation mode and is not changed.
     loader
         Batches of images, as for `stripe.record`; labels are not used.
     recording
@@ -66,8 +75,9 @@ def sensitivity(
     seed
         Seed of the labels. The global generators are untouched.
     predict
-        Function from the output of the network to class scores (B, classes). Default: the output
-        itself, its `logits` or `out`, or its first tensor.
+        Function from the output of the network to class scores (B, classes, ...). Default: the
+        output itself, its `logits` or `out`, or its first tensor: (B, classes), strings
+        (B, T, classes), masks (B, 1, H, W) or class maps (B, classes, H, W).
     epoch, example, force
         As for `stripe.intervene`.
     progress
@@ -137,11 +147,11 @@ def sensitivity(
     ):
         for _, images, _ in numbered_batches(loader):
             probes.begin()
-            scores = class_scores(feed(found.model, images), predict)
+            scores = position_scores(feed(found.model, images), predict)
             sums.add(list(_changes(scores, probes, draws, generator)))
             for name in probes.unreached:
                 with probes.at_mean(name):
-                    moved = class_scores(feed(found.model, images), predict)
+                    moved = position_scores(feed(found.model, images), predict)
                 _check_unmoved(name, scores, moved)
             bar.update()
     return sums.result(draws)
@@ -199,16 +209,18 @@ class _Probes:
 
 
 def _changes(
-    scores: Float[Tensor, "b classes"], probes: _Probes, draws: int, generator: Generator
+    scores: Float[Tensor, "b classes positions"], probes: _Probes, draws: int, generator: Generator
 ) -> Iterator[list[Float64[Tensor, "b channels"]]]:
     """Yield, for each draw of labels, the change of log p(y) along the way, by gate and channel."""
     check_differentiable(scores)
     log_p = scores.log_softmax(1)
     check_no_nan(log_p)
-    labels = log_p.detach().exp().cpu().multinomial(draws, replacement=True, generator=generator)
+    rows = log_p.transpose(1, 2).flatten(0, 1)
+    drawn = rows.detach().exp().cpu().multinomial(draws, replacement=True, generator=generator)
+    labels = drawn.to(scores.device)
     zeros = [probe.zero for probe in probes.of_pass.values()]
     for draw in range(draws):
-        chosen = log_p.gather(1, labels[:, draw : draw + 1].to(scores.device)).sum()
+        chosen = rows.gather(1, labels[:, draw : draw + 1]).sum()
         slopes = torch.autograd.grad(
             chosen, zeros, retain_graph=draw < draws - 1, allow_unused=True
         )

@@ -1,4 +1,4 @@
-"""The class scores of a network, and the divergence of two outputs."""
+"""The class scores of a network, for each image or for each position, and their divergence."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -11,7 +11,8 @@ from torch import Tensor
 
 from stripe.errors import ModelError
 
-#: Function from the output of a network to class scores (B, classes) before softmax.
+#: Function from the output of a network to class scores before softmax: (B, classes), or
+#: (B, classes, ...) where each position has scores.
 PredictScores = Callable[[Any], Tensor]
 
 
@@ -67,19 +68,81 @@ def class_scores(output: Any, predict: PredictScores | None = None) -> Float[Ten
         is 0.
     """
     found = scores_in(output) if predict is None else predict(output)
+    scores = _checked(found, output)
+    return _logarithms(scores) if predict is None else scores
+
+
+def _checked(found: Any, output: Any) -> Float[Tensor, "b classes"]:
+    """Return what was found in an output, if it is class scores."""
     if not isinstance(found, Tensor) or found.ndim != 2 or not found.is_floating_point():
         came = tuple(found.shape) if isinstance(found, Tensor) else type(output).__name__
         raise ModelError(
             f"a network must output class scores (B, classes), got {came}; give predict=, a "
             "function from its output to these"
         )
-    if found.shape[1] < 2:
+    return _several(found.to(torch.promote_types(found.dtype, torch.float32)))
+
+
+def position_scores(
+    output: Any, predict: PredictScores | None = None
+) -> Float[Tensor, "b classes positions"]:
+    """Return the class scores of each position in the output of a network.
+
+    Parameters
+    ----------
+    output
+        Scores as for `class_scores`, which have one position, or one of the other forms that
+        `stripe.outputs.predictions.predictions` reads from a tensor: strings (B, T, classes), class
+        maps (B, classes, H, W), or masks (B, 1, H, W), whose places have the classes off and on.
+        The values of a mask are logits, unless all are between 0 and 1.
+    predict
+        Function that returns the scores (B, classes, ...) in an output of another form.
+
+    Raises
+    ------
+    ModelError
+        If there are no such scores.
+    """
+    found = scores_in(output) if predict is None else predict(output)
+    if not isinstance(found, Tensor) or found.ndim < 3 or not found.is_floating_point():
+        scores = _checked(found, output)[..., None]
+    else:
+        scores = found.to(torch.promote_types(found.dtype, torch.float32))
+        scores = _several(_classes_first(scores) if predict is None else scores).flatten(2)
+    return _logarithms(scores) if predict is None else scores
+
+
+def _classes_first(scores: Tensor) -> Float[Tensor, "b classes *positions"]:
+    """Return strings, masks or maps with the classes on axis 1."""
+    if scores.ndim == 3:
+        return scores.transpose(1, 2)
+    if scores.ndim == 4:
+        return _both(scores) if scores.shape[1] == 1 else scores
+    raise ModelError(
+        f"a network must output class scores (B, classes), strings (B, T, classes), masks "
+        f"(B, 1, H, W) or maps (B, classes, H, W), got {tuple(scores.shape)}; give predict=, a "
+        "function from its output to scores (B, classes, ...)"
+    )
+
+
+def _several(
+    scores: Float[Tensor, "b classes *positions"],
+) -> Float[Tensor, "b classes *positions"]:
+    """Raise if there is only one class, of which every divergence is 0."""
+    if scores.shape[1] < 2:
         raise ModelError(
-            f"a network must output scores of at least 2 classes, got {tuple(found.shape)}; give "
+            f"a network must output scores of at least 2 classes, got {tuple(scores.shape)}; give "
             "predict=, a function from its output to these"
         )
-    scores = found.to(torch.promote_types(found.dtype, torch.float32))
-    return _logarithms(scores) if predict is None else scores
+    return scores
+
+
+def _both(mask: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 2 h w"]:
+    """Return probabilities of off and on, or scores where the mask has logits."""
+    values = mask.detach()
+    if bool(((values >= 0) & (values <= 1)).all()):
+        return torch.cat([1 - mask, mask], 1)
+    return torch.cat([torch.zeros_like(mask), mask], 1)
 
 
 def class_scores_or_none(output: Any) -> Float[Tensor, "b classes"] | None:
@@ -90,7 +153,9 @@ def class_scores_or_none(output: Any) -> Float[Tensor, "b classes"] | None:
         return None
 
 
-def _logarithms(scores: Float[Tensor, "b classes"]) -> Float[Tensor, "b classes"]:
+def _logarithms(
+    scores: Float[Tensor, "b classes *positions"],
+) -> Float[Tensor, "b classes *positions"]:
     """Return the logarithms of probabilities, whose softmax they are; other scores unchanged."""
     values = scores.detach()
     sums = bool(((values.sum(1) - 1).abs() <= _ROUNDING).all())
@@ -123,15 +188,16 @@ def refuse_nan(images: Sequence[bool]) -> None:
 
 
 def divergence(
-    before: Float[Tensor, "b classes"], after: Float[Tensor, "b classes"]
+    before: Float[Tensor, "b classes *positions"], after: Float[Tensor, "b classes *positions"]
 ) -> Float64[Tensor, " b"]:
     """Return the Kullback-Leibler divergence KL(before || after) of each image, in nats.
 
+    The divergences of all positions are added.
     A class with probability 0 before, such as a class with a score of minus infinity, adds 0.
     """
     log_p, log_q = before.double().log_softmax(1), after.double().log_softmax(1)
     p = log_p.exp()
-    return (p * torch.where(p == 0, 0.0, log_p - log_q)).sum(1)
+    return (p * torch.where(p == 0, 0.0, log_p - log_q)).flatten(1).sum(1)
 
 
 def mean_divergence(divergences: Float64[Tensor, " b"]) -> tuple[float, float, float]:

@@ -186,9 +186,12 @@ def test_no_scores_means_the_usual_order_and_a_reason() -> None:
 
         def forward(self, x: Tensor) -> Tensor:
             scores: Tensor = self.body(x)
-            return scores[..., None, None]
+            return scores[..., None, None, None]
 
-    found = stripe.audit(Maps(), [images()], None, rounds=1, progress=False)
+    def labels(output: Tensor) -> Tensor:
+        return output.flatten(1).argmax(1)
+
+    found = stripe.audit(Maps(), [images()], None, predict=labels, rounds=1, progress=False)
     assert found.ordered_by == "relative_spread"
     assert "class scores (B, classes)" in found.order_reason
     assert found.gates["predicted_kl"].isna().all()

@@ -73,7 +73,7 @@ def test_bad_input_is_one_line() -> None:
         stripe.freeze(model, means, constants="optimal")
     with pytest.raises(StripeError, match=r"\Aoptimal constants need at least 2 images, .*got 1\Z"):
         stripe.freeze(model, means, constants="optimal", images=[x[:1]])
-    with pytest.raises(ModelError, match=r"\Aa network must output class scores .*got \(2, 4, 1"):
+    with pytest.raises(ModelError, match=r"\Aa network must output scores of at least 2 classes"):
         stripe.freeze(nn.Sequential(model, nn.Unflatten(1, (4, 1))), {"0.gate": np.full(3, 0.5)},
                       constants="optimal", images=[x], progress=False)  # fmt: skip
     program = torch.export.export(model, (x,))

@@ -62,6 +62,39 @@ def test_a_linear_softmax_by_hand(toy: Any) -> None:
     assert (found.n_images, found.draws) == (2000, 10)
 
 
+class TwoPositions(nn.Module):
+    """Two heads on two gates: strings (B, 2, 4), or maps (B, 4, 1, 2)."""
+
+    def __init__(self, maps: bool) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList([TwoGates(), TwoGates()])
+        self.heads[1].gates = self.heads[0].gates
+        self.maps = maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        m = x.mean((2, 3), keepdim=True)
+        gates: Any = self.heads[0].gates
+        one, other = x * gates[0](3 * m), x * gates[1](-m)
+        both = torch.stack([
+            head.first(one.mean((2, 3))) + head.second(other.mean((2, 3)))
+            for head in self.heads
+        ], 1)  # fmt: skip
+        return both.transpose(1, 2)[:, :, None] if self.maps else both
+
+
+@pytest.mark.parametrize("maps", [False, True])
+def test_positions_add_as_independent_labels(maps: bool) -> None:
+    torch.manual_seed(0)
+    model = TwoPositions(maps).double().eval()
+    x = torch.randn(5, 3, 2, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    means = {"gates.0": np.array([0.3, 0.6, 0.2]), "gates.1": np.array([0.5, 0.1, 0.9])}
+    expected = sum(exact(head, x, means) for head in model.heads)
+    named = {f"heads.0.{name}": mean for name, mean in means.items()}
+    many = x.repeat(400, 1, 1, 1)
+    found = stripe.sensitivity(model, [many], named, example=x, draws=10, progress=False)
+    np.testing.assert_allclose(found.matrix, expected, rtol=0.05, atol=3e-4)
+
+
 def test_the_numbers_of_a_channel_are_those_of_a_gate_of_one_channel(toy: Any) -> None:
     x = torch.randn(8, 3, 2, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     means = {"gates.0": np.array([0.3, 0.6, 0.2])}

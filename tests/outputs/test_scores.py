@@ -15,7 +15,7 @@ from stripe.errors import ModelError
 from stripe.intervene.ablate import ablate
 from stripe.intervene.optimal import optimal_constants
 from stripe.outputs.predictions import predictions
-from stripe.outputs.scores import class_scores, divergence, mean_divergence
+from stripe.outputs.scores import class_scores, divergence, mean_divergence, position_scores
 
 LOGITS = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
 FEATURES = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
@@ -155,3 +155,39 @@ def test_no_gradients_is_one_line(small_model: nn.Module, images: Tensor, tmp_pa
             torch.inference_mode(),
         ):
             measure(small_model, [images], recording, progress=False)
+
+
+def test_every_form_has_scores_of_its_positions() -> None:
+    logits = torch.randn(3, 2, 4, 5, generator=torch.Generator().manual_seed(0))
+    p = logits.softmax(1)
+    on = p[:, 1:]
+    forms = {
+        "map": logits,
+        "map of probabilities": p,
+        "mask": on,
+        "mask of logits": logits[:, 1:] - logits[:, :1],
+        "strings": logits.flatten(2).transpose(1, 2),
+        "a dictionary": {"out": logits, "aux": on},
+    }
+    expected = p.flatten(2)
+    for name, output in forms.items():
+        found = position_scores(output)
+        torch.testing.assert_close(found.softmax(1), expected, msg=name)
+    asked = position_scores(p.flatten(), lambda output: output.view(3, 2, 4, 5).log())
+    torch.testing.assert_close(asked.softmax(1), expected)
+    assert torch.equal(position_scores(LOGITS)[..., 0], class_scores(LOGITS))
+
+
+def test_divergences_of_positions_add() -> None:
+    p, q = torch.randn(2, 3, 4, 7, generator=torch.Generator().manual_seed(0)).unbind()
+    one_by_one = sum(divergence(p[..., k], q[..., k]) for k in range(7))
+    torch.testing.assert_close(divergence(p, q), one_by_one)
+
+
+def test_other_forms_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"\A.*maps \(B, classes, H, W\), got \(1, 2, 3, 4, 5\)"):
+        position_scores(torch.zeros(1, 2, 3, 4, 5))
+    with pytest.raises(ModelError, match=r"\A.* at least 2 classes, got \(2, 1, 4\)"):
+        position_scores(torch.zeros(2, 4, 1))
+    with pytest.raises(ModelError, match=r"\A.* class scores .*got \(3,\)"):
+        position_scores(torch.zeros(3))
