@@ -96,8 +96,9 @@ def load_images(
         One number, or one per channel. Default: those of the run, of the network's own
         configuration or of the data set, or else ImageNet's.
     crop
-        Share of the resized image that the centre crop keeps, 0 to 1. Default: that of the run or
-        of the network's own configuration, or else 1 for a data set and 0.875 for a folder.
+        Share of the resized image that the centre crop keeps, 0 to 1. Default: 1 for a data set;
+        for a folder, the share with which the run was tested, that of the network's own
+        configuration, or else 0.875.
     batch_size
         Images per batch.
     limit
@@ -180,11 +181,12 @@ def image_shape(
 
 
 def _of_run(run: Path, data_root: Path | None) -> Preprocessing:
-    """Return how a run tested its network."""
+    """Return how a run tested its network: on whole images of a data set, or cropped ones."""
     data = data_shape(run, data_root=data_root)
     size = (data.image_size, data.image_size)
+    crop = 1.0 if read_config(run / CONFIG, TrainConfig).dataset in list_datasets() else TEST_CROP
     return Preprocessing(
-        size=size, mean=data.mean, std=data.std, crop=TEST_CROP, interpolation="bilinear"
+        size=size, mean=data.mean, std=data.std, crop=crop, interpolation="bilinear"
     )
 
 

@@ -100,8 +100,8 @@ class Source(Network):
         Standard deviation of the pixels, as for --mean.
     crop
         Share of the height and width of the resized image that the centre crop keeps, 0 to 1.
-        Default: the share of the training run or of timm's configuration, or else 1 for a data set
-        and 0.875 for a folder.
+        Default: 1 for a data set; for a folder, the share with which the training run was tested,
+        that of timm's configuration, or else 0.875.
     data_root
         Folder that holds data sets. Default: the folder of the training run, or else data.
     batch_size

@@ -278,6 +278,22 @@ def test_images_of_a_data_set_are_whole_unless_they_are_cropped(fashion: Path) -
     torch.testing.assert_close(next(iter(cropped))[0], next(iter(whole))[0][..., 7:21, 7:21])
 
 
+def test_a_folder_is_cropped_as_the_run_tested_its_network(
+    fashion: Path, imagenet_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "images").mkdir()
+    Image.fromarray(np.zeros((40, 40), np.uint8)).save(tmp_path / "images" / "a.png")
+    on_whole_images = TrainConfig(
+        backbone="resnet8_basic", dataset="fashion_mnist", data_root=fashion, epochs=1,
+        batch_size=4, workers=0, precision="fp32", device="cpu", out=tmp_path / "a",
+    )  # fmt: skip
+    train(on_whole_images, progress=False)
+    for run, crop in ((on_whole_images.out, 1.0), (imagenet_run, 0.875)):
+        network = load_network(str(run))
+        _, prepared = load_images(str(tmp_path / "images"), network, run=run)
+        assert prepared.crop == crop
+
+
 def test_the_command_prints_what_it_was_told(imagenet_run: Path, tmp_path: Path, run: Run) -> None:
     told = ["--crop", 0.75, "--mean", 0.4, "--std", 0.3, "--limit", 4, "--device", "cpu"]
     code, said = run("record", "--model", imagenet_run, "--out", tmp_path / "r", *told)
