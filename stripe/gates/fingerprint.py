@@ -124,5 +124,6 @@ def _bytes(value: Tensor) -> memoryview:
         value = value.dequantize()
     if value.layout != torch.strided:
         value = value.to_dense()
-    flat = value.cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().data
+    flat = value.cpu().resolve_conj().resolve_neg().contiguous()
+    # A single element is contiguous with any stride, but is viewed as bytes only with stride 1.
+    return flat.as_strided((flat.numel(),), (1,)).view(torch.uint8).numpy().data

@@ -196,3 +196,18 @@ def test_freeze_from_a_command_line(
     (tmp_path / "out.frozen.json").unlink(missing_ok=True)
     code, said = run(*common, "--recording", tmp_path / "gates-1", "--force")
     assert code == 0, said
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (3,), (2, 3), (0,)])
+def test_strides_do_not_count(shape: tuple[int, ...]) -> None:
+    """A network of a converter held a buffer of one element with stride 0."""
+
+    class Holder(nn.Module):
+        def __init__(self, value: Tensor) -> None:
+            super().__init__()
+            self.register_buffer("value", value)
+
+    digest = fingerprint(Holder(torch.full(shape, 2.0)))
+    assert fingerprint(Holder(torch.tensor(2.0).expand(shape))) == digest
+    wide = torch.full((*shape, 2), 2.0)
+    assert fingerprint(Holder(wide[..., 0])) == digest
