@@ -1,4 +1,4 @@
-"""ASR: attention on a learnable vector, a gate that ignores the image."""
+"""ASR: attention on a learnable vector psi. It ignores the image; `gated.py` multiplies by it."""
 
 import math
 from dataclasses import dataclass

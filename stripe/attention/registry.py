@@ -1,4 +1,4 @@
-"""The attention modules by name."""
+"""The attention modules by name; `@ATTENTIONS.register("name")` adds a class."""
 
 from collections.abc import Callable
 

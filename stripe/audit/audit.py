@@ -269,11 +269,14 @@ def _measured(
         comparison = HeldOutComparison(candidate, images, task, bar.update)
         comparison.measured(spread.gates, lambda: everything.model)
         usual = Curve(comparison, plan, spread)
-        chosen = usual if found is None else Curve(comparison, plan, by_sensitivity(found))
+        by_cost = usual if found is None else Curve(comparison, plan, by_sensitivity(found))
+        if curve:
+            by_cost.measure_all()
+        chosen, count = larger(by_cost, usual, threshold)
         if curve:
             chosen.measure_all()
-        chosen, count = larger(chosen, usual, threshold)
-        chosen.measure_all() if curve else chosen.agreement(len(spread.gates))
+        else:
+            chosen.agreement(len(spread.gates))
         if alone:
             chosen.measure_alone()
     if found is not None and chosen is usual:

@@ -1,4 +1,4 @@
-"""The backbones by name."""
+"""The backbones by name, and the decorator that adds one."""
 
 from collections.abc import Callable
 

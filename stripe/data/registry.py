@@ -1,4 +1,4 @@
-"""The data sets by name."""
+"""The data sets by name, and the decorator that adds one."""
 
 from collections.abc import Callable
 from pathlib import Path

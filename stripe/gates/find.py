@@ -235,9 +235,7 @@ def _place(
         operand=operand,
         product=product,
         hook=hook,
-        input_hook=maker
-        if maker and _rows_of(watched, watched.output_of(maker), features)
-        else None,
+        input_hook=maker,
         first_argument=alone and _rows_of(watched, call.inputs[0], features),
         squeeze=squeeze_of(watched, features, shape, number),
         count=count,

@@ -1,5 +1,6 @@
-"""Find the gates of a model once, and freeze any of them many times."""
+"""Find the gates of a model once, and freeze any of them: each folds, or stays as a scale."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -35,7 +36,10 @@ from stripe.modules.unwrap import modules_by_name
 from stripe.registry import listed
 from stripe.select import Selection
 
-_STAYS = "it looks at the image as before: "
+#: The name of the whole output, among the tensors that are compared.
+_OUTPUT = ""
+#: The reason of a gate that is not frozen begins with this.
+_NOT_FROZEN = "it looks at the image as before: "
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ def plan(
     watched = trace_of(model, example, shape)
     known = _known(watched, means)
     kept = {
-        place.gate.name: f"{_STAYS}{reason}"
+        place.gate.name: f"{_NOT_FROZEN}{reason}"
         for place in known
         if (reason := _unfreezable(watched, place))
     }
@@ -155,7 +159,7 @@ class _Making:
         folded, constant = self.frozen(folds), self.constant()
         beside = {name: self._continuous(fold.beside) for name, fold in folds.items()}
         if not self.flow.chooses:
-            beside[""] = frozenset([""])
+            beside[_OUTPUT] = frozenset([_OUTPUT])
         sample = zeros(self.plan.model, self.flow.trace.input_shape)
         exact = torch.autocast(sample.device.type, enabled=False)  # its rounding is not the fold's
         eager = uncompiled()
@@ -187,8 +191,8 @@ class _Making:
         reasons = {}
         for name, fold in folds.items():
             _, errors = self.build({name: fold})
-            compared = [error for error in errors.values() if error == error]
-            if errors[name] != errors[name]:
+            compared = [error for error in errors.values() if not math.isnan(error)]
+            if math.isnan(errors[name]):
                 reasons[name] = f"nothing beside it could be compared to fold it into {fold.into}"
             elif max(compared) > bound:
                 changed = f"changes the output by {max(compared):.1g}"
@@ -202,15 +206,15 @@ class _Making:
 
 def _sound(errors: Mapping[str, float], folds: Mapping[str, Fold], bound: float) -> bool:
     """Tell whether every fold was compared, and none changed more than rounding does."""
-    compared = all(errors[name] == errors[name] for name in folds)
+    compared = not any(math.isnan(errors[name]) for name in folds)
     return compared and not any(error > bound for error in errors.values())
 
 
 def _measured(errors: Mapping[str, float]) -> float:
     """Return the difference of the outputs, or the largest beside a gate if they are unknown."""
-    output = errors.get("", float("nan"))
-    beside = [error for error in errors.values() if error == error]
-    return output if output == output else max(beside, default=0.0)
+    output = errors.get(_OUTPUT, math.nan)
+    beside = [error for error in errors.values() if not math.isnan(error)]
+    return max(beside, default=0.0) if math.isnan(output) else output
 
 
 def _into(place: Place, fold: Fold | None) -> str:
@@ -234,7 +238,8 @@ def _verified(plan: Plan) -> Plan:
     again = trace(constant, zeros(constant, plan.trace.input_shape))
     left = {place.gate.name for place in places(again)}
     kept = {
-        p.gate.name: f"{_STAYS}no constant reaches its product in {p.gate.owner or 'the model'}"
+        p.gate.name: f"{_NOT_FROZEN}no constant reaches its product in "
+        f"{p.gate.owner or 'the model'}"
         for p in by_function
         if p.gate.name in left
     }

@@ -1,4 +1,4 @@
-"""The trace of a forward pass: its tensors, its steps, and the calls of its modules."""
+"""The data of a trace: its tensors, its steps, and the calls of its modules."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""Trace one forward pass: which operation made which tensor, inside which module."""
+"""Run a forward pass and write its trace: which operation made which tensor, in which module."""
 
 import copy
 import warnings

@@ -1,4 +1,4 @@
-"""Replace gates while a model runs."""
+"""The context manager `stripe.intervene`: replace gates while a model runs."""
 
 from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType

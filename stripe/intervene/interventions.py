@@ -1,4 +1,4 @@
-"""Replace the gates of a running model by the results of functions, and undo it."""
+"""Put the functions that replace gates into a model, and take them out again."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

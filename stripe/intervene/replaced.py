@@ -1,4 +1,4 @@
-"""Replace gates of a running model by functions, with hooks and in operands."""
+"""Replace one gate: in a hook of its module, or in an operand of its product."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager

@@ -1,4 +1,4 @@
-"""The directory of a run: its settings, and whether it can be resumed."""
+"""The directory of a run: its lock, its settings, and whether it can be resumed."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One step of training, and the accuracy on the test set."""
+"""The optimizer, one step of training, and the accuracy on the test set."""
 
 from contextlib import nullcontext
 

@@ -1,4 +1,4 @@
-"""The engine of a Ray cluster, whose nodes share the folders of runs and recordings."""
+"""The engine of a Ray cluster, whose nodes share the folders; its options: `cli/engines.py`."""
 
 import logging
 import socket
