@@ -22,7 +22,7 @@ def card(
     published: str = "",
     overwrite: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Write a page and a Croissant description, with which a recording can be published.
+    """Write a page and a Croissant description of a recording, for publication.
 
     Parameters
     ----------
@@ -31,13 +31,13 @@ def card(
     name
         Name of the data set. Default: the network and the data of the recording.
     description
-        Sentence that says what the data set shows. By default, it is made from the header.
+        Sentence that says what the data set shows. Default: a sentence from the header's fields.
     license
         Licence of the data, as an SPDX identifier or an address.
     creator
         Person or group that made the recording.
     url
-        Address at which the recording will be found.
+        Address at which the recording will be available.
     published
         Date of publication, as YYYY-MM-DD. Default: today, in UTC.
     overwrite

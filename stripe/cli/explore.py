@@ -33,8 +33,8 @@ def explore(
     more
         More recordings, to show next to the first.
     images
-        Folder of the images from which the recorded ones come. Default: the data set or folder that
-        the recording names, if it is available.
+        Folder from which the images were recorded. Default: the data set or folder that the
+        recording names, if it is available.
     data_root
         Folder that holds data sets.
     costs

@@ -110,7 +110,7 @@ class Source(Network):
         Largest number of images. Default: 1,000 for audit and ablate, otherwise all.
     skip_broken
         Skip images of a folder that cannot be read, and print their number. Without this option,
-        such an image is an error.
+        such an image raises an error.
     device
         Device: auto, cpu, cuda or cuda:N.
     """

@@ -87,7 +87,7 @@ class Panels(Sides):
 
 Heading = Annotated[
     str | None,
-    Parameter(help="Text above the figure. Default: the name of the file, if it is one."),
+    Parameter(help="Text above the figure. Default: the name of the file, if there is only one."),
 ]
 
 _RUNS, _SIDES, _PANELS = Runs(), Sides(), Panels()
@@ -169,8 +169,10 @@ def plot_epoch_difference(
 
     Parameters
     ----------
-    n_images, channels
-        Number of images and of channels, drawn at random.
+    n_images
+        Number of images, drawn at random.
+    channels
+        Number of channels, drawn at random.
     """
     choice = {"gate": gate, "n_images": n_images, "channels": channels, "seed": seed}
     save_plot("epoch_difference", [recording, *more], out, names=names or None, **choice)
@@ -224,8 +226,10 @@ def plot_noise_robustness(
 
     Parameters
     ----------
-    table, tables
-        CSV files with the columns network, noise and accuracy, as written by stripe noise --out.
+    table
+        CSV file with the columns network, noise and accuracy, as written by stripe noise --out.
+    tables
+        More such files.
     """
     import pandas as pd
 
@@ -239,8 +243,10 @@ def plot_noise_bound(table: Source, *tables: Path, out: Picture, heading: Headin
 
     Parameters
     ----------
-    table, tables
-        CSV files that stripe bound --out wrote. Their names are the names of the networks.
+    table
+        CSV file that stripe bound --out wrote. Its name is the name of the network.
+    tables
+        More such files.
     """
     found = {file.stem: read_table(file) for file in (table, *tables)}
     data = found if tables else found[table.stem]

@@ -17,8 +17,8 @@ Others = Annotated[
 Versus = Annotated[
     tuple[Path, ...],
     Parameter(
-        help="Recordings of the second side, at least two: its seeds. The intervals are then over "
-        "seeds.",
+        help="Recordings of the second side: at least two, one per seed. The intervals are then "
+        "over seeds.",
         consume_multiple=True,
         show_default=False,
         negative=(),

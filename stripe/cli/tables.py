@@ -21,7 +21,7 @@ class Printed:
     Parameters
     ----------
     out
-        A CSV file for the table.
+        CSV file for the table.
     """
 
     out: Path | None = None

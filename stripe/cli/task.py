@@ -14,16 +14,17 @@ class TaskOptions:
     predict: Annotated[
         str | None,
         Parameter(
-            help="module:function, from the output of the network for a batch to one prediction "
-            "for each image, or to class scores (B, classes). Default: by the form of the output."
+            help="Function (module:function) that converts the output of the network for a batch "
+            "into one prediction for each image, or into class scores (B, classes). Default: "
+            "depends on the form of the output."
         ),
     ] = None
     agree: Annotated[
         str | None,
         Parameter(
-            help="How two predictions of an image are compared: equal, edit (distance of texts), "
-            "iou, boxes, or module:function, from both to a number from 0 to 1. Default: by the "
-            "kind of the predictions."
+            help="Agreement of two predictions for an image: equal, edit (edit distance of texts), "
+            "iou, boxes, or a function of both (module:function) that returns a number from 0 to "
+            "1. Default: depends on the kind of predictions."
         ),
     ] = None
 

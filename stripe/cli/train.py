@@ -86,7 +86,7 @@ def constants(
     device: str = "auto",
     json: Json = False,
 ) -> None:
-    """Replace the gates of a trained network by their means, test it, and fine-tune (Section 6).
+    """Replace the gates of a trained network by their means, test and fine-tune it (Section 6).
 
     Parameters
     ----------
