@@ -1,7 +1,7 @@
 """Attention modules, one per file. Each maps features (B, C, H, W) to a gate.
 
-A gate has the shape (B, C, 1, 1). Only that of CBAM is (B, C, H, W), because it includes a spatial
-map.
+A gate has the shape (B, C, 1, 1). The gate of CBAM is an exception: it includes a spatial map, so
+its shape is (B, C, H, W).
 """
 
 from stripe.attention.cbam import CBAM as CBAM

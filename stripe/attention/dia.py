@@ -66,8 +66,8 @@ class DIA(nn.Module):
     """Compute the gate of one block from its features and the gates of earlier blocks.
 
     `(v, c) = cell(GAP(x), (v', c'))`, where (v', c') is the state after the previous block of the
-    same stage in the same forward pass. In the first block it is zero. `DIA.along` returns the
-    gates of a whole network, with one cell for each stage.
+    same stage in the same forward pass. Before the first block, the state is zero. `DIA.along`
+    returns the gates of a whole network, with one cell for each stage.
 
     Parameters
     ----------
@@ -80,8 +80,8 @@ class DIA(nn.Module):
     cell
         Cell that the blocks of a stage share. Default: a new cell.
     first, last
-        Whether this is the first block of its stage, where the state is zero. Whether this is the
-        last block, after which the state is deleted.
+        Whether the block is the first of its stage, before which the state is zero, and whether it
+        is the last, after which the state is deleted.
 
     References
     ----------

@@ -17,9 +17,9 @@ LEVELS = (1, 2, 4)
 class SPA(nn.Module):
     """Compute the Spatial Pyramid Attention gate.
 
-    `v = activation(W2 relu(W1 s))`, without biases. s, of shape (B, 21 C), holds the averages over
-    1, 4 and 16 cells of the plane. `W1` has the shape (C / reduction, 21 C), and `W2` the shape (C,
-    C / reduction).
+    `v = activation(W2 relu(W1 s))`, without biases. The vector s, of shape (B, 21 C), holds the
+    averages over 1, 4 and 16 cells of the plane. `W1` has the shape (C / reduction, 21 C), and `W2`
+    the shape (C, C / reduction).
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class SPA(nn.Module):
 
     Notes
     -----
-    For a 1 x 1 plane, such as the psi of an ASR, all 21 averages are equal to its single value.
+    For a 1 x 1 plane, such as the psi of an ASR, all 21 averages of a channel are equal.
 
     Examples
     --------

@@ -36,9 +36,9 @@ class SRM(nn.Module):
 
     Notes
     -----
-    The sum of squared deviations is divided by H W. For a 1 x 1 plane, the standard deviation is
-    therefore `sqrt(eps)`. The original divides by H W - 1, which gives NaN. A batch of one is
-    normalised by the running statistics.
+    The sum of squared deviations is divided by H W. The standard deviation of a 1 x 1 plane is
+    therefore `sqrt(eps)`. The original divides by H W - 1, so that of a 1 x 1 plane is NaN. A batch
+    of one is normalised by the running statistics.
 
     Examples
     --------

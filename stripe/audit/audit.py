@@ -58,9 +58,10 @@ def audit(
 
     The means of the gates are computed from every other image. The frozen network is compared with
     the unchanged network on the other half of the images, so no image contributes to the means that
-    it tests. The gates are ordered by `stripe.sensitivity`, on the images of the means, so that
-    each further gate adds the least to the cost of the set. A few sets, measured on the other half,
-    show how many gates can be frozen; the predicted costs choose these sets.
+    it is used to test. `stripe.sensitivity`, computed on the images of the means, orders the gates
+    so that each further gate adds the least to the cost of the set. A few sets are measured on the
+    other half, to find how many gates can be frozen. The predicted costs determine which sets are
+    measured.
 
     Parameters
     ----------
@@ -120,12 +121,12 @@ def audit(
         In one of these cases:
 
         - the network has no gates;
-        - its output is of no known kind, and `predict` is not given;
+        - the kind of its output is unknown, and `predict` is not given;
         - `controls` or `optimal` is set, but the network is an ONNX file;
         - `optimal` is set, but the network outputs no class scores.
     StripeError
-        If there are fewer than 4 images, or the report cannot be written; in this case the error
-        is a `stripe.audit.report.ReportError`, whose attribute `audit` holds the result.
+        If there are fewer than 4 images, or the report cannot be written. An error of the report is
+        a `stripe.audit.report.ReportError`, whose attribute `audit` holds the result.
 
     Notes
     -----
@@ -136,10 +137,10 @@ def audit(
     reaches the threshold, and a set with one gate more does not. Agreement may rise when a further
     gate is frozen, so `curve=True` can find a larger set.
 
-    Agreement is with the network's own predictions, so it shows which predictions change, not which
-    are correct. Accuracy shows that, if there are labels. If the scores of an image become NaN, its
-    prediction counts as changed and as wrong. The report gives the interval of each agreement.
-    `attention_share` depends on the machine and the batch size.
+    Agreement is with the network's own predictions. It shows whether predictions change, not
+    whether they are correct. With labels, accuracy shows whether they are correct. If the scores of
+    an image become NaN, its prediction counts as changed and as wrong. The report gives the
+    interval of each agreement. `attention_share` depends on the machine and the batch size.
 
     Examples
     --------

@@ -39,8 +39,8 @@ def build(
     backbone
         A name from `stripe.list_backbones()`, another depth of a listed family ("resnet29"), a
         network of torchvision ("tv:NAME") or timm ("timm:NAME"), or your own function
-        ("module:function"). The function is called with those of num_classes, in_channels and
-        image_size that are its parameters.
+        ("module:function"). The function receives the arguments num_classes, in_channels and
+        image_size, except for those that it does not accept.
     num_classes
         Number of outputs of the last layer.
     in_channels

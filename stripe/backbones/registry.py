@@ -13,7 +13,7 @@ BACKBONES: Registry[Callable[..., nn.Module]] = Registry("stripe.backbones", "ba
 def list_backbones() -> list[str]:
     """Return the sorted names of the networks that `stripe.build` knows.
 
-    It also builds other depths of these networks, such as "resnet29".
+    `stripe.build` also builds other depths of these networks, such as "resnet29".
 
     Examples
     --------

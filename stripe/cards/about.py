@@ -10,27 +10,27 @@ from stripe.typed import typed
 @typed
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What people who publish a recording add to it.
+    """Details of a publication, which the recording itself does not contain.
 
     Parameters
     ----------
     name
         Name of the data set. Default: the network and the data of the recording.
     description
-        Sentence that says what the data set shows. By default, it is made from the header.
+        Sentence that says what the data set shows. Default: a sentence from the header's fields.
     license
         Licence of the data, as an SPDX identifier or an address. Croissant requires it.
     creator
         Person or group that made the recording. Croissant requires it.
     url
-        Address at which the recording will be found. Croissant requires it.
+        Address at which the recording will be available. Croissant requires it.
     published
         Date of publication, as YYYY-MM-DD. Default: today, in UTC.
 
     Raises
     ------
     StripeError
-        If the date is not a date.
+        If `published` is not a valid date.
 
     Examples
     --------
@@ -58,7 +58,7 @@ class About:
 
     @property
     def missing(self) -> list[str]:
-        """What Croissant requires and nobody gave."""
+        """The fields that Croissant requires and that are not set."""
         required = ("license", "creator", "url")
         return [
             one.name for one in fields(self) if one.name in required and not getattr(self, one.name)

@@ -26,7 +26,7 @@ def write_card(
     about: About | None = None,
     overwrite: bool = False,
 ) -> tuple[Path, Path]:
-    """Write README.md and croissant.json, with which a recording can be published.
+    """Write the files README.md and croissant.json, which describe a recording for publication.
 
     The page says what was recorded, the stripe index of every gate in the last epoch, and how to
     read the files without `stripe`. The description is in the Croissant vocabulary; its paths are
@@ -37,9 +37,9 @@ def write_card(
     recording
         A recording or its directory. Its files are verified first.
     folder
-        Where to write. Default: the directory of the recording, which stays valid.
+        Folder for the files. Default: the directory of the recording, which stays valid.
     about
-        What the recording does not know: licence, creator, address and more.
+        Details that the recording does not contain: licence, creator, address and others.
     overwrite
         Replace files of an earlier card.
 
@@ -51,7 +51,7 @@ def write_card(
     Raises
     ------
     StripeError
-        If one of the files exists, unless `overwrite`; or if it cannot be written.
+        If one of the files exists (without `overwrite`) or cannot be written.
     RecordingError
         If the recording holds no epoch, or a file is damaged.
 

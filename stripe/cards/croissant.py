@@ -45,14 +45,14 @@ _OF_GATE = {
 def croissant(recording: Recorded, about: About | None = None) -> dict[str, Any]:
     """Return the Croissant description of a recording, as JSON values.
 
-    The description lists every Parquet file with its SHA-256, after it has verified them.
+    Every Parquet file is verified first. The description lists it with its SHA-256 digest.
 
     Parameters
     ----------
     recording
         A recording or its directory.
     about
-        What the recording does not know: licence, creator, address and more.
+        Details that the recording does not contain: licence, creator, address and others.
 
     Raises
     ------

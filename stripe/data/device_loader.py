@@ -41,7 +41,8 @@ class DeviceLoader:
         share of every batch. Together they get the batches of a single process.
     indices
         Also yield the positions of the images in the data set, which identify the rows of a
-        recording. They are on the host. A shuffled order is copied to the host once per pass.
+        recording. The positions are on the host. A shuffled order is copied to the host once per
+        pass.
     take
         Positions of the images to use. Default: all images.
 

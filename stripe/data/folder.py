@@ -69,8 +69,8 @@ def image_folder(
     Raises
     ------
     DataError
-        If there is no such folder, no image is in it, or it holds the splits of a data set (train
-        and val or test), which are no classes.
+        If the folder does not exist, contains no image, or contains splits of a data set (train,
+        val or test) instead of classes.
 
     Notes
     -----

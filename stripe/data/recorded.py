@@ -22,20 +22,22 @@ def recorded_images(
     Parameters
     ----------
     recording
-        A recording that `stripe train` or `stripe record` made of a data set or a folder.
+        A recording of a data set or a folder, from `stripe train` or `stripe record`.
     root
         Folder that holds data sets.
 
     Returns
     -------
     ImageSet or RecordedFolder
-        Images whose positions are the indices of the recording, with the names of the `classes`.
+        Images, at the positions that the recording gives as indices. The attribute `classes` holds
+        the names of their classes.
 
     Raises
     ------
     DataError
-        If the recording names no data set and no folder, it is missing, or its labels differ from
-        the recorded ones. A folder without labels must hold as many images as were recorded.
+        If the recording names no data set and no folder, the data set or folder is missing, or its
+        labels differ from the recorded labels. A folder without labels must hold as many images as
+        were recorded.
 
     Examples
     --------

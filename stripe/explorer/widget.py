@@ -84,7 +84,7 @@ class Explorer:
 
     @property
     def widget(self) -> Any:
-        """The widget. It raises an error if anywidget is not installed."""
+        """The widget. If anywidget is not installed, an error is raised."""
         if self._widget is None:
             if find_spec("anywidget") is None:
                 raise StripeError(
@@ -146,8 +146,8 @@ def explore(
 ) -> Explorer:
     """Show recordings on a page, with an overview of all gates and every value of one gate.
 
-    In a notebook, call it in the last line of a cell. It is tested in JupyterLab and marimo. The
-    command `stripe explore` shows the page in a browser.
+    In a notebook, call this function in the last line of a cell. It is tested in JupyterLab and
+    marimo. The command `stripe explore` shows the page in a browser.
 
     Parameters
     ----------

@@ -68,9 +68,9 @@ def find_gates(
         - the example is a single image;
         - the example is so small that a gate multiplies feature maps of 1 x 1, where it cannot be
           distinguished from other factors;
-        - a product looks like a gate but cannot be recorded, because functions copy the gate to
-          every position, its first dimension does not count images alone, or the product is written
-          as `lerp`, `torch._foreach_mul` or a division.
+        - a product looks like a gate but cannot be recorded: functions copy the gate to every
+          position, the first dimension of the gate is not the number of images, or the product is
+          written as `lerp`, `torch._foreach_mul` or a division.
 
     Notes
     -----
@@ -83,9 +83,10 @@ def find_gates(
 
     A factor that is not bounded by sigmoid, tanh, softmax, clamp or a comparison has the kind
     "response". A tensor (B, C, 1) that multiplies (B, C, T) is a gate if it is bounded, and a
-    convolution or norm along C computes the features. Otherwise it may be a weight per token, or an
-    RMS norm. A gate (B, 1, N) that multiplies (B, C, N) counts as a gate of tokens with channels
-    last. If the features are flattened planes (B, C, H, W), it counts as a spatial map.
+    convolution or norm along C computes the features. Any other such tensor may be a weight per
+    token or part of an RMS norm, so it is not a gate. A gate (B, 1, N) that multiplies (B, C, N)
+    counts as a gate of tokens with channels last. If the features are flattened planes (B, C, H,
+    W), it counts as a spatial map.
 
     A gate that is computed for one image at a time, in a loop over the batch, is one gate. If the
     batch dimension also holds frames, patches or flipped copies of each image, `per_image_values`

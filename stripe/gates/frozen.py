@@ -25,8 +25,8 @@ class Frozen:
     error
         Error of folding: the largest difference between the outputs with folded and with unfolded
         constants, relative to the largest output. The images are random, from a fixed seed. If the
-        output depends on discrete choices, as that of a detector does, the tensors next to the
-        folded gates are compared instead.
+        output depends on discrete choices, as in a detector, the tensors next to the folded gates
+        are compared instead.
     comparison
         With images (`stripe.freeze`), measurements on them. Otherwise None. One row per network:
 

@@ -118,7 +118,7 @@ def mean_cam(
         Batches of images, or (images, labels). All images have the same size.
     layer
         A layer of the model, usually the last block: the module, its dotted name, or a pattern or a
-        predicate of a `stripe.select.Layer` that one layer fits. Its output is features
+        predicate of a `stripe.select.Layer` that matches exactly one layer. Its output is features
         (B, C, H, W) or tokens (B, N, C). For a ViT with a class token, use the first norm of the
         last block ("blocks.11.norm1"), because the patches after that block have no effect on the
         scores.
@@ -149,7 +149,7 @@ def mean_cam(
         If there is no such layer or method. For a layer, the message lists the closest names.
     ModelError
         If several layers are chosen, the layer has no spatial output, the scores do not depend on
-        it, required labels are missing, or the loader is empty.
+        the layer, required labels are missing, or the loader is empty.
 
     Notes
     -----

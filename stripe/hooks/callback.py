@@ -12,7 +12,7 @@ from stripe.typed import typed
 
 
 class RecordCallback:
-    """Record gates during training with Hugging Face's Trainer, or one with the same callbacks.
+    """Record gates in Hugging Face's Trainer, or in another trainer with the same callbacks.
 
     It records before the first epoch (as epoch 0) and after each epoch. If the trainer resumes a
     run, the recording continues.
@@ -20,7 +20,7 @@ class RecordCallback:
     Parameters
     ----------
     loader
-        Batches of images, as for `Recorder.record`. They must be the same images in every epoch.
+        Batches of images, as for `Recorder.record`. Every epoch must have the same images.
     path
         Directory of the recording.
     **options

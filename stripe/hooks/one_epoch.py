@@ -29,7 +29,7 @@ def record(
     model, loader, path
         As for `Recorder` and `Recorder.record`.
     epoch
-        Number of the epoch, such as the number of epochs that the network was trained for.
+        Number of the epoch, for example the number of epochs for which the network was trained.
     progress
         Show a progress bar.
     **options

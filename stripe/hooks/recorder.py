@@ -66,20 +66,20 @@ class Recorder:
     model
         Any network. A compiled network runs uncompiled while it is recorded.
     path
-        A new or empty directory, or with `resume` or `overwrite` the directory of a recording. If
+        A new or empty directory or, with `resume` or `overwrite`, the directory of a recording. If
         the first epoch fails, the directory stays unchanged.
     example
-        A batch of images, (B, C, H, W), for finding the gates. Default: the first recorded batch;
-        the attribute `gates` is then not available before it.
+        A batch of images, (B, C, H, W), for finding the gates. Default: the first recorded batch.
+        The attribute `gates` is then not available before that batch.
     gates
         Gates to record: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`. A
         predicate chooses among all kinds of gate, including responses. The other forms choose among
         the default kinds of `stripe.find_gates` and, with `spatial`, spatial maps.
     inputs
         Also record the global average of the features that each gate multiplies ("before" in Figure
-        2). Where the network computes this average itself in float32, its average is recorded.
+        2). If the network itself computes this average in float32, the network's value is recorded.
     spatial
-        Also record spatial attention maps, such as that of CBAM, each under its own name.
+        Also record spatial attention maps, such as those of CBAM, each under its own name.
     values
         Record every value. If False, record only the mean, standard deviation and range of every
         channel over images, in float64. Use this for runs that are too large to store.
@@ -110,8 +110,8 @@ class Recorder:
     UnknownNameError
         If the model has no gate of a given name.
     RecordingError
-        If the directory holds recorded epochs (without `resume` or `overwrite`), a recording of
-        another network, data set or seed, or other files, or if it cannot be written or is in use.
+        If the directory cannot be written, is in use, or holds recorded epochs (without `resume` or
+        `overwrite`), a recording of another network, data set or seed, or other files.
 
     Examples
     --------
@@ -201,7 +201,7 @@ class Recorder:
 
     @property
     def epochs(self) -> list[int]:
-        """The epochs that the recording holds; none that `overwrite` will move aside."""
+        """The epochs in the recording, without those that `overwrite` will rename."""
         return [] if (recorded := self._recorded()) is None else recorded.epochs
 
     def _recorded(self) -> RecordingWriter | Recording | None:
@@ -211,7 +211,7 @@ class Recorder:
         return open_recording(self._path) if Layout(self._path).header.is_file() else None
 
     def is_current(self, epoch: int) -> bool:
-        """Return whether an epoch was recorded from the current weights of the model.
+        """Return whether an epoch was recorded with the current weights of the model.
 
         An epoch in format version 1 counts as current, because it has no digest of its weights.
         """

@@ -91,8 +91,8 @@ def ablate(
     StripeError
         If the loader is empty, or `predict` does not return one prediction for each image.
     ModelError
-        As for `stripe.intervene`; if the output has no known kind and `predict` is not given; or if
-        the network outputs NaN.
+        As for `stripe.intervene`; also if the kind of the output is unknown and `predict` is not
+        given, or if the network outputs NaN.
 
     Notes
     -----

@@ -47,18 +47,18 @@ def freeze(
 ) -> Frozen:
     """Replace gates by constants, and fold each constant into an adjacent layer.
 
-    With `constants="mean"`, this is `stripe.gates.freeze_at`, which also describes folding. With
-    "optimal", the constants are learned as in `stripe.intervene.optimal.optimal_constants`:
-    starting at the means, in one pass over every other image of `images`. On the other half of the
-    images, the learned constants are compared with the means. The weights of the network stay
-    unchanged.
+    With `constants="mean"`, this function is `stripe.gates.freeze_at`, whose documentation
+    describes folding. With "optimal", the constants are learned as in
+    `stripe.intervene.optimal.optimal_constants`: starting at the means, in one pass over every
+    other image of `images`. On the other half of the images, the learned constants are compared
+    with the means. The weights of the network stay unchanged.
 
     With "exact", the outputs for the recorded images stay identical to the last bit. A gate is
-    frozen and folded if each of its channels was 0 for all images, or 1 for all images. All other
-    gates are still computed. Where the layers that read the product allow it, channels that were 0
-    for all images get weights of 0 in these layers. `assumed` lists the channels that another image
-    could change. Gates in float64, and gates with several rows per image, are left unchanged,
-    because a recording does not hold their exact values.
+    frozen and folded if each of its channels was either 0 for all images or 1 for all images. All
+    other gates are still computed. Where the layers that read the product allow it, channels that
+    were 0 for all images get weights of 0 in these layers. `assumed` lists the channels that
+    another image could change. Gates in float64, and gates with several rows per image, are left
+    unchanged, because a recording does not hold their exact values.
 
     Parameters
     ----------

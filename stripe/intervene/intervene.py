@@ -69,7 +69,7 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     Raises
     ------
     UnknownNameError
-        If the model does not have a gate. The message lists the closest names.
+        If the model has no gate of a given name. The message lists the closest names.
     ModelError
         - When it is called: if there is no such intervention, a required recording is missing or of
           other weights, an array has the wrong shape, a gate cannot be replaced, or labels are not

@@ -91,12 +91,12 @@ def sensitivity(
     Raises
     ------
     UnknownNameError
-        If the model does not have a gate.
+        If the model has no gate of a given name.
     ModelError
         In one of these cases:
 
         - a gate cannot be replaced, has several rows per image, or is not recorded;
-        - the recording is of other weights;
+        - the recording was made with other weights;
         - the network does not output class scores, outputs NaN, or splits a batch into pieces;
         - no gradient reaches a gate on which the scores depend.
     StripeError

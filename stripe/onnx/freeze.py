@@ -26,8 +26,8 @@ def freeze(
     The branch that computed a gate is removed, with all nodes that are no longer used. The constant
     is multiplied into the convolution, norm or linear layer before the product, or into all layers
     after it. Between the layer and the product there may be sums, pools, per-channel constants and,
-    if no number is negative, Relu. `x + x v` folds as 1 + v. A constant that cannot fold remains a
-    product.
+    if no element of the constant is negative, Relu. `x + x v` folds as 1 + v. A constant that
+    cannot fold remains a product.
 
     Parameters
     ----------

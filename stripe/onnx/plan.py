@@ -135,7 +135,7 @@ def plan(
     force: bool = False,
     image_shape: tuple[int, ...] | None = None,
 ) -> GraphPlan:
-    """Find the gates of a graph once, to freeze different sets of them.
+    """Find the gates of a graph once, so that different sets of them can be frozen.
 
     Arguments and errors are those of `stripe.onnx.freeze`.
 

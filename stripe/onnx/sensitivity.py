@@ -68,7 +68,7 @@ def sensitivity(
     Raises
     ------
     UnknownNameError
-        If the graph does not have a gate.
+        If the graph has no gate of a given name.
     ModelError
         As for `stripe.onnx.freeze`, or if the loader is empty, or the operator set is below 9.
 

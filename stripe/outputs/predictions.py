@@ -33,7 +33,7 @@ class Boxes:
     Raises
     ------
     ModelError
-        If the shapes are others.
+        If an array has another shape.
 
     Examples
     --------

@@ -35,10 +35,10 @@ def class_information(
     Parameters
     ----------
     data
-        A recording with labels, several, or the table that `stripe.stats.class_information` made of
-        one.
+        A recording with labels, several recordings, or the table of
+        `stripe.stats.class_information` for one recording.
     names
-        One per recording. Default: the parts of their paths that differ.
+        Name of each recording. Default: the parts of their paths that differ.
     epoch
         Epoch of all recordings, or one per recording. Default: the last of each.
     folds

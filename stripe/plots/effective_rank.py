@@ -34,9 +34,10 @@ def effective_rank(
     Parameters
     ----------
     data
-        A recording, several, or the table that `stripe.stats.effective_rank` made of one.
+        A recording, several recordings, or the table of `stripe.stats.effective_rank` for one
+        recording.
     names
-        One per recording. Default: the parts of their paths that differ.
+        Name of each recording. Default: the parts of their paths that differ.
     epoch
         Epoch of all recordings, or one per recording. Default: the last of each.
     ax

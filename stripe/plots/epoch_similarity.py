@@ -37,7 +37,7 @@ def epoch_similarity(
         A recording of several epochs, several recordings, whose matrices stand side by side, or the
         table of `stripe.stats.epoch_similarity`.
     names
-        One per recording. Default: the parts of their paths that differ.
+        Name of each recording. Default: the parts of their paths that differ.
     epoch
         Epoch with which the others are compared, for all recordings or one per recording.
         Default: the last of each.

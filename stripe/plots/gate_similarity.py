@@ -30,10 +30,10 @@ def gate_similarity(
     Parameters
     ----------
     data
-        A recording, several, whose matrices are drawn side by side, or the table that
-        `stripe.stats.gate_similarity` made of one.
+        A recording, several recordings, whose matrices are drawn side by side, or the table of
+        `stripe.stats.gate_similarity` for one recording.
     names
-        One per recording. Default: the parts of their paths that differ.
+        Name of each recording. Default: the parts of their paths that differ.
     epoch
         Epoch of all recordings, or one per recording. Default: the last of each. A table has one
         epoch, so `epoch` is ignored.
@@ -51,7 +51,7 @@ def gate_similarity(
     Raises
     ------
     StripeError
-        If there is no such epoch, the table lacks a column, has two rows for a pair of gates, or
+        If there is no such epoch, or the table lacks a column, has two rows for a pair of gates, or
         has no gates.
 
     Notes

@@ -33,9 +33,10 @@ def saturation(
     Parameters
     ----------
     data
-        A recording, several, or the table that `stripe.stats.saturation` made of one.
+        A recording, several recordings, or the table of `stripe.stats.saturation` for one
+        recording.
     names
-        One per recording. Default: the parts of their paths that differ.
+        Name of each recording. Default: the parts of their paths that differ.
     low, high
         Bounds of off and on, as for `stripe.stats.saturation`; ignored for a table.
     epoch

@@ -22,9 +22,9 @@ def sensitivity(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) ->
     data
         The table `gates` of `stripe.sensitivity`: gate, first_order, fisher and fisher_se, in nats.
     ax
-        Axes to draw on. Default: new ones.
+        Axes to draw on. Default: new Axes.
     **kwargs
-        For `Axes.errorbar`, which draws the estimates.
+        Passed to `Axes.errorbar`, which draws the estimates.
 
     Returns
     -------
@@ -40,9 +40,10 @@ def sensitivity(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) ->
 
     Notes
     -----
-    The estimate is half the mean of a squared change of log p(y), the first order the mean size of
-    that change. Only the estimate can be read as a KL divergence. It is too small if a gate moves
-    far. Costs of gates do not add up to the cost of a set; `Sensitivity.cost` estimates that.
+    The estimate is half the mean of the squared change of log p(y). The first-order change is the
+    mean absolute value of the same change. Only the estimate can be read as a KL divergence. It is
+    too small if a gate is far from its mean. The costs of gates do not add up to the cost of a set;
+    `Sensitivity.cost` estimates the cost of a set.
 
     Examples
     --------

@@ -74,12 +74,12 @@ def stripes(
         "before": the global average of the features that the gate multiplies; "after": the gate; or
         "both".
     scale
-        "own": each panel has its own colour scale and colour bar; "shared": both panels have the
-        same.
+        "own": each panel has its own colour scale and colour bar; "shared": all panels share one
+        scale.
     classes
         Names of the classes by number. Default: the numbers.
     letters
-        Write a, b, c at several panels.
+        Label the panels a, b and so on, if there are several.
     ax
         Axes to draw on. Default: new Axes. Several panels are its `child_axes`.
     **kwargs
@@ -88,9 +88,9 @@ def stripes(
     Returns
     -------
     Axes
-        `ax`. Every panel shows an array (images, channels), before (global average of the features)
-        or after (gate). Its title ends with the stripe index (eta2) of all images and channels of
-        the epoch.
+        `ax`. Every panel shows an array (images, channels): the global average of the features
+        (before) or the gate (after). Its title ends with the stripe index (eta2) of all images and
+        channels of the epoch.
 
     Raises
     ------

@@ -31,9 +31,10 @@ def variance_components(
     Parameters
     ----------
     data
-        A recording, several, or the table that `stripe.stats.variance_components` made of one.
+        A recording, several recordings, or the table of `stripe.stats.variance_components` for one
+        recording.
     names
-        One per recording. Default: the parts of their paths that differ.
+        Name of each recording. Default: the parts of their paths that differ.
     epoch
         Epoch of all recordings, or one per recording. Default: the last of each.
     ax

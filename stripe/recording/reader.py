@@ -104,7 +104,7 @@ class Recording:
 
     @property
     def epochs(self) -> list[int]:
-        """The recorded epochs, ascending. It raises an error if an epoch in the log is missing."""
+        """The recorded epochs, ascending. An epoch of the log that is missing raises an error."""
         return self._log.committed()
 
     @property
@@ -114,7 +114,7 @@ class Recording:
 
     @property
     def last_epoch(self) -> int:
-        """The last recorded epoch. It raises an error if there is none."""
+        """The last recorded epoch. A recording without epochs raises an error."""
         if not (epochs := self.epochs):
             raise RecordingError(f"{self.path} holds no epoch yet; record one first")
         return epochs[-1]
@@ -147,7 +147,8 @@ class Recording:
         UnknownNameError
             If the gate is not in the recording.
         RecordingError
-            If the epoch was not recorded, or a file is damaged. The message names it.
+            If the epoch was not recorded, or a file is damaged. The message names the epoch or
+            file.
         """
         if self.gate(gate).kind == "spatial":
             raise RecordingError(f"{gate!r} is a spatial map; read it with spatial()")
@@ -157,8 +158,8 @@ class Recording:
     def inputs(self, gate: str, epoch: int | None = None) -> Vectors:
         """Return the global average of the features that a gate multiplies ("before" in Figure 2).
 
-        Shape, errors and order are as for `values`. It raises `RecordingError` if the averages were
-        not recorded.
+        Shape, errors and order are as for `values`. If the averages were not recorded,
+        `RecordingError` is raised.
         """
         if not self.gate(gate).pooled:
             raise RecordingError(

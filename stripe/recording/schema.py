@@ -59,7 +59,7 @@ class Gate:
     owner_class
         Class of the owner.
     channels
-        C, the number of values per image. For a split, all branches count.
+        C, the number of values per image. For a split, this is the total over all branches.
     groups
         R, the number of branches that a split weighs; otherwise 1.
     kind
@@ -81,10 +81,10 @@ class Gate:
     spatial
         (height, width) of a spatial map, or None.
     per_image_values
-        Number of rows of the gate per image. It is above 1 if the batch dimension also holds
-        frames, patches or flipped copies of an image; their mean is then recorded. Groups of
-        channels in the batch dimension count as channels. It is 0 if the rows cannot be divided
-        evenly among the images.
+        Number of rows of the gate per image. The number is above 1 if the batch dimension also
+        holds frames, patches or flipped copies of an image; the mean over these rows is then
+        recorded. The number is 0 if the rows cannot be divided evenly among the images. Groups of
+        channels in the batch dimension count as channels, not as rows.
 
     Examples
     --------
@@ -109,7 +109,7 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedGate(Gate):
-    """A gate of a recording, whose name is also the name of its column.
+    """A gate of a recording. The names of its columns contain its name.
 
     Parameters
     ----------

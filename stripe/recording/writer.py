@@ -50,7 +50,7 @@ class RecordingWriter:
     barrier
         Function that waits, with a time limit, until all processes have called it.
     overwrite
-        Rename an existing recording, as `MovedAside` does.
+        Rename an existing recording, as `Recorder` does.
 
     Raises
     ------
@@ -127,7 +127,7 @@ class RecordingWriter:
         Parameters
         ----------
         epoch
-            Its number.
+            Number of the epoch.
         weights
             Digest of the recorded weights. The log stores the digest of rank 0.
 

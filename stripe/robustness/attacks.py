@@ -71,10 +71,10 @@ def attack(
     Raises
     ------
     DataError
-        If the loader is an iterator, or gives other images in another pass.
+        If the loader is an iterator, or yields other images in a second pass.
     StripeError, ModelError
         If the loader is empty; if a specification is not valid, or does not match any norm of the
-        model; or if the output is of no known kind and `predict` is not given.
+        model; or if the kind of the output is unknown and `predict` is not given.
 
     Notes
     -----

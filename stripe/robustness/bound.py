@@ -58,10 +58,10 @@ def noise_bound(
     """Bound the growth of noise through a residual network, and measure it.
 
     For each block, `eps_(t+1) <= eps_t (s_t + alpha_t w_t)`. Here w_t is the product of the
-    spectral norms of the layers in the branch. A layer is a convolution with the scale of its norm,
-    as an operator on its actual input size. The factor s_t is the same product for the shortcut,
-    and 1 for an identity. The factor alpha_t is the largest value of the block's gate, and 1 if
-    there is no gate or no module outputs it.
+    spectral norms of the layers in the branch. A layer is the linear operator of a convolution and
+    the scale of its norm, for inputs of the actual size. The factor s_t is the same product for the
+    shortcut, and 1 for an identity. The factor alpha_t is the largest value of the block's gate,
+    and 1 if there is no gate or no module outputs it.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def noise_bound(
     example
         Images, (B, C, H, W), for the gates and for the measured growth.
     perturbation
-        Length of the random perturbation, relative to the length of the image.
+        Euclidean norm of the random perturbation, relative to that of the image.
     repeats
         Number of perturbations of each image.
     iterations

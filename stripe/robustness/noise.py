@@ -24,10 +24,10 @@ from stripe.typed import typed
 class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     """Disturb the batch norms of a model: `y = gamma * (x_hat * N_a + N_b) + beta`.
 
-    Use it as a context manager. It cannot be entered again before it is left. A compiled network
-    runs uncompiled inside it, because compiled code ignores new hooks. The noise is an affine map
-    after each norm, `N_a * y + beta * (1 - N_a) + gamma * N_b`; the norm itself is unchanged. With
-    "constant:1,0", every output stays identical to the last bit.
+    Use this class as a context manager. An instance cannot be entered again before its block ends.
+    A compiled network runs uncompiled inside the block, because compiled code ignores new hooks.
+    The noise is an affine map after each norm, `N_a * y + beta * (1 - N_a) + gamma * N_b`; the norm
+    itself is unchanged. With "constant:1,0", every output stays identical to the last bit.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
 
         - the model has no batch norms outside gates, and `modules` names none;
         - a chosen norm has an unknown form, such as a class of your own with an activation;
-        - the block ends, and the model ran but none of these norms did.
+        - at the end of the block, the model has run, but none of the chosen norms has run.
     StripeError
         If the text of the specification is not valid.
 

@@ -34,8 +34,8 @@ def epoch_difference(
     ndarray
         Shape (images, epochs - 1, channels), float32. Entry [i, t, c] is the difference between
         `recording.epochs[t]` and `recording.epochs[t + 1]`. Other statistics return tables. This
-        one returns an array, because it does not reduce the gate: a table with a row for each
-        number would take seven times the memory, three indices of 64 bits beside each float32.
+        function returns an array, because it does not reduce the gate. A table with a row for each
+        number would take seven times the memory: three indices of 64 bits for each float32.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
 
     References
     ----------
-    Section 1, where most values converge before the first decay of the learning rate; Figure 2c.
+    Section 1: most values converge before the first decay of the learning rate. Figure 2c.
 
     Examples
     --------

@@ -41,7 +41,7 @@ def style_network(
         Number of channels at full resolution. It doubles at half the resolution, and again at a
         quarter.
     blocks
-        Residual blocks.
+        Number of residual blocks.
     seed
         Seed of the weights. With the same seed, all variants start with the same convolutions.
 
@@ -82,9 +82,9 @@ class StyleNetwork(nn.Module):
         Function from a number of channels to a norm, which follows each convolution except the
         last.
     width
-        Channels at full size.
+        Number of channels at full resolution.
     blocks
-        Residual blocks.
+        Number of residual blocks.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Train networks by the paper's recipes, and resume interrupted runs."""
+"""Train networks with the paper's recipes, and resume interrupted runs."""
 
 from typing import TYPE_CHECKING
 

@@ -28,7 +28,7 @@ class TrainConfig(Settings):
     psi
         Initial psi of the ASRs: a number, a `stripe.Psi`, or its text, such as "0.1",
         "constant:0.3" or "normal:0.1". With ",fixed" at the end, psi is not trained (Tables 7 and
-        13). The settings hold the text. Default: the paper's value.
+        13). The text is stored. Default: the paper's value.
     asr_init
         Initial parameters of the attention modules of ASRs in a ViT, as `init` of `stripe.insert`:
         "paper" sets every parameter to 1e-3; "drawn" keeps random weights. The recipes use "paper".

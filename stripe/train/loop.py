@@ -132,7 +132,7 @@ def train(
         In one of these cases:
 
         - `config.out` is not empty (without `resume`), holds another run, or is in use;
-        - one of its files is changed, damaged, a link, or from another network;
+        - one of its files was changed, is damaged, is a link, or belongs to another network;
         - a name or size in the configuration does not exist.
 
     Examples

@@ -36,9 +36,9 @@ class Local:
         "auto", "cpu" or "cuda". "auto" distributes the GPUs among the workers, if there are GPUs.
     runs_per_gpu
         Number of worker processes per GPU, instead of `workers`. Use it for small networks, which
-        leave much of a GPU idle. On a CPU, a run gives the same numbers beside other runs as alone
-        with the same number of threads. On a GPU, kernels may add in another order. Timings always
-        run one at a time.
+        leave much of a GPU idle. On a CPU, a run gives the same numbers as when it runs alone with
+        the same number of threads. On a GPU, kernels may sum in another order, so the numbers may
+        differ. Timings always run one at a time.
 
     Raises
     ------
@@ -79,8 +79,7 @@ class Local:
         Parameters
         ----------
         runs
-            Runs to execute, as `stored` returns them. Runs with the same directory are executed
-            once.
+            Runs to execute. Runs with the same directory are executed once.
         retry
             Also execute runs that failed before.
         progress
