@@ -1,4 +1,4 @@
-"""How well each gate alone tells the class of an image."""
+"""How well each gate alone predicts the class of an image."""
 
 from collections.abc import Sequence
 from typing import Any

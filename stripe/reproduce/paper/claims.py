@@ -107,16 +107,16 @@ CLAIMS = (
     PaperClaim("ASR resists constant noise in the deep network", _LESS, ("deep-noise",)),
     PaperClaim("ASR resists random noise, in training", _LESS, ("table8",), r".*random\(.*"),
     PaperClaim(
-        "ASR mends batch noise: pictures nearer to instance norm's", "SSIM", ("figure5",), ".*BN"
+        "ASR reduces batch noise: pictures closer to instance norm's", "SSIM", ("figure5",), ".*BN"
     ),
     PaperClaim(
-        "ASR mends batch noise: pictures move less with batch mates",
+        "ASR reduces batch noise: batch mates change pictures less",
         "spread of BN - of BN+ASR",
         ("figure5",),
         "spread .*",
     ),
     PaperClaim(
-        "Theorem 6.1: ASR lowers the bound of how noise grows",
+        "Theorem 6.1: ASR lowers the bound on the growth of noise",
         "log10 of bound, bare - ASR",
         ("theorem",),
         "bound of .*",
@@ -140,7 +140,7 @@ CLAIMS = (
         "networks look at the centre", "share of Grad-CAM in the centre - 0.25", ("figure4",)
     ),
     PaperClaim(
-        "spatial attention is no stripe", "eta2 of gates - eta2 of maps", ("figure29",)
+        "spatial attention is not a stripe", "eta2 of gates - eta2 of maps", ("figure29",)
     ),
 )  # fmt: skip
 
@@ -149,9 +149,9 @@ OWN = tuple(
     PaperClaim(words, number, ("depth",), f"{metric} of .*")
     for words, number, metric in (
         ("stripes come with training", "eta2 - eta2 of the untrained network", "eta2_gained"),
-        ("a gate alone tells the class", "accuracy - chance, share", "class_known"),
+        ("a gate alone predicts the class", "accuracy - chance, share", "class_known"),
         ("deeper gates are more striped", "rank correlation", "eta2_by_depth"),
-        ("deeper gates tell more of the class", "rank correlation", "class_by_depth"),
-        ("more striped gates tell more of the class", "rank correlation", "eta2_by_class"),
+        ("deeper gates predict the class better", "rank correlation", "class_by_depth"),
+        ("more striped gates predict the class better", "rank correlation", "eta2_by_class"),
     )
 )

@@ -112,7 +112,7 @@ def _painting(name: str, photographs: Sequence[int]) -> Exhibit:
     return Exhibit(
         name,
         f"Batch noise in style transfer, {_named(photographs)}",
-        "With ASR, batch norm's pictures are nearer to instance norm's, and hang less on the "
+        "With ASR, batch norm's pictures are closer to instance norm's, and depend less on the "
         "rest of the batch.",
         StylePictures(tuple(photographs)),
         (normed, plain, asr),
