@@ -101,7 +101,7 @@ def constants(
     device
         Device: auto, cpu, cuda or cuda:N.
     """
-    from stripe.audit.constants import constants_at_inference
+    from stripe.audit.fine_tuned import constants_at_inference
     from stripe.reproduce.paper.results import CONSTANTS_LOSS
 
     table = constants_at_inference(run, out, epochs=epochs, lr=lr, device=device)

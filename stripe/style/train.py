@@ -22,8 +22,8 @@ from stripe.style.features import VGGFeatures, describe_features, load_features
 from stripe.style.losses import Losses, losses, style_of
 from stripe.style.network import StyleNetwork, style_network
 from stripe.style.photographs import Photographs, as_bytes, in_unit_range, read_painting
-from stripe.train.begun import nothing_left
 from stripe.train.device import resolve_device
+from stripe.train.failed_start import nothing_left
 from stripe.train.log import read_rows
 from stripe.train.precision import with_precision
 from stripe.train.processes import Processes

@@ -19,9 +19,9 @@ from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.progress import progress_bar
 from stripe.recording.runs import OF_RUN
 from stripe.robustness import inject_noise
-from stripe.train.begun import nothing_left
 from stripe.train.board import Board, tensorboard
 from stripe.train.config import TrainConfig
+from stripe.train.failed_start import nothing_left
 from stripe.train.initial import begin
 from stripe.train.loaders import Loaders, open_loaders
 from stripe.train.network import build_model, stepped_network

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stripe.cli.runs import DEMO_RUN
+from stripe.cli.demos import DEMO_RUN
 from stripe.demos.demo import demo_config, run_demo
 from stripe.recording import open_recording
 from stripe.stats import stripe_index

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import stripe
-from stripe.audit.constants import constants_at_inference
+from stripe.audit.fine_tuned import constants_at_inference
 from stripe.data.sample import sample
 from stripe.stats import channel_moments
 from stripe.train import TrainConfig, train

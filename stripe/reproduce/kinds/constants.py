@@ -31,7 +31,7 @@ class ConstantGates(Measurement):
 
     def measure(self) -> dict[str, float]:
         """Return accuracies in percent, and the losses of both constants in percentage points."""
-        from stripe.audit.constants import constants_at_inference  # which brings torch
+        from stripe.audit.fine_tuned import constants_at_inference  # which brings torch
 
         table = constants_at_inference(
             self.runs[0], self.out / "constants", epochs=self.epochs, device=self.device,

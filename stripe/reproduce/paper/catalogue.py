@@ -2,11 +2,11 @@
 
 from stripe.errors import StripeError, UnknownNameError
 from stripe.registry import nearest
+from stripe.reproduce.paper.beyond_paper import OURS
 from stripe.reproduce.paper.exhibits import Exhibit
 from stripe.reproduce.paper.figures import FIGURES
 from stripe.reproduce.paper.in_text import IN_TEXT
 from stripe.reproduce.paper.noise_reading import DEFAULT_READING, NoiseReading
-from stripe.reproduce.paper.ours import OURS
 from stripe.reproduce.paper.tables import TABLES, noise_table
 
 

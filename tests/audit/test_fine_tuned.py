@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from stripe.audit.constants import constants_at_inference
+from stripe.audit.fine_tuned import constants_at_inference
 from stripe.demos.demo import demo_config
 from stripe.errors import StripeError
 from stripe.stats import channel_moments
