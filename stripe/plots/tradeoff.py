@@ -35,6 +35,7 @@ def tradeoff(
     data
         The table of `stripe bench fps` with accuracies added: network, accuracy (0 to 1),
         images_per_s and parameters. It has one row per network or, with several seeds, one per run.
+        A table of means over seeds also has their standard deviation (accuracy_std) and number (n).
         The name of a network is "bare", its attention module ("se"), "asr(se)" or "asr(se) folded".
     n_images
         Number of test images of a single run, for its 95 % interval.
@@ -77,7 +78,7 @@ def tradeoff(
     data = with_columns(
         data, ["network", "accuracy", "images_per_s", "parameters"], names=["network"]
     )
-    accuracies = data.groupby("network", sort=False)["accuracy"].agg(["mean", "std", "count"])
+    accuracies = _accuracies(data)
     means = {"images_per_s": "mean", "parameters": "mean"}
     data = data.groupby("network", sort=False).agg(means).join(accuracies).reset_index()
     ax = axes_or_new(ax, height=2.2)
@@ -101,6 +102,18 @@ def tradeoff(
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), labelspacing=1)
     name_above(ax, heading)
     return ax
+
+
+def _accuracies(data: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean, std and count of the accuracies of each network, by its name."""
+    networks = data.groupby("network", sort=False)
+    if {"accuracy_std", "n"} <= set(data):
+        return (
+            networks[["accuracy", "accuracy_std", "n"]]
+            .first()
+            .set_axis(["mean", "std", "count"], axis=1)
+        )
+    return networks["accuracy"].agg(["mean", "std", "count"])
 
 
 def _bars(data: pd.DataFrame, n_images: int | None) -> tuple[np.ndarray | None, str]:

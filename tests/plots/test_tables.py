@@ -43,6 +43,15 @@ def test_tradeoff_is_accuracy_against_speed() -> None:
     ]
 
 
+def test_tradeoff_of_means_has_their_spread() -> None:
+    runs = pd.concat([NETWORKS.assign(accuracy=NETWORKS["accuracy"] + d) for d in (-0.01, 0.01)])
+    means = NETWORKS.assign(accuracy_std=0.02**0.5 / 10, n=2)  # of the same two runs
+    both: Any = [plots.tradeoff(data) for data in (runs, means)]
+    one, other = (ax.containers[0].lines[2][0].get_segments() for ax in both)
+    np.testing.assert_allclose(one, other)
+    assert both[0].get_ylabel() == both[1].get_ylabel() == "accuracy (%)\nbars: std over n = 2 runs"
+
+
 def test_tradeoff_of_one_network() -> None:
     assert len(plots.tradeoff(NETWORKS.head(1)).collections) == 1
 

@@ -52,23 +52,22 @@ class Tradeoff(MeasuredTraining):
         )  # fmt: skip
 
     def draw(self, results: Results) -> Axes | None:
-        """Draw the means over seeds."""
+        """Draw the means over seeds, with the standard deviation of the accuracies."""
         numbers = results.numbers()
         numbers = numbers[numbers["n"] > 0]
         if numbers.empty:
             return None
         by_network = numbers.pivot_table(index="method", columns="metric", values="mean")
+        accuracies = numbers[numbers["metric"] == "top1"].set_index("method").loc[by_network.index]
         ax = plots.tradeoff(
             pd.DataFrame({
-                "network": [_plain(method) for method in by_network.index],
+                "network": ["bare" if method == "base" else method for method in by_network.index],
                 "accuracy": by_network["top1"].to_numpy() / 100,
+                "accuracy_std": accuracies["std"].to_numpy() / 100,
+                "n": accuracies["n"].to_numpy(),
                 "images_per_s": by_network["fps"].to_numpy(),
                 "parameters": 1e6 * by_network["params_millions"].to_numpy(),
             })
         )  # fmt: skip
         ax.set_title(", ".join(numbers["trained"].unique()), loc="left", fontsize="small")
         return ax
-
-
-def _plain(method: str) -> str:
-    return "bare" if method == "base" else method.lower()
