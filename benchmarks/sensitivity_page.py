@@ -1,7 +1,7 @@
 """The page "Predict the cost of freezing a gate": tables and picture of the sensitivity study."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,13 @@ SAID = {"fisher": "`fisher` (the estimate)", "first_order": "`first_order`",
         "1-eta2": "1 - `eta2`"}  # fmt: skip
 #: Names of attention modules and networks on the page.
 TITLES = {"resnet": "ResNet", "timm": "timm's", "tv": "torchvision's", "srm": "SRM", "dia": "DIA"}
-_BEGIN, _END = "<!-- {0}: written by benchmarks.sensitivity_study -->", "<!-- end of {0} -->"
+_BEGIN, _END = "<!-- {0}: written by a benchmark -->", "<!-- end of {0} -->"
 
 
-def write_tables(networks: Sequence[dict[str, Any]], numbers: dict[str, Any], page: Path) -> None:
+def write_tables(tables: Mapping[str, str], page: Path) -> None:
     """Write the tables of the page into their places; the text around them stays."""
     text = page.read_text()
-    for name, table in tables(networks, numbers).items():
+    for name, table in tables.items():
         begin, end = _BEGIN.format(name), _END.format(name)
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         new = f"{begin}\n{table}\n{end}".replace("\\", r"\\")
@@ -47,6 +47,11 @@ def tables(networks: Sequence[dict[str, Any]], numbers: dict[str, Any]) -> dict[
         "failures": _failures(networks),
         "constants": _constants(networks),
     }
+
+
+def tables_of_others(networks: Sequence[dict[str, Any]], numbers: dict[str, Any]) -> dict[str, str]:
+    """Return the tables of networks that others trained."""
+    return {"wild": _wild(networks), "wild-ranks": _wild_ranks(numbers)}
 
 
 def title(network: str) -> str:
@@ -140,6 +145,29 @@ def _constants(networks: Sequence[dict[str, Any]]) -> str:
     head = ["network", "kept with means (%)", "kept with optimal constants (%)", "recovered",
             "KL of means (nats)", "KL, optimal over means"]  # fmt: skip
     return _markdown(head, sorted(rows))
+
+
+def _wild(networks: Sequence[dict[str, Any]]) -> str:
+    rows = []
+    for one in networks:
+        gates = table_of([one], "gates")
+        costly = gates[gates["kl"] > LEAST]
+        ratio = costly["fisher"] / costly["kl"]
+        by_kind = {row["constants"]: 100 * row["agreement"] for row in one["constants"]}
+        columns = ("fisher", "first_order", "relative_spread", "1-eta2")
+        ranks = [f"{rank(column)(gates):.2f}" for column in columns]
+        rows.append([one["network"], str(len(gates)), _range(gates["kl"], "{:.0e}"), *ranks,
+                     f"{ratio.median():.2f} ({ratio.min():.2f} to {ratio.max():.2f})",
+                     *(f"{by_kind[kind]:.1f}" for kind in ("mean", "optimal"))])  # fmt: skip
+    head = ["network", "gates", "exact cost (nats)", "`fisher`", "`first_order`",
+            "relative spread", "1 - `eta2`", "median ratio (range)", "kept with means (%)",
+            "with optimal constants (%)"]  # fmt: skip
+    return _markdown(head, rows)
+
+
+def _wild_ranks(numbers: dict[str, Any]) -> str:
+    rows = ([SAID[name], _interval(numbers["ranks"][name])] for name in PREDICTORS)
+    return _markdown(["predictor", "correlation of ranks within a network"], rows)
 
 
 def _interval(found: Sequence[float]) -> str:

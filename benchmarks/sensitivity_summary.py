@@ -49,6 +49,25 @@ def summary(networks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def summary_of_others(networks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the same for networks of different tasks, whose costs in nats are not comparable.
+
+    So the ranks are those within each network.
+    """
+    gates, sets = table_of(networks, "gates"), table_of(networks, "sets")
+    return {
+        "networks": len(networks),
+        "gates": len(gates),
+        "sets": len(sets),
+        "ranks": with_intervals(gates, {name: rank_within(name) for name in PREDICTORS}),
+        "ranks_of_sets": with_interval(sets, rank_within("fisher")),
+        "ratio": calibration(gates),
+        "ratio_of_precise": calibration(precise(gates)),
+        "ratio_of_sets": calibration(sets),
+        "recovered": recovered(networks),
+    }
+
+
 def _of_network(gates: pd.DataFrame) -> dict[str, Any]:
     """Return the correlations over the gates of one network, with their intervals."""
     with_agreement = {"fisher_with_agreement": rank("fisher", "lost")}
@@ -141,6 +160,21 @@ def rank(name: str, cost: str = "kl") -> Statistic:
         if any(np.ptp(of_column) == 0 for of_column in of_both):
             return math.nan
         return float(np.corrcoef(of_both)[0, 1])
+
+    return correlation
+
+
+def rank_within(name: str) -> Statistic:
+    """Return the correlation of a column with the cost, both as ranks within each network.
+
+    Ranks are divided by their number, so that a network with more gates has no larger ranks.
+    """
+
+    def correlation(table: pd.DataFrame) -> float:
+        ranks = table.groupby("network")[[name, "kl"]].rank(pct=True)
+        if (np.ptp(ranks.to_numpy(), axis=0) == 0).any():
+            return math.nan
+        return float(np.corrcoef(ranks[name], ranks["kl"])[0, 1])
 
     return correlation
 

@@ -67,12 +67,17 @@ def drawn(kind: str, count: int, seed: int) -> tuple[Tensor, list[Any] | None]:
     return draw.tensor(draw.pages(count, seed), *IMAGENET), None
 
 
-def measured(subject: Subject, count: int, rounds: int, seed: int) -> dict[str, Any]:
-    """Return what an audit of one network finds."""
+def file_of(subject: Subject) -> Path:
+    """Return the ONNX file of a network."""
     spec = find_spec(subject.package)
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit(f"{subject.package} is not installed: pip install .[wild]")
-    path = Path(spec.submodule_search_locations[0]) / "models" / subject.file
+    return Path(spec.submodule_search_locations[0]) / "models" / subject.file
+
+
+def measured(subject: Subject, count: int, rounds: int, seed: int) -> dict[str, Any]:
+    """Return what an audit of one network finds."""
+    path = file_of(subject)
     model = load_model(path)
     images, truth = drawn(subject.images, count, seed)
     loader = images.split(subject.batch_size)

@@ -54,6 +54,9 @@ in order of increasing cost, while agreement is at least 99 %.
 
 With all gates frozen, {whole} of {networks} networks keep 99 % of their predictions.
 
+[Predict the cost of freezing a gate](sensitivity.md#networks-that-others-trained) compares the
+exact cost of each of these gates with its estimate.
+
 ## The savings
 
 A folded gate needs no operation. The error is the largest difference between the outputs of the

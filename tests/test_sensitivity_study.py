@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 
 from benchmarks.sensitivity_networks import stored
-from benchmarks.sensitivity_page import draw, tables, title, write_tables
+from benchmarks.sensitivity_page import draw, tables, tables_of_others, title, write_tables
 from benchmarks.sensitivity_study import options, study
 from benchmarks.sensitivity_summary import (
     calibration,
     median_over_networks,
     precise,
     rank,
+    rank_within,
     recovered,
     summary,
     with_interval,
@@ -50,6 +51,16 @@ def test_correlations_by_hand() -> None:
     parts = {"a": table, "b": other, "c": still}
     both = pd.concat([part.assign(network=name) for name, part in parts.items()])
     assert median_over_networks(rank("x"))(both) == pytest.approx(0.75)
+
+
+def test_ranks_within_networks_by_hand() -> None:
+    """Costs of different tasks are in different units, which ranks within networks leave out."""
+    one = pd.DataFrame({"network": "a", "fisher": [1.0, 2.0, 3.0], "kl": [1.0, 3.0, 2.0]})
+    other = one.assign(network="b", kl=1000 * one["kl"])
+    both = pd.concat([one, other])
+    assert rank_within("fisher")(both) == pytest.approx(0.5)
+    assert rank("fisher")(both) < 0.5
+    assert math.isnan(rank_within("fisher")(both.assign(kl=1.0)))
 
 
 def test_networks_are_drawn_before_their_gates() -> None:
@@ -103,6 +114,9 @@ def test_the_page_quotes_the_study() -> None:
     page = (root / "docs/sensitivity.md").read_text()
     for name, table in tables(study["networks"], study["summary"]).items():
         assert table in page, name
+    wild = json.loads((root / "benchmarks/results/sensitivity_wild.json").read_text())
+    for name, table in tables_of_others(wild["networks"], wild["summary"]).items():
+        assert table in page, name
 
 
 def test_an_interval_holds_its_statistic() -> None:
@@ -134,11 +148,11 @@ def test_a_small_study_is_kept_and_resumed(tmp_path: Path) -> None:
     assert (tmp_path / "study.png").stat().st_size > 1000
     page = tmp_path / "page.md"
     page.write_text((data.parent / "docs" / "sensitivity.md").read_text())
-    write_tables(found, numbers, page)
+    write_tables(tables(found, numbers), page)
     assert "| SE-ResNet8_basic | 1 | 3 |" in page.read_text()
     page.write_text("")
     with pytest.raises(ValueError, match="needs the lines"):
-        write_tables(found, numbers, page)
+        write_tables(tables(found, numbers), page)
 
     kept = tmp_path / "store" / "resnet8_basic-se-0.json"
     kept.write_text(json.dumps(one | {"accuracy": 0.5}))

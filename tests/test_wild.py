@@ -4,9 +4,11 @@ import json
 from importlib.util import find_spec
 from pathlib import Path
 
+import onnxruntime
 import pytest
+import torch
 
-from benchmarks.wild import SUBJECTS, measured, with_times_of
+from benchmarks.wild import SUBJECTS, drawn, file_of, measured, with_times_of
 from benchmarks.wild_page import write_page
 
 #: The gates that a reading of each graph finds, of networks that run fast.
@@ -46,3 +48,26 @@ def test_two_networks_are_audited_and_written(tmp_path: Path) -> None:
     assert all(f"| {name} | {count} |" in page for name, count in GATES.items())
     assert "The times are from an earlier run" in page
     assert {path.name for path in tmp_path.iterdir()} == {"wild.md", "wild.png", "wild_images.png"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    any(find_spec(name) is None for name in (*WHEELS, "rapidocr", "onnx2torch")),
+    reason="the extra wild is not installed",
+)
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")  # by onnx2torch
+def test_the_estimate_of_published_networks() -> None:
+    from benchmarks import sensitivity_wild
+
+    for subject in SUBJECTS:
+        images, _ = drawn(subject.images, 3, seed=0)
+        session = onnxruntime.InferenceSession(file_of(subject))
+        (given,) = session.get_inputs()
+        expected = torch.from_numpy(session.run(None, {given.name: images.numpy()})[0])
+        found = sensitivity_wild.module(file_of(subject), images)(images)
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+    classifier = next(one for one in SUBJECTS if one.name == "PP-OCRv4 classifier")
+    numbers = sensitivity_wild.measured(classifier, 16, 2)
+    assert len(numbers["gates"]) == 9
+    assert all(gate["kl"] >= 0 for gate in numbers["gates"])
+    json.dumps(numbers, allow_nan=False)

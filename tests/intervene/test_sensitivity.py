@@ -73,11 +73,10 @@ class TwoPositions(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         m = x.mean((2, 3), keepdim=True)
-        gates: Any = self.heads[0].gates
-        one, other = x * gates[0](3 * m), x * gates[1](-m)
+        heads: Any = self.heads
+        one, other = x * heads[0].gates[0](3 * m), x * heads[0].gates[1](-m)
         both = torch.stack([
-            head.first(one.mean((2, 3))) + head.second(other.mean((2, 3)))
-            for head in self.heads
+            head.first(one.mean((2, 3))) + head.second(other.mean((2, 3))) for head in heads
         ], 1)  # fmt: skip
         return both.transpose(1, 2)[:, :, None] if self.maps else both
 
