@@ -11,6 +11,8 @@ from stripe.modules.unwrap import device_of
 
 #: Usual names of image arguments that are not the first argument.
 _NAMES = ("pixel_values", "input_values", "input_features", "pixel_values_videos", "images", "x")
+#: The beginning of torch's error where an exported network is given another shape.
+_GUARD = "Guard failed: "
 
 
 def feed(model: nn.Module, images: Tensor) -> Any:
@@ -23,8 +25,9 @@ def feed(model: nn.Module, images: Tensor) -> Any:
     Raises
     ------
     ModelError
-        If the network takes only keyword arguments and none of them has a common name for images,
-        or if it fails on images that are not floating point.
+        If the network takes only keyword arguments and none of them has a common name for images;
+        if it fails on images that are not floating point; or if it was exported by `torch.export`
+        with another fixed shape.
     """
     images = placed(model, images)
     name = _keyword(model)
@@ -37,6 +40,15 @@ def feed(model: nn.Module, images: Tensor) -> Any:
             f"the network must take the images as they come, {images.dtype}, and failed: "
             f"{str(error).splitlines()[0]}; give images as it was trained with, such as "
             "images.float() / 255"
+        ) from error
+    except AssertionError as error:
+        if not str(error).startswith(_GUARD):
+            raise
+        raise ModelError(
+            f"an exported network takes only the shape that it was exported with, "
+            f"{str(error).removeprefix(_GUARD)}, and got images {tuple(images.shape)}; give "
+            "batches of that shape, also as example= where there is one, or export it with a "
+            "dynamic batch size"
         ) from error
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import stripe
 from stripe.errors import ModelError, RecordingError, StripeError, UnknownNameError
+from stripe.intervene.ablate import ablate
 
 
 def messages(error: type[StripeError], *parts: str) -> Any:
@@ -189,3 +190,24 @@ def test_an_exported_program_is_given_as_its_module(tmp_path: Path) -> None:
     with stripe.intervene(model, "zero"):
         torch.testing.assert_close(zeroed, model(images))
     assert len(running.gates) == 3
+
+
+@pytest.mark.usefixtures("as_a_user")
+def test_an_exported_program_of_another_batch_size(
+    small_model: Any, images: Tensor, tmp_path: Path
+) -> None:
+    four = images[:4]
+    exported: Any = torch.export.export(small_model.eval(), (four,)).module()
+    recording = stripe.record(exported, [four], tmp_path / "r", progress=False)
+    quiet: Any = {"progress": False}
+    for tool in (
+        lambda **more: stripe.intervene(exported, "mean", recording, **more),
+        lambda **more: ablate(exported, [four], recording, ["mean"], **quiet, **more),
+        lambda **more: stripe.sensitivity(exported, [four], recording, **quiet, **more),
+        lambda **more: stripe.freeze(exported, recording, **more),
+    ):
+        with messages(ModelError, r"== 4, and got images \(2, 1, 12, 12\)", "example="):
+            tool()
+        tool(example=four)
+    with messages(ModelError, r"== 4, and got images \(6, 1, 12, 12\)", "give batches of that"):
+        ablate(exported, [images[4:]], recording, ["mean"], example=four, progress=False)
