@@ -27,7 +27,7 @@ from stripe.cli import (  # noqa: F401
 )
 from stripe.cli.app import app
 from stripe.cli.examples import add_examples
-from stripe.cli.interrupted import after_interrupt
+from stripe.cli.interrupted import Interrupted, after_interrupt
 from stripe.cli.unknown import refuse_unknown
 from stripe.errors import StripeError
 from stripe.memory import keep_freed_memory
@@ -66,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             file=sys.stderr,
         )
         sys.exit(1)
-    except KeyboardInterrupt:
-        print(f"\ninterrupted: {after_interrupt(given)}", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        kept = str(error) if isinstance(error, Interrupted) else after_interrupt(given)
+        print(f"\ninterrupted: {kept}", file=sys.stderr)
         sys.exit(130)

@@ -17,6 +17,7 @@ from stripe.cli.app import (
     print_table,
     save_table,
 )
+from stripe.cli.interrupted import Interrupted
 from stripe.cli.options import Source
 from stripe.cli.task import ANY_TASK, TaskOptions
 from stripe.defaults import LIMIT
@@ -24,7 +25,10 @@ from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
+
+    from stripe.intervene.ablate import Ablations
 
 
 @app.command
@@ -45,7 +49,7 @@ def ablate(
     Print a row for each intervention and gate, with the agreement with the predictions of the
     unchanged network, the KL divergence in nats, and the accuracy, each with its 95 % interval.
     Networks without class scores have no divergence. Half of the images are recorded, and the
-    effect is measured on the other half.
+    effect is measured on the other half. After Ctrl-C, the finished rows are printed and written.
 
     Parameters
     ----------
@@ -64,7 +68,7 @@ def ablate(
     from stripe import plots
     from stripe.audit.images import gather
     from stripe.hooks import record
-    from stripe.intervene.ablate import ablate
+    from stripe.intervene.ablate import ablations
     from stripe.recording import open_recording
 
     new_file(out)
@@ -85,7 +89,7 @@ def ablate(
         else:
             recorded = open_recording(recording)
             _check_classes(recorded, named, interventions)
-        table = ablate(
+        planned = ablations(
             network,
             _batches(images, labels, source.batch_size),
             recorded,
@@ -94,11 +98,35 @@ def ablate(
             seed=source.seed,
             **compared,
         )
-    print_table(table, json)
-    save_table(table, out)
+        table = _shown(planned, out, json)
     if figure is not None:
         with plots.paper_style():
             plots.save_figure(plots.ablation(table, measure=measure), figure)
+
+
+def _shown(planned: "Ablations", out: Path | None, json: bool) -> "pd.DataFrame":
+    """Measure, print and write a table; after an interrupt, the rows that are finished."""
+    import pandas as pd
+
+    from stripe.intervene.ablate import COLUMNS
+
+    rows: list[dict[str, Any]] = []
+    stopped: KeyboardInterrupt | None = None
+    try:
+        rows.extend(planned.rows)
+    except KeyboardInterrupt as error:
+        stopped = error
+        if not rows:
+            raise
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    print_table(table, json)
+    save_table(table, out)
+    if stopped is not None:
+        raise Interrupted(
+            f"{len(rows)} of {planned.total} rows are finished and printed above"
+            f"{f', and are in {out}' if out else ''}; --interventions and --gates choose the others"
+        ) from stopped
+    return table
 
 
 def _batches(images: "Tensor", labels: "Tensor | None", size: int) -> list[Any]:

@@ -13,6 +13,10 @@ _KEPT = {
 }
 
 
+class Interrupted(KeyboardInterrupt):
+    """An interrupt of a command that kept results; its text says which, and how to go on."""
+
+
 def after_interrupt(arguments: Sequence[str]) -> str:
     """Return the sentence about the command that `arguments` begin with."""
     named = (_KEPT[word] for word in arguments[:2] if word in _KEPT)

@@ -107,6 +107,48 @@ def ablate(
     >>> table = ablate(model, loader, recording, ["mean", "one"], progress=False)
     >>> table[["intervention", "gate", "agreement", "kl"]]
     """
+    planned = ablations(
+        model,
+        loader,
+        recording,
+        interventions,
+        gates,
+        alone=alone,
+        seed=seed,
+        predict=predict,
+        agree=agree,
+        epoch=epoch,
+        example=example,
+        force=force,
+        progress=progress,
+    )
+    return pd.DataFrame(planned.rows, columns=COLUMNS)
+
+
+class Ablations(NamedTuple):
+    """The rows of `ablate`, each measured when it is asked for, and their number."""
+
+    total: int
+    rows: Iterator[dict[str, Any]]
+
+
+def ablations(
+    model: nn.Module,
+    loader: Iterable[Any],
+    recording: Means | None,
+    interventions: Sequence[str] | Mapping[str, How],
+    gates: Selection | None,
+    *,
+    alone: bool = True,
+    seed: int = 0,
+    predict: Predict | None = None,
+    agree: Agree | None = None,
+    epoch: int | None = None,
+    example: Tensor | None = None,
+    force: bool = False,
+    progress: bool = True,
+) -> Ablations:
+    """Plan the rows of `ablate`; the arguments are checked at once."""
     task = Task(predict, agree)
     hows = _by_name(interventions)
     found, recorded = replaceable_with(model, recording, epoch=epoch, example=example, force=force)
@@ -115,21 +157,35 @@ def ablate(
     batches = [(images, labels) for _, images, labels in numbered_batches(loader)]
     if not batches:
         raise StripeError("a loader must give at least one batch, got none")
-    run = _Run(found, batches, seed, task)
-    before = run.read({}, missing=False)
-    labels = batch_labels(batches)
-    rows = [{"intervention": "none", "gate": "", **task.measures(before, before, labels)}]
     together = not alone or len(places) > 1
     steps = len(hows) * (alone * len(places) + together)
-    with progress_bar(steps, "ablate", progress, unit=" rows") as bar:
+
+    def sets() -> Iterator[tuple[str, str, Mapping[str, Function]]]:
         for name, how in hows.items():
             functions = {p.gate.name: function_of(how, p, recorded) for p in places}
-            sets = {gate: {gate: functions[gate]} for gate in functions if alone}
-            for gate, replaced in (sets | ({"all": functions} if together else {})).items():
-                measured = task.measures(before, run.read(replaced), labels)
-                rows.append({"intervention": name, "gate": gate, **measured})
-                bar.update()
-    return pd.DataFrame(rows, columns=COLUMNS)
+            for gate in functions if alone else ():
+                yield name, gate, {gate: functions[gate]}
+            if together:
+                yield name, "all", functions
+
+    run = _Run(found, batches, seed, task)
+    return Ablations(1 + steps, _measured(run, sets(), steps, progress))
+
+
+def _measured(
+    run: "_Run",
+    sets: Iterable[tuple[str, str, Mapping[str, Function]]],
+    steps: int,
+    progress: bool,
+) -> Iterator[dict[str, Any]]:
+    """Yield the row of the unchanged network, and of each set of functions."""
+    before, labels = run.read({}, missing=False), batch_labels(run.batches)
+    yield {"intervention": "none", "gate": "", **run.task.measures(before, before, labels)}
+    with progress_bar(steps, "ablate", progress, unit=" rows") as bar:
+        for name, gate, replaced in sets:
+            measured = run.task.measures(before, run.read(replaced), labels)
+            bar.update()
+            yield {"intervention": name, "gate": gate, **measured}
 
 
 def _by_name(interventions: Sequence[str] | Mapping[str, How]) -> Mapping[str, How]:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from torch import Tensor, nn
+
+from stripe.intervene.ablate import ablate
 
 Run = Callable[..., tuple[int, str]]
 
@@ -44,6 +47,30 @@ def test_finished_rows_of_noise_are_kept(
     assert "constant:0.9,0.1" in said
     assert "constant:0.5,0.1" not in said
     assert pd.read_csv("t.csv")["noise"].tolist() == ["none", "constant:0.9,0.1"]
+
+
+def test_finished_rows_of_ablations_are_kept(
+    subject: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--interventions", "zero", "one", "--out"]
+    assert run("ablate", *subject, *options, "all.csv")[0] == 0
+    whole, passes = pd.read_csv("all.csv"), len(Path("passes").read_text())
+    monkeypatch.setenv("INTERRUPT_AT", str(2 * passes - 2))  # the last row but one
+    code, said = run("ablate", *subject, *options, "t.csv")
+    assert code == 130, said
+    kept = len(whole) - 2
+    end = f"interrupted: {kept} of {len(whole)} rows are finished and printed above, and are in "
+    assert said.splitlines()[-1].startswith(end + "t.csv; "), said
+    pd.testing.assert_frame_equal(pd.read_csv("t.csv"), whole[:kept])
+    assert f" {whole['gate'][kept - 1]} " in said
+
+
+def test_an_interrupt_of_ablate_reaches_python(small_model: nn.Sequential, images: Tensor) -> None:
+    def stop(_: Tensor) -> Tensor:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ablate(small_model, [images], None, {"half": 0.5, "stop": stop}, progress=False)
 
 
 @pytest.mark.slow
