@@ -1,6 +1,6 @@
 """How many channels of each gate are always off, or always on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from stripe.typed import typed
 
 #: States of a channel, with the colour of its bar.
 _STATES = {"off": "#3b6ea8", "on": "#d58a2f", "stuck": "#b8bfc7"}
+#: Where the axis may end, in % of channels. An end below 100 is named at the axis.
+_ENDS = (1, 2, 5, 10, 20, 50, 100)
 
 
 @typed
@@ -50,7 +52,9 @@ def saturation(
     -------
     Axes
         `ax`, with three bars (% of channels) side by side for each gate, in forward order. Several
-        recordings are drawn one above the other, in its `child_axes`, with the same scale.
+        recordings are drawn one above the other, in its `child_axes`, with the same scale. The axis
+        begins at 0 and ends at 1, 2, 5, 10, 20, 50 or 100 %, not below the highest bar. If it ends
+        below 100 %, its label says where.
 
     Raises
     ------
@@ -61,7 +65,9 @@ def saturation(
     Notes
     -----
     A stuck channel can also be off or on, so the bars of a gate may add up to more than 100 %. More
-    images give smaller shares, because another image may change a channel.
+    images give smaller shares, because another image may change a channel. The height of a bar is
+    not the share: read the end of the axis before you compare two pictures. In a gate of few
+    channels, one channel is a large share.
 
     Examples
     --------
@@ -78,9 +84,15 @@ def saturation(
         for shift, (state, colour) in zip((-0.27, 0.0, 0.27), _STATES.items(), strict=True):
             style = {"width": 0.27, "label": state, "color": colour, **kwargs}
             row.bar(places + shift, 100 * table[state], **style)
-    order_rows(rows, runs.values(), "channels (%)")
-    highest = max(1.0, *(row.get_ylim()[1] for row in rows))
+    end = _end(runs.values())
+    order_rows(rows, runs.values(), "channels (%)" + (f"\naxis ends at {end} %" * (end < 100)))
     for row in rows:  # one scale
-        row.set_ylim(0, highest)
+        row.set_ylim(0, end)
     headed_legend(rows[0], heading)
     return ax
+
+
+def _end(tables: Iterable[pd.DataFrame]) -> int:
+    """Return the smallest end of an axis that cuts no bar off."""
+    highest = 100 * max(float(table[list(_STATES)].max(axis=None)) for table in tables)
+    return next((end for end in _ENDS if end >= highest), _ENDS[-1])

@@ -79,7 +79,6 @@ def test_saturation_has_three_bars_for_each_gate(recorded: Path) -> None:
     found = bars(plots.saturation(recorded))
     np.testing.assert_allclose(found["off"], [(0, 100 / 3), (0, 0)])
     np.testing.assert_allclose(found["on"], [(0, 0), (0, 0)])
-    assert plots.saturation(recorded, low=0.0, high=1.0).get_ylim()[1] >= 1
     np.testing.assert_allclose(found["stuck"], [(0, 100 / 3), (0, 0)])
     low = bars(plots.saturation(recorded, low=0.61, high=0.7))
     assert [height for _, height in low["off"]] == [100, 0]
@@ -87,6 +86,17 @@ def test_saturation_has_three_bars_for_each_gate(recorded: Path) -> None:
     assert bars(plots.saturation(table)) == low
     with pytest.raises(StripeError, match="bounds must have 0 <= low < high <= 1"):
         plots.saturation(recorded, low=0.9, high=0.8)
+
+
+@pytest.mark.parametrize(("share", "end"), [(0, 1), (0.01, 1), (3 / 64, 5), (0.51, 100), (1, 100)])
+def test_the_axis_of_saturation_says_where_it_ends(share: float, end: int) -> None:
+    table = pd.DataFrame({"epoch": 0, "gate": ["a", "b"], "off": [0, share], "on": 0, "stuck": 0})
+    label = "channels (%)" + (f"\naxis ends at {end} %" if end < 100 else "")
+    ax = plots.saturation(table)
+    assert (ax.get_ylim(), ax.get_ylabel()) == ((0, end), label)
+    both = pd.concat([table.assign(recording=name) for name in ("x", "y")])
+    both.loc[both["recording"] == "x", "off"] = 0.0
+    assert {row.get_ylim() for row in plots.saturation(both).child_axes} == {(0, end)}
 
 
 def test_class_information_beside_inputs_and_chance(recorded: Path) -> None:
