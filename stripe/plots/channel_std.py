@@ -14,6 +14,7 @@ from stripe.plots.axes import axes_or_new, label_spacing, legend_columns, name_a
 from stripe.plots.choose import Side, chosen_gate, one_of, said
 from stripe.recording import Recorded
 from stripe.recording.runs import open_runs
+from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
 
 BEFORE, AFTER = "before: features", "after: gate"
@@ -70,7 +71,7 @@ def channel_std(
     The two distributions have different units: "before" shows features, and "after" shows gate
     values. "after" is closer to zero, partly because a sigmoid has a small range. Since the bins
     cover the wider distribution, the narrow one can look like a single bar; `log_scale=True` shows
-    its shape.
+    its shape. Channels with values that are not finite are left out.
 
     References
     ----------
@@ -91,8 +92,7 @@ def channel_std(
         if side != "before":
             sides[prefix + AFTER] = run.recording.values(name, run.epoch)
     # Networks may differ in their channels; missing values are in no bin.
-    spreads = {side: pd.Series(v.astype(np.float64).std(axis=0)) for side, v in sides.items()}
-    spread = pd.DataFrame(spreads)
+    spread = pd.DataFrame({side: _spread(values) for side, values in sides.items()})
     ax = axes_or_new(ax)
     options = {"bins": 40, "stat": "proportion", "common_norm": False, "element": "step"}
     sns.histplot(spread, ax=ax, **{"palette": "colorblind", **options, **kwargs})
@@ -108,6 +108,11 @@ def channel_std(
     if not kwargs.get("log_scale"):
         ax.set_xlim(left=0)
     return ax
+
+
+@unwarned
+def _spread(values: np.ndarray) -> pd.Series:
+    return pd.Series(values.astype(np.float64).std(axis=0))
 
 
 def _dash(ax: Axes, runs: int) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 from stripe.errors import RecordingError, StripeError
 from stripe.recording import Recording
 from stripe.recording.runs import NamedRun
+from stripe.stats.unwarned import unwarned
 
 ChannelOrder = Literal["random", "mean", "spread"]
 ImageOrder = Literal["random", "label", "prediction"]
@@ -90,6 +91,7 @@ class Choice:
         return cls(**{name: options[name] for name in cls.__dataclass_fields__ if name in options})
 
 
+@unwarned
 def view(recording: Recording, gate: str, epoch: int, choice: Choice) -> View:
     """Draw images and channels at random, and sort them."""
     one_of("image_order", choice.image_order, get_args(ImageOrder))

@@ -60,6 +60,8 @@ def gate_spread(
 
     Notes
     -----
+    Channels with values that are not finite have no spread, and are left out.
+
     A spread near zero means that the gate is nearly the same for every image. How a spread affects
     the output depends on the later layers. Freeze the gate to measure the effect. Gates with the
     same name in two networks need not have the same function.

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from stripe.errors import RecordingError, StripeError
-from stripe.plots.axes import COLUMN_WIDTH, axes_or_new, name_above
+from stripe.plots.axes import COLUMN_WIDTH, axes_or_new, colour_range, name_above
 from stripe.plots.choose import generator, said, sample_positions
 from stripe.recording import Recorded
 from stripe.recording.runs import NamedRun, open_runs
@@ -110,7 +110,7 @@ def spatial_attention(
     )
     for column, gate in enumerate(gates):
         maps = [_map_of(run, gate, image) for run, image in rows]
-        limits = {"vmin": float(np.nanmin(maps)), "vmax": float(np.nanmax(maps))}
+        limits = colour_range(np.concatenate([np.ravel(block) for block in maps]))
         for row, ((run, image), block) in enumerate(zip(rows, maps, strict=True)):
             left = begin + (column + (pictures is not None)) * width
             panel = ax.inset_axes((left, 1 - (row + 1) * height, 0.94 * width, 0.94 * height))

@@ -26,6 +26,7 @@ from stripe.recording import Recorded
 from stripe.recording.runs import NamedRun, open_runs
 from stripe.recording.same_images import unpaired
 from stripe.stats.stripe_index import index_row
+from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
 
 
@@ -240,6 +241,7 @@ def _write_titles(
     name_above(ax, heading, below=max(title.count("\n") for title in titles) + 1)
 
 
+@unwarned
 def _index(values: np.ndarray) -> str:
     exact = values.astype(np.float64)
     eta2, *_, constant = index_row(exact.mean(axis=0), exact.std(axis=0))

@@ -14,6 +14,7 @@ from stripe.recording.runs import NamedRun, open_runs, short_names
 from stripe.recording.same_images import unpaired
 from stripe.stats.moments import channel_moments
 from stripe.stats.stripe_index import index_arrays, stripe_index
+from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
 
 #: The compared columns of `stripe_index`.
@@ -65,6 +66,8 @@ def compare(
         - one column per side, with its name: the value, or for a list the mean over its recordings;
         - difference: the second side minus the first;
         - low, high: interval of the difference; NaN if a recording holds only moments.
+
+        All numbers are NaN for a gate with values that are not finite.
 
         `attrs` says whether the interval is over "images" or "seeds", whether the images were
         "paired", and, if not, the reason ("unpaired"). It also holds n of each side, level,
@@ -193,6 +196,7 @@ def _over_images(
         yield from _rows(gate, values[0], values[1], interval)
 
 
+@unwarned
 def _resampled(
     values: Float[np.ndarray, "images channels"], resamples: int, seed: int | list[int]
 ) -> Float64[np.ndarray, "resamples statistics"]:

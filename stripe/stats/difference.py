@@ -11,6 +11,7 @@ from jaxtyping import Float, Int64
 from stripe.errors import RecordingError
 from stripe.recording import Recorded, Recording, open_recording
 from stripe.recording.same_images import check_same_labels
+from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
 
 
@@ -47,6 +48,8 @@ def epoch_difference(
 
     Notes
     -----
+    The difference is infinite where one of the two values is, and NaN where both are.
+
     A difference near zero does not show that the gate has converged: at a low learning rate, every
     gate changes little.
 
@@ -81,7 +84,7 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
     DataFrame
         One row per gate and channel: gate, channel, epoch (nullable Int64). This epoch is the
         smallest recorded epoch t after which every step of every image is below `tol`. It is
-        missing if the last step is not below `tol`.
+        missing if the last step is not below `tol`, as for values that are not finite.
 
     Raises
     ------
@@ -160,7 +163,13 @@ def epoch_steps(
         for epoch in recording.epochs
     )
     for before, after in pairwise(aligned):
-        yield np.abs(after - before)
+        yield _step(before, after)
+
+
+@unwarned
+def _step(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    difference: np.ndarray = np.abs(after - before)
+    return difference
 
 
 def _last_true(moving: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from jaxtyping import Float, Float64
 
 from stripe.recording import Recorded, open_recording
 from stripe.stats.stripe_index import ROUNDING
+from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
 
 
@@ -74,6 +75,7 @@ class _Scatter:
         self.mean = np.zeros(channels)
         self.matrix = np.zeros((channels, channels))
 
+    @unwarned
     def add(self, values: Float[np.ndarray, "images channels"]) -> None:
         """Add rows; merged as in `Moments.merge`."""
         exact = values.astype(np.float64)

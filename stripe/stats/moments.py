@@ -16,6 +16,7 @@ from stripe.recording import Recorded, Recording, open_recording
 from stripe.recording.finished_part import FinishedPart
 from stripe.recording.schema import gate_column
 from stripe.stats.ahead import ahead, in_pairs
+from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
 
 #: Maps a function over a list, and yields the results in order.
@@ -53,6 +54,7 @@ class Moments:
     max: Float[np.ndarray, " channels"]
 
     @classmethod
+    @unwarned
     def of(cls, values: Float[np.ndarray, "images channels"]) -> "Moments":
         """Return the moments of one array, which has at least one image."""
         images, channels = values.shape
@@ -79,6 +81,7 @@ class Moments:
         mean, m2, low, high = (table[name].to_numpy() for name in ("mean", "m2", "min", "max"))
         return cls(int(table["n"].iloc[0]), mean, m2, low, high)
 
+    @unwarned
     def merge(self, other: "Moments") -> "Moments":
         """Return the moments over the images of both.
 
@@ -179,7 +182,8 @@ def channel_moments(
     the previous ones are reduced. Moments of blocks of 524,288 values are merged in float64, so the
     required memory does not depend on the number of images. A small std means little by itself,
     because a gate with small values also has a small spread. `stripe_index` compares it with the
-    spread between channels.
+    spread between channels. A channel with values that are not finite has a std of NaN. Its mean is
+    infinite, or NaN if a value is NaN or infinite values have both signs.
 
     References
     ----------

@@ -12,6 +12,7 @@ from stripe.recording import Recorded, open_recording
 from stripe.recording.same_images import check_same_labels
 from stripe.select import Selection, select
 from stripe.stats.stripe_index import ROUNDING
+from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
 
 
@@ -40,7 +41,7 @@ def epoch_similarity(
 
         - near 1 if the gate distinguishes images in the same way in both epochs;
         - near 0 if it does so in unrelated ways;
-        - NaN if it does not depend on the image.
+        - NaN if it does not depend on the image, or has values that are not finite.
 
         The estimate is unbiased, so it can be below 0 or above 1.
 
@@ -126,6 +127,7 @@ def gate_similarity(recording: Recorded, epoch: int | None = None) -> pd.DataFra
     return pd.DataFrame(rows, columns=["gate", "other", "cka"])
 
 
+@unwarned
 def debiased_cka(
     x: Float[np.ndarray, "images some"], y: Float[np.ndarray, "images others"]
 ) -> float:

@@ -6,10 +6,12 @@ import pandas as pd
 from stripe.errors import RecordingError
 from stripe.recording import Recorded, open_recording
 from stripe.stats.stripe_index import COLUMNS, index_row
+from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
 
 
 @typed
+@unwarned
 def spatial_index(recording: Recorded) -> pd.DataFrame:
     """Compute the stripe index of each spatial map in each epoch.
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from stripe.recording import Recorded
 from stripe.stats.ahead import in_pairs
 from stripe.stats.moments import Over, channel_moments
+from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
 
 COLUMNS = ["epoch", "gate", "eta2", "between_var", "within_var", "median_std", "constant"]
@@ -27,6 +28,7 @@ def index_row(
     return eta2, between, within, median_std, bool(constant[0])
 
 
+@unwarned
 def index_arrays(
     mean: Float[np.ndarray, "samples channels"], std: Float[np.ndarray, "samples channels"]
 ) -> tuple[np.ndarray, ...]:
@@ -44,6 +46,7 @@ def index_arrays(
 
 
 @typed
+@unwarned
 def eta2_of(values: Float[np.ndarray, "images channels"]) -> float:
     """Return the stripe index of one array of gate values (images, channels).
 
@@ -87,7 +90,8 @@ def stripe_index(
     gate that varies strongly over images still has a high index if its channels have very different
     means. Therefore also look at `median_std` and at the cost of freezing the gate. A gate with one
     channel has an index of 0 unless it is constant. A mean of `eta2` over gates counts constant
-    gates, such as a saturated sigmoid, as perfect stripes. The column `constant` marks them.
+    gates, such as a saturated sigmoid, as perfect stripes. The column `constant` marks them. A gate
+    with values that are not finite has NaN in every number.
 
     References
     ----------

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from stripe.recording import Recorded
 from stripe.stats.per_gate import labels_of, per_gate
 from stripe.stats.stripe_index import index_row
+from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
 
 #: The parts of the variance of a gate.
@@ -53,9 +54,10 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
     Notes
     -----
     The estimate of a share that is 0 is negative about as often as positive, because it is
-    unbiased. All columns are NaN for a gate with one value (up to the rounding of float32), whereas
-    its eta2 in `stripe_index` is 1. For one image, all columns except eta2 are NaN. For one
-    channel, icc and channel are NaN. The interaction of channel and class is part of class.
+    unbiased. All columns are NaN for a gate with values that are not finite, and for a gate with
+    one value (up to the rounding of float32), whereas its eta2 in `stripe_index` is 1. For one
+    image, all columns except eta2 are NaN. For one channel, icc and channel are NaN. The
+    interaction of channel and class is part of class.
 
     References
     ----------
@@ -77,6 +79,7 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
     return pd.DataFrame(rows, columns=["epoch", "gate", *_COLUMNS])
 
 
+@unwarned
 def components_of(
     values: Float[np.ndarray, "images channels"], labels: Int[np.ndarray, " images"] | None
 ) -> dict[str, float]:
