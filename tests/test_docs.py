@@ -21,6 +21,13 @@ def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
     assert not missing
 
 
+def test_a_page_links_every_figure_of_style() -> None:
+    linked = {
+        (page.parent / link).resolve() for page in PAGES for link in LINK.findall(page.read_text())
+    }
+    assert set((ROOT / "figures" / "style").iterdir()) <= linked
+
+
 def test_the_readme_names_every_page() -> None:
     linked = set(LINK.findall((ROOT / "README.md").read_text()))
     assert {f"docs/{page.name}" for page in ROOT.glob("docs/*.md")} <= linked
