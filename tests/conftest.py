@@ -110,14 +110,16 @@ def images() -> torch.Tensor:
 def write_recording(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes gates, given by epoch and name, as a recording."""
 
-    def write(values: Values, *, path: Path | None = None, images: object = None) -> Path:
+    def write(
+        values: Values, *, path: Path | None = None, images: object = None, dataset: str = ""
+    ) -> Path:
         target = path or tmp_path / "recording"
         first = next(iter(values.values()))
         gates = tuple(
             RecordedGate(name=name, owner=name, owner_class="Gated", channels=array.shape[1])
             for name, array in first.items()
         )
-        with RecordingWriter(target, Header(gates=gates)) as writer:
+        with RecordingWriter(target, Header(gates=gates, dataset=dataset)) as writer:
             for epoch, by_gate in values.items():
                 count = len(next(iter(by_gate.values())))
                 index = np.arange(count) if images is None else np.asarray(images)

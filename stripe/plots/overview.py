@@ -97,7 +97,7 @@ def _draw_steps(runs: list[NamedRun], gate: str, choice: Choice, ax: Axes) -> No
     if any(len(run.recording.epochs) < 2 for run in different):
         remark = "one epoch: no difference"
     elif any(unlike(runs[0], run) for run in different):
-        remark = "different images: no differences side by side"
+        remark = "not known to be the same images:\nno differences side by side"
     elif not (everywhere := set(in_all_epochs([run.recording for run in different]).tolist())):
         remark = "no image is in all epochs of all runs"
     if remark:

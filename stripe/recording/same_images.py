@@ -14,9 +14,9 @@ def unlike(first: NamedRun, second: NamedRun) -> str:
     """Return why equal indices of two epochs may be different images; empty if they are the same.
 
     Every data set has an image 0, so equal indices alone prove nothing. Data sets of the same name
-    are taken for the same, unless an image has two labels. Data sets of different names are taken
-    for the same if all labels agree and are not sorted: labels of a folder of classes are, and any
-    two such folders may agree.
+    are taken for the same, unless an image has two labels, and so are two epochs of one recording.
+    Data sets of different names, or without a name, are taken for the same if all labels agree and
+    are not sorted: labels of a folder of classes are, and any two such folders may agree.
     """
     one, two = _labels(first.recording, first.epoch), _labels(second.recording, second.epoch)
     if why := _contradiction(one, two):
@@ -24,11 +24,20 @@ def unlike(first: NamedRun, second: NamedRun) -> str:
     one, two = one.align(two, join="inner")
     names = [run.recording.header.dataset for run in (first, second)]
     known = bool((one.notna() & two.notna()).all())
-    if names[0] == names[1] or (known and not one.is_monotonic_increasing):
+    if _one_data_set(first.recording, second.recording):
         return ""
-    named = " and ".join(repr(name) if name else "without a name" for name in names)
+    if known and not one.is_monotonic_increasing:
+        return ""
+    named = " and ".join(dict.fromkeys(repr(name) if name else "without a name" for name in names))
     reason = "sorted" if known else "missing"
     return f"the data sets are {named}, and the labels that could prove them equal are {reason}"
+
+
+def _one_data_set(first: Recording, second: Recording) -> bool:
+    """Tell whether two recordings are one, or of data sets of the same name."""
+    if first.path.resolve() == second.path.resolve():
+        return True
+    return first.header.dataset == second.header.dataset != ""
 
 
 def unpaired(first: NamedRun, second: NamedRun) -> str:
@@ -54,7 +63,8 @@ def check_same_images(runs: Iterable[NamedRun]) -> None:
         if why := unlike(first, run):
             raise RecordingError(
                 f"{first.recording.path} and {run.recording.path} must hold the same images to be "
-                f"shown image by image, but {why}; draw each alone, or record the same images"
+                f"shown image by image, but {why}; draw each alone, or record the same images, "
+                "with the name of their data set (dataset=)"
             )
 
 

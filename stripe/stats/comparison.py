@@ -86,10 +86,11 @@ def compare(
     The interval over images is the percentile bootstrap (Efron, 1979). Images are drawn with
     replacement, and in pairs if both sides recorded the same images. Images count as the same if
     their indices are equal, no image has two labels, and either the data sets have the same name or
-    all labels agree and are not sorted. This interval shows how much the difference between these
-    two networks depends on the choice of images. It does not show whether networks from other seeds
-    differ in the same way; for that, pass lists. The interval over seeds is Welch's t interval,
-    because a bootstrap over a few runs is too narrow.
+    all labels agree and are not sorted. Recordings without labels and without `dataset=` are
+    therefore not paired, and their intervals are wider. This interval shows how much the difference
+    between these two networks depends on the choice of images. It does not show whether networks
+    from other seeds differ in the same way; for that, pass lists. The interval over seeds is
+    Welch's t interval, because a bootstrap over a few runs is too narrow.
 
     Each interval is for one row alone. At a level of 0.95, one in twenty intervals is expected to
     exclude zero even if all gates are equal. Gates with the same name in two networks need not have

@@ -73,7 +73,9 @@ def test_too_many_panels_say_how_to_have_fewer(eight: list[Path]) -> None:
 def test_runs_without_common_images(write_recording: Write, tmp_path: Path) -> None:
     gates = {epoch: {"a": RNG.random((5, 4))} for epoch in (0, 1)}
     two = [
-        write_recording(gates, path=tmp_path / str(first), images=range(first, first + 5))
+        write_recording(
+            gates, path=tmp_path / str(first), images=range(first, first + 5), dataset="toys"
+        )
         for first in (0, 9)
     ]
     with pytest.raises(RecordingError, match="an image in all of their epochs, and have none"):

@@ -41,7 +41,10 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     [
         (("x/test", "x/test"), (MIXED, MIXED), ""),
         (("x/test", "x/test"), (NONE, NONE), ""),
-        (("", ""), (NONE, MIXED), ""),
+        (("", ""), (MIXED, MIXED), ""),
+        (("", ""), (NONE, MIXED), "the data sets are without a name, and .* missing"),
+        (("", ""), (NONE, NONE), "the data sets are without a name, and .* missing"),
+        (("", ""), (SORTED, SORTED), "the data sets are without a name, and .* sorted"),
         (("x/test", "y/test"), (MIXED, MIXED), ""),
         (("x/test", "x/test"), (MIXED, OTHER), "image 0 has the labels 2 and 0"),
         (("x/test", "y/test"), (NONE, NONE), "'x/test' and 'y/test', and .* missing"),
@@ -74,7 +77,15 @@ def test_plots_of_single_images_refuse_other_images(write: Any) -> None:
         stripe.plots.epoch_difference(paths, n_images=2)
     ax = stripe.plots.overview(paths, side="after")
     said = [text.get_text() for axes in ax.child_axes for text in axes.texts]
-    assert "different images: no differences side by side" in said
+    assert "not known to be the same images:\nno differences side by side" in said
+
+
+def test_images_without_a_name_and_labels_are_not_shown_as_the_same(write: Any) -> None:
+    paths = [write(name, "", NONE, NONE) for name in "ab"]
+    with pytest.raises(RecordingError, match=r"sets are without a name.*; draw .* \(dataset=\)\Z"):
+        stripe.plots.epoch_difference(paths, n_images=2)
+    assert stripe.compare(paths[0], epoch=[0, 1], resamples=100).attrs["paired"]
+    stripe.plots.epoch_difference(paths[0], n_images=2)
 
 
 @pytest.mark.parametrize("use", ["epoch_similarity", "epoch_difference"])

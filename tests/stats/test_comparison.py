@@ -35,8 +35,8 @@ def test_by_hand(write_recording: Write, tmp_path: Path) -> None:
     """A stripe of channels 0 and 1, and a gate that is 0 or 1 by the image: eta2 of 1 and 0."""
     stripe_gate = np.array([[0.0, 1.0], [0.0, 1.0]])
     by_image = np.array([[0.0, 0.0], [1.0, 1.0]])
-    one = write_recording({0: {"g": stripe_gate}}, path=tmp_path / "one")
-    other = write_recording({0: {"g": by_image}}, path=tmp_path / "other")
+    one = write_recording({0: {"g": stripe_gate}}, path=tmp_path / "one", dataset="toys")
+    other = write_recording({0: {"g": by_image}}, path=tmp_path / "other", dataset="toys")
     table = stripe.compare([one, other], names=["SE", "ASR(SE)"])
     columns = ["gate", "statistic", "SE", "ASR(SE)", "difference", "low", "high"]
     assert table.columns.tolist() == columns
