@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -14,6 +14,8 @@ from stripe.errors import RecordingError, StripeError
 
 #: No JSON file, manifest or table that is read as a whole is larger.
 MOST_BYTES = 1 << 28
+#: Endings of pages for a browser.
+PAGES = (".html", ".htm")
 #: A file is read in pieces of this many bytes where its size is not to be trusted.
 _PIECE = 1 << 20
 
@@ -93,6 +95,17 @@ def refuse_links(*paths: Path) -> None:
                 f"{path} is a link, and nothing is written or deleted through a link; remove it, "
                 "or move what it points to into its place"
             )
+
+
+def check_ending(path: Path, endings: Sequence[str], what: str) -> None:
+    """Raise a `StripeError` that suggests a name if a file has another ending than its format.
+
+    Call it before the work for the file begins.
+    """
+    if path.suffix not in endings:
+        listed = " or ".join(filter(None, [", ".join(endings[:-1]), endings[-1]]))
+        better = path.parent / f"{path.stem or 'out'}{endings[0]}"
+        raise StripeError(f"{what} ends in {listed}, got {path}; choose a name such as {better}")
 
 
 @contextmanager

@@ -12,10 +12,10 @@ from stripe.cli.app import (
     Json,
     Picture,
     app,
-    new_file,
     picture_file,
     print_table,
     save_table,
+    table_file,
 )
 from stripe.cli.interrupted import Interrupted
 from stripe.cli.options import Source
@@ -71,7 +71,7 @@ def ablate(
     from stripe.intervene.ablate import ablations
     from stripe.recording import open_recording
 
-    new_file(out)
+    table_file(out)
     picture_file(figure)
     compared = task.load()
     network, loader, named = source.load()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from stripe.errors import StripeError
+from stripe.files import check_ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -123,8 +124,15 @@ def picture_file(path: Path | None) -> None:
     """Refuse the name of a picture that cannot be written, before the work for it begins."""
     from stripe.plots.paper import FORMATS
 
-    if path is not None and path.suffix not in FORMATS:
-        raise StripeError(f"a picture ends in {', '.join(FORMATS)}, got {path}")
+    if path is not None:
+        check_ending(path, FORMATS, "a picture")
+
+
+def table_file(path: Path | None) -> None:
+    """Refuse the name of a table that is there already or is not CSV, before the work begins."""
+    if path is not None:
+        check_ending(path, (".csv",), "a table")
+    new_file(path)
 
 
 def new_file(path: Path | None) -> None:

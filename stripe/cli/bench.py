@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-from stripe.cli.app import Json, Seed, app, new_file, print_table, save_table
+from stripe.cli.app import Json, Seed, app, print_table, save_table, table_file
 
 bench_app = App(name="bench", help="Measure and compare the speed of networks.")
 app.command(bench_app)
@@ -49,7 +49,7 @@ def fps(
     from stripe.demos.fps import fps_table
     from stripe.train.device import resolve_device
 
-    new_file(out)
+    table_file(out)
     table = fps_table(
         backbone,
         attentions=attention,

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from stripe.cli.app import Epoch, Gate, Recorded, app, new_file, read_table, recording_of
 from stripe.defaults import DATA_ROOT
+from stripe.files import PAGES, check_ending
 
 if TYPE_CHECKING:
     from stripe.explorer.slices import Slices
@@ -50,6 +51,8 @@ def explore(
     from stripe.explorer.slices import Slices
     from stripe.explorer.view import checked_view
 
+    if out is not None:
+        check_ending(out, PAGES, "a page")
     new_file(out)
     paths = [recording_of(path) for path in (recording, *more)]
     slices = Slices(paths, costs=_costs(costs), **_pictures(paths[0], images, data_root))

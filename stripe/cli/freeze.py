@@ -10,6 +10,7 @@ from stripe.cli.app import Epoch, Gates, Json, app, new_file, print_json
 from stripe.cli.options import Source
 from stripe.cli.task import ANY_TASK, TaskOptions
 from stripe.errors import StripeError
+from stripe.files import check_ending
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +57,7 @@ def freeze(
         exactly 0 or 1 for all recorded images, so that the outputs for these images stay equal.
     """
     import stripe
-    from stripe.cli.network import is_onnx, write_frozen
+    from stripe.cli.network import OF_WEIGHTS, is_onnx, write_frozen
 
     if is_onnx(source.model):
         from stripe.cli.onnx_files import freeze_file
@@ -65,6 +66,7 @@ def freeze(
         _check_of_file(constants, task)
         freeze_file(source, recording, out, options, json)
         return
+    check_ending(out, OF_WEIGHTS, "a file of weights")
     new_file(out)
     compared = task.load()
     wanted = constants == "optimal" or source.images is not None or task.given

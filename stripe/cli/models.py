@@ -16,11 +16,13 @@ from stripe.cli.app import (
     print_json,
     print_table,
     save_table,
+    table_file,
 )
 from stripe.cli.options import Source
 from stripe.cli.task import ANY_TASK, TaskOptions
 from stripe.defaults import LIMIT, ROUNDS, THRESHOLD
 from stripe.errors import StripeError
+from stripe.files import PAGES, check_ending
 from stripe.interrupts import interrupts_allowed, interrupts_held
 
 if TYPE_CHECKING:
@@ -136,6 +138,7 @@ def audit(
     from stripe.audit.report import ReportError
     from stripe.cli.network import is_onnx
 
+    check_ending(out, PAGES, "a report")
     compared = task.load()
     network, loader, images = source.load(onnx=True)
     measured = partial(
@@ -222,8 +225,8 @@ def cam(
     from stripe import mean_cam, plots
 
     picture_file(out)
-    if save is not None and save.suffix != ".npz":
-        raise StripeError(f"--save ends in .npz, got {save}")
+    if save is not None:
+        check_ending(save, (".npz",), "a mean map")
     new_file(save)
     network, loader, _ = source.load()
     if target not in ("predicted", "label") and not target.isdecimal():
@@ -289,7 +292,7 @@ def noise(
     if not noises:
         raise StripeError("give at least one noise, as --spec random:0.3,0.3 or --grid random")
     picture_file(figure)
-    new_file(out)
+    table_file(out)
     compared = task.load()
     network, loader, images = source.load()
     seeded = range(source.seed, source.seed + seeds)
@@ -343,7 +346,7 @@ def bound(source: Source, *, out: Path | None = None, json: Json = False) -> Non
     from stripe import noise_bound
     from stripe.hooks.batches import tensors_of
 
-    new_file(out)
+    table_file(out)
     network, loader, _ = source.load()
     table = noise_bound(network, tensors_of(next(iter(loader)))[0].to(next(network.parameters())))
     print_table(table, json)

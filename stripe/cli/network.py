@@ -12,8 +12,8 @@ from torch import nn
 from stripe.backbones import build
 from stripe.backbones.own import is_function, own_network
 from stripe.defaults import NUM_CLASSES
-from stripe.errors import ModelError, StripeError
-from stripe.files import parse_json, read_regular, saving
+from stripe.errors import ModelError
+from stripe.files import check_ending, parse_json, read_regular, saving
 from stripe.gates import freeze_at
 from stripe.modules.unwrap import unwrapped
 from stripe.train import TrainConfig
@@ -21,6 +21,8 @@ from stripe.train.run import CONFIG, read_config
 from stripe.train.trained import trained_network, untrained_network
 from stripe.train.weights import check_weights, read_weights, save_weights
 
+#: Ending of a file of frozen weights.
+OF_WEIGHTS = (".safetensors",)
 #: No image and no gate is larger than this.
 _MOST = 1 << 26
 
@@ -147,8 +149,7 @@ def write_frozen(frozen: nn.Module, path: Path, recipe: dict[str, Any]) -> None:
     recipe
         "gates": for each frozen gate its name, channels and whether it was folded; "input_shape".
     """
-    if path.suffix != ".safetensors":
-        raise StripeError(f"weights end in .safetensors, got {path}")
+    check_ending(path, OF_WEIGHTS, "a file of weights")
     with saving(path.with_suffix(".frozen.json")) as said:
         said.write_text(json.dumps(recipe, indent=1) + "\n")
         with saving(path) as weights:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cyclopts import Parameter
 
-from stripe.cli.app import Json, new_file, print_table, save_table
+from stripe.cli.app import Json, print_table, save_table, table_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +28,8 @@ class Printed:
     json: Json = False
 
     def check(self) -> None:
-        """Refuse a file that is there already, before any work."""
-        new_file(self.out)
+        """Refuse a file that is there already or is not CSV, before any work."""
+        table_file(self.out)
 
     def show(self, compute: "Callable[[], pd.DataFrame]") -> "pd.DataFrame":
         """Compute a table, unless the file is there already; write it, print it and return it."""

@@ -13,7 +13,7 @@ from stripe.errors import StripeError
 from stripe.explorer.page import offline_page
 from stripe.explorer.slices import Slices
 from stripe.explorer.view import checked_view, code_of
-from stripe.files import saving
+from stripe.files import PAGES, check_ending, saving
 from stripe.html import Shown
 from stripe.recording import Recorded
 from stripe.typed import typed
@@ -72,11 +72,11 @@ class Explorer:
         Raises
         ------
         StripeError
-            If the last epoch has more than 64 MB of values, or the file cannot be written.
+            If the last epoch has more than 64 MB of values, the name does not end in .html or .htm,
+            or the file cannot be written.
         """
         target = Path(path)
-        if target.suffix not in (".html", ".htm"):
-            raise StripeError(f"a page ends in .html, got {target}")
+        check_ending(target, PAGES, "a page")
         page = offline_page(self.slices, self.view)
         with saving(target) as draft:
             draft.write_text(page, encoding="utf-8")
