@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, legend_above
+from stripe.plots.literal import literal_table
 from stripe.plots.series import series_styles
 from stripe.typed import typed
 
@@ -66,6 +67,7 @@ def ablation(
     if measure not in _LABELS:
         raise StripeError(f"a measure is one of {', '.join(_LABELS)}, got {measure!r}")
     scale = 1 if measure == "kl" else 100
+    data = literal_table(data)
     replaced = data[data["intervention"] != "none"]
     gates, hows = replaced["gate"].drop_duplicates().tolist(), replaced["intervention"].unique()
     ax = axes_or_new(ax, height=max(1.9, 0.6 + 0.17 * len(gates)))

@@ -101,15 +101,17 @@ def letters_in(ax: Axes, inches: float | None = None) -> int:
 
 
 def wrapped(text: str, letters: int) -> str:
-    """Break lines that have more than `letters` letters, not inside of a formula."""
-    formulas = re.findall(r"\$[^$]*\$", text)
-    for number, formula in enumerate(formulas):  # about two letters, in characters of no language
-        text = text.replace(formula, chr(0xE000 + 2 * number) + chr(0xE001 + 2 * number), 1)
+    """Break lines that have more than `letters` letters, but neither a formula nor a literal $."""
+    kept = re.findall(r"\\\$|\$[^$]*\$", text)  # a literal $, or a formula
+    # In characters of no language: a formula is about two letters wide.
+    held = [chr(0xE000 + 2 * n) + chr(0xE001 + 2 * n) * (len(k) > 2) for n, k in enumerate(kept)]
+    for part, stand_in in zip(kept, held, strict=True):
+        text = text.replace(part, stand_in, 1)
     width = max(letters, _FEWEST)
     lines = [part for line in text.split("\n") for part in _parts(line, width)]
     text = "\n".join(lines)
-    for number, formula in enumerate(formulas):
-        text = text.replace(chr(0xE000 + 2 * number) + chr(0xE001 + 2 * number), formula, 1)
+    for part, stand_in in zip(kept, held, strict=True):
+        text = text.replace(stand_in, part, 1)
     return text
 
 

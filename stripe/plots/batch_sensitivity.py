@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from stripe.plots.axes import axes_or_new
 from stripe.plots.choose import with_columns
+from stripe.plots.literal import literal
 from stripe.plots.series import series_styles
 from stripe.typed import typed
 
@@ -62,7 +63,7 @@ def batch_sensitivity(
     ax.set(xlabel="images per batch", ylabel="spread over batch mates")
     ax.set_ylim(bottom=0)
     if note is not None:
-        wrapped = textwrap.fill(note, _LETTERS)
+        wrapped = literal(textwrap.fill(note, _LETTERS))
         ax.set_title(wrapped, fontsize=plt.rcParams["xtick.labelsize"], loc="left")
     ax.legend(frameon=False)
     return ax

@@ -1,6 +1,5 @@
 """A statistic of every gate of each run in one epoch, and an axis of gates in forward order."""
 
-import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 
 from stripe.errors import StripeError
-from stripe.plots.axes import MOST_PANELS, axes_or_new, legend_above
+from stripe.plots.axes import MOST_PANELS, axes_or_new, legend_above, wrapped
 from stripe.plots.choose import said, with_columns
+from stripe.plots.literal import literal, shown_runs
 from stripe.recording import Recorded, Recording
-from stripe.recording.runs import open_runs, short_names
+from stripe.recording.runs import short_names
 from stripe.registry import listed
 
 #: Largest numbers of gates that are numbered below an axis, and of rows or columns of a matrix.
@@ -54,10 +54,10 @@ def of_runs(
         it has a gate twice.
     """
     if isinstance(data, pd.DataFrame):
-        table = with_columns(data, ("epoch", "gate", *columns), names=("gate",))
-        runs, heading = of_table(table, names, epoch), ""
+        with_columns(data, ("epoch", "gate", *columns), names=("gate",))
+        runs, heading = of_table(data, names, epoch), ""
     else:
-        shown = open_runs(data, names=names, epoch=epoch)
+        shown = shown_runs(data, names=names, epoch=epoch)
         runs = {run.name: statistic(run.recording, run.epoch) for run in shown}
         heading = said(shown)
     for table in runs.values():
@@ -74,7 +74,7 @@ def of_runs(
 def of_table(
     table: pd.DataFrame, names: Sequence[str] | None, epoch: int | Sequence[int] | None
 ) -> dict[str, pd.DataFrame]:
-    """Return the rows of an epoch of each recording in a table, by name."""
+    """Return the rows of an epoch of each recording in a table, by its literal name."""
     if table.empty:
         raise StripeError("there is nothing to draw: no channel gates, or no epoch, are recorded")
     if "recording" not in table:
@@ -91,8 +91,9 @@ def of_table(
     for path, name, number in zip(paths, called, epochs, strict=True):
         of_run = table[table["recording"] == path]
         recorded = sorted(of_run["epoch"].unique())
-        found[name] = of_run[of_run["epoch"] == (recorded[-1] if number is None else number)]
-        if found[name].empty:
+        of_epoch = of_run[of_run["epoch"] == (recorded[-1] if number is None else number)]
+        found[literal(name)] = of_epoch
+        if of_epoch.empty:
             raise StripeError(
                 f"there is no epoch {number}; the table has: {listed(list(map(str, recorded)))}"
             )
@@ -126,7 +127,7 @@ def rows_of_axes(ax: Axes | None, names: Sequence[str]) -> tuple[Axes, list[Axes
     place: Any = {"xycoords": "axes fraction", "rotation": 270, "ha": "left", "va": "center"}
     for row, name in zip(rows, names, strict=True):
         size = plt.rcParams["axes.labelsize"]
-        row.annotate(textwrap.fill(name, _NAME), (1.015, 0.5), fontsize=size, **place)
+        row.annotate(wrapped(name, _NAME), (1.015, 0.5), fontsize=size, **place)
     return ax, rows
 
 

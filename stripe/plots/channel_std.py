@@ -12,8 +12,8 @@ from matplotlib.patches import Patch
 
 from stripe.plots.axes import axes_or_new, label_spacing, legend_columns, name_above
 from stripe.plots.choose import Side, chosen_gate, one_of, said
+from stripe.plots.literal import shown_runs
 from stripe.recording import Recorded
-from stripe.recording.runs import open_runs
 from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
 
@@ -82,7 +82,7 @@ def channel_std(
     >>> ax = stripe.plots.channel_std(recording, side="after")
     """
     one_of("side", side, get_args(Side))
-    runs = open_runs(data, names=names, epoch=epoch)
+    runs = shown_runs(data, names=names, epoch=epoch)
     name = chosen_gate(runs[0].recording, gate)
     sides = {}
     for run in runs:

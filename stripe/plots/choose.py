@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stripe.errors import RecordingError, StripeError
+from stripe.plots.literal import literal, literal_table
 from stripe.recording import Recording
 from stripe.recording.runs import NamedRun
 from stripe.stats.unwarned import unwarned
@@ -28,10 +29,13 @@ def chosen_gate(recording: Recording, gate: str | None) -> str:
 
 
 def said(runs: Sequence[NamedRun], gate: str | None = None) -> str:
-    """Write which run, gate and epoch a picture shows; of several, what they have in common."""
+    """Write which run, gate and epoch a picture shows; of several, what they have in common.
+
+    The names of the runs are literal.
+    """
     epochs = {run.epoch for run in runs}
     parts = [runs[0].name] if len(runs) == 1 else []
-    parts += [] if gate is None else [gate]
+    parts += [] if gate is None else [literal(gate)]
     parts += [f"epoch {runs[0].epoch}"] if len(epochs) == 1 else []
     return ", ".join(parts)
 
@@ -125,7 +129,7 @@ def with_columns(
 ) -> pd.DataFrame:
     """Return `table`, or raise an error that says which columns it lacks or are no numbers.
 
-    The columns called `names` need not be numbers.
+    The columns called `names` need not be numbers. All texts are literal.
     """
     if missing := [name for name in columns if name not in table]:
         raise StripeError(
@@ -136,4 +140,4 @@ def with_columns(
     for column in set(columns) - set(names):
         if not pd.api.types.is_numeric_dtype(table[column]):
             raise StripeError(f"the column {column} of the table must hold numbers, and does not")
-    return table
+    return literal_table(table)

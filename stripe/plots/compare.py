@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from stripe.plots.axes import axes_or_new, legend_above, letter, letters_in
 from stripe.plots.choose import one_of
+from stripe.plots.literal import literal
 from stripe.recording import Recorded
 from stripe.stats.comparison import STATISTICS, ComparedRuns
 from stripe.stats.comparison import compare as compared
@@ -86,7 +87,7 @@ def compare(
     style = {"linestyle": "", "markersize": 3.5, **kwargs}
     shifts, colours = (-_SHIFT, _SHIFT), sns.color_palette("colorblind", 2)
     for name, shift, colour, marker in zip(of_runs, shifts, colours, "os", strict=True):
-        point = {"label": name, "color": colour, "marker": marker, **style}
+        point = {"label": literal(name), "color": colour, "marker": marker, **style}
         top.plot(places + shift, rows[name].to_numpy(dtype=float), **point)
     difference = rows["difference"].to_numpy(dtype=float)
     ends = np.stack([difference - rows["low"], rows["high"] - difference])
@@ -100,7 +101,12 @@ def compare(
     letter(top, "a")
     letter(bottom, "b")
     _label(
-        top, bottom, [str(gate) for gate in rows["gate"]], _LABELS[statistic], of_runs, table.attrs
+        top,
+        bottom,
+        [literal(str(gate)) for gate in rows["gate"]],
+        _LABELS[statistic],
+        [literal(name) for name in of_runs],
+        table.attrs,
     )
     return ax
 

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from stripe.errors import RecordingError
 from stripe.plots.axes import axes_or_new, heat_maps, lines_above, name_above
 from stripe.plots.choose import chosen_gate, generator, of, sample_positions
+from stripe.plots.literal import literal, shown_runs
 from stripe.recording import Recorded, Recording
-from stripe.recording.runs import open_runs
 from stripe.recording.same_images import check_same_images
 from stripe.stats import common_images
 from stripe.stats import epoch_difference as difference
@@ -82,7 +82,7 @@ def epoch_difference(
     --------
     >>> ax = stripe.plots.epoch_difference(recording, n_images=3)
     """
-    runs = open_runs(data, names=names)
+    runs = shown_runs(data, names=names)
     check_same_images(runs)
     name = chosen_gate(runs[0].recording, gate)
     rng = generator(seed)
@@ -102,7 +102,7 @@ def epoch_difference(
     ax = axes_or_new(ax, panels=len(runs) * len(chosen) * 2 // 3)
     prefixes = [f"{run.name}\n" * (len(runs) > 1) for run in runs]
     titles = [f"{prefix}image {index}" for prefix in prefixes for index in chosen]
-    heading = f"{runs[0].name}, {name}" if len(runs) == 1 else name
+    heading = f"{runs[0].name}, " * (len(runs) == 1) + literal(name)
     drawn = heat_maps(
         ax,
         [step[:, columns].T for of_run in steps for step in of_run],

@@ -11,8 +11,8 @@ from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, heat_maps, lines_above, name_above
 from stripe.plots.by_gate import some_ticks
 from stripe.plots.choose import with_columns
+from stripe.plots.literal import shown_runs
 from stripe.recording import Recorded
-from stripe.recording.runs import open_runs
 from stripe.registry import listed
 from stripe.typed import typed
 
@@ -103,7 +103,7 @@ def _tables(
             raise StripeError("a table has one recording: give one epoch, and no names")
         last = max(table["epoch"].max(), table["other"].max())
         return [("", table, int(last) if epoch is None else epoch)], ""
-    shown = open_runs(data, names=names, epoch=epoch)
+    shown = shown_runs(data, names=names, epoch=epoch)
     found = []
     for name, recording, chosen in shown:
         pairs = [sorted({number, chosen}) for number in recording.epochs]

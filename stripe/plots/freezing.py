@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from stripe.plots.axes import axes_or_new, name_above
+from stripe.plots.literal import literal
 from stripe.typed import typed
 
 
@@ -71,5 +72,5 @@ def freezing(
     ax.margins(x=0.02)
     ax.set_ylim(top=100.8 if data["agreement"].min() > 0.9 else 102)
     ax.legend(frameon=False)
-    name_above(ax, heading)
+    name_above(ax, literal(heading))
     return ax

@@ -11,8 +11,8 @@ from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, heat_maps, name_above
 from stripe.plots.by_gate import some_ticks
 from stripe.plots.choose import said, with_columns
+from stripe.plots.literal import shown_runs
 from stripe.recording import Recorded
-from stripe.recording.runs import open_runs
 from stripe.typed import typed
 
 
@@ -68,7 +68,7 @@ def gate_similarity(
         table, heading = with_columns(data, ("gate", "other", "cka"), names=("gate", "other")), ""
         matrices, titles = [_symmetric(table)], [""]
     else:
-        runs = open_runs(data, names=names, epoch=epoch)
+        runs = shown_runs(data, names=names, epoch=epoch)
         matrices = [_symmetric(stats.gate_similarity(run.recording, run.epoch)) for run in runs]
         alone = len(runs) == 1
         heading = said(runs) if alone else ""

@@ -13,8 +13,8 @@ from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, legend_above, name_above
 from stripe.plots.by_gate import forward_order, gate_positions, of_table
 from stripe.plots.choose import said
+from stripe.plots.literal import shown_runs
 from stripe.recording import Recorded
-from stripe.recording.runs import open_runs
 from stripe.stats import channel_moments
 from stripe.typed import typed
 
@@ -77,7 +77,7 @@ def gate_spread(
     if isinstance(data, pd.DataFrame):
         runs, heading = of_table(data, names, epoch), ""
     else:
-        shown = open_runs(data, names=names, epoch=epoch)
+        shown = shown_runs(data, names=names, epoch=epoch)
         runs = {name: channel_moments(run, [number]) for name, run, number in shown}
         heading = said(shown)
     gates = gate_positions(runs.values())

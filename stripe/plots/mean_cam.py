@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from stripe.plots.axes import axes_or_new, name_above
+from stripe.plots.literal import literal
 from stripe.typed import typed
 
 #: Label of the colour scale.
@@ -97,5 +98,5 @@ def mean_cam(
         ax.add_patch(outline)
         share = f"{100 * data.central_share:.0f} %"
         ax.set_xlabel(f"{share} in the central quarter\n(uniform: 25 %)")
-    name_above(ax, heading)
+    name_above(ax, literal(heading))
     return ax

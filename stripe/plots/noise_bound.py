@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from stripe.plots.axes import axes_or_new, legend_above
 from stripe.plots.choose import with_columns
+from stripe.plots.literal import literal
 from stripe.plots.series import series_styles
 from stripe.typed import typed
 
@@ -60,7 +61,9 @@ def noise_bound(
     >>> ax = stripe.plots.noise_bound({"SE": stripe.noise_bound(model, images)})
     """
     tables = {"": data} if isinstance(data, pd.DataFrame) else data
-    tables = {name: with_columns(table, ["bound", "cumulated"]) for name, table in tables.items()}
+    tables = {
+        literal(name): with_columns(table, ["bound", "cumulated"]) for name, table in tables.items()
+    }
     ax = axes_or_new(ax)
     networks = []
     for series, (name, table) in zip(series_styles(len(tables)), tables.items(), strict=True):
@@ -76,5 +79,5 @@ def noise_bound(
         Line2D([], [], color="0.4", lw=1.2, ls=ls, label=shows) for ls, shows in _LINES.items()
     ]
     handles = [*(networks if isinstance(data, Mapping) else ()), *lines]
-    legend_above(ax, handles, heading=heading)
+    legend_above(ax, handles, heading=literal(heading))
     return ax

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, legend_above
 from stripe.plots.choose import with_columns
+from stripe.plots.literal import literal
 from stripe.plots.series import series_styles
 from stripe.typed import typed
 
@@ -101,5 +102,5 @@ def noise_robustness(
     ax.set(ylabel=_LABELS[measure], xlabel=f"noise ({bars}n = {numbers})")
     for between in np.arange(0.5, len(noises) - 1):
         ax.axvline(between, color="0.9", linewidth=0.6, zorder=0)
-    legend_above(ax, heading=heading)
+    legend_above(ax, heading=literal(heading))
     return ax

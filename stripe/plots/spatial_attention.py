@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from stripe.errors import RecordingError, StripeError
 from stripe.plots.axes import COLUMN_WIDTH, axes_or_new, colour_range, name_above
 from stripe.plots.choose import generator, said, sample_positions
+from stripe.plots.literal import literal, shown_runs
 from stripe.recording import Recorded
-from stripe.recording.runs import NamedRun, open_runs
+from stripe.recording.runs import NamedRun
 from stripe.recording.same_images import check_same_images
 from stripe.select import Selection, select
 from stripe.stats import eta2_of
@@ -90,7 +91,7 @@ def spatial_attention(
     >>> maps = stripe.record(cbam, loader, "runs/cbam", spatial=True, progress=False)
     >>> ax = stripe.plots.spatial_attention(maps, n_images=2)
     """
-    runs = open_runs(data, names=names, epoch=epoch)
+    runs = shown_runs(data, names=names, epoch=epoch)
     check_same_images(runs)
     gates = _chosen_maps(runs[0], gates)
     count = len(runs[0].recording.rows(runs[0].epoch))
@@ -117,7 +118,7 @@ def spatial_attention(
             panel.imshow(block, **{"cmap": "viridis", **limits, **kwargs})
             panel.set(xticks=[], yticks=[])
             if row == 0:
-                panel.set_title(_short(gate))
+                panel.set_title(literal(_short(gate)))
             if column == 0:
                 label = f"{run.name}\n" * (len(runs) > 1) + f"image\n{image}"
                 (shown[row // len(runs)] if shown else panel).set_ylabel(label)

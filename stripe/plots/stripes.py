@@ -22,8 +22,9 @@ from stripe.plots.choose import (
     said,
     view,
 )
+from stripe.plots.literal import literal, shown_runs
 from stripe.recording import Recorded
-from stripe.recording.runs import NamedRun, open_runs
+from stripe.recording.runs import NamedRun
 from stripe.recording.same_images import unpaired
 from stripe.stats.stripe_index import index_row
 from stripe.stats.unwarned import unwarned
@@ -120,7 +121,7 @@ def stripes(
     """
     one_of("side", side, get_args(Side))
     one_of("scale", scale, get_args(ColourScale))
-    runs = open_runs(data, names=names, epoch=epoch)
+    runs = shown_runs(data, names=names, epoch=epoch)
     name = chosen_gate(runs[0].recording, gate)
     choice = Choice(
         n_images=n_images,
@@ -195,7 +196,7 @@ def _class_name(value: Any, classes: Sequence[str]) -> str:
     """Return the name of a class, or its number where no name is known."""
     if value is pd.NA:
         return "none"
-    return classes[value] if 0 <= value < len(classes) else str(value)
+    return literal(classes[value]) if 0 <= value < len(classes) else str(value)
 
 
 def _sides(run: NamedRun, gate: str, side: Side) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from stripe.errors import StripeError
 from stripe.plots.axes import COLUMN_WIDTH, axes_or_new
+from stripe.plots.literal import literal
 from stripe.typed import typed
 
 #: Heights in inches of a line below a picture, and of the title above the first row.
@@ -91,17 +92,17 @@ def style_grid(
             panel.set(xticks=[], yticks=[])
             if title in below:
                 panel.set_xlabel(
-                    below[title][row], fontsize=plt.rcParams["xtick.labelsize"], labelpad=2
+                    literal(below[title][row]), fontsize=plt.rcParams["xtick.labelsize"], labelpad=2
                 )
             if row == 0:
-                panel.set_title(title)
+                panel.set_title(literal(title))
             if column == 0 and rows is not None:
-                panel.set_ylabel(rows[row])
+                panel.set_ylabel(literal(rows[row]))
     if noted:
         ax.text(
             0,
             -0.02,
-            "\n".join(noted),
+            literal("\n".join(noted)),
             transform=ax.transAxes,
             va="top",
             fontsize=plt.rcParams["xtick.labelsize"],

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from stripe.plots.axes import axes_or_new, name_above
 from stripe.plots.choose import with_columns
+from stripe.plots.literal import literal
 from stripe.stats.share import share_interval
 from stripe.typed import typed
 
@@ -100,7 +101,7 @@ def tradeoff(
     ax.set(xlabel="images per second", ylabel=f"accuracy (%){note}")
     ax.margins(0.12)
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), labelspacing=1)
-    name_above(ax, heading)
+    name_above(ax, literal(heading))
     return ax
 
 
