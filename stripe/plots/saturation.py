@@ -94,5 +94,5 @@ def saturation(
 
 def _end(tables: Iterable[pd.DataFrame]) -> int:
     """Return the smallest end of an axis that cuts no bar off."""
-    highest = 100 * max(float(table[list(_STATES)].max(axis=None)) for table in tables)
+    highest = 100 * max(table[list(_STATES)].to_numpy(dtype=float).max() for table in tables)
     return next((end for end in _ENDS if end >= highest), _ENDS[-1])
