@@ -27,7 +27,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("runs")
     for seed, name in enumerate((ONE, TWO)):
         rng = np.random.default_rng(seed)
-        of = {"owner": "o", "owner_class": "Gated"}
+        of: Any = {"owner": "o", "owner_class": "Gated"}
         gates = [RecordedGate(name=gate, channels=4, **of) for gate in GATES]
         gates.append(
             RecordedGate(
