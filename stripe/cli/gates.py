@@ -58,8 +58,8 @@ def _of_module(
     import torch
 
     import stripe
-    from stripe.cli.images import image_shape
     from stripe.cli.network import run_of
+    from stripe.cli.preprocessing import image_shape
 
     shape = image_shape(network, run=run_of(model), image_size=size, data_root=data_root)
     example = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
