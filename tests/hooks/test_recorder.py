@@ -324,13 +324,6 @@ def test_a_recorder_without_a_batch_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "r").exists()
 
 
-def test_record_returns_the_recording(tmp_path: Path) -> None:
-    model = stripe.build("resnet11", attention="se", num_classes=3, in_channels=1, seed=0)
-    recording = stripe.record(model, [torch.randn(3, 1, 28, 28)], tmp_path / "r", progress=False)
-    assert isinstance(recording, stripe.Recording)
-    assert (recording.epochs, len(recording.images)) == ([0], 3)
-
-
 def test_epochs_are_known_before_the_first_batch(
     small_model: nn.Sequential, images: torch.Tensor, tmp_path: Path
 ) -> None:
@@ -344,10 +337,3 @@ def test_epochs_are_known_before_the_first_batch(
         with torch.no_grad():
             next(small_model.parameters()).add_(1)
         assert not recorder.is_current(0)
-
-
-def test_one_line_records_any_epoch(
-    small_model: nn.Sequential, images: torch.Tensor, tmp_path: Path
-) -> None:
-    recording = stripe.record(small_model, [images], tmp_path / "r", epoch=7, progress=False)
-    assert recording.epochs == [7]
