@@ -3,7 +3,8 @@
 python -m benchmarks.sensitivity_study trains each network, or takes it from the store, and keeps
 its numbers in STORE/NAME.json, so that an interrupted study goes on where it was. `--only-trained`
 leaves out networks whose training is not done, and `--runs FOLDER` takes finished trainings of
-`stripe reproduce` in. `--networks 'resnet83-*'` chooses networks by name. It writes
+`stripe reproduce` in. `--networks 'resnet83-*'` chooses networks by name. `--published` keeps the
+committed numbers of networks that the store does not have. It writes
 benchmarks/results/sensitivity_study.json, docs/sensitivity.png and the tables of
 docs/sensitivity.md.
 """
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.common import save
+from benchmarks.common import earlier, save
 from benchmarks.sensitivity_measure import costs
 from benchmarks.sensitivity_networks import (
     QUICK,
@@ -49,7 +50,7 @@ def measured(subject: Subject, model: nn.Module, count: int, sets: int) -> dict[
 
 def study(chosen: argparse.Namespace) -> list[dict[str, Any]]:
     """Return the numbers of every network, those of the store as they are there."""
-    found = []
+    found = published() if chosen.published else {}
     for subject in [*stored(chosen.runs), *(QUICK if chosen.quick else SUBJECTS)]:
         if not any(fnmatch(subject.name, pattern) for pattern in chosen.networks):
             continue
@@ -60,8 +61,13 @@ def study(chosen: argparse.Namespace) -> list[dict[str, Any]]:
             model = network(subject, chosen.store, chosen.data_root)
             keep(measured(subject, model, chosen.images, chosen.sets), kept)
         if kept.exists():
-            found.append(json.loads(kept.read_text()))
-    return found
+            found[subject.name] = json.loads(kept.read_text())
+    return list(found.values())
+
+
+def published() -> dict[str, dict[str, Any]]:
+    """Return the committed numbers, by the names of the networks."""
+    return {one["network"]: one for one in earlier("sensitivity_study")["networks"]}
 
 
 def keep(numbers: dict[str, Any], path: Path) -> None:
@@ -82,6 +88,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--networks", nargs="*", default=["*"], help="patterns of their names")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only-trained", action="store_true")
+    parser.add_argument("--published", action="store_true")
     return parser.parse_args(arguments)
 
 
