@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from stripe.hooks import record as record
     from stripe.intervene.freeze import freeze as freeze
     from stripe.intervene.intervene import intervene as intervene
-    from stripe.intervene.predicted import Sensitivity as Sensitivity
     from stripe.intervene.sensitivity import sensitivity as sensitivity
+    from stripe.intervene.sensitivity_result import Sensitivity as Sensitivity
     from stripe.recording import Gate as Gate
     from stripe.recording import Recording as Recording
     from stripe.recording import open_recording as open_recording
@@ -49,11 +49,11 @@ _HOME = {
     "Psi": "stripe.asr",
     "Recorder": "stripe.hooks",
     "Recording": "stripe.recording",
-    "Sensitivity": "stripe.intervene.predicted",
+    "Sensitivity": "stripe.intervene.sensitivity_result",
     "audit": "stripe.audit.audit",
     "build": "stripe.backbones",
     "compare": "stripe.stats",
-    "explore": "stripe.explorer.widget",
+    "explore": "stripe.explorer.explorer",
     "find_gates": "stripe.gates",
     "freeze": "stripe.intervene.freeze",
     "inject_noise": "stripe.robustness",

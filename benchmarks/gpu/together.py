@@ -1,4 +1,4 @@
-"""How many small networks to train at a time on one GPU: processes side by side, measured."""
+"""Measure how many small networks one GPU trains best at a time."""
 
 from benchmarks.gpu.slices import Outcome, Setting
 from stripe.reproduce.engines.together import best, rates

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from stripe.asr.asr import ASR
 from stripe.asr.channels import ungated
 from stripe.asr.difference import check_difference, largest_difference
-from stripe.asr.folding import passes_on, scale_output, scale_passage
 from stripe.asr.gated import Gated
+from stripe.asr.scale_layer import passes_on, scale_output, scale_passage
 from stripe.errors import ModelError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed

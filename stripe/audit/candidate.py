@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stripe.audit.images import Halves, KeptBatch
-from stripe.intervene.predicted import Sensitivity
+from stripe.intervene.sensitivity_result import Sensitivity
 from stripe.outputs.task import Task
 from stripe.recording import Recording
 from stripe.select import Selection

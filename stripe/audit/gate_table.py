@@ -1,10 +1,10 @@
-"""The table of the gates in an audit: how constant they are, where they fold, at what cost."""
+"""The gates in an audit: how constant they are, where they fold or why not, at what cost."""
 
 from collections.abc import Callable
 
 import pandas as pd
 
-from stripe.intervene.predicted import Sensitivity
+from stripe.intervene.sensitivity_result import Sensitivity
 from stripe.recording import Recording
 from stripe.stats import channel_moments, saturation, stripe_index, variance_components
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from stripe.audit.candidate import Batches, Candidate
 from stripe.audit.images import KeptBatch
-from stripe.intervene.predicted import Sensitivity
+from stripe.intervene.sensitivity_result import Sensitivity
 from stripe.modules.timing import seconds_of
 from stripe.onnx.distances import Embedding
 from stripe.onnx.load import load_model

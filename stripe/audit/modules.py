@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from stripe.audit.candidate import Batches, Candidate
 from stripe.audit.images import Halves, KeptBatch, pieces
-from stripe.gates.plan import Plan, plan
+from stripe.gates.freezing.plan import Plan, plan
 from stripe.hooks import Recorder
 from stripe.hooks.batches import tensors_of
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.intervene.ablate import ablate
 from stripe.intervene.compared import compare_constants
 from stripe.intervene.optimal import optimal_constants
-from stripe.intervene.predicted import Sensitivity
 from stripe.intervene.sensitivity import sensitivity
+from stripe.intervene.sensitivity_result import Sensitivity
 from stripe.modules import undisturbed
 from stripe.modules.feed import feed
 from stripe.modules.timing import forward_seconds

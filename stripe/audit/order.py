@@ -9,7 +9,7 @@ from torch import Tensor
 
 from stripe.audit.candidate import Candidate
 from stripe.errors import ModelError
-from stripe.intervene.predicted import Sensitivity
+from stripe.intervene.sensitivity_result import Sensitivity
 from stripe.recording import Recording
 
 #: Smallest number of images, of the half for the means, that determine the order.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from stripe.asr.folding import Factors, scale_output
+from stripe.asr.scale_layer import Factors, scale_output
 from stripe.asr.sites import RULES, FamilyDefaults
 from stripe.asr.sites.rule import named
 from stripe.interrupts import interrupts_allowed, interrupts_held

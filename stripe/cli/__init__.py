@@ -21,12 +21,12 @@ from stripe.cli import (  # noqa: F401
     plot_statistics,
     plots,
     record,
-    recordings,
     reproduce,
     sensitivity,
     statistics,
     style,
     train,
+    verify,
 )
 from stripe.cli.app import app
 from stripe.cli.examples import add_examples

@@ -18,8 +18,8 @@ from stripe.cli.app import (
     table_file,
 )
 from stripe.cli.interrupted import Interrupted
-from stripe.cli.options import Source
-from stripe.cli.task import ANY_TASK, TaskOptions
+from stripe.cli.options.model import Source
+from stripe.cli.options.task import ANY_TASK, TaskOptions
 from stripe.defaults import LIMIT
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held

@@ -11,8 +11,8 @@ from stripe.cli.app import (
     app,
     print_json,
 )
-from stripe.cli.options import Source
-from stripe.cli.task import ANY_TASK, TaskOptions
+from stripe.cli.options.model import Source
+from stripe.cli.options.task import ANY_TASK, TaskOptions
 from stripe.defaults import LIMIT, ROUNDS, THRESHOLD
 from stripe.files import PAGES, check_ending
 
@@ -58,7 +58,7 @@ def audit(
     """
     import stripe
     from stripe.audit.report import ReportError
-    from stripe.cli.network import is_onnx
+    from stripe.cli.options.network import is_onnx
 
     check_ending(out, PAGES, "a report")
     compared = task.load()

@@ -13,7 +13,7 @@ from stripe.cli.app import (
     picture_file,
     print_json,
 )
-from stripe.cli.options import Source
+from stripe.cli.options.model import Source
 from stripe.errors import StripeError
 from stripe.files import check_ending
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from stripe.cli.app import Epoch, Gates, Json, app, new_file, print_json
-from stripe.cli.options import Source
-from stripe.cli.task import ANY_TASK, TaskOptions
+from stripe.cli.options.model import Source
+from stripe.cli.options.task import ANY_TASK, TaskOptions
 from stripe.errors import StripeError
 from stripe.files import check_ending
 
@@ -57,7 +57,7 @@ def freeze(
         exactly 0 or 1 for all recorded images, so that the outputs for these images stay equal.
     """
     import stripe
-    from stripe.cli.network import OF_WEIGHTS, is_onnx, write_frozen
+    from stripe.cli.options.network import OF_WEIGHTS, is_onnx, write_frozen
 
     if is_onnx(source.model):
         from stripe.cli.onnx_files import freeze_file

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from stripe.cli.app import Json, app, print_table
-from stripe.cli.options import Network, image_side
+from stripe.cli.options.model import Network, image_side
 from stripe.errors import ModelError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def gates(
     data_root
         Folder that holds data sets. Default: the folder of the training run, or else data.
     """
-    from stripe.cli.network import is_onnx
+    from stripe.cli.options.network import is_onnx
 
     size = image_side(image_size)
     if is_onnx(source.model):
@@ -58,8 +58,8 @@ def _of_module(
     import torch
 
     import stripe
-    from stripe.cli.network import run_of
-    from stripe.cli.preprocessing import image_shape
+    from stripe.cli.options.network import run_of
+    from stripe.cli.options.preprocessing import image_shape
 
     shape = image_shape(network, run=run_of(model), image_size=size, data_root=data_root)
     example = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))

@@ -14,8 +14,8 @@ from stripe.cli.app import (
     save_table,
     table_file,
 )
-from stripe.cli.options import Source
-from stripe.cli.task import ANY_TASK, TaskOptions
+from stripe.cli.options.model import Source
+from stripe.cli.options.task import ANY_TASK, TaskOptions
 from stripe.errors import StripeError
 
 if TYPE_CHECKING:

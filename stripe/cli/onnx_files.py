@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from stripe.cli.app import new_file, print_json
-from stripe.cli.options import Network, Source
+from stripe.cli.options.model import Network, Source
 from stripe.files import check_ending
 
 

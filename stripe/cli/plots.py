@@ -21,7 +21,7 @@ from stripe.cli.app import (
     read_table,
     recording_of,
 )
-from stripe.cli.sides import Others, Versus, sides_of
+from stripe.cli.options.sides import Others, Versus, sides_of
 from stripe.errors import DataError, StripeError
 
 if TYPE_CHECKING:

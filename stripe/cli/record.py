@@ -11,7 +11,7 @@ from stripe.cli.app import (
     app,
     print_json,
 )
-from stripe.cli.options import Source
+from stripe.cli.options.model import Source
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 
@@ -43,7 +43,7 @@ def record(
     overwrite
         Rename an existing recording to OUT.old-1, or to the next free number, and start a new one.
     """
-    from stripe.cli.network import is_onnx
+    from stripe.cli.options.network import is_onnx
     from stripe.recording.aside import refuse_recorded
     from stripe.recording.layout import Layout
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from stripe.cli.app import Json, app, print_json, print_table
-from stripe.cli.engines import RUN_HERE, RunEngine
+from stripe.cli.options.engines import RUN_HERE, RunEngine
 from stripe.defaults import DATA_ROOT
 from stripe.errors import StripeError
 from stripe.registry import listed

@@ -7,8 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stripe.cli.app import Gates, Picture, app, picture_file
-from stripe.cli.options import Source
-from stripe.cli.tables import AS_TABLE, Printed
+from stripe.cli.options.model import Source
+from stripe.cli.options.tables import AS_TABLE, Printed
 from stripe.defaults import DRAWS, LIMIT
 from stripe.interrupts import interrupts_allowed, interrupts_held
 

@@ -1,18 +1,145 @@
-"""Commands that print a statistic of every gate of a recording."""
+"""`stripe stats`: print statistics of recordings."""
 
-from typing import Annotated
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
-from stripe.cli.app import Epoch, EveryEpoch, Folds, Gates, High, Low, Recorded, Seed
-from stripe.cli.recordings import stats_app
-from stripe.cli.tables import AS_TABLE, Printed
-from stripe.defaults import FOLDS, HIGH, LOW, SHRINKAGE
+from stripe.cli.app import (
+    Epoch,
+    Epochs,
+    EveryEpoch,
+    Folds,
+    Gates,
+    High,
+    Low,
+    Names,
+    Recorded,
+    Seed,
+    app,
+    one_or_more,
+)
+from stripe.cli.options.engines import MAP_HERE, MapEngine
+from stripe.cli.options.sides import Others, Versus, sides_of
+from stripe.cli.options.tables import AS_TABLE, Printed
+from stripe.defaults import FOLDS, HIGH, LEVEL, LOW, RESAMPLES, SHRINKAGE
+from stripe.errors import StripeError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stripe.recording import Recording
+    from stripe.stats.moments import Over
+
+stats_app = App(name="stats", help="Print statistics of recordings.")
+app.command(stats_app)
 
 _Epochs = Annotated[
     tuple[int, ...],
     Parameter(help="Epochs. Default: all.", consume_multiple=True, show_default=False, negative=()),
 ]
+
+
+@stats_app.command
+def index(
+    recording: Recorded,
+    *more: Path,
+    spatial: Annotated[bool, Parameter(negative=())] = False,
+    engine: MapEngine = MAP_HERE,
+    printed: Printed = AS_TABLE,
+) -> None:
+    """Print the stripe index of each gate in each epoch.
+
+    Parameters
+    ----------
+    more
+        More recordings.
+    spatial
+        Print the index of spatial attention maps, with positions in place of channels.
+    """
+    from stripe import open_recording, stats
+
+    if spatial:
+        if more or engine != MAP_HERE:
+            raise StripeError(
+                "--spatial reads one recording on this machine; leave out other recordings and "
+                "engines"
+            )
+        printed.show(lambda: stats.spatial_index(open_recording(recording)))
+        return
+    with _mapped(engine) as over:
+        printed.show(lambda: stats.stripe_index(_opened(recording, more), over=over))
+
+
+@stats_app.command
+def moments(
+    recording: Recorded,
+    *more: Path,
+    epoch: EveryEpoch = None,
+    engine: MapEngine = MAP_HERE,
+    printed: Printed = AS_TABLE,
+) -> None:
+    """Print the mean, standard deviation and range of every channel.
+
+    Parameters
+    ----------
+    more
+        More recordings.
+    """
+    from stripe import stats
+
+    epochs = None if epoch is None else [epoch]
+    with _mapped(engine) as over:
+        printed.show(lambda: stats.channel_moments(_opened(recording, more), epochs, over=over))
+
+
+@stats_app.command
+def convergence(recording: Recorded, *, tol: float = 0.01, printed: Printed = AS_TABLE) -> None:
+    """Print the first epoch after which each channel no longer changes.
+
+    Parameters
+    ----------
+    tol
+        Bound below which a step |v(t + 1) - v(t)| counts as no change.
+    """
+    from stripe import open_recording, stats
+
+    printed.show(lambda: stats.convergence_epoch(open_recording(recording), tol))
+
+
+@stats_app.command
+def compare(
+    recording: Recorded,
+    *others: Others,
+    versus: Versus = (),
+    names: Names = (),
+    epoch: Epochs = (),
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: Seed = 0,
+    printed: Printed = AS_TABLE,
+) -> None:
+    """Print the stripe statistics of each gate in two recordings, and the differences.
+
+    Parameters
+    ----------
+    resamples
+        Number of bootstrap samples over images.
+    level
+        Confidence level of the intervals, 0 to 1.
+    """
+    from stripe import stats
+
+    sides = sides_of((recording, *others), versus)
+    options: Any = {"resamples": resamples, "level": level, "seed": seed}
+    table = printed.show(
+        lambda: stats.compare(sides, names=names or None, epoch=one_or_more(epoch), **options)
+    )
+    if not printed.json:
+        print(f"\n{100 * level:g} % intervals over {_over(table)}, n = {table.attrs['n']}")
 
 
 @stats_app.command(name="variance-components", alias="variance_components")
@@ -105,3 +232,39 @@ def gate_similarity(
 def _one(epoch: int | None) -> list[int] | None:
     """Return one epoch as a list; None means the default of a statistic."""
     return None if epoch is None else [epoch]
+
+
+def _over(table: "pd.DataFrame") -> str:
+    """Say what the intervals of a comparison are over."""
+    about = table.attrs
+    if about["over"] == "seeds":
+        return "seeds (Welch)"
+    if about["paired"]:
+        return "the same images drawn anew"
+    return f"images drawn anew (not in pairs: {about['unpaired']})"
+
+
+def _opened(recording: Path, more: tuple[Path, ...]) -> "Recording | list[Recording]":
+    """Open recordings; return a single one alone, so that its tables do not name it."""
+    from stripe import open_recording
+
+    opened = [open_recording(path) for path in (recording, *more)]
+    return opened if more else opened[0]
+
+
+@contextmanager
+def _mapped(options: MapEngine) -> "Iterator[Over]":
+    """Return a function that maps over files, with a progress bar if there are many."""
+    from tqdm.auto import tqdm
+
+    from stripe.stats.ahead import in_pairs
+
+    # Without an engine torch is not imported.
+    over: Any = in_pairs if options == MAP_HERE else options.made().map
+    try:
+        yield lambda function, items: tqdm(
+            over(function, items), total=len(items), unit=" files", delay=1, leave=False
+        )
+    except KeyboardInterrupt:
+        print("\ninterrupted; nothing was written", file=sys.stderr)
+        sys.exit(130)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from stripe.cli.app import Json, Seed, app, print_json
-from stripe.cli.settings import given_of, options_of
+from stripe.cli.options.settings import given_of, options_of
 from stripe.errors import DataError, StripeError
 from stripe.style.config import StyleConfig
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from stripe.cli.app import Json, app, print_json, print_table
-from stripe.cli.settings import given_of, options_of
+from stripe.cli.options.settings import given_of, options_of
 from stripe.errors import StripeError
 from stripe.train.config import TrainConfig
 

@@ -1,4 +1,4 @@
 """The explorer of recordings: one page for Jupyter, a browser or a file."""
 
-from stripe.explorer.widget import Explorer as Explorer
-from stripe.explorer.widget import explore as explore
+from stripe.explorer.explorer import Explorer as Explorer
+from stripe.explorer.explorer import explore as explore

@@ -1,206 +1,64 @@
-"""The explorer of recordings in Jupyter, in a browser, and in a file.
+"""The explorer as a widget of notebooks, through anywidget."""
 
-Not called explore.py: a module of that name would hide the function `stripe.explore`.
-"""
-
-from collections.abc import Sequence
-from html import escape
-from importlib.util import find_spec
-from pathlib import Path
+import json
 from typing import Any
 
+import anywidget
+import traitlets
+
 from stripe.errors import StripeError
-from stripe.explorer.page import offline_page
+from stripe.explorer.page import colours, script, style
 from stripe.explorer.slices import Slices
-from stripe.explorer.view import checked_view, code_of
-from stripe.files import PAGES, check_ending, saving
-from stripe.html import Shown
-from stripe.recording import Recorded
-from stripe.typed import typed
 
-#: Class of an element that is hidden while the widget runs, and shown without a kernel.
-_STATIC = "stripe-explorer-static"
-#: Largest number of bytes of values in a frame, without anywidget.
-_MOST_IN_FRAME = 8_000_000
+#: Script that follows the page's script and starts its parts.
+_START = """
+export default {
+  render({ model, el }) {
+    const root = document.createElement("div");
+    el.append(root);
+    const hide = document.createElement("style");
+    hide.textContent = ".stripe-explorer-static { display: none }";
+    document.head.append(hide);
+    const changed = (view) => { model.set("view", view); model.save_changes(); };
+    const options = { ...JSON.parse(model.get("options")), view: model.get("view"), changed };
+    start(root, widgetSource(model), options);
+    model.on("change:view", () => {
+      const explorer = root.explorer;
+      if (!explorer) return;
+      const view = viewOf(explorer.about, model.get("view"));
+      if (hashOf(view) !== hashOf(explorer.view)) explorer.set(view);
+    });
+  },
+};
+"""
 
 
-class Explorer:
-    """A page that shows recordings, as `stripe.explore` returns it.
+class ExplorerWidget(anywidget.AnyWidget):
+    """The page in an output cell; it asks the kernel for one slice at a time.
 
     Parameters
     ----------
     slices
         The recordings to show, with their images.
     view
-        Initial view, as arguments of `stripe.explore`.
-
-    Notes
-    -----
-    In a notebook, the page is a widget. If anywidget (extra `jupyter`) is not installed, it is an
-    HTML frame with fewer epochs. In a notebook without a kernel, for example after nbconvert to
-    HTML, a picture replaces the widget.
-
-    Examples
-    --------
-    >>> explorer = stripe.explore(recording, gate=recording.gates["name"][0])
-    >>> explorer.view["gate"]
-    'layer1.0.bn2.gate'
-    >>> page = explorer.save("explorer.html")
+        The first view. The trait `view` and the page then follow each other.
     """
+
+    _esm = traitlets.Unicode().tag(sync=True)
+    _css = traitlets.Unicode().tag(sync=True)
+    options = traitlets.Unicode().tag(sync=True)
+    view = traitlets.Dict().tag(sync=True)
 
     def __init__(self, slices: Slices, view: dict[str, Any]) -> None:
-        self.slices = slices
-        self._view = checked_view(slices, view)
-        self._widget: Any = None
+        options = json.dumps({"exact": True, "colours": colours()})
+        super().__init__(_esm=script() + _START, _css=style(), options=options, view=view)
+        self._slices = slices
+        self.on_msg(self._answered)
 
-    @property
-    def view(self) -> dict[str, Any]:
-        """The current view, as arguments of `stripe.explore`."""
-        return dict(self._widget.view) if self._widget is not None else dict(self._view)
-
-    @property
-    def code(self) -> str:
-        """The line of code that restores the current view."""
-        return code_of([str(one.path) for one in self.slices.recordings], self.view)
-
-    def save(self, path: str | Path) -> Path:
-        """Write an HTML file that shows the page without a kernel, a server or the internet.
-
-        The file holds the last epoch of every gate, and as many earlier epochs as fit into 64 MB of
-        values.
-
-        Raises
-        ------
-        StripeError
-            If the last epoch has more than 64 MB of values, the name does not end in .html or .htm,
-            or the file cannot be written.
-        """
-        target = Path(path)
-        check_ending(target, PAGES, "a page")
-        page = offline_page(self.slices, self.view)
-        with saving(target) as draft:
-            draft.write_text(page, encoding="utf-8")
-        return target
-
-    @property
-    def widget(self) -> Any:
-        """The widget. If anywidget is not installed, an error is raised."""
-        if self._widget is None:
-            if find_spec("anywidget") is None:
-                raise StripeError(
-                    "the widget needs anywidget; install the extra: pip install "
-                    "'stripe-attention[jupyter]', or run `stripe explore` for a browser"
-                )
-            from stripe.explorer.inline import ExplorerWidget
-
-            self._widget = ExplorerWidget(self.slices, self._view)
-        return self._widget
-
-    def _repr_html_(self) -> str:
-        """Return a frame with the whole page, or a picture if the page is too large."""
+    def _answered(self, _: Any, message: dict[str, Any], __: Any) -> None:
         try:
-            page = offline_page(self.slices, self.view, most=_MOST_IN_FRAME)
-        except StripeError:
-            return self._picture()
-        return (
-            f'<iframe srcdoc="{escape(page)}" style="width: 100%; height: 680px; border: 0" '
-            'sandbox="allow-scripts allow-downloads" title="explorer of gates"></iframe>'
-        )
-
-    def _display_(self) -> Any:
-        """Return what marimo shows: the widget, or the frame if anywidget is not installed."""
-        return Shown(self._repr_html_()) if find_spec("anywidget") is None else self.widget
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import HTML, display
-
-        if find_spec("anywidget") is None:
-            display(HTML(self._repr_html_()))
-            return
-        display(self.widget)
-        display(HTML(self._picture()))
-
-    def _picture(self) -> str:
-        """Return a picture of the view, which is hidden while the widget runs."""
-        from stripe.plots.inline import inline_picture
-        from stripe.plots.stripes import stripes
-
-        shown = self.slices.recordings[0]
-        asked = {name: self.view[name] for name in ("gate", "epoch", "scale") if name in self.view}
-        picture = inline_picture(
-            lambda ax: stripes(shown, side="after", n_images=60, ax=ax, **asked),
-            f"stripes of {self.view.get('gate', 'the deepest gate')}",
-            height=3.4,
-        )
-        return f'<div class="{_STATIC}">{picture}</div>'
-
-
-@typed
-def explore(
-    recording: Recorded | Sequence[Recorded],
-    *,
-    images: Any = None,
-    classes: Sequence[str] = (),
-    costs: Any = None,
-    **view: Any,
-) -> Explorer:
-    """Show recordings on a page, with an overview of all gates and every value of one gate.
-
-    In a notebook, call this function in the last line of a cell. It is tested in JupyterLab and
-    marimo. The command `stripe explore` shows the page in a browser.
-
-    Parameters
-    ----------
-    recording
-        A recording or its directory, or a list of them. Several recordings are shown side by side,
-        with the same gate, order, zoom and selected value.
-    images
-        The recorded images, by their index, to show next to the rows: an array (N, H, W), (N, C, H,
-        W) or (N, H, W, C), or a data set of images or of (image, label).
-        `stripe.data.recorded_images` returns the images of a named data set.
-    classes
-        Names of the classes, by label.
-    costs
-        Cost of freezing each gate of the first recording, in nats: the result of
-        `stripe.sensitivity` or `stripe.audit`, the table of `stripe ablate`, or a mapping from
-        gates to numbers. The page can sort gates by cost. Default: no costs.
-    **view
-        Initial view:
-
-        - `gate`, `epoch`, `image`, `channel`: what is selected;
-        - `side`: "after", "before" or "both";
-        - `scale`: "own" or "shared";
-        - `image_order`: "recorded", "label", "prediction", "mean", "spread", "similarity" (by the
-          first principal component) or "cluster" (up to 8 clusters of k-means);
-        - `channel_order`: "recorded", "mean" or "spread";
-        - `gate_order`: "depth", "eta2", "spread", "class" or "cost";
-        - `zoom`: left, right, top and bottom, as shares of all channels and images, 0 to 1.
-
-    Returns
-    -------
-    Explorer
-        The page. `save(path)` writes it to a file that works offline. `code` is a line of Python
-        that restores the view.
-
-    Raises
-    ------
-    RecordingError
-        If a recording has no epoch, no channel gates, or only moments.
-    StripeError
-        If an argument of the view is unknown or has an unknown value, or `costs` has no gate of the
-        page.
-
-    Notes
-    -----
-    Values are drawn in 256 steps between the lowest and the highest value of a map. The pointer
-    shows the exact value, but in a saved file it shows the step. If a map has more values than
-    pixels, each pixel shows the mean of its values, which hides outliers. To find them, zoom in, or
-    look at the images with the highest and lowest gate in a channel.
-
-    Examples
-    --------
-    >>> explorer = stripe.explore(recording, image_order="label")  # the last line of a cell
-    >>> explorer.save("gates.html").name
-    'gates.html'
-    """
-    return Explorer(Slices(recording, images=images, classes=classes, costs=costs), view)
+            answer = self._slices.answer(str(message["request"]))
+        except StripeError as error:
+            self.send({"id": message["id"], "error": str(error)})
+        else:
+            self.send({"id": message["id"]}, [answer])

@@ -2,5 +2,5 @@
 
 from stripe.gates.find import find_gates as find_gates
 from stripe.gates.fingerprint import fingerprint as fingerprint
-from stripe.gates.freeze import freeze_at as freeze_at
-from stripe.gates.frozen import Frozen as Frozen
+from stripe.gates.freezing.freeze import freeze_at as freeze_at
+from stripe.gates.freezing.frozen import Frozen as Frozen

@@ -1,6 +1,6 @@
 """Follow the axis of channels back through views and permutations."""
 
-from stripe.gates.steps import Step
+from stripe.gates.tracing.steps import Step
 
 
 def axis_before(

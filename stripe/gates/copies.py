@@ -1,6 +1,6 @@
 """Find the tensor whose values were copied to every place."""
 
-from stripe.gates.steps import Trace
+from stripe.gates.tracing.steps import Trace
 
 #: Operations that stretch a tensor over places.
 STRETCH = {

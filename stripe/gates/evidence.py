@@ -1,7 +1,7 @@
 """What the steps around a product show: where its channels are, and what its scale does."""
 
 from stripe.gates.axis import axis_before
-from stripe.gates.steps import Step, Trace
+from stripe.gates.tracing.steps import Step, Trace
 
 #: Layers whose output has its channels in the first dimension after the images', or in the last.
 _FIRST = {"convolution", "native_group_norm", "instance_norm", "prelu"} | {

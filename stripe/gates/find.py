@@ -10,14 +10,14 @@ from stripe.asr import Gated
 from stripe.errors import ModelError
 from stripe.gates.copies import copied_from
 from stripe.gates.evidence import groups_in_rows, is_channel_axis, is_map, is_quantiser
-from stripe.gates.example import checked_example, valid_example
 from stripe.gates.loops import merged, owner_products, uniquely_named
 from stripe.gates.missed import missed
 from stripe.gates.place import Place as Place
 from stripe.gates.shape import Shape, gate_shape, spatial_shape
 from stripe.gates.squeeze import squeeze_of
-from stripe.gates.steps import Trace
-from stripe.gates.trace import trace
+from stripe.gates.tracing.example import checked_example, valid_example
+from stripe.gates.tracing.steps import Trace
+from stripe.gates.tracing.trace import trace
 from stripe.recording import Gate, Gates
 from stripe.typed import typed
 

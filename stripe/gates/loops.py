@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from stripe.gates.place import Place
 from stripe.gates.shape import Shape, gated_shape
-from stripe.gates.steps import Trace
+from stripe.gates.tracing.steps import Trace
 
 
 def owner_products(watched: Trace, owner: str, of_signals: bool) -> list[tuple[int, Shape]]:

@@ -6,7 +6,7 @@ from math import prod
 from stripe.gates.copies import STRETCH
 from stripe.gates.evidence import VIEWS, is_channel_axis, is_quantiser
 from stripe.gates.shape import gate_shape
-from stripe.gates.steps import Trace
+from stripe.gates.tracing.steps import Trace
 
 #: Operations that compute each value from the one at the same place.
 _ELEMENTWISE = {

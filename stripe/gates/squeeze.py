@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import torch
 
-from stripe.gates.factors import reduced
+from stripe.gates.folding.factors import reduced
 from stripe.gates.shape import Shape
-from stripe.gates.steps import Step, Trace
+from stripe.gates.tracing.steps import Step, Trace
 
 
 class Squeeze(NamedTuple):

@@ -1,4 +1,4 @@
-"""Measure the effect of each intervention on each gate."""
+"""Measure the effect of each intervention on each gate; `outputs/task.py` computes it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ import pandas as pd
 from torch import Tensor, nn
 
 from stripe.errors import StripeError
-from stripe.gates.means import Means
+from stripe.gates.freezing.means import Means
 from stripe.hooks.batches import numbered_batches
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.intervene.functions import Function, How, function_of, needs_recording

@@ -1,4 +1,4 @@
-"""The labels of one forward pass, and the random draws that all its gates share."""
+"""What the interventions of one pass share: labels, and draws of shuffled or other images."""
 
 from dataclasses import dataclass, field
 

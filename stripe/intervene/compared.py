@@ -8,9 +8,9 @@ import pandas as pd
 from torch import nn
 from torch.export import ExportedProgram
 
-from stripe.gates.accepted import accepted
-from stripe.gates.frozen import Frozen
-from stripe.gates.means import Means, constants
+from stripe.gates.freezing.accepted import accepted
+from stripe.gates.freezing.frozen import Frozen
+from stripe.gates.freezing.means import Means, constants
 from stripe.intervene.ablate import ablate
 from stripe.intervene.read_images import compared, read_images
 from stripe.intervene.replaced import paused

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from stripe.errors import ModelError, StripeError
-from stripe.gates.exact import freeze_exactly
-from stripe.gates.freeze import check_in_place, freeze_at, in_place
-from stripe.gates.frozen import Frozen
-from stripe.gates.means import Means
+from stripe.gates.freezing.exact import freeze_exactly
+from stripe.gates.freezing.freeze import check_in_place, freeze_at, in_place
+from stripe.gates.freezing.frozen import Frozen
+from stripe.gates.freezing.means import Means
 from stripe.hooks.batches import numbered_batches
 from stripe.intervene.compared import compare_constants, compare_frozen
 from stripe.intervene.optimal import LR, optimal_constants

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from stripe.errors import ModelError
 from stripe.gates.find import DEFAULT_KINDS
-from stripe.gates.means import Means
+from stripe.gates.freezing.means import Means
 from stripe.interrupts import at_the_edge, interrupts_allowed, interrupts_held
 from stripe.intervene.functions import How, function_of, needs_recording
 from stripe.intervene.interventions import Interventions

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Generator, Tensor, nn
 
 from stripe.errors import ModelError
-from stripe.gates.operands import Operand
+from stripe.gates.freezing.operands import Operand
 from stripe.intervene.batch import Batch
 from stripe.intervene.functions import Function, width_of
 from stripe.intervene.replaceable import Replaceable

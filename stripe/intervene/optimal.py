@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from stripe.errors import ModelError, StripeError
-from stripe.gates.means import Means
+from stripe.gates.freezing.means import Means
 from stripe.hooks.batches import numbered_batches
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.intervene.functions import function_of

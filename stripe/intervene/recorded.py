@@ -11,7 +11,7 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from stripe.errors import ModelError, RecordingError
-from stripe.gates.means import Constants, Means, constants, vector_of
+from stripe.gates.freezing.means import Constants, Means, constants, vector_of
 from stripe.gates.place import Place
 from stripe.recording import Recording, open_recording
 from stripe.recording.finished_part import Vectors

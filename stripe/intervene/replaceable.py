@@ -9,13 +9,13 @@ from stripe.errors import ModelError
 from stripe.gates.choose import chosen_gates
 from stripe.gates.find import DEFAULT_KINDS, places
 from stripe.gates.fingerprint import check_fingerprint
-from stripe.gates.flow import Flow
-from stripe.gates.means import Means
-from stripe.gates.operands import Operand, operand_at
+from stripe.gates.folding.flow import Flow
+from stripe.gates.freezing.means import Means
+from stripe.gates.freezing.operands import Operand, operand_at
+from stripe.gates.freezing.replaceable_products import own_products, spots, unreplaceable
+from stripe.gates.freezing.usual import trace_of
 from stripe.gates.place import Place
-from stripe.gates.spots import own_products, spots, unreplaceable
-from stripe.gates.steps import Trace
-from stripe.gates.usual import trace_of
+from stripe.gates.tracing.steps import Trace
 from stripe.intervene.recorded import RecordedValues
 from stripe.intervene.replaced import paused
 from stripe.modules.unwrap import device_of, unwrapped

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stripe.errors import ModelError
-from stripe.gates.operands import Operand, Replacing, check_count
+from stripe.gates.freezing.operands import Operand, Replacing, check_count
 from stripe.hooks.operands import unrepeated
 from stripe.modules.hooked import Hooks
 

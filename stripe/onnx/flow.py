@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 from onnx import NodeProto
 
-from stripe.gates.bounded import UNBOUNDED, Bounds, bounds
+from stripe.gates.tracing.bounded import UNBOUNDED, Bounds, bounds
 from stripe.onnx.graph import Graph, attribute, fused_activation, values_of
 
-#: The name that `stripe.gates.bounded` has for an operation.
+#: The name that `stripe.gates.tracing.bounded` has for an operation.
 _NAMES = {
     **dict.fromkeys(("Sigmoid", "HardSigmoid", "Softmax", "Hardmax", "Softsign"), "sigmoid"),
     **dict.fromkeys(("Greater", "Less", "Equal", "GreaterOrEqual", "LessOrEqual"), "sigmoid"),

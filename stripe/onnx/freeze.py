@@ -4,7 +4,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from stripe.gates.means import Means
+from stripe.gates.freezing.means import Means
 from stripe.onnx.plan import FrozenGraph, plan
 from stripe.select import Selection
 from stripe.typed import typed

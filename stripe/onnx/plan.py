@@ -10,7 +10,7 @@ import pandas as pd
 from onnx import ModelProto
 
 from stripe.errors import ModelError
-from stripe.gates.means import Means, constants, vector_of
+from stripe.gates.freezing.means import Means, constants, vector_of
 from stripe.onnx.compare import compare
 from stripe.onnx.copied import copy_message
 from stripe.onnx.find import chosen_places, find_graph_places

@@ -9,7 +9,7 @@ from torch import Tensor
 from stripe.errors import ModelError, UnknownNameError
 from stripe.outputs.equality import equal
 from stripe.outputs.predictions import MISSING, Boxes, as_array
-from stripe.stats.share import share_interval
+from stripe.stats.share_interval import share_interval
 from stripe.typed import typed
 
 #: Function of two predictions of an image that returns a share from 0 to 1.

@@ -1,4 +1,4 @@
-"""The class scores of a network, for each image or for each position, and their divergence."""
+"""Class scores of each image or position, and their KL divergence with its interval."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass

@@ -1,4 +1,4 @@
-"""The task of a network: how its outputs are read as predictions, and compared."""
+"""Read outputs as predictions, and compare them: agreement, accuracy, KL, with intervals."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from stripe.plots.axes import axes_or_new, name_above
 from stripe.plots.choose import with_columns
 from stripe.plots.literal import literal
-from stripe.stats.share import share_interval
+from stripe.stats.share_interval import share_interval
 from stripe.typed import typed
 
 #: The marker of each kind of network, and its name in the legend.

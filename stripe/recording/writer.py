@@ -14,13 +14,13 @@ from stripe.files import make_folder, refuse_links, sync, write_whole, writing
 from stripe.interrupts import interrupts_held
 from stripe.locks import FileLock
 from stripe.recording.aside import MovedAside, held_already
-from stripe.recording.claim import Claim, check_root
 from stripe.recording.continued import check_same, upgrade
 from stripe.recording.forms import check_header
 from stripe.recording.header import StoredHeader, read_header, seal_header
 from stripe.recording.images import check_images, images_of, taken_images
 from stripe.recording.layout import MOST_EPOCHS, Layout
 from stripe.recording.log import Log
+from stripe.recording.new_directory import NewDirectory, check_root
 from stripe.recording.part import PartWriter
 from stripe.recording.schema import Header, part_schema
 from stripe.typed import typed
@@ -87,7 +87,7 @@ class RecordingWriter:
             raise RecordingError(f"{processes} processes need a barrier=, got none")
         self._barrier = barrier
         self._lock: FileLock | None = None
-        self._claim: Claim | None = None
+        self._new_directory: NewDirectory | None = None
         self._aside: MovedAside | None = None
         self._overwrite = overwrite
         self._failed = False
@@ -149,7 +149,7 @@ class RecordingWriter:
             if self.rank == 0:
                 with writing(staged):
                     self._commit(epoch, weights)
-                    self._claim = self._aside = None
+                    self._new_directory = self._aside = None
             self._barrier()
         except BaseException:
             if self._writes and epoch not in self.epochs:
@@ -196,12 +196,12 @@ class RecordingWriter:
         if self._lock is not None and not self._lock.held:
             return
         try:
-            if self._claim is not None and self._failed:
-                self._claim.undo()
+            if self._new_directory is not None and self._failed:
+                self._new_directory.undo()
             if self._aside is not None and self._failed:
                 self._aside.undo()
         finally:
-            self._claim = self._aside = None
+            self._new_directory = self._aside = None
             if self._lock is not None:
                 self._lock.release()
                 self._lock = None
@@ -224,11 +224,11 @@ class RecordingWriter:
             check_root(self.layout)
             if self._overwrite and self.layout.header.exists():
                 self._aside = MovedAside(self.layout)
-            claim = Claim(self.layout)
+            new_directory = NewDirectory(self.layout)
             make_folder(root)
             self._lock = FileLock(self.layout.lock, kind=RecordingError)
             if not self.layout.header.exists():
-                self._claim = claim
+                self._new_directory = new_directory
             folders = (self.layout.data, self.layout.logs, self.layout.staging)
             refuse_links(*folders)
             for folder in folders:
@@ -237,7 +237,7 @@ class RecordingWriter:
             if stored is not None and (self.layout.epochs() or self.layout.logged()):
                 self._continue(stored)
             else:
-                self._claim = claim
+                self._new_directory = new_directory
                 self._begin()
 
     def _recovered(self) -> StoredHeader | None:

@@ -16,10 +16,10 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from stripe.errors import ModelError
-from stripe.gates.example import checked_example
 from stripe.gates.find import Place, places
-from stripe.gates.steps import ALIASES, Trace
-from stripe.gates.trace import trace
+from stripe.gates.tracing.example import checked_example
+from stripe.gates.tracing.steps import ALIASES, Trace
+from stripe.gates.tracing.trace import trace
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.feed import feed
 from stripe.modules.hooked import hooked

@@ -10,7 +10,7 @@ from stripe.stats.moments import Moments as Moments
 from stripe.stats.moments import channel_moments as channel_moments
 from stripe.stats.pool import processes as processes
 from stripe.stats.saturation import saturation as saturation
-from stripe.stats.share import share_interval as share_interval
+from stripe.stats.share_interval import share_interval as share_interval
 from stripe.stats.similarity import epoch_similarity as epoch_similarity
 from stripe.stats.similarity import gate_similarity as gate_similarity
 from stripe.stats.spatial_index import spatial_index as spatial_index

@@ -10,7 +10,7 @@ from stripe.defaults import FOLDS, SHRINKAGE
 from stripe.errors import RecordingError, StripeError
 from stripe.recording import Recorded, open_recording
 from stripe.stats.per_gate import labels_of, per_gate
-from stripe.stats.share import share_interval
+from stripe.stats.share_interval import share_interval
 from stripe.typed import typed
 
 _COLUMNS = ["epoch", "gate", "accuracy", "low", "high", "chance", "inputs"]

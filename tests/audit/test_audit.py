@@ -16,8 +16,8 @@ from torch import Tensor, nn
 import stripe
 from stripe.asr import Gated
 from stripe.cli import main
-from stripe.cli.images import load_images
-from stripe.cli.network import load_network
+from stripe.cli.options.images import load_images
+from stripe.cli.options.network import load_network
 from stripe.errors import ModelError, StripeError
 
 

@@ -11,7 +11,7 @@ import stripe
 from stripe import plots, stats
 from stripe.cards import About
 from stripe.cli.app import app
-from stripe.cli.options import Source
+from stripe.cli.options.model import Source
 from stripe.defaults import LIMIT
 from stripe.demos.fps import fps_table
 from stripe.intervene.ablate import ablate

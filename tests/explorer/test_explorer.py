@@ -69,14 +69,14 @@ def test_the_html_is_a_frame_or_where_it_is_large_a_picture(
 ) -> None:
     explorer = stripe.explore(explored, gate="a")
     assert explorer._repr_html_().startswith("<iframe srcdoc=")
-    monkeypatch.setattr("stripe.explorer.widget._MOST_IN_FRAME", 1)
+    monkeypatch.setattr("stripe.explorer.explorer._MOST_IN_FRAME", 1)
     assert 'alt="stripes of a"' in explorer._repr_html_()
 
 
 def test_without_anywidget_the_error_names_the_extra(
     explored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stripe.explorer.widget.find_spec", lambda name: None)
+    monkeypatch.setattr("stripe.explorer.explorer.find_spec", lambda name: None)
     with pytest.raises(StripeError, match=r"stripe-attention\[jupyter\]"):
         stripe.explore(explored).widget  # noqa: B018
 

@@ -82,7 +82,7 @@ def test_in_a_real_marimo(
 def test_without_anywidget_marimo_gets_the_frame(
     explored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stripe.explorer.widget.find_spec", lambda name: None)
+    monkeypatch.setattr("stripe.explorer.explorer.find_spec", lambda name: None)
     assert stripe.explore(explored)._display_()._repr_html_().startswith("<iframe srcdoc=")
 
 

@@ -166,7 +166,7 @@ def test_the_estimate_is_the_exact_divergence_where_gates_move_little(
 def test_greedy_adds_what_costs_the_set_least() -> None:
     import pandas as pd
 
-    from stripe.intervene.predicted import Sensitivity
+    from stripe.intervene.sensitivity_result import Sensitivity
 
     matrix = pd.DataFrame([[2.0, 0, -1.5], [0, 1, 0.6], [-1.5, 0.6, 3]], list("abc"), list("abc"))
     found = Sensitivity(pd.DataFrame(), pd.DataFrame(), matrix, 1, 1)

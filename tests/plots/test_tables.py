@@ -14,7 +14,7 @@ from stripe import plots
 from stripe.errors import RecordingError, StripeError
 from stripe.plots.choose import Choice, view
 from stripe.recording import Recording, open_recording
-from stripe.stats.share import share_interval
+from stripe.stats.share_interval import share_interval
 
 NETWORKS = pd.DataFrame({
     "network": ["bare", "se", "asr(se) folded", "asr(SRM)"],

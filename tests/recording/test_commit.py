@@ -8,8 +8,8 @@ import pytest
 
 from stripe.errors import RecordingError
 from stripe.recording import Header, RecordedGate, RecordingWriter, open_recording
-from stripe.recording.claim import Claim
 from stripe.recording.log import Log
+from stripe.recording.new_directory import NewDirectory
 
 HEADER = Header(
     gates=(RecordedGate(name="g", owner="", owner_class="Gated", channels=64, pooled=False),)
@@ -41,7 +41,7 @@ def test_between_the_log_and_the_rename(tmp_path: Path, monkeypatch: pytest.Monk
         patch.setattr(Log, "drop", lambda self, epoch: None)  # as if killed
         with pytest.raises(KeyboardInterrupt):
             _write(writer, 0)
-        patch.setattr(Claim, "undo", lambda self: None)
+        patch.setattr(NewDirectory, "undo", lambda self: None)
         writer.close()
     assert (tmp_path / "r/log/0.json").exists()
     assert (tmp_path / "r/staging/epoch=0").exists()

@@ -1,4 +1,4 @@
-"""The engine of a Ray cluster, whose nodes share the folders; its options: `cli/engines.py`."""
+"""The engine of a Ray cluster with shared folders; its options: `cli/options/engines.py`."""
 
 import logging
 import socket

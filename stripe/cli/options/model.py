@@ -1,0 +1,188 @@
+"""The options that choose the network and the images of a command."""
+
+import math
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from stripe.defaults import BATCH_SIZE, NUM_CLASSES
+from stripe.errors import StripeError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+#: An option that takes one number or several.
+_Several = Parameter(consume_multiple=True, negative=())
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """The network of a command.
+
+    Parameters
+    ----------
+    model
+        Network: timm:NAME, tv:NAME (torchvision), module:function, the directory of a training run,
+        a name for stripe.build, or an ONNX file (for gates, record, freeze and audit).
+    weights
+        File of weights: a state_dict in .safetensors format, or saved by torch. Default: the
+        weights of the run or of --pretrained, or else random weights.
+    pretrained
+        Download the weights that timm or torchvision publish.
+    attention
+        Attention module to insert, if --model is a name for stripe.build.
+    num_classes
+        Number of outputs of the network.
+    seed
+        Seed of random weights, and of the sample of images.
+    """
+
+    model: Annotated[str, Parameter(alias="--checkpoint")]
+    weights: Path | None = None
+    pretrained: Annotated[bool, Parameter(negative=())] = False
+    attention: str | None = None
+    num_classes: int = NUM_CLASSES
+    seed: int = 0
+
+    def load_network(self, *, onnx: bool = False) -> "nn.Module":
+        """Return the network, on the CPU; of an ONNX file only if the command takes one."""
+        from stripe.cli.options.network import is_onnx, load_network
+
+        if onnx and is_onnx(self.model):
+            for name in ("weights", "pretrained", "attention"):
+                if getattr(self, name):
+                    raise StripeError(f"an ONNX file has its weights; leave --{name} out")
+            from stripe.onnx import OnnxNetwork
+
+            return OnnxNetwork(self.model)
+        if not self.has_weights():
+            print("the weights are random: give --weights or --pretrained", file=sys.stderr)
+        return load_network(
+            self.model,
+            weights=self.weights,
+            pretrained=self.pretrained,
+            num_classes=self.num_classes,
+            attention=self.attention,
+            seed=self.seed,
+            data_root=getattr(self, "data_root", None),
+        )
+
+    def has_weights(self) -> bool:
+        """Tell whether the network has other weights than random ones."""
+        from stripe.cli.options.network import has_weights
+
+        return bool(self.weights) or self.pretrained or has_weights(self.model)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Source(Network):
+    """The network and the images of a command.
+
+    Parameters
+    ----------
+    images
+        Folder of images or of one folder per class, or a data set such as fashion-mini,
+        photo-patches, cifar100 or imagenet. Default: the test images of the training run.
+    image_size
+        Height and width of the images in pixels, as 224 or 48x192. Default: the size of the
+        training run or of timm's configuration, or else 224.
+    mean
+        Mean of the pixels, scaled to [0, 1]: one number, or one per channel. Default: the mean of
+        the training run or of timm's configuration, or else ImageNet's.
+    std
+        Standard deviation of the pixels, as for --mean.
+    crop
+        Share of the height and width of the resized image that the centre crop keeps, 0 to 1.
+        Default: 1 for a data set; for a folder, the share with which the training run was tested,
+        that of timm's configuration, or else 0.875.
+    data_root
+        Folder that holds data sets. Default: the folder of the training run, or else data.
+    batch_size
+        Number of images per forward pass.
+    limit
+        Largest number of images. Default: 1,000 for audit and ablate, otherwise all.
+    skip_broken
+        Skip images of a folder that cannot be read, and print their number. Without this option,
+        such an image raises an error.
+    device
+        Device: auto, cpu, cuda or cuda:N.
+    """
+
+    images: str | None = None
+    image_size: str | None = None
+    mean: Annotated[tuple[str, ...] | None, _Several] = None
+    std: Annotated[tuple[str, ...] | None, _Several] = None
+    crop: float | None = None
+    data_root: Path | None = None
+    batch_size: int = BATCH_SIZE
+    limit: int | None = None
+    skip_broken: Annotated[bool, Parameter(negative=())] = False
+    device: str = "auto"
+
+    def load(self, *, onnx: bool = False) -> "tuple[nn.Module, Iterable[Any], str]":
+        """Return the network on its device, a loader of images, and the name of the images."""
+        from stripe.cli.options.images import load_images
+        from stripe.cli.options.network import dataset_of, run_of
+        from stripe.train.device import resolve_device
+
+        for name in ("batch_size", "limit"):
+            if (count := getattr(self, name)) is not None and count < 1:
+                raise StripeError(f"--{name.replace('_', '-')} must be at least 1, got {count}")
+        size, mean, std = image_side(self.image_size), _numbers("mean", self), _numbers("std", self)
+        run = run_of(self.model)
+        images = self.images or dataset_of(run)
+        if images is None and "/" in self.model and not Path(self.model).exists():
+            raise StripeError(f"{self.model} does not exist; --model names a network or a run")
+        if images is None:
+            raise StripeError("--images must name a folder of images or a data set, got nothing")
+        network = self.load_network(onnx=onnx)
+        loader, prepared = load_images(
+            images,
+            network,
+            run=run,
+            image_size=size,
+            mean=mean,
+            std=std,
+            crop=self.crop,
+            batch_size=self.batch_size,
+            limit=self.limit,
+            seed=self.seed,
+            data_root=self.data_root,
+            skip_broken=self.skip_broken,
+        )
+        print(prepared, file=sys.stderr)
+        return network.to(resolve_device(self.device)), loader, images
+
+
+def image_side(text: str | None) -> tuple[int, int] | None:
+    """Return height and width of "48x192", or of one side; None of None."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)(?:[xX](\d+))?", text)
+    height, width = (int(side) for side in (found[1], found[2] or found[1])) if found else (0, 0)
+    if min(height, width) < 1:
+        raise StripeError(
+            f"--image-size is a side or HEIGHTxWIDTH, at least 1, as 224 or 48x192; got {text!r}"
+        )
+    return height, width
+
+
+def _numbers(name: str, options: Source) -> tuple[float, ...] | None:
+    """Return the numbers of an option, with spaces or commas between them."""
+    given = getattr(options, name)
+    if given is None:
+        return None
+    try:
+        numbers = tuple(float(number) for text in given for number in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(math.isfinite(number) for number in numbers):
+        raise StripeError(f"--{name} is a number, or one per channel, got {' '.join(given)!r}")
+    return numbers

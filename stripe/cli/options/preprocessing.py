@@ -1,0 +1,174 @@
+"""How the images of a command are prepared: size, mean, standard deviation and crop."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from torchvision.transforms import v2
+
+from stripe.data import list_datasets
+from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
+from stripe.data.stream import TEST_CROP
+from stripe.errors import DataError
+from stripe.train import TrainConfig
+from stripe.train.run import CONFIG, read_config
+from stripe.train.trained import data_shape
+
+_INTERPOLATIONS = {mode.value for mode in v2.InterpolationMode}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """The preprocessing of images for a network; None stands for the value of their data set.
+
+    Parameters
+    ----------
+    size
+        Height and width in pixels.
+    mean, std
+        Mean and standard deviation per channel, which normalise images scaled to [0, 1].
+    crop
+        Share of the resized image that the crop in its centre keeps, above 0 and at most 1.
+    interpolation
+        Interpolation of resizing; None without resizing.
+    """
+
+    size: tuple[int, int] | None
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    crop: float | None
+    interpolation: str | None = "bicubic"
+
+    def __str__(self) -> str:
+        """Say all of it in a line."""
+        assert self.size is not None
+        height, width = self.size
+        mean, std = (", ".join(f"{v:.4g}" for v in some or ()) for some in (self.mean, self.std))
+        resized = f" ({self.interpolation})" if self.interpolation else ""
+        return (
+            f"images of {height} x {width} pixels, mean {mean}, std {std}, crop "
+            f"{self.crop:.4g}{resized}"
+        )
+
+
+def preprocessing(
+    network: nn.Module,
+    *,
+    run: Path | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    crop: float | None = None,
+    data_root: Path | None = None,
+) -> Preprocessing:
+    """Return the numbers that are given, and for the others those of the run or the network.
+
+    Parameters and errors are those of `stripe.cli.options.images.load_images`.
+    """
+    if std is not None and min(std) <= 0:
+        raise DataError(f"std must be above 0, got {std}")
+    if crop is not None and not 0 < crop <= 1:
+        raise DataError(f"crop must be above 0 and at most 1, got {crop:g}")
+    prepared = _of_run(run, data_root) if run is not None else _of_network(network)
+    channels = _channels(prepared, network)
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    return replace(
+        prepared,
+        size=size or prepared.size,
+        mean=_each(mean, channels) or prepared.mean,
+        std=_each(std, channels) or prepared.std,
+        crop=crop or prepared.crop,
+    )
+
+
+def whole(prepared: Preprocessing, network: nn.Module) -> Preprocessing:
+    """Fill in ImageNet's numbers where none are given."""
+    channels = _channels(prepared, network)
+    return replace(
+        prepared,
+        size=prepared.size or (224, 224),
+        mean=prepared.mean or _averaged(IMAGENET_MEAN, channels),
+        std=prepared.std or _averaged(IMAGENET_STD, channels),
+    )
+
+
+def image_shape(
+    network: nn.Module,
+    *,
+    run: Path | None = None,
+    image_size: tuple[int, int] | None = None,
+    data_root: Path | None = None,
+) -> tuple[int, int, int]:
+    """Return channels, height and width of the images that a network takes, without any images.
+
+    Parameters
+    ----------
+    network, run, image_size, data_root
+        As for `preprocessing`.
+    """
+    prepared = preprocessing(network, run=run, image_size=image_size, data_root=data_root)
+    height, width = prepared.size or (224, 224)
+    return _channels(prepared, network), height, width
+
+
+def _of_run(run: Path, data_root: Path | None) -> Preprocessing:
+    """Return how a run tested its network: on whole images of a data set, or cropped ones."""
+    data = data_shape(run, data_root=data_root)
+    size = (data.image_size, data.image_size)
+    crop = 1.0 if read_config(run / CONFIG, TrainConfig).dataset in list_datasets() else TEST_CROP
+    return Preprocessing(
+        size=size, mean=data.mean, std=data.std, crop=crop, interpolation="bilinear"
+    )
+
+
+def _of_network(network: nn.Module) -> Preprocessing:
+    """Return the preprocessing that a network declares, as those of timm do."""
+    said = getattr(network, "pretrained_cfg", None) or {}
+    size = tuple(said.get("input_size", ()))[1:]
+    channels = _image_channels(network)
+    interpolation = str(said.get("interpolation"))
+    return Preprocessing(
+        size=size if len(size) == 2 else None,
+        mean=_averaged(said.get("mean"), channels),
+        std=_averaged(said.get("std"), channels),
+        crop=said.get("crop_pct") or TEST_CROP,
+        interpolation=interpolation if interpolation in _INTERPOLATIONS else "bicubic",
+    )
+
+
+def _averaged(values: Any, channels: int) -> tuple[float, ...] | None:
+    """Return numbers per channel; of a grey image the mean of those of red, green and blue."""
+    if values is None:
+        return None
+    values = tuple(float(value) for value in values)
+    return (sum(values) / len(values),) if channels == 1 else values
+
+
+def _each(values: tuple[float, ...] | None, channels: int) -> tuple[float, ...] | None:
+    """Repeat one number for every channel."""
+    if values is None:
+        return None
+    if len(values) not in (1, channels):
+        raise DataError(
+            f"mean and std take one number, or one for each of the {channels} channels, got "
+            f"{len(values)}"
+        )
+    return values * channels if len(values) == 1 else values
+
+
+def _channels(prepared: Preprocessing, network: nn.Module) -> int:
+    """Return the number of channels of the images."""
+    return _image_channels(network) if prepared.mean is None else len(prepared.mean)
+
+
+def _image_channels(network: nn.Module) -> int:
+    """Return the number of channels of a network's images: 1 if it declares so, otherwise 3."""
+    return 1 if said_channels(network) == 1 else 3
+
+
+def said_channels(network: nn.Module) -> int | None:
+    """Return the number of channels that a network, or its first layer, declares; or None."""
+    if isinstance(said := getattr(network, "in_channels", None), int):
+        return said
+    return next((m.in_channels for m in network.modules() if isinstance(m, nn.Conv2d)), None)

@@ -1,0 +1,1 @@
+"""Search a trace for the layers that take a constant gate, and multiply their weights by it."""

@@ -1,0 +1,220 @@
+"""Multiply by constants in modules that compute a gate functionally."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from stripe.errors import ModelError
+from stripe.gates.shape import compact
+from stripe.gates.tracing.product_calls import is_product
+from stripe.gates.tracing.steps import Call, Trace
+from stripe.gates.tracing.trace import trace
+from stripe.modules.unwrap import modules_by_name
+
+_FROZEN_KINDS: dict[Any, type[nn.Module]] = {}
+
+
+class Operand(NamedTuple):
+    """One side of one multiplication in a module's forward pass.
+
+    Parameters
+    ----------
+    owner
+        The module's name.
+    ordinal
+        Which of the multiplications that its forward pass asks for, in it or in modules inside it.
+    position
+        0 or 1: left or right.
+    of
+        How many multiplications its forward pass asks for in all.
+    """
+
+    owner: str
+    ordinal: int
+    position: int
+    of: int
+
+
+def operand_at(watched: Trace, step: int, position: int) -> Operand | None:
+    """Return which multiplication of its module a step is, None if no Python code asks for it."""
+    call = watched.calls[watched.steps[step].call]
+    inside = _inside(watched, call)
+    if step not in inside or watched.times(call.module) != 1:
+        return None
+    return Operand(call.module, inside.index(step), position, len(inside))
+
+
+def _inside(watched: Trace, call: Call) -> list[int]:
+    """Return the multiplications that count in a call, in order."""
+    return [
+        number
+        for number in watched.products
+        if call.first <= number < call.last and _counts(_shapes(watched, number))
+    ]
+
+
+def multiply_by(owner: nn.Module, operand: Operand, value: Tensor) -> None:
+    """Make a module, in place, multiply by `value`, the gate of one image, instead of its own gate.
+
+    The module keeps its parameters and their names; `value` becomes a buffer of it,
+    `frozen_gate_N`. The code that computed the gate still runs, but `torch.compile` and
+    `torch.export` remove it.
+    """
+    if not isinstance(owner, MultipliesByConstants):
+        owner.__class__ = _class_with_constants(type(owner))
+        vars(owner)["frozen_operands"] = {}
+    name = f"frozen_gate_{operand.ordinal}"
+    owner.register_buffer(name, value)
+    vars(owner)["frozen_operands"][operand.ordinal] = (operand.position, name)
+    vars(owner)["frozen_of"] = None
+
+
+def count_again(model: nn.Module, example: Tensor) -> None:
+    """Note how many multiplications each frozen module of a model asks for, inside it too.
+
+    Modules inside it may have been replaced since it was frozen.
+    """
+    modules = modules_by_name(model)
+    frozen = {n: m for n, m in modules.items() if isinstance(m, MultipliesByConstants)}
+    if not frozen:
+        return
+    for module in frozen.values():
+        vars(module)["frozen_of"] = None
+    watched = trace(model, example)
+    for call in watched.calls:
+        if call.module in frozen:
+            vars(frozen[call.module])["frozen_of"] = len(_inside(watched, call))
+
+
+class MultipliesByConstants(nn.Module):
+    """A module, some of whose multiplications take a buffer in place of one operand."""
+
+    frozen_operands: dict[int, tuple[int, str]]
+    #: How many of its multiplications count in a pass; None if that is unknown.
+    frozen_of: int | None = None
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle and copy as the class that was frozen, and freeze it again."""
+        reduced: Any = super().__reduce_ex__(protocol)
+        make, args, *rest = reduced
+        kinds = [_Frozen(kind.__mro__[2]) if kind is type(self) else kind for kind in args]
+        return _remade, (make, kinds), *rest
+
+
+class _Frozen(NamedTuple):
+    kind: type[nn.Module]
+
+
+def _remade(make: Any, args: Sequence[Any]) -> Any:
+    return make(*(_class_with_constants(arg.kind) if isinstance(arg, _Frozen) else arg
+                  for arg in args))  # fmt: skip
+
+
+def _class_with_constants(kind: Any) -> type[nn.Module]:
+    """Return the one class that freezes modules of a kind."""
+    if kind not in _FROZEN_KINDS:
+        _FROZEN_KINDS[kind] = _made_class(kind)
+    return _FROZEN_KINDS[kind]
+
+
+def _made_class(kind: Any) -> type[nn.Module]:
+    @wraps(kind.forward)  # with its signature, which torch.export and others read
+    def forward(self: MultipliesByConstants, *args: Any, **kwargs: Any) -> Any:
+        replacing = Replacing({
+            ordinal: (position, partial(_instead, getattr(self, name)))
+            for ordinal, (position, name) in self.frozen_operands.items()
+        })  # fmt: skip
+        with replacing:
+            output = kind.forward(self, *args, **kwargs)
+        if replacing.left:
+            raise ModelError(
+                f"a frozen {kind.__name__} must multiply by its constants in every pass, and did "
+                "not; symbolic tracing does not see them, torch.export does"
+            )
+        check_count(f"a frozen {kind.__name__}", self.frozen_of, replacing.count)
+        return output
+
+    members = {"__module__": kind.__module__, "forward": forward}
+    return type(kind.__name__, (MultipliesByConstants, kind), members)
+
+
+class Replacing(TorchFunctionMode):
+    """Replace operands of the multiplications that are asked for while this mode is on.
+
+    Parameters
+    ----------
+    replacements
+        By ordinal of the multiplication: the position of the operand, and the function from the
+        operand to what stands for it.
+    """
+
+    def __init__(self, replacements: Mapping[int, tuple[int, Callable[[Tensor], Tensor]]]) -> None:
+        super().__init__()
+        self._replacements = replacements
+        #: How many multiplications have been counted.
+        self.count = 0
+        #: How many of them have not been replaced yet.
+        self.left = len(replacements)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if is_product(func):
+            args, kwargs = self._replaced(args, kwargs)
+        return func(*args, **kwargs)
+
+    def _replaced(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        keys = ("input", "other")[len(args) :]
+        operands = [*args, *(kwargs.get(key) for key in keys)]
+        if not _counts([x.shape for x in operands if isinstance(x, Tensor)]):
+            return args, kwargs
+        found = self._replacements.get(self.count)
+        self.count += 1
+        if found is None:
+            return args, kwargs
+        position, instead = found
+        operands[position] = instead(operands[position])
+        self.left -= 1
+        rest = {key: x for key, x in kwargs.items() if key not in keys}
+        return tuple(operands), rest
+
+
+def check_count(what: str, expected: int | None, came: int) -> None:
+    """Raise if a module asked for another number of multiplications than when it was traced.
+
+    A module that goes through the batch in pieces, or multiplies by masks in training, asks for
+    others, and nothing says which of them are by the gate.
+    """
+    if expected is not None and came != expected:
+        raise ModelError(
+            f"{what} must multiply {expected} times in a pass, as when its gates were found, and "
+            f"did so {came} times, so a constant may stand for another factor; use batches and "
+            "images of the size of example=, and the same mode"
+        )
+
+
+def _instead(value: Tensor, operand: Tensor) -> Tensor:
+    form = compact(operand.shape, operand.stride())
+    if form[1:] != tuple(value.shape[1:]):
+        raise ModelError(
+            f"a frozen gate of shape {tuple(value.shape)} must stand for the operand that it was "
+            f"recorded from, and came to one of shape {tuple(operand.shape)}; the module computes "
+            "in another order than when it was frozen"
+        )
+    return value.to(device=operand.device, dtype=operand.dtype)
+
+
+def _counts(shapes: Sequence[Sequence[int]]) -> bool:
+    """Tell whether a multiplication is counted: of two tensors with several values per image.
+
+    Masks of one value per image, as stochastic depth has them in training alone, do not count.
+    """
+    return len(shapes) == 2 and all(any(n > 1 for n in shape[1:]) for shape in shapes)
+
+
+def _shapes(watched: Trace, number: int) -> list[tuple[int, ...]]:
+    return [watched.nodes[node].shape for node in watched.steps[number].inputs]
