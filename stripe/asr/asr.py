@@ -1,4 +1,4 @@
-"""ASR: attention on a learnable vector psi. It ignores the image; `gated.py` multiplies by it."""
+"""ASR: attention on a learnable vector psi. The gate ignores the image (see `gated.py`)."""
 
 import math
 from dataclasses import dataclass

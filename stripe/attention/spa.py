@@ -18,8 +18,8 @@ class SPA(nn.Module):
     """Compute the Spatial Pyramid Attention gate.
 
     `v = activation(W2 relu(W1 s))`, without biases. The vector s, of shape (B, 21 C), holds the
-    averages over 1, 4 and 16 cells of the plane. `W1` has the shape (C / reduction, 21 C), and `W2`
-    the shape (C, C / reduction).
+    averages of x over the cells of 1 x 1, 2 x 2 and 4 x 4 grids. `W1` has the shape (C / reduction,
+    21 C), and `W2` the shape (C, C / reduction).
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ def audit(
     optimal
         Also learn the constants of all gates, and compare them with the means.
     rounds
-        Number of timed forward passes, with and without gates.
+        Number of timed rounds. Each round times one pass with the gates and one without them.
     threads
         Number of threads of onnxruntime for timing an ONNX file.
     """

@@ -60,7 +60,7 @@ def _print_result(found: "DemoResult", run: Path, json: bool) -> None:
         gates = found.index.to_dict("records")
         print_json({"test_accuracy": accuracy, "mean_eta2": eta2, "gates": gates, **paths})
         return
-    print("\nStripe index after training (eta2 = 1: a perfect stripe; 0: the image decides)\n")
+    print("\nStripe index after training (eta2 = 1: a perfect stripe; 0: equal channel means)\n")
     print(found.index.drop(columns="epoch").to_string(index=False, float_format="%.4f"))
     print(f"\nmean eta2 over gates   {eta2:.4f}")
     print(

@@ -50,7 +50,8 @@ def noise(
     out
         CSV file for the table.
     figure
-        Image file for a figure of the accuracy; without classes and labels, of the agreement.
+        Image file for a figure of the accuracy, or of the agreement if there is no accuracy (no
+        labels, or predictions that are not classes).
     """
     from stripe import plots
     from stripe.robustness import TABLE_8

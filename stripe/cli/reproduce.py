@@ -31,8 +31,9 @@ Names = Annotated[
     str,
     Parameter(
         help="Name of a table or figure: table1 to table9, table13, table14, figure2 to figure5, "
-        "figure11 to figure29, constants (Section 6 (1)), deep-noise (Table 8 by depth), theorem "
-        "(6.1), depth (gates by depth, not in the paper); or a group: all, tables, figures."
+        "figure11 to figure29, constants (Section 6 (1)), deep-noise (a "
+        "constant noise of Table 8, in the deep network), theorem (6.1), depth (gates by depth, "
+        "not in the paper); or a group: all, tables, figures."
     ),
 ]
 

@@ -27,18 +27,20 @@ def sensitivity(
     """Estimate the KL divergence that freezing each gate at its mean causes, without freezing.
 
     Print a row for every gate: the mean size of the first-order change, the estimate of the
-    divergence (fisher) and its standard error, in nats. The means come from the same images.
+    divergence (fisher) and its standard error, in nats. Without --recording, the means come from
+    the same images.
 
     Parameters
     ----------
     recording
-        A recording of the same network with the means. Default: record the images.
+        A recording of the same network with the means. Default: a new recording of the gates for
+        these images.
     draws
         Number of labels drawn for each image. Each needs a backward pass.
     channels
         Print a row for every channel of every gate instead.
     figure
-        A picture of the cost of every gate.
+        Image file for a figure of the cost of every gate.
     """
     from stripe import plots
     from stripe.audit.images import gather

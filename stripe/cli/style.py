@@ -118,9 +118,9 @@ def compare(
         New directory for the runs, pictures and tables. With --resume, the directory of an
         interrupted comparison.
     photographs
-        Number of photographs to draw.
+        Number of photographs to stylise and compare.
     images
-        Folder of photographs to draw. Default: the photographs of the training.
+        Folder of photographs to stylise. Default: the photographs of the training.
     """
     from stripe.style import compare as compare_runs
     from stripe.style import open_style

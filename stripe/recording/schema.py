@@ -15,12 +15,12 @@ A recording of format version 2 is a directory::
 Every JSON file is sealed: its last key, "sha256", is the SHA-256 of the bytes of the file before
 the digits. A changed bit in any of them is an error that names the file. The digests refer to each
 other (parts by their record, records by the next record or the head, the header by all), so that a
-file that is replaced, swapped or removed is noticed too. Who can compute a SHA-256 can write
-another recording: digests tell of accidents and not of forgery.
+file that is replaced, swapped or removed is noticed too. Digests detect accidents, not forgery:
+anyone can write another recording with valid digests.
 
-Opening a recording checks the header and the head; reading an epoch its log record, the footer and
-the checksum of every page of its parts, and the form of the columns that are read; `verify` all of
-it, and that no image comes twice.
+Opening a recording checks the header and the head. Reading an epoch checks its log record, the
+footer and the page checksums of its parts, and the form of the columns that are read. `verify`
+checks every file, and that no image comes twice.
 
 An epoch is committed in this order: parts, log record, head, rename into `data/`. An epoch that is
 in the head and still in `staging/` is not recorded; the next writer drops it. `discard` moves an

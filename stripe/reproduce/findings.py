@@ -21,7 +21,7 @@ from stripe.reproduce.verdict import (
 )
 
 #: Verdicts by the words of an interval.
-_VERDICTS = {"yes": "holds here", "no": "does not", "undecided": "undecided"}
+_VERDICTS = {"yes": "holds here", "no": "does not hold", "undecided": "undecided"}
 _COLUMNS = {
     "claim": "claim",
     "number": "number above zero",
@@ -31,7 +31,7 @@ _COLUMNS = {
     "best": "best epoch",
     "n": "n",
     "trained": "on",
-    "verdict": "verdict alone",
+    "verdict": "uncorrected verdict",
     "corrected": "verdict after Holm",
 }
 
@@ -69,8 +69,8 @@ def findings(
         the mean over contrasts and seeds (of the last epoch, for trainings); low and high, the 95 %
         interval over seeds; best, as ours for the best epochs; contrasts, their number; n, the
         number of seeds that all contrasts have; trained, the networks and data; verdict, "holds
-        here" if the interval is above zero, "does not" if it is below, or else "undecided", "one
-        seed" or "missing"; p, two-sided, of Student's test; holm, p corrected for all rows;
+        here" if the interval is above zero, "does not hold" if it is below, or else "undecided",
+        "one seed" or "missing"; p, two-sided, of Student's test; holm, p corrected for all rows;
         corrected, the verdict by the corrected p; seeds, the number that would decide an undecided
         claim at the same mean and spread. Missing values are NaN or "".
 

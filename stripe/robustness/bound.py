@@ -102,11 +102,11 @@ def noise_bound(
     -----
     The theorem treats a block as one linear map and a ReLU. A real block has several layers with
     ReLUs between them. The product of their norms still bounds the branch, but the bound is loose,
-    because the layers stretch different directions most. For a constant gate (ASR), or without a
-    gate, the factor is a true bound, except that the power iteration converges from below. For
-    attention it is not a bound: the gate changes with the input, and this part of the derivative is
-    ignored, as in the paper's comparison. The bound grows exponentially with depth, and does not
-    predict the noise in practice, as the measured columns show.
+    because the direction that is stretched most differs from layer to layer. For a constant gate
+    (ASR), or without a gate, the factor is a true bound, except that the power iteration converges
+    from below. For attention it is not a bound: the gate changes with the input, and this part of
+    the derivative is ignored, as in the paper's comparison. The bound grows exponentially with
+    depth, and does not predict the noise in practice, as the measured columns show.
 
     References
     ----------

@@ -64,8 +64,8 @@ def class_information(
     Notes
     -----
     The discriminant is linear, so the accuracy is a lower bound: the gate may contain more
-    information about the class. A gate is computed from its pooled inputs. If it predicts the class
-    worse than its inputs do, it loses information. If it predicts the class better, its
+    information about the class. If the gate predicts the class worse than the pooled inputs do, a
+    linear classifier can use less of its information. If it predicts the class better, its
     non-linearity makes the class easier to predict. The interval shows the uncertainty over images,
     and ignores the choice of folds.
 

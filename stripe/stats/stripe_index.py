@@ -80,9 +80,9 @@ def stripe_index(
     DataFrame
         One row per epoch and gate: epoch, gate, eta2, between_var, within_var, median_std (over
         channels), constant. With several recordings, the first column is recording. `eta2` is 1 for
-        a perfect stripe and 0 if the image alone determines the gate. `constant` is True for a gate
-        with one value for all images and channels, up to the rounding of float32. Such a gate has
-        no variance; since it does not depend on the image, its `eta2` is 1 by definition.
+        a perfect stripe, and 0 if all channels have the same mean over images. `constant` is True
+        for a gate with one value for all images and channels, up to the rounding of float32. Such a
+        gate has no variance; since it does not depend on the image, its `eta2` is 1 by definition.
 
     Notes
     -----

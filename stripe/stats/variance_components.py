@@ -53,7 +53,7 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
 
     Notes
     -----
-    The estimate of a share that is 0 is negative about as often as positive, because it is
+    The estimate of a share that is 0 is often negative, because the variance components are
     unbiased. All columns are NaN for a gate with values that are not finite, and for a gate with
     one value (up to the rounding of float32), whereas its eta2 in `stripe_index` is 1. For one
     image, all columns except eta2 are NaN. For one channel, icc and channel are NaN. The

@@ -92,7 +92,7 @@ def test_verdicts_before_and_after_correction(tmp_path: Path) -> None:
 
 def test_a_claim_that_the_numbers_contradict(tmp_path: Path) -> None:
     row = row_of(published(tmp_path, dict.fromkeys(GAINS, (-5.0, -5.1))))
-    assert (row["verdict"], row["corrected"]) == ("does not", "does not")
+    assert (row["verdict"], row["corrected"]) == ("does not hold", "does not hold")
 
 
 def test_only_seeds_that_all_contrasts_have(tmp_path: Path) -> None:
@@ -117,9 +117,9 @@ def test_what_has_no_result_is_named_as_missing(tmp_path: Path) -> None:
     assert table["corrected"].tolist() == ["undecided", "missing"]
     assert table["holm"][0] == table["p"][0]  # what was not tested is not counted
     page = findings_page(table, DESK, "stripe findings")
-    assert "Without a result at this scale: a theorem.\n" in page
+    assert "These claims have no result at this scale:\n\n- a theorem\n" in page
     assert "| a theorem (no exhibit) | ratio | no number | missing |" in page
-    assert "2 claims, after correction: 1 undecided, 1 missing." in page
+    assert "Verdicts on the 2 claims, after correction: undecided 1, missing 1." in page
     assert "no verdict means anything" not in page
     assert "**At this scale no verdict means anything.**" in findings_page(table, TEST, "x")
 
@@ -136,7 +136,7 @@ def test_the_page_in_words(tmp_path: Path) -> None:
         "best epoch": "+9.00",
         "n": "2 x 4",
         "on": "resnet11 on fashion-mini",
-        "verdict alone": "undecided (3 seeds)",
+        "uncorrected verdict": "undecided (3 seeds)",
         "verdict after Holm": "undecided (p = 0.11)",
     }
 

@@ -107,7 +107,8 @@ class Source(Network):
     batch_size
         Number of images per forward pass.
     limit
-        Largest number of images. Default: 1,000 for audit and ablate, otherwise all.
+        Largest number of images. Default: 1,000 for audit, ablate and sensitivity, otherwise all.
+        bound uses only the first batch.
     skip_broken
         Skip images of a folder that cannot be read, and print their number. Without this option,
         such an image raises an error.

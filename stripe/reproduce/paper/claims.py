@@ -67,7 +67,7 @@ CLAIMS = (
     _settling(f"more decay{_WEIGHT_DECAYS}", 16, 17, 18),
     PaperClaim(
         "more weight decay settles gates sooner",
-        "share of settled values - that at 1e-4",
+        "share of settled values - share at weight decay 1e-4",
         ("figure16", "figure17", "figure18"),
         "(?!settled of).*",
     ),
