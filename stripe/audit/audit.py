@@ -97,7 +97,8 @@ def audit(
         number of threads.
     predict
         Function from the network's output for a batch to a sequence with one prediction per image,
-        or to class scores: a real tensor (B, classes), whose largest score is the prediction.
+        or to class scores or probabilities: a real tensor (B, classes), whose largest entry is the
+        prediction.
         Default: labels, strings, masks, class maps or boxes, depending on the shape of the output,
         as described in `stripe.outputs.predictions`.
     agree

@@ -105,17 +105,18 @@ def gather(loader: Iterable[Any], limit: int) -> tuple[Tensor, Tensor | None]:
     """
     images: list[Tensor] = []
     labels: list[Tensor] = []
-    for _, batch, of_batch in numbered_batches(loader):
-        if images and batch.shape[1:] != images[0].shape[1:]:
-            raise StripeError(
-                f"images must all have one size, got {tuple(images[0].shape[1:])} and "
-                f"{tuple(batch.shape[1:])}; resize them"
-            )
-        images.append(batch)
-        if of_batch is not None:
-            labels.append(of_batch)
-        if sum(map(len, images)) >= limit:
-            break
+    with torch.random.fork_rng(devices=[]):  # a DataLoader draws from torch's generator
+        for _, batch, of_batch in numbered_batches(loader):
+            if images and batch.shape[1:] != images[0].shape[1:]:
+                raise StripeError(
+                    f"images must all have one size, got {tuple(images[0].shape[1:])} and "
+                    f"{tuple(batch.shape[1:])}; resize them"
+                )
+            images.append(batch)
+            if of_batch is not None:
+                labels.append(of_batch)
+            if sum(map(len, images)) >= limit:
+                break
     count = sum(map(len, images))
     if min(count, limit) < 4:
         raise StripeError(f"a comparison needs at least 4 images, got {min(count, limit)}")

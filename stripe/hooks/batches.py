@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Int64
 from torch import Generator, Tensor, nn
 from torch.utils.data import (
@@ -23,6 +24,9 @@ from stripe.modules import undisturbed
 
 #: The iteration of a DataLoader. A class with another one may change or drop images.
 _ITERATES = DataLoader.__iter__
+
+#: Whole numbers for which torch has hardly any operations.
+_WITHOUT_ARITHMETIC = (torch.bool, torch.uint16, torch.uint32, torch.uint64)
 
 Numbered = tuple[Int64[np.ndarray, " b"], Tensor, Tensor | None]
 
@@ -51,6 +55,10 @@ def numbered_batches(loader: Iterable[Any]) -> Iterator[Numbered]:
                 for generator, state in draws:
                     generator.set_state(state)
         return
+    if isinstance(loader, Tensor):
+        raise ModelError(
+            f"a loader must give batches, got one tensor {tuple(loader.shape)}; give [images]"
+        )
     _warn_of_order(loader)
     start = 0
     for batch in loader:
@@ -93,7 +101,10 @@ def _split(batch: Any, index: int | Sequence[int]) -> Numbered:
 
 def _class_labels(labels: Tensor, n_images: int) -> Tensor | None:
     """Return labels (B,) of whole numbers; nothing, with a warning, for targets of another form."""
-    whole = labels.shape in ((n_images,), (n_images, 1)) and not labels.is_floating_point()
+    numbers = not labels.is_floating_point() and not labels.is_complex()
+    whole = numbers and labels.shape in ((n_images,), (n_images, 1))
+    if labels.dtype in _WITHOUT_ARITHMETIC:
+        labels = labels.to(torch.int64)
     # Labels on a GPU are not checked: every batch would wait for the GPU.
     if whole and (labels.device.type != "cpu" or not n_images or int(labels.abs().max()) < 2**31):
         return labels.reshape(n_images)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor, nn
 
 from stripe.errors import StripeError
@@ -154,9 +155,7 @@ def ablations(
     found, recorded = replaceable_with(model, recording, epoch=epoch, example=example, force=force)
     looks_up = recording is not None and any(map(needs_recording, hows.values()))
     places = found.chosen(gates, recorded.gates if looks_up else None)
-    batches = [(images, labels) for _, images, labels in numbered_batches(loader)]
-    if not batches:
-        raise StripeError("a loader must give at least one batch, got none")
+    batches = _batches(loader)
     together = not alone or len(places) > 1
     steps = len(hows) * (alone * len(places) + together)
 
@@ -170,6 +169,24 @@ def ablations(
 
     run = _Run(found, batches, seed, task)
     return Ablations(1 + steps, _measured(run, sets(), steps, progress))
+
+
+def _batches(loader: Iterable[Any]) -> Batches:
+    """Return images and labels; a last image that comes alone joins the batch before it.
+
+    "shuffle" needs two images in a batch.
+    """
+    with torch.random.fork_rng(devices=[]):  # a DataLoader draws from torch's generator
+        batches = [(images, labels) for _, images, labels in numbered_batches(loader)]
+    batches = [batch for batch in batches if len(batch[0])]
+    if not batches:
+        raise StripeError("a loader must give at least one image, got none")
+    if len(batches) > 1 and len(batches[-1][0]) == 1 < len(batches[-2][0]):
+        pairs = list(zip(*batches[-2:], strict=True))
+        if all(isinstance(one, Tensor) for one in pairs[1]) or pairs[1] == (None, None):
+            labels = None if pairs[1][0] is None else torch.cat(pairs[1])
+            batches[-2:] = [(torch.cat(pairs[0]), labels)]
+    return batches
 
 
 def _measured(

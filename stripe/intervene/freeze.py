@@ -1,17 +1,21 @@
 """Freeze gates at their means, at optimal constants, or where they are exactly 0 or 1."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from stripe.errors import ModelError, StripeError
+from stripe.gates.choose import chosen_gates
 from stripe.gates.freezing.exact import freeze_exactly
 from stripe.gates.freezing.freeze import check_in_place, freeze_at, in_place
 from stripe.gates.freezing.frozen import Frozen
 from stripe.gates.freezing.means import Means
+from stripe.gates.freezing.plan import plan
 from stripe.hooks.batches import numbered_batches
 from stripe.intervene.compared import compare_constants, compare_frozen
 from stripe.intervene.optimal import LR, optimal_constants
@@ -144,10 +148,27 @@ def freeze(
         example = (known[0] if isinstance(known[0], Tensor) else known[0][0])[:2]
     found: dict[str, Any] = {"epoch": epoch, "example": example, "force": force}
     found |= {"predict": predict, "progress": progress}
-    vectors = optimal_constants(model, known, data, gates, lr=lr, **found)
+    which = {"epoch": epoch, "example": example, "force": force}
+    able, means = _freezable(model, data, gates, which)
+    vectors = optimal_constants(model, known, data, able, lr=lr, **found)
     comparison = compare_constants(model, held_out, data, vectors, agree=agree, **found)
-    frozen = freeze_at(model, vectors, fold=fold, example=example, force=force, inplace=inplace)
+    of_all = {**means, **vectors}  # the report also names the gates that cannot be frozen
+    frozen = freeze_at(
+        model, of_all, gates=gates, fold=fold, example=example, force=force, inplace=inplace
+    )
     return replace(frozen, comparison=comparison)
+
+
+def _freezable(
+    model: nn.Module, data: Means, gates: Selection, which: dict[str, Any]
+) -> tuple[list[str], Mapping[str, np.ndarray]]:
+    """Return the chosen gates that can be frozen, and the means of all gates."""
+    planned = plan(model, data, **which)
+    chosen = [gate.name for gate in chosen_gates([p.gate for p in planned.places], gates)]
+    able = [name for name in chosen if name not in planned.kept]
+    if chosen and not able:
+        raise ModelError(f"{chosen[0]!r} cannot be frozen: {planned.kept[chosen[0]]}")
+    return able, planned.means
 
 
 def _frozen(
@@ -177,12 +198,13 @@ def every_other(images: Iterable[Any] | None) -> tuple[Batches, Batches]:
         raise StripeError('constants="optimal" are learned from images; give images=, a loader')
     halves: tuple[list[Any], list[Any]] = ([], [])
     seen = 0
-    for _, batch, labels in numbered_batches(images):
-        for half in (0, 1):
-            of_batch = slice((half + seen) % 2, None, 2)
-            if len(mine := batch[of_batch]):
-                halves[half].append(mine if labels is None else (mine, labels[of_batch]))
-        seen += len(batch)
+    with torch.random.fork_rng(devices=[]):  # a DataLoader draws from torch's generator
+        for _, batch, labels in numbered_batches(images):
+            for half in (0, 1):
+                of_batch = slice((half + seen) % 2, None, 2)
+                if len(mine := batch[of_batch]):
+                    halves[half].append(mine if labels is None else (mine, labels[of_batch]))
+            seen += len(batch)
     if not all(halves):
         raise StripeError(
             f"optimal constants need at least 2 images, one to learn from and one to compare on, "

@@ -1,5 +1,6 @@
 """The context manager `stripe.intervene`: replace gates while a model runs."""
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -75,8 +76,9 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
           other weights, an array has the wrong shape, a gate cannot be replaced, or labels are not
           integers.
         - When the model runs: if a function returns another shape, an array (B, C) does not fit the
-          batch, or labels are missing.
-        - At the end of the block: if the model ran but a gate was not replaced.
+          batch, labels are missing, or gradients would not be those of the replacement.
+        - At the end of the block: if the model ran but a gate was not replaced. If the model did
+          not run, this is a warning.
 
     Notes
     -----
@@ -85,8 +87,14 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     effect of these shows that the scale matters, not that the image matters. "shuffle" keeps the
     distribution of each gate, but removes its relation to the image.
 
+    Call the model itself, `model(images)`. A call of another method, such as `forward_features`, is
+    not part of a pass: gates that functions compute may stay as they are, and "shuffle" and
+    "resample" repeat the draw of the last pass.
+
     If the network recomputes activations, as with `torch.utils.checkpoint`, call `backward` inside
-    the block. Outside, the activations are recomputed without the intervention.
+    the block. Outside, the activations are recomputed without the intervention. If functions inside
+    a checkpoint, or inside a `torch.autograd.Function`, multiply by the gate, the gradients would
+    be wrong. This is an error unless gradients are switched off.
 
     Examples
     --------
@@ -160,6 +168,12 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         """Let the model compute its gates again."""
         self._allowed.__exit__()
         self._leave(kind, error, trace)
+        if error is None and self._replaced.idle:
+            warnings.warn(
+                "no gate was replaced inside the block; call the model itself, model(images), and "
+                "not another of its methods",
+                stacklevel=2,
+            )
 
     def _leave(self, kind: object, error: object, trace: object) -> None:
         try:
@@ -174,6 +188,8 @@ def _whole(labels: Any) -> Tensor:
         found = torch.as_tensor(labels)
     except (TypeError, ValueError, RuntimeError):
         found = torch.tensor(float("nan"))
+    if not found.is_floating_point() and not found.is_complex():
+        return found.to(torch.int64)  # also of bool and of unsigned numbers
     if found.is_complex() or not bool((found == found.round()).all()):
         raise ModelError("labels must be whole numbers, one for each image; give the class numbers")
     return found

@@ -35,17 +35,29 @@ class Interventions:
         self, found: Replaceable, functions: Mapping[str, Function], seed: int = 0
     ) -> None:
         self.functions = functions
-        self.labels: Tensor | None = None
+        self._labels: Tensor | None = None
         self._found, self._seed = found, seed
         self._undo = Hooks()
         self._on = False
+        self._of_thread = local()
+
+    @property
+    def labels(self) -> Tensor | None:
+        """The class of each image of the next pass."""
+        return self._labels
+
+    @labels.setter
+    def labels(self, labels: Tensor | None) -> None:
+        self._labels = labels
+        if self._on:  # a call of another method than that of the model begins no pass
+            self._batch = self._of_thread.batch = Batch(self._generator, labels)
 
     def _put_on(self) -> None:
         """Replace the gates from now on."""
         self._on = True
         self._ran, self._waiting = False, set(self.functions)
         self._generator = Generator().manual_seed(self._seed)
-        self._batch, self._of_thread = Batch(self._generator), local()
+        self._batch, self._of_thread = Batch(self._generator, self._labels), local()
         self._undo.enter_context(uncompiled())
         # A function, since a copy of the model would also copy what a bound method belongs to.
         model = self._found.model
@@ -56,6 +68,11 @@ class Interventions:
         """Let the model, and copies that were made meanwhile, compute their gates again."""
         self._on = False
         self._undo.close()
+
+    @property
+    def idle(self) -> bool:
+        """Whether the model has not run, and no gate was replaced."""
+        return not self._ran and len(self._waiting) == len(self.functions)
 
     def check_off(self) -> None:
         """Raise an error if the gates are already replaced."""
@@ -113,7 +130,7 @@ class Interventions:
         if not is_paused():
             self._ran = True
             images = _images((*args, *kwargs.values()))
-            self._batch = self._of_thread.batch = Batch(self._generator, self.labels, images)
+            self._batch = self._of_thread.batch = Batch(self._generator, self._labels, images)
 
 
 def _images(inputs: Sequence[Any]) -> int | None:

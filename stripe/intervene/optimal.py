@@ -1,6 +1,7 @@
 """Learn constants for gates, so that the outputs of a network change least."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from stripe.intervene.functions import function_of
 from stripe.intervene.interventions import Interventions
 from stripe.intervene.replaceable import replaceable_with
 from stripe.intervene.replaced import paused
+from stripe.intervene.sensitivity import check_unmoved
 from stripe.modules.feed import feed
 from stripe.modules.held_weights import held_weights
 from stripe.modules.progress import progress_bar
@@ -111,9 +113,11 @@ def optimal_constants(
     ):
         for _, images, _ in numbered_batches(loader):
             loss = _divergence(found.model, images, predict)
-            slopes = torch.autograd.grad(loss, steps, materialize_grads=True)
-            for step, slope in zip(steps, slopes, strict=True):
-                step.grad = slope
+            slopes: Sequence[Tensor | None] = torch.autograd.grad(loss, steps, allow_unused=True)
+            for (name, constant), slope in zip(learned.items(), slopes, strict=True):
+                if slope is None:
+                    check_unmoved(name, *_moved(found.model, images, predict, constant))
+                constant.step.grad = torch.zeros_like(constant.step) if slope is None else slope
             optimiser.step()
             batches += 1
             for constant in learned.values():
@@ -142,6 +146,16 @@ class _Learned:
             self._spread = distance.square().mean().sqrt()
         return self._moved(self.step).to(values).expand_as(values)
 
+    @contextmanager
+    def moved(self) -> Iterator[None]:
+        """Move the constant by one spread of its gate."""
+        step = self.step
+        self.step = step.detach() + 1
+        try:
+            yield
+        finally:
+            self.step = step
+
     def average(self, count: int) -> None:
         """Take the step number `count` into the average, which weights late steps most.
 
@@ -158,6 +172,15 @@ class _Learned:
 
     def _moved(self, step: Tensor) -> Tensor:
         return self._mean if self._spread is None else self._mean + self._spread * step
+
+
+def _moved(
+    model: nn.Module, images: Tensor, predict: PredictScores | None, constant: _Learned
+) -> tuple[Tensor, Tensor]:
+    """Return the scores with a constant, and with the constant moved by one spread."""
+    before = position_scores(feed(model, images), predict)
+    with constant.moved():
+        return before, position_scores(feed(model, images), predict)
 
 
 def _divergence(model: nn.Module, images: Tensor, predict: PredictScores | None) -> Tensor:

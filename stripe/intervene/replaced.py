@@ -66,7 +66,12 @@ class Instead:
         rows = narrow.reshape(-1, self.width)
         # Products inside a replacement are not the model's.
         with torch._C.DisableTorchFunction():
-            made = self.replacement(rows)
+            try:
+                made = self.replacement(rows)
+            except TypeError as error:  # Python would take it for one of the model's product
+                raise ModelError(
+                    f"the function that replaces the gate {self.name!r} failed: {error}"
+                ) from error
         if not isinstance(made, Tensor) or made.shape != rows.shape:
             came = f"shape {tuple(made.shape)}" if isinstance(made, Tensor) else str(type(made))
             raise ModelError(

@@ -152,7 +152,7 @@ def sensitivity(
             for name in probes.unreached:
                 with probes.at_mean(name):
                     moved = position_scores(feed(found.model, images), predict)
-                _check_unmoved(name, scores, moved)
+                check_unmoved(name, scores, moved)
             bar.update()
     return sums.result(draws)
 
@@ -235,7 +235,7 @@ def _along(slope: Tensor | None, way: Tensor) -> Float64[Tensor, "b channels"]:
     return (slope.double() * way.double()).cpu()
 
 
-def _check_unmoved(name: str, before: Tensor, after: Tensor) -> None:
+def check_unmoved(name: str, before: Tensor, after: Tensor) -> None:
     """Raise if the scores depend on a gate that no gradient reached."""
     if not torch.equal(before, after):
         raise ModelError(

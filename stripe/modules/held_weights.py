@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 from torch import nn
 
+from stripe.errors import ModelError
+
 
 @contextmanager
 def held_weights(model: nn.Module) -> Iterator[None]:
@@ -22,6 +24,11 @@ def held_weights(model: nn.Module) -> Iterator[None]:
     (False, True)
     """
     trained = [p for p in model.parameters() if p.requires_grad and p.is_leaf]
+    if any(parameter.is_inference() for parameter in trained):
+        raise ModelError(
+            "gradients cannot pass through weights that were made under torch.inference_mode; make "
+            "the network outside of it"
+        )
     try:
         for parameter in trained:
             parameter.requires_grad_(False)

@@ -1,5 +1,6 @@
 """Predictions from outputs: a label, string, mask, class map or boxes for each image."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,12 @@ import torch
 from torch import Tensor
 
 from stripe.errors import ModelError
-from stripe.outputs.scores import refuse_nan, scores_in
+from stripe.outputs.scores import are_probabilities, refuse_nan, scores_in
 from stripe.typed import typed
 
-#: Smallest probability of a place in a mask.
+#: Smallest probability of a place in a mask, and the logit of it.
 MASK_THRESHOLD = 0.3
+_MASK_LOGIT = math.log(MASK_THRESHOLD / (1 - MASK_THRESHOLD))
 
 #: The prediction for an image whose scores are NaN. It agrees with nothing.
 MISSING = object()
@@ -65,7 +67,8 @@ def predictions(output: Any, *, missing: bool = False) -> list[Any]:
         - (B, classes): labels;
         - (B, T, classes): strings, decoded by connectionist temporal classification with symbol 0
           as the blank;
-        - (B, 1, H, W): masks of probabilities;
+        - (B, 1, H, W): masks of probabilities, or of logits if a value is not between 0 and 1; a
+          place is on if its probability is above 0.3;
         - (B, classes, H, W): class maps;
         - a list of mappings with "boxes" and "labels": boxes.
 
@@ -137,7 +140,8 @@ def _read(scores: np.ndarray) -> list[Any]:
     """Return the prediction for each image from scores (B, classes), (B, T, classes) or maps."""
     if scores.ndim == 4:
         if scores.shape[1] == 1:
-            return list(scores[:, 0] > MASK_THRESHOLD)
+            least = MASK_THRESHOLD if are_probabilities(scores) else _MASK_LOGIT
+            return list(scores[:, 0] > least)
         return list(scores.argmax(1).astype(np.min_scalar_type(scores.shape[1] - 1)))
     best = scores.argmax(-1)
     return best.tolist() if scores.ndim == 2 else [_collapsed(line) for line in best]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stripe.errors import ModelError
 
-#: Function from the output of a network to class scores before softmax: (B, classes), or
+#: Function from the output of a network to class scores or probabilities: (B, classes), or
 #: (B, classes, ...) where each position has scores.
 PredictScores = Callable[[Any], Tensor]
 
@@ -59,7 +59,7 @@ def class_scores(output: Any, predict: PredictScores | None = None) -> Float[Ten
         `scores_in` finds it. If each row is a distribution, as after a softmax, its logarithms are
         the scores.
     predict
-        Function that returns the scores in an output of another form.
+        Function that returns the scores, or probabilities, in an output of another form.
 
     Raises
     ------
@@ -68,8 +68,7 @@ def class_scores(output: Any, predict: PredictScores | None = None) -> Float[Ten
         is 0.
     """
     found = scores_in(output) if predict is None else predict(output)
-    scores = _checked(found, output)
-    return _logarithms(scores) if predict is None else scores
+    return _logarithms(_checked(found, output))
 
 
 def _checked(found: Any, output: Any) -> Float[Tensor, "b classes"]:
@@ -109,7 +108,7 @@ def position_scores(
     else:
         scores = found.to(torch.promote_types(found.dtype, torch.float32))
         scores = _several(_classes_first(scores) if predict is None else scores).flatten(2)
-    return _logarithms(scores) if predict is None else scores
+    return _logarithms(scores)
 
 
 def _classes_first(scores: Tensor) -> Float[Tensor, "b classes *positions"]:
@@ -139,10 +138,14 @@ def _several(
 
 def _both(mask: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 2 h w"]:
     """Return probabilities of off and on, or scores where the mask has logits."""
-    values = mask.detach()
-    if bool(((values >= 0) & (values <= 1)).all()):
+    if are_probabilities(mask.detach()):
         return torch.cat([1 - mask, mask], 1)
     return torch.cat([torch.zeros_like(mask), mask], 1)
+
+
+def are_probabilities(mask: Tensor | np.ndarray) -> bool:
+    """Tell whether the values of a mask are probabilities, and not logits; NaN may be either."""
+    return not bool(((mask < 0) | (mask > 1)).any())
 
 
 def class_scores_or_none(output: Any) -> Float[Tensor, "b classes"] | None:

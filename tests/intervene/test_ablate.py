@@ -74,7 +74,7 @@ def test_without_labels_accuracy_is_missing(model: Any, images: torch.Tensor) ->
 
 
 def test_bad_input_is_one_line(model: Any, images: torch.Tensor) -> None:
-    with pytest.raises(StripeError, match=r"\Aa loader must give at least one batch, got none\Z"):
+    with pytest.raises(StripeError, match=r"\Aa loader must give at least one image, got none\Z"):
         ablate(model, [], None, ["zero"], example=images)
     with pytest.raises(ModelError, match=r"\Aa mean needs recorded gates.*recording=\Z"):
         ablate(model, [images], progress=False)

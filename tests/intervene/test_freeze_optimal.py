@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +56,39 @@ def test_both_constants_are_compared_on_the_other_half() -> None:
     right = (before.argmax(1) == labels[1::2]).double().mean()
     assert table["accuracy"][0] == pytest.approx(float(right))
     assert frozen.report["folded"].tolist() == [True]
+
+
+class GroupedGate(nn.Module):
+    """A gate of half of the channels, which can be replaced, but not frozen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.weight = nn.Sigmoid(), nn.Parameter(3 * torch.randn(1, 4, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        halves = x.reshape(2 * len(x), 4, *x.shape[2:])
+        gated: Tensor = halves * self.gate(halves.mean((2, 3), keepdim=True) * self.weight)
+        return gated.reshape(x.shape)
+
+
+def test_a_gate_that_cannot_be_frozen_is_not_learned(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    squeeze = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 8, 1), nn.Sigmoid())
+    layers = nn.Conv2d(1, 8, 3), GroupedGate(), nn.ReLU(), stripe.Gated(nn.Conv2d(8, 8, 3), squeeze)
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5)).eval()
+    images = 3 * torch.randn(64, 1, 10, 10)
+    recording = stripe.record(model, [images], tmp_path / "r", progress=False)
+    assert len(recording.gates) == 2
+    options: Any = {"constants": "optimal", "images": [images], "progress": False}
+    frozen = stripe.freeze(model, recording, **options)
+    assert sorted(frozen.report["frozen"]) == [False, True]
+    assert frozen.comparison is not None
+    assert frozen.comparison["gates"].tolist() == [0, 1, 1]
+    with torch.no_grad():
+        cost = divergence(model(images[1::2]), frozen.model(images[1::2])).mean()
+    assert frozen.comparison["kl"][2] == pytest.approx(float(cost), rel=1e-2, abs=1e-12)
+    with pytest.raises(ModelError, match=r"'1.gate' cannot be frozen: "):
+        stripe.freeze(model, recording, gates="1.gate", **options)
 
 
 def test_every_other_image_whatever_the_batches() -> None:

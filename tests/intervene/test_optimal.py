@@ -1,5 +1,6 @@
 """Constants that are learned, against the divergence that they and the means cause."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import stripe
-from stripe.errors import StripeError
+from stripe.errors import ModelError, StripeError
 from stripe.intervene.optimal import optimal_constants
 from stripe.outputs.scores import divergence
 
@@ -60,6 +61,24 @@ def test_the_noise_of_small_batches_averages_out(lr: float) -> None:
     found = optimal_constants(model, batches, means, lr=lr, example=x, progress=False)
     # The last step of lr = 0.8 costs 1.6 times as much as the means, the average of steps 0.69.
     assert cost(model, other, found) < 0.72 * cost(model, other, means)
+
+
+class Detached(OneGate):
+    """The same, whose gate no gradient reaches."""
+
+    def forward(self, x: Tensor) -> Any:
+        gate = self.gate(3 * x.mean((2, 3), keepdim=True))
+        with torch.no_grad():
+            product = x * gate
+        return self.head(product.mean((2, 3)) + 0 * x.mean())
+
+
+def test_a_gate_without_gradients_is_refused(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, x = Detached().eval(), torch.randn(40, 3, 2, 2)
+    recording = stripe.record(model, [x], tmp_path / "r", progress=False)
+    with pytest.raises(ModelError, match="gradients of the class scores"):
+        optimal_constants(model, x.split(8), recording, progress=False)
 
 
 def test_a_gate_that_is_a_constant_stays_at_its_mean() -> None:

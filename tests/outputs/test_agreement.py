@@ -35,6 +35,16 @@ def test_the_edit_distance(one: str, other: str, share: float) -> None:
     assert agreements([other], [one], "edit")[0] == pytest.approx(share)
 
 
+def test_masks_of_logits_are_those_of_their_probabilities() -> None:
+    logits = torch.randn(5, 1, 7, 7, generator=torch.Generator().manual_seed(0)).mul(3)
+    expected = list((logits.sigmoid() > 0.3)[:, 0].numpy())
+    for output in (logits, logits.sigmoid(), logits.sigmoid().half()):
+        assert all(map(np.array_equal, predictions(output), expected))
+    broken = logits.sigmoid().clone()
+    broken[0, 0, 0, 0] = torch.nan
+    assert all(map(np.array_equal, predictions(broken, missing=True)[1:], expected[1:]))
+
+
 def test_masks_and_maps() -> None:
     one = predictions(np.array([[[[0.9, 0.4], [0.1, 0.1]]], [[[0.0, 0.0], [0.0, 0.0]]]]))
     other = predictions(np.array([[[[0.9, 0.1], [0.1, 0.1]]], [[[0.0, 0.0], [0.0, 0.0]]]]))

@@ -80,8 +80,14 @@ def test_a_network_with_a_softmax_costs_what_it_costs_without(
     tables = [ablate(m, [images], None, ["zero", "one"], **options) for m in (plain, ended)]
     assert tables[0]["kl"].max() > 1e-3
     np.testing.assert_allclose(tables[0]["kl"], tables[1]["kl"], rtol=1e-4, atol=1e-9)
+    by_predict = [
+        ablate(ended, [images], None, ["zero", "one"], predict=lambda output: output, **options),
+        ablate(plain, [images], None, ["zero", "one"], predict=lambda o: o.softmax(1), **options),
+    ]
+    for table in by_predict:
+        np.testing.assert_allclose(tables[0]["kl"], table["kl"], rtol=1e-4, atol=1e-9)
     known = LOGITS.softmax(1)
-    assert torch.equal(class_scores(known, lambda output: output), known)  # as predict= says
+    assert torch.equal(class_scores(known, lambda output: output), known.log())
 
 
 def test_a_class_that_is_masked_adds_nothing() -> None:

@@ -1,10 +1,11 @@
 """The constants at which gates are frozen, from recordings or tables."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
 from stripe.errors import ModelError, RecordingError, UnknownNameError
@@ -29,8 +30,8 @@ def constants(data: Means, epoch: int | None) -> Constants:
         recording = open_recording(data)
         data = channel_moments(recording, [recording.last_epoch if epoch is None else epoch])
     if not isinstance(data, pd.DataFrame):
-        vectors = {name: np.asarray(vector, dtype=np.float64) for name, vector in data.items()}
-        return Constants(vectors, None)
+        return Constants({name: _numbers(name, vector) for name, vector in data.items()}, None)
+    check_columns(data, "gate", "channel", "mean")
     shape = data.attrs.get("input_shape")
     frame = data
     if "epoch" in data:
@@ -42,6 +43,30 @@ def constants(data: Means, epoch: int | None) -> Constants:
     by_gate = data.sort_values("channel").groupby("gate", sort=False)["mean"]
     means = {str(name): means.to_numpy() for name, means in by_gate}
     return Constants(means, shape and tuple(shape))
+
+
+def _numbers(name: str, vector: Any) -> np.ndarray:
+    """Return the numbers of a vector, also of a tensor in any format or with gradients."""
+    try:
+        if isinstance(vector, Tensor):
+            vector = vector.detach().cpu().to(torch.promote_types(vector.dtype, torch.float64))
+        array = np.asarray(vector)
+        if array.dtype.kind in "fiub":
+            return array.astype(np.float64)
+    except (TypeError, ValueError, RuntimeError):
+        pass
+    raise ModelError(
+        f"the mean of {name!r} must be a vector of real numbers, got {type(vector).__name__}"
+    )
+
+
+def check_columns(moments: pd.DataFrame, *names: str) -> None:
+    """Raise a `ModelError` if a table of moments does not have some columns."""
+    if missing := [name for name in names if name not in moments]:
+        raise ModelError(
+            f"a table of moments must have the columns {listed(names)}, and has no "
+            f"{missing[0]!r}; give the table of stripe.stats.channel_moments"
+        )
 
 
 def vector_of(gate: Gate, means: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -1,9 +1,13 @@
 """Multiply by constants in modules that compute a gate functionally."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
+from inspect import isfunction
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -158,6 +162,7 @@ class Replacing(TorchFunctionMode):
         self.count = 0
         #: How many of them have not been replaced yet.
         self.left = len(replacements)
+        self._differentiated = torch.is_grad_enabled()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -177,10 +182,45 @@ class Replacing(TorchFunctionMode):
         if found is None:
             return args, kwargs
         position, instead = found
+        if self._differentiated and not torch.compiler.is_compiling():
+            _check_backward()
         operands[position] = instead(operands[position])
         self.left -= 1
         rest = {key: x for key, x in kwargs.items() if key not in keys}
         return tuple(operands), rest
+
+
+#: The functions that call a module's forward pass with replaced operands.
+_CALLERS = ("stripe.gates.freezing.operands.forward", "stripe.intervene.replaced.__call__")
+
+
+def _check_backward() -> None:
+    """Raise if a product that is replaced has a backward pass that would not see the replacement.
+
+    `torch.utils.checkpoint` computes the product again, outside of the module's forward pass, and
+    an autograd function differentiates it by its own rule.
+    """
+    own_rules = () if torch.is_grad_enabled() else _autograd_functions(torch.autograd.Function)
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        place, code = frame.f_globals.get("__name__", ""), frame.f_code
+        if f"{place}.{code.co_name}" in _CALLERS:
+            return
+        inside = "torch.utils.checkpoint" if place == "torch.utils.checkpoint" else ""
+        inside = "an autograd function" if code in own_rules else inside
+        if inside:
+            raise ModelError(
+                f"the model multiplies by a replaced gate inside {inside}, so the gradients would "
+                "be those of the gate that is not replaced; run the model under torch.no_grad(), "
+                "or leave the gate out with gates=[...]"
+            )
+        frame = frame.f_back
+
+
+def _autograd_functions(kind: type) -> set[CodeType]:
+    """Return the forward passes of all autograd functions that are derived from a class."""
+    found = {rule.__code__ for rule in [getattr(kind, "forward", None)] if isfunction(rule)}
+    return found.union(*map(_autograd_functions, kind.__subclasses__()))
 
 
 def check_count(what: str, expected: int | None, came: int) -> None:

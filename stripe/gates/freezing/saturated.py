@@ -3,7 +3,7 @@
 import pandas as pd
 
 from stripe.errors import RecordingError, StripeError
-from stripe.gates.freezing.means import Means
+from stripe.gates.freezing.means import Means, check_columns
 from stripe.recording import Recorded, open_recording
 from stripe.stats import channel_moments
 
@@ -26,6 +26,7 @@ def moments_of(data: Means, epoch: int | None) -> pd.DataFrame:
             'constants="exact" need the range of every channel: a recording, or the table of '
             f"stripe.stats.channel_moments, got {type(data).__name__}"
         )
+    check_columns(data, "epoch", "gate", "channel", "n", "min", "max")
     chosen = data[data["epoch"] == (data["epoch"].max() if epoch is None else epoch)]
     if chosen.empty:
         raise RecordingError(
