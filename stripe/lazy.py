@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -12,7 +13,8 @@ def lazy_names(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return `__getattr__` and `__dir__` for a package whose names live elsewhere.
 
-    Importing the package is therefore fast, and does not import torch until a name needs it.
+    Importing the package is therefore fast, and does not import torch until a name needs it. The
+    modules and folders of the package are also imported when they are first used.
 
     Parameters
     ----------
@@ -24,9 +26,9 @@ def lazy_names(
     """
 
     def get(name: str) -> Any:
-        if name not in homes:
+        if name not in homes and (name.startswith("_") or not find_spec(f"{package}.{name}")):
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        home = import_module(homes[name])
+        home = import_module(homes.get(name, f"{package}.{name}"))
         value = home if home.__name__ == f"{package}.{name}" else getattr(home, name)
         vars(import_module(package))[name] = value
         return value
