@@ -15,7 +15,7 @@ CHOICES = {
     "channel_order": ("recorded", "mean", "spread"),
     "gate_order": ("depth", "eta2", "spread", "class", "cost"),
 }
-_NAMES = ("gate", "epoch", *CHOICES, "image", "channel", "zoom")
+_NAMES = ("gate", "epoch", *CHOICES, "run", "image", "channel", "zoom")
 
 
 def checked_view(slices: Slices, view: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,6 +38,11 @@ def checked_view(slices: Slices, view: Mapping[str, Any]) -> dict[str, Any]:
         first.gate(chosen["gate"])
     if "epoch" in chosen:
         first.weights(chosen["epoch"])  # raises where the epoch was not recorded
+    if not 0 <= chosen.get("run", 0) < len(slices.recordings):
+        raise StripeError(
+            f"run is the place of a recording, 0 to {len(slices.recordings) - 1}, got "
+            f"{chosen['run']}"
+        )
     if "zoom" in chosen:
         chosen["zoom"] = _zoom(chosen["zoom"])
     return chosen

@@ -90,6 +90,44 @@ def test_a_cell_tells_image_channel_class_and_value(
     keep_picture(page, "explorer_served")
 
 
+def test_the_details_of_a_cell_are_those_of_its_run(
+    browser: Any, explored: Path, write_recording: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Also in the second run, whose gates are ten times as large."""
+    first = stripe.open_recording(explored)
+    larger = {epoch: {g: 10 * first.values(g, epoch) for g in "ab"} for epoch in first.epochs}
+    other = write_recording(larger, path=tmp_path / "larger")
+    slices, target = Slices([explored, other]), tmp_path / "two.html"
+    stripe.explorer.explorer.Explorer(slices, {"gate": "a"}).save(target)
+    page = opened(browser, target.as_uri(), width=1000)
+    page.wait_for_function("() => document.querySelector('.sx').explorer.panels[1]?.ordered")
+    assert page.locator(".sx-gates .sx-hint").inner_text().startswith("gates of ")
+    place = page.evaluate(
+        "() => { const [, panel] = document.querySelector('.sx').explorer.panels;"
+        "const at = panel.canvas.getBoundingClientRect(), box = panel.box;"
+        "return [at.x + box.left + box.width * 2.5 / 12, at.y + box.top + box.height * 7.5 / 30]; }"
+    )
+    page.mouse.click(*place)
+    highest = float(larger[2]["a"][:, 2].max())
+    for found in page.locator(".sx-details h3").all_inner_texts()[-1:]:
+        assert found == "larger: channel 2"
+    assert "larger: channel 2, image 7" in page.locator(".sx-cell").inner_text()
+    opening = page.locator(".sx-strip").first.locator("figcaption").first.inner_text()
+    assert float(opening.split()[0]) == pytest.approx(highest, abs=0.05)
+    assert int(opening.split()[1].strip("#")) == int(larger[2]["a"][:, 2].argmax())
+    assert view_of(page)["run"] == 1
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PNG").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+    after = page.evaluate(
+        "() => document.querySelector('.sx').explorer.panels[1].canvas.getBoundingClientRect().y"
+    )
+    page.mouse.move(place[0] + 5, place[1])
+    assert after == page.evaluate(
+        "() => document.querySelector('.sx').explorer.panels[1].canvas.getBoundingClientRect().y"
+    )
+
+
 def test_wheel_and_drag_zoom_and_pan_and_the_link_brings_them_back(
     browser: Any, served: str
 ) -> None:

@@ -29,7 +29,22 @@ class Explorer {
 
   // The map that the rest of the page is about: the gate of the first run, where it is shown.
   get lead() {
-    return this.panels.find((one) => one.ordered && one.side === "after") || this.panels.find((one) => one.ordered);
+    return this.shown(() => true);
+  }
+
+  // The map of the run in which a cell was chosen.
+  get chosen() {
+    return this.shown((panel) => panel.run === this.view.run) || this.lead;
+  }
+
+  shown(wanted) {
+    const drawn = this.panels.filter((panel) => panel.ordered && wanted(panel));
+    return drawn.find((panel) => panel.side === "after") || drawn[0];
+  }
+
+  // The name of a run, where there are several.
+  runName(run) {
+    return this.about.runs.length > 1 ? `${this.about.runs[run].name}: ` : "";
   }
 
   build() {
@@ -58,7 +73,7 @@ class Explorer {
     return element("nav", {},
       button("PNG", "Save the maps as a picture", () => savePicture(this)),
       button("SVG", "Save the maps as a drawing", () => saveDrawing(this)),
-      button("CSV", "Save the cells in sight of the first map as a table", () => saveTable(this)),
+      button("CSV", "Save the cells in sight as tables, one for each map", () => saveTables(this)),
       ...(this.changedView ? [] : [button("Link", "Copy a link to this view", link)]),
       button("Code", "Copy the line of code that brings this view back", () => copied(this, codeOf(this.about, this.view), "code")),
       button("Whole", "Show all images and channels (double click)", () => this.setZoom([0, 1, 0, 1])));
@@ -210,7 +225,10 @@ class Explorer {
   }
 
   select(found) {
-    if (found) this.set({ image: found.panel.sameImages ? found.image : this.view.image, channel: found.column });
+    if (!found) return;
+    const image = found.panel.sameImages ? found.image : this.view.image;
+    this.set({ run: found.panel.run, image, channel: found.column });
+    this.details.point(found);
   }
 
   key(event) {

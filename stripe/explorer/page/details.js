@@ -16,7 +16,7 @@ class Details {
     const { panel, row, column } = found, { matrix } = panel.ordered;
     const key = (this.key = `${panel.run}/${panel.index}/${panel.epoch}/${panel.side}/${row}/${column}`);
     const say = (value) => this.cell.replaceChildren(
-      element("b", {}, value), ` channel ${column}, image ${found.image}`, this.named(panel.rows, row));
+      element("b", {}, value), ` ${this.app.runName(panel.run)}channel ${column}, image ${found.image}`, this.named(panel.rows, row));
     say("≈ " + short(matrix.value(row, column)));
     if (!this.app.exact) return;
     await new Promise((done) => setTimeout(done, 60));
@@ -46,9 +46,9 @@ class Details {
   }
 
   show() {
-    const panel = this.app.lead;
+    const panel = this.app.chosen;
     if (!panel) return;
-    this.showInterventions(panel.gate);
+    this.showInterventions(this.app.lead.gate);
     const { image, channel } = this.app.view, row = panel.rows.image.indexOf(image);
     this.image.replaceChildren();
     if (image !== null && row >= 0) {
@@ -65,12 +65,12 @@ class Details {
     const order = sortedBy(matrix.rows, (row) => matrix.steps[row * matrix.columns + channel]);
     const moments = matrix.moments(), width = (matrix.high - matrix.low) / 255;
     const said = `mean ${short(matrix.valueOf(moments.columnMean[channel]))}, spread ${short(moments.columnSpread[channel] * width)}`;
-    this.channel.append(element("h3", {}, `Channel ${channel}`), element("p", { className: "sx-hint" }, said));
+    this.channel.append(element("h3", {}, `${this.app.runName(panel.run)}channel ${channel}`.replace(/^c/, "C")), element("p", { className: "sx-hint" }, said));
     for (const [title, rows] of [["opened most by", [...order].reverse().slice(0, 6)], ["closed most by", [...order].slice(0, 6)]]) {
       const strip = element("div", { className: "sx-strip" }, ...rows.map((row) => {
         const image = panel.rows.image[row], label = panel.rows.label[row];
         const named = label === null ? "" : " " + this.app.className(label);
-        return figureOf(this.app, image, 44, `${short(matrix.value(row, channel))}${named || " #" + image}`);
+        return figureOf(this.app, image, 44, `${short(matrix.value(row, channel))} #${image}${named}`);
       }));
       this.channel.append(element("h4", {}, title), strip);
     }

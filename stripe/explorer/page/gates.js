@@ -7,7 +7,8 @@ class GateList {
     const options = [["depth", "depth"], ["eta2", "η² (stripe index)"], ["spread", "spread"], ["class", "class share"]];
     if (Object.keys(app.about.costs).length) options.push(["cost", "cost of freezing"]);
     this.sort = chooser("sort gates by", options, app.view.gate_order, (v) => app.set({ gate_order: v }));
-    this.element = element("aside", { className: "sx-gates" }, this.sort, this.cards);
+    const run = app.runName(0) && element("p", { className: "sx-hint" }, `gates of ${app.about.runs[0].name}`);
+    this.element = element("aside", { className: "sx-gates" }, ...(run ? [run] : []), this.sort, this.cards);
     this.byName = new Map(app.gates.map((gate, i) => [gate.name, this.card(gate, i)]));
     this.cards.append(...this.byName.values());
   }

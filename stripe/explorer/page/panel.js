@@ -75,8 +75,8 @@ class Panel {
   drawTitle(pen) {
     const { left, width } = this.box, bar = Math.min(90, width / 4);
     const { name } = this.app.about.runs[this.run];
-    const what = this.side === "before" ? "features before" : "gate";
-    const eta2 = this.eta2 === undefined || this.eta2 === null ? "" : `, η² = ${this.eta2.toFixed(2)}`;
+    const what = this.side === "before" ? "features before, " : this.app.view.side === "both" ? "gate, " : "";
+    const eta2 = this.eta2 === undefined || this.eta2 === null ? "" : `η² = ${this.eta2.toFixed(2)}, `;
     const room = width - bar - 90;
     pen.fillStyle = INK;
     pen.font = "600 12px system-ui, sans-serif";
@@ -84,7 +84,7 @@ class Panel {
     pen.font = "12px system-ui, sans-serif";
     pen.fillStyle = FAINT;
     const unknown = this.ordered.matrix.unknown ? `, ${this.ordered.matrix.unknown} not finite` : "";
-    pen.fillText(fitted(pen, `${what}, epoch ${this.epoch}${eta2}${unknown}`, room, true), left, 32);
+    pen.fillText(fitted(pen, `${eta2}${what}epoch ${this.epoch}${unknown}`, room, true), left, 32);
     this.drawBar(pen, left + width - bar - 40, bar);
   }
 
@@ -144,7 +144,7 @@ class Panel {
       }
     }
     pen.save();
-    pen.translate(10, top + height / 2);
+    pen.translate(14, top + height / 2);
     pen.rotate(-Math.PI / 2);
     pen.textAlign = "center";
     if (!groups) pen.fillText(`image (${rows})`, 0, 0);

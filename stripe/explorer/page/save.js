@@ -30,9 +30,12 @@ function savePicture(app) {
   whole.toBlob((blob) => download(fileName(app, "png"), blob));
 }
 
-// The cells in sight of the first panel, in the order shown; exact values where they can be had.
-async function saveTable(app) {
-  const panel = app.lead;
+// The cells in sight, a file for each panel, in the order shown; exact values where they can be had.
+async function saveTables(app) {
+  for (const panel of app.panels.filter((one) => one.ordered)) await saveTable(app, panel);
+}
+
+async function saveTable(app, panel) {
   const { matrix, rowOrder, columnOrder } = panel.ordered;
   const [left, right, top, bottom] = app.zoom;
   const rows = rowOrder.slice(Math.floor(top * matrix.rows), Math.ceil(bottom * matrix.rows));
@@ -46,11 +49,12 @@ async function saveTable(app) {
     const about = ["image", "label", "prediction"].map((name) => panel.rows[name][row] ?? "");
     lines.push([...about, ...cells].join());
   }
-  download(fileName(app, "csv"), new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
+  const kind = [...(panel.side === "before" ? ["before"] : []), ...(values ? [] : ["rounded"]), "csv"];
+  download(fileName(app, kind.join("."), panel), new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
 }
 
-function fileName(app, suffix) {
-  const safe = `${app.about.runs[0].name}-${app.view.gate}-epoch${app.view.epoch}`.replace(/[^\w.-]+/g, "_");
+function fileName(app, suffix, panel = app.lead) {
+  const safe = `${app.about.runs[panel.run].name}-${panel.gate}-epoch${panel.epoch}`.replace(/[^\w.-]+/g, "_");
   return `${safe}.${suffix}`;
 }
 

@@ -2,12 +2,13 @@
 
 const DEFAULTS = {
   gate: null, epoch: null, side: "after", scale: "own", image_order: "recorded", channel_order: "recorded",
-  gate_order: "depth", image: null, channel: null, zoom: null,
+  gate_order: "depth", run: 0, image: null, channel: null, zoom: null,
 };
 
 function viewOf(about, given) {
   const run = about.runs[0], view = { ...DEFAULTS, ...given };
   if (!run.gates.some((gate) => gate.name === view.gate)) view.gate = run.gates[run.gates.length - 1].name;
+  if (!(view.run in about.runs)) view.run = 0;
   if (!run.epochs.includes(view.epoch)) view.epoch = run.epochs[run.epochs.length - 1];
   return view;
 }
@@ -24,7 +25,7 @@ function viewOfHash(hash) {
   const view = {};
   for (const [name, value] of new URLSearchParams(hash.replace(/^#/, ""))) {
     if (!(name in DEFAULTS)) continue;
-    if (["epoch", "image", "channel"].includes(name)) view[name] = Number(value);
+    if (["epoch", "run", "image", "channel"].includes(name)) view[name] = Number(value);
     else if (name === "zoom") view[name] = value.split(",").map(Number);
     else view[name] = value;
   }
