@@ -106,6 +106,20 @@ class Audit:
     controls: pd.DataFrame | None = None
     optimal: pd.DataFrame | None = None
 
+    @property
+    def undecided(self) -> bool:
+        """Whether too few images were measured to tell if any gate can be frozen.
+
+        No measured set kept enough predictions, but an interval reaches the threshold.
+        """
+        tried = self.greedy[self.greedy["frozen"] > 0]
+        return not self.recommended and bool((tried["agreement_high"] >= self.threshold).any())
+
+    @property
+    def timed(self) -> bool:
+        """Whether the network was slower than the frozen one in three quarters of the rounds."""
+        return self.attention_share_quartiles[0] > 0
+
     def to_json(self) -> dict[str, Any]:
         """Return all fields as JSON values."""
         values = asdict(self) | {"out": None if self.out is None else str(self.out)}

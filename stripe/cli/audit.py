@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from stripe.cli.app import (
     Json,
     app,
+    new_file,
     print_json,
 )
 from stripe.cli.options.model import Source
@@ -61,6 +62,7 @@ def audit(
     from stripe.cli.options.network import is_onnx
 
     check_ending(out, PAGES, "a report")
+    new_file(out)
     compared = task.load()
     network, loader, images = source.load(onnx=True)
     measured = partial(
@@ -109,9 +111,16 @@ def _print_audit(found: "Audit", rounds: int, alone: bool, json: bool) -> None:
         f"{100 * found.threshold:g} % of predictions kept; all {last.frozen} that can be frozen "
         f"keep {100 * last.agreement:.1f} % ({found.n_images[1]} images)"
     )
+    if found.undecided:
+        print(
+            f"{found.n_images[1]} images are too few to exclude that some gates keep "
+            f"{100 * found.threshold:g} %: audit more"
+        )
     low, high = (100 * share for share in found.attention_share_quartiles)
-    print(
-        f"attention is {100 * found.attention_share:.0f} % of the time of a forward pass (half of "
-        f"{rounds} rounds: {low:.0f} to {high:.0f} %)"
+    said = (
+        f"attention is {100 * found.attention_share:.0f} % of the time of a forward pass"
+        if found.timed
+        else "no difference between the times with and without attention could be measured"
     )
+    print(f"{said} (half of {rounds} rounds: {low:.0f} to {high:.0f} %)")
     return None

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 _KEPT = {
     "record": "no part of this epoch was kept; earlier epochs are as they were; the same command "
     "records the epoch again",
-    "noise": "only finished rows were kept, and are printed above; --spec measures the others",
+    "noise": "finished rows are printed above, and nothing else was kept; --spec measures "
+    "the others",
     "constants": "what is in --out is not finished; begin again with a new --out",
     "repeat": "finished runs are in the store; begin again with an empty --store",
     "gallery": "finished figures were kept; the same command draws all of them again",

@@ -68,12 +68,22 @@ def train(
         result = _run(chosen, resume, main)
     except (KeyboardInterrupt, SystemExit) as stopped:
         if main:
-            begun = (chosen.out / "config.json").exists()
-            again = f"stripe train --resume --out {chosen.out}" if begun else "the same command"
-            print(f"\ninterrupted; go on with: {again}", file=sys.stderr)
+            print(f"\ninterrupted: {_after(chosen)}", file=sys.stderr)
         sys.exit(stopped.code if isinstance(stopped, SystemExit) else 130)
     if main:
         _print_result(result, chosen, json)
+
+
+def _after(chosen: TrainConfig) -> str:
+    """Say what an interrupted training kept, and how to go on."""
+    from stripe.backbones.own import is_function
+
+    if not (chosen.out / "config.json").exists():
+        return "nothing was kept; the same command begins again"
+    again = f"stripe train --resume --out {chosen.out}"
+    if is_function(chosen.backbone):  # a name on the command line is trusted, one in a file is not
+        again += f" --backbone {chosen.backbone}"
+    return f"the last checkpoint was kept; go on with: {again}"
 
 
 @app.command

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,6 +117,25 @@ def test_a_gate_of_one_value_is_called_constant(tmp_path: Path, logit: float) ->
     assert ("No channel is exactly 0 or 1" in page) != closed
     for option in ("alone", "controls", "optimal"):
         assert f"<code>--{option}</code>" in page
+
+
+def test_few_images_leave_open_whether_gates_freeze(tmp_path: Path) -> None:
+    """And a negative time is not told as a share of the time."""
+    images, labels = bright_and_dark(40)
+    options: Any = {"rounds": 1, "progress": False, "threshold": 0.99}
+    found = stripe.audit(network(), [(images, labels)], None, **options)
+    row: dict[str, Any] = {
+        "frozen": [0, 1],
+        "agreement": [1.0, 0.95],
+        "agreement_high": [1.0, 0.995],
+    }
+    greedy = found.greedy.iloc[[0, -1]].assign(**row)
+    slow: Any = {"recommended": [], "attention_share_quartiles": (-4.39, 0.91)}
+    few = replace(found, greedy=greedy, **slow)
+    assert (few.undecided, few.timed) == (True, False)
+    assert not replace(few, greedy=greedy.assign(agreement_high=[1.0, 0.98])).undecided
+    assert not replace(few, recommended=found.order[:1]).undecided
+    assert replace(few, attention_share_quartiles=(0.1, 0.3)).timed
 
 
 def test_labels_are_left_out_where_there_are_none(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_finished_rows_of_noise_are_kept(
     noises = ["--spec", "constant:0.9,0.1", "--spec", "constant:0.5,0.1"]
     code, said = run("noise", *subject, *noises, "--out", "t.csv")
     assert code == 130, said
-    assert "interrupted: only finished rows were kept, and are printed above" in said
+    assert "interrupted: finished rows are printed above, and nothing else was kept" in said
     assert "constant:0.9,0.1" in said
     assert "constant:0.5,0.1" not in said
     assert pd.read_csv("t.csv")["noise"].tolist() == ["none", "constant:0.9,0.1"]
@@ -90,5 +90,32 @@ def test_a_signal_to_the_process(command: str, subject: list[str]) -> None:
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=100)
     assert process.returncode == 130, said
-    assert f"interrupted: {'no part' if command == 'record' else 'only finished rows'}" in said
+    assert f"interrupted: {'no part' if command == 'record' else 'finished rows'}" in said
     assert "Traceback" not in said
+
+
+def test_an_interrupt_during_the_imports_is_one_line() -> None:
+    code = (
+        "import sys, types, stripe.__main__ as command\n"
+        "class Slow(types.ModuleType):\n"
+        "    def __getattr__(self, name): raise KeyboardInterrupt\n"
+        "sys.modules['stripe.cli'] = Slow('stripe.cli')\n"
+        "command.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 130
+    assert done.stderr == "\ninterrupted: nothing was kept; the same command begins again\n"
+
+
+def test_a_training_says_how_to_go_on(tmp_path: Path) -> None:
+    from stripe.cli.train import _after
+    from stripe.train import TrainConfig
+
+    out = tmp_path / "run"
+    own = TrainConfig(backbone="mine:build", out=out)
+    assert _after(own) == "nothing was kept; the same command begins again"
+    out.mkdir()
+    (out / "config.json").write_text("{}")
+    again = f"the last checkpoint was kept; go on with: stripe train --resume --out {out}"
+    assert _after(TrainConfig(backbone="resnet20", out=out)) == again
+    assert _after(own) == f"{again} --backbone mine:build"

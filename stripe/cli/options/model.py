@@ -52,6 +52,7 @@ class Network:
 
     def load_network(self, *, onnx: bool = False) -> "nn.Module":
         """Return the network, on the CPU; of an ONNX file only if the command takes one."""
+        from stripe.backbones.own import is_function
         from stripe.cli.options.network import is_onnx, load_network
 
         if onnx and is_onnx(self.model):
@@ -63,6 +64,11 @@ class Network:
             return OnnxNetwork(self.model)
         if not self.has_weights():
             print("the weights are random: give --weights or --pretrained", file=sys.stderr)
+        elif is_function(self.model) and not self.weights:
+            said = (
+                f"the weights are those that {self.model} returns; to load others, give --weights"
+            )
+            print(said, file=sys.stderr)
         return load_network(
             self.model,
             weights=self.weights,
