@@ -88,4 +88,4 @@ def test_a_command_has_the_defaults_of_its_function(
 
 
 def test_the_limit_of_a_comparison() -> None:
-    assert f"{LIMIT:,} for audit and ablate" in (Source.__doc__ or "")
+    assert f"{LIMIT:,} for audit, ablate and sensitivity" in (Source.__doc__ or "")
