@@ -14,6 +14,7 @@ from stripe.gates.fingerprint import fingerprint
 from stripe.hooks.batches import numbered_batches, with_first_batch
 from stripe.hooks.buffer import LABEL, PREDICTION, Buffer, MomentBuffer, ValueBuffer
 from stripe.hooks.columns import column_lengths, fill, gates_of_values
+from stripe.hooks.earlier_labels import EarlierLabels
 from stripe.hooks.observed import Observer, Proofs
 from stripe.hooks.online import OnlineMoments
 from stripe.hooks.places import recorded_places
@@ -258,7 +259,8 @@ class Recorder:
         Raises
         ------
         RecordingError
-            If the epoch is already recorded, an image occurs twice, or the disk fails.
+            If the epoch is already recorded, an image occurs twice or has another label than in the
+            last epoch, or the disk fails.
         ModelError
             If a gate is not called, or a batch does not consist of tensors.
         """
@@ -299,7 +301,9 @@ class Recorder:
     def _write_values(self, writing: Background[_Rows], batches: _Batches) -> int:
         buffer = ValueBuffer(column_lengths(self.gates), device_of(self.model))
         count = 0
+        labels = EarlierLabels(self._path, self.writer.epochs)
         for batch in batches:
+            labels.check(batch.images, batch.labels)
             self._fill(buffer, batch)
             if batch.predictions is not None:
                 buffer.note(PREDICTION, batch.predictions)

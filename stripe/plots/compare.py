@@ -95,7 +95,7 @@ def compare(
         places,
         difference,
         yerr=None if np.isnan(ends).all() else np.maximum(ends, 0),
-        **{"color": "black", "marker": "o", "elinewidth": 0.9, "capsize": 2, **style},
+        **{"color": "black", "marker": "o", "elinewidth": 0.9, "capsize": 4, **style},
     )
     bottom.axhline(0, color="0.6", linewidth=0.6, zorder=0)
     letter(top, "a")
@@ -122,10 +122,14 @@ def _label(
         panel.set_xticks(ticks, [str(n) if numbered else gates[n - 1] for n in ticks])
         panel.set_xlim(0.4, len(gates) + 0.6)
     top.set(ylabel=label)
+    top.set_ylim(bottom=min(0, top.get_ylim()[0]))  # no statistic is negative, but for rounding
     top.tick_params(labelbottom=False)
     over = ""
     if "over" in about:
         numbers = " and ".join(str(number) for number in dict.fromkeys(about["n"]))
         over = f"\n{100 * about['level']:g} % interval over {about['over']}, n = {numbers}"
-    bottom.set(xlabel=f"gate, in forward order{over}", ylabel=f"{names[1]}\nminus {names[0]}")
+    what = label.replace("\n", " ")
+    bottom.set(
+        xlabel=f"gate, in forward order{over}", ylabel=f"{what}: {names[1]}\nminus {names[0]}"
+    )
     legend_above(top)

@@ -14,7 +14,7 @@ import stripe
 from stripe import open_recording
 from stripe.asr import Gated
 from stripe.attention import SE
-from stripe.errors import ModelError
+from stripe.errors import ModelError, RecordingError
 
 COUNT = 10
 IMAGES = torch.randn(COUNT, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -120,3 +120,19 @@ def test_a_loader_that_changes_its_batches_is_recorded_as_it_iterates(tmp_path: 
     labels = recording.images["label"].to_numpy()
     values = recording.values("1.gate", 0)
     np.testing.assert_allclose(values, gates_of(IMAGES / 2)[labels], atol=1e-6)
+
+
+def test_another_order_in_a_later_epoch_is_refused_at_once(tmp_path: Path) -> None:
+    """A list of batches does not tell its order; a DataLoader does, and labels tell it too."""
+    torch.manual_seed(0)
+    model = nn.Sequential(Gated(nn.Conv2d(3, 16, 3), SE(16)), nn.Flatten(), nn.LazyLinear(4)).eval()
+    model(IMAGES)
+    labels, turned = torch.arange(COUNT), torch.arange(COUNT).flip(0)
+    with stripe.Recorder(model, tmp_path / "run") as recorder:
+        recorder.record([(IMAGES, labels)], 0, progress=False)
+        with pytest.raises(RecordingError, match="image 0 had the label 0 in epoch 0, and has 9"):
+            recorder.record([(IMAGES[turned], labels[turned])], 1, progress=False)
+        recorder.record([(IMAGES[turned], labels[turned], turned)], 1, progress=False)
+        recorder.record([IMAGES], 2, progress=False)  # nothing to compare with
+        recorder.record([(IMAGES, labels)], 3, progress=False)
+        assert recorder.epochs == [0, 1, 2, 3]
