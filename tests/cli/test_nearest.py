@@ -22,6 +22,7 @@ Run = Callable[..., tuple[int, str]]
         (["train", "--recipe", "cifar100/resnet146", "--out", "x"], "is cifar100/resnet164;"),
         (["record", "--model", "tv:resnet18", "--images", "fashion-min", "--out", "r"],
          "fashion-min is not one; the nearest is fashion-mini; give a"),
+        (["gates", "--model", "my_networks"], "give my_networks:FUNCTION"),
         (["gates", "--model", "my_networks:buidl"], "the nearest is build; 'my_networks:buidl'"),
         (["gates", "--model", "my_network:build"], "nearest is my_networks; 'my_network:build'"),
         (["noise", "--model", "tv:resnet18", "--images", "fashion-mini", "--spec", "randon:1,1"],

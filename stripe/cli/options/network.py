@@ -12,7 +12,7 @@ from torch import nn
 from stripe.backbones import build
 from stripe.backbones.own import is_function, own_network
 from stripe.defaults import NUM_CLASSES
-from stripe.errors import ModelError
+from stripe.errors import ModelError, UnknownNameError
 from stripe.files import check_ending, parse_json, read_regular, saving
 from stripe.gates import freeze_at
 from stripe.modules.unwrap import unwrapped
@@ -80,10 +80,23 @@ def load_network(
     elif pretrained:
         network = _published(model, num_classes)
     else:
-        network = build(model, num_classes=num_classes, attention=attention, seed=seed)
+        network = _built(model, num_classes=num_classes, attention=attention, seed=seed)
     if weights is not None:
         network = _load_weights(network, weights)
     return network.eval()
+
+
+def _built(model: str, **options: Any) -> nn.Module:
+    """Build a network by its name; an unknown name may be that of a file with a function."""
+    try:
+        return build(model, **options)
+    except UnknownNameError as error:
+        if not Path(f"{model}.py").is_file():
+            raise
+        raise ModelError(
+            f"{model!r} is not the name of a network; for a function in {model}.py, give "
+            f"{model}:FUNCTION"
+        ) from error
 
 
 def has_weights(model: str) -> bool:
