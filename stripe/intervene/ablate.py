@@ -176,7 +176,8 @@ def _batches(loader: Iterable[Any]) -> Batches:
 
     "shuffle" needs two images in a batch.
     """
-    with torch.random.fork_rng(devices=[]):  # a DataLoader draws from torch's generator
+    kept = torch.random.fork_rng(devices=[])  # a DataLoader draws from torch's generator
+    with interrupts_held(), kept, interrupts_allowed():
         batches = [(images, labels) for _, images, labels in numbered_batches(loader)]
     batches = [batch for batch in batches if len(batch[0])]
     if not batches:

@@ -121,7 +121,7 @@ def test_the_generator_of_torch_is_untouched(model: Net, recording: Any, shuffle
     state = torch.get_rng_state()
     ablate(model, loader, recording, ["mean"], progress=False)
     stripe.freeze(model, recording, constants="optimal", images=loader, progress=False)
-    stripe.audit(model, loader, progress=False)
+    stripe.audit(model, loader, None, progress=False)
     assert torch.equal(torch.get_rng_state(), state)
 
 
