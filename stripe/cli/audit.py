@@ -9,7 +9,6 @@ from cyclopts import Parameter
 from stripe.cli.app import (
     Json,
     app,
-    new_file,
     print_json,
 )
 from stripe.cli.options.model import Source
@@ -62,7 +61,6 @@ def audit(
     from stripe.cli.options.network import is_onnx
 
     check_ending(out, PAGES, "a report")
-    new_file(out)
     compared = task.load()
     network, loader, images = source.load(onnx=True)
     measured = partial(
