@@ -91,9 +91,10 @@ def moments(
     """
     from stripe import stats
 
-    epochs = None if epoch is None else [epoch]
     with _mapped(engine) as over:
-        printed.show(lambda: stats.channel_moments(_opened(recording, more), epochs, over=over))
+        printed.show(
+            lambda: stats.channel_moments(_opened(recording, more), _one(epoch), over=over)
+        )
 
 
 @stats_app.command

@@ -83,7 +83,7 @@ def _after(chosen: TrainConfig) -> str:
     again = f"stripe train --resume --out {chosen.out}"
     if is_function(chosen.backbone):  # a name on the command line is trusted, one in a file is not
         again += f" --backbone {chosen.backbone}"
-    return f"the last checkpoint was kept; go on with: {again}"
+    return f"finished epochs were kept; go on with: {again}"
 
 
 @app.command

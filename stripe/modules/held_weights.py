@@ -15,6 +15,11 @@ def held_weights(model: nn.Module) -> Iterator[None]:
     A graph that is built inside the block contains no weights that require gradients, so a backward
     pass computes gradients for other tensors only.
 
+    Raises
+    ------
+    ModelError
+        If weights were made under `torch.inference_mode`, whose state cannot be restored.
+
     Examples
     --------
     >>> from stripe.modules.held_weights import held_weights

@@ -116,6 +116,6 @@ def test_a_training_says_how_to_go_on(tmp_path: Path) -> None:
     assert _after(own) == "nothing was kept; the same command begins again"
     out.mkdir()
     (out / "config.json").write_text("{}")
-    again = f"the last checkpoint was kept; go on with: stripe train --resume --out {out}"
+    again = f"finished epochs were kept; go on with: stripe train --resume --out {out}"
     assert _after(TrainConfig(backbone="resnet20", out=out)) == again
     assert _after(own) == f"{again} --backbone mine:build"

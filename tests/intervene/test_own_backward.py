@@ -93,3 +93,28 @@ def test_other_products_may_be_differentiated(way: str) -> None:
     with stripe.intervene(model, constant):
         model(IMAGES).sum().backward()
     assert (constant.grad is None) == (way == "no gradient")
+
+
+class Recomputed(nn.Module):
+    """A checkpoint around the whole module that multiplies: it is called again, and replaced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = Block("plain")
+
+    def forward(self, images: Tensor) -> Tensor:
+        found: Tensor = checkpoint(self.block, images, use_reentrant=False)
+        return found.mean((2, 3))
+
+
+def test_a_checkpoint_around_the_module_is_differentiated_right() -> None:
+    slopes = []
+    for model in (Recomputed(), nn.Sequential(Block("plain"), nn.AdaptiveAvgPool2d(1))):
+        torch.manual_seed(0)
+        for parameter in model.parameters():
+            nn.init.normal_(parameter, std=0.3)
+        images = IMAGES.clone().requires_grad_()
+        with stripe.intervene(model.eval(), "one"):
+            model(images).square().sum().backward()
+        slopes.append(images.grad)
+    torch.testing.assert_close(*slopes)
