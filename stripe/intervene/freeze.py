@@ -1,10 +1,9 @@
 """Freeze gates at their means, at optimal constants, or where they are exactly 0 or 1."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
@@ -15,7 +14,7 @@ from stripe.gates.freezing.exact import freeze_exactly
 from stripe.gates.freezing.freeze import check_in_place, freeze_at, in_place
 from stripe.gates.freezing.frozen import Frozen
 from stripe.gates.freezing.means import Means
-from stripe.gates.freezing.plan import plan
+from stripe.gates.freezing.plan import Plan, plan
 from stripe.hooks.batches import numbered_batches
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.intervene.compared import compare_constants, compare_frozen
@@ -149,27 +148,22 @@ def freeze(
         example = (known[0] if isinstance(known[0], Tensor) else known[0][0])[:2]
     found: dict[str, Any] = {"epoch": epoch, "example": example, "force": force}
     found |= {"predict": predict, "progress": progress}
-    which = {"epoch": epoch, "example": example, "force": force}
-    able, means = _freezable(model, data, gates, which)
+    planned = plan(model, data, epoch=epoch, example=example, force=force)
+    able = _freezable(planned, gates)
     vectors = optimal_constants(model, known, data, able, lr=lr, **found)
     comparison = compare_constants(model, held_out, data, vectors, agree=agree, **found)
-    of_all = {**means, **vectors}  # the report also names the gates that cannot be frozen
-    frozen = freeze_at(
-        model, of_all, gates=gates, fold=fold, example=example, force=force, inplace=inplace
-    )
-    return replace(frozen, comparison=comparison)
+    frozen = replace(planned, means={**planned.means, **vectors}).freeze(gates, fold=fold)
+    frozen = replace(frozen, comparison=comparison)
+    return in_place(model, frozen) if inplace else frozen
 
 
-def _freezable(
-    model: nn.Module, data: Means, gates: Selection, which: dict[str, Any]
-) -> tuple[list[str], Mapping[str, np.ndarray]]:
-    """Return the chosen gates that can be frozen, and the means of all gates."""
-    planned = plan(model, data, **which)
+def _freezable(planned: Plan, gates: Selection) -> list[str]:
+    """Return the chosen gates that can be frozen."""
     chosen = [gate.name for gate in chosen_gates([p.gate for p in planned.places], gates)]
     able = [name for name in chosen if name not in planned.kept]
     if chosen and not able:
         raise ModelError(f"{chosen[0]!r} cannot be frozen: {planned.kept[chosen[0]]}")
-    return able, planned.means
+    return able
 
 
 def _frozen(
