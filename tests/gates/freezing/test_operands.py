@@ -129,7 +129,7 @@ def test_it_compiles_whole() -> None:
 import torch
 import torch.fx
 from timm.layers.squeeze_excite import SqueezeExcite
-from tests.gates.test_operands import Block, frozen
+from tests.gates.freezing.test_operands import Block, frozen
 x = torch.randn(2, 3, 8, 8)
 constant = frozen(Block().eval(), x, fold=False)
 compiled = torch.compile(constant.model, backend="eager", fullgraph=True)
