@@ -44,8 +44,10 @@ def test_names_no_folder_of_a_machine(path: Path) -> None:
 # The notebook about the published reports trains nothing. It is fast, and changes with each report.
 @pytest.mark.parametrize(
     "path",
-    [pytest.param(p, id=p.stem, marks=() if p.stem == "08_reproduce" else pytest.mark.slow)
-     for p in NOTEBOOKS],
+    [
+        pytest.param(p, id=p.stem, marks=() if p.stem == "08_reproduce" else pytest.mark.slow)
+        for p in NOTEBOOKS
+    ],
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
 def test_a_run_gives_the_stored_content(path: Path) -> None:
