@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stripe.errors import StripeError
 from stripe.hooks.batches import numbered_batches
-from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.seeded import generator_kept
 
 #: Images (B, C, H, W), or these and their labels (B,).
 KeptBatch = Tensor | tuple[Tensor, Tensor]
@@ -106,8 +106,7 @@ def gather(loader: Iterable[Any], limit: int) -> tuple[Tensor, Tensor | None]:
     """
     images: list[Tensor] = []
     labels: list[Tensor] = []
-    kept = torch.random.fork_rng(devices=[])  # a DataLoader draws from torch's generator
-    with interrupts_held(), kept, interrupts_allowed():
+    with generator_kept():
         for _, batch, of_batch in numbered_batches(loader):
             if images and batch.shape[1:] != images[0].shape[1:]:
                 raise StripeError(

@@ -17,6 +17,7 @@ from stripe.intervene.interventions import Interventions
 from stripe.intervene.replaceable import Replaceable, replaceable_with
 from stripe.modules.feed import feed
 from stripe.modules.progress import progress_bar
+from stripe.modules.seeded import generator_kept
 from stripe.modules.undisturbed import undisturbed
 from stripe.outputs.task import MEASURES, Agree, Predict, Read, Task
 from stripe.select import Selection
@@ -176,8 +177,7 @@ def _batches(loader: Iterable[Any]) -> Batches:
 
     "shuffle" needs two images in a batch.
     """
-    kept = torch.random.fork_rng(devices=[])  # a DataLoader draws from torch's generator
-    with interrupts_held(), kept, interrupts_allowed():
+    with generator_kept():
         batches = [(images, labels) for _, images, labels in numbered_batches(loader)]
     batches = [batch for batch in batches if len(batch[0])]
     if not batches:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
@@ -16,10 +15,10 @@ from stripe.gates.freezing.frozen import Frozen
 from stripe.gates.freezing.means import Means
 from stripe.gates.freezing.plan import Plan, plan
 from stripe.hooks.batches import numbered_batches
-from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.intervene.compared import compare_constants, compare_frozen
 from stripe.intervene.optimal import LR, optimal_constants
 from stripe.intervene.read_images import check_several_passes
+from stripe.modules.seeded import generator_kept
 from stripe.outputs.task import Agree, Predict, Task
 from stripe.select import Selection
 from stripe.typed import typed
@@ -193,8 +192,7 @@ def every_other(images: Iterable[Any] | None) -> tuple[Batches, Batches]:
         raise StripeError('constants="optimal" are learned from images; give images=, a loader')
     halves: tuple[list[Any], list[Any]] = ([], [])
     seen = 0
-    kept = torch.random.fork_rng(devices=[])  # a DataLoader draws from torch's generator
-    with interrupts_held(), kept, interrupts_allowed():
+    with generator_kept():
         for _, batch, labels in numbered_batches(images):
             for half in (0, 1):
                 of_batch = slice((half + seen) % 2, None, 2)
