@@ -1,7 +1,8 @@
-"""The rules, by class of layer, that multiply a layer's output by a constant.
+"""The rules, by class of layer, that multiply a layer's output or input by a constant.
 
-A kind of layer is added with `@scale_output.register`; for a layer that only passes on what its
-parent computed, with `@scale_passage.register` for the class of the parent.
+`@scale_output.register` adds a kind of layer before a gate, and `@scale_input.register` one after
+it. If a layer only passes on what its parent computed, `@scale_passage.register` adds the class of
+the parent. `stripe.freeze` must also know the operation, in `stripe/gates/folding/weights.py`.
 """
 
 from functools import singledispatch

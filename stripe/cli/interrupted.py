@@ -1,15 +1,15 @@
-"""What a command that was interrupted kept, and how to go on."""
+"""The text after Ctrl-C, which `stripe.cli.main` prints: what was kept, and how to go on."""
 
 from collections.abc import Sequence
 
-#: What each command kept, and how to go on, unless it keeps nothing.
+#: What each command, or command of a group, kept, and how to go on, unless it keeps nothing.
 _KEPT = {
     "record": "no part of this epoch was kept; earlier epochs are as they were; the same command "
     "records the epoch again",
     "noise": "finished rows are printed above, and nothing else was kept; --spec measures "
     "the others",
     "constants": "what is in --out is not finished; begin again with a new --out",
-    "repeat": "finished runs are in the store; begin again with an empty --store",
+    "sweep repeat": "finished runs are in the store; begin again with an empty --store",
     "gallery": "finished figures were kept; the same command draws all of them again",
 }
 
@@ -20,5 +20,6 @@ class Interrupted(KeyboardInterrupt):
 
 def after_interrupt(arguments: Sequence[str]) -> str:
     """Return the sentence about the command that `arguments` begin with."""
-    named = (_KEPT[word] for word in arguments[:2] if word in _KEPT)
+    commands = [" ".join(arguments[:count]) for count in (1, 2)]
+    named = (_KEPT[command] for command in commands if command in _KEPT)
     return next(named, "nothing was kept; the same command begins again")

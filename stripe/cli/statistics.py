@@ -258,7 +258,7 @@ def _mapped(options: MapEngine) -> "Iterator[Over]":
     """Return a function that maps over files, with a progress bar if there are many."""
     from tqdm.auto import tqdm
 
-    from stripe.stats.ahead import in_pairs
+    from stripe.stats.read_ahead import in_pairs
 
     # Without an engine torch is not imported.
     over: Any = in_pairs if options == MAP_HERE else options.made().map

@@ -15,7 +15,7 @@ from stripe.hooks.batches import numbered_batches, with_first_batch
 from stripe.hooks.buffer import LABEL, PREDICTION, Buffer, MomentBuffer, ValueBuffer
 from stripe.hooks.columns import column_lengths, fill, gates_of_values
 from stripe.hooks.earlier_labels import EarlierLabels
-from stripe.hooks.observed import Observer, Proofs
+from stripe.hooks.observer import Observer, Proofs
 from stripe.hooks.online import OnlineMoments
 from stripe.hooks.places import recorded_places
 from stripe.hooks.processes import current_rank

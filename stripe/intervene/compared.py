@@ -8,7 +8,7 @@ import pandas as pd
 from torch import nn
 from torch.export import ExportedProgram
 
-from stripe.gates.freezing.accepted import accepted
+from stripe.gates.freezing.checked_copy import accepted
 from stripe.gates.freezing.frozen import Frozen
 from stripe.gates.freezing.means import Means, constants
 from stripe.intervene.ablate import ablate

@@ -13,7 +13,7 @@ from stripe.gates.folding.flow import Flow
 from stripe.gates.freezing.means import Means
 from stripe.gates.freezing.operands import Operand, operand_at
 from stripe.gates.freezing.replaceable_products import own_products, spots, unreplaceable
-from stripe.gates.freezing.usual import trace_of
+from stripe.gates.freezing.trace_without_example import trace_of
 from stripe.gates.place import Place
 from stripe.gates.tracing.steps import Trace
 from stripe.intervene.recorded import RecordedValues

@@ -15,10 +15,11 @@ from stripe.gates.place import Place
 from stripe.hooks.batches import numbered_batches
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.intervene.batch import Batch
+from stripe.intervene.fisher import Sums
 from stripe.intervene.functions import Function, check_one_row, whole
 from stripe.intervene.interventions import Interventions
 from stripe.intervene.replaceable import replaceable_with
-from stripe.intervene.sensitivity_result import Sensitivity, Sums
+from stripe.intervene.sensitivity_result import Sensitivity
 from stripe.modules.feed import feed
 from stripe.modules.held_weights import held_weights
 from stripe.modules.progress import progress_bar

@@ -12,7 +12,8 @@ from torch import Tensor
 from stripe.errors import ModelError
 from stripe.gates.freezing.means import Means, vector_of
 from stripe.hooks.batches import numbered_batches
-from stripe.intervene.sensitivity_result import Sensitivity, from_sums
+from stripe.intervene.fisher import from_sums
+from stripe.intervene.sensitivity_result import Sensitivity
 from stripe.modules.progress import progress_bar
 from stripe.onnx.distances import Embedding
 from stripe.onnx.find import chosen_places

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 
 from stripe.errors import StripeError
-from stripe.plots.axes import MOST_PANELS, axes_or_new, legend_above, wrapped
+from stripe.plots.axes import axes_or_new, legend_above, wrapped
 from stripe.plots.choose import said, with_columns
+from stripe.plots.heat_maps import MOST_PANELS
 from stripe.plots.literal import literal, shown_runs
 from stripe.recording import Recorded, Recording
 from stripe.recording.runs import short_names

@@ -9,8 +9,9 @@ from jaxtyping import Int64
 from matplotlib.axes import Axes
 
 from stripe.errors import RecordingError
-from stripe.plots.axes import axes_or_new, heat_maps, lines_above, name_above
+from stripe.plots.axes import axes_or_new, name_above
 from stripe.plots.choose import chosen_gate, generator, of, sample_positions
+from stripe.plots.heat_maps import heat_maps, lines_above
 from stripe.plots.literal import literal, shown_runs
 from stripe.recording import Recorded, Recording
 from stripe.recording.same_images import check_same_images

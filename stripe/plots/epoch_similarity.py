@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 
 from stripe import stats
 from stripe.errors import StripeError
-from stripe.plots.axes import axes_or_new, heat_maps, lines_above, name_above
+from stripe.plots.axes import axes_or_new, name_above
 from stripe.plots.by_gate import some_ticks
 from stripe.plots.choose import with_columns
+from stripe.plots.heat_maps import heat_maps, lines_above
 from stripe.plots.literal import shown_runs
 from stripe.recording import Recorded
 from stripe.registry import listed

@@ -5,10 +5,11 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import MOST_PANELS, axes_or_new, letter, name_above
+from stripe.plots.axes import axes_or_new, letter, name_above
 from stripe.plots.channel_std import channel_std
 from stripe.plots.choose import Choice, Side, chosen_gate, view
 from stripe.plots.epoch_difference import epoch_difference, in_all_epochs
+from stripe.plots.heat_maps import MOST_PANELS
 from stripe.plots.stripes import stripes
 from stripe.recording import Recorded
 from stripe.recording.runs import NamedRun, open_runs

@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from stripe.errors import RecordingError, StripeError
-from stripe.plots.axes import COLUMN_WIDTH, axes_or_new, colour_range, name_above
+from stripe.plots.axes import COLUMN_WIDTH, axes_or_new, name_above
 from stripe.plots.choose import generator, said, sample_positions
+from stripe.plots.heat_maps import colour_range
 from stripe.plots.literal import literal, shown_runs
 from stripe.recording import Recorded
 from stripe.recording.runs import NamedRun

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new, heat_maps, lettered, letters_in, name_above, wrapped
+from stripe.plots.axes import axes_or_new, lettered, letters_in, name_above, wrapped
 from stripe.plots.choose import (
     ChannelOrder,
     Choice,
@@ -22,6 +22,7 @@ from stripe.plots.choose import (
     said,
     view,
 )
+from stripe.plots.heat_maps import heat_maps
 from stripe.plots.literal import literal, shown_runs
 from stripe.recording import Recorded
 from stripe.recording.runs import NamedRun

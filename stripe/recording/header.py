@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from stripe.errors import RecordingError
 from stripe.files import parse_json, read_regular
-from stripe.recording.forms import check_fields, check_header
+from stripe.recording.field_types import check_fields, check_header
 from stripe.recording.layout import Layout
 from stripe.recording.schema import FORMAT_VERSION, Header
 from stripe.recording.sealed import Sealed, seal, unseal

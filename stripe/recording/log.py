@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from stripe.errors import RecordingError
 from stripe.files import parse_json, read_regular, sync, write_whole
-from stripe.recording.forms import check_fields
+from stripe.recording.field_types import check_fields
 from stripe.recording.header import StoredHeader
 from stripe.recording.layout import Layout, part_name
 from stripe.recording.schema import part_schema

@@ -15,7 +15,7 @@ from stripe.errors import RecordingError
 from stripe.recording import Recorded, Recording, open_recording
 from stripe.recording.finished_part import FinishedPart
 from stripe.recording.schema import gate_column
-from stripe.stats.ahead import ahead, in_pairs
+from stripe.stats.read_ahead import ahead, in_pairs
 from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
 

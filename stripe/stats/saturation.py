@@ -8,8 +8,8 @@ import pandas as pd
 from stripe.defaults import HIGH, LOW
 from stripe.errors import StripeError
 from stripe.recording import Recorded
-from stripe.stats.ahead import in_pairs
 from stripe.stats.moments import Over, channel_moments
+from stripe.stats.read_ahead import in_pairs
 from stripe.typed import typed
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 from jaxtyping import Float
 
 from stripe.recording import Recorded
-from stripe.stats.ahead import in_pairs
 from stripe.stats.moments import Over, channel_moments
+from stripe.stats.read_ahead import in_pairs
 from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from torch import Tensor, nn
 
+from stripe.cli.interrupted import after_interrupt
 from stripe.intervene.ablate import ablate
 
 Run = Callable[..., tuple[int, str]]
@@ -34,6 +35,11 @@ def test_it_says_what_was_kept(
     code, said = run(command, *subject, *options)
     assert (code, said.splitlines()[-1].startswith(f"interrupted: {kept}")) == (130, True), said
     assert not list(Path().glob("*.html")) + list(Path().glob("*.csv")) + list(Path().glob("*.png"))
+
+
+def test_a_folder_with_the_name_of_a_command_is_not_one() -> None:
+    assert after_interrupt(["verify", "record"]) == AGAIN
+    assert "finished runs" in after_interrupt(["sweep", "repeat", "table8"])
 
 
 def test_finished_rows_of_noise_are_kept(

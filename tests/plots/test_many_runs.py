@@ -10,7 +10,8 @@ import pytest
 
 from stripe import plots
 from stripe.errors import RecordingError, StripeError
-from stripe.plots.axes import colour_range, wrapped
+from stripe.plots.axes import wrapped
+from stripe.plots.heat_maps import colour_range
 
 Write = Callable[..., Path]
 RNG = np.random.default_rng(0)

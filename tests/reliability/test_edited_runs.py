@@ -16,7 +16,7 @@ from short_run import settings
 
 from stripe.errors import ModelError, StripeError
 from stripe.recording import Header, RecordedGate, RecordingWriter
-from stripe.recording.forms import check_header
+from stripe.recording.field_types import check_header
 from stripe.recording.log import Log, LogState
 from stripe.reproduce.store.cost import run_seconds
 from stripe.reproduce.store.runs import StoredRun, stored

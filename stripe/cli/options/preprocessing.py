@@ -1,4 +1,7 @@
-"""How the images of a command are prepared: size, mean, standard deviation and crop."""
+"""How the images of a command are prepared: size, mean, standard deviation and crop.
+
+`images.py` applies them. The data sets of `stripe.data` have a mean and crop of their own.
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

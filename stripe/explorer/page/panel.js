@@ -1,4 +1,5 @@
-// One heat map with its title, axes, colour bar, class borders and thumbnails, on a canvas.
+// One heat map with its title, axes, colour bar, class borders and thumbnails, on a canvas;
+// the cell under the pointer, pan by drag, and zoom by wheel.
 
 const MARGIN = { left: 58, top: 40, right: 10, bottom: 34 };
 const THUMB = 30;

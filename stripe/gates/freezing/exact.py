@@ -10,7 +10,7 @@ from torch.export import ExportedProgram
 
 from stripe.gates.choose import chosen_gates
 from stripe.gates.fingerprint import check_fingerprint
-from stripe.gates.freezing.accepted import accepted
+from stripe.gates.freezing.checked_copy import accepted
 from stripe.gates.freezing.frozen import Frozen
 from stripe.gates.freezing.means import Means
 from stripe.gates.freezing.plan import Plan, plan

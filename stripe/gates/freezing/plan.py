@@ -20,13 +20,13 @@ from stripe.gates.fingerprint import check_fingerprint
 from stripe.gates.folding.factors import CannotFoldError
 from stripe.gates.folding.flow import Flow
 from stripe.gates.folding.fold import Fold, Folder, Vector
-from stripe.gates.freezing.accepted import accepted, deep_copy
-from stripe.gates.freezing.beside import differences
+from stripe.gates.freezing.checked_copy import accepted, deep_copy
+from stripe.gates.freezing.fold_error import differences
 from stripe.gates.freezing.frozen import Frozen
 from stripe.gates.freezing.means import Means, constants, vector_of
 from stripe.gates.freezing.replaceable_products import unreplaceable
 from stripe.gates.freezing.substitute import Substitute, zeros
-from stripe.gates.freezing.usual import trace_of
+from stripe.gates.freezing.trace_without_example import trace_of
 from stripe.gates.tracing.steps import Trace
 from stripe.gates.tracing.trace import trace
 from stripe.interrupts import interrupts_allowed, interrupts_held

@@ -11,7 +11,7 @@ from stripe.gates.folding.factors import CannotFoldError
 from stripe.gates.folding.flow import Flow
 from stripe.gates.folding.fold import Folder
 from stripe.gates.folding.scaling import Scaling
-from stripe.gates.freezing.accepted import deep_copy
+from stripe.gates.freezing.checked_copy import deep_copy
 from stripe.gates.freezing.plan import Plan, plan
 from stripe.gates.place import Place
 from stripe.modules.unwrap import modules_by_name
