@@ -9,7 +9,9 @@ from stripe.typed import typed
 
 
 class Gated(nn.Module):
-    """Multiply the output y of `host` by a gate computed from y: `y = host(x); y * gate(y)`.
+    """Multiply the output y of `host` by the output of `gate`: `y = host(x); y * gate(y)`.
+
+    An ASR ignores its argument y.
 
     `stripe.insert` adds every gate in this form. A hook on `gate` therefore receives the features
     before the product as its input, and the factor as its output.

@@ -104,8 +104,9 @@ def audit(
     agree
         Agreement of two predictions for an image: "equal", "edit", "iou", "boxes", or a function of
         both predictions that returns a number from 0 to 1. `stripe.outputs.agreement` describes the
-        names. If `predict` returns class scores, a function receives each row of scores. Default:
-        depends on the kind of prediction.
+        names. If `predict` returns class scores and `agree` is a function, `agree` receives the two
+        rows of scores of an image instead of two labels. Default: depends on the kind of
+        prediction.
     name, dataset
         Names of the network and of the images, for the report.
     progress

@@ -64,8 +64,8 @@ class Audit:
         "frozen" for the network with all gates frozen. "batch_size" is the number of images per
         pass.
     attention_share
-        Share of the time that is saved by freezing and folding all gates, 0 to 1: the median over
-        rounds. Each round runs both networks.
+        Share of the time that freezing and folding all gates saves: the median over rounds. It is
+        at most 1, and negative if the frozen network was slower. Each round runs both networks.
     attention_share_quartiles
         Lower and upper quartile of this share over rounds, which show the noise of the timing.
     fold_error

@@ -47,9 +47,9 @@ def build(
         Channels of the images: 3 for colour, 1 for grey.
     image_size
         Height and width of the images in pixels. Default: the paper's size for the network. Up to
-        128 pixels, the stem of a listed network has no stride and no max-pool, so it keeps the
-        resolution. Other networks use the size only if they are built for a fixed size, such as
-        ViTs.
+        128 pixels, the stem of a listed network other than a ViT has no stride and no max-pool, so
+        it keeps the resolution. Other networks use the size only if they are built for a fixed
+        size, such as ViTs.
     attention, asr, copies, psi, init
         As for `stripe.insert`.
     seed

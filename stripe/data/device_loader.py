@@ -18,7 +18,8 @@ class DeviceLoader:
 
     The images stay on the device as bytes, zero-padded and in N x H x W x C order. One gather
     operation per batch shuffles, crops and flips. Batches have the channels_last layout, which
-    makes convolutions fast. Iterating never waits for the device.
+    makes convolutions fast. Iterating does not wait for the device, except once per pass with
+    `shuffle` and `indices`.
 
     Parameters
     ----------

@@ -64,7 +64,8 @@ def image_folder(
     -------
     Dataset
         Items are (image, label), or images alone. An image is (C, H, W) in float32. The attribute
-        `broken` lists the skipped files (with `limit`, `dataset.broken`).
+        `broken` lists the skipped files. If `limit` leaves images out, the result is a `Subset`,
+        and the list is in its `dataset.broken`.
 
     Raises
     ------

@@ -32,7 +32,7 @@ class StreamLoader:
     """Iterate over batches of images that worker processes read from folders of classes.
 
     Workers decode and crop the images, and send them as bytes. The device normalises them, in
-    channels_last layout. Training images get a crop of random size and position
+    channels_last layout. With `augment`, images get a crop of random size and position
     (`RandomResizedCrop`), and half of them are flipped horizontally. Test images are resized and
     cropped in the centre.
 
@@ -60,8 +60,8 @@ class StreamLoader:
     indices
         Also yield the positions of the images in the data set.
     limit
-        Largest number of images. They are evenly spaced from the first to the last, so they include
-        all classes.
+        Largest number of images. They are evenly spaced from the first to the last. Classes with
+        few images may be left out.
     take
         Positions of the images to use, instead of `limit`.
     skip_broken

@@ -32,11 +32,11 @@ def find_gates(
 ) -> Gates:
     """Find where `model` multiplies a feature map by a gate, by tracing one forward pass.
 
-    A gate is a tensor with one number per channel. It multiplies a feature map, depends on the
-    image, and is bounded by a function such as sigmoid. Class names are not used, so the search
-    works in the same way for networks of torchvision, networks of timm and your own, compiled or
-    not. The pass runs in evaluation mode. If the model supports the meta device, the pass runs
-    there, without computation.
+    A gate is a tensor with one number per channel. It multiplies a feature map. Usually it depends
+    on the image and is bounded by a function such as sigmoid; the kinds "constant" and "response"
+    are exceptions. Class names are not used, so the search works in the same way for networks of
+    torchvision, networks of timm and your own, compiled or not. The pass runs in evaluation mode.
+    If the model supports the meta device, the pass runs there, without computation.
 
     Parameters
     ----------
@@ -69,8 +69,9 @@ def find_gates(
         - the example is so small that a gate multiplies feature maps of 1 x 1, where it cannot be
           distinguished from other factors;
         - a product looks like a gate but cannot be recorded: functions copy the gate to every
-          position, the first dimension of the gate is not the number of images, or the product is
-          written as `lerp`, `torch._foreach_mul` or a division.
+          position, the channels of the gate are folded into the batch, the first dimension of the
+          gate is not the number of images, or the product is written as `lerp`,
+          `torch._foreach_mul` or a division.
 
     Notes
     -----
@@ -85,8 +86,8 @@ def find_gates(
     "response". A tensor (B, C, 1) that multiplies (B, C, T) is a gate if it is bounded, and a
     convolution or norm along C computes the features. Any other such tensor may be a weight per
     token or part of an RMS norm, so it is not a gate. A gate (B, 1, N) that multiplies (B, C, N)
-    counts as a gate of tokens with channels last. If the features are flattened planes (B, C, H,
-    W), it counts as a spatial map.
+    counts as a gate of tokens with channels last. If the features are planes (B, C, H, W) that were
+    flattened to (B, C, N), such a factor is not returned.
 
     A gate that is computed for one image at a time, in a loop over the batch, is one gate. If the
     batch dimension also holds frames, patches or flipped copies of each image, `per_image_values`

@@ -104,8 +104,9 @@ def mean_cam(
 ) -> MeanCam:
     """Average the Grad-CAM maps of all images of a loader.
 
-    All computations run on the model's device, and only sums are kept between batches. Gradients
-    are computed for the output of the layer, not for the parameters.
+    With "GradCAM", all computations run on the model's device. Between batches, only sums are kept,
+    and with `maps` the maps, on the host. Gradients are computed for the output of the layer, not
+    for the parameters.
 
     Parameters
     ----------

@@ -34,8 +34,8 @@ class RecordCallback:
     Notes
     -----
     The trainer calls these methods with (args, state, control, model=...). They read `state.epoch`
-    and `state.global_step`. The package transformers is not needed. The model must take a batch of
-    images as its only positional argument.
+    and `state.global_step`. The package transformers is not needed. The model must run on a batch
+    of images alone, given as the first argument or by a usual keyword such as `pixel_values`.
 
     Examples
     --------

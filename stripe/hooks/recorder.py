@@ -74,8 +74,9 @@ class Recorder:
         The attribute `gates` is then not available before that batch.
     gates
         Gates to record: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`. A
-        predicate chooses among all kinds of gate, including responses. The other forms choose among
-        the default kinds of `stripe.find_gates` and, with `spatial`, spatial maps.
+        predicate chooses among all kinds of gate, including responses; among spatial maps only with
+        `spatial`. The other forms choose among the default kinds of `stripe.find_gates` and, with
+        `spatial`, spatial maps.
     inputs
         Also record the global average of the features that each gate multiplies ("before" in Figure
         2). If the network itself computes this average in float32, the network's value is recorded.
@@ -111,8 +112,9 @@ class Recorder:
     UnknownNameError
         If the model has no gate of a given name.
     RecordingError
-        If the directory cannot be written, is in use, or holds recorded epochs (without `resume` or
-        `overwrite`), a recording of another network, data set or seed, or other files.
+        If the directory cannot be written or is in use; if it holds recorded epochs, and neither
+        `resume` nor `overwrite` is set; if it holds a recording of other gates, or of another
+        network, data set or seed; or if it holds other files.
 
     Examples
     --------

@@ -94,7 +94,7 @@ def ablate(
         If the loader is empty, or `predict` does not return one prediction for each image.
     ModelError
         As for `stripe.intervene`; also if the kind of the output is unknown and `predict` is not
-        given, or if the network outputs NaN.
+        given, or if the unchanged network outputs NaN.
 
     Notes
     -----

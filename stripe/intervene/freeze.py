@@ -66,7 +66,8 @@ def freeze(
     Parameters
     ----------
     model
-        Any network or, for means, a `torch.export.ExportedProgram`. It is not changed.
+        Any network or, for means, a `torch.export.ExportedProgram`. It is not changed unless
+        `inplace`.
     data
         Source of the means: a recording of this network or its directory, its table from
         `stripe.stats.channel_moments`, or a mapping from names of gates to vectors (C,).
@@ -90,13 +91,13 @@ def freeze(
     Returns
     -------
     Frozen
-        `model`, a copy without the chosen gates; `report`, with a row for each gate; and `error`,
-        the difference between the outputs with folded and with unfolded constants. With `images`,
-        `comparison` compares the frozen network with the unchanged one: agreement for any task, and
-        accuracy and KL divergence for a classifier. For "optimal", it also compares the means, on
-        the held-out images. For "exact", `report` also has off and on (numbers of channels that
-        were 0 or 1 for all images), and taken (number of these channels that the gate no longer
-        determines); `assumed` lists the taken channels.
+        `model`, the frozen network (a copy unless `inplace`); `report`, with a row for each chosen
+        gate; and `error`, the difference between the outputs with folded and with unfolded
+        constants. With `images`, `comparison` compares the frozen network with the unchanged one:
+        agreement for any task, and accuracy and KL divergence for a classifier. For "optimal", it
+        also compares the means, on the held-out images. For "exact", `report` also has off and on
+        (numbers of channels that were 0 or 1 for all images), and taken (number of these channels
+        that the gate no longer determines); `assumed` lists the taken channels.
 
     Raises
     ------

@@ -22,10 +22,10 @@ from stripe.typed import typed
 class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     """Replace gates of a model inside a `with` block.
 
-    The gates are found as in `stripe.find_gates`. A gate is replaced where it is computed, by a
-    module or by functions. All operations that read the gate therefore read the replacement, for
-    example the spatial map of CBAM. Gradients pass through replacements. If blocks are nested, the
-    inner intervention receives the gate that the outer one produced.
+    The gates are found as in `stripe.find_gates`. The replacement takes effect at the module or the
+    functions that compute the gate. All operations that read the gate therefore read the
+    replacement, for example the spatial map of CBAM. Gradients pass through replacements. If blocks
+    are nested, the inner intervention receives the gate that the outer one produced.
 
     Parameters
     ----------
@@ -72,9 +72,9 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     UnknownNameError
         If the model has no gate of a given name. The message lists the closest names.
     ModelError
-        - When it is called: if there is no such intervention, a required recording is missing or of
-          other weights, an array has the wrong shape, a gate cannot be replaced, or labels are not
-          integers.
+        - When the intervention is created: if no intervention has this name, a required recording
+          is missing or was made with other weights, an array has the wrong shape, a gate cannot be
+          replaced, or labels are not integers.
         - When the model runs: if a function returns another shape, an array (B, C) does not fit the
           batch, labels are missing, or gradients would not be those of the replacement.
         - At the end of the block: if the model ran but a gate was not replaced. If the model did
@@ -87,9 +87,9 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     effect of these shows that the scale matters, not that the image matters. "shuffle" keeps the
     distribution of each gate, but removes its relation to the image.
 
-    Call the model itself, `model(images)`. A call of another method, such as `forward_features`, is
-    not part of a pass: gates that functions compute may stay as they are, and "shuffle" and
-    "resample" repeat the draw of the last pass.
+    Call the model itself, `model(images)`. A call of another method, such as `forward_features`,
+    does not start a new forward pass. Gates that functions compute may then keep their values, and
+    "shuffle" and "resample" reuse the draw of the last call of the model.
 
     If the network recomputes activations, as with `torch.utils.checkpoint`, call `backward` inside
     the block. Outside, the activations are recomputed without the intervention. If functions inside

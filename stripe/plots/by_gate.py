@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 
 from stripe.errors import StripeError
-from stripe.plots.axes import axes_or_new, legend_above, wrapped
+from stripe.plots.axes import axes_or_new, legend_above, letters_in, wrapped
 from stripe.plots.choose import said, with_columns
 from stripe.plots.heat_maps import MOST_PANELS
 from stripe.plots.literal import literal, shown_runs
@@ -132,18 +132,32 @@ def rows_of_axes(ax: Axes | None, names: Sequence[str]) -> tuple[Axes, list[Axes
     return ax, rows
 
 
-def forward_order(ax: Axes, count: int) -> None:
-    """Put gates on the x axis, numbered from 1."""
+def forward_order(ax: Axes, gates: Iterable[str]) -> None:
+    """Put gates on the x axis, with their names if these fit side by side, else numbered from 1.
+
+    The end that all names share is left out: layer1.0.bn2.gate and layer2.0.bn2.gate are drawn as
+    layer1.0 and layer2.0.
+    """
+    names = _without_common_end(list(gates))
+    fit = (max(map(len, names)) + 1) * len(names) <= letters_in(ax)  # a name and a space
+    ticks = np.arange(1, len(names) + 1)[:: max(1, -(-len(names) // _TICKS))]
+    ax.set_xticks(ticks, [literal(names[n - 1]) if fit else str(n) for n in ticks])
     ax.set_xlabel("gate, in forward order")
-    ticks = np.arange(1, count + 1)[:: max(1, -(-count // _TICKS))]
-    ax.set_xticks(ticks, [str(number) for number in ticks])
-    ax.set_xlim(0.4, count + 0.6)
+    ax.set_xlim(0.4, len(names) + 0.6)
+
+
+def _without_common_end(names: list[str]) -> list[str]:
+    """Return names without the last parts that are the same in all."""
+    parts = [name.split(".") for name in names]
+    while len(parts) > 1 and min(map(len, parts)) > 1 and len({each[-1] for each in parts}) == 1:
+        parts = [each[:-1] for each in parts]
+    return [".".join(each) for each in parts]
 
 
 def order_rows(rows: Sequence[Axes], tables: Iterable[pd.DataFrame], label: str) -> None:
     """Put the gates of each run on the x axis of its row, and label both axes."""
     for row, table in zip(rows, tables, strict=True):
-        forward_order(row, len(table))
+        forward_order(row, table["gate"])
         row.set_ylabel(label)
     for row in rows[:-1]:
         row.set_xlabel("")

@@ -86,7 +86,7 @@ def class_information(
     for chance in dict.fromkeys(float(table["chance"].iloc[0]) for table in runs.values()):
         label = "_" if len(ax.lines) > len(runs) else "chance"
         ax.axhline(100 * chance, color="gray", linewidth=0.8, linestyle="--", label=label)
-    forward_order(ax, len(gates))
+    forward_order(ax, gates)
     ax.set(ylabel="accuracy (%)\nbars: 95 % intervals")
     ax.set_ylim(bottom=0)
     headed_legend(ax, heading)

@@ -8,10 +8,12 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new, legend_above, letter, letters_in
+from stripe.plots.axes import axes_or_new, legend_above, letter
+from stripe.plots.by_gate import forward_order
 from stripe.plots.choose import one_of
 from stripe.plots.literal import literal
 from stripe.recording import Recorded
+from stripe.registry import listed
 from stripe.stats.comparison import STATISTICS, ComparedRuns
 from stripe.stats.comparison import compare as compared
 from stripe.typed import typed
@@ -59,7 +61,7 @@ def compare(
     Axes
         `ax`, with two panels as `child_axes`. The upper panel shows the statistic of both runs for
         each gate, in forward order. The lower panel shows the second run minus the first, with its
-        interval. Long names of gates are replaced by numbers.
+        interval. Gates are named if their names fit, and numbered otherwise.
 
     Raises
     ------
@@ -103,7 +105,7 @@ def compare(
     _label(
         top,
         bottom,
-        [literal(str(gate)) for gate in rows["gate"]],
+        rows["gate"].tolist(),
         _LABELS[statistic],
         [literal(name) for name in of_runs],
         table.attrs,
@@ -114,20 +116,20 @@ def compare(
 def _label(
     top: Axes, bottom: Axes, gates: list[str], label: str, names: list[str], about: dict[Any, Any]
 ) -> None:
-    """Label both panels: names of gates, or numbers where they are long, and the interval."""
-    letters = max(len(gate) for gate in gates) + 1  # a name and a space
-    numbered = letters * len(gates) > letters_in(top)
-    ticks = np.arange(1, len(gates) + 1)[:: max(1, -(-len(gates) // 12))]
+    """Label both panels: the gates, the statistic and the interval."""
     for panel in (top, bottom):
-        panel.set_xticks(ticks, [str(n) if numbered else gates[n - 1] for n in ticks])
-        panel.set_xlim(0.4, len(gates) + 0.6)
-    top.set(ylabel=label)
+        forward_order(panel, gates)
+    top.set(xlabel="", ylabel=label)
     top.set_ylim(bottom=min(0, top.get_ylim()[0]))  # no statistic is negative, but for rounding
     top.tick_params(labelbottom=False)
     over = ""
     if "over" in about:
         numbers = " and ".join(str(number) for number in dict.fromkeys(about["n"]))
-        over = f"\n{100 * about['level']:g} % interval over {about['over']}, n = {numbers}"
+        epochs = sorted({epoch for side in about["epochs"] for epoch in side})
+        over = (
+            f"\n{100 * about['level']:g} % interval over {about['over']}, n = {numbers}"
+            f"\nepoch{'s' * (len(epochs) > 1)} {listed(list(map(str, epochs)))}"
+        )
     what = label.replace("\n", " ")
     bottom.set(
         xlabel=f"gate, in forward order{over}", ylabel=f"{what}: {names[1]}\nminus {names[0]}"

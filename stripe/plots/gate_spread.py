@@ -92,7 +92,7 @@ def gate_spread(
         shift = (number - (len(runs) - 1) / 2) * width
         places = {gate: place + shift for gate, place in gates.items()}
         _draw_boxes(ax, table, places, width, colour, kwargs)
-    forward_order(ax, len(gates))
+    forward_order(ax, gates)
     ax.set(ylabel="std over images")
     ax.set_ylim(bottom=0)
     if len(runs) == 1:

@@ -50,7 +50,8 @@ def overview(
     Axes
         `ax`, with `stripes`, `channel_std` and `epoch_difference` as its three `child_axes`.
         `epoch_difference` shows at most three images: the first images of `stripes` that are in all
-        epochs. If there is only one epoch, a note replaces it.
+        epochs. A note replaces it if there is only one epoch, if several recordings are not known
+        to hold the same images, or if no image is in all epochs.
 
     Raises
     ------

@@ -33,7 +33,7 @@ _STYLE: Any = {
 
 
 def paper_style() -> AbstractContextManager[None]:
-    """Return a context that draws figures with the sizes and fonts of a two-column paper.
+    """Return a context manager in which figures get the font and line sizes of a paper's column.
 
     Examples
     --------
@@ -48,9 +48,9 @@ def paper_style() -> AbstractContextManager[None]:
 
 @typed
 def save_figure(ax: Axes, *paths: Path | str | BytesIO) -> None:
-    """Write the figure of `ax` to each of `paths`, in the format of its suffix, and close it.
+    """Write the figure of `ax` to each path, in the format of its suffix, and close the figure.
 
-    If a path is a buffer, it receives a PNG.
+    An entry of `paths` may also be a `BytesIO`, which receives a PNG.
 
     Raises
     ------

@@ -57,8 +57,9 @@ def reproduction(
     -------
     Axes
         `ax`, with one row per cell. The bars are standard deviations over seeds. The label of a row
-        is the word that differs from row to row. Rows that share all other words form a group, with
-        these words above it. Words that all cells share are omitted. If there are at least five
+        is its value in the column (dataset, backbone, method or setting) that changes most often
+        from row to row. Rows with equal values in the other columns form a group, with these values
+        above it. A column with the same value in all rows is omitted. If there are at least five
         groups with the same rows, each group is a panel (`child_axes` of `ax`), and all panels have
         the same scale.
 

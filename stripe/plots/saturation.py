@@ -53,8 +53,8 @@ def saturation(
     Axes
         `ax`, with three bars (% of channels) side by side for each gate, in forward order. Several
         recordings are drawn one above the other, in its `child_axes`, with the same scale. The axis
-        begins at 0 and ends at 1, 2, 5, 10, 20, 50 or 100 %, not below the highest bar. If it ends
-        below 100 %, its label says where.
+        begins at 0. It ends at the smallest of 1, 2, 5, 10, 20, 50 and 100 % that is not below the
+        highest bar. If it ends below 100 %, its label says where.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from stripe.typed import typed
 
 @typed
 def sensitivity(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-    """Draw the estimated cost of freezing every gate, and the first-order change, by depth.
+    """Draw the estimated cost of freezing each gate alone, and the first-order change, by depth.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def sensitivity(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) ->
     ax.errorbar(places, fisher, yerr=bars, **{"label": "KL divergence, estimated", **style})
     hollow: Any = {"marker": "s", "s": 8, "facecolors": "none", "edgecolors": "#d58a2f"}
     ax.scatter(places, first, label="first-order change", **hollow)
-    forward_order(ax, len(table))
+    forward_order(ax, data["gate"])
     drawn = pd.concat([fisher, first]).dropna()
     if len(drawn):
         ax.set_yscale("log", nonpositive="clip")

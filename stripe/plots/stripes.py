@@ -56,8 +56,9 @@ def stripes(
     Parameters
     ----------
     data
-        A recording, or several, whose panels are side by side. If their shapes are equal, all
-        panels show the images and channels chosen for the first recording, in the same order.
+        A recording, or several, whose panels are side by side. If the recordings have equal shapes
+        and hold the same images, all panels show the images and channels chosen for the first
+        recording, in the same order. Otherwise, each recording has its own choice.
     names
         Name of each recording. Default: the parts of their paths that differ.
     gate

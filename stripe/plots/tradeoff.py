@@ -29,7 +29,7 @@ def tradeoff(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw accuracy against speed, with markers whose area is the number of parameters.
+    """Draw accuracy against speed, with markers whose area grows with the number of parameters.
 
     Parameters
     ----------
@@ -58,7 +58,8 @@ def tradeoff(
     Raises
     ------
     StripeError
-        If a column is missing. The message names it. `fps_table` has all columns except accuracy.
+        If a column is missing. The message names it. The table of `stripe bench fps` has all
+        columns except accuracy.
 
     Notes
     -----

@@ -59,8 +59,9 @@ def open_recording(path: "Recorded") -> "Recording":
 class Recording:
     """Gates over images and epochs, read from a directory that `Recorder` wrote.
 
-    Every method reads what it needs from disk and keeps nothing in memory. Rows are sorted by
-    image, whatever the order of recording, so the rows of all epochs correspond.
+    Every method reads what it needs from disk and keeps nothing in memory. `rows`, `values`,
+    `inputs` and `spatial` sort by image, whatever the order of recording. Rows of two epochs
+    correspond if the epochs hold the same images. `scan` yields rows in the order of recording.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ class Recording:
 
     @property
     def epochs(self) -> list[int]:
-        """The recorded epochs, ascending. An epoch of the log that is missing raises an error."""
+        """The recorded epochs, ascending. An error says if the files of one are missing."""
         return self._log.committed()
 
     @property

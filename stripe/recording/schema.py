@@ -70,8 +70,8 @@ class Gate:
         - "constant": a factor that does not depend on the input (ASR).
     layout
         Axes of the gate: "NC11" for features (B, C, H, W), "N11C" for channels last (B, H, W, C),
-        "N1C" for tokens (B, N, C), "NC1" for signals (B, C, T), "NRC11" for a split, "N1HW" for a
-        spatial map.
+        "N1C" for tokens (B, N, C), "NC1" for signals (B, C, T), "NC111" for clips (B, C, T, H, W),
+        "N111C" for clips with channels last, "NRC11" for a split, "N1HW" for a spatial map.
     producer
         Dotted name of the innermost module that computed the features.
     consumers

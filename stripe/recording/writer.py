@@ -31,7 +31,9 @@ def alone() -> None:
 
 
 class RecordingWriter:
-    """Write epochs into a recording, as a context manager. Only one writer can be open at a time.
+    """Write epochs into a recording, as a context manager.
+
+    Only one writer, or one group of `processes` writers, can have a directory open at a time.
 
     Opening a writer takes the lock and deletes the files that a killed writer left in `staging/`.
     The writer continues an existing recording with the same gates, network, data set and seed. It

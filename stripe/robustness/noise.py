@@ -26,8 +26,9 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
 
     Use this class as a context manager. An instance cannot be entered again before its block ends.
     A compiled network runs uncompiled inside the block, because compiled code ignores new hooks.
-    The noise is an affine map after each norm, `N_a * y + beta * (1 - N_a) + gamma * N_b`; the norm
-    itself is unchanged. With "constant:1,0", every output stays identical to the last bit.
+    Constant and random noise are an affine map after each unchanged norm,
+    `N_a * y + beta * (1 - N_a) + gamma * N_b`. The noise "batch" normalises by the statistics of
+    the batch. With "constant:1,0", every output stays identical to the last bit.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     Notes
     -----
     Under activation checkpointing, random noise is drawn again in the second forward pass. The
-    gradients then differ from those of the first pass.
+    gradients then belong to other noise than the outputs of the first pass.
 
     References
     ----------

@@ -65,13 +65,15 @@ def compare(
         - statistic: eta2, between_var, within_var or median_std, as in `stripe_index`;
         - one column per side, with its name: the value, or for a list the mean over its recordings;
         - difference: the second side minus the first;
-        - low, high: interval of the difference; NaN if a recording holds only moments.
+        - low, high: interval of the difference. An interval over images is NaN if a recording holds
+          only moments.
 
         All numbers are NaN for a gate with values that are not finite.
 
-        `attrs` says whether the interval is over "images" or "seeds", whether the images were
-        "paired", and, if not, the reason ("unpaired"). It also holds n of each side, level,
-        resamples and seed.
+        `attrs` is a dictionary. `over` is "images" or "seeds". Over images, `paired` tells whether
+        the images were paired, `unpaired` gives the reason if they were not, and `resamples` and
+        `seed` are there. `names`, `epochs` and `n` have an entry per side, and `level` is that of
+        the intervals.
 
     Raises
     ------
@@ -127,7 +129,9 @@ def compare(
         about, n = {"over": "seeds"}, [len(of_first), len(of_second)]
     columns = ["gate", "statistic", first, second, "difference", "low", "high"]
     table = pd.DataFrame(rows, columns=columns)
-    table.attrs |= {**about, "n": n, "level": level, "names": [first, second]}
+    epochs = [sorted({run.epoch for run in side}) for side in (of_first, of_second)]
+    named: dict[str, Any] = {"names": [first, second], "epochs": epochs}
+    table.attrs |= {**about, **named, "n": n, "level": level}
     return table
 
 

@@ -48,7 +48,8 @@ def epoch_difference(
 
     Notes
     -----
-    The difference is infinite where one of the two values is, and NaN where both are.
+    The difference is infinite if one value is infinite, or if the two are infinities of opposite
+    sign. It is NaN if both are the same infinity, or if one is NaN.
 
     A difference near zero does not show that the gate has converged: at a low learning rate, every
     gate changes little.

@@ -77,13 +77,13 @@ class Moments:
 
     @classmethod
     def kept(cls, table: pd.DataFrame) -> "Moments":
-        """Return the moments of one gate from the rows of a part that holds moments."""
+        """Return the moments of one gate from its rows in a file of a recording without values."""
         mean, m2, low, high = (table[name].to_numpy() for name in ("mean", "m2", "min", "max"))
         return cls(int(table["n"].iloc[0]), mean, m2, low, high)
 
     @unwarned
     def merge(self, other: "Moments") -> "Moments":
-        """Return the moments over the images of both.
+        """Return the moments over the images of this object and of `other` together.
 
         References
         ----------
@@ -178,12 +178,12 @@ def channel_moments(
 
     Notes
     -----
-    A recording is read once, some gates of one row group at a time. The next gates are read while
-    the previous ones are reduced. Moments of blocks of 524,288 values are merged in float64, so the
-    required memory does not depend on the number of images. A small std means little by itself,
-    because a gate with small values also has a small spread. `stripe_index` compares it with the
-    spread between channels. A channel with values that are not finite has a std of NaN. Its mean is
-    infinite, or NaN if a value is NaN or infinite values have both signs.
+    Each recording is read once. Only some gates of one row group are in memory at a time. The next
+    gates are read while the previous ones are reduced. Moments of blocks of 524,288 values are
+    merged in float64, so the required memory does not depend on the number of images. A small std
+    means little by itself, because a gate with small values also has a small spread. `stripe_index`
+    compares it with the spread between channels. A channel with values that are not finite has a
+    std of NaN. Its mean is infinite, or NaN if a value is NaN or infinite values have both signs.
 
     References
     ----------

@@ -42,8 +42,8 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
         - omega2: the same share without the bias of a finite number of images;
         - icc: the intraclass correlation of two images in the same channel (one-way, ICC(1));
         - channel, class, image: the shares of the three parts, which sum to 1. Without labels, with
-          a single class, or with one image of each class, class is missing and image includes its
-          share;
+          a single class, or with one image of each class, `class` is NaN and `image` includes the
+          share of the class;
         - class_icc: the share of the class in the variance within channels.
 
     Raises

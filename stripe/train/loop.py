@@ -59,8 +59,8 @@ class TrainResult:
 
     Notes
     -----
-    `best` is the largest of many test accuracies, so it is biased upwards. `last` and `last_ten`
-    are not.
+    `best` is the largest of many test accuracies, so it is biased upwards. `last` and `last_ten` do
+    not have this bias.
 
     Examples
     --------

@@ -136,10 +136,11 @@ def recipe(name: str, **overrides: Any) -> TrainConfig:
 
     References
     ----------
-    Tables 10 and 11, Appendix C. They do not mention warm-up and label smoothing, so the recipes
-    use neither. The padding of random crops is 4 pixels, as is common. Recipes train in fp32, as
-    the authors' script does; `precision="bf16"` is faster. imagenet/vit_b_16_384 has a learning
-    rate for fine-tuning, so set `initial` to a run of imagenet/vit_b_16.
+    Tables 10 and 11, Appendix C. They mention neither warm-up nor label smoothing, so the recipes
+    use neither. The padding of random crops is 4 pixels for CIFAR, as is common, and 12 for STL10,
+    in proportion to its image size. Recipes train in fp32, as the authors' script does;
+    `precision="bf16"` is faster. imagenet/vit_b_16_384 has a learning rate for fine-tuning, so set
+    `initial` to a run of imagenet/vit_b_16.
 
     Examples
     --------

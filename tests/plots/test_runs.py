@@ -56,7 +56,9 @@ def test_the_names_of_few_gates_are_below_the_difference(two: tuple[Path, Path])
     table = stats.compare(two)
     below = plots.compare(table).child_axes[1]
     assert [tick.get_text() for tick in below.get_xticklabels()] == ["early", "late"]
-    long = plots.compare(table.assign(gate=table["gate"] + 20 * "."), statistic="eta2")
+    deep = plots.compare(table.assign(gate=table["gate"] + ".bn2.gate"))
+    assert [tick.get_text() for tick in deep.child_axes[1].get_xticklabels()] == ["early", "late"]
+    long = plots.compare(table.assign(gate=20 * "." + table["gate"] * 4), statistic="eta2")
     assert [tick.get_text() for tick in long.child_axes[1].get_xticklabels()] == ["1", "2"]
 
 
@@ -190,7 +192,7 @@ def test_a_comparison_shows_both_runs_and_the_difference(two: tuple[Path, Path])
     bars = np.array([segment[:, 1] for segment in container.lines[2][0].get_segments()])
     np.testing.assert_allclose(bars, rows[["low", "high"]])
     assert bottom.get_ylabel() == "median std over images: ASR\nminus SE"
-    assert bottom.get_xlabel().endswith("95 % interval over images, n = 9")
+    assert bottom.get_xlabel().endswith("interval over images, n = 9\nepoch 1")
     with pytest.raises(StripeError, match="statistic is one of eta2, between_var"):
         plots.compare(table, statistic="mean")
 

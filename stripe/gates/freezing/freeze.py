@@ -43,7 +43,7 @@ def freeze_at(
     Parameters
     ----------
     model
-        Any network, or a `torch.export.ExportedProgram`. It is not changed.
+        Any network, or a `torch.export.ExportedProgram`. It is not changed unless `inplace`.
     data
         Source of the means: a recording of this network or its directory, its table from
         `stripe.stats.channel_moments`, or a mapping from names of gates to vectors (C,).
@@ -64,8 +64,9 @@ def freeze_at(
     Returns
     -------
     Frozen
-        `model`, a copy without the chosen gates; `report`, with a row for each gate; and `error`,
-        the difference between the outputs with folded and with unfolded constants.
+        `model`, a copy (with `inplace`, the model itself) in which the chosen gates that can be
+        frozen are constants; `report`, with a row for each chosen gate; and `error`, the difference
+        between the outputs with folded and with unfolded constants.
 
     Raises
     ------
