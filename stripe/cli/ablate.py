@@ -1,5 +1,6 @@
 """`stripe ablate`: replace the gates of a network, and measure the effect."""
 
+import sys
 import tempfile
 from math import ceil
 from pathlib import Path
@@ -98,6 +99,7 @@ def ablate(
             seed=source.seed,
             **compared,
         )
+        print(f"each row is measured on {len(images)} images", file=sys.stderr)
         table = _shown(planned, out, json)
     if figure is not None:
         with plots.paper_style():

@@ -101,10 +101,12 @@ def _print_noise(network: str, rows: list[Any], json: bool) -> "pd.DataFrame":
 
 def _by_noise(table: "pd.DataFrame") -> "pd.DataFrame":
     """Return mean and standard deviation of accuracy and agreement over the runs of each noise."""
+    import pandas as pd
+
     runs = table.groupby("noise", sort=False)
-    found = runs["accuracy"].agg(["mean", "std", "count"])
-    found["count"] = runs.size()
-    return found.assign(agreement=runs["agreement"].mean()).reset_index()
+    accuracy, agreement = runs["accuracy"], runs["agreement"].mean()
+    found = pd.DataFrame({"accuracy": accuracy.mean(), "std": accuracy.std(), "runs": runs.size()})
+    return found.assign(agreement=agreement).reset_index()
 
 
 @app.command

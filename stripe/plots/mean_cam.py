@@ -84,10 +84,12 @@ def mean_cam(
     ax = axes_or_new(ax, height=2.6)
     height, width = data.mean.shape
     drawn = ax.imshow(data.mean, **{"cmap": "viridis", "interpolation": "nearest", **kwargs})
-    grey = data.mean_image.mean(0)
+    grey, said = data.mean_image.mean(0), list[str]()
     if image and np.ptp(grey) > 0:
         # A transparent map over an image would have colours that are not in the bar.
-        ax.contour(grey, levels=5, colors="white", linewidths=0.5, alpha=0.8)
+        lines: Any = {"colors": "white", "linewidths": 0.5, "linestyles": "solid", "alpha": 0.8}
+        ax.contour(grey, levels=5, **lines)
+        said = ["lines: mean image"]
     if bar:
         ax.figure.colorbar(drawn, ax=ax, label=SCALE, fraction=0.05, pad=0.02)
     ax.set(xticks=[], yticks=[])
@@ -96,7 +98,7 @@ def mean_cam(
         outline = Rectangle(corner, width / 2, height / 2, fill=False, edgecolor="white")
         outline.set(linewidth=0.8, linestyle="--")
         ax.add_patch(outline)
-        share = f"{100 * data.central_share:.0f} %"
-        ax.set_xlabel(f"{share} in the central quarter\n(uniform: 25 %)")
+        said.insert(0, f"{100 * data.central_share:.0f} % in the central quarter\n(uniform: 25 %)")
+    ax.set_xlabel("\n".join(said))
     name_above(ax, literal(heading))
     return ax

@@ -84,6 +84,9 @@ def saturation(
         for shift, (state, colour) in zip((-0.27, 0.0, 0.27), _STATES.items(), strict=True):
             style = {"width": 0.27, "label": state, "color": colour, **kwargs}
             row.bar(places + shift, 100 * table[state], **style)
+        if not table[list(_STATES)].to_numpy().any():
+            none: Any = {"transform": row.transAxes, "ha": "center", "va": "center"}
+            row.text(0.5, 0.5, "no channel is off, on or stuck", **none)
     end = _end(runs.values())
     order_rows(rows, runs.values(), "channels (%)" + (f"\naxis ends at {end} %" * (end < 100)))
     for row in rows:  # one scale

@@ -39,7 +39,9 @@ def test_mean_cam_shows_the_map_in_the_colours_of_its_bar() -> None:
     assert outlines  # of the image
     for path in outlines:
         assert np.ptp(np.asarray(path.vertices)[:, 0]) < 1e-9  # upright, as the ramp's are
-    assert ax.get_xlabel() == "31 % in the central quarter\n(uniform: 25 %)"
+    share = "31 % in the central quarter\n(uniform: 25 %)"
+    assert ax.get_xlabel() == f"{share}\nlines: mean image"
+    assert plots.mean_cam(CAM).get_xlabel() == share
     assert not plots.mean_cam(CAM).collections  # an image of one brightness has no outlines
     outline: Any = ax.patches[0]
     assert outline.get_bbox().bounds == (1.5, 1.0, 4.0, 3.0)

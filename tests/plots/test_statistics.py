@@ -202,3 +202,10 @@ def test_what_cannot_be_drawn_is_one_line(recorded: Path) -> None:
     pairs = stats.gate_similarity(recorded)
     with pytest.raises(StripeError, match="one row for each two gates"):
         plots.gate_similarity(pd.concat([pairs, pairs]))
+
+
+def test_a_picture_without_bars_says_so() -> None:
+    none = pd.DataFrame({"epoch": 0, "gate": ["a", "b"], "off": 0.0, "on": 0.0, "stuck": 0.0})
+    said = [text.get_text() for text in plots.saturation(none).texts]
+    assert "no channel is off, on or stuck" in said
+    assert len(plots.saturation(none.assign(on=[0.0, 0.1])).texts) == len(said) - 1
