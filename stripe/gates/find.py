@@ -70,8 +70,8 @@ def find_gates(
           distinguished from other factors;
         - a product looks like a gate but cannot be recorded: functions copy the gate to every
           position, the channels of the gate are folded into the batch, the first dimension of the
-          gate is not the number of images, or the product is written as `lerp`,
-          `torch._foreach_mul` or a division.
+          gate is not the number of images, a loop gives one image (C, H, W) at a time, or the
+          product is written as `lerp`, `torch._foreach_mul` or a division.
 
     Notes
     -----

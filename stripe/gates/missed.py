@@ -1,5 +1,6 @@
 """Products that look like gates but cannot be recorded."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from math import prod
 
@@ -50,6 +51,15 @@ def missed(watched: Trace, found: Collection[int]) -> Iterator[str]:
             f"{owner!r} scales channels {how}, from which no gate can be recorded; multiply by it "
             "as (B, C, 1, 1), which is repeated by itself"
         )
+    steps = range(len(watched.steps))
+    alone = Counter(watched.module_of(n) for n in steps if _gates_image(watched, n))
+    images = watched.input_shape[0]
+    for owner, count in alone.items():
+        if images > 1 and count % images == 0:  # a loop over images, and no product of two tokens
+            yield (
+                f"{owner or 'the model itself'!r} gates one image (C, H, W) at a time, and no gate "
+                "can be recorded from it; give it each image as a batch of one, (1, C, H, W)"
+            )
 
 
 def _scales_otherwise(watched: Trace, number: int) -> str | None:
@@ -89,6 +99,19 @@ def _gates(watched: Trace, features: int, gate: int, compact: _Compact) -> bool:
     squashed = nodes[gate].bounded and nodes[gate].depends and nodes[features].depends
     shape = gate_shape(nodes[features].shape, compact) if squashed else None
     return shape is not None and not shape.of_signals
+
+
+def _gates_image(watched: Trace, number: int) -> bool:
+    """Tell whether a gate (C, 1, 1) multiplies features (C, H, W), which have no dimension B."""
+    step, nodes = watched.steps[number], watched.nodes
+    if step.op != "mul" or len(step.inputs) != 2:
+        return False
+    for features, gate in (step.inputs, step.inputs[::-1]):
+        whole, compact = nodes[features].shape, nodes[gate].compact
+        squashed = nodes[gate].bounded and nodes[gate].depends and nodes[features].depends
+        if squashed and len(whole) == 3 and prod(whole[1:]) > 1 and whole[0] > 1:
+            return compact == (whole[0], 1, 1)
+    return False
 
 
 def _images_not_first(watched: Trace, features: int, gate: int) -> bool:

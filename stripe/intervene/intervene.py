@@ -89,7 +89,8 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
 
     Call the model itself, `model(images)`. A call of another method, such as `forward_features`,
     does not start a new forward pass. Gates that functions compute may then keep their values, and
-    "shuffle" and "resample" reuse the draw of the last call of the model.
+    "shuffle" and "resample" reuse the draw of the last call of the model. Copy the model before the
+    block: a copy that is made inside it keeps the replacements.
 
     If the network recomputes activations, as with `torch.utils.checkpoint`, call `backward` inside
     the block. Outside, the activations are recomputed without the intervention. If functions inside

@@ -57,6 +57,7 @@ _NO_GATE: dict[str, Scale] = {
     "tokens": lambda x, v: x.flatten(2) * x.flatten(2).mean(1, keepdim=True).sigmoid(),
     "a matrix": lambda x, v: v.flatten(1)[:, None] * v.flatten(1)[:, :, None],
     "the images of a batch": lambda x, v: x * v.mean(0, keepdim=True)[:, :1],
+    "channels of one image": lambda x, v: x + x[0] * v[0],
     "shifted swish": lambda x, v: x * (x + torch.ones_like(x)).sigmoid(),
     "upsampled maps": lambda x, v: x * F.interpolate(F.avg_pool2d(x, 2).sigmoid(), scale_factor=2),
 }
@@ -78,6 +79,15 @@ def test_a_gate_that_cannot_be_recorded_is_named(name: str) -> None:
     scale, how = _MISSED[name]
     with pytest.warns(UserWarning, match=f"'the model itself' scales channels .*{how}"):
         stripe.find_gates(_Scaled(scale), torch.rand(2, 3, 8, 8))
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_loop_over_images_without_their_dimension_is_named(count: int) -> None:
+    def alone(x: Tensor, v: Tensor) -> Tensor:
+        return torch.stack([image * gate for image, gate in zip(x, v, strict=True)])
+
+    with pytest.warns(UserWarning, match="'the model itself' gates one image .* at a time"):
+        assert not stripe.find_gates(_Scaled(alone), torch.rand(count, 3, 8, 8))
 
 
 @pytest.mark.parametrize("name", ["repeat", "tile", "interpolate", "contiguous"])
