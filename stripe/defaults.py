@@ -25,3 +25,5 @@ FOLDS, SHRINKAGE = 5, 0.1
 RESAMPLES, LEVEL = 1000, 0.95
 #: Number of labels that sensitivity draws for each image.
 DRAWS = 4
+#: Largest seed, which torch and numpy both take.
+LARGEST_SEED = 2**63 - 1

@@ -7,6 +7,7 @@ from inspect import Parameter, Signature, signature, unwrap
 from types import SimpleNamespace
 from typing import Any, TypeVar, get_type_hints
 
+from stripe.defaults import LARGEST_SEED
 from stripe.errors import StripeError
 from stripe.hints import fits, in_words
 
@@ -74,6 +75,8 @@ def _check(
                 raise StripeError(
                     f"{function}: {name} must be {in_words(hint)}, got {_shown(one)}; {remedy}"
                 )
+            if name == "seed" and one is not None and not 0 <= one <= LARGEST_SEED:
+                raise StripeError(f"{function}: seed must be 0 to {LARGEST_SEED}, got {one}")
 
 
 def _shown(value: Any) -> str:

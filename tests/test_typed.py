@@ -112,6 +112,16 @@ def test_every_argument_has_a_type(name: str, valid: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_every_seed_is_one_of_torch_and_numpy(seed: int, valid: dict[str, Any]) -> None:
+    seeded = [name for name in PUBLIC if "seed" in arguments(PUBLIC[name], required=False)]
+    assert len(seeded) > 10
+    for name in seeded:
+        said = refused(name, {**given_to(name, valid), "seed": seed})
+        assert said.endswith(f"seed must be 0 to {2**63 - 1}, got {seed}")
+
+
+@pytest.mark.usefixtures("as_a_user")
 @pytest.mark.parametrize("name", PUBLIC)
 def test_strings_numbers_and_none_are_refused(
     name: str, valid: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from stripe.defaults import DATA_ROOT
+from stripe.defaults import DATA_ROOT, LARGEST_SEED
 from stripe.errors import StripeError
 from stripe.robustness.noise_spec import NoiseSpec
 from stripe.settings import Settings
@@ -139,7 +139,7 @@ class TrainConfig(Settings):
         "warmup": 1,
         "label_smoothing": 1,
         "momentum": 1,
-        "seed": 2**63 - 1,
+        "seed": LARGEST_SEED,
     }
     INCIDENTAL: ClassVar[tuple[str, ...]] = (
         *("device", "data_root", "download", "workers", "tensorboard", "out"),
