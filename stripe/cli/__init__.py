@@ -62,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         what = "write" if error.filename is None else f"use {error.filename}"
         print(f"error: cannot {what}: {error.strerror}", file=sys.stderr)
         sys.exit(1)
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
         print(
             "error: this needs more memory than there is; choose fewer images, gates or epochs, a "
             "smaller batch, or a machine with more memory",
@@ -73,3 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         kept = str(error) if isinstance(error, Interrupted) else after_interrupt(given)
         print(f"\ninterrupted: {kept}", file=sys.stderr)
         sys.exit(130)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Tell whether memory ran out; torch says so by a RuntimeError, on a GPU one of its own."""
+    said = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or said

@@ -45,7 +45,7 @@ def test_a_folder_with_the_name_of_a_command_is_not_one() -> None:
 def test_finished_rows_of_noise_are_kept(
     subject: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("INTERRUPT_AT", "3")  # one pass counts the classes, one is a row
+    monkeypatch.setenv("INTERRUPT_AT", "4")  # passes: the size, the classes, a row
     noises = ["--spec", "constant:0.9,0.1", "--spec", "constant:0.5,0.1"]
     code, said = run("noise", *subject, *noises, "--out", "t.csv")
     assert code == 130, said

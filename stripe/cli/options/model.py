@@ -174,9 +174,9 @@ def image_side(text: str | None) -> tuple[int, int] | None:
         return None
     found = re.fullmatch(r"(\d+)(?:[xX](\d+))?", text)
     height, width = (int(side) for side in (found[1], found[2] or found[1])) if found else (0, 0)
-    if min(height, width) < 1:
+    if min(height, width) < 2:
         raise StripeError(
-            f"--image-size is a side or HEIGHTxWIDTH, at least 1, as 224 or 48x192; got {text!r}"
+            f"--image-size is a side or HEIGHTxWIDTH, at least 2, as 224 or 48x192; got {text!r}"
         )
     return height, width
 

@@ -200,7 +200,7 @@ def test_a_data_set_is_resized_and_normalised_on_request() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--image-size", "48x"], "a side or HEIGHTxWIDTH, at least 1, as 224 or 48x192"),
+        (["--image-size", "48x"], "a side or HEIGHTxWIDTH, at least 2, as 224 or 48x192"),
         (["--image-size", "0"], "a side or HEIGHTxWIDTH"),
         (["--mean", "a"], "--mean is a number, or one per channel, got 'a'"),
         (["--std", "0"], "std must be above 0"),
@@ -213,6 +213,20 @@ def test_wrong_options_are_one_line(options: list[str], message: str, sets: Path
     assert code == 1
     (line,) = [line for line in said.splitlines() if line.startswith("error: ")]
     assert message in line
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ("50x224", "the network fails with images of 50 x 224 pixels: Input height (50) doesn't "
+         "match model (224); choose another --image-size"),
+        ("99999", "this needs more memory than there is"),
+    ],
+)  # fmt: skip
+def test_a_size_that_a_network_does_not_take_is_one_line(size: str, message: str, run: Run) -> None:
+    code, said = run("gates", "--model", "timm:vit_tiny_patch16_224", "--image-size", size)
+    assert code == 1
+    assert said.splitlines()[-1].startswith(f"error: {message}")
 
 
 @pytest.mark.parametrize(
