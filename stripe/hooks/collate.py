@@ -48,17 +48,16 @@ def _index_of_rows(batch: Any, items: Sequence[tuple[Any, Any]]) -> list[Any] | 
     A collate function may leave out items that are None, and sort.
     """
     rows, labels = _image(batch), _label(batch)
-    if rows is None:
+    if rows is None:  # an unusual batch, in the order of its items as far as anything is known
         return [index for index, _ in items]
     if len(rows) != len(items):
         items = [(index, item) for index, item in items if item is not None]
     if len(rows) != len(items):
         return None
     index, images = [index for index, _ in items], [_image(item) for _, item in items]
-    if all(map(_equal, rows, images)):
-        return index
     if (places := _places(rows, images)) is not None:
         return [index[place] for place in places]
+    # The images are changed, as by an augmentation: only their labels can show another order.
     if labels is None or len(labels) != len(rows):
         return index
     given = [_label(item) for _, item in items]

@@ -131,6 +131,15 @@ def _run(model: nn.Module, example: Tensor) -> Trace:
     return watch.trace
 
 
+def _bounds_of(
+    op: str, nodes: Sequence[Node], depending: Sequence[Node], scalars: tuple[Any, ...]
+) -> Bounds:
+    """Return the bounds of the result of an operation, from those of its inputs."""
+    if not depending:
+        return UNBOUNDED
+    return bounds(op, scalars, [node.bounds for node in depending], len(nodes) - len(depending))
+
+
 class _Watch(TorchDispatchMode):
     """Write down every operation that is dispatched while this mode is on."""
 
@@ -193,22 +202,16 @@ class _Watch(TorchDispatchMode):
         return result
 
     def _write(self, func: Any, inputs: tuple[int, ...], flat: list[Any], result: Any) -> None:
-        op = func._schema.name.removeprefix("aten::").removesuffix("_")
+        """Write down an operation: its inputs, and what is known of the values of its outputs."""
+        op, inputs = self._operation(func, inputs)
         nodes = [self.trace.nodes[number] for number in inputs]
         scalars = tuple(leaf for leaf in flat if not isinstance(leaf, Tensor))
-        if op in _PRODUCTS and in_backward():  # gradients are multiplied by gates too
-            op = f"backward_{op}"
-        if op == "addcmul" and not is_ours():  # t + a b
-            op, inputs = "add", (inputs[0], self._product(inputs[1:]))
-            nodes = [self.trace.nodes[number] for number in inputs]
         form_only = op.startswith(_FORM_ONLY) or op.endswith("_like")
         depending = [] if form_only else [node for node in nodes if node.depends]
-        bounded = UNBOUNDED
-        if depending:
-            came = [node.bounds for node in depending]
-            is_bool = isinstance(result, Tensor) and result.dtype == torch.bool
-            others = len(nodes) - len(depending)
-            bounded = Bounds(True, True) if is_bool else bounds(op, scalars, came, others)
+        if isinstance(result, Tensor) and result.dtype == torch.bool:
+            bounded = Bounds(bool(depending), bool(depending))
+        else:
+            bounded = _bounds_of(op, nodes, depending, scalars)
         ordered = puts_in_order(op, len(depending)) or any(node.ordered for node in nodes)
         outputs = tuple(
             self._add(leaf, bool(depending), bounded, len(self.trace.steps), ordered)
@@ -219,11 +222,19 @@ class _Watch(TorchDispatchMode):
             self._memory.write(result, outputs[0])
         self.trace.steps.append(Step(op, inputs, outputs, scalars, self._stack[-1]))
 
+    def _operation(self, func: Any, inputs: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
+        """Return the name of an operation, and its inputs; t + a b is a product and a sum."""
+        op = func._schema.name.removeprefix("aten::").removesuffix("_")
+        if op in _PRODUCTS and in_backward():  # gradients are multiplied by gates too
+            op = f"backward_{op}"
+        if op == "addcmul" and not is_ours():
+            return "add", (inputs[0], self._product(inputs[1:]))
+        return op, inputs
+
     def _product(self, factors: tuple[int, ...]) -> int:
         """Write down a product that is part of an operation, and return its node."""
         nodes = [self.trace.nodes[number] for number in factors]
         depending = [node for node in nodes if node.depends]
-        came = [node.bounds for node in depending]
         shape = tuple(torch.broadcast_shapes(*(node.shape for node in nodes)))
         self.trace.nodes.append(
             Node(
@@ -231,7 +242,7 @@ class _Watch(TorchDispatchMode):
                 compact=shape,
                 dtype=nodes[0].dtype,
                 depends=bool(depending),
-                bounds=bounds("mul", (), came, len(nodes) - len(came)) if came else UNBOUNDED,
+                bounds=_bounds_of("mul", nodes, depending, ()),
                 step=len(self.trace.steps),
                 ordered=any(node.ordered for node in nodes),
             )
