@@ -74,12 +74,11 @@ class Recorder:
         The attribute `gates` is then not available before that batch.
     gates
         Gates to record: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`. A
-        predicate chooses among all kinds of gate, including responses; among spatial maps only with
-        `spatial`. The other forms choose among the default kinds of `stripe.find_gates` and, with
-        `spatial`, spatial maps.
+        predicate chooses among all kinds of gate, including responses, and the other forms among
+        the default kinds of `stripe.find_gates`. Spatial maps are included only with `spatial`.
     inputs
         Also record the global average of the features that each gate multiplies ("before" in Figure
-        2). If the network itself computes this average in float32, the network's value is recorded.
+        2). If the network itself computes it in float32, that value is recorded.
     spatial
         Also record spatial attention maps, such as those of CBAM, each under its own name.
     values
@@ -93,15 +92,14 @@ class Recorder:
         as a separate gate, `name@0` to `name@k-1`.
     check
         Prove that each row of every gate belongs to its image, by another forward pass with the
-        images in a different order. This is done for the first two batches of each size, and for
-        four images of the last batch. If False, assume that rows are in the order of the images.
-        Use False for models that draw random numbers in evaluation mode.
+        images in another order, for the first two batches of each size and four images of the last.
+        If False, assume that rows are in the order of the images. Use False for models that draw
+        random numbers in evaluation mode.
     resume
         Continue the recording in `path`. Its gates, network, data set and seed must be the same,
         but the weights may differ.
     overwrite
-        Rename the recording in `path` to `path`.old-1, or to the next free number, once the gates
-        are found.
+        Rename the recording in `path` to `path`.old-1, or the next free number.
     name, dataset, seed
         Provenance, stored in the header.
 
@@ -112,9 +110,9 @@ class Recorder:
     UnknownNameError
         If the model has no gate of a given name.
     RecordingError
-        If the directory cannot be written or is in use; if it holds recorded epochs, and neither
-        `resume` nor `overwrite` is set; if it holds a recording of other gates, or of another
-        network, data set or seed; or if it holds other files.
+        If the directory cannot be written, is in use, or holds other files; if it holds recorded
+        epochs, and neither `resume` nor `overwrite` is set; or if it holds a recording of other
+        gates, or of another network, data set or seed.
 
     Examples
     --------
