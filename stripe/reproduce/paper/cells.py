@@ -60,7 +60,7 @@ def fields_of(cell: Cell, reading: NoiseReading = DEFAULT_READING) -> dict[str, 
     StripeError
         If a word has no meaning.
     """
-    return {**_of_method(cell), **_of_setting(cell.setting, reading)}
+    return {**_parsed_method(cell), **_parsed_setting(cell.setting, reading)}
 
 
 def module_of_table_9(cell: Cell) -> str:
@@ -86,8 +86,8 @@ def module_of_table_9(cell: Cell) -> str:
     return str(same.item()).removeprefix("ASR(").removesuffix(")")
 
 
-def _of_method(cell: Cell) -> dict[str, Any]:
-    """Return attention and ASR: "SE+ASR(SE)" has both."""
+def _parsed_method(cell: Cell) -> dict[str, Any]:
+    """Return the attention and the ASR that a method's name means: "SE+ASR(SE)" has both."""
     named = {"base": None, "ACNet": None, "no ASR": None, "ASR without attention module": "psi"}
     if cell.method in named:
         return {"attention": None, "asr": named[cell.method]}
@@ -102,10 +102,13 @@ def _of_method(cell: Cell) -> dict[str, Any]:
     return modules
 
 
-def _of_setting(setting: str, reading: NoiseReading) -> dict[str, Any]:
-    """Return the settings of noise, copies of ASR, psi, image size or training."""
+def _parsed_setting(setting: str, reading: NoiseReading) -> dict[str, Any]:
+    """Return the settings that a cell's text means, such as "constant(0.5,0.1)" or "delta=2".
+
+    Several are separated by a comma and a space.
+    """
     if ", " in setting:
-        parts = [_of_setting(part, reading) for part in setting.split(", ")]
+        parts = [_parsed_setting(part, reading) for part in setting.split(", ")]
         return {name: value for part in parts for name, value in part.items()}
     if not setting or setting in ("with ASR", "without ASR", "psi=learnable"):
         return {}
