@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 
 from stripe.errors import StripeError
-from stripe.plots.axes import axes_or_new, legend_above, letters_in, wrapped
+from stripe.plots.axes import axes_or_new, legend_above, wrapped
 from stripe.plots.choose import said, with_columns
 from stripe.plots.heat_maps import MOST_PANELS
 from stripe.plots.literal import literal, shown_runs
@@ -138,12 +140,20 @@ def forward_order(ax: Axes, gates: Iterable[str]) -> None:
     The end that all names share is left out: layer1.0.bn2.gate and layer2.0.bn2.gate are drawn as
     layer1.0 and layer2.0.
     """
-    names = _without_common_end(list(gates))
-    fit = (max(map(len, names)) + 1) * len(names) <= letters_in(ax)  # a name and a space
+    names = [literal(name) for name in _without_common_end(list(gates))]
+    fit = _fit_side_by_side(ax, names)
     ticks = np.arange(1, len(names) + 1)[:: max(1, -(-len(names) // _TICKS))]
-    ax.set_xticks(ticks, [literal(names[n - 1]) if fit else str(n) for n in ticks])
+    ax.set_xticks(ticks, [names[n - 1] if fit else str(n) for n in ticks])
     ax.set_xlabel("gate, in forward order")
     ax.set_xlim(0.4, len(names) + 0.6)
+
+
+def _fit_side_by_side(ax: Axes, labels: Sequence[str]) -> bool:
+    """Tell whether labels at equal distances below `ax` leave a letter between them."""
+    font = FontProperties(size=plt.rcParams["xtick.labelsize"])
+    widest = max(TextPath((0, 0), f"{label}n", prop=font).get_extents().width for label in labels)
+    points = ax.get_window_extent().width * 72 / ax.figure.dpi
+    return bool(widest * len(labels) <= points)
 
 
 def _without_common_end(names: list[str]) -> list[str]:
