@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
@@ -145,7 +146,9 @@ def freeze(
         raise ModelError("optimal constants need gradients of a module, got an exported program")
     known, held_out = every_other(images)
     if example is None:
-        example = (known[0] if isinstance(known[0], Tensor) else known[0][0])[:2]
+        first, *more = (batch if isinstance(batch, Tensor) else batch[0] for batch in known[:2])
+        # A batch may hold one image, and two show what depends on the image.
+        example = torch.cat([first, *(b for b in more if b.shape[1:] == first.shape[1:])])[:2]
     found: dict[str, Any] = {"epoch": epoch, "example": example, "force": force}
     found |= {"predict": predict, "progress": progress}
     planned = plan(model, data, epoch=epoch, example=example, force=force)

@@ -1,5 +1,6 @@
 """Constants that are learned, against the divergence that they and the means cause."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,15 @@ def test_bad_input_is_one_line() -> None:
         optimal_constants(model, [x], means, lr=0.0)
     with pytest.raises(StripeError, match=r"\Aa loader must give at least one batch, got none\Z"):
         optimal_constants(model, [], means, example=x, progress=False)
+
+
+def test_images_may_come_one_by_one(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, x = OneGate().eval(), torch.randn(8, 3, 4, 4)
+    recording = stripe.record(model, [x], tmp_path / "r", progress=False)
+    found: Any = {"constants": "optimal", "progress": False}
+    with warnings.catch_warnings(action="error"):
+        frozen = stripe.freeze(model, recording, images=list(x.split(1)), **found)
+    # The first two images that are known become the example; the constants are learned from four.
+    assert frozen.comparison is not None
+    assert frozen.report["frozen"].all()
