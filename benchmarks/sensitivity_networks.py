@@ -42,12 +42,12 @@ SUBJECTS = (
     Subject("resnet20", "se", seed=2),
     Subject("tv:mobilenet_v3_small", epochs=60, dataset="photo-patches"),
     *(Subject("resnet38", name) for name in ("se", "eca", "ie", "srm", "dia", "cbam", "spa")),
-    Subject("timm:seresnet18", epochs=6, dataset="fashion_mnist"),
+    Subject("timm:seresnet18", epochs=3, dataset="fashion_mnist"),
     # bfloat16 nearly halves the speed of depthwise convolutions on a CPU
     Subject("timm:mobilenetv3_small_100", epochs=30, dataset="fashion_mnist", precision="fp32"),
     Subject("timm:regnety_002", epochs=10, dataset="fashion_mnist"),
-    Subject("timm:ecaresnet26t", epochs=6, dataset="fashion_mnist"),
-    Subject("timm:efficientnet_b0", epochs=12, dataset="fashion_mnist", precision="fp32"),
+    Subject("timm:ecaresnet26t", epochs=3, dataset="fashion_mnist"),
+    Subject("timm:efficientnet_b0", epochs=5, dataset="fashion_mnist", precision="fp32"),
 )
 QUICK = (Subject("resnet8_basic", "se", epochs=1),)
 
