@@ -42,7 +42,7 @@ SUBJECTS = (
     Subject("resnet20", "se", seed=2),
     Subject("tv:mobilenet_v3_small", epochs=60, dataset="photo-patches"),
     *(Subject("resnet38", name) for name in ("se", "eca", "ie", "srm", "dia", "cbam", "spa")),
-    Subject("timm:seresnet18", epochs=3, dataset="fashion_mnist"),
+    Subject("timm:seresnet18", epochs=6, dataset="fashion_mnist"),
     # bfloat16 nearly halves the speed of depthwise convolutions on a CPU
     Subject("timm:mobilenetv3_small_100", epochs=30, dataset="fashion_mnist", precision="fp32"),
     Subject("timm:regnety_002", epochs=10, dataset="fashion_mnist"),

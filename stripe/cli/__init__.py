@@ -3,7 +3,9 @@
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 # Each of these modules adds its commands to the root.
 from stripe.cli import (  # noqa: F401
@@ -46,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     `arguments` defaults to the arguments of the process.
     """
     keep_freed_memory()
+    warnings.formatwarning = _in_one_line
     given = sys.argv[1:] if arguments is None else arguments
     try:
         refuse_unknown(given)
@@ -75,6 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         kept = str(error) if isinstance(error, Interrupted) else after_interrupt(given)
         print(f"\ninterrupted: {kept}", file=sys.stderr)
         sys.exit(130)
+
+
+def _in_one_line(message: Warning | str, *_: Any, **__: Any) -> str:
+    """Write a warning without the line of Python that gave it."""
+    return f"warning: {message}\n"
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -72,12 +72,6 @@ def between_commas(texts: "Iterable[str]") -> tuple[str, ...]:
     return tuple(name for text in texts for part in text.split(",") if (name := part.strip()))
 
 
-def recording_of(path: Path) -> Path:
-    """Return the recording of a training run, or the path itself."""
-    inside = path / "recording"
-    return inside if (inside / "recording.json").is_file() else path
-
-
 def print_table(table: "pd.DataFrame", json: bool) -> None:
     """Print a table as a user reads it, or as JSON."""
     if json:

@@ -109,6 +109,8 @@ def _print_audit(found: "Audit", rounds: int, alone: bool, json: bool) -> None:
         f"{100 * found.threshold:g} % of predictions kept; all {last.frozen} that can be frozen "
         f"keep {100 * last.agreement:.1f} % ({found.n_images[1]} images)"
     )
+    if found.recommended:
+        print(f"stripe freeze --gates {' '.join(found.recommended)} freezes these")
     if found.undecided:
         print(
             f"{found.n_images[1]} images are too few to exclude that some gates keep "

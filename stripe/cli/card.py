@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from stripe.cli.app import Recorded, app, recording_of
+from stripe.cli.app import Recorded, app
 
 
 @app.command
@@ -53,7 +53,7 @@ def card(
         url=url,
         published=published,
     )
-    for path in write_card(recording_of(recording), out, about=about, overwrite=overwrite):
+    for path in write_card(recording, out, about=about, overwrite=overwrite):
         print(f"written: {path}")
     if about.missing:
         options = ", ".join(f"--{name}" for name in about.missing)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from stripe.cli.app import Epoch, Gate, Recorded, app, new_file, read_table, recording_of
+from stripe.cli.app import Epoch, Gate, Recorded, app, new_file, read_table
 from stripe.defaults import DATA_ROOT
 from stripe.files import PAGES, check_ending
 
@@ -54,8 +54,8 @@ def explore(
     if out is not None:
         check_ending(out, PAGES, "a page")
     new_file(out)
-    paths = [recording_of(path) for path in (recording, *more)]
-    slices = Slices(paths, costs=_costs(costs), **_pictures(paths[0], images, data_root))
+    paths = [recording, *more]
+    slices = Slices(paths, costs=_costs(costs), **_pictures(recording, images, data_root))
     view = checked_view(slices, {"gate": gate, "epoch": epoch})
     if out is not None:
         from stripe.explorer import Explorer

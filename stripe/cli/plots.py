@@ -19,7 +19,6 @@ from stripe.cli.app import (
     one_or_more,
     picture_file,
     read_table,
-    recording_of,
 )
 from stripe.cli.options.sides import Others, Versus, sides_of
 from stripe.errors import DataError, StripeError
@@ -311,7 +310,7 @@ def classes_of(recording: Path, options: Panels) -> tuple[str, ...]:
     from stripe.data import recorded_images
 
     try:
-        return recorded_images(recording_of(recording)).classes
+        return recorded_images(recording).classes
     except DataError:
         return ()
 

@@ -64,7 +64,7 @@ def record(
     network, loader, images = source.load()
     example = tensors_of(next(iter(loader)))[0]
     options = {"spatial": spatial, "values": not moments_only, "gates": gates}
-    options |= {"overwrite": overwrite, "resume": True}
+    options |= {"overwrite": overwrite, "resume": not overwrite}
     about = {"name": source.model, "dataset": images, "seed": source.seed}
     with (
         interrupts_held(),

@@ -57,6 +57,8 @@ def train(
     if "backbone" not in given:
         check_trusted(base.backbone, config or out)
     chosen = replace(base, **given)
+    if chosen.asr is None and (unused := [n for n in ("psi", "copies", "asr_init") if n in given]):
+        raise StripeError(f"--{unused[0].replace('_', '-')} is of an ASR; give --asr too")
     main = os.environ.get("RANK", "0") == "0"
     if main:
         print(

@@ -54,8 +54,9 @@ class RecordedFolder(Dataset[Tensor]):
         self.classes: tuple[str, ...] = tuple(getattr(whole, "classes", ()))
         if images.max() >= len(self._data):
             raise DataError(
-                f"{folder} must hold the {images.max() + 1} images that were recorded, and holds "
-                f"{len(self._data)}; give the recorded images with images= (--images)"
+                f"{folder} must hold at least {images.max() + 1} images, because image "
+                f"{images.max()} was recorded, and holds {len(self._data)}; give the recorded "
+                "images with images= (--images)"
             )
         known = rows["label"].notna().to_numpy()
         if not (self.classes and known.any()):

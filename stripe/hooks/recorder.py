@@ -85,7 +85,7 @@ class Recorder:
         Record every value. If False, record only the mean, standard deviation and range of every
         channel over images, in float64. Use this for runs that are too large to store.
     every
-        Record only epochs that are multiples of `every`; `record` skips the others.
+        Record only multiples of `every`; `record` skips the other epochs.
     average
         If the batch dimension holds k frames, patches or flipped copies of each image, record the
         mean of the gate over them. `Gate.per_image_values` gives k. If False, record each of them
@@ -93,11 +93,9 @@ class Recorder:
     check
         Prove that each row of every gate belongs to its image, by another forward pass with the
         images in another order, for the first two batches of each size and four images of the last.
-        If False, assume that rows are in the order of the images. Use False for models that draw
-        random numbers in evaluation mode.
+        If False, assume that rows have the order of the images, as for models that draw at random.
     resume
-        Continue the recording in `path`. Its gates, network, data set and seed must be the same,
-        but the weights may differ.
+        Continue the recording in `path`. Its gates, network, data set and seed must be the same.
     overwrite
         Rename the recording in `path` to `path`.old-1, or the next free number.
     name, dataset, seed
@@ -143,6 +141,8 @@ class Recorder:
         dataset: str = "",
         seed: int | None = None,
     ) -> None:
+        if resume and overwrite:
+            raise StripeError("resume continues a recording, overwrite begins anew; give one")
         if every < 1:
             raise StripeError(f"every is 1 or more, got {every}")
         self.model = unwrapped(model)

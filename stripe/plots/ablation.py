@@ -70,6 +70,11 @@ def ablation(
     data = literal_table(data)
     replaced = data[data["intervention"] != "none"]
     gates, hows = replaced["gate"].drop_duplicates().tolist(), replaced["intervention"].unique()
+    if replaced[measure].isna().all():
+        raise StripeError(
+            f"the table has no {measure} to draw; accuracy needs labels, and kl class scores; "
+            "agreement is always there"
+        )
     ax = axes_or_new(ax, height=max(1.9, 0.6 + 0.17 * len(gates)))
     if measure == "kl" and (replaced["kl"] > 0).any():
         ax.set_xscale("log", nonpositive="clip")
@@ -89,5 +94,7 @@ def ablation(
     ax.set_yticks(range(len(gates)), gates)
     ax.invert_yaxis()
     ax.set(xlabel=f"{_LABELS[measure]}\nbars: 95 % intervals", ylabel="gate")
+    figure: Any = ax.figure
+    figure.draw_without_rendering()  # the names of gates narrow the axes, and so the legend
     legend_above(ax)
     return ax

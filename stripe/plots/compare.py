@@ -27,6 +27,8 @@ _LABELS = {
 }
 #: Left, bottom, width and height of the two panels, as shares of the axes.
 _VALUES, _DIFFERENCE = (0, 0.56, 1, 0.44), (0, 0, 1, 0.44)
+#: Room for a marker above the highest value, as a share of the axis.
+_ROOM = 0.06
 #: Distance of the two points of a gate, as a share of the distance between gates.
 _SHIFT = 0.12
 
@@ -120,7 +122,8 @@ def _label(
     for panel in (top, bottom):
         forward_order(panel, gates)
     top.set(xlabel="", ylabel=label)
-    top.set_ylim(bottom=min(0, top.get_ylim()[0]))  # no statistic is negative, but for rounding
+    low, high = min(0, top.get_ylim()[0]), top.get_ylim()[1]  # nothing is negative but by rounding
+    top.set_ylim(low, high + _ROOM * (high - low))
     top.tick_params(labelbottom=False)
     over = ""
     if "over" in about:

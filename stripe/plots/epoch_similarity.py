@@ -11,7 +11,7 @@ from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, name_above
 from stripe.plots.by_gate import some_ticks
 from stripe.plots.choose import with_columns
-from stripe.plots.heat_maps import heat_maps, lines_above
+from stripe.plots.heat_maps import heat_maps, lines_above, note_missing
 from stripe.plots.literal import shown_runs
 from stripe.recording import Recorded
 from stripe.registry import listed
@@ -82,6 +82,7 @@ def epoch_similarity(
         **{"vmin": 0, "vmax": 1, **kwargs},
     )
     for image, matrix in zip(images, matrices, strict=True):
+        note_missing(image.axes, matrix.to_numpy(), "gates that do not vary")
         some_ticks(image.axes.yaxis, [str(row) for row in range(1, len(matrix) + 1)])
         some_ticks(image.axes.xaxis, [str(int(number)) for number in matrix.columns])
         own = image is images[0] or len(matrix) != len(matrices[0])

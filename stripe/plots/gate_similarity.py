@@ -11,7 +11,7 @@ from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, name_above
 from stripe.plots.by_gate import some_ticks
 from stripe.plots.choose import said, with_columns
-from stripe.plots.heat_maps import heat_maps
+from stripe.plots.heat_maps import heat_maps, note_missing
 from stripe.plots.literal import shown_runs
 from stripe.recording import Recorded
 from stripe.typed import typed
@@ -85,6 +85,7 @@ def gate_similarity(
         **{"vmin": 0, "vmax": 1, "aspect": "equal", **kwargs},
     )
     for image, matrix in zip(images, matrices, strict=True):
+        note_missing(image.axes, matrix.to_numpy(), "gates that do not vary")
         numbers = [str(place) for place in range(1, len(matrix) + 1)]
         for axis in (image.axes.xaxis, image.axes.yaxis):
             some_ticks(axis, numbers)

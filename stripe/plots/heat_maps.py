@@ -100,6 +100,12 @@ def heat_maps(
     return drawn
 
 
+def note_missing(ax: Axes, matrix: Float[np.ndarray, "rows columns"], what: str) -> None:
+    """Write below a heat map what its white cells are, if it has any."""
+    if np.isnan(matrix).any():
+        ax.set_xlabel(f"{ax.get_xlabel()}\nwhite: {what}")
+
+
 def lines_above(images: Sequence[AxesImage]) -> int:
     """Return the largest number of lines of the titles of `heat_maps`."""
     return max(image.axes.get_title().count("\n") for image in images) + 1

@@ -77,12 +77,14 @@ def saturation(
     def counted(recording: Recording, number: int) -> pd.DataFrame:
         return stats.saturation(stats.channel_moments(recording, [number]), low=low, high=high)
 
+    bounds = {} if isinstance(data, pd.DataFrame) else {"off": f"<= {low:g}", "on": f">= {high:g}"}
     runs, heading = of_runs(data, counted, tuple(_STATES), names=names, epoch=epoch)
     ax, rows = rows_of_axes(ax, list(runs))
     for row, table in zip(rows, runs.values(), strict=True):
         places = np.arange(1, len(table) + 1)
         for shift, (state, colour) in zip((-0.27, 0.0, 0.27), _STATES.items(), strict=True):
-            style = {"width": 0.27, "label": state, "color": colour, **kwargs}
+            label = f"{state} ({bounds[state]})" if state in bounds else state
+            style = {"width": 0.27, "label": label, "color": colour, **kwargs}
             row.bar(places + shift, 100 * table[state], **style)
         if not table[list(_STATES)].to_numpy().any():
             none: Any = {"transform": row.transAxes, "ha": "center", "va": "center"}

@@ -187,11 +187,28 @@ def _border(ax: Axes, rows: np.ndarray, order: str | None, classes: Sequence[str
     if order is not None:
         ends = [*starts[1:], len(named)]
         centres = [(start + end - 1) / 2 for start, end in zip(starts, ends, strict=True)]
-        apart = len(named) / _MOST_NAMES
-        kept = [0]
-        kept += [i for i in range(1, len(centres)) if centres[i] - centres[i - 1] >= apart]
-        ax.set_yticks([centres[i] for i in kept], [named[starts[i]] for i in kept])
+        if len(starts) <= _MOST_NAMES:
+            places, shown = _apart(centres, len(named) / _MOST_NAMES, len(named) - 1.0), starts
+        else:  # every n-th class
+            every = -(-len(starts) // _MOST_NAMES)
+            places, shown = centres[::every], starts[::every]
+        ax.set_yticks(places, [named[start] for start in shown])
+        ax.tick_params(axis="y", length=0)  # a name may stand beside the middle of its class
         ax.set_ylabel(f"{order} of {ax.get_ylabel()}")
+
+
+def _apart(places: Sequence[float], least: float, end: float) -> list[float]:
+    """Return ascending places, moved to be at least `least` apart and at most `end`.
+
+    >>> _apart([1.0, 2.0, 9.0], 2.0, 9.0)
+    [1.0, 3.0, 9.0]
+    """
+    moved: list[float] = []
+    for place in places:
+        moved.append(max(place, moved[-1] + least) if moved else place)
+    for n in range(len(moved) - 1, -1, -1):
+        moved[n] = min(moved[n], end - (len(moved) - 1 - n) * least)
+    return moved
 
 
 def _class_name(value: Any, classes: Sequence[str]) -> str:
@@ -248,4 +265,5 @@ def _write_titles(
 def _index(values: np.ndarray) -> str:
     exact = values.astype(np.float64)
     eta2, *_, constant = index_row(exact.mean(axis=0), exact.std(axis=0))
-    return r"$\eta^2$ = " + f"{eta2:.2f}" + (" (one value)" if constant else "")
+    between = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"  # a line does not end within the equation
+    return rf"$\eta^2${between}{eta2:.2f}" + (" (one value)" if constant else "")

@@ -37,9 +37,13 @@ def read_header(layout: Layout) -> StoredHeader:
     """
     path = layout.header
     if not path.is_file():
-        inside = layout.root / "recording"
-        hint = f"did you mean {inside}?" if inside.is_dir() else "give what a Recorder wrote"
-        raise RecordingError(f"no recording at {layout.root}: {path.name} is missing; {hint}")
+        missing = (
+            f"{path.name} is missing" if layout.root.is_dir() else "there is no such directory"
+        )
+        raise RecordingError(
+            f"no recording at {layout.root}: {missing}; give what a Recorder wrote, or a training "
+            "run that recorded"
+        )
     digest = None
     try:
         values: Any = parse_json(read_regular(path))

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+#: Name of the recording in the directory of a training run.
+OF_RUN = "recording"
 #: Epochs are below this, so that every reader of Parquet can count them in 64 bits.
 MOST_EPOCHS = 10**18
 #: The name of an epoch; epoch=01 is not a valid name.
@@ -91,3 +93,10 @@ def _numbers(directory: Path, before: str, behind: str) -> list[int]:
 def part_name(rank: int) -> str:
     """Return the name of the part that process `rank` writes."""
     return f"part-{rank}.parquet"
+
+
+def recording_of(path: Path) -> Path:
+    """Return the recording of a training run, or the path itself."""
+    inside = path / OF_RUN
+    is_run = (inside / "recording.json").is_file() and not (path / "recording.json").exists()
+    return inside if is_run else path

@@ -15,7 +15,7 @@ from stripe.recording.display import Gates, recording_html
 from stripe.recording.finished_part import FinishedPart, Vectors, matrix
 from stripe.recording.header import read_header
 from stripe.recording.labelled import as_data_tree
-from stripe.recording.layout import Layout
+from stripe.recording.layout import Layout, recording_of
 from stripe.recording.log import Log
 from stripe.recording.schema import (
     RecordedGate,
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 def open_recording(path: "Recorded") -> "Recording":
     """Open the recording in the directory `path`, also while another process writes to it.
 
-    If `path` is an open recording, it is returned unchanged.
+    If `path` is a training run, its recording is opened. If `path` is an open recording, it is
+    returned unchanged.
 
     Raises
     ------
@@ -79,7 +80,7 @@ class Recording:
 
     @typed
     def __init__(self, path: str | Path) -> None:
-        self._layout = Layout(Path(path).expanduser())
+        self._layout = Layout(recording_of(Path(path).expanduser()))
         stored = read_header(self._layout)
         self.header = stored.header
         self._log = Log(self._layout, stored)

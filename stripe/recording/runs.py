@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stripe.errors import RecordingError
+from stripe.recording.layout import OF_RUN
 from stripe.recording.reader import Recorded, Recording, open_recording
-
-#: Name of the recording in the directory of a training run.
-OF_RUN = "recording"
 
 
 class NamedRun(NamedTuple):

@@ -17,14 +17,14 @@ from stripe.data.image_file import count_of_broken
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.progress import progress_bar
-from stripe.recording.runs import OF_RUN
+from stripe.recording.layout import OF_RUN
 from stripe.robustness import inject_noise
 from stripe.train.board import Board, tensorboard
 from stripe.train.config import TrainConfig
 from stripe.train.failed_start import nothing_left
 from stripe.train.initial import begin
 from stripe.train.loaders import Loaders, open_loaders
-from stripe.train.network import build_model, stepped_network
+from stripe.train.network import build_model, check_network, stepped_network
 from stripe.train.precision import with_precision
 from stripe.train.processes import Processes, joined
 from stripe.train.recording import EpochRecorder, epoch_recorder
@@ -164,6 +164,7 @@ def train(
             loaders = open_loaders(config, processes)
         if model is None:
             model = build_model(config, loaders.data)
+        check_network(model, loaders.data)
         initial, anew = begin(config, model, loaders.data.classes, resume=resume)
         if anew and progress and processes.rank == 0:
             tqdm.write(f"start anew, for other classes: {', '.join(anew)}", file=sys.stderr)

@@ -1,10 +1,12 @@
 """Build the network of a run, and wrap it for training."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from stripe.backbones import build
+from stripe.errors import ModelError
+from stripe.modules.undisturbed import undisturbed
 from stripe.train.config import TrainConfig
 from stripe.train.processes import Processes
 from stripe.train.run import DataShape
@@ -24,6 +26,29 @@ def build_model(config: TrainConfig, data: DataShape) -> nn.Module:
         seed=config.seed,
         image_size=data.image_size,
     )
+
+
+def check_network(model: nn.Module, data: DataShape) -> None:
+    """Raise if a network does not take the images of a data set, or has too few scores for it.
+
+    A network of the user may have been built for other images.
+    """
+    images = torch.zeros(2, data.channels, data.image_size, data.image_size)
+    try:
+        with undisturbed(model):
+            scores = model(images)
+    except (RuntimeError, ValueError, IndexError, AssertionError) as error:
+        why = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        raise ModelError(
+            f"the network must take images of {data.channels} x {data.image_size} x "
+            f"{data.image_size}, as the data set has them, and fails: {why}"
+        ) from error
+    if isinstance(scores, Tensor) and scores.ndim == 2 and scores.shape[1] < data.classes:
+        raise ModelError(
+            f"the network must have a score for each of the {data.classes} classes, and has "
+            f"{scores.shape[1]}; build it with that number, which a function of your own gets as "
+            "num_classes"
+        )
 
 
 def stepped_network(config: TrainConfig, processes: Processes, model: nn.Module) -> nn.Module:

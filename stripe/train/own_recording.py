@@ -7,7 +7,7 @@ from stripe.data import list_datasets
 from stripe.errors import StripeError
 from stripe.gates.fingerprint import fingerprint_of
 from stripe.recording import Recording, open_recording
-from stripe.recording.runs import OF_RUN
+from stripe.recording.layout import OF_RUN
 from stripe.train.checkpoint import latest_checkpoint, place_of
 from stripe.train.run import CONFIG, WEIGHTS, read_values
 from stripe.train.weights import weights_of

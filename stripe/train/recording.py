@@ -6,7 +6,7 @@ from torch import nn
 
 from stripe.files import refuse_links
 from stripe.hooks import Recorder
-from stripe.recording.runs import OF_RUN
+from stripe.recording.layout import OF_RUN
 from stripe.robustness import inject_noise
 from stripe.robustness.noise_spec import NoiseSpec
 from stripe.train.config import TrainConfig

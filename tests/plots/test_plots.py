@@ -15,6 +15,9 @@ from stripe.errors import RecordingError, UnknownNameError
 from stripe.recording import Recording, open_recording
 from stripe.stats import epoch_difference, stripe_index
 
+#: Where no line ends.
+BETWEEN = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
+
 
 @pytest.fixture
 def recording(write_recording: Callable[..., Path]) -> Recording:
@@ -46,7 +49,7 @@ def test_stripes_shows_the_same_images_and_channels_on_both_sides(recording: Rec
         assert panel.images[0].get_clim() == (shown(panel).min(), shown(panel).max())
     index = stripe_index(recording).query("gate == 'b' and epoch == 1")["eta2"].item()
     assert [panel.get_title(loc="left") for panel in (before, after)] == [
-        rf"$\mathbf{{{part}}}$  {side}, $\eta^2$ = {index:.2f}"
+        rf"$\mathbf{{{part}}}$  {side}, $\eta^2$" + f"{BETWEEN}{index:.2f}"
         for part, side in (("a", "before"), ("b", "after"))
     ]
     bars = ax.child_axes[2:]
@@ -76,7 +79,7 @@ def test_rounding_is_not_drawn_in_all_colours(
     ax = plots.stripes(open_recording(write_recording({0: {"g": values}})), side="after")
     low, high = ax.images[0].get_clim()
     assert low < value - 1e-3 < value + 1e-3 < high
-    assert ax.get_title(loc="left").endswith("after, $\\eta^2$ = 1.00 (one value)")
+    assert ax.get_title(loc="left").endswith(f"after, $\\eta^2${BETWEEN}1.00 (one value)")
 
 
 @pytest.mark.parametrize("scale", ["own", "shared"])

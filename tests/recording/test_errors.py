@@ -36,8 +36,11 @@ def test_unknown_gate_and_epoch(path: Path) -> None:
 
 
 def test_no_recording_or_another_version(tmp_path: Path, path: Path) -> None:
-    with pytest.raises(RecordingError, match=r"no recording at .*recording\.json is missing"):
+    with pytest.raises(RecordingError, match=r"no recording at .*: there is no such directory"):
         open_recording(tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RecordingError, match=r"no recording at .*recording\.json is missing"):
+        open_recording(tmp_path / "empty")
     header = path / "recording.json"
     header.write_text('{"format_version": 9}')
     with pytest.raises(RecordingError, match="must have format version 1 or 2, got 9"):

@@ -55,6 +55,14 @@ def test_a_directory_stands_for_its_recording(path: Path) -> None:
         stripe.stats.stripe_index("nowhere")
 
 
+def test_a_training_run_stands_for_its_recording(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    path.rename(tmp_path / "run" / "recording")
+    opened = open_recording(tmp_path / "run")
+    assert opened.path == tmp_path / "run" / "recording"
+    assert opened.epochs == open_recording(opened.path).epochs
+
+
 def test_the_last_epoch_unless_one_is_named(path: Path) -> None:
     recording = open_recording(path)
     assert recording.last_epoch == 2

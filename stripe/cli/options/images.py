@@ -98,6 +98,12 @@ def load_images(
         print(count_of_broken(broken), file=sys.stderr)
     # Folder names are numbered in their order, which has no meaning for another number of classes.
     collate = None if _comparable(network, data) else _without_labels
+    if collate is not None:
+        print(
+            f"the labels of {images} are left out, because the network does not have an output for "
+            f"each of its {len(getattr(data, 'dataset', data).classes)} folders",
+            file=sys.stderr,
+        )
     return DataLoader(data, batch_size, collate_fn=collate), prepared
 
 

@@ -19,6 +19,7 @@ from stripe.cli.options.images import load_images
 from stripe.cli.options.network import load_network
 from stripe.data.folder import image_folder
 from stripe.errors import DataError
+from stripe.recording import open_recording
 from stripe.train import TrainConfig, train
 from stripe.train.manifest import MANIFEST
 from stripe.train.run import read_data_shape
@@ -330,3 +331,12 @@ def test_grey_images_are_repeated_for_a_network_in_colour(
     assert len(prepared.mean or ()) == 3
     with pytest.raises(DataError, match="takes images of 5 channels and those of fashion-mini"):
         load_images("fashion-mini", nn.Conv2d(5, 4, 3), limit=4)
+
+
+def test_labels_that_are_left_out_are_told(sets: Path, tmp_path: Path, run: Run) -> None:
+    where = ["--model", "resnet11", "--attention", "se", "--device", "cpu"]
+    images = ["--images", sets / "imagenet" / "val", "--image-size", 32, "--limit", 4]
+    code, said = run("record", *where, *images, "--out", tmp_path / "r")
+    assert code == 0, said
+    assert "are left out, because the network does not have an output for each of its" in said
+    assert open_recording(tmp_path / "r").rows(0)["label"].isna().all()
