@@ -32,6 +32,10 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"the nearest is {near[0]}; " if near else ""
 
 
+#: A named group of digits in the pattern of names.
+_GROUP = re.compile(r"\(\?P<(\w+)>\\d\+\)")
+
+
 class Registry(Generic[Builder]):
     """Builders by name, found at the first look-up in the modules of `package` and entry points.
 
@@ -80,11 +84,17 @@ class Registry(Generic[Builder]):
         builder = self._builders.get(name) or self._matched(name)
         if builder is None:
             names = self.names()
+            also = f", or a name of the form {listed(forms)}" if (forms := self._forms()) else ""
             raise UnknownNameError(
                 f"unknown {self.kind} {name!r}; {nearest(name, names)}choose one of: "
-                f"{listed(names)}"
+                f"{listed(names)}{also}"
             )
         return builder
+
+    def _forms(self) -> list[str]:
+        """Return the forms of names with any number in them: "resnetDEPTH"."""
+        patterns = [p.pattern for p in self._patterns if _GROUP.search(p.pattern)]
+        return [_GROUP.sub(lambda number: number[1].upper(), pattern) for pattern in patterns]
 
     def _matched(self, name: str) -> Callable[..., Any] | None:
         for pattern, builder in self._patterns.items():

@@ -53,6 +53,10 @@ def index(
 ) -> None:
     """Print the stripe index of each gate in each epoch.
 
+    eta2 is the share of the variance between channels: 1 for a perfect stripe. between_var and
+    within_var are the variances between and within channels. median_std is the median over channels
+    of the standard deviation over images. constant is True if all values of a gate are one number.
+
     Parameters
     ----------
     more
@@ -147,7 +151,12 @@ def compare(
 def variance_components(
     recording: Recorded, *, epoch: EveryEpoch = None, printed: Printed = AS_TABLE
 ) -> None:
-    """Print the shares of channel, class and image in the variance of every gate."""
+    """Print the shares of channel, class and image in the variance of every gate.
+
+    eta2, omega2 and icc are the share of the channel: as it is, without the bias of few images, and
+    as the correlation of two images within a channel. channel, class and image sum to 1. class_icc
+    is the share of the class in the variance within channels.
+    """
     from stripe import stats
 
     printed.show(lambda: stats.variance_components(recording, _one(epoch)))
@@ -157,7 +166,11 @@ def variance_components(
 def effective_rank(
     recording: Recorded, *, epoch: EveryEpoch = None, printed: Printed = AS_TABLE
 ) -> None:
-    """Print in how many directions every gate varies over images."""
+    """Print in how many directions every gate varies over images.
+
+    effective_rank is the exponential of the entropy of the shares of the singular values of the
+    centred gate. participation is the inverse of the sum of the squared shares of variance.
+    """
     from stripe import stats
 
     printed.show(lambda: stats.effective_rank(recording, _one(epoch)))
@@ -172,7 +185,11 @@ def saturation(
     high: High = HIGH,
     printed: Printed = AS_TABLE,
 ) -> None:
-    """Print the shares of channels of every gate that stay off, on or unchanged for all images."""
+    """Print the shares of channels of every gate that stay off, on or unchanged for all images.
+
+    off and on are the shares of channels that are always at most --low, or always at least --high.
+    stuck is the share of channels that have one value for all images.
+    """
     from stripe import stats
 
     printed.show(
@@ -191,6 +208,10 @@ def class_information(
     printed: Printed = AS_TABLE,
 ) -> None:
     """Print how well every gate alone predicts the class.
+
+    accuracy is that of a linear discriminant, cross-validated, with a 95 % interval from low to
+    high. chance is the share of the most frequent class. inputs is the accuracy from the pooled
+    features before the gate.
 
     Parameters
     ----------

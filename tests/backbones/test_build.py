@@ -52,5 +52,8 @@ def test_errors_say_what_to_do() -> None:
         build("resnet21")
     with pytest.raises(
         UnknownNameError, match="unknown backbone 'resnext'; the nearest is resnet83; choose"
-    ):
+    ) as caught:
         build("resnext")
+    assert str(caught.value).endswith(
+        "of the form resnetDEPTH, resnetDEPTH_basic, resnetDEPTH_acnet"
+    )
