@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from stripe.audit.result import Audit
 
 
+#: Divergences in nats, most of them far below 1.
+_COSTS = dict.fromkeys(("predicted_kl", "kl", "kl_low", "kl_high"), "{:.2g}".format)
+
+
 @app.command
 def audit(
     source: Source,
@@ -97,12 +101,14 @@ def _print_audit(found: "Audit", rounds: int, alone: bool, json: bool) -> None:
         return print_json(found.to_json())
     columns = ["gate", "channels", "eta2", "relative_spread", "predicted_kl"]
     columns += (["kl", "agreement"] if alone else []) + ["folded", "into"]
-    print(found.gates[columns].to_string(index=False, float_format="%.4f"))
+    print(found.gates[columns].to_string(index=False, float_format="%.4f", formatters=_COSTS))
     measures = ["kl", "kl_low", "kl_high", "agreement", "accuracy"]
     for table, first in ((found.controls, ["intervention"]), (found.optimal, ["constants"])):
         if table is not None:
             columns = [*first, *measures]
-            print("\n" + table[columns].to_string(index=False, float_format="%.4f"))
+            print(
+                "\n" + table[columns].to_string(index=False, float_format="%.4f", formatters=_COSTS)
+            )
     last = found.greedy.iloc[-1]
     print(
         f"\n{len(found.recommended)} of {len(found.gates)} gates freeze with at least "

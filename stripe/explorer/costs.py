@@ -8,6 +8,7 @@ import pandas as pd
 
 from stripe.errors import StripeError
 from stripe.explorer.ablation import ablation_of
+from stripe.registry import listed
 
 #: Columns that hold a cost in nats: of an audit, of `stripe.sensitivity`, of `stripe ablate`.
 COLUMNS = ("predicted_kl", "fisher", "kl")
@@ -35,8 +36,8 @@ def costs_of(given: Any, gates: Collection[str]) -> dict[str, float]:
         table = _of_table(table)
     if not isinstance(table, Mapping):
         raise StripeError(
-            "costs are a mapping, a table with the columns gate and one of "
-            f"{', '.join(COLUMNS)}, an Audit or a Sensitivity, got {type(given).__name__}"
+            "costs are a table (in a shell a CSV file) with the columns gate and one of "
+            f"{', '.join(COLUMNS)}, a mapping, an Audit or a Sensitivity, got {_said(given)}"
         )
     found = {str(gate): float(cost) for gate, cost in table.items() if gate in gates}
     if not found and not ablation_of(given, gates):
@@ -55,3 +56,10 @@ def _of_table(table: pd.DataFrame) -> dict[str, float] | None:
     if "intervention" in table:
         table = table[table["intervention"] == "mean"]
     return dict(zip(table["gate"], table[named[0]], strict=True))
+
+
+def _said(given: Any) -> str:
+    """Say what was given: the columns of a table, or a type."""
+    if isinstance(given, pd.DataFrame):
+        return f"a table with the columns {listed(list(map(str, given)), 8)}"
+    return type(given).__name__

@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new, legend_above, letter
+from stripe.plots.axes import axes_or_new, legend_above, letter, wrapped
 from stripe.plots.by_gate import forward_order
 from stripe.plots.choose import one_of
 from stripe.plots.literal import literal
@@ -27,6 +27,8 @@ _LABELS = {
 }
 #: Left, bottom, width and height of the two panels, as shares of the axes.
 _VALUES, _DIFFERENCE = (0, 0.56, 1, 0.44), (0, 0, 1, 0.44)
+#: Letters beside a panel that fit in its height.
+_LETTERS = 24
 #: Room for a marker above the highest value, as a share of the axis.
 _ROOM = 0.06
 #: Distance of the two points of a gate, as a share of the distance between gates.
@@ -135,6 +137,7 @@ def _label(
         )
     what = label.replace("\n", " ")
     bottom.set(
-        xlabel=f"gate, in forward order{over}", ylabel=f"{what}: {names[1]}\nminus {names[0]}"
+        xlabel=f"gate, in forward order{over}",
+        ylabel=wrapped(f"{what}: {names[1]} minus {names[0]}", _LETTERS),
     )
     legend_above(top)

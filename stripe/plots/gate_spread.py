@@ -93,7 +93,7 @@ def gate_spread(
         places = {gate: place + shift for gate, place in gates.items()}
         _draw_boxes(ax, table, places, width, colour, kwargs)
     forward_order(ax, gates)
-    ax.set(ylabel="std over images")
+    ax.set(ylabel="std over images\nwhiskers: 5 to 95 % of channels")
     ax.set_ylim(bottom=0)
     if len(runs) == 1:
         name_above(ax, heading)

@@ -112,7 +112,7 @@ def compare(
     if len(sides) != 2:
         raise StripeError(
             f"a comparison has two sides, or one at two epochs, got {len(sides)}; give two "
-            "recordings, or one with epoch=[first, second]"
+            "recordings, or one with epoch=[first, second] (--epoch FIRST SECOND)"
         )
     (first, of_first), (second, of_second) = sides
     if {first, second} & {*_OWN} or first == second:

@@ -6,6 +6,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from stripe.backbones import build
 from stripe.errors import ModelError
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.undisturbed import undisturbed
 from stripe.train.config import TrainConfig
 from stripe.train.processes import Processes
@@ -35,7 +36,7 @@ def check_network(model: nn.Module, data: DataShape) -> None:
     """
     images = torch.zeros(2, data.channels, data.image_size, data.image_size)
     try:
-        with undisturbed(model):
+        with interrupts_held(), undisturbed(model), interrupts_allowed():
             scores = model(images)
     except (RuntimeError, ValueError, IndexError, AssertionError) as error:
         why = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")

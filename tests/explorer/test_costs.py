@@ -39,8 +39,8 @@ def test_costs_by_gate(given: Any, expected: dict[str, float]) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (3, "costs are a mapping, a table .* got int"),
-        (TABLE.drop(columns="fisher"), "got DataFrame"),
+        (3, "costs are a table .* a mapping, .* got int"),
+        (TABLE.drop(columns="fisher"), "got a table with the columns gate"),
         ({"c": 1.0}, "must name a recorded gate, such as 'a', and name c"),
     ],
 )

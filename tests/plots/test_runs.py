@@ -191,7 +191,7 @@ def test_a_comparison_shows_both_runs_and_the_difference(two: tuple[Path, Path])
     np.testing.assert_array_equal(container.lines[0].get_ydata(), rows["difference"])
     bars = np.array([segment[:, 1] for segment in container.lines[2][0].get_segments()])
     np.testing.assert_allclose(bars, rows[["low", "high"]])
-    assert bottom.get_ylabel() == "median std over images: ASR\nminus SE"
+    assert bottom.get_ylabel() == "median std over images:\nASR minus SE"
     assert bottom.get_xlabel().endswith("interval over images, n = 9\nepoch 1")
     with pytest.raises(StripeError, match="statistic is one of eta2, between_var"):
         plots.compare(table, statistic="mean")

@@ -15,6 +15,7 @@ from stripe.data import list_datasets
 from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
 from stripe.data.stream import TEST_CROP
 from stripe.errors import DataError
+from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.feed import feed
 from stripe.modules.undisturbed import undisturbed
 from stripe.train import TrainConfig
@@ -98,7 +99,7 @@ def _check_size(network: nn.Module, shape: tuple[int, int, int]) -> None:
     if height * width > _MOST_CHECKED:
         return
     try:
-        with undisturbed(network):
+        with interrupts_held(), undisturbed(network), interrupts_allowed():
             feed(network, torch.zeros(2, *shape))
     except (RuntimeError, ValueError, IndexError, AssertionError) as error:
         why = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
