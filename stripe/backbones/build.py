@@ -11,6 +11,7 @@ from stripe.backbones.external import timm_network, torchvision_network
 from stripe.backbones.own import is_function, own_network
 from stripe.backbones.registry import BACKBONES
 from stripe.defaults import NUM_CLASSES
+from stripe.errors import StripeError
 from stripe.modules.seeded import seeded
 from stripe.typed import typed
 
@@ -73,6 +74,10 @@ def build(
     >>> sum(parameter.numel() for parameter in model.parameters())
     1929388
     """
+    if num_classes < 1 or in_channels < 1:
+        raise StripeError(
+            f"num_classes and in_channels must be 1 or more, got {num_classes} and {in_channels}"
+        )
     builder = _builder(backbone)
     size = {} if image_size is None else {"image_size": image_size}
     with seeded(seed):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from stripe.errors import RecordingError
+from stripe.errors import RecordingError, StripeError
 from stripe.recording import Recorded, Recording, open_recording
 from stripe.recording.finished_part import FinishedPart
 from stripe.recording.schema import gate_column
@@ -138,6 +138,25 @@ def piece_moments(piece: Piece) -> dict[str, Moments]:
         for gate, column in piece.columns.items()
         if column in by_column
     }
+
+
+def moments_of(
+    data: Recorded | Sequence[Recorded] | pd.DataFrame, over: Over, *columns: str
+) -> pd.DataFrame:
+    """Return the table of `channel_moments`, which may be given already.
+
+    Raises
+    ------
+    StripeError
+        If a table is given that lacks epoch, gate or one of `columns`.
+    """
+    if not isinstance(data, pd.DataFrame):
+        return channel_moments(data, over=over)
+    if missing := [name for name in ("epoch", "gate", *columns) if name not in data]:
+        raise StripeError(
+            f"a table must be that of stripe.stats.channel_moments, and lacks {', '.join(missing)}"
+        )
+    return data
 
 
 @typed

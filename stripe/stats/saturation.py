@@ -8,7 +8,7 @@ import pandas as pd
 from stripe.defaults import HIGH, LOW
 from stripe.errors import StripeError
 from stripe.recording import Recorded
-from stripe.stats.moments import Over, channel_moments
+from stripe.stats.moments import Over, moments_of
 from stripe.stats.read_ahead import in_pairs
 from stripe.typed import typed
 
@@ -56,7 +56,7 @@ def saturation(
     """
     if not 0 <= low < high <= 1:
         raise StripeError(f"bounds must have 0 <= low < high <= 1, got {low} and {high}")
-    moments = data if isinstance(data, pd.DataFrame) else channel_moments(data, over=over)
+    moments = moments_of(data, over, "min", "max")
     keys = [name for name in ("recording", "epoch", "gate") if name in moments]
     least, most = moments["min"], moments["max"]
     states = moments[keys].assign(

@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from stripe.recording import Recorded
-from stripe.stats.moments import Over, channel_moments
+from stripe.stats.moments import Over, moments_of
 from stripe.stats.read_ahead import in_pairs
 from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
@@ -103,7 +103,7 @@ def stripe_index(
     >>> index[index["epoch"] == 2]["eta2"].between(0, 1).all()
     np.True_
     """
-    moments = data if isinstance(data, pd.DataFrame) else channel_moments(data, over=over)
+    moments = moments_of(data, over, "mean", "std")
     keys = [name for name in ("recording", "epoch", "gate") if name in moments]
     rows = []
     for key, channels in moments.groupby(keys, sort=False):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stripe import build, list_attentions, list_backbones
-from stripe.errors import ModelError, UnknownNameError
+from stripe.errors import ModelError, StripeError, UnknownNameError
 
 #: With 100 classes and with 10; they round to the paper's Table 1.
 COUNTS = {
@@ -57,3 +57,9 @@ def test_errors_say_what_to_do() -> None:
     assert str(caught.value).endswith(
         "of the form resnetDEPTH, resnetDEPTH_basic, resnetDEPTH_acnet"
     )
+
+
+@pytest.mark.parametrize("wrong", [{"num_classes": 0}, {"in_channels": -1}])
+def test_a_network_has_classes_and_channels(wrong: dict[str, int]) -> None:
+    with pytest.raises(StripeError, match="num_classes and in_channels must be 1 or more, got"):
+        build("resnet11", **{"num_classes": 2, **wrong})  # type: ignore[arg-type]

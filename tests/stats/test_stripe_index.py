@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stripe.errors import StripeError
 from stripe.recording import open_recording
-from stripe.stats import channel_moments, stripe_index
+from stripe.stats import channel_moments, saturation, stripe_index
 
 STRIPE = np.array([[0.1, 0.9], [0.1, 0.9], [0.1, 0.9]])
 IMAGES_DECIDE = np.array([[0.1, 0.1], [0.5, 0.5], [0.9, 0.9]])
@@ -73,3 +74,10 @@ def test_a_missing_number_is_no_constant(write_recording: Callable[..., Path]) -
 def test_takes_moments_too(write_recording: Callable[..., Path]) -> None:
     recording = open_recording(write_recording({0: {"g": STRIPE}, 4: {"g": IMAGES_DECIDE}}))
     assert stripe_index(recording).equals(stripe_index(channel_moments(recording)))
+
+
+def test_a_table_of_something_else_is_one_line(write_recording: Callable[..., Path]) -> None:
+    gates = open_recording(write_recording({0: {"g": STRIPE}})).gates
+    for statistic in (stripe_index, saturation):
+        with pytest.raises(StripeError, match=r"that of stripe\.stats\.channel_moments, and lacks"):
+            statistic(gates)
