@@ -116,7 +116,7 @@ def _print_audit(found: "Audit", rounds: int, alone: bool, json: bool) -> None:
         f"keep {100 * last.agreement:.1f} % ({found.n_images[1]} images)"
     )
     if found.recommended:
-        print(f"stripe freeze --gates {' '.join(found.recommended)} freezes these")
+        print(f"stripe freeze takes these as --gates {' '.join(found.recommended)}")
     if found.undecided:
         print(
             f"{found.n_images[1]} images are too few to exclude that some gates keep "

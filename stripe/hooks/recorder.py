@@ -93,7 +93,7 @@ class Recorder:
     check
         Prove that each row of every gate belongs to its image, by another forward pass with the
         images in another order, for the first two batches of each size and four images of the last.
-        If False, assume that rows have the order of the images, as for models that draw at random.
+        False assumes that rows have the order of the images. Models that draw at random need it.
     resume
         Continue the recording in `path`. Its gates, network, data set and seed must be the same.
     overwrite

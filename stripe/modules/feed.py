@@ -1,12 +1,15 @@
 """Pass images to a network, under any name of its argument."""
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from stripe.errors import ModelError
+from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.undisturbed import undisturbed
 from stripe.modules.unwrap import device_of
 
 #: Usual names of image arguments that are not the first argument.
@@ -50,6 +53,23 @@ def feed(model: nn.Module, images: Tensor) -> Any:
             "batches of that shape, also as example= where there is one, or export it with a "
             "dynamic batch size"
         ) from error
+
+
+def tried(model: nn.Module, shape: Sequence[int], remedy: str) -> Any:
+    """Run `model` on two images of zeros, (C, H, W), and return its output.
+
+    Raises
+    ------
+    ModelError
+        If it fails. The message names the images and the cause, and ends with `remedy`.
+    """
+    try:
+        with interrupts_held(), undisturbed(model), interrupts_allowed():
+            return feed(model, torch.zeros(2, *shape))
+    except (RuntimeError, ValueError, IndexError, AssertionError) as error:
+        why = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        size = " x ".join(map(str, shape))
+        raise ModelError(f"the network fails with images of {size}: {why}; {remedy}") from error
 
 
 def placed(model: nn.Module, images: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ def ablation(
     ax.set_yticks(range(len(gates)), gates)
     ax.invert_yaxis()
     ax.set(xlabel=f"{_LABELS[measure]}\nbars: 95 % intervals", ylabel="gate")
-    figure: Any = ax.figure
+    figure: Any = ax.figure.canvas.figure  # the whole one, also of axes in a part of it
     figure.draw_without_rendering()  # the names of gates narrow the axes, and so the legend
     legend_above(ax)
     return ax

@@ -6,8 +6,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from stripe.backbones import build
 from stripe.errors import ModelError
-from stripe.interrupts import interrupts_allowed, interrupts_held
-from stripe.modules.undisturbed import undisturbed
+from stripe.modules.feed import tried
 from stripe.train.config import TrainConfig
 from stripe.train.processes import Processes
 from stripe.train.run import DataShape
@@ -34,16 +33,8 @@ def check_network(model: nn.Module, data: DataShape) -> None:
 
     A network of the user may have been built for other images.
     """
-    images = torch.zeros(2, data.channels, data.image_size, data.image_size)
-    try:
-        with interrupts_held(), undisturbed(model), interrupts_allowed():
-            scores = model(images)
-    except (RuntimeError, ValueError, IndexError, AssertionError) as error:
-        why = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
-        raise ModelError(
-            f"the network must take images of {data.channels} x {data.image_size} x "
-            f"{data.image_size}, as the data set has them, and fails: {why}"
-        ) from error
+    shape = (data.channels, data.image_size, data.image_size)
+    scores = tried(model, shape, "the data set has such images")
     if isinstance(scores, Tensor) and scores.ndim == 2 and scores.shape[1] < data.classes:
         raise ModelError(
             f"the network must have a score for each of the {data.classes} classes, and has "

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,3 +60,17 @@ def test_an_unknown_measure_is_one_line() -> None:
     measure: Any = "loss"
     with pytest.raises(StripeError, match=r"\Aa measure is one of .*, got 'loss'\Z"):
         ablation(pd.DataFrame(), measure=measure)
+
+
+def test_axes_in_a_part_of_a_figure_are_drawn_on() -> None:
+    data = pd.DataFrame({"intervention": "mean", "gate": ["a"], "agreement": [0.9]})
+    data["agreement_low"], data["agreement_high"] = 0.8, 0.95
+    part = plt.figure(layout="constrained").subfigures(1, 2)[0]
+    ax = ablation(data, measure="agreement", ax=part.subplots())
+    assert ax.get_legend() is not None
+
+
+def test_a_measure_without_values_is_one_line() -> None:
+    data = pd.DataFrame({"intervention": "mean", "gate": ["a"], "accuracy": [np.nan]})
+    with pytest.raises(StripeError, match="the table has no accuracy to draw; accuracy needs labe"):
+        ablation(data, measure="accuracy")

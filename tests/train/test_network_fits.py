@@ -21,7 +21,7 @@ def _network(channels: int, classes: int) -> nn.Module:
         (
             3,
             10,
-            "must take images of 1 x 28 x 28, as the data set has them, and fails: Given",
+            "fails with images of 1 x 28 x 28: Given groups=1.*; the data set has such",
         ),
         (
             1,

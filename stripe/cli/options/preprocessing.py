@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 from torchvision.transforms import v2
 
@@ -15,15 +14,13 @@ from stripe.data import list_datasets
 from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
 from stripe.data.stream import TEST_CROP
 from stripe.errors import DataError
-from stripe.interrupts import interrupts_allowed, interrupts_held
-from stripe.modules.feed import feed
-from stripe.modules.undisturbed import undisturbed
+from stripe.modules.feed import tried
 from stripe.train import TrainConfig
 from stripe.train.run import CONFIG, read_config
 from stripe.train.trained import data_shape
 
 #: Largest number of pixels of the images on which a network is tried.
-_MOST_CHECKED = 1024 * 1024
+_MOST_TRIED = 1024 * 1024
 _INTERPOLATIONS = {mode.value for mode in v2.InterpolationMode}
 
 
@@ -82,8 +79,8 @@ def preprocessing(
     prepared = _of_run(run, data_root) if run is not None else _of_network(network)
     channels = _channels(prepared, network)
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    if size is not None:
-        _check_size(network, (channels, *size))
+    if size is not None and size[0] * size[1] <= _MOST_TRIED:
+        tried(network, (channels, *size), "choose another --image-size")
     return replace(
         prepared,
         size=size or prepared.size,
@@ -91,22 +88,6 @@ def preprocessing(
         std=_each(std, channels) or prepared.std,
         crop=crop or prepared.crop,
     )
-
-
-def _check_size(network: nn.Module, shape: tuple[int, int, int]) -> None:
-    """Raise if a network does not take images of a size that it does not declare."""
-    height, width = shape[1:]
-    if height * width > _MOST_CHECKED:
-        return
-    try:
-        with interrupts_held(), undisturbed(network), interrupts_allowed():
-            feed(network, torch.zeros(2, *shape))
-    except (RuntimeError, ValueError, IndexError, AssertionError) as error:
-        why = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
-        raise DataError(
-            f"the network fails with images of {height} x {width} pixels: {why}; choose another "
-            "--image-size"
-        ) from error
 
 
 def whole(prepared: Preprocessing, network: nn.Module) -> Preprocessing:

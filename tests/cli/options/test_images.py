@@ -219,7 +219,7 @@ def test_wrong_options_are_one_line(options: list[str], message: str, sets: Path
 @pytest.mark.parametrize(
     ("size", "message"),
     [
-        ("50x224", "the network fails with images of 50 x 224 pixels: Input height (50) doesn't "
+        ("50x224", "the network fails with images of 3 x 50 x 224: Input height (50) doesn't "
          "match model (224); choose another --image-size"),
         ("99999", "this needs more memory than there is"),
     ],
