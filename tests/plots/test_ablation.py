@@ -65,7 +65,8 @@ def test_an_unknown_measure_is_one_line() -> None:
 def test_axes_in_a_part_of_a_figure_are_drawn_on() -> None:
     data = pd.DataFrame({"intervention": "mean", "gate": ["a"], "agreement": [0.9]})
     data["agreement_low"], data["agreement_high"] = 0.8, 0.95
-    part = plt.figure(layout="constrained").subfigures(1, 2)[0]
+    whole: Any = plt.figure(layout="constrained")
+    part = whole.subfigures(1, 2)[0]
     ax = ablation(data, measure="agreement", ax=part.subplots())
     assert ax.get_legend() is not None
 
