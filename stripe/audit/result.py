@@ -26,7 +26,7 @@ class Audit:
         One row per gate, in forward order:
 
         - gate, owner_class, channels;
-        - eta2, median_std, constant: as in `stripe.stats.stripe_index`;
+        - eta2, median_std, one_value: as in `stripe.stats.stripe_index`;
         - relative_spread: root mean square spread over images, relative to the mean of the gate; 0
           for a constant gate;
         - channel, class, image: shares of variance, as in `stripe.stats.variance_components`;

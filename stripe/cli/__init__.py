@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from cyclopts import CycloptsError
+
 # Each of these modules adds its commands to the root.
 from stripe.cli import (  # noqa: F401
     ablate,
@@ -48,11 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     `arguments` defaults to the arguments of the process.
     """
     keep_freed_memory()
-    warnings.formatwarning = _in_one_line
     given = sys.argv[1:] if arguments is None else arguments
+    usual, warnings.formatwarning = warnings.formatwarning, _in_one_line
     try:
         refuse_unknown(given)
-        app(arguments)
+        app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:  # the words of the command itself
+        said = " ".join(str(error).split()).partition(" Available commands")[0].rstrip(".")
+        asked = " ".join(("stripe", *(error.command_chain or ()), "--help"))
+        print(f"error: {said}; see {asked}", file=sys.stderr)
+        sys.exit(2)
     except StripeError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
@@ -78,6 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         kept = str(error) if isinstance(error, Interrupted) else after_interrupt(given)
         print(f"\ninterrupted: {kept}", file=sys.stderr)
         sys.exit(130)
+    finally:
+        warnings.formatwarning = usual
 
 
 def _in_one_line(message: Warning | str, *_: Any, **__: Any) -> str:

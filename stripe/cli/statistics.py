@@ -55,7 +55,7 @@ def index(
 
     eta2 is the share of the variance between channels: 1 for a perfect stripe. between_var and
     within_var are the variances between and within channels. median_std is the median over channels
-    of the standard deviation over images. constant is True if all values of a gate are one number.
+    of the standard deviation over images. one_value is True if all values of a gate are one number.
 
     Parameters
     ----------

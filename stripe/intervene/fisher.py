@@ -1,4 +1,4 @@
-"""The Fisher information along the way from gates to their means, from sums over images."""
+"""The Fisher information along d, the way from gates to their means, from sums over images."""
 
 from collections.abc import Sequence
 

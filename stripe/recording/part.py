@@ -1,7 +1,6 @@
 """One process's share of an epoch, as one Parquet file."""
 
 import json
-import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from jaxtyping import Float64, Shaped
 from stripe.errors import RecordingError
 from stripe.files import footer_sha256, sha256, sync, writing
 from stripe.recording.layout import part_name
+from stripe.recording.schema import of_one_file
 
 #: Rows are gathered up to this many bytes before they are encoded, and read back in these pieces.
 ROW_GROUP_BYTES = 16 << 20
@@ -32,8 +32,7 @@ class PartWriter:
     """
 
     def __init__(self, directory: Path, rank: int, schema: pa.Schema, epoch: int) -> None:
-        # The id keeps the footers of two parts apart that have the same rows and sizes.
-        schema = schema.with_metadata({"epoch": str(epoch), "id": uuid.uuid4().hex})
+        schema = of_one_file(schema, epoch)
         self.path = directory / part_name(rank)
         self.rows = 0
         self._rank = rank

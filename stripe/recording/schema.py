@@ -9,6 +9,7 @@ A recording of format version 2 is a directory::
                                      it, epoch, rows, columns, digest of the weights that were
                                      recorded, and name, rows, size and SHA-256s of every part
     data/epoch=EPOCH/part-RANK.parquet   one row per image; its metadata holds the epoch
+                                     and a random id
     staging/                         epochs that are being written or dropped
     LOCK                             held by the one writer
 
@@ -31,6 +32,7 @@ the metadata of parts. Version 1 is read and verified as far as its logs go. A w
 it verifies it first and seals it as version 2.
 """
 
+import uuid
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -239,6 +241,14 @@ def arrow_schema(gates: tuple[RecordedGate, ...]) -> pa.Schema:
 def part_schema(header: Header) -> pa.Schema:
     """Return the columns of the parts of a recording."""
     return arrow_schema(header.gates) if header.per_image else moments_schema()
+
+
+def of_one_file(schema: pa.Schema, epoch: int) -> pa.Schema:
+    """Return the schema of one part of an epoch, whose metadata holds the epoch and an id.
+
+    The id keeps the footers of two parts apart that have the same rows and sizes.
+    """
+    return schema.with_metadata({"epoch": str(epoch), "id": uuid.uuid4().hex})
 
 
 def moments_schema() -> pa.Schema:

@@ -1,4 +1,4 @@
-"""The test of a claim: Student's interval over seeds, its verdict, and Holm's correction."""
+"""The statistics of a claim: Student's interval over seeds, its verdict, Holm's correction."""
 
 import math
 from collections.abc import Sequence

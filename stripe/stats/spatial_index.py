@@ -26,7 +26,7 @@ def spatial_index(recording: Recorded) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per epoch and map: epoch, gate, eta2, between_var, within_var, median_std, constant,
+        One row per epoch and map: epoch, gate, eta2, between_var, within_var, median_std, one_value,
         as for `stripe_index`. Standard deviations are over images, at each position.
 
     Raises

@@ -104,7 +104,7 @@ def test_a_gate_of_one_value_is_called_constant(tmp_path: Path, logit: float) ->
     report = stripe.audit(
         model, [(images, labels)], out=tmp_path / "report.html", rounds=1, progress=False
     )
-    assert report.gates["constant"].tolist() == [False, True]
+    assert report.gates["one_value"].tolist() == [False, True]
     assert report.gates["eta2"].tolist() == [1, 1]
     assert report.gates["relative_spread"].tolist() == pytest.approx([0, 0], abs=1e-6)
     page = " ".join((tmp_path / "report.html").read_text().split())

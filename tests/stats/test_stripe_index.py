@@ -20,7 +20,7 @@ def test_the_two_ends_of_the_scale(write_recording: Callable[..., Path]) -> None
         open_recording(write_recording({0: {"stripe": STRIPE, "images": IMAGES_DECIDE}}))
     )
     assert table.columns.tolist() == (
-        ["epoch", "gate", "eta2", "between_var", "within_var", "median_std", "constant"]
+        ["epoch", "gate", "eta2", "between_var", "within_var", "median_std", "one_value"]
     )
     assert table["gate"].tolist() == ["stripe", "images"]
     assert table["eta2"].tolist() == pytest.approx([1, 0], abs=1e-12)
@@ -52,7 +52,7 @@ def test_a_gate_of_one_value_is_a_stripe_and_called_constant(
     rounded[::7] = np.nextafter(rounded[::7], np.float32(1e5))  # the last bit of float32
     values = {"exact": exact} if value == 0 else {"exact": exact, "rounded": rounded}
     table = stripe_index(open_recording(write_recording({0: values})))
-    assert table["constant"].all()
+    assert table["one_value"].all()
     assert (table["eta2"] == 1).all()
 
 
@@ -60,7 +60,7 @@ def test_other_gates_are_not_constant(write_recording: Callable[..., Path]) -> N
     little = 0.5 + 1e-5 * np.random.default_rng(0).random((3, 2))
     values = {"stripe": STRIPE, "images": IMAGES_DECIDE, "little": little}
     table = stripe_index(open_recording(write_recording({0: values})))
-    assert not table["constant"].any()
+    assert not table["one_value"].any()
 
 
 def test_a_missing_number_is_no_constant(write_recording: Callable[..., Path]) -> None:
@@ -68,7 +68,7 @@ def test_a_missing_number_is_no_constant(write_recording: Callable[..., Path]) -
     values[0, 0] = np.nan
     (row,) = stripe_index(open_recording(write_recording({0: {"g": values}}))).itertuples()
     assert math.isnan(row.eta2)  # type: ignore[arg-type]
-    assert not row.constant
+    assert not row.one_value
 
 
 def test_takes_moments_too(write_recording: Callable[..., Path]) -> None:
