@@ -38,6 +38,7 @@ def feed(model: nn.Module, images: Tensor) -> Any:
         return model(images) if name is None else model(**{name: images})
     except RuntimeError as error:
         if images.is_floating_point() or images.is_complex():
+            error.add_note(f"the network was given images {tuple(images.shape)}, {images.dtype}")
             raise
         raise ModelError(
             f"the network must take the images as they come, {images.dtype}, and failed: "

@@ -30,13 +30,16 @@ def small() -> nn.Module:
     return stripe.build("resnet8_basic", attention="se", num_classes=3, in_channels=1).eval()
 
 
-def loader() -> list[tuple[Tensor, Tensor]]:
-    images, labels = torch.rand(64, 1, 12, 12), torch.arange(64) % 3
+Batches = list[tuple[Tensor, Tensor]]
+
+
+def loader(channels: int = 1) -> Batches:
+    images, labels = torch.rand(64, channels, 12, 12), torch.arange(64) % 3
     return [(images[:32], labels[:32]), (images[32:], labels[32:])]
 
 
-def frozen(model: nn.Module, recording: Any) -> Any:
-    options: dict[str, Any] = {"constants": "optimal", "images": loader(), "progress": False}
+def frozen(model: nn.Module, recording: Any, images: Batches) -> Any:
+    options: dict[str, Any] = {"constants": "optimal", "images": images, "progress": False}
     return stripe.freeze(model, recording, **options)
 
 
@@ -45,16 +48,16 @@ def layer_of(model: nn.Module) -> nn.Module:
     return layer
 
 
-TOOLS: dict[str, Callable[[nn.Module, Any], Any]] = {
-    "audit": lambda m, r: stripe.audit(m, loader(), out=None, rounds=1, progress=False),
-    "mean_cam": lambda m, r: stripe.mean_cam(m, loader(), layer_of(m), progress=False),
-    "attack": lambda m, r: attack(m, loader(), ["constant:0.5,0.5"], progress=False),
-    "noise_bound": lambda m, r: noise_bound(m, loader()[0][0][:4]),
-    "compare_speed": lambda m, r: compare_speed(
-        {"bare": m}, loader()[0][0], rounds=1, progress=False
+TOOLS: dict[str, Callable[[nn.Module, Any, Batches], Any]] = {
+    "audit": lambda m, r, b: stripe.audit(m, b, out=None, rounds=1, progress=False),
+    "mean_cam": lambda m, r, b: stripe.mean_cam(m, b, layer_of(m), progress=False),
+    "attack": lambda m, r, b: attack(m, b, ["constant:0.5,0.5"], progress=False),
+    "noise_bound": lambda m, r, b: noise_bound(m, b[0][0][:4]),
+    "compare_speed": lambda m, r, b: compare_speed(
+        {"bare": m}, b[0][0], rounds=1, progress=False
     ),
-    "sensitivity": lambda m, r: stripe.sensitivity(m, loader(), r, progress=False),
-    "ablate": lambda m, r: ablate(m, loader(), r, progress=False),
+    "sensitivity": lambda m, r, b: stripe.sensitivity(m, b, r, progress=False),
+    "ablate": lambda m, r, b: ablate(m, b, r, progress=False),
     "freeze": frozen,
 }
 
@@ -65,4 +68,17 @@ TOOLS: dict[str, Callable[[nn.Module, Any], Any]] = {
 def test_every_tool_feeds_the_network(kind: str, tool: str, tmp_path: Path) -> None:
     model = small().double() if kind == "float64" else ByKeyword(small())
     recording = stripe.record(model, loader(), tmp_path / "recording", progress=False)
-    assert TOOLS[tool](model, recording) is not None
+    assert TOOLS[tool](model, recording, loader()) is not None
+
+
+@pytest.mark.parametrize("tool", [*TOOLS, "record"])
+def test_an_error_of_the_network_names_its_images(tool: str, tmp_path: Path) -> None:
+    model, wrong = small(), loader(3)
+    recording = stripe.record(model, loader(), tmp_path / "recording", progress=False)
+    with pytest.raises(RuntimeError) as raised:
+        if tool == "record":
+            stripe.record(model, wrong, tmp_path / "wrong", progress=False)
+        TOOLS[tool](model, recording, wrong)
+    said = "\n".join((str(raised.value), *getattr(raised.value, "__notes__", ())))
+    assert "given images (" in said
+    assert ", 3, 12, 12)" in said
