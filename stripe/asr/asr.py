@@ -73,7 +73,7 @@ class Psi:
         return f"{kind}{float(self.value)!r}" + ("" if self.learnable else ",fixed")
 
     def tensor(self, channels: int) -> Float[Tensor, "1 c 1 1"]:
-        """Return the initial psi, with random values from torch's global generator."""
+        """Return the initial psi. Kind "normal" draws its values from torch's global generator."""
         if self.kind == "normal":
             return torch.randn(1, channels, 1, 1) * self.value
         return torch.full((1, channels, 1, 1), float(self.value))

@@ -58,10 +58,10 @@ def audit(
 
     The means of the gates are computed from every other image. The frozen network is compared with
     the unchanged network on the other half of the images, so no image contributes to the means that
-    it is used to test. `stripe.sensitivity`, computed on the images of the means, orders the gates
-    so that each further gate adds the least to the cost of the set. A few sets are measured on the
-    other half, to find how many gates can be frozen. The predicted costs determine which sets are
-    measured.
+    it is used to test. `stripe.sensitivity` orders the gates so that each further gate adds the
+    least to the cost of the set. It uses the first batches of the half for the means, up to the
+    batch that reaches 64 images. A few sets are measured on the other half, to find how many gates
+    can be frozen. The predicted costs determine which sets are measured.
 
     Parameters
     ----------
@@ -132,8 +132,9 @@ def audit(
 
     Notes
     -----
-    The audit also measures one set in the order of relative spread, and uses that order if its set
-    is larger, or if the cost cannot be estimated. The estimate needs class scores from the network
+    The audit then takes one gate more than this order allows, in the order of relative spread. If
+    that set also reaches the threshold, the audit uses the order of relative spread. It also uses
+    that order if the cost cannot be estimated. The estimate needs class scores from the network
     itself, for each image or each position, whatever `predict` returns. An ONNX file has no
     gradients, so `stripe.onnx.sensitivity` measures the cost of each gate. The recommended set
     reaches the threshold, and a set with one gate more does not. Agreement may rise when a further

@@ -30,8 +30,8 @@ class Audit:
         - relative_spread: root mean square spread over images, relative to the mean of the gate; 0
           for a constant gate;
         - channel, class, image: shares of variance, as in `stripe.stats.variance_components`;
-        - off, on: shares of channels that are always below 0.01 or above 0.99, as in
-          `stripe.stats.saturation`;
+        - off, on: shares of channels that lie within 0.01 of 0, or within 0.01 of 1, for all
+          images, as in `stripe.stats.saturation`;
         - exact: share of channels that are exactly 0 or 1 for all images;
         - frozen, folded, into, reason: as in the `report` of `Frozen`;
         - predicted_kl: estimated cost of freezing this gate alone, in nats; NaN without an
@@ -117,7 +117,7 @@ class Audit:
 
     @property
     def timed(self) -> bool:
-        """Whether the network was slower than the frozen one in three quarters of the rounds."""
+        """Whether the frozen network was faster in at least three quarters of the rounds."""
         return self.attention_share_quartiles[0] > 0
 
     def to_json(self) -> dict[str, Any]:

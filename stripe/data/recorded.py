@@ -29,8 +29,8 @@ def recorded_images(
     Returns
     -------
     ImageSet or RecordedFolder
-        Images, at the positions that the recording gives as indices. The attribute `classes` holds
-        the names of their classes.
+        The images of the data set or folder. Entry i is the image with index i in the recording.
+        The attribute `classes` holds the names of their classes.
 
     Raises
     ------

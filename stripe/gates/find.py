@@ -83,8 +83,8 @@ def find_gates(
     - the scales of a dynamic quantiser.
 
     A factor that is not bounded by sigmoid, tanh, softmax, clamp or a comparison has the kind
-    "response". A tensor (B, C, 1) that multiplies (B, C, T) is a gate if it is bounded, and a
-    convolution or norm along C computes the features. Any other such tensor may be a weight per
+    "response". A tensor (B, C, 1) that multiplies (B, C, T) is a gate only if it is bounded and the
+    features come from a convolution or norm along C. Any other such tensor may be a weight per
     token or part of an RMS norm, so it is not a gate. A gate (B, 1, N) that multiplies (B, C, N)
     counts as a gate of tokens with channels last. If the features are planes (B, C, H, W) that were
     flattened to (B, C, N), such a factor is not returned.

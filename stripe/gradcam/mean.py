@@ -105,8 +105,8 @@ def mean_cam(
     """Average the Grad-CAM maps of all images of a loader.
 
     With "GradCAM", all computations run on the model's device. Between batches, only sums are kept,
-    and with `maps` the maps, on the host. Gradients are computed for the output of the layer, not
-    for the parameters.
+    on the device. With `maps`, the map of each image is also kept, on the host. Gradients are
+    computed for the output of the layer, not for the parameters.
 
     Parameters
     ----------

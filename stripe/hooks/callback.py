@@ -33,9 +33,10 @@ class RecordCallback:
 
     Notes
     -----
-    The trainer calls these methods with (args, state, control, model=...). They read `state.epoch`
-    and `state.global_step`. The package transformers is not needed. The model must run on a batch
-    of images alone, given as the first argument or by a usual keyword such as `pixel_values`.
+    The trainer calls `on_train_begin`, `on_epoch_end` and `on_train_end` with (args, state,
+    control, model=...). They read `state.epoch` and `state.global_step`. The package transformers
+    is not needed. The model must run on a batch of images alone, given as the first argument or by
+    a usual keyword such as `pixel_values`.
 
     Examples
     --------

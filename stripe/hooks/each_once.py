@@ -13,7 +13,7 @@ class EachOnce(Sampler[int]):
     """Give process r of P the images r, r + P, r + 2 P and so on, without repeating any.
 
     Use it instead of `DistributedSampler`, which repeats some images so that all processes get the
-    same number. These images would be recorded twice.
+    same number. A recording rejects an epoch in which an image occurs twice.
 
     Parameters
     ----------

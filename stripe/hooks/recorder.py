@@ -92,12 +92,14 @@ class Recorder:
         as a separate gate, `name@0` to `name@k-1`.
     check
         Prove that each row of every gate belongs to its image, by another forward pass with the
-        images in another order, for the first two batches of each size and four images of the last.
-        False assumes that rows have the order of the images. Models that draw at random need it.
+        images in another order. This is done for the first two batches of each size, and for four
+        images of the last batch. If False, rows are assumed to be in the order of the images. Use
+        False for models that draw random numbers in evaluation mode.
     resume
         Continue the recording in `path`. Its gates, network, data set and seed must be the same.
     overwrite
-        Rename the recording in `path` to `path`.old-1, or the next free number.
+        Rename the recording in `path` to `path`.old-1 or, if that name is taken, to the name with
+        the next free number.
     name, dataset, seed
         Provenance, stored in the header.
 
@@ -242,10 +244,10 @@ class Recorder:
         ----------
         loader
             Batches of images, (images, labels) or (images, labels, indices). The indices identify
-            the rows. Without indices, a `DataLoader` gives the positions in its data set, even if
-            it is shuffled, or its collate function sorts items or drops None. For all other
-            loaders, including a subclass of `DataLoader` with its own iteration, images are
-            numbered from 0 in the order of arrival.
+            the rows. Without indices, rows from a `DataLoader` are numbered by their positions in
+            its data set. This also holds if the loader shuffles, or if its collate function sorts
+            items or leaves out items that are None. For all other loaders, including a subclass of
+            `DataLoader` with its own iteration, images are numbered from 0 in the order of arrival.
         epoch
             Number of the epoch, which must not be recorded yet.
         progress
@@ -262,7 +264,8 @@ class Recorder:
             If the epoch is already recorded, an image occurs twice or has another label than in the
             last epoch, or the disk fails.
         ModelError
-            If a gate is not called, or a batch does not consist of tensors.
+            If a recorded gate is not computed for a batch, its rows do not belong to the images, or
+            a batch does not consist of tensors.
         """
         if epoch % self.every:
             return 0

@@ -75,8 +75,8 @@ def freeze(
     gates, fold, epoch, example, force, inplace
         As for `stripe.gates.freeze_at`.
     constants
-        "mean", "optimal" or "exact". "optimal" needs a classifier, and minimises the KL divergence
-        from the unchanged network.
+        "mean", "optimal" or "exact". "optimal" needs a network that outputs class scores, for each
+        image or for each position. It minimises the KL divergence from the unchanged network.
     images
         Batches of images, or (images, labels), on which the networks are compared. "optimal" needs
         at least 2 images, learns from every other one and compares on the rest. For "mean" and
@@ -98,7 +98,8 @@ def freeze(
         agreement for any task, and accuracy and KL divergence for a classifier. For "optimal", it
         also compares the means, on the held-out images. For "exact", `report` also has off and on
         (numbers of channels that were 0 or 1 for all images), and taken (number of these channels
-        that the gate no longer determines); `assumed` lists the taken channels.
+        whose gate values the frozen network no longer computes or reads); `assumed` lists the taken
+        channels.
 
     Raises
     ------

@@ -43,8 +43,9 @@ def agreements(
         - "equal": 1 for equal predictions, otherwise 0;
         - "edit": one minus the edit distance of two sequences, relative to the longer one;
         - "iou": intersection over union of masks; for class maps, its mean over classes;
-        - "boxes": share of boxes that match a box of the same class with an intersection over union
-          of at least 0.5.
+        - "boxes": share of the boxes of both predictions that match a box of the same class in the
+          other prediction, with an intersection over union of at least 0.5. Each box is matched at
+          most once.
 
         Default: "boxes" for boxes, "iou" for masks and class maps, otherwise "equal". `MISSING`
         agrees with nothing.

@@ -38,7 +38,8 @@ def channel_std(
     Parameters
     ----------
     data
-        A recording, or several, whose histograms overlap. "before" needs pooled inputs.
+        A recording, or several, whose histograms overlap. With `side="before"` or "both", the
+        recording must hold the averages of the inputs (`inputs=True`).
     names
         Name of each recording. Default: the parts of their paths that differ.
     gate

@@ -35,8 +35,8 @@ def epoch_similarity(
     Parameters
     ----------
     data
-        A recording of several epochs, several recordings, whose matrices stand side by side, or the
-        table of `stripe.stats.epoch_similarity`.
+        A recording of several epochs, a list of such recordings, or the table of
+        `stripe.stats.epoch_similarity`. The matrices of several recordings stand side by side.
     names
         Name of each recording. Default: the parts of their paths that differ.
     epoch

@@ -31,8 +31,8 @@ def gate_similarity(
     Parameters
     ----------
     data
-        A recording, several recordings, whose matrices are drawn side by side, or the table of
-        `stripe.stats.gate_similarity` for one recording.
+        A recording, a list of recordings, or the table of `stripe.stats.gate_similarity` for one
+        recording. The matrices of several recordings stand side by side.
     names
         Name of each recording. Default: the parts of their paths that differ.
     epoch

@@ -48,7 +48,8 @@ def noise_robustness(
     -------
     Axes
         `ax`. For each noise, in the order of the table, it shows the mean over runs of each
-        network. If there are several runs, a bar shows their standard deviation (divided by n - 1).
+        network. If there are several runs, a bar shows their standard deviation (with n - 1 degrees
+        of freedom).
 
     Raises
     ------

@@ -51,9 +51,9 @@ def tradeoff(
     -------
     Axes
         `ax`, with one marker per network. Each attention module has its own colour, and these
-        colours differ in lightness. The marker of a network with ASR is a star. A bar is the
-        standard deviation over seeds or, for a single run, Wilson's 95 % interval of a share of
-        `n_images` images.
+        colours differ in lightness. The marker of a network with ASR is a star. A bar shows the
+        standard deviation over seeds. For a single run, it shows Wilson's 95 % interval of the
+        accuracy on `n_images` images; without `n_images`, there is no bar.
 
     Raises
     ------

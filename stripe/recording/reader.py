@@ -106,7 +106,7 @@ class Recording:
 
     @property
     def epochs(self) -> list[int]:
-        """The recorded epochs, ascending. An error says if the files of one are missing."""
+        """The recorded epochs, ascending. It is an error if the files of an epoch are missing."""
         return self._log.committed()
 
     @property

@@ -57,8 +57,9 @@ class RecordingWriter:
     Raises
     ------
     RecordingError
-        If the directory holds other files, cannot be written or is locked, or holds a recording of
-        other gates, another network or other images.
+        If the directory holds other files, cannot be written or is locked, or holds a recording
+        with other gates, another network, data set, seed or image shape, or with moments instead of
+        values (or the reverse).
 
     Examples
     --------

@@ -70,10 +70,10 @@ def compare(
 
         All numbers are NaN for a gate with values that are not finite.
 
-        `attrs` is a dictionary. `over` is "images" or "seeds". Over images, `paired` tells whether
-        the images were paired, `unpaired` gives the reason if they were not, and `resamples` and
-        `seed` are there. `names`, `epochs` and `n` have an entry per side, and `level` is that of
-        the intervals.
+        The dictionary `attrs` of the table has these keys: `over` ("images" or "seeds"); `names`,
+        `epochs` and `n`, each with one entry per side; and `level`, the confidence level. For
+        intervals over images, it also has `paired` (whether the images were paired), `unpaired`
+        (the reason if they were not), `resamples` and `seed`.
 
     Raises
     ------

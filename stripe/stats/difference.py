@@ -85,7 +85,7 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
     DataFrame
         One row per gate and channel: gate, channel, epoch (nullable Int64). This epoch is the
         smallest recorded epoch t after which every step of every image is below `tol`. It is
-        missing if the last step is not below `tol`, as for values that are not finite.
+        missing if the last step is not below `tol`. A step that is not finite counts as a change.
 
     Raises
     ------

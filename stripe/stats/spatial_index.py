@@ -26,8 +26,8 @@ def spatial_index(recording: Recorded) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per epoch and map: epoch, gate, eta2, between_var, within_var, median_std, one_value,
-        as for `stripe_index`. Standard deviations are over images, at each position.
+        One row per epoch and map: epoch, gate, eta2, between_var, within_var, median_std,
+        one_value, as for `stripe_index`. Standard deviations are over images, at each position.
 
     Raises
     ------

@@ -79,19 +79,20 @@ def stripe_index(
     -------
     DataFrame
         One row per epoch and gate: epoch, gate, eta2, between_var, within_var, median_std (over
-        channels), one_value. With several recordings, the first column is recording. `eta2` is 1 for
-        a perfect stripe, and 0 if all channels have the same mean over images. `one_value` is True
-        for a gate with one value for all images and channels, up to the rounding of float32. Such a
-        gate has no variance; since it does not depend on the image, its `eta2` is 1 by definition.
+        channels), one_value. With several recordings, the first column is recording. `eta2` is 1
+        for a perfect stripe, and 0 if all channels have the same mean over images. `one_value` is
+        True for a gate with one value for all images and channels, up to the rounding of float32.
+        Such a gate has no variance; since it does not depend on the image, its `eta2` is 1 by
+        definition.
 
     Notes
     -----
     `eta2` answers "do channels differ more than images?", not "does the gate ignore the image?". A
     gate that varies strongly over images still has a high index if its channels have very different
     means. Therefore also look at `median_std` and at the cost of freezing the gate. A gate with one
-    channel has an index of 0 unless `one_value` is True. A mean of `eta2` over gates counts constant
-    gates, such as a saturated sigmoid, as perfect stripes. The column `one_value` marks them. A gate
-    with values that are not finite has NaN in every number.
+    channel has an index of 0 unless `one_value` is True. A mean of `eta2` over gates counts gates
+    with one value, such as a saturated sigmoid, as perfect stripes. The column `one_value` marks
+    them. A gate with values that are not finite has NaN in every number.
 
     References
     ----------

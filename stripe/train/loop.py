@@ -133,7 +133,8 @@ def train(
 
         - `config.out` is not empty (without `resume`), holds another run, or is in use;
         - one of its files was changed, is damaged, is a link, or belongs to another network;
-        - a name or size in the configuration does not exist.
+        - a name in the configuration is unknown, or a size does not fit the data, the network or
+          the number of processes.
 
     Examples
     --------

@@ -1,6 +1,7 @@
 """Networks in float64, and networks that take images by keyword alone, go through every tool."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,7 @@ TOOLS: dict[str, Callable[[nn.Module, Any, Batches], Any]] = {
     "mean_cam": lambda m, r, b: stripe.mean_cam(m, b, layer_of(m), progress=False),
     "attack": lambda m, r, b: attack(m, b, ["constant:0.5,0.5"], progress=False),
     "noise_bound": lambda m, r, b: noise_bound(m, b[0][0][:4]),
-    "compare_speed": lambda m, r, b: compare_speed(
-        {"bare": m}, b[0][0], rounds=1, progress=False
-    ),
+    "compare_speed": lambda m, r, b: compare_speed({"bare": m}, b[0][0], rounds=1, progress=False),
     "sensitivity": lambda m, r, b: stripe.sensitivity(m, b, r, progress=False),
     "ablate": lambda m, r, b: ablate(m, b, r, progress=False),
     "freeze": frozen,
@@ -73,12 +72,11 @@ def test_every_tool_feeds_the_network(kind: str, tool: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("tool", [*TOOLS, "record"])
 def test_an_error_of_the_network_names_its_images(tool: str, tmp_path: Path) -> None:
-    model, wrong = small(), loader(3)
+    model = small()
     recording = stripe.record(model, loader(), tmp_path / "recording", progress=False)
+    again = partial(stripe.record, model, path=tmp_path / "again", progress=False)
     with pytest.raises(RuntimeError) as raised:
-        if tool == "record":
-            stripe.record(model, wrong, tmp_path / "wrong", progress=False)
-        TOOLS[tool](model, recording, wrong)
+        again(loader=loader(3)) if tool == "record" else TOOLS[tool](model, recording, loader(3))
     said = "\n".join((str(raised.value), *getattr(raised.value, "__notes__", ())))
     assert "given images (" in said
     assert ", 3, 12, 12)" in said

@@ -29,10 +29,10 @@ def freeze_at(
     """Replace gates by their means over images, and fold each constant into an adjacent layer.
 
     `x v(x)` becomes `x v`, where v is the mean of v(x). The constant v is multiplied into the norm,
-    convolution or linear layer before the product, through a ReLU if v >= 0. Alternatively, v is
-    multiplied into the input channels of the layers after the product, if no other operation reads
-    the product. A residual gate, `x + x v`, folds as 1 + v. A constant that cannot fold remains a
-    scale in the network.
+    convolution or linear layer before the product. A ReLU may lie between that layer and the
+    product if no element of v is negative. Alternatively, v is multiplied into the input channels
+    of the layers after the product, if no other operation reads the product. A residual gate,
+    `x + x v`, folds as 1 + v. A constant that cannot fold remains a scale in the network.
 
     A module that only computes and applies a gate is removed. In other modules, the submodule that
     outputs the gate is replaced. A graph of `torch.fx` or `torch.export` is rewritten without the
