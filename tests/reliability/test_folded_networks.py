@@ -69,7 +69,7 @@ def test_folded_networks_equal_those_with_constants(
 
     @seeded(seed)
     @settings(
-        max_examples=times(60, 1000), deadline=None, database=None,
+        max_examples=times(24, 1000), deadline=None, database=None,
         suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink],
     )  # fmt: skip
     @given(
