@@ -56,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         refuse_unknown(given)
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:  # the words of the command itself
-        said = " ".join(str(error).split()).partition(" Available commands")[0].rstrip(".")
+        said = " ".join(str(error).split())
+        said = said if said.endswith("...") else said.removesuffix(".")
         asked = " ".join(("stripe", *(error.command_chain or ()), "--help"))
         print(f"error: {said}; see {asked}", file=sys.stderr)
         sys.exit(2)

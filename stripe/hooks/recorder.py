@@ -57,10 +57,9 @@ _Batches = Generator[_Batch, None, None]
 class Recorder:
     """Record gates, epoch by epoch, into a directory, as a context manager.
 
-    The model has hooks only while `record` runs. A separate thread encodes the batches. Each epoch
-    in the directory is either complete or absent. Under torch.distributed, every process creates a
-    Recorder with the same path and records its share of the images. The processes commit an epoch
-    together.
+    The model has hooks only while `record` runs. A separate thread encodes the batches. An epoch in
+    the directory is complete or absent. Under torch.distributed, every process creates a Recorder
+    with the same path and records its share of the images. All commit an epoch together.
 
     Parameters
     ----------
@@ -77,8 +76,8 @@ class Recorder:
         predicate chooses among all kinds of gate, including responses, and the other forms among
         the default kinds of `stripe.find_gates`. Spatial maps are included only with `spatial`.
     inputs
-        Also record the global average of the features that each gate multiplies ("before" in Figure
-        2). If the network itself computes it in float32, that value is recorded.
+        Also record the global average of the features that each gate multiplies (Figure 2,
+        "before"). If the network itself computes it in float32, that value is recorded.
     spatial
         Also record spatial attention maps, such as those of CBAM, each under its own name.
     values
@@ -92,14 +91,13 @@ class Recorder:
         as a separate gate, `name@0` to `name@k-1`.
     check
         Prove that each row of every gate belongs to its image, by another forward pass with the
-        images in another order. This is done for the first two batches of each size, and for four
-        images of the last batch. If False, rows are assumed to be in the order of the images. Use
-        False for models that draw random numbers in evaluation mode.
+        images in another order: the first two batches of each size, and four images of the last
+        batch. If False, rows are assumed to be in the order of the images. Use False for models
+        that draw random numbers in evaluation mode.
     resume
         Continue the recording in `path`. Its gates, network, data set and seed must be the same.
     overwrite
-        Rename the recording in `path` to `path`.old-1 or, if that name is taken, to the name with
-        the next free number.
+        Rename the recording in `path` to `path`.old-1 or, if taken, the next free number.
     name, dataset, seed
         Provenance, stored in the header.
 
@@ -110,9 +108,8 @@ class Recorder:
     UnknownNameError
         If the model has no gate of a given name.
     RecordingError
-        If the directory cannot be written, is in use, or holds other files; if it holds recorded
-        epochs, and neither `resume` nor `overwrite` is set; or if it holds a recording of other
-        gates, or of another network, data set or seed.
+        If the directory cannot be written, is in use, or holds other files; or if it holds recorded
+        epochs without `resume` or `overwrite`, or of other gates, network, data set or seed.
 
     Examples
     --------
@@ -245,9 +242,9 @@ class Recorder:
         loader
             Batches of images, (images, labels) or (images, labels, indices). The indices identify
             the rows. Without indices, rows from a `DataLoader` are numbered by their positions in
-            its data set. This also holds if the loader shuffles, or if its collate function sorts
-            items or leaves out items that are None. For all other loaders, including a subclass of
-            `DataLoader` with its own iteration, images are numbered from 0 in the order of arrival.
+            its data set, even if it shuffles, or its collate function sorts or leaves out items.
+            For all other loaders, including a subclass of `DataLoader` with its own iteration,
+            images are numbered from 0 in the order of arrival.
         epoch
             Number of the epoch, which must not be recorded yet.
         progress

@@ -10,9 +10,9 @@ from stripe.recording.schema import spatial_column
 from stripe.stats import spatial_index
 
 
-@pytest.mark.parametrize(("value", "constant"), [(0.5, True), (None, False)])
+@pytest.mark.parametrize(("value", "one_value"), [(0.5, True), (None, False)])
 def test_a_map_of_one_value_is_called_constant(
-    tmp_path: Path, value: float | None, constant: bool
+    tmp_path: Path, value: float | None, one_value: bool
 ) -> None:
     gate = RecordedGate(
         name="map", owner="owner", owner_class="CBAM", channels=1,
@@ -25,5 +25,5 @@ def test_a_map_of_one_value_is_called_constant(
     ):
         part.write(np.arange(4), {spatial_column("map"): values.astype(np.float32)})
     (row,) = spatial_index(tmp_path / "r").itertuples()
-    assert row.constant is constant
-    assert (row.eta2 == 1) is constant
+    assert row.one_value is one_value
+    assert (row.eta2 == 1) is one_value
