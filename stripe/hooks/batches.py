@@ -28,6 +28,9 @@ _ITERATES = DataLoader.__iter__
 #: Whole numbers for which torch has hardly any operations.
 _WITHOUT_ARITHMETIC = (torch.bool, torch.uint16, torch.uint32, torch.uint64)
 
+#: Loaders whose order is known, or is the same every time.
+_ORDERED = (DataLoader, Sequence)
+
 Numbered = tuple[Int64[np.ndarray, " b"], Tensor, Tensor | None]
 
 
@@ -62,7 +65,15 @@ def numbered_batches(loader: Iterable[Any]) -> Iterator[Numbered]:
     _warn_of_order(loader)
     start = 0
     for batch in loader:
-        numbered = _split(batch, range(start, start + len(tensors_of(batch)[0])))
+        parts = tensors_of(batch)
+        if start == 0 and len(parts) == 1 and not isinstance(loader, _ORDERED):
+            warnings.warn(
+                "the loader does not tell the order of its images, and gives no labels or indices, "
+                "so images are numbered in the order of arrival; to compare epochs or runs image "
+                "by image, give a DataLoader, a list of batches, or indices",
+                stacklevel=2,
+            )
+        numbered = _split(batch, range(start, start + len(parts[0])))
         start += len(numbered[0])
         yield numbered
 

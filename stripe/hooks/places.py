@@ -26,7 +26,7 @@ def recorded_places(
     Raises
     ------
     ModelError
-        If the model has no gates.
+        If the model has no gates, or `gates` is empty.
     UnknownNameError
         If it has none of a given name.
     """
@@ -42,6 +42,8 @@ def recorded_places(
             "adds some"
         )
     chosen = {gate.name for gate in chosen_gates(found, gates)}
+    if not chosen:
+        raise ModelError("gates= names no gate to record, got []; give names or patterns")
     return [_recorded(place, inputs) for place in places if place.gate.name in chosen]
 
 

@@ -1,25 +1,23 @@
 """Record the gates of a model over the images of a loader."""
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from torch import Tensor, nn
 
 from stripe.errors import ModelError, StripeError
 from stripe.gates.fingerprint import fingerprint
-from stripe.hooks.batches import numbered_batches, with_first_batch
-from stripe.hooks.buffer import LABEL, PREDICTION, Buffer, MomentBuffer, ValueBuffer
-from stripe.hooks.columns import column_lengths, fill, gates_of_values
+from stripe.hooks.batches import with_first_batch
+from stripe.hooks.columns import gates_of_values
 from stripe.hooks.earlier_labels import EarlierLabels
+from stripe.hooks.epoch_rows import EpochRows, Rows, run_batches
 from stripe.hooks.observer import Observer, Proofs
-from stripe.hooks.online import OnlineMoments
 from stripe.hooks.places import recorded_places
 from stripe.hooks.processes import current_rank
-from stripe.hooks.rows import ImageRows
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
 from stripe.modules.progress import progress_bar
@@ -29,29 +27,9 @@ from stripe.recording import Header, RecordedGate, Recording, RecordingWriter, o
 from stripe.recording.aside import refuse_recorded
 from stripe.recording.background import Background
 from stripe.recording.layout import Layout
-from stripe.recording.part import PartWriter
 from stripe.select import Selection
 from stripe.typed import typed
 from stripe.versions import library_versions
-
-
-class _Rows(NamedTuple):
-    """The rows that one batch adds to an epoch, on their way to the host."""
-
-    image: np.ndarray
-    columns: Callable[[], dict[str, np.ndarray]]  # waits for the copy
-
-
-class _Batch(NamedTuple):
-    """The values of the model for one batch, on its device."""
-
-    images: np.ndarray  # indices of the images
-    rows: Mapping[str, ImageRows]
-    labels: Tensor | None
-    predictions: Tensor | None
-
-
-_Batches = Generator[_Batch, None, None]
 
 
 class Recorder:
@@ -271,6 +249,7 @@ class Recorder:
             self._open(first)
         observer = Observer(self._places, self.model, self._proofs, check=self._check)
         bar = progress_bar(loader, f"record epoch {epoch}", progress)
+        rows = EpochRows(self._columns, device_of(self.model))
         weights = fingerprint(self.model)  # may take seconds, and can be interrupted
         with (
             interrupts_held(),
@@ -279,57 +258,17 @@ class Recorder:
             undisturbed(self.model),
             uncompiled(),
             observer.hooked(),
-            closing(self._batches(loader, observer, bar)) as batches,
-            Background[_Rows](lambda rows: _write(part, rows)) as writing,
+            closing(run_batches(loader, observer, bar)) as batches,
+            Background[Rows](partial(rows.write, part)) as writing,
             interrupts_allowed(),
         ):
             if self._header.per_image:
-                return self._write_values(writing, batches)
-            return self._write_moments(part, batches)
-
-    @staticmethod
-    def _batches(loader: Iterable[Any], observer: Observer, bar: Any) -> _Batches:
-        """Run the model over the loader, and yield what each batch gave."""
-        for index, images, labels in numbered_batches(loader):
-            output, rows = observer.run(images)
-            scores = output if isinstance(output, Tensor) and output.ndim == 2 else None
-            yield _Batch(index, rows, labels, None if scores is None else scores.argmax(1))
-            with interrupts_held():  # the bar has a lock that its monitor waits for
-                bar.update()
-        observer.finish()
-
-    def _write_values(self, writing: Background[_Rows], batches: _Batches) -> int:
-        buffer = ValueBuffer(column_lengths(self.gates), device_of(self.model))
-        count = 0
-        labels = EarlierLabels(self._path, self.writer.epochs)
-        for batch in batches:
-            labels.check(batch.images, batch.labels)
-            self._fill(buffer, batch)
-            if batch.predictions is not None:
-                buffer.note(PREDICTION, batch.predictions)
-            if batch.labels is not None:
-                buffer.note(LABEL, batch.labels)
-            writing.put(_Rows(batch.images, buffer.to_host()))
-            count += len(batch.images)
-        writing.finish()
+                earlier = EarlierLabels(self._path, self.writer.epochs)
+                count = rows.pass_on(batches, writing, earlier)
+            else:
+                count = rows.write_moments(part, batches)
+        rows.warn_of_not_finite()
         return count
-
-    def _write_moments(self, part: PartWriter, batches: _Batches) -> int:
-        buffer = MomentBuffer(column_lengths(self.gates), device_of(self.model))
-        moments = OnlineMoments()
-        images: list[np.ndarray] = []
-        for batch in batches:
-            self._fill(buffer, batch)
-            moments.add(buffer.matrix())
-            images.append(batch.images)
-        if images:
-            part.write_moments(np.concatenate(images), moments.by_column(buffer.lengths))
-        return moments.n
-
-    def _fill(self, buffer: Buffer, batch: _Batch) -> None:
-        buffer.start(len(batch.images))
-        for gate, rows in batch.rows.items():
-            fill(buffer, self._columns[gate], rows)
 
     def close(self) -> None:
         """Close the recording and release its lock."""
@@ -342,9 +281,3 @@ class Recorder:
     def __exit__(self, *error: Any) -> None:
         if self._writer is not None:
             self._writer.__exit__(*error)
-
-
-def _write(part: PartWriter, rows: _Rows) -> None:
-    vectors = rows.columns()
-    label, prediction = vectors.pop(LABEL, None), vectors.pop(PREDICTION, None)
-    part.write(rows.image, vectors, label=label, prediction=prediction)

@@ -86,6 +86,7 @@ def test_overwrite_without_a_recording_records(
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
+@pytest.mark.filterwarnings("ignore:the loader does not tell")
 def test_an_overwrite_that_fails_puts_the_recording_back(
     small_model: nn.Sequential, images: Tensor, held: Path
 ) -> None:

@@ -295,6 +295,7 @@ def test_two_real_processes_record_one_epoch(tmp_path: Path) -> None:
     assert recording.images["label"].tolist() == list(range(7))
 
 
+@pytest.mark.filterwarnings("ignore:the loader does not tell")
 def test_the_first_batch_is_the_example(tmp_path: Path) -> None:
     model = stripe.build("resnet11", attention="se", num_classes=3, in_channels=1, seed=0)
     images = torch.randn(6, 1, 28, 28, generator=torch.Generator().manual_seed(0))

@@ -59,6 +59,7 @@ TAKEN: dict[str, tuple[Callable[[Tensor], Tensor], Squeeze]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:the loader does not tell")
 @pytest.mark.parametrize(("pool", "place"), TAKEN.values(), ids=TAKEN)
 def test_the_average_is_taken_where_it_passes_a_module(
     pool: Callable[[Tensor], Tensor], place: Squeeze, planes: Tensor, tmp_path: Path

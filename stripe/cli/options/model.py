@@ -62,14 +62,7 @@ class Network:
             from stripe.onnx import OnnxNetwork
 
             return OnnxNetwork(self.model)
-        if not self.has_weights():
-            print("the weights are random: give --weights or --pretrained", file=sys.stderr)
-        elif is_function(self.model) and not self.weights:
-            said = (
-                f"the weights are those that {self.model} returns; to load others, give --weights"
-            )
-            print(said, file=sys.stderr)
-        return load_network(
+        network = load_network(
             self.model,
             weights=self.weights,
             pretrained=self.pretrained,
@@ -78,6 +71,15 @@ class Network:
             seed=self.seed,
             data_root=getattr(self, "data_root", None),
         )
+        if not self.has_weights():
+            print("the weights are random: give --weights or --pretrained", file=sys.stderr)
+        elif is_function(self.model) and not self.weights:
+            print(
+                f"the weights are those that {self.model} returns; to load others, give --weights. "
+                f"Seed of random weights: {self.seed}",
+                file=sys.stderr,
+            )
+        return network
 
     def has_weights(self) -> bool:
         """Tell whether the network has other weights than random ones."""

@@ -15,6 +15,7 @@ from stripe.defaults import NUM_CLASSES
 from stripe.errors import ModelError, UnknownNameError
 from stripe.files import check_ending, parse_json, read_regular, saving
 from stripe.gates import freeze_at
+from stripe.modules.seeded import seeded
 from stripe.modules.unwrap import unwrapped
 from stripe.train import TrainConfig
 from stripe.train.run import CONFIG, read_config
@@ -48,8 +49,10 @@ def load_network(
         A state_dict: .safetensors, or a file that `torch.save` wrote, of tensors only.
     pretrained
         Take the weights that timm or torchvision publish.
-    num_classes, attention, seed
+    num_classes, attention
         For `stripe.build`.
+    seed
+        Seed of random weights, also of those that a function draws from torch's generator.
     data_root
         The folder that holds data sets, for a run that does not say what its data is like; by
         default that of the run.
@@ -65,12 +68,20 @@ def load_network(
             "freeze and audit take one"
         )
     run = run_of(model)
+    if pretrained and (run is not None or is_function(model)):
+        raise ModelError(f"--pretrained is for networks of timm and torchvision; got {model!r}")
     if run is not None:
         if weights is None:
             return trained_network(run, data_root=data_root)
         network = untrained_network(run, data_root=data_root)
     elif is_function(model):
-        network = own_network(model)
+        with seeded(seed):
+            network = own_network(model)
+    elif Path(model).is_file() and not model.endswith(".py"):
+        raise ModelError(
+            f"--model names a network, and {model} is a file; for a file of weights, give "
+            f"--model module:function --weights {model}"
+        )
     elif model.endswith(".py") or "/" in model.removeprefix("timm:"):
         raise ModelError(
             "a model is timm:NAME, tv:NAME, module:function, the directory of a training run (with "

@@ -50,7 +50,7 @@ class Preprocessing:
         """Say all of it in a line."""
         assert self.size is not None
         height, width = self.size
-        mean, std = (", ".join(f"{v:.4g}" for v in some or ()) for some in (self.mean, self.std))
+        mean, std = _listed(self.mean or ()), _listed(self.std or ())
         resized = f" ({self.interpolation})" if self.interpolation else ""
         return (
             f"images of {height} x {width} pixels, mean {mean}, std {std}, crop "
@@ -72,8 +72,10 @@ def preprocessing(
 
     Parameters and errors are those of `stripe.cli.options.images.load_images`.
     """
+    _check_scaled("mean", mean)
+    _check_scaled("std", std)
     if std is not None and min(std) <= 0:
-        raise DataError(f"std must be above 0, got {std}")
+        raise DataError(f"std must be above 0, got {_listed(std)}")
     if crop is not None and not 0 < crop <= 1:
         raise DataError(f"crop must be above 0 and at most 1, got {crop:g}")
     prepared = _of_run(run, data_root) if run is not None else _of_network(network)
@@ -88,6 +90,19 @@ def preprocessing(
         std=_each(std, channels) or prepared.std,
         crop=crop or prepared.crop,
     )
+
+
+def _check_scaled(name: str, values: tuple[float, ...] | None) -> None:
+    """Refuse numbers of pixels from 0 to 255, with which all images would look the same."""
+    if values is not None and not all(0 <= value <= 1 for value in values):
+        raise DataError(
+            f"{name} is that of pixels scaled to [0, 1], so from 0 to 1, got {_listed(values)}; "
+            "divide that of pixels from 0 to 255 by 255"
+        )
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.4g}" for value in values)
 
 
 def whole(prepared: Preprocessing, network: nn.Module) -> Preprocessing:

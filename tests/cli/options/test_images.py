@@ -205,6 +205,8 @@ def test_a_data_set_is_resized_and_normalised_on_request() -> None:
         (["--image-size", "0"], "a side or HEIGHTxWIDTH"),
         (["--mean", "a"], "--mean is a number, or one per channel, got 'a'"),
         (["--std", "0"], "std must be above 0"),
+        (["--std", "58,57,57"], "scaled to [0, 1], so from 0 to 1, got 58, 57, 57; divide"),
+        (["--mean", "124"], "scaled to [0, 1], so from 0 to 1, got 124; divide"),
         (["--mean", "0.1,0.2"], "one number, or one for each of the 3 channels, got 2"),
     ],
 )

@@ -1,0 +1,50 @@
+"""The network that a command names."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from stripe.cli.options.network import load_network
+from stripe.errors import ModelError
+
+Run = Callable[..., tuple[int, str]]
+FILE = """
+from torch import nn
+
+def drawn():
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())
+"""
+
+
+@pytest.fixture(autouse=True)
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_of_test_network.py").write_text(FILE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+def test_a_function_draws_its_weights_from_the_seed() -> None:
+    before = torch.get_rng_state()
+    first, second, other = (
+        load_network("own_of_test_network:drawn", seed=seed)[0].weight for seed in (3, 3, 4)
+    )
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_published_weights_of_a_function() -> None:
+    with pytest.raises(ModelError, match="--pretrained is for networks of timm and torchvision"):
+        load_network("own_of_test_network:drawn", pretrained=True)
+
+
+def test_weights_in_the_place_of_a_network(tmp_path: Path, run: Run) -> None:
+    torch.save({}, tmp_path / "a.pt")
+    code, said = run("gates", "--model", "a.pt")
+    assert code == 1
+    assert said == (
+        "error: --model names a network, and a.pt is a file; for a file of weights, give --model "
+        "module:function --weights a.pt\n"
+    )

@@ -1,0 +1,45 @@
+"""What a recording cannot mean is said while it is made."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import stripe
+from stripe.errors import ModelError
+
+
+@pytest.mark.parametrize("values", [True, False], ids=["values", "moments"])
+def test_values_that_are_not_finite_are_named(
+    small_model: nn.Module, images: Tensor, tmp_path: Path, values: bool
+) -> None:
+    images = images.clone()
+    images[7] = torch.nan
+    where = "first for image 7" if values else "for at least one image"
+    with pytest.warns(UserWarning, match=rf"recorded values that are not finite, {where}"):
+        found = stripe.record(
+            small_model, images.split(4), tmp_path / "r", values=values, progress=False
+        )
+    assert found.epochs == [0]  # it is recorded all the same
+    assert found.verify()["rows"].sum()
+
+
+def test_a_loader_that_tells_no_order_is_named(
+    small_model: nn.Module, images: Tensor, tmp_path: Path
+) -> None:
+    def shuffled() -> Iterator[Tensor]:
+        yield from images[torch.randperm(len(images))].split(5)
+
+    with (
+        stripe.Recorder(small_model, tmp_path / "r") as recorder,
+        pytest.warns(UserWarning, match="does not tell the order of its images"),
+    ):
+        recorder.record(shuffled(), epoch=0, progress=False)
+
+
+def test_no_gate_is_an_error(small_model: nn.Module, images: Tensor, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"gates= names no gate to record, got \[\]"):
+        stripe.record(small_model, [images], tmp_path / "r", gates=[], progress=False)
+    assert not (tmp_path / "r").exists()
