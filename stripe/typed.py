@@ -1,6 +1,7 @@
-"""Check the arguments of public functions against the types in their signatures."""
+"""The edge of public functions: types of arguments, and gradient mode after an interrupt."""
 
 import builtins
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 from inspect import Parameter, Signature, signature, unwrap
@@ -23,6 +24,10 @@ def typed(public: Public) -> Public:
     Use it as a decorator. The signature is the only declaration of the types: every argument that
     is given must fit its annotation, as `stripe.hints.fits` defines it. Arguments without an
     annotation and `**kwargs` are not checked.
+
+    If the call ends in an exception, torch's gradient mode is restored. A `KeyboardInterrupt` can
+    reach torch inside its own `no_grad().__exit__`, for example while a module is copied or its
+    weights are drawn, and would leave gradients disabled.
 
     Raises
     ------
@@ -49,7 +54,14 @@ def typed(public: Public) -> Public:
     @wraps(public)
     def call(*args: Any, **named: Any) -> Any:
         _check(public.__qualname__.removesuffix(".__init__"), *declared(), args, named)
-        return public(*args, **named)
+        torch = sys.modules.get("torch")  # parts without torch use this file too
+        gradients = torch is not None and torch.is_grad_enabled()
+        try:
+            return public(*args, **named)
+        except BaseException:
+            if torch is not None:
+                torch._C._set_grad_enabled(gradients)
+            raise
 
     return call  # type: ignore[return-value]  # it has the same signature
 

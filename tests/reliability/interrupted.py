@@ -1,8 +1,9 @@
 """Send SIGINT at random points of what sets something up and cleans it up, and look what is left.
 
 Usage: python tests/reliability/interrupted.py TASK COUNT FOLDER [SEED [WAY]]. WAY is "moments", of
-the time that a call takes, or "lines", of those of the package that it runs. The last line is the
-number of interrupts and of failures; a hang ends the process with the stacks of all threads.
+the time that a call takes; "lines", of those of the package that it runs; or "modes", of the lines
+by which torch enters and leaves `no_grad` and the like. The last line is the number of interrupts
+and of failures; a hang ends the process with the stacks of all threads.
 """
 
 import faulthandler
@@ -33,6 +34,7 @@ from stripe.robustness import attack
 
 HANG = 60.0  # seconds; ten times that for a first call, which imports libraries
 PACKAGE = str(Path(stripe.__file__).parent)
+MODES = torch.autograd.grad_mode.__file__
 IMAGES = torch.randn(64, 3, 12, 12, generator=torch.Generator().manual_seed(0))
 
 
@@ -187,14 +189,14 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 class Lines:
-    """Counts the lines of the package that this thread runs, and sends SIGINT at one of them."""
+    """Counts the lines of some files that this thread runs, and sends SIGINT at one of them."""
 
-    def __init__(self, at: int = 0) -> None:
-        self.at, self.count = at, 0
+    def __init__(self, files: str, at: int = 0) -> None:
+        self.files, self.at, self.count = files, at, 0
 
     def __call__(self, frame: FrameType, event: str, _: object) -> "Lines | None":
         """Hear of an event of `sys.settrace`."""
-        if not frame.f_code.co_filename.startswith(PACKAGE):
+        if not frame.f_code.co_filename.startswith(self.files):
             return None
         self.count += event == "line"
         if event == "line" and self.count == self.at:
@@ -210,24 +212,28 @@ class Lines:
             sys.settrace(None)
 
 
-def lines(call: Callable[[], object]) -> float:
-    """Return the number of lines that a call runs."""
-    counted = Lines()
+def lines(call: Callable[[], object], *, of: str) -> float:
+    """Return the number of lines of some files that a call runs."""
+    counted = Lines(of)
     counted.traced(call)
     return counted.count
 
 
-def at_a_line(call: Callable[[], object], most: float) -> BaseException | None:
+def at_a_line(call: Callable[[], object], most: float, *, of: str) -> BaseException | None:
     """Run a call, and send a SIGINT at a random line of it, or not at all."""
     try:
-        Lines(1 + int(random.random() * most)).traced(call)
+        Lines(of, 1 + int(random.random() * most)).traced(call)
     except KeyboardInterrupt as error:
         return error
     return None
 
 
 #: How to learn the length of a call, and how to interrupt it within that length.
-WAYS = {"moments": (seconds, interrupted), "lines": (lines, at_a_line)}
+WAYS = {
+    "moments": (seconds, interrupted),
+    "lines": (partial(lines, of=PACKAGE), partial(at_a_line, of=PACKAGE)),
+    "modes": (partial(lines, of=MODES), partial(at_a_line, of=MODES)),
+}
 
 
 def main(task: str, count: int, folder: Path, seed: int, way: str = "moments") -> int:
@@ -259,7 +265,9 @@ def main(task: str, count: int, folder: Path, seed: int, way: str = "moments") -
         number += 1
         after = state(model)
         left = [what for what in before if before[what] != after[what]]
-        failures.update(left)
+        place = getattr(call, "__code__", None)
+        where = f" after line {place.co_firstlineno}" if place else ""
+        failures.update(f"{what}{where}" for what in left)
         if left:
             model = network()
             torch.set_grad_enabled(True)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 HARNESS = Path(__file__).with_name("interrupted.py")
 
 
-@pytest.mark.parametrize("way", ["moments", "lines"])
+@pytest.mark.parametrize("way", ["moments", "lines", "modes"])
 @pytest.mark.parametrize("task", ["recorder", "record", "moments", "others"])
 def test_real_interrupts_leave_nothing_behind(
     task: str, way: str, tmp_path: Path, times: Callable[[int, int], int], seed: int
