@@ -9,10 +9,11 @@ from typing import Literal, TypeVar, get_args
 from torch import nn
 
 from stripe.asr.asr import ASR, Psi
-from stripe.asr.begin import Attention, Init, asr_modules, attention_modules
+from stripe.asr.begin import BARE_PSI, Attention, Init, asr_modules, attention_modules
 from stripe.asr.channels import channel_dim_of, channels_of, ungated
 from stripe.asr.gated import Gated
 from stripe.asr.sites import FamilyDefaults, check_sites, family_defaults, insert_defaults
+from stripe.attention import ATTENTIONS
 from stripe.errors import ModelError
 from stripe.modules.seeded import seeded
 from stripe.registry import listed
@@ -120,6 +121,9 @@ def insert(
         raise ModelError(f"init is paper or drawn, got {init!r}")
     if activation not in (None, *get_args(Activation)):
         raise ModelError(f"an activation is sigmoid or tanh, got {activation!r}")
+    for module in (attention, asr):
+        if isinstance(module, str) and module != BARE_PSI:
+            ATTENTIONS[module]  # an unknown name is an error before any other
     if isinstance(psi, str):
         psi = Psi.parse(psi)
     defaults = _defaults(model, sites)

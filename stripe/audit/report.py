@@ -13,7 +13,7 @@ from stripe import plots
 from stripe.audit.gate_table import MEASURES
 from stripe.audit.result import Audit
 from stripe.errors import StripeError
-from stripe.files import write_whole
+from stripe.files import PAGES, check_ending, write_whole
 from stripe.recording import Recording
 from stripe.stats.variance_components import PARTS, shares_from_0_to_1
 
@@ -72,7 +72,8 @@ def write_report(path: Path, audit: Audit, recording: Recording, about: dict[str
 
 
 def check_writable(path: Path) -> None:
-    """Raise, before any work, if the report cannot be written."""
+    """Raise, before any work, if the report cannot be written, or is called no page."""
+    check_ending(path, PAGES, "a report")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise StripeError(f"cannot write the report {path}; choose another file with out=")

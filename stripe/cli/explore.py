@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from stripe.cli.app import Epoch, Gate, Recorded, app, new_file, read_table
 from stripe.defaults import DATA_ROOT
+from stripe.errors import StripeError
 from stripe.files import PAGES, check_ending
 
 if TYPE_CHECKING:
@@ -93,6 +94,11 @@ def _pictures(path: Path, images: str | None, data_root: Path) -> dict[str, Any]
     from stripe.recording import open_recording
 
     if images is not None:
+        if not Path(images).is_dir():
+            raise StripeError(
+                f"--images is the folder that was recorded, and {images} is no folder; leave it "
+                "out to show the images of the data set that the recording names"
+            )
         return {"images": RecordedFolder(open_recording(path), Path(images))}
     try:
         return {"images": recorded_images(path, root=data_root)}

@@ -30,7 +30,7 @@ def glance(values: Float32[np.ndarray, "images channels"], labels: pd.Series) ->
         over blocks of images and channels.
     """
     moments = _moments(values)
-    eta2, _, within, spread, _ = index_row(moments.mean, moments.std)
+    eta2, _, within, spread, _ = index_row(moments.mean, moments.std, moments.n)
     small = quantised(_blocks(_blocks(values, _ROWS).T, _COLUMNS).T)
     low, high = float(moments.min.min()), float(moments.max.max())
     return {

@@ -25,10 +25,12 @@ class Pictures:
 
     def __init__(self, images: Any) -> None:
         images = getattr(images, "images", images)  # of a stripe.data.ImageSet
-        if not hasattr(images, "__getitem__") or not hasattr(images, "__len__"):
+        by_index = hasattr(images, "__getitem__") and hasattr(images, "__len__")
+        if not by_index or isinstance(images, str):
             raise StripeError(
                 "images must be an array or a data set that gives the image of an index, got "
-                f"{type(images).__name__}"
+                f"{type(images).__name__}; stripe.data.recorded_images(recording) gives those of a "
+                "named data set"
             )
         self.images = images
 

@@ -21,6 +21,10 @@ _BROADCAST = {"add", "sub", "mul", "div"}
 #: Operations other than a product that scale by a gate, with the positions of both operands.
 _SCALINGS = {"lerp": (1, 2), "div": (0, 1)}
 
+#: How a gate scales that numpy, for example, computed.
+_OUTSIDE = "by a row of numbers per image that torch did not compute"
+_AS_COLUMNS = "multiply by it as (B, C, 1, 1), which is repeated by itself"
+
 #: Shape of a tensor, with 1 for each dimension along which all its values are equal.
 _Compact = tuple[int, ...]
 
@@ -47,10 +51,8 @@ def missed(watched: Trace, found: Collection[int]) -> Iterator[str]:
         if number not in found and (how := _scales_otherwise(watched, number)):
             named.setdefault(how, watched.module_of(number) or "the model itself")
     for how, owner in named.items():
-        yield (
-            f"{owner!r} scales channels {how}, from which no gate can be recorded; multiply by it "
-            "as (B, C, 1, 1), which is repeated by itself"
-        )
+        remedy = "compute it in torch" if how == _OUTSIDE else _AS_COLUMNS
+        yield f"{owner!r} scales channels {how}, from which no gate can be recorded; {remedy}"
     steps = range(len(watched.steps))
     alone = Counter(watched.module_of(n) for n in steps if _gates_image(watched, n))
     images = watched.input_shape[0]
@@ -75,6 +77,8 @@ def _scales_otherwise(watched: Trace, number: int) -> str | None:
         )
         if copied:
             return "by a gate that functions copy to every place"
+        if any(_from_outside(watched, *pair) for pair in sides):
+            return _OUTSIDE
         if any(_images_not_first(watched, *pair) for pair in sides):
             return "by a gate whose first dimension is not that of the images"
         rows = any(_channels_in_rows(watched, *pair) for pair in sides)
@@ -99,6 +103,16 @@ def _gates(watched: Trace, features: int, gate: int, compact: _Compact) -> bool:
     squashed = nodes[gate].bounded and nodes[gate].depends and nodes[features].depends
     shape = gate_shape(nodes[features].shape, compact) if squashed else None
     return shape is not None and not shape.of_signals
+
+
+def _from_outside(watched: Trace, features: int, gate: int) -> bool:
+    """Tell whether numbers (B, C, 1, 1) that no operation of torch made multiply features."""
+    nodes, images = watched.nodes, watched.input_shape[0]
+    shape, made = nodes[gate].compact, nodes[watched.root(gate)].step
+    if made is not None or not nodes[features].depends or images < 2 or shape[:1] != (images,):
+        return False
+    found = gate_shape(nodes[features].shape, shape)
+    return found is not None and not found.of_signals
 
 
 def _gates_image(watched: Trace, number: int) -> bool:

@@ -34,8 +34,11 @@ _ORDERED = (DataLoader, Sequence)
 Numbered = tuple[Int64[np.ndarray, " b"], Tensor, Tensor | None]
 
 
-def numbered_batches(loader: Iterable[Any]) -> Iterator[Numbered]:
+def numbered_batches(loader: Iterable[Any], *, kept: bool = False) -> Iterator[Numbered]:
     """Yield image indices, images and labels (or None) of every batch.
+
+    With `kept`, the indices are kept to match images of several passes, and a warning says if they
+    cannot do so.
 
     The indices are the third entry of a batch, if there is one. Otherwise, they are the positions
     in `loader.dataset` of a `DataLoader`, shuffled or not. In all other cases, they count the
@@ -66,7 +69,7 @@ def numbered_batches(loader: Iterable[Any]) -> Iterator[Numbered]:
     start = 0
     for batch in loader:
         parts = tensors_of(batch)
-        if start == 0 and len(parts) == 1 and not isinstance(loader, _ORDERED):
+        if kept and start == 0 and len(parts) == 1 and not isinstance(loader, _ORDERED):
             warnings.warn(
                 "the loader does not tell the order of its images, and gives no labels or indices, "
                 "so images are numbered in the order of arrival; to compare epochs or runs image "

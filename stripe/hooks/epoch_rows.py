@@ -41,7 +41,7 @@ def run_batches(
     loader: Iterable[Any], observer: Observer, bar: Any
 ) -> Generator[Batch, None, None]:
     """Run the model over the loader, and yield the values of each batch."""
-    for index, images, labels in numbered_batches(loader):
+    for index, images, labels in numbered_batches(loader, kept=True):
         output, rows = observer.run(images)
         scores = output if isinstance(output, Tensor) and output.ndim == 2 else None
         yield Batch(index, rows, labels, None if scores is None else scores.argmax(1))

@@ -1,5 +1,6 @@
 """Read outputs as predictions, and compare them: agreement, accuracy, KL, with intervals."""
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -121,6 +122,7 @@ class Task:
             accuracy, NaN without labels or if predictions are not whole numbers; and the 95 %
             interval of each, from _low to _high.
         """
+        _warn_of_labels(before, labels)
         shares = {
             "agreement": agreements(before.predictions, now.predictions, self.agree),
             "accuracy": right(now.predictions, labels),
@@ -168,6 +170,19 @@ def right(found: Sequence[Any], labels: np.ndarray | None) -> Float[np.ndarray, 
         return np.full(len(found), float("nan"))
     pairs = zip(found, labels.tolist(), strict=True)
     return np.array([float(one is not MISSING and one == label) for one, label in pairs])
+
+
+def _warn_of_labels(before: Read, labels: np.ndarray | None) -> None:
+    """Say that labels are not those of the network, of which all count as wrong."""
+    if labels is None or before.scores is None or not _are_labels(before.predictions):
+        return
+    classes, low, high = before.scores.shape[-1], labels.min(), labels.max()
+    if low < 0 or high >= classes:
+        warnings.warn(
+            f"labels must be 0 to {classes - 1}, the classes of the network, got {low} to {high}; "
+            "predictions of images with other labels count as wrong",
+            stacklevel=2,
+        )
 
 
 def _mean_kl(before: Read, now: Read) -> tuple[float, float, float]:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, legend_above
-from stripe.plots.literal import literal_table
+from stripe.plots.choose import with_columns
 from stripe.plots.series import series_styles
 from stripe.typed import typed
 
@@ -67,7 +67,12 @@ def ablation(
     if measure not in _LABELS:
         raise StripeError(f"a measure is one of {', '.join(_LABELS)}, got {measure!r}")
     scale = 1 if measure == "kl" else 100
-    data = literal_table(data)
+    data = with_columns(
+        data,
+        ("intervention", "gate", *(measure + end for end in ("", "_low", "_high"))),
+        names=("intervention", "gate"),
+        of="`stripe ablate`",
+    )
     replaced = data[data["intervention"] != "none"]
     gates, hows = replaced["gate"].drop_duplicates().tolist(), replaced["intervention"].unique()
     if replaced[measure].isna().all():

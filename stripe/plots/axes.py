@@ -3,14 +3,17 @@
 import re
 import textwrap
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 from weakref import WeakSet
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from numpy.typing import ArrayLike
 
 #: Width in inches of a column of a two-column paper.
 COLUMN_WIDTH = 3.4
@@ -23,12 +26,16 @@ _LETTERS = 62
 #: Smallest number of letters of a line that is broken.
 _FEWEST = 8
 
+#: Letters of a legend that its marker and the space around it take.
+_HANDLE = 4
 #: Height of a row of a legend without space between rows, in sizes of its letters.
 _LETTER_HEIGHT = 1.1
 #: Figures that `axes_or_new` made. Only these grow by a long legend.
 _NEW: WeakSet[Figure] = WeakSet()
 #: Height of a line above axes, in sizes of its letters; lines for which a new figure has room.
 _LINE, _LINES = 1.35, 2
+#: Space in points below and above a title.
+_PAD = 10
 
 
 def axes_or_new(ax: Axes | None, *, height: float = 1.9, panels: int = 1) -> Axes:
@@ -61,13 +68,35 @@ def headed(ax: Axes, heading: str, shorter: str) -> None:
 
 
 def name_above(ax: Axes, text: str, *, below: int = 0) -> None:
-    """Write which run, gate and epoch `ax` shows above it, and above `below` lines of titles."""
+    """Write which run, gate and epoch `ax` shows above it, and above `below` lines of titles.
+
+    A text that does not fit has several lines.
+    """
+    text = wrapped(text, letters_in(ax))
     size = FontProperties(size=plt.rcParams["axes.labelsize"]).get_size_in_points()
     ax.set_title(text, loc="left", fontsize=size, pad=6 + _LINE * size * below)
+    grow(ax, below + text.count("\n") - _LINES)
+
+
+def grow(ax: Axes, lines: int) -> None:
+    """Make a new figure higher by some lines of labels; one of the user keeps its size."""
     figure: Any = ax.get_figure(root=True)
-    if figure in _NEW and below > _LINES:
+    if figure in _NEW and lines > 0:
+        size = FontProperties(size=plt.rcParams["axes.labelsize"]).get_size_in_points()
         width, height = figure.get_size_inches()
-        figure.set_size_inches(width, height + (below - _LINES) * _LINE * size / 72)
+        figure.set_size_inches(width, height + lines * _LINE * size / 72)
+
+
+def note(ax: Axes, text: str) -> None:
+    """Write in the middle of `ax` why nothing is drawn there."""
+    place: Any = {"transform": ax.transAxes, "ha": "center", "va": "center"}
+    ax.text(0.5, 0.5, text, **place, bbox={"facecolor": "white", "edgecolor": "none"})
+
+
+def note_if_blank(ax: Axes, *values: ArrayLike) -> None:
+    """Say that there is nothing to draw in `ax` if none of the values is finite."""
+    if not any(np.isfinite(np.asarray(of, dtype=float)).any() for of in values):
+        note(ax, "no finite value")
 
 
 def lettered(titles: Sequence[str]) -> list[str]:
@@ -84,11 +113,24 @@ def letters_in(ax: Axes, inches: float | None = None) -> int:
     return int(_LETTERS * width / COLUMN_WIDTH * PAPER_FONT_SIZE / size)
 
 
+def label_beside(ax: Axes, text: str) -> None:
+    """Label the y axis of `ax`, in as many lines as its height needs."""
+    height = ax.get_window_extent().height / ax.figure.dpi
+    ax.set_ylabel(wrapped(text, int(0.8 * letters_in(ax, height))))  # the layout takes a fifth
+
+
+def height_of(lines: int) -> float:
+    """Return the height in inches of a title of some lines with the space around it."""
+    size = FontProperties(size=plt.rcParams["axes.labelsize"]).get_size_in_points()
+    return (_PAD + _LINE * size * lines) / 72
+
+
 def wrapped(text: str, letters: int) -> str:
     """Break lines that have more than `letters` letters, but neither a formula nor a literal $."""
     kept = re.findall(r"\\\$|\$[^$]*\$", text)  # a literal $, or a formula
-    # In characters of no language: a formula is about two letters wide.
-    held = [chr(0xE000 + 2 * n) + chr(0xE001 + 2 * n) * (len(k) > 2) for n, k in enumerate(kept)]
+    # In characters of no language, as many as the letters seen, but two for a Greek letter.
+    seen = [1 if k == r"\$" else max(2, len(re.sub(r"\\[a-z]+|\W", "", k))) for k in kept]
+    held = [chr(0xE000 + 2 * n) + chr(0xE001 + 2 * n) * (s - 1) for n, s in enumerate(seen)]
     for part, stand_in in zip(kept, held, strict=True):
         text = text.replace(part, stand_in, 1)
     width = max(letters, _FEWEST)
@@ -113,34 +155,22 @@ def letter(ax: Axes, text: str) -> None:
 def legend_above(ax: Axes, handles: Sequence[Artist] | None = None, *, heading: str = "") -> None:
     """Put a legend above `ax`, because data may lie anywhere inside it, and a heading above that.
 
-    Where its names are too long for a row, it has several.
+    Where its names are too long for a row, it has several; a name too long for a row is broken.
     """
-    labels = (
-        ax.get_legend_handles_labels()[1]
-        if handles is None
-        else [str(handle.get_label()) for handle in handles]
-    )
-    columns = min(legend_columns(ax, labels), len(labels))
-    place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": columns}
-    style = {"frameon": False, "borderaxespad": 0.2, "handlelength": 1.2, "columnspacing": 1}
-    style["labelspacing"] = label_spacing()
-    given = {} if handles is None else {"handles": list(handles)}
-    ax.legend(**{**place, **style, **given})
-    name_above(ax, heading, below=-(-len(labels) // columns))
-
-
-def label_spacing() -> float:
-    """Return the space between rows of a legend with which they are lines for `name_above`."""
-    size, label = (
+    if handles is None:
+        handles = ax.get_legend_handles_labels()[0]
+    labels = [str(handle.get_label()) for handle in handles]
+    label, size = (
         FontProperties(size=plt.rcParams[name]).get_size_in_points()
-        for name in ("legend.fontsize", "axes.labelsize")
+        for name in ("axes.labelsize", "legend.fontsize")
     )
-    return max(0, _LINE * label / size - _LETTER_HEIGHT)
-
-
-def legend_columns(ax: Axes, labels: Sequence[str]) -> int:
-    """Return how many of the labels fit beside each other above `ax`."""
-    letters = max(len(label) for label in labels) + 4
-    size = FontProperties(size=plt.rcParams["legend.fontsize"]).get_size_in_points()
-    width = ax.get_window_extent().width / ax.figure.dpi  # inches
-    return max(1, int(_LETTERS * width / COLUMN_WIDTH * PAPER_FONT_SIZE / size) // letters)
+    room = int(letters_in(ax) * label / size)
+    columns = room // (max(map(len, labels), default=0) + _HANDLE)
+    columns = max(1, min(columns, len(labels)))
+    labels = [wrapped(text, room - _HANDLE) for text in labels]
+    rows = sum(text.count("\n") + 1 for text in labels) if columns == 1 else len(labels) / columns
+    place: Any = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": columns}
+    style: Any = {"frameon": False, "borderaxespad": 0.2, "handlelength": 1.2, "columnspacing": 1}
+    style["labelspacing"] = max(0, _LINE * label / size - _LETTER_HEIGHT)  # as `name_above` counts
+    ax.legend(handles, labels, **{**place, **style})
+    name_above(ax, heading, below=ceil(rows))

@@ -1,20 +1,16 @@
 """The effect of batch mates on an image's output, against the batch size."""
 
-import textwrap
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new
+from stripe.plots.axes import axes_or_new, label_beside, legend_above, letters_in, wrapped
 from stripe.plots.choose import with_columns
 from stripe.plots.literal import literal
 from stripe.plots.series import series_styles
+from stripe.plots.ticks import unit_of
 from stripe.typed import typed
-
-#: Number of letters of a note that fit above the axes.
-_LETTERS = 56
 
 
 @typed
@@ -49,7 +45,12 @@ def batch_sensitivity(
     >>> sizes = {"batch_size": [1, 8, 64], "spread": [0.0, 0.03, 0.01]}
     >>> ax = stripe.plots.batch_sensitivity(pd.DataFrame({"variant": "bn", **sizes}))
     """
-    data = with_columns(data, ["variant", "batch_size", "spread"], names=["variant"])
+    data = with_columns(
+        data,
+        ["variant", "batch_size", "spread"],
+        names=["variant"],
+        of="stripe.style.compare, by_batch_size",
+    )
     ax = axes_or_new(ax)
     names = data["variant"].unique()
     for series, name in zip(series_styles(len(names)), names, strict=True):
@@ -60,10 +61,8 @@ def batch_sensitivity(
     ax.set_xscale("log", base=2)
     ax.set_xticks(sizes, labels=[str(size) for size in sizes])
     ax.minorticks_off()
-    ax.set(xlabel="images per batch", ylabel="spread over batch mates")
+    ax.set_xlabel("images per batch")
     ax.set_ylim(bottom=0)
-    if note is not None:
-        wrapped = literal(textwrap.fill(note, _LETTERS))
-        ax.set_title(wrapped, fontsize=plt.rcParams["xtick.labelsize"], loc="left")
-    ax.legend(frameon=False)
+    label_beside(ax, f"spread over batch mates{unit_of(ax.yaxis)}")
+    legend_above(ax, heading=wrapped(literal(note or ""), letters_in(ax)))
     return ax

@@ -8,9 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
+from matplotlib.ticker import Formatter
 
 from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, legend_above, wrapped
@@ -21,8 +21,8 @@ from stripe.recording import Recorded, Recording
 from stripe.recording.runs import short_names
 from stripe.registry import listed
 
-#: Largest numbers of gates that are numbered below an axis, and of rows or columns of a matrix.
-_TICKS, _MATRIX_TICKS = 12, 8
+#: Largest number of gates that are numbered below an axis.
+_TICKS = 12
 #: Height in inches of a run among several, the part of it that is axes, and letters of its name.
 _ROW, _SHARE, _NAME = 1.2, 0.8, 18
 
@@ -32,6 +32,7 @@ def of_runs(
     statistic: Callable[[Recording, int], pd.DataFrame],
     columns: tuple[str, ...],
     *,
+    of: str,
     names: Sequence[str] | None = None,
     epoch: int | Sequence[int] | None = None,
 ) -> tuple[dict[str, pd.DataFrame], str]:
@@ -45,6 +46,8 @@ def of_runs(
         Function from a recording and an epoch to the table.
     columns
         Columns that the table must have besides epoch and gate.
+    of
+        Function that returns such a table, for an error message.
     names
         One per recording. Default: the parts of their paths that differ.
     epoch
@@ -57,8 +60,7 @@ def of_runs(
         it has a gate twice.
     """
     if isinstance(data, pd.DataFrame):
-        with_columns(data, ("epoch", "gate", *columns), names=("gate",))
-        runs, heading = of_table(data, names, epoch), ""
+        runs, heading = of_table(data, columns, names, epoch, of=of), ""
     else:
         shown = shown_runs(data, names=names, epoch=epoch)
         runs = {run.name: statistic(run.recording, run.epoch) for run in shown}
@@ -75,11 +77,15 @@ def of_runs(
 
 
 def of_table(
-    table: pd.DataFrame, names: Sequence[str] | None, epoch: int | Sequence[int] | None
+    table: pd.DataFrame,
+    columns: tuple[str, ...],
+    names: Sequence[str] | None,
+    epoch: int | Sequence[int] | None,
+    *,
+    of: str,
 ) -> dict[str, pd.DataFrame]:
     """Return the rows of an epoch of each recording in a table, by its literal name."""
-    if table.empty:
-        raise StripeError("there is nothing to draw: no channel gates, or no epoch, are recorded")
+    with_columns(table, ("epoch", "gate", *columns), names=("gate",), of=of)
     if "recording" not in table:
         table = table.assign(recording="")
     paths = list(dict.fromkeys(table["recording"]))
@@ -141,19 +147,27 @@ def forward_order(ax: Axes, gates: Iterable[str]) -> None:
     layer1.0 and layer2.0.
     """
     names = [literal(name) for name in _without_common_end(list(gates))]
-    fit = _fit_side_by_side(ax, names)
-    ticks = np.arange(1, len(names) + 1)[:: max(1, -(-len(names) // _TICKS))]
-    ax.set_xticks(ticks, [names[n - 1] if fit else str(n) for n in ticks])
+    ax.set_xticks(np.arange(1.0, len(names) + 1)[:: max(1, -(-len(names) // _TICKS))])
+    ax.xaxis.set_major_formatter(_GateFormatter(names))
     ax.set_xlabel("gate, in forward order")
     ax.set_xlim(0.4, len(names) + 0.6)
 
 
-def _fit_side_by_side(ax: Axes, labels: Sequence[str]) -> bool:
-    """Tell whether labels at equal distances below `ax` leave a letter between them."""
-    font = FontProperties(size=plt.rcParams["xtick.labelsize"])
-    widest = max(TextPath((0, 0), f"{label}n", prop=font).get_extents().width for label in labels)
-    points = ax.get_window_extent().width * 72 / ax.figure.dpi
-    return bool(widest * len(labels) <= points)
+class _GateFormatter(Formatter):
+    """Names of gates if these leave a letter between them when they are drawn, else numbers."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        font = FontProperties(size=plt.rcParams["xtick.labelsize"])
+        widths = [TextPath((0, 0), f"{name}n", prop=font).get_extents().width for name in names]
+        self.needed = max(widths) * len(names)
+
+    def __call__(self, value: float, position: int | None = None) -> str:
+        """Return the name or the number of a gate."""
+        place: Any = self.axis
+        ax = place.axes
+        fit = self.needed <= ax.get_window_extent().width * 72 / ax.figure.dpi
+        return self.names[round(value) - 1] if fit else f"{value:g}"
 
 
 def _without_common_end(names: list[str]) -> list[str]:
@@ -171,12 +185,6 @@ def order_rows(rows: Sequence[Axes], tables: Iterable[pd.DataFrame], label: str)
         row.set_ylabel(label)
     for row in rows[:-1]:
         row.set_xlabel("")
-
-
-def some_ticks(axis: Axis, names: Sequence[str]) -> None:
-    """Name rows or columns of a matrix, at most eight, evenly spaced."""
-    places = np.arange(0, len(names), max(1, -(-len(names) // _MATRIX_TICKS)))
-    axis.set_ticks(places, [names[int(place)] for place in places])
 
 
 def headed_legend(ax: Axes, heading: str) -> None:

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 
-from stripe.plots.axes import axes_or_new, label_spacing, legend_columns, name_above
+from stripe.plots.axes import axes_or_new, legend_above, name_above, note_if_blank
 from stripe.plots.choose import Side, chosen_gate, one_of, said
 from stripe.plots.literal import shown_runs
+from stripe.plots.ticks import unit_of
 from stripe.recording import Recorded
 from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
@@ -97,23 +98,30 @@ def channel_std(
     ax = axes_or_new(ax)
     options = {"bins": 40, "stat": "proportion", "common_norm": False, "element": "step"}
     sns.histplot(spread, ax=ax, **{"palette": "colorblind", **options, **kwargs})
-    ax.set(xlabel="standard deviation over images", ylabel="share of channels")
-    columns = 1 if len(sides) <= 2 else min(2, legend_columns(ax, list(sides)))
+    note_if_blank(ax, spread)
     _dash(ax, len(runs))
-    # The legend is above, because the distributions may lie anywhere inside.
-    if ax.get_legend() is not None:
-        place = {"bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "ncols": columns}
-        place["labelspacing"] = label_spacing()
-        sns.move_legend(ax, "lower left", frameon=False, **place)
-    name_above(ax, said(runs, name), below=-(-len(sides) // columns))
+    _move_legend(ax, said(runs, name))
     if not kwargs.get("log_scale"):
         ax.set_xlim(left=0)
+    ax.set(xlabel=f"standard deviation over images{unit_of(ax.xaxis)}", ylabel="share of channels")
     return ax
 
 
 @unwarned
 def _spread(values: np.ndarray) -> pd.Series:
     return pd.Series(values.astype(np.float64).std(axis=0))
+
+
+def _move_legend(ax: Axes, heading: str) -> None:
+    """Put the legend of seaborn, if there is one, above `ax`, and the heading above that."""
+    legend = ax.get_legend()
+    if legend is None:
+        name_above(ax, heading)
+        return
+    handles = [handle for handle in legend.legend_handles if handle is not None]
+    for handle, text in zip(handles, legend.get_texts(), strict=True):
+        handle.set_label(text.get_text())
+    legend_above(ax, handles, heading=heading)
 
 
 def _dash(ax: Axes, runs: int) -> None:

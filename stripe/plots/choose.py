@@ -8,15 +8,19 @@ import numpy as np
 import pandas as pd
 
 from stripe.errors import RecordingError, StripeError
-from stripe.plots.literal import literal, literal_table
+from stripe.plots.literal import literal, literal_table, quoted
 from stripe.recording import Recording
 from stripe.recording.runs import NamedRun
+from stripe.registry import listed
 from stripe.stats.unwarned import unwarned
 
 ChannelOrder = Literal["random", "mean", "spread"]
 ImageOrder = Literal["random", "label", "prediction"]
 Side = Literal["both", "before", "after"]
 ColourScale = Literal["own", "shared"]
+
+#: Largest number of columns of a table that an error lists.
+_MOST = 12
 
 
 def chosen_gate(recording: Recording, gate: str | None) -> str:
@@ -34,7 +38,7 @@ def said(runs: Sequence[NamedRun], gate: str | None = None) -> str:
     The names of the runs are literal.
     """
     epochs = {run.epoch for run in runs}
-    parts = [runs[0].name] if len(runs) == 1 else []
+    parts = [quoted(runs[0].name)] if len(runs) == 1 else []
     parts += [] if gate is None else [literal(gate)]
     parts += [f"epoch {runs[0].epoch}"] if len(epochs) == 1 else []
     return ", ".join(parts)
@@ -125,18 +129,24 @@ def one_of(name: str, value: str, allowed: Sequence[str]) -> None:
 
 
 def with_columns(
-    table: pd.DataFrame, columns: Sequence[str], *, names: Sequence[str] = ()
+    table: pd.DataFrame, columns: Sequence[str], *, of: str, names: Sequence[str] = ()
 ) -> pd.DataFrame:
     """Return `table`, or raise an error that says which columns it lacks or are no numbers.
 
-    The columns called `names` need not be numbers. All texts are literal.
+    `of` says which table it must be. The columns called `names` need not be numbers. All texts are
+    literal.
     """
     if missing := [name for name in columns if name not in table]:
         raise StripeError(
-            f"the table must have the columns {', '.join(columns)}, and lacks {', '.join(missing)}"
+            f"the table must have the columns {', '.join(columns)}, and lacks "
+            f"{', '.join(missing)}; it has {listed(list(map(str, table)), _MOST)}; give the table "
+            f"of {of}"
         )
     if table.empty:
-        raise StripeError("the table must have at least one row, and has none")
+        raise StripeError(
+            f"the table must have at least one row, and has none; give the table of {of}, with the "
+            "rows to draw"
+        )
     for column in set(columns) - set(names):
         if not pd.api.types.is_numeric_dtype(table[column]):
             raise StripeError(f"the column {column} of the table must hold numbers, and does not")

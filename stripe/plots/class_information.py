@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from stripe import stats
 from stripe.defaults import FOLDS
-from stripe.plots.axes import axes_or_new
+from stripe.plots.axes import axes_or_new, note_if_blank
 from stripe.plots.by_gate import forward_order, gate_positions, headed_legend, of_runs
 from stripe.plots.series import series_styles
 from stripe.recording import Recorded
@@ -73,6 +73,7 @@ def class_information(
         data,
         lambda one, number: stats.class_information(one, [number], folds=folds),
         _COLUMNS,
+        of="stripe.stats.class_information",
         names=names,
         epoch=epoch,
     )
@@ -87,6 +88,7 @@ def class_information(
         label = "_" if len(ax.lines) > len(runs) else "chance"
         ax.axhline(100 * chance, color="gray", linewidth=0.8, linestyle="--", label=label)
     forward_order(ax, gates)
+    note_if_blank(ax, *(table[["accuracy", "inputs"]] for table in runs.values()))
     ax.set(ylabel="accuracy (%)\nbars: 95 % intervals")
     ax.set_ylim(bottom=0)
     headed_legend(ax, heading)

@@ -1,6 +1,6 @@
 """A statistic of two runs gate by gate, and the difference with its interval."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,28 +8,38 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new, legend_above, letter, wrapped
+from stripe.errors import StripeError
+from stripe.plots.axes import (
+    axes_or_new,
+    grow,
+    height_of,
+    label_beside,
+    legend_above,
+    letter,
+    letters_in,
+    name_above,
+    note_if_blank,
+    wrapped,
+)
 from stripe.plots.by_gate import forward_order
-from stripe.plots.choose import one_of
-from stripe.plots.literal import literal
+from stripe.plots.choose import one_of, with_columns
+from stripe.plots.literal import literal, quoted
+from stripe.plots.ticks import unit_of
 from stripe.recording import Recorded
-from stripe.registry import listed
 from stripe.stats.comparison import STATISTICS, ComparedRuns
 from stripe.stats.comparison import compare as compared
 from stripe.typed import typed
 
-#: The axis labels of each statistic and of its difference.
+#: The axis label of each statistic.
 _LABELS = {
     "eta2": r"$\eta^2$",
-    "between_var": "variance\nbetween channels",
-    "within_var": "variance\nwithin channels",
-    "median_std": "median std\nover images",
+    "between_var": "variance between channels",
+    "within_var": "variance within channels",
+    "median_std": "median std over images",
 }
-#: Left, bottom, width and height of the two panels, as shares of the axes.
-_VALUES, _DIFFERENCE = (0, 0.56, 1, 0.44), (0, 0, 1, 0.44)
-#: Letters beside a panel that fit in its height.
-_LETTERS = 24
-#: Room for a marker above the highest value, as a share of the axis.
+#: Columns of a table of `stripe.compare` besides those of the two sides.
+_WORDS, _NUMBERS = ("gate", "statistic"), ("difference", "low", "high")
+#: Room for a marker beyond the lowest and the highest value, as a share of the axis.
 _ROOM = 0.06
 #: Distance of the two points of a gate, as a share of the distance between gates.
 _SHIFT = 0.12
@@ -64,13 +74,15 @@ def compare(
     -------
     Axes
         `ax`, with two panels as `child_axes`. The upper panel shows the statistic of both runs for
-        each gate, in forward order. The lower panel shows the second run minus the first, with its
-        interval. Gates are named if their names fit, and numbered otherwise.
+        each gate, in forward order; eta2 always on a scale from 0 to 1. The lower panel shows the
+        second run minus the first, with its interval. Gates are named if their names fit, and
+        numbered otherwise. If the epochs of the two sides differ, the legend has them.
 
     Raises
     ------
     StripeError
-        As for `stripe.compare`, or if there is no such statistic.
+        As for `stripe.compare`, if there is no such statistic, or if a table is not one of
+        `stripe.compare` or has no rows of the statistic.
 
     Notes
     -----
@@ -84,17 +96,25 @@ def compare(
     """
     one_of("statistic", statistic, STATISTICS)
     table = data if isinstance(data, pd.DataFrame) else compared(data, names=names, epoch=epoch)
+    sides = _sides(table)
     rows = table[table["statistic"] == statistic]
-    of_runs = [str(name) for name in table.columns[2:4]]
+    if rows.empty:
+        raise StripeError(
+            f"the table must have rows of the statistic {statistic}, and has those of "
+            f"{', '.join(map(str, table['statistic'].unique()))}; choose one of these, or give the "
+            "whole table of stripe.compare"
+        )
     ax = axes_or_new(ax, height=2.6)
-    ax.set_axis_off()
-    top, bottom = ax.inset_axes(_VALUES), ax.inset_axes(_DIFFERENCE)
+    first, second = (literal(str(side)) for side in sides)
+    top, bottom = _panels(ax, f"{quoted(second)} minus {quoted(first)}")
     places = np.arange(1, len(rows) + 1)
     style = {"linestyle": "", "markersize": 3.5, **kwargs}
-    shifts, colours = (-_SHIFT, _SHIFT), sns.color_palette("colorblind", 2)
-    for name, shift, colour, marker in zip(of_runs, shifts, colours, "os", strict=True):
-        point = {"label": literal(name), "color": colour, "marker": marker, **style}
-        top.plot(places + shift, rows[name].to_numpy(dtype=float), **point)
+    colours = sns.color_palette("colorblind", 2)
+    labels = _with_epochs([first, second], table.attrs.get("epochs"))
+    series = zip(sides, labels, (-_SHIFT, _SHIFT), colours, "os", strict=True)
+    for side, label, shift, colour, marker in series:
+        point = {"label": label, "color": colour, "marker": marker, **style}
+        top.plot(places + shift, rows[side].to_numpy(dtype=float), **point)
     difference = rows["difference"].to_numpy(dtype=float)
     ends = np.stack([difference - rows["low"], rows["high"] - difference])
     bottom.errorbar(
@@ -104,40 +124,64 @@ def compare(
         **{"color": "black", "marker": "o", "elinewidth": 0.9, "capsize": 4, **style},
     )
     bottom.axhline(0, color="0.6", linewidth=0.6, zorder=0)
-    letter(top, "a")
-    letter(bottom, "b")
-    _label(
-        top,
-        bottom,
-        rows["gate"].tolist(),
-        _LABELS[statistic],
-        [literal(name) for name in of_runs],
-        table.attrs,
-    )
+    note_if_blank(top, rows[sides])
+    note_if_blank(bottom, difference)
+    # Nothing is negative but by rounding, and every eta2 is on one scale.
+    low, high = min(0, top.get_ylim()[0]), 1 if statistic == "eta2" else top.get_ylim()[1]
+    room = _ROOM * (high - low)
+    top.set_ylim(low - room, high + room)
+    for panel, label in ((top, _LABELS[statistic]), (bottom, "difference")):
+        forward_order(panel, rows["gate"])
+        label_beside(panel, label + unit_of(panel.yaxis))
+    top.set_xlabel("")
+    top.tick_params(labelbottom=False)
+    bottom.set_xlabel(f"gate, in forward order{_interval(table.attrs)}")
+    legend_above(top)
     return ax
 
 
-def _label(
-    top: Axes, bottom: Axes, gates: list[str], label: str, names: list[str], about: dict[Any, Any]
-) -> None:
-    """Label both panels: the gates, the statistic and the interval."""
-    for panel in (top, bottom):
-        forward_order(panel, gates)
-    top.set(xlabel="", ylabel=label)
-    low, high = min(0, top.get_ylim()[0]), top.get_ylim()[1]  # nothing is negative but by rounding
-    top.set_ylim(low, high + _ROOM * (high - low))
-    top.tick_params(labelbottom=False)
-    over = ""
-    if "over" in about:
-        numbers = " and ".join(str(number) for number in dict.fromkeys(about["n"]))
-        epochs = sorted({epoch for side in about["epochs"] for epoch in side})
-        over = (
-            f"\n{100 * about['level']:g} % interval over {about['over']}, n = {numbers}"
-            f"\nepoch{'s' * (len(epochs) > 1)} {listed(list(map(str, epochs)))}"
-        )
-    what = label.replace("\n", " ")
-    bottom.set(
-        xlabel=f"gate, in forward order{over}",
-        ylabel=wrapped(f"{what}: {names[1]} minus {names[0]}", _LETTERS),
-    )
-    legend_above(top)
+def _sides(table: pd.DataFrame) -> list[Any]:
+    """Return the columns of the two sides."""
+    sides: list[Any] = [name for name in table if name not in (*_WORDS, *_NUMBERS)][:2]
+    sides += ["<first side>", "<second side>"][len(sides) :]  # named as missing
+    with_columns(table, [*_WORDS, *sides, *_NUMBERS], names=_WORDS, of="stripe.compare")
+    return sides
+
+
+def _panels(ax: Axes, title: str) -> tuple[Axes, Axes]:
+    """Split `ax` into two panels, the lower one with a title."""
+    ax.set_axis_off()
+    lines = wrapped(title, letters_in(ax)).count("\n") + 1
+    grow(ax, lines - 1)
+    inches = ax.get_window_extent().height / ax.figure.dpi
+    height = (1 - min(0.5, height_of(lines) / inches)) / 2
+    top, bottom = (ax.inset_axes((0, at, 1, height)) for at in (1 - height, 0))
+    letter(top, "a")
+    letter(bottom, "b")
+    name_above(bottom, title)
+    return top, bottom
+
+
+def _with_epochs(names: list[str], epochs: Sequence[Sequence[int]] | None) -> list[str]:
+    """Return the names of the sides, with their epochs if these differ."""
+    if epochs is None or epochs[0] == epochs[1]:
+        return names
+    said = [_epochs([of_side]) for of_side in epochs]
+    pairs = zip(names, said, strict=True)
+    return [name if name.endswith(at) else f"{name} ({at})" for name, at in pairs]
+
+
+def _epochs(epochs: Sequence[Sequence[int]]) -> str:
+    """Write the epochs of the sides, in the order of the sides."""
+    sides = dict.fromkeys(", ".join(map(str, of_side)) for of_side in epochs)
+    said = " and ".join(sides)
+    return f"epoch{'s' * (not said.isdigit())} {said}"
+
+
+def _interval(about: Mapping[Any, Any]) -> str:
+    """Return lines that say what the intervals and the epochs are, if the table knows."""
+    if "over" not in about:
+        return ""
+    numbers = " and ".join(str(number) for number in dict.fromkeys(about["n"]))
+    level = f"{100 * about['level']:g} % interval over {about['over']}, n = {numbers}"
+    return f"\n{level}\n{_epochs(about['epochs'])}"

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from stripe import stats
+from stripe.plots.axes import note_if_blank
 from stripe.plots.by_gate import headed_legend, of_runs, order_rows, rows_of_axes
 from stripe.recording import Recorded
 from stripe.typed import typed
@@ -70,6 +71,7 @@ def effective_rank(
         data,
         lambda one, number: stats.effective_rank(one, [number]),
         ("channels", *_MEASURES),
+        of="stripe.stats.effective_rank",
         names=names,
         epoch=epoch,
     )
@@ -88,6 +90,7 @@ def _draw(row: Axes, table: pd.DataFrame, kwargs: dict[str, Any]) -> None:
         varying = table[name].where(table[name] > 0)
         points = {"linestyle": "", "markersize": 2.5, "label": name.replace("_", " "), **style}
         row.plot(places, varying, **{**points, **kwargs})
+    note_if_blank(row, table[list(_MEASURES)])
     steps: Any = {"where": "mid", "color": "gray", "linewidth": 0.8, "linestyle": "--"}
     row.step(places, table["channels"], label="channels", **steps)
     row.set_yscale("log", base=2)

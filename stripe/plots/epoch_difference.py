@@ -1,6 +1,6 @@
 """The change of a gate between epochs: channels x epochs, for a few images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
@@ -12,7 +12,8 @@ from stripe.errors import RecordingError
 from stripe.plots.axes import axes_or_new, name_above
 from stripe.plots.choose import chosen_gate, generator, of, sample_positions
 from stripe.plots.heat_maps import heat_maps, lines_above
-from stripe.plots.literal import literal, shown_runs
+from stripe.plots.literal import literal, quoted, shown_runs
+from stripe.plots.ticks import name_cells
 from stripe.recording import Recorded, Recording
 from stripe.recording.same_images import check_same_images
 from stripe.stats import common_images
@@ -101,9 +102,9 @@ def epoch_difference(
     total = steps[0].shape[2]
     columns = sample_positions(total, channels, rng)
     ax = axes_or_new(ax, panels=len(runs) * len(chosen) * 2 // 3)
-    prefixes = [f"{run.name}\n" * (len(runs) > 1) for run in runs]
+    prefixes = [f"{quoted(run.name)}\n" * (len(runs) > 1) for run in runs]
     titles = [f"{prefix}image {index}" for prefix in prefixes for index in chosen]
-    heading = f"{runs[0].name}, " * (len(runs) == 1) + literal(name)
+    heading = f"{quoted(runs[0].name)}, " * (len(runs) == 1) + literal(name)
     drawn = heat_maps(
         ax,
         [step[:, columns].T for of_run in steps for step in of_run],
@@ -115,7 +116,7 @@ def epoch_difference(
     )
     numbers = [run.recording.epochs[1:] for run in runs for _ in chosen]
     for image, epochs in zip(drawn, numbers, strict=True):
-        image.axes.xaxis.set_major_formatter(_numbered(epochs))
+        name_cells(image.axes.xaxis, [str(epoch) for epoch in epochs])
     if len(titles) > 1:
         name_above(ax, heading, below=lines_above(drawn))
     return ax
@@ -124,9 +125,3 @@ def epoch_difference(
 def in_all_epochs(recordings: Sequence[Recording]) -> Int64[np.ndarray, " image"]:
     """Return the images that every epoch of every recording has, ascending."""
     return reduce(np.intersect1d, [common_images(recording) for recording in recordings])
-
-
-def _numbered(epochs: Sequence[int]) -> Callable[[float, Any], str]:
-    """Return a formatter that writes the epoch of a column, and nothing between columns."""
-    labels = {float(place): str(epoch) for place, epoch in enumerate(epochs)}
-    return lambda place, _: labels.get(place, "")

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from stripe import stats
 from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, name_above
-from stripe.plots.by_gate import some_ticks
 from stripe.plots.choose import with_columns
 from stripe.plots.heat_maps import heat_maps, lines_above, note_missing
-from stripe.plots.literal import shown_runs
+from stripe.plots.literal import quoted, shown_runs
+from stripe.plots.ticks import name_cells
 from stripe.recording import Recorded
 from stripe.registry import listed
 from stripe.typed import typed
@@ -70,7 +70,7 @@ def epoch_similarity(
     tables, heading = _tables(data, names, epoch)
     matrices = [_with_epoch(table, at) for _, table, at in tables]
     together = len({at for *_, at in tables}) == 1
-    titles = [name + f"\nepoch {at}" * (not together) for name, _, at in tables]
+    titles = [quoted(name) + f"\nepoch {at}" * (not together) for name, _, at in tables]
     ax = axes_or_new(ax, panels=len(tables))
     images = heat_maps(
         ax,
@@ -83,8 +83,8 @@ def epoch_similarity(
     )
     for image, matrix in zip(images, matrices, strict=True):
         note_missing(image.axes, matrix.to_numpy(), "gates that do not vary")
-        some_ticks(image.axes.yaxis, [str(row) for row in range(1, len(matrix) + 1)])
-        some_ticks(image.axes.xaxis, [str(int(number)) for number in matrix.columns])
+        name_cells(image.axes.yaxis, [str(row) for row in range(1, len(matrix) + 1)])
+        name_cells(image.axes.xaxis, [str(int(number)) for number in matrix.columns])
         own = image is images[0] or len(matrix) != len(matrices[0])
         image.axes.tick_params(left=own, labelleft=own)
     with_what = f"epoch {tables[0][2]}" if together else "one epoch of each"
@@ -100,7 +100,12 @@ def _tables(
 ) -> tuple[list[_Compared], str]:
     """Return name, similarities and chosen epoch of each run, and the begin of the heading."""
     if isinstance(data, pd.DataFrame):
-        table = with_columns(data, ("gate", "epoch", "other", "cka"), names=("gate",))
+        table = with_columns(
+            data,
+            ("gate", "epoch", "other", "cka"),
+            names=("gate",),
+            of="stripe.stats.epoch_similarity",
+        )
         if names is not None or isinstance(epoch, Sequence):
             raise StripeError("a table has one recording: give one epoch, and no names")
         last = max(table["epoch"].max(), table["other"].max())
@@ -111,7 +116,7 @@ def _tables(
         pairs = [sorted({number, chosen}) for number in recording.epochs]
         parts = [stats.epoch_similarity(recording, epochs=pair) for pair in pairs]
         found.append((name, pd.concat(parts), chosen))
-    return found, f"{found[0][0]}, " if len(found) == 1 else ""
+    return found, f"{quoted(found[0][0])}, " if len(found) == 1 else ""
 
 
 def _with_epoch(table: pd.DataFrame, epoch: int) -> pd.DataFrame:

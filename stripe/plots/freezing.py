@@ -6,9 +6,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from stripe.plots.axes import axes_or_new, name_above
+from stripe.plots.axes import axes_or_new, legend_above
+from stripe.plots.choose import with_columns
 from stripe.plots.literal import literal
 from stripe.typed import typed
+
+#: Shares of images, with the order of their lines, of which the higher is in front, and markers.
+_SHARES = {"agreement": (2.0, "o"), "accuracy": (1.9, "s")}
 
 
 @typed
@@ -52,10 +56,10 @@ def freezing(
     >>> report = stripe.audit(model, loader, out=None, rounds=1, progress=False)
     >>> ax = stripe.plots.freezing(report.greedy, threshold=report.threshold)
     """
+    with_columns(data, ("frozen", *_SHARES), of="stripe.audit, greedy")
     ax = axes_or_new(ax)
     style = {"linewidth": 1, "markersize": 2.5}
-    shares = {"agreement": (2.0, "o"), "accuracy": (1.9, "s")}  # what is in front
-    for name, (order, marker) in shares.items():
+    for name, (order, marker) in _SHARES.items():
         if data[name].isna().all():
             continue
         of_share = {"label": name, "zorder": order, "marker": marker, **style, **kwargs}
@@ -71,6 +75,5 @@ def freezing(
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     ax.margins(x=0.02)
     ax.set_ylim(top=100.8 if data["agreement"].min() > 0.9 else 102)
-    ax.legend(frameon=False)
-    name_above(ax, literal(heading))
+    legend_above(ax, heading=literal(heading))
     return ax

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from stripe import stats
 from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, name_above
-from stripe.plots.by_gate import some_ticks
 from stripe.plots.choose import said, with_columns
 from stripe.plots.heat_maps import heat_maps, note_missing
-from stripe.plots.literal import shown_runs
+from stripe.plots.literal import quoted, shown_runs
+from stripe.plots.ticks import name_cells
 from stripe.recording import Recorded
 from stripe.typed import typed
 
@@ -66,14 +66,15 @@ def gate_similarity(
     >>> ax = stripe.plots.gate_similarity(recording)
     """
     if isinstance(data, pd.DataFrame):
-        table, heading = with_columns(data, ("gate", "other", "cka"), names=("gate", "other")), ""
-        matrices, titles = [_symmetric(table)], [""]
+        words = ("gate", "other")
+        table = with_columns(data, (*words, "cka"), names=words, of="stripe.stats.gate_similarity")
+        matrices, titles, heading = [_symmetric(table)], [""], ""
     else:
         runs = shown_runs(data, names=names, epoch=epoch)
         matrices = [_symmetric(stats.gate_similarity(run.recording, run.epoch)) for run in runs]
         alone = len(runs) == 1
         heading = said(runs) if alone else ""
-        titles = [""] if alone else [f"{run.name}, epoch {run.epoch}" for run in runs]
+        titles = [""] if alone else [f"{quoted(run.name)}, epoch {run.epoch}" for run in runs]
     ax = axes_or_new(ax, panels=len(matrices), height=2.6)
     images = heat_maps(
         ax,
@@ -88,7 +89,7 @@ def gate_similarity(
         note_missing(image.axes, matrix.to_numpy(), "gates that do not vary")
         numbers = [str(place) for place in range(1, len(matrix) + 1)]
         for axis in (image.axes.xaxis, image.axes.yaxis):
-            some_ticks(axis, numbers)
+            name_cells(axis, numbers)
     name_above(ax, heading)
     return ax
 

@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from stripe.errors import StripeError
-from stripe.plots.axes import axes_or_new, legend_above, name_above
+from stripe.plots.axes import axes_or_new, label_beside, legend_above, name_above, note_if_blank
 from stripe.plots.by_gate import forward_order, gate_positions, of_table
 from stripe.plots.choose import said
 from stripe.plots.literal import shown_runs
+from stripe.plots.ticks import unit_of
 from stripe.recording import Recorded
 from stripe.stats import channel_moments
 from stripe.typed import typed
@@ -75,7 +76,8 @@ def gate_spread(
     >>> ax = stripe.plots.gate_spread(recording)
     """
     if isinstance(data, pd.DataFrame):
-        runs, heading = of_table(data, names, epoch), ""
+        runs = of_table(data, ("std",), names, epoch, of="stripe.stats.channel_moments")
+        heading = ""
     else:
         shown = shown_runs(data, names=names, epoch=epoch)
         runs = {name: channel_moments(run, [number]) for name, run, number in shown}
@@ -93,8 +95,10 @@ def gate_spread(
         places = {gate: place + shift for gate, place in gates.items()}
         _draw_boxes(ax, table, places, width, colour, kwargs)
     forward_order(ax, gates)
-    ax.set(ylabel="std over images\nwhiskers: 5 to 95 % of channels")
+    note_if_blank(ax, *(table["std"] for table in runs.values()))
     ax.set_ylim(bottom=0)
+    ax.set_xlabel(f"{ax.get_xlabel()}\nwhiskers: 5 to 95 % of channels")
+    label_beside(ax, f"std over images{unit_of(ax.yaxis)}")
     if len(runs) == 1:
         name_above(ax, heading)
     else:

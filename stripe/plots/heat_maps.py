@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
-from matplotlib.ticker import Formatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from stripe.errors import StripeError
 from stripe.plots.axes import letters_in, wrapped
 from stripe.plots.choose import ColourScale
+from stripe.plots.ticks import integer_ticks, unit_of
 from stripe.stats.stripe_index import ROUNDING
 
 #: Largest number of panels side by side in a column.
@@ -84,19 +85,15 @@ def heat_maps(
         panel.set_title(title, fontsize=plt.rcParams["axes.labelsize"])
         panel.set_xlabel(xlabel)
         for axis in (panel.xaxis, panel.yaxis):
-            axis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
+            axis.set_major_locator(integer_ticks())
         panel.tick_params(left=not drawn[1:], labelleft=not drawn[1:])
         if not drawn[1:]:
             panel.set_ylabel(ylabel)
     labels = [colour_label] * len(bars) if isinstance(colour_label, str) else colour_label
     for image, bar, label in zip(drawn, bars, labels, strict=False):
-        exponent = 0 if "norm" in kwargs else _exponent(image)
-        unit = rf" ($10^{{{exponent}}}$)" if exponent else ""
         ax.figure.colorbar(image, cax=bar)
-        bar.set_ylabel(label + unit, labelpad=2)
+        bar.set_ylabel(label + unit_of(bar.yaxis), labelpad=2)
         bar.yaxis.set_major_locator(MaxNLocator(nbins=5))
-        if exponent:
-            bar.yaxis.set_major_formatter(ScaledFormatter(exponent))
     return drawn
 
 
@@ -109,23 +106,6 @@ def note_missing(ax: Axes, matrix: Float[np.ndarray, "rows columns"], what: str)
 def lines_above(images: Sequence[AxesImage]) -> int:
     """Return the largest number of lines of the titles of `heat_maps`."""
     return max(image.axes.get_title().count("\n") for image in images) + 1
-
-
-class ScaledFormatter(Formatter):
-    """Numbers divided by a power of ten, which the label of the axis names."""
-
-    def __init__(self, exponent: int) -> None:
-        self.exponent = exponent
-
-    def __call__(self, value: float, position: int | None = None) -> str:
-        """Return a number as it stands at the axis."""
-        return f"{value / 10**self.exponent:g}".replace("-", "\N{MINUS SIGN}")
-
-
-def _exponent(image: AxesImage) -> int:
-    """Return the power of ten that keeps the numbers of a colour bar short; 0 if they are so."""
-    largest = max(abs(limit) for limit in image.get_clim())
-    return 0 if largest == 0 or 0.05 <= largest < 1000 else int(np.floor(np.log10(largest)))
 
 
 def colour_range(values: Float[np.ndarray, "..."]) -> dict[str, float]:

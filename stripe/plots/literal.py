@@ -17,6 +17,14 @@ def literal(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+def quoted(name: str) -> str:
+    """Return the name of a run as it is written within a title or a sentence.
+
+    Without the quotes, a run called a would look like the letter of a panel.
+    """
+    return f'"{name}"'
+
+
 def shown_runs(
     data: Recorded | Sequence[Recorded],
     *,

@@ -9,6 +9,7 @@ from matplotlib.patches import Rectangle
 
 from stripe.plots.axes import axes_or_new, name_above
 from stripe.plots.literal import literal
+from stripe.plots.ticks import unit_of
 from stripe.typed import typed
 
 #: Label of the colour scale.
@@ -91,7 +92,8 @@ def mean_cam(
         ax.contour(grey, levels=5, **lines)
         said = ["lines: mean image"]
     if bar:
-        ax.figure.colorbar(drawn, ax=ax, label=SCALE, fraction=0.05, pad=0.02)
+        beside = ax.figure.colorbar(drawn, ax=ax, fraction=0.05, pad=0.02).ax
+        beside.set_ylabel(SCALE + unit_of(beside.yaxis))
     ax.set(xticks=[], yticks=[])
     if centre:
         corner = (width / 4 - 0.5, height / 4 - 0.5)

@@ -62,7 +62,8 @@ def noise_bound(
     """
     tables = {"": data} if isinstance(data, pd.DataFrame) else data
     tables = {
-        literal(name): with_columns(table, ["bound", "cumulated"]) for name, table in tables.items()
+        literal(name): with_columns(table, ["bound", "cumulated"], of="stripe.noise_bound")
+        for name, table in tables.items()
     }
     ax = axes_or_new(ax)
     networks = []

@@ -72,7 +72,12 @@ def noise_robustness(
     """
     if measure not in _LABELS:
         raise StripeError(f"a measure is one of {', '.join(_LABELS)}, got {measure!r}")
-    data = with_columns(data, ["network", "noise", measure], names=["network", "noise"])
+    data = with_columns(
+        data,
+        ["network", "noise", measure],
+        names=["network", "noise"],
+        of="stripe.robustness.attack, with the column network",
+    )
     noises = list(dict.fromkeys(data["noise"]))
     networks = list(dict.fromkeys(data["network"]))
     ax = axes_or_new(ax, height=2.2)

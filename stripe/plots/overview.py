@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new, letter, name_above
+from stripe.plots.axes import axes_or_new, letter, letters_in, name_above, wrapped
 from stripe.plots.channel_std import channel_std
 from stripe.plots.choose import Choice, Side, chosen_gate, view
 from stripe.plots.epoch_difference import epoch_difference, in_all_epochs
@@ -16,8 +16,10 @@ from stripe.recording.runs import NamedRun, open_runs
 from stripe.recording.same_images import unlike
 from stripe.typed import typed
 
-#: Left, bottom, width and height of the three rows, as shares of the axes.
-_STRIPES, _SPREAD, _DIFFERENCE = (0, 0.72, 1, 0.28), (0, 0.365, 1, 0.16), (0, 0, 1, 0.225)
+#: Height in inches, and bottom and top of the three rows as shares of the axes.
+_HEIGHT, _ROWS = 5.4, ((0.72, 1), (0.365, 0.525), (0, 0.225))
+#: Part of the height that is left out where a remark replaces the lowest row.
+_CUT = 0.22
 #: Number of images whose steps are shown, as in the paper.
 _FOLLOWED = 3
 
@@ -50,8 +52,9 @@ def overview(
     Axes
         `ax`, with `stripes`, `channel_std` and `epoch_difference` as its three `child_axes`.
         `epoch_difference` shows at most three images: the first images of `stripes` that are in all
-        epochs. A note replaces it if there is only one epoch, if several recordings are not known
-        to hold the same images, or if no image is in all epochs.
+        epochs. A short note replaces it, and the figure is lower, if there is only one epoch,
+        if several recordings are not known to hold the same images, or if no image is in all
+        epochs.
 
     Raises
     ------
@@ -69,9 +72,13 @@ def overview(
     runs = open_runs(data, names=names, epoch=epoch)
     gate = chosen_gate(runs[0].recording, gate)
     choice = Choice.among(kwargs)
-    ax = axes_or_new(ax, height=5.4, panels=len(runs) * (2 if side == "both" else 1))
+    remark = _why_no_steps(runs)
+    cut = _CUT if remark else 0
+    panels = len(runs) * (2 if side == "both" else 1)
+    ax = axes_or_new(ax, height=(1 - cut) * _HEIGHT, panels=panels)
     ax.set_axis_off()
-    places = (ax.inset_axes(place) for place in (_STRIPES, _SPREAD, _DIFFERENCE))
+    shares = [[max(0, end - cut) / (1 - cut) for end in row] for row in _ROWS]
+    places = (ax.inset_axes((0, low, 1, high - low)) for low, high in shares)
     top, middle, bottom = (
         _lettered(place, part) for place, part in zip(places, "abc", strict=True)
     )
@@ -80,7 +87,11 @@ def overview(
     recordings = [run.recording for run in runs]
     stripes(recordings, ax=top, letters=False, **shown, **kwargs)
     channel_std(recordings, ax=middle, **shown)
-    _draw_steps(runs, gate, choice, bottom)
+    if remark:
+        bottom.set_axis_off()
+        bottom.text(0, 0.5, wrapped(remark, letters_in(bottom)), va="center")
+    else:
+        _draw_steps(runs, gate, choice, bottom)
     middle.set_ylabel("share of\nchannels")
     for below in (middle, bottom):  # what they show is said at the top
         name_above(below, "")
@@ -92,20 +103,27 @@ def _lettered(ax: Axes, part: str) -> Axes:
     return ax
 
 
-def _draw_steps(runs: list[NamedRun], gate: str, choice: Choice, ax: Axes) -> None:
-    """Draw how the images of the stripes settled in every run, or a remark."""
-    different = list({run.recording.path: run for run in runs}.values())
-    remark = ""
+def _different(runs: list[NamedRun]) -> list[NamedRun]:
+    """Return one run of each recording."""
+    return list({run.recording.path: run for run in runs}.values())
+
+
+def _why_no_steps(runs: list[NamedRun]) -> str:
+    """Return why the changes over epochs of the runs cannot be drawn; empty if they can."""
+    different, why = _different(runs), ""
     if any(len(run.recording.epochs) < 2 for run in different):
-        remark = "one epoch: no difference"
+        why = "only one epoch is recorded"
     elif any(unlike(runs[0], run) for run in different):
-        remark = "not known to be the same images:\nno differences side by side"
-    elif not (everywhere := set(in_all_epochs([run.recording for run in different]).tolist())):
-        remark = "no image is in all epochs of all runs"
-    if remark:
-        ax.set_axis_off()
-        ax.text(0.5, 0.5, remark, ha="center", va="center")
-        return
+        why = "the runs are not known to hold the same images"
+    elif not in_all_epochs([run.recording for run in different]).size:
+        why = "no image is in all epochs of all runs"
+    return why and f"changes over epochs cannot be drawn: {why}"
+
+
+def _draw_steps(runs: list[NamedRun], gate: str, choice: Choice, ax: Axes) -> None:
+    """Draw how the images of the stripes settled in every run."""
+    different = _different(runs)
+    everywhere = set(in_all_epochs([run.recording for run in different]).tolist())
     shown = view(runs[0].recording, gate, runs[0].epoch, choice)
     ids = runs[0].recording.rows(runs[0].epoch)["image"].to_numpy()[shown.rows]
     most = max(1, min(_FOLLOWED, MOST_PANELS // len(different)))

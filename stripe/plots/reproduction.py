@@ -69,7 +69,8 @@ def reproduction(
     >>> ours = {"method": ["bare", "ASR(SE)"], "last": [74.2, 74.9], "std": [0.3, 0.4]}
     >>> ax = stripe.plots.reproduction(pd.DataFrame({**cell, **ours}))
     """
-    data = with_columns(data, [*_WORDS, value, "std", "paper"], names=_WORDS)
+    numbers = (value, "std", "paper")
+    data = with_columns(data, [*_WORDS, *numbers], names=_WORDS, of="Reproduction.numbers")
     xlabel += _trained(data) if "trained" in data else ""
     data, names, groups = _named(data)
     begins = [row for row, group in enumerate(groups) if group]

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from stripe import stats
 from stripe.defaults import HIGH, LOW
+from stripe.plots.axes import note, note_if_blank
 from stripe.plots.by_gate import headed_legend, of_runs, order_rows, rows_of_axes
 from stripe.recording import Recorded, Recording
 from stripe.typed import typed
@@ -78,7 +79,9 @@ def saturation(
         return stats.saturation(stats.channel_moments(recording, [number]), low=low, high=high)
 
     bounds = {} if isinstance(data, pd.DataFrame) else {"off": f"<= {low:g}", "on": f">= {high:g}"}
-    runs, heading = of_runs(data, counted, tuple(_STATES), names=names, epoch=epoch)
+    runs, heading = of_runs(
+        data, counted, tuple(_STATES), of="stripe.stats.saturation", names=names, epoch=epoch
+    )
     ax, rows = rows_of_axes(ax, list(runs))
     for row, table in zip(rows, runs.values(), strict=True):
         places = np.arange(1, len(table) + 1)
@@ -87,8 +90,8 @@ def saturation(
             style = {"width": 0.27, "label": label, "color": colour, **kwargs}
             row.bar(places + shift, 100 * table[state], **style)
         if not table[list(_STATES)].to_numpy().any():
-            none: Any = {"transform": row.transAxes, "ha": "center", "va": "center"}
-            row.text(0.5, 0.5, "no channel is off, on or stuck", **none)
+            note(row, "no channel is off, on or stuck")
+        note_if_blank(row, table[list(_STATES)])
     end = _end(runs.values())
     order_rows(rows, runs.values(), "channels (%)" + (f"\naxis ends at {end} %" * (end < 100)))
     for row in rows:  # one scale

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from stripe.errors import StripeError
-from stripe.plots.axes import axes_or_new, legend_above
+from stripe.plots.axes import axes_or_new, legend_above, note_if_blank
 from stripe.plots.by_gate import forward_order
 from stripe.plots.choose import with_columns
 from stripe.typed import typed
@@ -50,7 +50,12 @@ def sensitivity(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) ->
     >>> found = stripe.sensitivity(model, loader, recording, progress=False)
     >>> ax = stripe.plots.sensitivity(found.gates)
     """
-    table = with_columns(data, ("gate", "first_order", "fisher", "fisher_se"), names=("gate",))
+    table = with_columns(
+        data,
+        ("gate", "first_order", "fisher", "fisher_se"),
+        names=("gate",),
+        of="stripe.sensitivity, gates",
+    )
     if table["gate"].duplicated().any():
         raise StripeError("a table must have one row for each gate; give that of one network")
     ax = axes_or_new(ax)
@@ -62,6 +67,7 @@ def sensitivity(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) ->
     hollow: Any = {"marker": "s", "s": 8, "facecolors": "none", "edgecolors": "#d58a2f"}
     ax.scatter(places, first, label="first-order change", **hollow)
     forward_order(ax, data["gate"])
+    note_if_blank(ax, table[["first_order", "fisher"]])
     drawn = pd.concat([fisher, first]).dropna()
     if len(drawn):
         ax.set_yscale("log", nonpositive="clip")

@@ -10,7 +10,7 @@ from stripe.errors import RecordingError, StripeError
 from stripe.plots.axes import COLUMN_WIDTH, axes_or_new, name_above
 from stripe.plots.choose import generator, said, sample_positions
 from stripe.plots.heat_maps import colour_range
-from stripe.plots.literal import literal, shown_runs
+from stripe.plots.literal import literal, quoted, shown_runs
 from stripe.recording import Recorded
 from stripe.recording.runs import NamedRun
 from stripe.recording.same_images import check_same_images
@@ -121,7 +121,7 @@ def spatial_attention(
             if row == 0:
                 panel.set_title(literal(_short(gate)))
             if column == 0:
-                label = f"{run.name}\n" * (len(runs) > 1) + f"image\n{image}"
+                label = f"{quoted(run.name)}\n" * (len(runs) > 1) + f"image\n{image}"
                 (shown[row // len(runs)] if shown else panel).set_ylabel(label)
             if row == len(rows) - 1:
                 panel.set_xlabel(_below(runs, gate, limits), fontsize="small")
@@ -183,7 +183,7 @@ def _below(runs: Sequence[NamedRun], gate: str, limits: dict[str, float]) -> str
     """Write the range of the colours and, of one run, the stripe indices of map and gate."""
     lines = [f"{limits['vmin']:.2f}\N{EN DASH}{limits['vmax']:.2f}"]
     for run in runs:
-        prefix = f"{run.name} " if len(runs) > 1 else ""
+        prefix = f"{quoted(run.name)} " if len(runs) > 1 else ""
         maps = run.recording.spatial(gate, run.epoch)
         owner = run.recording.gate(gate).owner
         gates = run.recording.header.channel_gates

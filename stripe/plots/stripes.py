@@ -23,7 +23,7 @@ from stripe.plots.choose import (
     view,
 )
 from stripe.plots.heat_maps import heat_maps
-from stripe.plots.literal import literal, shown_runs
+from stripe.plots.literal import literal, quoted, shown_runs
 from stripe.recording import Recorded
 from stripe.recording.runs import NamedRun
 from stripe.recording.same_images import unpaired
@@ -248,10 +248,10 @@ def _write_titles(
     size = plt.rcParams["axes.labelsize"]
     if len(panels) == 1:
         fits = len(heading) + len(indices[0]) - _MARKUP <= letters_in(ax)
-        ax.set_title(heading + (", " if fits else "\n") + indices[0], loc="left", fontsize=size)
+        name_above(ax, heading + (", " if fits else "\n") + indices[0])
         return
     room = int(1.1 * letters_in(ax)) // len(panels) - 2 * letters  # a title may reach over its bar
-    names = [panel.run.name if runs > 1 else "" for panel in panels]
+    names = [quoted(panel.run.name) if runs > 1 else "" for panel in panels]
     longest = max(len(f"{n}, {i}") for n, i in zip(names, indices, strict=True)) - _MARKUP
     join = ", " if longest <= room else "\n"
     titles = [(n + join) * (runs > 1) + i for n, i in zip(names, indices, strict=True)]
@@ -264,6 +264,9 @@ def _write_titles(
 @unwarned
 def _index(values: np.ndarray) -> str:
     exact = values.astype(np.float64)
-    eta2, *_, constant = index_row(exact.mean(axis=0), exact.std(axis=0))
+    eta2, *_, constant = index_row(exact.mean(axis=0), exact.std(axis=0), len(exact))
+    if np.isnan(eta2):
+        why = "one image" if len(exact) == 1 else "values are not finite"
+        return rf"no $\eta^2$: {why}"
     between = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"  # a line does not end within the equation
     return rf"$\eta^2${between}{eta2:.2f}" + (" (one value)" if constant else "")

@@ -78,7 +78,10 @@ def tradeoff(
     >>> ax = stripe.plots.tradeoff(pd.DataFrame({**networks, **speed}))
     """
     data = with_columns(
-        data, ["network", "accuracy", "images_per_s", "parameters"], names=["network"]
+        data,
+        ["network", "accuracy", "images_per_s", "parameters"],
+        names=["network"],
+        of="`stripe bench fps`, with the column accuracy",
     )
     accuracies = _accuracies(data)
     means = {"images_per_s": "mean", "parameters": "mean"}

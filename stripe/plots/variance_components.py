@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from stripe import stats
+from stripe.plots.axes import note_if_blank
 from stripe.plots.by_gate import headed_legend, of_runs, order_rows, rows_of_axes
 from stripe.recording import Recorded
 from stripe.stats.variance_components import shares_from_0_to_1
@@ -68,6 +69,7 @@ def variance_components(
         data,
         lambda one, number: stats.variance_components(one, [number]),
         tuple(_PARTS),
+        of="stripe.stats.variance_components",
         names=names,
         epoch=epoch,
     )
@@ -88,4 +90,5 @@ def _draw_shares(ax: Axes, table: pd.DataFrame, kwargs: dict[str, Any]) -> None:
             continue
         ax.bar(places, shares[part], bottom=bottom, **{"label": part, "color": colour, **kwargs})
         bottom = bottom + shares[part].to_numpy()
+    note_if_blank(ax, table[list(_PARTS)])
     ax.set(ylim=(0, 100))

@@ -37,9 +37,9 @@ def read_header(layout: Layout) -> StoredHeader:
     """
     path = layout.header
     if not path.is_file():
-        missing = (
-            f"{path.name} is missing" if layout.root.is_dir() else "there is no such directory"
-        )
+        missing = f"{path.name} is missing"
+        if not layout.root.is_dir():
+            missing = "it is a file" if layout.root.exists() else "there is no such directory"
         raise RecordingError(
             f"no recording at {layout.root}: {missing}; give what a Recorder wrote, or a training "
             "run that recorded"

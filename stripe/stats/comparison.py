@@ -23,6 +23,8 @@ STATISTICS = ["eta2", "between_var", "within_var", "median_std"]
 _OWN = ["gate", "statistic", "difference", "low", "high"]
 #: Number of resamples whose weights are in memory at a time.
 _CHUNK = 100
+#: Fewest images of which a bootstrap can say how much they vary.
+FEWEST = 4
 
 #: A run, or runs that differ in their seeds.
 ComparedRuns = Recorded | Sequence[Recorded]
@@ -79,7 +81,8 @@ def compare(
     ------
     StripeError
         If there are not two sides, only one of them is a list, a list has fewer than two
-        recordings, the sides have no gate in common, or a number is out of range.
+        recordings, the sides have no gate in common, a recording has fewer than 4 images, or a
+        number is out of range.
     RecordingError
         If an epoch was not recorded.
 
@@ -119,11 +122,16 @@ def compare(
         raise StripeError(f"names must differ from each other and from {', '.join(_OWN)}")
     gates = _common(of_first[0].recording, of_second[0].recording)
     if len(of_first) == len(of_second) == 1:
+        n = [_images(side[0]) for side in (of_first, of_second)]
+        if min(n) < FEWEST:
+            raise StripeError(
+                f"an interval over images needs at least {FEWEST} images on each side, got "
+                f"{n[0]} and {n[1]}; record more"
+            )
         why = unpaired(of_first[0], of_second[0])
         how: dict[str, Any] = {"paired": not why, "resamples": resamples, "seed": seed}
         rows = _over_images(of_first[0], of_second[0], gates, level=level, **how)
         about = {"over": "images", "unpaired": why, **how}
-        n = [_images(side[0]) for side in (of_first, of_second)]
     else:
         rows = _over_seeds(of_first, of_second, gates, level)
         about, n = {"over": "seeds"}, [len(of_first), len(of_second)]

@@ -62,5 +62,5 @@ def spatial_index(recording: Recorded) -> pd.DataFrame:
             values = recording.spatial(gate, epoch)  # (images, H, W)
             mean = values.mean(axis=0, dtype=np.float64)
             std = values.std(axis=0, dtype=np.float64)
-            rows.append((epoch, gate, *index_row(mean.ravel(), std.ravel())))
+            rows.append((epoch, gate, *index_row(mean.ravel(), std.ravel(), len(values))))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -20,9 +20,14 @@ ROUNDING = 4 * float(np.finfo(np.float32).eps)
 
 
 def index_row(
-    mean: Float[np.ndarray, " channels"], std: Float[np.ndarray, " channels"]
+    mean: Float[np.ndarray, " channels"], std: Float[np.ndarray, " channels"], n_images: int
 ) -> tuple[float, float, float, float, bool]:
-    """Return eta2, the variances between and within channels, the median spread, and constancy."""
+    """Return eta2, the variances between and within channels, the median spread, and constancy.
+
+    One image has no spread, so all numbers are NaN.
+    """
+    if n_images < 2:
+        return np.nan, np.nan, np.nan, np.nan, False
     *moments, constant = index_arrays(mean[None], std[None])
     eta2, between, within, median_std = (float(moment[0]) for moment in moments)
     return eta2, between, within, median_std, bool(constant[0])
@@ -56,7 +61,7 @@ def eta2_of(values: Float[np.ndarray, "images channels"]) -> float:
     1.0
     """
     exact = values.astype(np.float64)
-    return index_row(exact.mean(axis=0), exact.std(axis=0))[0]
+    return index_row(exact.mean(axis=0), exact.std(axis=0), len(exact))[0]
 
 
 @typed
@@ -92,7 +97,8 @@ def stripe_index(
     means. Therefore also look at `median_std` and at the cost of freezing the gate. A gate with one
     channel has an index of 0 unless `one_value` is True. A mean of `eta2` over gates counts gates
     with one value, such as a saturated sigmoid, as perfect stripes. The column `one_value` marks
-    them. A gate with values that are not finite has NaN in every number.
+    them. A gate with values that are not finite has NaN in every number, and so has a gate that was
+    recorded for one image.
 
     References
     ----------
@@ -104,10 +110,10 @@ def stripe_index(
     >>> index[index["epoch"] == 2]["eta2"].between(0, 1).all()
     np.True_
     """
-    moments = moments_of(data, over, "mean", "std")
+    moments = moments_of(data, over, "n", "mean", "std")
     keys = [name for name in ("recording", "epoch", "gate") if name in moments]
     rows = []
     for key, channels in moments.groupby(keys, sort=False):
-        moment = index_row(channels["mean"].to_numpy(), channels["std"].to_numpy())
-        rows.append((*key, *moment))
+        mean, std = channels["mean"].to_numpy(), channels["std"].to_numpy()
+        rows.append((*key, *index_row(mean, std, int(channels["n"].iloc[0]))))
     return pd.DataFrame(rows, columns=[*keys, *COLUMNS[2:]])

@@ -87,7 +87,7 @@ def components_of(
     v = values.astype(np.float64)
     n, channels = v.shape
     mean = v.mean(0)
-    if index_row(mean, v.std(0))[-1]:
+    if index_row(mean, v.std(0), len(v))[-1]:
         return dict.fromkeys(_COLUMNS, float("nan"))
     between, within = n * np.square(mean - mean.mean()).sum(), np.square(v - mean).sum()
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -133,7 +133,10 @@ def _read(file: Path) -> Any:
         reason = (str(error).splitlines() or ["unreadable"])[0]
         raise ModelError(f"{file} is not a state_dict of tensors: {reason}") from error
     except Exception as error:  # weights_only refuses anything but tensors, by an error of pickle
-        raise ModelError(f"{file} must hold tensors only, and holds code or objects") from error
+        raise ModelError(
+            f"{file} must hold tensors only, and holds code or objects; save model.state_dict() "
+            "instead of the model"
+        ) from error
 
 
 def load_tensors(file: Path) -> Any:

@@ -157,6 +157,7 @@ def test_another_network_does_not_continue_a_recording(
     assert open_recording(tmp_path / "r").verify()["epoch"].tolist() == [0]
 
 
+@pytest.mark.filterwarnings("ignore:the loader does not tell")
 def test_a_record_that_fails_leaves_no_directory(
     small_model: nn.Sequential, images: Tensor, tmp_path: Path
 ) -> None:

@@ -122,7 +122,7 @@ def run(arguments: list[str]) -> None:
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = ["--model", "resnet8_basic", "--attention", "se", "--num-classes", "10"]
+    model = ["--model", "resnet8_basic", "--attention", "se", "--num-classes", "20"]
     options = [*model, "--images", "photo-patches", "--limit", "24", "--device", "cpu"]
     run(["record", *options, "--out", str(tmp_path / "gates"), "--json"])
     capsys.readouterr()

@@ -73,5 +73,6 @@ def test_axes_in_a_part_of_a_figure_are_drawn_on() -> None:
 
 def test_a_measure_without_values_is_one_line() -> None:
     data = pd.DataFrame({"intervention": "mean", "gate": ["a"], "accuracy": [np.nan]})
+    data[["accuracy_low", "accuracy_high"]] = np.nan
     with pytest.raises(StripeError, match="the table has no accuracy to draw; accuracy needs labe"):
         ablation(data, measure="accuracy")

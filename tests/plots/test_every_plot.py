@@ -95,14 +95,14 @@ def test_accuracies_of_two_runs_are_beside_each_other(two: list[Path]) -> None:
 def test_similarities_of_two_runs_are_side_by_side(two: list[Path]) -> None:
     ax: Any = plots.epoch_similarity(two, names=NAMES)
     panels = ax.child_axes[:2]
-    assert [panel.get_title() for panel in panels] == NAMES
+    assert [panel.get_title() for panel in panels] == [f'"{name}"' for name in NAMES]
     assert ax.get_title(loc="left") == "compared with epoch 1"
     alone = [plots.epoch_similarity(run).get_images()[0].get_array() for run in two]
     for panel, expected in zip(panels, alone, strict=True):
         np.testing.assert_array_equal(panel.get_images()[0].get_array(), expected)
     other: Any = plots.epoch_similarity(two, names=NAMES, epoch=[0, 1])
     titles = [panel.get_title() for panel in other.child_axes[:2]]
-    assert titles == ["run-one\nepoch 0", "run-two\nepoch 1"]
+    assert titles == ['"run-one"\nepoch 0', '"run-two"\nepoch 1']
     table = stats.epoch_similarity(two[0])
     with pytest.raises(StripeError, match="a table has one recording: give one epoch, and no na"):
         plots.epoch_similarity(table, names=["x"])

@@ -114,7 +114,7 @@ def test_gate_spread_boxes_hold_the_quantiles(spatial: stripe.Recording) -> None
     for value in expected:
         assert np.isclose(medians, value).any()
     assert len(ax.patches) == 6
-    assert ax.get_xlabel() == "gate, in forward order"
+    assert ax.get_xlabel() == "gate, in forward order\nwhiskers: 5 to 95 % of channels"
     many = pd.concat([moments.assign(gate=f"g{number}") for number in range(300)])
     assert len(plots.gate_spread(many).get_xticks()) <= 12
 
@@ -164,7 +164,7 @@ def test_spatial_attention_shows_the_images_beside_the_maps(spatial: stripe.Reco
     assert [panel.get_ylabel() for panel in ax.child_axes[2:]] == [""] * 12
     shown = [float(panel.images[0].get_array()[0, 0]) for panel in ax.child_axes[:2]]
     assert shown == [image / 5 for image in ids]
-    assert ax.get_title(loc="left") == "r, epoch 0"
+    assert ax.get_title(loc="left") == '"r", epoch 0'
 
 
 def test_spatial_attention_has_square_panels_without_gaps(spatial: stripe.Recording) -> None:

@@ -124,8 +124,8 @@ def test_stripes_of_two_runs_stand_side_by_side(two: tuple[Path, Path]) -> None:
     panels = ax.child_axes[:2]
     titles = [panel.get_title(loc="left") for panel in panels]
     assert [title.split(", $")[0] for title in titles] == [
-        r"$\mathbf{a}$  SE, after",
-        r"$\mathbf{b}$  ASR, after",
+        r'$\mathbf{a}$  "SE", after',
+        r'$\mathbf{b}$  "ASR", after',
     ]
     assert ax.get_title(loc="left") == "late, epoch 0"
     one, other = (np.asarray(panel.images[0].get_array()) for panel in panels)
@@ -137,14 +137,14 @@ def test_stripes_of_two_runs_stand_side_by_side(two: tuple[Path, Path]) -> None:
 
 
 def test_a_run_alone_names_itself(two: tuple[Path, Path]) -> None:
-    assert plots.stripes(two[0], gate="late").get_title(loc="left") == "se, late, epoch 1"
+    assert plots.stripes(two[0], gate="late").get_title(loc="left") == '"se", late, epoch 1'
     alone = plots.stripes(two[0], gate="late", side="after")
-    assert alone.get_title(loc="left").startswith("se, late, epoch 1, after, $")
+    assert alone.get_title(loc="left").startswith('"se", late, epoch 1, after, $')
     long = plots.stripes(two[0], names=["a name that fills a line"], gate="late", side="after")
     assert long.get_title(loc="left").split(" 1\n")[1].startswith("after, $")
-    assert plots.channel_std(two[0]).get_title(loc="left") == "se, late, epoch 1"
-    assert plots.gate_spread(two[0]).get_title(loc="left") == "se, epoch 1"
-    assert plots.epoch_difference(two[0]).get_title(loc="left") == "se, late"
+    assert plots.channel_std(two[0]).get_title(loc="left") == '"se", late, epoch 1'
+    assert plots.gate_spread(two[0]).get_title(loc="left") == '"se", epoch 1'
+    assert plots.epoch_difference(two[0]).get_title(loc="left") == '"se", late'
 
 
 def test_histograms_of_two_runs_lie_over_each_other(two: tuple[Path, Path]) -> None:
@@ -157,10 +157,10 @@ def test_steps_of_two_runs_stand_side_by_side(two: tuple[Path, Path]) -> None:
     ax: Any = plots.epoch_difference(list(two), image_ids=[4, 7], channels=4)
     panels = ax.child_axes[:4]
     assert [panel.get_title() for panel in panels] == [
-        "se\nimage 4",
-        "se\nimage 7",
-        "asr\nimage 4",
-        "asr\nimage 7",
+        '"se"\nimage 4',
+        '"se"\nimage 7',
+        '"asr"\nimage 4',
+        '"asr"\nimage 7',
     ]
     steps = [np.asarray(panel.images[0].get_array()) for panel in panels]
     np.testing.assert_allclose(steps[2], 3 * steps[0], rtol=1e-4)
@@ -191,7 +191,8 @@ def test_a_comparison_shows_both_runs_and_the_difference(two: tuple[Path, Path])
     np.testing.assert_array_equal(container.lines[0].get_ydata(), rows["difference"])
     bars = np.array([segment[:, 1] for segment in container.lines[2][0].get_segments()])
     np.testing.assert_allclose(bars, rows[["low", "high"]])
-    assert bottom.get_ylabel() == "median std over images:\nASR minus SE"
+    assert (top.get_ylabel(), bottom.get_ylabel()) == ("median std\nover images", "difference")
+    assert bottom.get_title(loc="left") == '"ASR" minus "SE"'
     assert bottom.get_xlabel().endswith("interval over images, n = 9\nepoch 1")
     with pytest.raises(StripeError, match="statistic is one of eta2, between_var"):
         plots.compare(table, statistic="mean")

@@ -213,8 +213,12 @@ def test_overview_of_one_channel(recording: Recording) -> None:
 def test_overview_of_one_epoch(write_recording: Callable[..., Path], tmp_path: Path) -> None:
     path = write_recording({3: {"a": np.random.default_rng(0).random((5, 4))}}, path=tmp_path / "s")
     ax = plots.overview(open_recording(path))
-    remark = ax.child_axes[2].texts[-1]
-    assert remark.get_text() == "one epoch: no difference"
+    remark = ax.child_axes[2].texts[-1].get_text().replace("\n", " ")
+    assert remark == "changes over epochs cannot be drawn: only one epoch is recorded"
+    whole = write_recording({e: {"a": np.ones((5, 4))} for e in (0, 1)}, path=tmp_path / "t")
+    figures: Any = [ax.figure, plots.overview(open_recording(whole)).figure]
+    lower, higher = (figure.get_figheight() for figure in figures)
+    assert lower < 0.8 * higher
 
 
 def test_an_order_that_was_not_recorded(tmp_path: Path) -> None:

@@ -228,8 +228,9 @@ def at_a_line(call: Callable[[], object], most: float, *, of: str) -> BaseExcept
     return None
 
 
+Call = Callable[[], object]
 #: How to learn the length of a call, and how to interrupt it within that length.
-WAYS = {
+WAYS: dict[str, tuple[Callable[[Call], float], Callable[[Call, float], BaseException | None]]] = {
     "moments": (seconds, interrupted),
     "lines": (partial(lines, of=PACKAGE), partial(at_a_line, of=PACKAGE)),
     "modes": (partial(lines, of=MODES), partial(at_a_line, of=MODES)),

@@ -24,6 +24,7 @@ def resident() -> float:
     return int(next(line.split()[1] for line in lines if line.startswith("VmRSS"))) / 1024
 
 
+@pytest.mark.filterwarnings("ignore:the loader does not tell")  # it streams
 def test_memory_does_not_grow_with_the_images(
     tmp_path: Path, times: Callable[[int, int], int]
 ) -> None:

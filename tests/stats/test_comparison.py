@@ -33,8 +33,8 @@ def noisy(spread: float, seed: int = 0, images: int = 60) -> np.ndarray:
 
 def test_by_hand(write_recording: Write, tmp_path: Path) -> None:
     """A stripe of channels 0 and 1, and a gate that is 0 or 1 by the image: eta2 of 1 and 0."""
-    stripe_gate = np.array([[0.0, 1.0], [0.0, 1.0]])
-    by_image = np.array([[0.0, 0.0], [1.0, 1.0]])
+    stripe_gate = np.array([[0.0, 1.0]] * 4)
+    by_image = np.array([[0.0, 0.0], [1.0, 1.0]] * 2)
     one = write_recording({0: {"g": stripe_gate}}, path=tmp_path / "one", dataset="toys")
     other = write_recording({0: {"g": by_image}}, path=tmp_path / "other", dataset="toys")
     table = stripe.compare([one, other], names=["SE", "ASR(SE)"])
@@ -46,7 +46,7 @@ def test_by_hand(write_recording: Write, tmp_path: Path) -> None:
     assert row(table)["difference"] == -1
     assert (table.attrs["over"], table.attrs["n"], table.attrs["paired"]) == (
         "images",
-        [2, 2],
+        [4, 4],
         True,
     )
 
@@ -74,7 +74,7 @@ def test_resamples_are_those_of_a_loop() -> None:
     expected = []
     for drawn in counts:
         sample = np.repeat(values.astype(float), drawn, axis=0)
-        expected.append(index_row(sample.mean(0), sample.std(0))[:4])
+        expected.append(index_row(sample.mean(0), sample.std(0), len(sample))[:4])
     np.testing.assert_allclose(_resampled(values, 100, 5), expected, rtol=1e-9)
 
 
@@ -201,6 +201,7 @@ def test_samples_keep_the_law_of_total_variance(channels: int, images: int, seed
         (["a", "b"], {"names": ["gate", "x"]}, "names must differ from each other and from gate"),
         (["a", "b"], {"level": 1.0}, "level must be above 0 and below 1, got 1.0"),
         (["a", "b"], {"resamples": 5}, "resamples must be at least 100, got 5"),
+        (["a", "d"], {}, "at least 4 images on each side, got 4 and 3"),
         (["a", "c"], {}, "must have gates of the same names to be compared"),
         (["a", "b"], {"epoch": 3}, "holds no epoch 3"),
         ([["a", "b"], ["a", "b"]], {"names": ["x"]}, "names and epochs must be one per side"),
@@ -209,9 +210,9 @@ def test_samples_keep_the_law_of_total_variance(channels: int, images: int, seed
 def test_what_cannot_be_compared_is_refused(
     write_recording: Write, tmp_path: Path, sides: Any, options: Any, message: str
 ) -> None:
-    for name in "abc":
+    for name in "abcd":
         gate = "other" if name == "c" else "g"
-        write_recording({0: {gate: np.eye(2)}}, path=tmp_path / name)
+        write_recording({0: {gate: np.eye(3 if name == "d" else 4)}}, path=tmp_path / name)
 
     def at(side: Any) -> Any:
         return tmp_path / side if isinstance(side, str) else [at(each) for each in side]

@@ -67,13 +67,14 @@ def test_no_plot_of_a_gate_warns(name: str, path: Path) -> None:
     getattr(plots, name)(path, gate="g").figure.canvas.draw()
     if name == "stripes":
         axes = plots.stripes(path, gate="g", channel_order="spread", side="after")
-        assert axes.get_title(loc="left").count("nan") == (not _finite(path))
+        assert axes.get_title(loc="left").count("not finite") == (not _finite(path))
 
 
 def _finite(path: Path) -> bool:
     return bool(np.isfinite(stripe.open_recording(path).values("g", 1)).all())
 
 
+@pytest.mark.filterwarnings("ignore:.*recorded values that are not finite")
 def test_spatial_maps(tmp_path: Path) -> None:
     model = stripe.build("resnet8_basic", attention="cbam", num_classes=3, in_channels=1, seed=0)
     images = torch.rand(6, 1, 28, 28)

@@ -9,7 +9,7 @@ import pytest
 
 from stripe.errors import StripeError
 from stripe.recording import open_recording
-from stripe.stats import channel_moments, saturation, stripe_index
+from stripe.stats import channel_moments, eta2_of, saturation, stripe_index
 
 STRIPE = np.array([[0.1, 0.9], [0.1, 0.9], [0.1, 0.9]])
 IMAGES_DECIDE = np.array([[0.1, 0.1], [0.5, 0.5], [0.9, 0.9]])
@@ -81,3 +81,10 @@ def test_a_table_of_something_else_is_one_line(write_recording: Callable[..., Pa
     for statistic in (stripe_index, saturation):
         with pytest.raises(StripeError, match=r"that of stripe\.stats\.channel_moments, and lacks"):
             statistic(gates)
+
+
+def test_one_image_has_no_spread(write_recording: Callable[..., Path]) -> None:
+    assert math.isnan(eta2_of(STRIPE[:1]))
+    index = stripe_index(open_recording(write_recording({0: {"g": STRIPE[:1]}})))
+    assert index[["eta2", "between_var", "within_var", "median_std"]].isna().all(axis=None)
+    assert not index["one_value"].any()

@@ -20,7 +20,7 @@ def drawn():
 
 @pytest.fixture(autouse=True)
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "own_of_test_network.py").write_text(FILE)
+    (tmp_path / "own_of_test_load.py").write_text(FILE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
 
@@ -28,7 +28,8 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_function_draws_its_weights_from_the_seed() -> None:
     before = torch.get_rng_state()
     first, second, other = (
-        load_network("own_of_test_network:drawn", seed=seed)[0].weight for seed in (3, 3, 4)
+        load_network("own_of_test_load:drawn", seed=seed).get_parameter("0.weight")
+        for seed in (3, 3, 4)
     )
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
@@ -37,7 +38,7 @@ def test_a_function_draws_its_weights_from_the_seed() -> None:
 
 def test_published_weights_of_a_function() -> None:
     with pytest.raises(ModelError, match="--pretrained is for networks of timm and torchvision"):
-        load_network("own_of_test_network:drawn", pretrained=True)
+        load_network("own_of_test_load:drawn", pretrained=True)
 
 
 def test_weights_in_the_place_of_a_network(tmp_path: Path, run: Run) -> None:
