@@ -90,7 +90,8 @@ def _scales_otherwise(watched: Trace, number: int) -> str | None:
         return "in torch._foreach_mul" if listed else None
     if step.op in _SCALINGS and len(inputs) > max(_SCALINGS[step.op]):
         features, gate = (inputs[place] for place in _SCALINGS[step.op])
-        if not _gates(watched, features, gate, watched.nodes[gate].compact):
+        squashed = step.op == "div" and _is_logistic(watched, gate)
+        if not _gates(watched, features, gate, watched.nodes[gate].compact, squashed=squashed):
             return None
         if step.op == "lerp":
             return "in torch.lerp"
@@ -98,11 +99,24 @@ def _scales_otherwise(watched: Trace, number: int) -> str | None:
     return None
 
 
-def _gates(watched: Trace, features: int, gate: int, compact: _Compact) -> bool:
+def _gates(
+    watched: Trace, features: int, gate: int, compact: _Compact, *, squashed: bool = False
+) -> bool:
     nodes = watched.nodes
-    squashed = nodes[gate].bounded and nodes[gate].depends and nodes[features].depends
-    shape = gate_shape(nodes[features].shape, compact) if squashed else None
+    bounded = squashed or nodes[gate].bounded
+    depends = nodes[gate].depends and nodes[features].depends
+    shape = gate_shape(nodes[features].shape, compact) if bounded and depends else None
     return shape is not None and not shape.of_signals
+
+
+def _is_logistic(watched: Trace, node: int) -> bool:
+    """Tell whether the reciprocal of a tensor is a sigmoid written by hand, 1 + exp(-x)."""
+    for op in ("add", "exp"):
+        made = watched.nodes[watched.root(node)].step
+        if made is None or watched.steps[made].op != op:
+            return False
+        node = next((n for n in watched.steps[made].inputs if watched.nodes[n].depends), node)
+    return True
 
 
 def _from_outside(watched: Trace, features: int, gate: int) -> bool:

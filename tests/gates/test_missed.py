@@ -43,6 +43,7 @@ _MISSED: dict[str, tuple[Scale, str]] = {
     ),
     "lerp": (lambda x, v: torch.lerp(torch.zeros_like(x), x, v), "torch.lerp"),
     "division": (lambda x, v: x / (1 + v), "division"),
+    "sigmoid by hand": (lambda x, v: x / (1 + torch.exp(-v.logit())), "division"),
     "numpy": (lambda x, v: x * torch.from_numpy(v.numpy(force=True)), "torch did not compute"),
     "foreach": (lambda x, v: torch._foreach_mul([x], [v])[0], "_foreach_mul"),
 }
