@@ -14,12 +14,8 @@ import pytest
 
 from stripe.recording import open_recording
 
+Run = Callable[..., tuple[int, str]]
 STRIPE = Path(sys.executable).with_name("stripe")
-
-
-def stripe(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [str(STRIPE), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=280)
 
 
 @pytest.fixture
@@ -46,19 +42,19 @@ def test_ctrl_c_is_clean(tmp_path: Path) -> None:
     assert len(open_recording(tmp_path / "d/recording").verify()) >= 1
 
 
-def test_numbers_as_tables_and_json(path: Path) -> None:
-    assert "eta2" in stripe("stats", "index", path).stdout
-    rows = json.loads(stripe("stats", "moments", path, "--epoch", 1, "--json").stdout)
+def test_numbers_as_tables_and_json(path: Path, run: Run) -> None:
+    assert "eta2" in run("stats", "index", path)[1]
+    rows = json.loads(run("stats", "moments", path, "--epoch", 1, "--json")[1])
     assert [row["channel"] for row in rows] == [0, 1, 2, 3]
-    assert len(json.loads(stripe("stats", "convergence", path, "--json").stdout)) == 4
-    assert "2 epochs, 2 files, 18 rows" in stripe("verify", path).stdout
+    assert len(json.loads(run("stats", "convergence", path, "--json")[1])) == 4
+    assert "2 epochs, 2 files, 18 rows" in run("verify", path)[1]
 
 
 @pytest.mark.parametrize("name", ["stripes", "channel-std", "epoch-difference"])
-def test_pictures(path: Path, tmp_path: Path, name: str) -> None:
+def test_pictures(path: Path, tmp_path: Path, name: str, run: Run) -> None:
     out = tmp_path / "new" / f"{name}.png"
-    done = stripe("plot", name, path, "--out", out)
-    assert done.returncode == 0, done.stderr
+    code, said = run("plot", name, path, "--out", out)
+    assert code == 0, said
     assert out.stat().st_size > 1000
 
 
@@ -80,21 +76,27 @@ def test_pictures(path: Path, tmp_path: Path, name: str) -> None:
     ],
 )
 def test_bad_input_is_one_line(
-    path: Path, tmp_path: Path, arguments: list[str], message: str
+    path: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    message: str,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     before = sorted(os.listdir(path))
-    done = stripe(*[a.format(r=path) for a in arguments], cwd=tmp_path)
-    assert done.returncode == 1
-    *_, last = done.stderr.splitlines()
+    code, said = run(*[a.format(r=path) for a in arguments])
+    assert code == 1
+    *_, last = said.splitlines()
     assert last.startswith("error: ")
     assert message in last
-    assert "Traceback" not in done.stderr
     assert sorted(os.listdir(path)) == before
 
 
 def test_a_damaged_part_is_named(path: Path) -> None:
     part = path / "data/epoch=1/part-0.parquet"
     part.write_bytes(part.read_bytes()[:-1])
-    done = stripe("verify", path)
+    command = [str(STRIPE), "verify", str(path)]  # a real process
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {part} must have")
