@@ -63,6 +63,7 @@ def test_an_image_that_grows_beyond_bounds_is_named(size: tuple[int, int], root:
         read_photograph(bad, (256, 256))
 
 
+@pytest.mark.slow  # two processes
 def test_an_image_of_too_many_pixels_is_not_decoded(tmp_path: Path) -> None:
     png_of_zeros(tmp_path / "large.png", 13_000, 13_000)
     code = """

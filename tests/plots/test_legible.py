@@ -29,6 +29,9 @@ GATES = {
     "small_range": {"gate": 0.5 + 1e-4 * RNG.random((12, 20))},
     "large": {"gate": 1e6 * RNG.random((12, 20))},
 }
+#: Gates that `make test` draws too.
+_FEW = ["three", "tiny"]
+_MORE = [name for name in GATES if name not in _FEW]
 #: Plots of recordings, with options that make each draw much.
 PLOTS: dict[str, dict[str, Any]] = {
     "stripes": {"n_images": 300, "channels": 1500},
@@ -99,7 +102,7 @@ def _within(box: Bbox, whole: Bbox) -> bool:
     return all(around.contains(*corner) for corner in box.get_points())
 
 
-@pytest.mark.parametrize("gates", GATES)
+@pytest.mark.parametrize("gates", _FEW + [pytest.param(g, marks=pytest.mark.slow) for g in _MORE])
 @pytest.mark.parametrize("name", PLOTS)
 def test_a_figure_of_one_run(name: str, gates: str, write_recording: Write, tmp_path: Path) -> None:
     (run,) = _runs(write_recording, tmp_path, GATES[gates], 1)

@@ -169,6 +169,7 @@ def test_no_contrast_of_a_table_is_left_out_or_counted_twice() -> None:
             assert sum(claim.tests(contrast) for claim in of_exhibit) == 1, contrast.label
 
 
+@pytest.mark.slow  # reads all published reports
 def test_the_command_writes_the_page(tmp_path: Path, run: Callable[..., tuple[int, str]]) -> None:
     options = ("--scale=test", "--store", tmp_path / "none",
                "--reports", published(tmp_path / "out", GAINS))  # fmt: skip
