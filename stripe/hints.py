@@ -71,6 +71,8 @@ def _fits_iterable(value: Any, kind: type, inner: tuple[Any, ...]) -> bool:
     )
     if isinstance(value, str | bytes | type) or not iterable:
         return False
+    if type(value).__name__ == "DataFrame":  # iterating over a table gives the names of its columns
+        return False
     if issubclass(kind, Sized) and not isinstance(value, Sized):
         return False
     indexed = hasattr(value, "__getitem__") and not isinstance(value, Mapping)

@@ -1,8 +1,10 @@
 """The edge of public functions: types of arguments, and gradient mode after an interrupt."""
 
 import builtins
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from functools import cache, wraps
 from inspect import Parameter, Signature, signature, unwrap
 from types import SimpleNamespace
@@ -58,9 +60,11 @@ def typed(public: Public) -> Public:
         gradients = torch is not None and torch.is_grad_enabled()
         try:
             return public(*args, **named)
-        except BaseException:
+        except BaseException as error:
             if torch is not None:
                 torch._C._set_grad_enabled(gradients)
+            if (wrong := _unknown_option(error, declared()[0], named)) is not None:
+                raise StripeError(f"{public.__qualname__}: {wrong}") from error
             raise
 
     return call  # type: ignore[return-value]  # it has the same signature
@@ -89,6 +93,23 @@ def _check(
                 )
             if name == "seed" and one is not None and not 0 <= one <= LARGEST_SEED:
                 raise StripeError(f"{function}: seed must be 0 to {LARGEST_SEED}, got {one}")
+
+
+def _unknown_option(
+    error: BaseException, signed: Signature, named: Mapping[str, Any]
+) -> str | None:
+    """Say which option that a function passed on was refused, and which of its own is near."""
+    others = any(one.kind is Parameter.VAR_KEYWORD for one in signed.parameters.values())
+    refused = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    if not others or not isinstance(error, AttributeError | TypeError) or refused is None:
+        return None
+    wrong = refused[1]
+    if wrong not in named or wrong in signed.parameters:
+        return None
+    near = get_close_matches(wrong, signed.parameters, n=1)
+    near = near or [name for name in signed.parameters if name.startswith(wrong)]
+    nearest = f"; the nearest is {near[0]}" if near else ""
+    return f"there is no option {wrong!r}{nearest}; help() lists those that there are"
 
 
 def _shown(value: Any) -> str:

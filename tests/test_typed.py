@@ -236,3 +236,25 @@ def test_methods_of_a_recording(valid: dict[str, Any]) -> None:
             getattr(valid["recording"], read)(3)
     with pytest.raises(StripeError, match="epoch must be an integer or None, got 'last';"):
         valid["recording"].rows("last")
+
+
+def test_an_unknown_option_that_is_passed_on_is_named() -> None:
+    def inner(size: int) -> int:
+        return size
+
+    @typed
+    def outer(n_images: int = 3, **options: Any) -> int:
+        return n_images + inner(**options)
+
+    assert outer(size=2) == 5
+    with pytest.raises(StripeError, match="no option 'n_image'; the nearest is n_images; help"):
+        outer(n_image=4)
+    with pytest.raises(StripeError, match="there is no option 'zzz'; help"):
+        outer(zzz=4)
+    with pytest.raises(TypeError, match="unexpected"):  # of a function inside, not of a caller
+        outer(size=inner(**{"other": 1}))
+
+
+def test_a_table_is_no_list_of_recordings() -> None:
+    assert not fits(pd.DataFrame({"a": [1]}), Sequence[str])
+    assert fits(pd.Series(["a"]), Sequence[str])

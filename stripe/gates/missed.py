@@ -53,6 +53,12 @@ def missed(watched: Trace, found: Collection[int]) -> Iterator[str]:
     for how, owner in named.items():
         remedy = "compute it in torch" if how == _OUTSIDE else _AS_COLUMNS
         yield f"{owner!r} scales channels {how}, from which no gate can be recorded; {remedy}"
+    for number in found:
+        if (scale := _scaled_after(watched, number)) is not None:
+            yield (
+                f"{watched.module_of(number) or 'the model itself'!r} multiplies the product of a "
+                f"gate by {scale:g}, which the recorded gate lacks; write x * (gate * {scale:g})"
+            )
     steps = range(len(watched.steps))
     alone = Counter(watched.module_of(n) for n in steps if _gates_image(watched, n))
     images = watched.input_shape[0]
@@ -97,6 +103,19 @@ def _scales_otherwise(watched: Trace, number: int) -> str | None:
             return "in torch.lerp"
         return None if is_quantiser(watched, number, features, gate) else "by a division"
     return None
+
+
+def _scaled_after(watched: Trace, number: int) -> float | None:
+    """Return the constant below 1 that scales a product afterwards, as in x * relu6(y) / 6."""
+    (product,) = watched.steps[number].outputs[:1]
+    readers = [step for step in watched.steps[number + 1 :] if product in step.inputs]
+    if len(readers) != 1 or readers[0].op not in ("div", "mul") or len(readers[0].inputs) != 1:
+        return None
+    (factor, *_) = (*readers[0].scalars, None)
+    if not isinstance(factor, int | float) or not factor:
+        return None
+    scale = 1 / factor if readers[0].op == "div" else factor
+    return scale if 0 < scale < 1 else None
 
 
 def _gates(

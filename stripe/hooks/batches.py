@@ -61,10 +61,7 @@ def numbered_batches(loader: Iterable[Any], *, kept: bool = False) -> Iterator[N
                 for generator, state in draws:
                     generator.set_state(state)
         return
-    if isinstance(loader, Tensor):
-        raise ModelError(
-            f"a loader must give batches, got one tensor {tuple(loader.shape)}; give [images]"
-        )
+    _check_no_tensor(loader)
     _warn_of_order(loader)
     start = 0
     for batch in loader:
@@ -81,13 +78,21 @@ def numbered_batches(loader: Iterable[Any], *, kept: bool = False) -> Iterator[N
         yield numbered
 
 
+def _check_no_tensor(loader: Iterable[Any]) -> None:
+    """Refuse a tensor of images, whose iteration gives single images."""
+    if isinstance(loader, Tensor):
+        raise ModelError(
+            f"a loader must give batches, got one tensor {tuple(loader.shape)}; give [images]"
+        )
+
+
 def tensors_of(batch: Any) -> list[Tensor]:
     """Return images, labels and indices of a batch, as many of them as it has."""
     parts = [batch] if isinstance(batch, Tensor) else list(batch)[:3]
     if not parts or not all(isinstance(part, Tensor) for part in parts):
         raise ModelError(
             "a batch must be images, (images, labels) or (images, labels, indices) as tensors, "
-            f"got {type(batch).__name__}; wrap the loader so that it yields these"
+            f"got {_kinds(batch)}; wrap the loader so that it yields these"
         )
     single = len(parts) > 1 and parts[1].ndim == 0
     if parts[0].ndim < 2 or single:
@@ -97,6 +102,14 @@ def tensors_of(batch: Any) -> list[Tensor]:
             f"{' with one label' if single else ''}; give a DataLoader rather than a data set"
         )
     return parts
+
+
+def _kinds(batch: Any) -> str:
+    """Name the type of a batch, and of what it holds."""
+    kind = type(batch).__name__
+    if not isinstance(batch, tuple | list):
+        return kind
+    return f"a {kind} of {', '.join(type(part).__name__ for part in batch[:3])}"
 
 
 def _split(batch: Any, index: int | Sequence[int]) -> Numbered:
@@ -183,6 +196,7 @@ def _with_indices(loader: DataLoader[Any]) -> DataLoader[Any]:
 
 def with_first_batch(model: nn.Module, loader: Iterable[Any]) -> tuple[Tensor, Iterable[Any]]:
     """Return the images of the first batch, and a loader that still gives it."""
+    _check_no_tensor(loader)
     # A DataLoader draws from torch's generator when it starts.
     with interrupts_held(), undisturbed(model), interrupts_allowed():
         batches = iter(loader)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stripe.errors import ModelError
+from stripe.errors import ModelError, StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.undisturbed import undisturbed
 from stripe.modules.unwrap import device_of
@@ -36,24 +36,24 @@ def feed(model: nn.Module, images: Tensor) -> Any:
     name = _keyword(model)
     try:
         return model(images) if name is None else model(**{name: images})
-    except RuntimeError as error:
-        if images.is_floating_point() or images.is_complex():
+    except Exception as error:
+        exact = images.is_floating_point() or images.is_complex()
+        if isinstance(error, RuntimeError) and not exact:
+            raise ModelError(
+                f"the network must take the images as they come, {images.dtype}, and failed: "
+                f"{str(error).splitlines()[0]}; give images as it was trained with, such as "
+                "images.float() / 255"
+            ) from error
+        if isinstance(error, AssertionError) and str(error).startswith(_GUARD):
+            raise ModelError(
+                f"an exported network takes only the shape that it was exported with, "
+                f"{str(error).removeprefix(_GUARD)}, and got images {tuple(images.shape)}; give "
+                "batches of that shape, also as example= where there is one, or export it with a "
+                "dynamic batch size"
+            ) from error
+        if not isinstance(error, StripeError):  # raised by a hook, which says it all
             error.add_note(f"the network was given images {tuple(images.shape)}, {images.dtype}")
-            raise
-        raise ModelError(
-            f"the network must take the images as they come, {images.dtype}, and failed: "
-            f"{str(error).splitlines()[0]}; give images as it was trained with, such as "
-            "images.float() / 255"
-        ) from error
-    except AssertionError as error:
-        if not str(error).startswith(_GUARD):
-            raise
-        raise ModelError(
-            f"an exported network takes only the shape that it was exported with, "
-            f"{str(error).removeprefix(_GUARD)}, and got images {tuple(images.shape)}; give "
-            "batches of that shape, also as example= where there is one, or export it with a "
-            "dynamic batch size"
-        ) from error
+        raise
 
 
 def tried(model: nn.Module, shape: Sequence[int], remedy: str) -> Any:

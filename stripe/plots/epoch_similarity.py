@@ -70,7 +70,7 @@ def epoch_similarity(
     tables, heading = _tables(data, names, epoch)
     matrices = [_with_epoch(table, at) for _, table, at in tables]
     together = len({at for *_, at in tables}) == 1
-    titles = [quoted(name) + f"\nepoch {at}" * (not together) for name, _, at in tables]
+    titles = [quoted(name) for name, *_ in tables]
     ax = axes_or_new(ax, panels=len(tables))
     images = heat_maps(
         ax,

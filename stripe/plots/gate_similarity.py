@@ -73,8 +73,8 @@ def gate_similarity(
         runs = shown_runs(data, names=names, epoch=epoch)
         matrices = [_symmetric(stats.gate_similarity(run.recording, run.epoch)) for run in runs]
         alone = len(runs) == 1
-        heading = said(runs) if alone else ""
-        titles = [""] if alone else [f"{quoted(run.name)}, epoch {run.epoch}" for run in runs]
+        heading = said(runs)
+        titles = [""] if alone else [quoted(run.name) for run in runs]
     ax = axes_or_new(ax, panels=len(matrices), height=2.6)
     images = heat_maps(
         ax,

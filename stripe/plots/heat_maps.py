@@ -100,7 +100,7 @@ def heat_maps(
 def note_missing(ax: Axes, matrix: Float[np.ndarray, "rows columns"], what: str) -> None:
     """Write below a heat map what its white cells are, if it has any."""
     if np.isnan(matrix).any():
-        ax.set_xlabel(f"{ax.get_xlabel()}\nwhite: {what}")
+        ax.set_xlabel(wrapped(f"{ax.get_xlabel()}\nwhite: {what}", letters_in(ax)))
 
 
 def lines_above(images: Sequence[AxesImage]) -> int:

@@ -31,9 +31,15 @@ def shown_runs(
     names: Sequence[str] | None = None,
     epoch: int | Sequence[int] | None = None,
 ) -> list[NamedRun]:
-    """Return the runs of `open_runs`, with literal names."""
+    """Return the runs of `open_runs`, with literal names, and their epochs if these differ."""
     runs = open_runs(data, names=names, epoch=epoch)
-    return [run._replace(name=literal(run.name)) for run in runs]
+    differ = len({run.epoch for run in runs}) > 1
+    named = []
+    for run in runs:
+        at = f"epoch {run.epoch}"
+        unsaid = differ and not run.name.endswith(at)
+        named.append(run._replace(name=literal(run.name) + f", {at}" * unsaid))
+    return named
 
 
 def literal_table(table: pd.DataFrame) -> pd.DataFrame:

@@ -141,13 +141,16 @@ def stripes(
                 shown = view(run.recording, name, run.epoch, choice)
             panels.append(_Panel(shows, values, shown, run))
     total_images, total_channels = panels[0].matrix.shape
+    rows = of(len(first.rows), total_images, "image")
+    if any(unpaired(runs[0], run) for run in runs[1:]):
+        rows = "image (each run has its own)"
     ax = axes_or_new(ax, panels=len(panels))
     drawn = heat_maps(
         ax,
         [panel.matrix[np.ix_(*panel.shown)] for panel in panels],
         titles=[""] * len(panels),
         xlabel=of(len(first.columns), total_channels, "channel"),
-        ylabel=of(len(first.rows), total_images, "image"),
+        ylabel=rows,
         colour_label=_colour_labels(panels, scale),
         scale=scale,
         **{"cmap": "viridis", **kwargs},

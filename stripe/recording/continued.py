@@ -38,7 +38,7 @@ def check_same(there: Header, here: Header, root: Path) -> None:
         if began != comes:
             raise RecordingError(
                 f"{root} must be continued with the {what} {began!r} that it began with, got "
-                f"{comes!r}; record this into another directory"
+                f"{comes!r}; give the same, or record into another directory"
             )
 
 

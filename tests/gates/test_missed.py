@@ -50,6 +50,7 @@ _MISSED: dict[str, tuple[Scale, str]] = {
 
 _NO_GATE: dict[str, Scale] = {
     "gate": lambda x, v: x * v,
+    "gain": lambda x, v: x * v * 2,
     "expanded": lambda x, v: x * v.expand_as(x),
     "swish": lambda x, v: x * x.sigmoid(),
     "instance norm": lambda x, v: x / x.std((2, 3), keepdim=True),
@@ -81,6 +82,14 @@ def test_a_gate_that_cannot_be_recorded_is_named(name: str) -> None:
     scale, how = _MISSED[name]
     with pytest.warns(UserWarning, match=f"'the model itself' scales channels .*{how}"):
         stripe.find_gates(_Scaled(scale), torch.rand(2, 3, 8, 8))
+
+
+@pytest.mark.parametrize(
+    "scale", [lambda x, v: x * v / 6, lambda x, v: x * v * (1 / 6)], ids=["div", "mul"]
+)
+def test_a_constant_behind_the_product_is_named(scale: Scale) -> None:
+    with pytest.warns(UserWarning, match=r"of a gate by 0\.166667, which the recorded gate lacks"):
+        stripe.find_gates(_Scaled(scale).eval(), torch.randn(2, 3, 8, 8))
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -116,4 +125,4 @@ def test_a_copied_gate_that_a_module_puts_out_is_recorded_and_frozen(
 def test_other_products_are_not_named(name: str) -> None:
     with warnings.catch_warnings(action="error"):
         found = stripe.find_gates(_Scaled(_NO_GATE[name]), torch.rand(2, 3, 8, 8))
-    assert len(found) == (name in ("gate", "expanded"))
+    assert len(found) == (name in ("gate", "gain", "expanded"))

@@ -1,6 +1,7 @@
 """What a recording cannot mean is said while it is made."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,13 @@ def test_no_gate_is_an_error(small_model: nn.Module, images: Tensor, tmp_path: P
     with pytest.raises(ModelError, match=r"gates= names no gate to record, got \[\]"):
         stripe.record(small_model, [images], tmp_path / "r", gates=[], progress=False)
     assert not (tmp_path / "r").exists()
+
+
+def test_what_came_in_the_place_of_batches_is_named(
+    small_model: nn.Module, images: Tensor, tmp_path: Path
+) -> None:
+    record = partial(stripe.record, small_model, path=tmp_path / "r", progress=False)
+    with pytest.raises(ModelError, match=r"got one tensor \(10, 1, 12, 12\); give \[images\]"):
+        record(loader=images)
+    with pytest.raises(ModelError, match="as tensors, got a tuple of ndarray, list"):
+        record(loader=[(images.numpy(), [0] * 10)])

@@ -102,7 +102,7 @@ def test_similarities_of_two_runs_are_side_by_side(two: list[Path]) -> None:
         np.testing.assert_array_equal(panel.get_images()[0].get_array(), expected)
     other: Any = plots.epoch_similarity(two, names=NAMES, epoch=[0, 1])
     titles = [panel.get_title() for panel in other.child_axes[:2]]
-    assert titles == ['"run-one"\nepoch 0', '"run-two"\nepoch 1']
+    assert titles == ['"run-one, epoch 0"', '"run-two, epoch 1"']
     table = stats.epoch_similarity(two[0])
     with pytest.raises(StripeError, match="a table has one recording: give one epoch, and no na"):
         plots.epoch_similarity(table, names=["x"])

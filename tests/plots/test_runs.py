@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 
 from stripe import plots, stats
 from stripe.errors import RecordingError, StripeError
@@ -213,3 +214,18 @@ def test_the_command_draws_and_prints_two_runs(
     assert code == 0, said
     assert "95 % intervals over the same images drawn anew, n = [9, 9]" in said
     assert csv.read_text().startswith("gate,statistic,SE,ASR(SE),difference,low,high\n")
+
+
+@pytest.mark.parametrize("name", ["stripes", "channel_std", "gate_spread", "gate_similarity",
+                                  "variance_components", "saturation"])  # fmt: skip
+def test_epochs_that_differ_are_named(
+    name: str, write_recording: Callable[..., Path], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    paths = [
+        write_recording({at: {"g": rng.random((9, 4))}}, path=tmp_path / str(at)) for at in (0, 3)
+    ]
+    figure = getattr(plots, name)(paths, names=["A", "B"]).figure
+    texts = " ".join(text.get_text() for text in figure.findobj(Text))
+    assert "A, epoch 0" in " ".join(texts.split())
+    assert "B, epoch 3" in " ".join(texts.split())

@@ -68,8 +68,13 @@ def load_network(
             "freeze and audit take one"
         )
     run = run_of(model)
-    if pretrained and (run is not None or is_function(model)):
-        raise ModelError(f"--pretrained is for networks of timm and torchvision; got {model!r}")
+    if run is not None or is_function(model):
+        options = {"pretrained": pretrained, "attention": attention is not None}
+        options["num-classes"] = num_classes != NUM_CLASSES
+        if wrong := [name for name, given in options.items() if given]:
+            raise ModelError(
+                f"--{wrong[0]} is for names of networks; {model!r} is built without it"
+            )
     if run is not None:
         if weights is None:
             return trained_network(run, data_root=data_root)

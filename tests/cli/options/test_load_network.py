@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,9 +37,12 @@ def test_a_function_draws_its_weights_from_the_seed() -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_published_weights_of_a_function() -> None:
-    with pytest.raises(ModelError, match="--pretrained is for networks of timm and torchvision"):
-        load_network("own_of_test_load:drawn", pretrained=True)
+@pytest.mark.parametrize(
+    "option", [{"pretrained": True}, {"attention": "se"}, {"num_classes": 3}], ids=str
+)
+def test_options_that_a_function_does_not_take(option: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match="is for names of networks; 'own_of_test_load:drawn' is"):
+        load_network("own_of_test_load:drawn", **option)
 
 
 def test_weights_in_the_place_of_a_network(tmp_path: Path, run: Run) -> None:
