@@ -12,7 +12,7 @@ _SHORT = (0.05, 1000)
 
 def integer_ticks() -> MaxNLocator:
     """Return a locator of integers, as many as fit beside each other when the axis is drawn."""
-    return MaxNLocator(nbins="auto", integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
+    return MaxNLocator(nbins="auto", integer=True, min_n_ticks=2, steps=[1, 2, 5, 10])
 
 
 def name_cells(axis: Axis, names: Sequence[str]) -> None:
