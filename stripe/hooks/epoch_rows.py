@@ -129,6 +129,5 @@ class EpochRows:
     ) -> None:
         """Keep the names of columns with values that are not finite, and where the first is."""
         for column, values in vectors.items():
-            finite = np.isfinite(values)
-            if column not in self._not_finite and not finite.all():
-                self._not_finite[column] = where(int((~finite.all(axis=1)).argmax()))
+            if column not in self._not_finite and not (finite := np.isfinite(values)).all():
+                self._not_finite[column] = where(int(finite.all(axis=1).argmin()))

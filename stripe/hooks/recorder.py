@@ -75,7 +75,7 @@ class Recorder:
     resume
         Continue the recording in `path`. Its gates, network, data set and seed must be the same.
     overwrite
-        Rename the recording in `path` to `path`.old-1 or, if taken, the next free number.
+        Rename the recording in `path` to `path`.old-1, or .old-2 and so on if that exists.
     name, dataset, seed
         Provenance, stored in the header.
 
