@@ -111,7 +111,7 @@ def _scaled_after(watched: Trace, number: int) -> float | None:
     readers = [step for step in watched.steps[number + 1 :] if product in step.inputs]
     if len(readers) != 1 or readers[0].op not in ("div", "mul") or len(readers[0].inputs) != 1:
         return None
-    (factor, *_) = (*readers[0].scalars, None)
+    factor = next(iter(readers[0].scalars), None)
     if not isinstance(factor, int | float) or not factor:
         return None
     scale = 1 / factor if readers[0].op == "div" else factor

@@ -28,7 +28,7 @@ _ITERATES = DataLoader.__iter__
 #: Whole numbers for which torch has hardly any operations.
 _WITHOUT_ARITHMETIC = (torch.bool, torch.uint16, torch.uint32, torch.uint64)
 
-#: Loaders whose order is known, or is the same every time.
+#: Loaders whose order is known, or usually the same every time.
 _ORDERED = (DataLoader, Sequence)
 
 Numbered = tuple[Int64[np.ndarray, " b"], Tensor, Tensor | None]
