@@ -88,6 +88,8 @@ def test_a_frozen_network_shows_what_became_of_each_gate() -> None:
     )
     shown = Frozen(nn.Identity(), report, 1e-7)._repr_html_()
     assert "2 of 3 gates" in shown
+    short = "Frozen(Identity: 2 of 3 gates frozen, 1 folded, error 1e-07)"
+    assert repr(Frozen(nn.Identity(), report, 1e-7)) == short
     assert re.findall(r"<title>(.*?)</title>", shown) == [
         "a: folded", "b: constant beside its layer", "c: not frozen",
     ]  # fmt: skip
@@ -101,6 +103,7 @@ def test_an_audit_shows_its_curve(small_model: nn.Module) -> None:
     shown = report._repr_html_()
     assert plt.get_fignums() == before
     assert f"{len(report.recommended)}, for 99.0% agreement" in shown
+    assert f"{len(report.recommended)} of 2 gates recommended for 99.0% agreement" in repr(report)
     assert (pixels_of(shown) < 128).any()
 
 
@@ -113,4 +116,5 @@ def test_a_sensitivity_shows_its_costs(small_model: nn.Module, tmp_path: Path) -
     assert plt.get_fignums() == before
     assert f"all gates at once: <b>{found.cost():.3g} nats</b>" in shown
     assert "images: <b>16</b>" in shown
+    assert f"2 gates: all at once {found.cost():.3g} nats, 16 images" in repr(found)
     assert (pixels_of(shown) < 128).any()

@@ -128,6 +128,12 @@ class Audit:
             values[name] = None if table is None else json.loads(table.to_json(orient="records"))
         return values
 
+    def __repr__(self) -> str:
+        return (
+            f"Audit({self.model} on {self.dataset}: {len(self.recommended)} of {len(self.gates)} "
+            f"gates recommended for {self.threshold:.1%} agreement, report {self.out})"
+        )
+
     def _repr_html_(self) -> str:
         facts = {
             "gates": len(self.gates),

@@ -7,11 +7,11 @@ from torch import nn
 
 from stripe.asr import Psi, insert
 from stripe.asr.begin import Attention, Init
-from stripe.backbones.external import timm_network, torchvision_network
+from stripe.backbones.external import full_names, timm_network, torchvision_network
 from stripe.backbones.own import is_function, own_network
 from stripe.backbones.registry import BACKBONES
 from stripe.defaults import NUM_CLASSES
-from stripe.errors import StripeError
+from stripe.errors import StripeError, UnknownNameError
 from stripe.modules.seeded import seeded
 from stripe.typed import typed
 
@@ -93,4 +93,16 @@ def _builder(backbone: str) -> Callable[..., nn.Module]:
     if is_function(backbone):
         return partial(own_network, backbone)
     library, colon, name = backbone.partition(":")
-    return partial(_LIBRARIES[library], name) if colon else BACKBONES[backbone]
+    if colon:
+        return partial(_LIBRARIES[library], name)
+    try:
+        return BACKBONES[backbone]
+    except UnknownNameError:
+        meant = full_names(backbone)
+        module, dot, function = backbone.rpartition(".")
+        if not meant and dot and backbone.replace(".", "").isidentifier():
+            wanted = "FUNCTION" if function == "py" else function
+            meant = [f"{module}:{wanted} for a function of your own"]
+        if not meant:
+            raise
+    raise UnknownNameError(f"unknown backbone {backbone!r}; give {' or '.join(meant)}")

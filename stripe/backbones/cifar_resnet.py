@@ -81,7 +81,8 @@ def _build(
     if rest or blocks < 1:
         some = ", ".join(str(per_n * n + 2) for n in (2, 3, 9, 18))
         raise ModelError(
-            f"a {kind} for small images has depth {per_n}n + 2 ({some} ...), got {depth}"
+            f"a {kind} for small images has depth {per_n}n + 2 ({some} ...), got {depth}; "
+            "torchvision's networks are tv:NAME, such as tv:resnet50"
         )
     return CifarResNet(block, blocks, num_classes=num_classes, in_channels=in_channels)
 

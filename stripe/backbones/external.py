@@ -11,6 +11,12 @@ from stripe.errors import ModelError, UnknownNameError
 from stripe.registry import listed
 
 
+def full_names(name: str) -> list[str]:
+    """Return the names by which `stripe.build` knows a network of torchvision or timm."""
+    found = [f"tv:{name}"] * (name in torchvision.models.list_models(module=torchvision.models))
+    return [*found, *[f"timm:{name}"] * timm.is_model(name)]
+
+
 def torchvision_network(
     name: str, *, num_classes: int, in_channels: int, image_size: int | None = None
 ) -> nn.Module:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, UnusedCliTokensError
 
 # Each of these modules adds its commands to the root.
 from stripe.cli import (  # noqa: F401
@@ -56,8 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         refuse_unknown(given)
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:  # the words of the command itself
-        said = " ".join(str(error).split())
-        said = said if said.endswith("...") else said.removesuffix(".")
+        said = _said(error)
         asked = " ".join(("stripe", *(error.command_chain or ()), "--help"))
         print(f"error: {said}; see {asked}", file=sys.stderr)
         sys.exit(2)
@@ -88,6 +87,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
     finally:
         warnings.formatwarning = usual
+
+
+def _said(error: CycloptsError) -> str:
+    """Return the message about a wrong command line, as one sentence without its full stop."""
+    if isinstance(error, UnusedCliTokensError):
+        return f"nothing more is expected, got {' '.join(error.unused_tokens or ())}"
+    said = " ".join(str(error).split())
+    return said if said.endswith("...") else said.removesuffix(".")
 
 
 def _in_one_line(message: Warning | str, *_: Any, **__: Any) -> str:

@@ -80,8 +80,8 @@ def print_table(table: "pd.DataFrame", json: bool) -> None:
         print(table.to_string(index=False, float_format="%.6g"))
 
 
-def read_table(path: Path) -> "pd.DataFrame":
-    """Read a CSV file that somebody names."""
+def read_table(path: Path, wanted: str = "another") -> "pd.DataFrame":
+    """Read a CSV file that somebody names; `wanted` says in the error what to give."""
     from io import BytesIO
 
     import pandas as pd
@@ -92,7 +92,7 @@ def read_table(path: Path) -> "pd.DataFrame":
         return pd.read_csv(BytesIO(read_regular(path)))
     except (OSError, ValueError, MemoryError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise StripeError(f"{path} cannot be read as a table: {reason}; give another") from error
+        raise StripeError(f"{path} cannot be read as a table: {reason}; give {wanted}") from error
 
 
 def save_table(table: "pd.DataFrame", path: Path | None) -> None:

@@ -214,7 +214,8 @@ def plot_tradeoff(table: Source, *, out: Picture, heading: Heading = None) -> No
     table
         A CSV file with the columns network, accuracy, images_per_s and parameters.
     """
-    save_plot("tradeoff", read_table(table), out, heading=_heading(heading, table))
+    found = read_table(table, "one with the columns network, accuracy, images_per_s and parameters")
+    save_plot("tradeoff", found, out, heading=_heading(heading, table))
 
 
 @plot_app.command(name="noise-robustness", alias="noise_robustness")
@@ -232,7 +233,8 @@ def plot_noise_robustness(
     """
     import pandas as pd
 
-    found = pd.concat([read_table(file) for file in (table, *tables)])
+    wanted = "a file of stripe noise --out"
+    found = pd.concat([read_table(file, wanted) for file in (table, *tables)])
     save_plot("noise_robustness", found, out, heading=_heading(heading, table, *tables))
 
 
@@ -247,7 +249,8 @@ def plot_noise_bound(table: Source, *tables: Path, out: Picture, heading: Headin
     tables
         More such files.
     """
-    found = {file.stem: read_table(file) for file in (table, *tables)}
+    wanted = "a file of stripe bound --out"
+    found = {file.stem: read_table(file, wanted) for file in (table, *tables)}
     data = found if tables else found[table.stem]
     save_plot("noise_bound", data, out, heading=_heading(heading, table, *tables))
 
@@ -261,7 +264,8 @@ def plot_batch_sensitivity(table: Source, *, out: Picture) -> None:
     table
         The file by_batch_size.csv of stripe style compare.
     """
-    save_plot("batch_sensitivity", read_table(table), out)
+    found = read_table(table, "the by_batch_size.csv of stripe style compare")
+    save_plot("batch_sensitivity", found, out)
 
 
 @plot_app.command(name="style-grid", alias="style_grid")

@@ -28,9 +28,6 @@ _ITERATES = DataLoader.__iter__
 #: Whole numbers for which torch has hardly any operations.
 _WITHOUT_ARITHMETIC = (torch.bool, torch.uint16, torch.uint32, torch.uint64)
 
-#: Loaders whose order is known, or usually the same every time.
-_ORDERED = (DataLoader, Sequence)
-
 Numbered = tuple[Int64[np.ndarray, " b"], Tensor, Tensor | None]
 
 
@@ -66,7 +63,7 @@ def numbered_batches(loader: Iterable[Any], *, kept: bool = False) -> Iterator[N
     start = 0
     for batch in loader:
         parts = tensors_of(batch)
-        if kept and start == 0 and len(parts) == 1 and not isinstance(loader, _ORDERED):
+        if kept and start == 0 and len(parts) == 1 and not _keeps_order(loader):
             warnings.warn(
                 "the loader does not tell the order of its images, and gives no labels or indices, "
                 "so images are numbered in the order of arrival; to compare epochs or runs image "
@@ -150,6 +147,13 @@ def _counts_up(loader: DataLoader[Any]) -> bool:
     in_order = getattr(loader, "in_order", True) and loader.collate_fn is default_collate
     samplers = type(loader.sampler), type(loader.batch_sampler)
     return in_order and samplers == (SequentialSampler, BatchSampler)
+
+
+def _keeps_order(loader: Iterable[Any]) -> bool:
+    """Tell whether the order of a loader is known, or usually the same every time."""
+    if isinstance(loader, DataLoader):
+        return not isinstance(loader.dataset, IterableDataset)
+    return isinstance(loader, Sequence)
 
 
 def _warn_of_order(loader: Iterable[Any]) -> None:

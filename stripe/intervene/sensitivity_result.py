@@ -52,6 +52,12 @@ class Sensitivity:
     n_images: int
     draws: int
 
+    def __repr__(self) -> str:
+        return (
+            f"Sensitivity({len(self.gates)} gates: all at once {self.cost():.3g} nats, "
+            f"{self.n_images} images, {self.draws} draws)"
+        )
+
     def _repr_html_(self) -> str:
         facts = {
             "all gates at once": f"{self.cost():.3g} nats",

@@ -10,7 +10,7 @@ from stripe import stats
 from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, name_above
 from stripe.plots.choose import said, with_columns
-from stripe.plots.heat_maps import heat_maps, note_missing
+from stripe.plots.heat_maps import heat_maps, lines_above, note_missing
 from stripe.plots.literal import quoted, shown_runs
 from stripe.plots.ticks import name_cells
 from stripe.recording import Recorded
@@ -90,7 +90,7 @@ def gate_similarity(
         numbers = [str(place) for place in range(1, len(matrix) + 1)]
         for axis in (image.axes.xaxis, image.axes.yaxis):
             name_cells(axis, numbers)
-    name_above(ax, heading)
+    name_above(ax, heading, below=lines_above(images) if len(matrices) > 1 else 0)
     return ax
 
 

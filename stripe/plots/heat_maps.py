@@ -41,14 +41,19 @@ def panels(ax: Axes, count: int, *, bars: int) -> tuple[list[Axes], list[Axes]]:
     ax.set_axis_off()
     # Several panels leave room inside the axes, so that neighbours in a larger figure stay free.
     if bars == 1:
-        step = (_PANELS + _GAP) / count
-        width, edges, thick = step - _GAP, [_PANELS + 0.02], _BAR_WIDTH
+        width, edges, thick = _width_of_panel(count), [_PANELS + 0.02], _BAR_WIDTH
+        step = width + _GAP
     else:
         step = 1 / count
         width, edges = _PANEL * step, [(i + _BAR) * step for i in range(count)]
         thick = _OWN_BAR_WIDTH * step
     drawn = [ax.inset_axes((i * step, 0, width, 1)) for i in range(count)]
     return drawn, [ax.inset_axes((edge, 0, thick, 1)) for edge in edges]
+
+
+def _width_of_panel(count: int) -> float:
+    """Return the width of each of several panels with one colour bar, as a share of the width."""
+    return (_PANELS + _GAP) / count - _GAP
 
 
 def heat_maps(
@@ -89,6 +94,10 @@ def heat_maps(
         panel.tick_params(left=not drawn[1:], labelleft=not drawn[1:])
         if not drawn[1:]:
             panel.set_ylabel(ylabel)
+    if kwargs.get("aspect") == "equal" and len(maps) > len(bars):  # the bar as high as the panels
+        bars[0].set(box_aspect=_width_of_panel(len(maps)) / _BAR_WIDTH, anchor="NW")
+        for panel in places:  # next to the heading
+            panel.set_anchor("N")
     labels = [colour_label] * len(bars) if isinstance(colour_label, str) else colour_label
     for image, bar, label in zip(drawn, bars, labels, strict=False):
         ax.figure.colorbar(image, cax=bar)

@@ -78,7 +78,8 @@ def saturation(
     def counted(recording: Recording, number: int) -> pd.DataFrame:
         return stats.saturation(stats.channel_moments(recording, [number]), low=low, high=high)
 
-    bounds = {} if isinstance(data, pd.DataFrame) else {"off": f"<= {low:g}", "on": f">= {high:g}"}
+    near = {"off": f"within {low:g} of 0", "on": f"within {1 - high:g} of 1"}
+    bounds = {} if isinstance(data, pd.DataFrame) else near
     runs, heading = of_runs(
         data, counted, tuple(_STATES), of="stripe.stats.saturation", names=names, epoch=epoch
     )

@@ -81,7 +81,7 @@ def stripes(
         "own": each panel has its own colour scale and colour bar; "shared": all panels share one
         scale.
     classes
-        Names of the classes by number. Default: the numbers.
+        Names of the classes by number. A class without a name is called by its number.
     letters
         Label the panels a, b and so on, if there are several.
     ax

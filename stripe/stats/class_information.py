@@ -79,10 +79,10 @@ def class_information(
     >>> table["gate"].nunique()
     3
     """
-    if folds != int(folds) or not 0 <= shrinkage <= 1:
+    if folds != int(folds) or folds < 2 or not 0 <= shrinkage <= 1:
         raise StripeError(
-            "folds must be a whole number and shrinkage lies between 0 and 1, got "
-            f"{folds} and {shrinkage}"
+            "folds must be a whole number of at least 2, and shrinkage a number from 0 to 1, got "
+            f"folds={folds} and shrinkage={shrinkage}"
         )
     recording = open_recording(recording)
     rows = []
@@ -163,9 +163,9 @@ def _in_large_classes(
 ) -> Bool[np.ndarray, " images"]:
     classes, counts = np.unique(labels, return_counts=True)
     large = classes[counts >= folds]
-    if folds < 2 or len(large) < 2:
+    if len(large) < 2:
         raise RecordingError(
-            f"at least 2 classes must have as many images as there are folds, at least 2, and "
-            f"{len(large)} of {len(classes)} in {path} have {folds}; record more, or set folds="
+            f"at least 2 classes must have as many images as there are folds ({folds}), and "
+            f"{len(large)} of {len(classes)} in {path} do; record more images, or set folds="
         )
     return np.isin(labels, large)

@@ -12,6 +12,7 @@ from stripe.errors import StripeError
 from stripe.recording import Recorded, Recording
 from stripe.recording.runs import NamedRun, open_runs, short_names
 from stripe.recording.same_images import unpaired
+from stripe.registry import listed
 from stripe.stats.moments import channel_moments
 from stripe.stats.stripe_index import index_arrays, stripe_index
 from stripe.stats.unwarned import unwarned
@@ -114,8 +115,9 @@ def compare(
     sides = _sides(data, names, epoch)
     if len(sides) != 2:
         raise StripeError(
-            f"a comparison has two sides, or one at two epochs, got {len(sides)}; give two "
-            "recordings, or one with epoch=[first, second] (--epoch FIRST SECOND)"
+            "a comparison has two sides, or one recording at two epochs, got "
+            f"{len(sides)} ({listed([name for name, _ in sides])}); give two recordings, or one "
+            "with epoch=[first, second] (--epoch FIRST SECOND)"
         )
     (first, of_first), (second, of_second) = sides
     if {first, second} & {*_OWN} or first == second:
@@ -149,13 +151,17 @@ def _sides(
     epoch: int | Sequence[int] | None,
 ) -> list[tuple[str, list[NamedRun]]]:
     """Return the name and the recordings of each side."""
-    several = [data] if isinstance(data, Recorded) else list(data)
-    lists = [side for side in several if not isinstance(side, Recorded)]
+    given = [data] if isinstance(data, Recorded) else list(data)
+    lists = [side for side in given if not isinstance(side, Recorded)]
     if not lists:
-        runs = open_runs(several, names=names, epoch=epoch)  # type: ignore[arg-type]
+        runs = open_runs(given, names=names, epoch=epoch)  # type: ignore[arg-type]
         return [(run.name, [run]) for run in runs]
-    if len(lists) < len(several) or min(len(side) for side in lists) < 2:
-        raise StripeError("both sides must be recordings, or both lists of at least two recordings")
+    if len(lists) < len(given) or min(len(side) for side in lists) < 2:
+        came = ["a recording" if isinstance(s, Recorded) else f"a list of {len(s)}" for s in given]
+        raise StripeError(
+            "both sides must be recordings, or both lists of at least two recordings, got "
+            f"{' and '.join(came)}"
+        )
     epochs = list(epoch) if isinstance(epoch, Sequence) else [epoch] * len(lists)
     if len(epochs) != len(lists) or (names is not None and len(names) != len(lists)):
         raise StripeError(f"names and epochs must be one per side, of which there are {len(lists)}")

@@ -192,8 +192,8 @@ def channel_moments(
     Raises
     ------
     RecordingError
-        If an epoch was not recorded, a file is damaged, or a recording is given twice. The message
-        names it.
+        If there is no recording, an epoch was not recorded, a file is damaged, or a recording is
+        given twice. The message names it.
 
     Notes
     -----
@@ -216,6 +216,8 @@ def channel_moments(
     """
     alone = isinstance(data, Recorded)
     several = [data] if isinstance(data, Recorded) else data
+    if not several:
+        raise RecordingError("data must be at least one recording, got an empty list")
     recordings = [open_recording(one) for one in several]
     paths = [recording.path.resolve() for recording in recordings]
     if twice := [path for path in paths if paths.count(path) > 1]:
@@ -237,7 +239,7 @@ def channel_moments(
                 table.insert(0, "recording", str(recording.path))
             tables.append(table)
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
-    table.attrs["input_shape"] = recordings[0].header.input_shape if recordings else None
+    table.attrs["input_shape"] = recordings[0].header.input_shape
     if alone:
         found_epochs = dict.fromkeys(epoch for _, epoch in places)
         table.attrs["weights"] = {str(e): recordings[0].weights(e) for e in found_epochs}

@@ -50,6 +50,14 @@ def test_a_seed_draws_the_weights_and_leaves_the_generator() -> None:
 def test_errors_say_what_to_do() -> None:
     with pytest.raises(ModelError, match=r"depth 9n \+ 2 .* got 21"):
         build("resnet21")
+    with pytest.raises(UnknownNameError, match=r"; give tv:regnet_y_400mf$"):
+        build("regnet_y_400mf")
+    with pytest.raises(UnknownNameError, match="; give tv:efficientnet_b0 or timm:efficientnet_b0"):
+        build("efficientnet_b0")
+    with pytest.raises(UnknownNameError, match="; give mine:Net for a function of your own"):
+        build("mine.Net")
+    with pytest.raises(UnknownNameError, match="; give mine:FUNCTION for a function of your own"):
+        build("mine.py")
     with pytest.raises(
         UnknownNameError, match="unknown backbone 'resnext'; the nearest is resnet83; choose"
     ) as caught:

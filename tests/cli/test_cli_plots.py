@@ -153,6 +153,10 @@ def test_figures_of_tables(tmp_path: Path, run: Callable[..., Any]) -> None:
     code, said = run("plot", "tradeoff", tmp_path / "none.csv", "--out", tmp_path / "b.png")
     assert code == 1
     assert "cannot be read as a table" in said
+    assert "give one with the columns network, accuracy" in said
+    code, said = run("plot", "noise-robustness", tmp_path, "--out", tmp_path / "b.png")
+    assert code == 1
+    assert said.strip().endswith("give a file of stripe noise --out")
 
 
 def test_style_grid_of_a_folder(tmp_path: Path, run: Callable[..., Any]) -> None:

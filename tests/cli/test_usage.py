@@ -15,6 +15,7 @@ Run = Callable[..., tuple[int, str]]
         (["train", "--out", "x", "--epochs", "two"], '"two" into int', "train"),
         (["stats", "saturation", "r", "--loww", "0.1"], "Did you mean --low?", "stats saturation"),
         (["plot", "stripse"], 'Did you mean "stripes"?', "plot"),
+        (["findings", "now", "2"], "nothing more is expected, got now 2", "findings"),
         (["nothing-like-it"], 'Unknown command "nothing-like-it"', ""),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
 
 import stripe
 from stripe.errors import ModelError
@@ -30,14 +31,16 @@ def test_values_that_are_not_finite_are_named(
 def test_a_loader_that_tells_no_order_is_named(
     small_model: nn.Module, images: Tensor, tmp_path: Path
 ) -> None:
-    def shuffled() -> Iterator[Tensor]:
-        yield from images[torch.randperm(len(images))].split(5)
+    class Shuffled(IterableDataset[Tensor]):
+        def __iter__(self) -> Iterator[Tensor]:
+            yield from images[torch.randperm(len(images))]
 
-    with (
-        stripe.Recorder(small_model, tmp_path / "r") as recorder,
-        pytest.warns(UserWarning, match="does not tell the order of its images"),
-    ):
-        recorder.record(shuffled(), epoch=0, progress=False)
+    for number, loader in enumerate([iter(images.split(5)), DataLoader(Shuffled(), batch_size=5)]):
+        with (
+            stripe.Recorder(small_model, tmp_path / str(number)) as recorder,
+            pytest.warns(UserWarning, match="does not tell the order of its images"),
+        ):
+            recorder.record(loader, epoch=0, progress=False)
 
 
 def test_no_gate_is_an_error(small_model: nn.Module, images: Tensor, tmp_path: Path) -> None:

@@ -77,11 +77,11 @@ def test_gates_without_any_variance_leave_the_plot_empty() -> None:
 
 def test_saturation_has_three_bars_for_each_gate(recorded: Path) -> None:
     found = bars(plots.saturation(recorded))
-    np.testing.assert_allclose(found["off (<= 0.01)"], [(0, 100 / 3), (0, 0)])
-    np.testing.assert_allclose(found["on (>= 0.99)"], [(0, 0), (0, 0)])
+    np.testing.assert_allclose(found["off (within 0.01 of 0)"], [(0, 100 / 3), (0, 0)])
+    np.testing.assert_allclose(found["on (within 0.01 of 1)"], [(0, 0), (0, 0)])
     np.testing.assert_allclose(found["stuck"], [(0, 100 / 3), (0, 0)])
     low = bars(plots.saturation(recorded, low=0.61, high=0.7))
-    assert [height for _, height in low["off (<= 0.61)"]] == [100, 0]
+    assert [height for _, height in low["off (within 0.61 of 0)"]] == [100, 0]
     table = stats.saturation(recorded, low=0.61, high=0.7)
     # The table does not hold the bounds.
     assert [*bars(plots.saturation(table)).values()] == [*low.values()]

@@ -56,7 +56,9 @@ def test_an_image_is_never_among_those_that_tell_its_class() -> None:
 
 
 def test_few_images_are_refused(write_recording: Callable[..., Path]) -> None:
-    with pytest.raises(RecordingError, match=r"at least 2 classes .* 0 of 3 .* have 5"):
+    with pytest.raises(
+        RecordingError, match=r"at least 2 classes must .* folds \(5\), and 0 of 3 .* do"
+    ):
         class_information(write_recording({0: {"g": np.random.default_rng(0).random((12, 2))}}))
 
 
@@ -70,11 +72,13 @@ def test_a_gate_that_is_not_finite_predicts_nothing(write_recording: Callable[..
         assert table[column].isna().tolist() == [True, False]
 
 
-@pytest.mark.parametrize("options", [{"shrinkage": -0.1}, {"shrinkage": 2.0}, {"folds": 2.5}])
+@pytest.mark.parametrize(
+    "options", [{"shrinkage": -0.1}, {"shrinkage": 2.0}, {"folds": 2.5}, {"folds": 1}]
+)
 @pytest.mark.usefixtures("as_a_user")
 def test_options_out_of_range(options: Any, write_recording: Callable[..., Path]) -> None:
     path = write_recording({0: {"g": np.random.default_rng(0).random((12, 2))}})
     with pytest.raises(
-        StripeError, match=r"folds must be an integer, got 2.5|folds .* and shrinkage lies .*\Z"
+        StripeError, match=r"folds must be an integer, got 2.5|folds .* and shrinkage a number .*\Z"
     ):
         class_information(path, **options)

@@ -194,10 +194,10 @@ def test_samples_keep_the_law_of_total_variance(channels: int, images: int, seed
 @pytest.mark.parametrize(
     ("sides", "options", "message"),
     [
-        ("a", {}, "has two sides, or one at two epochs, got 1"),
-        (["a", "b", "c"], {}, "has two sides, or one at two epochs, got 3"),
-        (["a", ["a", "b"]], {}, "both sides must be recordings, or both lists of at least two"),
-        ([["a"], ["b"]], {}, "both lists of at least two"),
+        ("a", {}, r"two sides, or one recording at two epochs, got 1 \(a\)"),
+        (["a", "b", "c"], {}, r"two sides, or one recording at two epochs, got 3 \(a, b, c\)"),
+        (["a", ["a", "b"]], {}, "got a recording and a list of 2"),
+        ([["a"], ["b"]], {}, "both lists of at least two .*, got a list of 1 and a list of 1"),
         (["a", "b"], {"names": ["gate", "x"]}, "names must differ from each other and from gate"),
         (["a", "b"], {"level": 1.0}, "level must be above 0 and below 1, got 1.0"),
         (["a", "b"], {"resamples": 5}, "resamples must be at least 100, got 5"),

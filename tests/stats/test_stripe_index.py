@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stripe.errors import StripeError
+from stripe.errors import RecordingError, StripeError
 from stripe.recording import open_recording
 from stripe.stats import channel_moments, eta2_of, saturation, stripe_index
 
@@ -25,6 +25,12 @@ def test_the_two_ends_of_the_scale(write_recording: Callable[..., Path]) -> None
     assert table["gate"].tolist() == ["stripe", "images"]
     assert table["eta2"].tolist() == pytest.approx([1, 0], abs=1e-12)
     assert table["median_std"].tolist() == pytest.approx([0, IMAGES_DECIDE[:, 0].std()])
+
+
+def test_no_recording_is_an_error() -> None:
+    for table in (channel_moments, stripe_index, saturation):
+        with pytest.raises(RecordingError, match="at least one recording, got an empty list"):
+            table([])
 
 
 def test_by_hand(write_recording: Callable[..., Path]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from stripe.gates.find import Place
-from stripe.gates.tracing.steps import ALIASES, Call, Trace
+from stripe.gates.tracing.steps import Call, Trace
 
 #: Operations that choose by value, so that rounding can change their choice.
 _CHOICES = {
@@ -93,7 +93,7 @@ class Flow:
             for number in range(call.first, call.last)
             if number in self.live and number not in product.steps
         ]
-        aliases = all(self.trace.steps[number].op in ALIASES for number in others)
+        aliases = all(map(self.trace.passes_on, others))
         ends = self.trace.root(call.outputs[0]) == self.trace.root(product.node)
         return aliases and ends and self.trace.nodes[place.features].shape == self._shape(call)
 
@@ -108,7 +108,7 @@ class Flow:
         return {
             number
             for number, step in enumerate(self.trace.steps)
-            if step.op not in ALIASES and root in map(self.trace.root, step.inputs)
+            if not self.trace.passes_on(number) and root in map(self.trace.root, step.inputs)
         }
 
     @cached_property

@@ -56,6 +56,13 @@ class Frozen:
     comparison: pd.DataFrame | None = None
     assumed: pd.DataFrame | None = None
 
+    def __repr__(self) -> str:
+        frozen, folded = (int(self.report[name].sum()) for name in ("frozen", "folded"))
+        return (
+            f"Frozen({type(self.model).__name__}: {frozen} of {len(self.report)} gates frozen, "
+            f"{folded} folded, error {self.error:.1g})"
+        )
+
     def _repr_html_(self) -> str:
         report = self.report
         states = [_state(*row) for row in zip(report["frozen"], report["folded"], strict=True)]

@@ -58,5 +58,8 @@ def unreplaceable(flow: Flow, place: Place) -> str | None:
     if flow.trace.nodes[place.features].shape[0] < flow.trace.input_shape[0]:
         return f"{where} computes it by functions in a loop over the batch"
     if spots(flow, place) is None:
-        return f"functions in {where} compute it, and not only products in Python read it"
+        return (
+            f"functions in {where} compute it, and something else than x * gate in its Python code "
+            "reads it; where that is a product (as of einsum), write it as x * gate"
+        )
     return None

@@ -85,19 +85,31 @@ class Trace:
     def root(self, node: int) -> int:
         """Return the first node that holds the same values in the same order."""
         while (made := self.nodes[node].step) is not None:
-            step = self.steps[made]
-            if step.op not in ALIASES and not self._only_moves_ones(step, node):
+            if not self.passes_on(made):
                 break
-            node = step.inputs[0]
+            node = self.steps[made].inputs[0]
         return node
 
-    def _only_moves_ones(self, step: Step, node: int) -> bool:
+    def passes_on(self, number: int) -> bool:
+        """Tell whether the output of a step has the values of its input, in the same order."""
+        step = self.steps[number]
+        return step.op in ALIASES or self._only_moves_ones(step)
+
+    def _only_moves_ones(self, step: Step) -> bool:
         """Tell whether a permutation leaves the order of all dimensions but those of size 1."""
         if step.op not in ("permute", "transpose", "t"):
             return False
-        sides = (self.nodes[step.inputs[0]].compact, self.nodes[node].compact)
-        before, after = ([size for size in side if size > 1] for side in sides)
-        return before == after and len(set(before)) == len(before)
+        sizes = self.nodes[step.inputs[0]].compact
+        order = list(range(len(sizes)))
+        if step.op == "permute":
+            order = [order[dimension] for dimension in step.scalars]
+        elif step.op == "transpose":
+            one, other = step.scalars
+            order[one], order[other] = order[other], order[one]
+        else:
+            order.reverse()
+        moved = [dimension for dimension in order if sizes[dimension] > 1]
+        return moved == sorted(moved)
 
     def module_of(self, step: int) -> str:
         """Return the name of the innermost module that a step ran in."""

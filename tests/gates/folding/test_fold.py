@@ -307,6 +307,34 @@ def test_a_module_that_gates_a_view(module: bool, fold: bool) -> None:
     torch.testing.assert_close(frozen.model(x), expected, rtol=1e-4, atol=1e-5)
 
 
+class Einsum(nn.Module):
+    """Multiply by a gate with `torch.einsum`, which moves dimensions to where they already are."""
+
+    def __init__(self, *, module: bool) -> None:
+        super().__init__()
+        self.gate = nn.Sigmoid() if module else torch.sigmoid
+
+    def forward(self, x: Tensor) -> Any:
+        return torch.einsum("bchw,bc->bchw", x, self.gate(x.mean((2, 3))))
+
+
+def test_a_gate_in_an_einsum() -> None:
+    x = torch.randn(4, 3, 10, 10)
+    v = torch.linspace(0.2, 0.8, 8)
+    net: Any = nn.Sequential(nn.Conv2d(3, 8, 3), Einsum(module=True), nn.SiLU()).eval()
+    (found,) = find_gates(net, x)
+    frozen: Any = stripe.freeze(net, {found.name: v}, example=x)
+    assert frozen.report["into"].tolist() == ["0"]
+    with torch.no_grad():
+        expected = net[2](net[0](x) * wide(v))
+    torch.testing.assert_close(frozen.model(x), expected, rtol=1e-4, atol=1e-5)
+    net[1] = Einsum(module=False)
+    (found,) = find_gates(net, x)
+    frozen = stripe.freeze(net, {found.name: v}, example=x)
+    assert frozen.report["frozen"].tolist() == [False]
+    assert "write it as x * gate" in frozen.report["reason"][0]
+
+
 class Cancelled(nn.Module):
     """An instance norm, whose mean over places is 0 but for rounding, times a gate."""
 
