@@ -6,7 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from stripe.asr.asr import ASR, Psi
+from stripe.asr.asr import ASR
+from stripe.asr.psi import Psi
 from stripe.asr.sites import FamilyDefaults
 from stripe.attention import ATTENTIONS
 from stripe.errors import ModelError

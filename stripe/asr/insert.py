@@ -8,10 +8,11 @@ from typing import Literal, TypeVar, get_args
 
 from torch import nn
 
-from stripe.asr.asr import ASR, Psi
+from stripe.asr.asr import ASR
 from stripe.asr.begin import BARE_PSI, Attention, Init, asr_modules, attention_modules
 from stripe.asr.channels import channel_dim_of, channels_of, ungated
 from stripe.asr.gated import Gated
+from stripe.asr.psi import Psi
 from stripe.asr.sites import FamilyDefaults, check_sites, family_defaults, insert_defaults
 from stripe.attention import ATTENTIONS
 from stripe.errors import ModelError

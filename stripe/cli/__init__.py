@@ -82,9 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         sys.exit(1)
     except KeyboardInterrupt as error:
-        kept = str(error) if isinstance(error, Interrupted) else after_interrupt(given)
-        print(f"\ninterrupted: {kept}", file=sys.stderr)
-        sys.exit(130)
+        told = error if isinstance(error, Interrupted) else Interrupted(after_interrupt(given))
+        print(f"\ninterrupted: {told}", file=sys.stderr)
+        sys.exit(told.code)
     finally:
         warnings.formatwarning = usual
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from stripe.cli.app import Json, Seed, app, print_json
+from stripe.cli.interrupted import interruptible
 from stripe.defaults import DEMO_EPOCHS
 
 if TYPE_CHECKING:
@@ -43,11 +44,8 @@ def demo(
     run = _next_free(DEMO_RUN) if out is None else out
     config = demo_config(out=run, seed=seed, device=device, epochs=epochs)
     print(f"training for {epochs} epochs, 10 to 15 s each on two CPU cores ...", file=sys.stderr)
-    try:
+    with interruptible(lambda: f"finished epochs, if any, are in {run}/recording"):
         result = run_demo(config, run / "figures")
-    except KeyboardInterrupt:
-        print(f"\ninterrupted; finished epochs, if any, are in {run}/recording", file=sys.stderr)
-        sys.exit(130)
     _print_result(result, run, json)
 
 

@@ -1,6 +1,12 @@
-"""The text after Ctrl-C, which `stripe.cli.main` prints: what was kept, and how to go on."""
+"""The text after Ctrl-C or SIGTERM, of every command: what was kept, and how to go on."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stripe.train import TrainConfig
 
 #: What each command, or command of a group, kept, and how to go on, unless it keeps nothing.
 _KEPT = {
@@ -15,11 +21,50 @@ _KEPT = {
 
 
 class Interrupted(KeyboardInterrupt):
-    """An interrupt of a command that kept results; its text says which, and how to go on."""
+    """An interrupt of a command that kept results; its text says which, and how to go on.
+
+    Parameters
+    ----------
+    kept
+        The text.
+    code
+        Exit code of the process.
+    """
+
+    def __init__(self, kept: str, code: str | int | None = 130) -> None:
+        super().__init__(kept)
+        self.code = code
+
+
+@contextmanager
+def interruptible(kept: Callable[[], str], *, told: bool = True) -> Iterator[None]:
+    """Raise `Interrupted` after Ctrl-C or SIGTERM; with `told` False, end without a text.
+
+    `kept` is called then, and returns the text.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as stopped:
+        code = stopped.code if isinstance(stopped, SystemExit) else 130
+        if not told:
+            sys.exit(code)
+        raise Interrupted(kept(), code) from stopped
 
 
 def after_interrupt(arguments: Sequence[str]) -> str:
-    """Return the sentence about the command that `arguments` begin with."""
+    """Return the text of the command that `arguments` begin with, if it raised none of its own."""
     commands = [" ".join(arguments[:count]) for count in (1, 2)]
     named = (_KEPT[command] for command in commands if command in _KEPT)
     return next(named, "nothing was kept; the same command begins again")
+
+
+def after_training(config: "TrainConfig") -> str:
+    """Return the text of a training."""
+    from stripe.backbones.own import is_function
+
+    if not (config.out / "config.json").exists():
+        return "nothing was kept; the same command begins again"
+    again = f"stripe train --resume --out {config.out}"
+    if is_function(config.backbone):  # a name on the command line is trusted, one in a file is not
+        again += f" --backbone {config.backbone}"
+    return f"finished epochs were kept; go on with: {again}"

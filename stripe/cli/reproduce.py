@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from stripe.cli.app import Json, app, print_json, print_table
+from stripe.cli.interrupted import interruptible
 from stripe.cli.options.engines import RUN_HERE, RunEngine
 from stripe.defaults import DATA_ROOT
 from stripe.errors import StripeError
@@ -106,11 +107,8 @@ def reproduce(
     runs = [run for found in wanted for run in found.needed]
     if not report and any(run.state != "finished" for run in runs):
         print(_cost(runs, chosen), file=sys.stderr)
-        try:
+        with interruptible(lambda: "finished runs were kept; the same command does the others"):
             chosen.run(runs)
-        except (KeyboardInterrupt, SystemExit) as stopped:
-            print("\ninterrupted; the same command does what is missing", file=sys.stderr)
-            sys.exit(stopped.code if isinstance(stopped, SystemExit) else 130)
     printed = [_print(found, write_reproduction(found, folder), json) for found in wanted]
     if json:
         print_json(printed[0] if len(printed) == 1 else printed)

@@ -1,8 +1,5 @@
 """`stripe stats`: print statistics of recordings."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,8 +71,8 @@ def index(
             )
         printed.show(lambda: stats.spatial_index(open_recording(recording)))
         return
-    with _mapped(engine) as over:
-        printed.show(lambda: stats.stripe_index(_opened(recording, more), over=over))
+    over = _mapped(engine)
+    printed.show(lambda: stats.stripe_index(_opened(recording, more), over=over))
 
 
 @stats_app.command
@@ -95,10 +92,8 @@ def moments(
     """
     from stripe import stats
 
-    with _mapped(engine) as over:
-        printed.show(
-            lambda: stats.channel_moments(_opened(recording, more), _one(epoch), over=over)
-        )
+    over = _mapped(engine)
+    printed.show(lambda: stats.channel_moments(_opened(recording, more), _one(epoch), over=over))
 
 
 @stats_app.command
@@ -274,8 +269,7 @@ def _opened(recording: Path, more: tuple[Path, ...]) -> "Recording | list[Record
     return opened if more else opened[0]
 
 
-@contextmanager
-def _mapped(options: MapEngine) -> "Iterator[Over]":
+def _mapped(options: MapEngine) -> "Over":
     """Return a function that maps over files, with a progress bar if there are many."""
     from tqdm.auto import tqdm
 
@@ -283,10 +277,6 @@ def _mapped(options: MapEngine) -> "Iterator[Over]":
 
     # Without an engine torch is not imported.
     over: Any = in_pairs if options == MAP_HERE else options.made().map
-    try:
-        yield lambda function, items: tqdm(
-            over(function, items), total=len(items), unit=" files", delay=1, leave=False
-        )
-    except KeyboardInterrupt:
-        print("\ninterrupted; nothing was written", file=sys.stderr)
-        sys.exit(130)
+    return lambda function, items: tqdm(
+        over(function, items), total=len(items), unit=" files", delay=1, leave=False
+    )

@@ -1,8 +1,5 @@
 """Commands for style transfer under batch noise."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from stripe.cli.app import Json, Seed, app, print_json
+from stripe.cli.interrupted import interruptible
 from stripe.cli.options.settings import given_of, options_of
 from stripe.errors import DataError, StripeError
 from stripe.style.config import StyleConfig
@@ -42,7 +40,7 @@ def train(*, options: _Options = _Options(), resume: Resume = False) -> None:  #
     if resume and set(given) <= {"out"} and not (out / "config.json").exists():
         raise StripeError(f"{out} holds no run to resume; give its directory with --out")
     config = replace(_base(out, resume), **given)
-    with _interruptible(f"stripe style train --resume --out {out}"):
+    with interruptible(lambda: f"go on with: stripe style train --resume --out {out}"):
         run = train_style(config, resume=resume)
     print(run.history.tail(5).to_string(index=False, float_format="%.4g"))
     print(f"\nrun  {out}, pictures in {out / 'samples'}")
@@ -88,7 +86,7 @@ def apply(run: Path, *images: Path, out: Path, device: str = "auto") -> None:
     trained = open_style(run, device=device)
     network, config = trained.folded(), trained.config
     features = describe_features(config.features, seed=config.seed)
-    with _interruptible("the same command"):
+    with interruptible(lambda: "go on with the same command"):
         for target, file in tqdm(waiting.items(), desc="style", unit=" images"):
             (stylised,) = stylise(network, [as_image(file)])
             write_picture(stylised, target, config.variant, features)
@@ -185,7 +183,7 @@ def _train_and_compare(
 ) -> None:
     from stripe.style import train_and_compare
 
-    with _interruptible(f"the same command and --resume --out {out}"):
+    with interruptible(lambda: f"go on with the same command and --resume --out {out}"):
         found = train_and_compare(config, out, resume=resume, **options)
     _print_result(found, out, json)
 
@@ -218,13 +216,3 @@ def _base(run: Path, resume: bool) -> StyleConfig:
     file = run / "config.json"
     settings = read_config(file, StyleConfig) if resume and file.exists() else StyleConfig()
     return replace(settings, out=run)
-
-
-@contextmanager
-def _interruptible(again: str) -> Iterator[None]:
-    """Say how to continue after Ctrl-C or SIGTERM ends a command."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit) as stopped:
-        print(f"\ninterrupted; go on with: {again}", file=sys.stderr)
-        sys.exit(stopped.code if isinstance(stopped, SystemExit) else 130)

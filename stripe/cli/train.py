@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from stripe.cli.app import Json, app, print_json, print_table
+from stripe.cli.interrupted import after_training, interruptible
 from stripe.cli.options.settings import given_of, options_of
 from stripe.errors import StripeError
 from stripe.train.config import TrainConfig
@@ -66,26 +67,10 @@ def train(
             f"noise {chosen.noise}, on {chosen.dataset}: {chosen.epochs} epochs, in {chosen.out}",
             file=sys.stderr,
         )
-    try:
+    with interruptible(lambda: after_training(chosen), told=main):
         result = _run(chosen, resume, main)
-    except (KeyboardInterrupt, SystemExit) as stopped:
-        if main:
-            print(f"\ninterrupted: {_after(chosen)}", file=sys.stderr)
-        sys.exit(stopped.code if isinstance(stopped, SystemExit) else 130)
     if main:
         _print_result(result, chosen, json)
-
-
-def _after(chosen: TrainConfig) -> str:
-    """Say what an interrupted training kept, and how to go on."""
-    from stripe.backbones.own import is_function
-
-    if not (chosen.out / "config.json").exists():
-        return "nothing was kept; the same command begins again"
-    again = f"stripe train --resume --out {chosen.out}"
-    if is_function(chosen.backbone):  # a name on the command line is trusted, one in a file is not
-        again += f" --backbone {chosen.backbone}"
-    return f"finished epochs were kept; go on with: {again}"
 
 
 @app.command

@@ -1,4 +1,4 @@
-"""Assemble the page of the explorer from the files in page/, served or as one file."""
+"""Join the files in page/ to the page of the explorer, for the server and `Explorer.save`."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""What the steps around a product show: where its channels are, and what its scale does."""
+"""Evidence for `find.py`: which axis of a product has channels, and if a quantiser scales it."""
 
 from stripe.gates.axis import axis_before
 from stripe.gates.tracing.steps import Step, Trace

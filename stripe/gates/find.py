@@ -1,4 +1,4 @@
-"""Find the gates of a model by tracing its multiplications."""
+"""Find the gates of a model: trace its multiplications, and decide which of them are gates."""
 
 import warnings
 from collections.abc import Collection, Iterator

@@ -1,4 +1,4 @@
-"""Several processes that record one epoch together, under torch.distributed."""
+"""Rank and number of the processes of torch.distributed that record, and their barrier."""
 
 from collections.abc import Callable
 from datetime import timedelta

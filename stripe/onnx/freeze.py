@@ -1,4 +1,4 @@
-"""Replace gates of an ONNX graph by their means over images, and fold them."""
+"""`stripe.onnx.freeze`, one call of the plan of `plan.py`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Find the gates of a graph once, and freeze any of them many times."""
+"""Find the gates of a graph once, and freeze any of them many times by `replace.py`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Replace gates by constants, and remove products with constants."""
+"""Put constants in the place of a graph's gates, and fold them by `fold.py`."""
 
 import numpy as np
 from onnx import NodeProto, TensorProto, helper

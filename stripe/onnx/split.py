@@ -1,4 +1,4 @@
-"""Fold the constants of a split (ResNeSt, selective kernels) into the layers of its branches."""
+"""Fold the constants of a graph's split attention (ResNeSt, SK) into its branches."""
 
 import numpy as np
 

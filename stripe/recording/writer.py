@@ -1,4 +1,4 @@
-"""Append epochs to a recording, each complete or absent, and drop the remains of a kill."""
+"""Append epochs, of one process or several ranks: each complete or absent, also after a kill."""
 
 import json
 import operator

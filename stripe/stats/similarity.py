@@ -1,4 +1,4 @@
-"""The similarity of gates, between epochs and between gates."""
+"""The similarity of gates (debiased CKA), between epochs and between gates."""
 
 from collections.abc import Iterable
 from itertools import combinations_with_replacement

@@ -37,7 +37,7 @@ def test_ctrl_c_is_clean(tmp_path: Path) -> None:
     assert process.stderr is not None
     said = process.stderr.read()
     process.stderr.close()
-    assert f"interrupted; finished epochs, if any, are in {tmp_path / 'd'}/recording" in said
+    assert f"interrupted: finished epochs, if any, are in {tmp_path / 'd'}/recording" in said
     assert "Traceback" not in said
     assert len(open_recording(tmp_path / "d/recording").verify()) >= 1
 

@@ -114,14 +114,14 @@ def test_an_interrupt_during_the_imports_is_one_line() -> None:
 
 
 def test_a_training_says_how_to_go_on(tmp_path: Path) -> None:
-    from stripe.cli.train import _after
+    from stripe.cli.interrupted import after_training
     from stripe.train import TrainConfig
 
     out = tmp_path / "run"
     own = TrainConfig(backbone="mine:build", out=out)
-    assert _after(own) == "nothing was kept; the same command begins again"
+    assert after_training(own) == "nothing was kept; the same command begins again"
     out.mkdir()
     (out / "config.json").write_text("{}")
     again = f"finished epochs were kept; go on with: stripe train --resume --out {out}"
-    assert _after(TrainConfig(backbone="resnet20", out=out)) == again
-    assert _after(own) == f"{again} --backbone mine:build"
+    assert after_training(TrainConfig(backbone="resnet20", out=out)) == again
+    assert after_training(own) == f"{again} --backbone mine:build"

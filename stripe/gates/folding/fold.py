@@ -1,4 +1,4 @@
-"""Search a trace for the layers that take a constant gate, or say why there are none."""
+"""Find the layers that take a constant gate, also in split attention, or say why none does."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -160,7 +160,7 @@ class Folder:
         return scalings
 
     def _branches(self, made: int, factors: Factors) -> list[Scaling]:
-        """Scale all branches that are joined."""
+        """Scale all branches that are joined, as those of split attention (ResNeSt) are."""
         step = self.flow.trace.steps[made]
         if len(set(map(self.flow.trace.root, step.inputs))) != len(step.inputs):
             raise CannotFoldError("one branch is joined twice")
