@@ -48,7 +48,7 @@ class Psi:
         Raises
         ------
         ModelError
-            If the text has another format. The message shows the format.
+            If the text is not in this format. The message shows the valid format.
         """
         start, *options = text.split(",")
         kind, _, number = start.rpartition(":")

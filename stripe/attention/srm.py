@@ -17,8 +17,8 @@ class SRM(nn.Module):
     """Compute the Style-based Recalibration gate.
 
     `v = activation(BN(w_mu * mean(x) + w_sigma * std(x)))`, with the mean and the standard
-    deviation of each plane, of shape (B, C). Each channel has four parameters: w_mu, w_sigma, and
-    the two of the norm.
+    deviation of each plane, both of shape (B, C). Each channel has four parameters: w_mu, w_sigma,
+    and the two of the norm.
 
     Parameters
     ----------

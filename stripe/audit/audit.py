@@ -59,9 +59,9 @@ def audit(
     The means of the gates are computed from every other image. The frozen network is compared with
     the unchanged network on the other half of the images, so no image contributes to the means that
     it is used to test. `stripe.sensitivity` orders the gates so that each further gate adds the
-    least to the cost of the set. It uses the first batches of the half for the means, up to the
-    batch that reaches 64 images. A few sets are measured on the other half, to find how many gates
-    can be frozen. The predicted costs determine which sets are measured.
+    least to the cost of the set. It uses the images of which the means are computed, batch by
+    batch, until it has at least 64. A few sets are measured on the other half, to find how many
+    gates can be frozen. The predicted costs determine which sets are measured.
 
     Parameters
     ----------
@@ -132,13 +132,14 @@ def audit(
 
     Notes
     -----
-    The audit then takes one gate more than this order allows, in the order of relative spread. If
-    that set also reaches the threshold, the audit uses the order of relative spread. It also uses
-    that order if the cost cannot be estimated. The estimate needs class scores from the network
-    itself, for each image or each position, whatever `predict` returns. An ONNX file has no
-    gradients, so `stripe.onnx.sensitivity` measures the cost of each gate. The recommended set
-    reaches the threshold, and a set with one gate more does not. Agreement may rise when a further
-    gate is frozen, so `curve=True` can find a larger set.
+    After the search in the order of estimated cost, the audit measures a set with one more gate, in
+    the order of relative spread. If that set also reaches the threshold, the audit uses the order
+    of relative spread instead. It also uses that order if the cost cannot be estimated. The
+    estimate needs class scores from the network itself, for each image or each position, whatever
+    `predict` returns. An ONNX file has no gradients, so `stripe.onnx.sensitivity` measures the cost
+    of each gate. The recommended set reaches the threshold. The next set in its order, with one
+    more gate, does not, unless all gates are recommended. Agreement may rise when a further gate is
+    frozen, so `curve=True` can find a larger set.
 
     Agreement is with the network's own predictions. It shows whether predictions change, not
     whether they are correct. With labels, accuracy shows whether they are correct. If the scores of

@@ -64,8 +64,9 @@ class Audit:
         "frozen" for the network with all gates frozen. "batch_size" is the number of images per
         pass.
     attention_share
-        Share of the time that freezing and folding all gates saves: the median over rounds. It is
-        at most 1, and negative if the frozen network was slower. Each round runs both networks.
+        Share of the time of a forward pass that is saved by freezing and folding all gates: the
+        median over rounds. It is at most 1, and negative if the frozen network was slower. Each
+        round runs both networks.
     attention_share_quartiles
         Lower and upper quartile of this share over rounds, which show the noise of the timing.
     fold_error
@@ -110,7 +111,8 @@ class Audit:
     def undecided(self) -> bool:
         """Whether too few images were measured to tell if any gate can be frozen.
 
-        No measured set kept enough predictions, but an interval reaches the threshold.
+        True if no measured set kept enough predictions, but the interval of at least one reaches
+        the threshold.
         """
         tried = self.greedy[self.greedy["frozen"] > 0]
         return not self.recommended and bool((tried["agreement_high"] >= self.threshold).any())

@@ -49,8 +49,8 @@ def build(
     image_size
         Height and width of the images in pixels. Default: the paper's size for the network. Up to
         128 pixels, the stem of a listed network other than a ViT has no stride and no max-pool, so
-        it keeps the resolution. Other networks use the size only if they are built for a fixed
-        size, such as ViTs.
+        it keeps the resolution. All other networks use the size only if, like ViTs, they are built
+        for a fixed one.
     attention, asr, copies, psi, init
         As for `stripe.insert`.
     seed

@@ -28,9 +28,9 @@ def write_card(
 ) -> tuple[Path, Path]:
     """Write the files README.md and croissant.json, which describe a recording for publication.
 
-    The page says what was recorded, the stripe index of every gate in the last epoch, and how to
-    read the files without `stripe`. The description is in the Croissant vocabulary; its paths are
-    relative to the directory of the recording.
+    README.md says what was recorded, gives the stripe index of every gate in the last epoch, and
+    explains how to read the files without `stripe`. croissant.json is in the Croissant vocabulary;
+    its paths are relative to the directory of the recording.
 
     Parameters
     ----------

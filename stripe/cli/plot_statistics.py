@@ -10,7 +10,7 @@ _RUNS = Runs()
 _PLAIN = {
     "variance_components": "Draw the shares of channel, class and image in the variance of each "
     "gate.",
-    "effective_rank": "Draw in how many directions each gate varies over images.",
+    "effective_rank": "Draw the number of directions in which each gate varies over images.",
     "epoch_similarity": "Draw the debiased CKA between each epoch of each gate and one epoch "
     "(default: the last).",
     "gate_similarity": "Draw the debiased CKA between every two gates.",

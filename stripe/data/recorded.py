@@ -35,9 +35,9 @@ def recorded_images(
     Raises
     ------
     DataError
-        If the recording names no data set and no folder, the data set or folder is missing, or its
-        labels differ from the recorded labels. A folder without labels must hold as many images as
-        were recorded.
+        If the recording names neither a data set nor a folder, if the data set or folder is
+        missing, or if its labels differ from the recorded labels. A folder without labels must hold
+        as many images as were recorded.
 
     Examples
     --------

@@ -167,8 +167,8 @@ def explore(
     **view
         Initial view:
 
-        - `gate`, `epoch`, `image`, `channel`: what is selected; `run`: the place of the recording
-          whose channel is selected, from 0;
+        - `gate`, `epoch`, `image`, `channel`: what is selected; `run`: the position of the
+          recording whose channel is selected, counted from 0;
         - `side`: "after", "before" or "both";
         - `scale`: "own" or "shared";
         - `image_order`: "recorded", "label", "prediction", "mean", "spread", "similarity" (by the

@@ -85,14 +85,14 @@ def find_gates(
     A factor that is not bounded by sigmoid, tanh, softmax, clamp or a comparison has the kind
     "response". A tensor (B, C, 1) that multiplies (B, C, T) is a gate only if it is bounded and the
     features come from a convolution or norm along C. Any other such tensor may be a weight per
-    token or part of an RMS norm, so it is not a gate. A gate (B, 1, N) that multiplies (B, C, N)
-    counts as a gate of tokens with channels last. If the features are planes (B, C, H, W) that were
-    flattened to (B, C, N), such a factor is not returned.
+    token or part of an RMS norm, so it is not a gate. A factor (B, 1, C) that multiplies (B, N, C)
+    counts as a gate of N tokens with channels last. If the features are planes (B, C, H, W) that
+    were flattened to (B, C, H W), a factor (B, 1, H W) is not returned.
 
-    A gate that is computed for one image at a time, in a loop over the batch, is one gate. If the
-    batch dimension also holds frames, patches or flipped copies of each image, `per_image_values`
-    gives their number. Groups of channels in the batch dimension, as in shuffle attention, count as
-    channels of one gate.
+    A gate that a loop computes for one image (1, C, H, W) at a time is one gate. If the loop drops
+    the batch dimension, the gate cannot be recorded. If the batch dimension also holds frames,
+    patches or flipped copies of each image, `per_image_values` gives their number. Groups of
+    channels in the batch dimension, as in shuffle attention, count as channels of one gate.
 
     Examples
     --------

@@ -62,16 +62,16 @@ class Recorder:
         Record every value. If False, record only the mean, standard deviation and range of every
         channel over images, in float64. Use this for runs that are too large to store.
     every
-        Record only multiples of `every`; `record` skips the other epochs.
+        Record only epochs whose number is a multiple of `every`; `record` skips the others.
     average
         If the batch dimension holds k frames, patches or flipped copies of each image, record the
         mean of the gate over them. `Gate.per_image_values` gives k. If False, record each of them
         as a separate gate, `name@0` to `name@k-1`.
     check
-        Prove that each row of every gate belongs to its image, by another forward pass with the
-        images in another order: the first two batches of each size, and four images of the last
-        batch. If False, rows are assumed to be in the order of the images. Use False for models
-        that draw random numbers in evaluation mode.
+        Prove that each row of every gate belongs to its image, by a second forward pass with the
+        images in a different order. This is done for the first two batches of each size, and for
+        four images of the last batch. If False, rows are assumed to be in the order of the images.
+        Use False for models that draw random numbers in evaluation mode.
     resume
         Continue the recording in `path`. Its gates, network, data set and seed must be the same.
     overwrite
@@ -86,8 +86,9 @@ class Recorder:
     UnknownNameError
         If the model has no gate of a given name.
     RecordingError
-        If the directory cannot be written, is in use, or holds other files; or if it holds recorded
-        epochs without `resume` or `overwrite`, or of other gates, network, data set or seed.
+        If the directory cannot be written, is in use, or holds other files; if it holds recorded
+        epochs, and neither `resume` nor `overwrite` is set; or, with `resume`, if its gates,
+        network, data set or seed differ.
 
     Examples
     --------
@@ -179,7 +180,7 @@ class Recorder:
 
     @property
     def epochs(self) -> list[int]:
-        """The epochs in the recording, without those that `overwrite` will rename."""
+        """The epochs in the recording, except those that `overwrite` will move aside."""
         return [] if (recorded := self._recorded()) is None else recorded.epochs
 
     def _recorded(self) -> RecordingWriter | Recording | None:
@@ -236,8 +237,8 @@ class Recorder:
         Raises
         ------
         RecordingError
-            If the epoch is already recorded, an image occurs twice or has another label than in the
-            last epoch, or the disk fails.
+            If the epoch is already recorded, an image occurs twice or has a different label from
+            that in the last epoch, or the disk fails.
         ModelError
             If a recorded gate is not computed for a batch, its rows do not belong to the images, or
             a batch does not consist of tensors.

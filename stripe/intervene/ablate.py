@@ -55,7 +55,7 @@ def ablate(
     model
         A network for any task. It runs in evaluation mode and is not changed.
     loader
-        Batches of images, or (images, labels), which are kept in memory. Use other images than the
+        Batches of images, or (images, labels), which are kept in memory. Use images other than the
         recorded ones.
     recording
         Recorded values for the interventions, as for `stripe.intervene`.
@@ -100,8 +100,9 @@ def ablate(
     -----
     The intervals of agreement and accuracy are those of `stripe.outputs.agreement.mean_interval`.
     The interval of kl is the mean plus or minus 1.96 standard errors. All rows use the same images,
-    so two rows can differ even if their intervals overlap. If the scores of an image become NaN,
-    its prediction counts as changed and as wrong, and the kl of the row is NaN.
+    so the difference of two rows can be significant even if their intervals overlap. If the scores
+    of an image become NaN, its prediction counts as changed and as wrong, and the kl of the row is
+    NaN.
 
     Examples
     --------

@@ -60,9 +60,10 @@ def freeze(
     With "exact", the outputs for the recorded images stay identical to the last bit. A gate is
     frozen and folded if each of its channels was either 0 for all images or 1 for all images. All
     other gates are still computed. Where the layers that read the product allow it, channels that
-    were 0 for all images get weights of 0 in these layers. `assumed` lists the channels that
-    another image could change. Gates in float64, and gates with several rows per image, are left
-    unchanged, because a recording does not hold their exact values.
+    were 0 for all images get weights of 0 in these layers. `assumed` lists the channels whose
+    recorded value, 0 or 1, the frozen network relies on, although another image could give another
+    value. Gates in float64, and gates with several rows per image, are left unchanged, because a
+    recording does not hold their exact values.
 
     Parameters
     ----------
@@ -96,10 +97,10 @@ def freeze(
         gate; and `error`, the difference between the outputs with folded and with unfolded
         constants. With `images`, `comparison` compares the frozen network with the unchanged one:
         agreement for any task, and accuracy and KL divergence for a classifier. For "optimal", it
-        also compares the means, on the held-out images. For "exact", `report` also has off and on
-        (numbers of channels that were 0 or 1 for all images), and taken (number of these channels
-        whose gate values the frozen network no longer computes or reads); `assumed` lists the taken
-        channels.
+        also compares the means, on the held-out images. For "exact", `report` also has off (number
+        of channels that were 0 for all images), on (number that were 1) and taken (number of these
+        channels whose gate values the frozen network no longer computes or reads); `assumed` lists
+        these channels.
 
     Raises
     ------
@@ -117,8 +118,8 @@ def freeze(
 
     Notes
     -----
-    Optimal constants can be worse than the means, if `lr` is too large for a gate or there are few
-    images. `comparison` shows this. The function always returns the optimal constants.
+    The learned constants can be worse than the means if `lr` is too large for a gate or there are
+    few images. `comparison` shows this; the learned constants are returned in any case.
 
     Examples
     --------

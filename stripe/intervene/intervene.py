@@ -87,9 +87,9 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     effect of these shows that the scale matters, not that the image matters. "shuffle" keeps the
     distribution of each gate, but removes its relation to the image.
 
-    Call the model itself, `model(images)`. A call of another method, such as `forward_features`,
-    does not start a new forward pass. Gates that functions compute may then keep their values, and
-    "shuffle" and "resample" reuse the draw of the last call of the model. Copy the model before the
+    Call the model itself, `model(images)`. A call to another method, such as `forward_features`, is
+    not recognised as a new forward pass. Gates that functions compute may then not be replaced, and
+    "shuffle" and "resample" reuse the draw of the last call to the model. Copy the model before the
     block: a copy that is made inside it keeps the replacements.
 
     If the network recomputes activations, as with `torch.utils.checkpoint`, call `backward` inside

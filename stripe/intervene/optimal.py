@@ -72,8 +72,8 @@ def optimal_constants(
     Returns
     -------
     dict
-        A float64 vector (C,) for each gate, by name. Pass it to `stripe.freeze` instead of a
-        recording.
+        A float64 vector (C,) for each gate, by name. Pass this dictionary to `stripe.freeze`
+        instead of a recording.
 
     Raises
     ------

@@ -46,13 +46,13 @@ def freeze(
     force
         Use the means even if they were recorded with another model.
     image_shape
-        (C, H, W) of the images that measure the error. Default: the recorded shape, or else the
-        shape in the graph.
+        (C, H, W) of the images on which the error is measured. Default: the recorded shape, or else
+        the shape in the graph.
 
     Returns
     -------
     FrozenGraph
-        The model, which `onnx.checker` has checked, a report, and the error of folding.
+        The model (checked by `onnx.checker`), a report, and the error of folding.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def freeze(
     ModelError
         In one of these cases:
 
-        - a mean has another number of channels than its gate, or is not finite;
+        - the number of channels of a mean differs from that of its gate, or a mean is not finite;
         - the means were recorded with another model (without `force`);
         - folding changes a tensor by more than rounding.
 

@@ -78,8 +78,9 @@ def sensitivity(
     An output (B, classes), (B, T, classes), (B, classes, H, W) or (B, 1, H, W) is treated as
     probabilities if its values are between 0 and 1, and otherwise as logits. The KL divergences of
     all its positions are added. Any other output is compared in units of its own standard
-    deviation, so its costs are not in nats. The cost of a single gate is measured. The cost of a
-    set ignores how later gates react to earlier gates.
+    deviation, so its costs are not in nats. The cost of a single gate is measured, and includes the
+    reaction of later gates. If later gates of a set are also frozen, they do not react; the cost of
+    the set ignores this.
 
     Examples
     --------

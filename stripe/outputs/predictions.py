@@ -68,12 +68,12 @@ def predictions(output: Any, *, missing: bool = False) -> list[Any]:
         - (B, T, classes): strings, decoded by connectionist temporal classification with symbol 0
           as the blank;
         - (B, 1, H, W): masks of probabilities, or of logits if a value is not between 0 and 1; a
-          place is on if its probability is above 0.3;
+          pixel is on if its probability is above 0.3;
         - (B, classes, H, W): class maps;
         - a list of mappings with "boxes" and "labels": boxes.
 
-        From a mapping, tuple, dataclass or object, as `transformers` and torchvision return it, the
-        `logits`, the `out` or else the first tensor is used.
+        If the output is a mapping, tuple, dataclass or other object, as those of `transformers` and
+        torchvision, its `logits` are used, or else its `out`, or else its first tensor.
     missing
         Return `MISSING` for an image whose scores are NaN, instead of raising an error.
 

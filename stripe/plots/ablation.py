@@ -47,7 +47,7 @@ def ablation(
     Axes
         `ax`, with gates from top to bottom in forward order, and interventions side by side in
         different colours and markers. The scale of the KL divergence is logarithmic, and a
-        divergence of 0 is left blank. New axes are as high as the gates need.
+        divergence of 0 is left blank. The height of new axes depends on the number of gates.
 
     Raises
     ------
@@ -56,7 +56,8 @@ def ablation(
 
     Notes
     -----
-    All rows use the same images, so two gates may differ even if their intervals overlap.
+    All rows use the same images, so the difference of two gates can be significant even if their
+    intervals overlap.
 
     Examples
     --------

@@ -39,8 +39,8 @@ def channel_std(
     Parameters
     ----------
     data
-        A recording, or several, whose histograms overlap. With `side="before"` or "both", the
-        recording must hold the averages of the inputs (`inputs=True`).
+        A recording, or several; their histograms are drawn over each other. With `side="before"` or
+        "both", the recording must hold the averages of the inputs (`inputs=True`).
     names
         Name of each recording. Default: the parts of their paths that differ.
     gate

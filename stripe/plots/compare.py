@@ -74,9 +74,9 @@ def compare(
     -------
     Axes
         `ax`, with two panels as `child_axes`. The upper panel shows the statistic of both runs for
-        each gate, in forward order; eta2 always on a scale from 0 to 1. The lower panel shows the
-        second run minus the first, with its interval. Gates are named if their names fit, and
-        numbered otherwise. If the epochs of the two sides differ, the legend has them.
+        each gate, in forward order. The scale of eta2 is always from 0 to 1. The lower panel shows
+        the second run minus the first, with its interval. Gates are named if their names fit, and
+        numbered otherwise. If the epochs of the two sides differ, the legend names them.
 
     Raises
     ------

@@ -30,7 +30,7 @@ def effective_rank(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw in how many directions each gate varies over images, by depth.
+    """Draw the number of directions in which each gate varies over images, by depth.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ def epoch_difference(
     Parameters
     ----------
     data
-        A recording of at least two epochs, or several, whose panels are side by side.
+        A recording of at least two epochs, or several; their panels are drawn side by side.
     names
         Name of each recording. Default: the parts of their paths that differ.
     gate

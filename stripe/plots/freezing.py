@@ -49,7 +49,7 @@ def freezing(
     Notes
     -----
     The bands show only the uncertainty from the choice of images. All points of a curve use the
-    same images, so the differences between points are more certain than their height.
+    same images, so the differences between points are more certain than their heights.
 
     Examples
     --------

@@ -52,7 +52,7 @@ def overview(
     Axes
         `ax`, with `stripes`, `channel_std` and `epoch_difference` as its three `child_axes`.
         `epoch_difference` shows at most three images: the first images of `stripes` that are in all
-        epochs. A short note replaces it, and the figure is lower, if there is only one epoch,
+        epochs. A short note replaces it, and the figure is shorter, if there is only one epoch,
         if several recordings are not known to hold the same images, or if no image is in all
         epochs.
 

@@ -42,8 +42,8 @@ def reproduction(
     ----------
     data
         A table of `Reproduction.numbers` for one metric: dataset, backbone, method, setting,
-        `value`, std and paper. Missing numbers are NaN. If the table has the column trained, lines
-        below `xlabel` name the network and the data set of each of our numbers.
+        `value`, std and paper. Missing numbers are NaN. If the table has the column `trained`,
+        lines below `xlabel` name the network and the data set of each of our numbers.
     value
         Name of the column with our numbers.
     xlabel

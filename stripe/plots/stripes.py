@@ -56,9 +56,9 @@ def stripes(
     Parameters
     ----------
     data
-        A recording, or several, whose panels are side by side. If the recordings have equal shapes
-        and hold the same images, all panels show the images and channels chosen for the first
-        recording, in the same order. Otherwise, each recording has its own choice.
+        A recording, or several; their panels are drawn side by side. If the recordings have equal
+        shapes and hold the same images, all panels show the images and channels chosen for the
+        first recording, in the same order. Otherwise, each recording has its own choice.
     names
         Name of each recording. Default: the parts of their paths that differ.
     gate
@@ -81,7 +81,7 @@ def stripes(
         "own": each panel has its own colour scale and colour bar; "shared": all panels share one
         scale.
     classes
-        Names of the classes by number. A class without a name is called by its number.
+        Names of the classes by number. A class without a name is labelled with its number.
     letters
         Label the panels a, b and so on, if there are several.
     ax

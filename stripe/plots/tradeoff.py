@@ -36,8 +36,9 @@ def tradeoff(
     data
         The table of `stripe bench fps` with accuracies added: network, accuracy (0 to 1),
         images_per_s and parameters. It has one row per network or, with several seeds, one per run.
-        A table of means over seeds also has their standard deviation (accuracy_std) and number (n).
-        The name of a network is "bare", its attention module ("se"), "asr(se)" or "asr(se) folded".
+        A table of means over seeds also has the standard deviation over seeds (accuracy_std) and
+        the number of seeds (n). The name of a network is "bare", its attention module ("se"),
+        "asr(se)" or "asr(se) folded".
     n_images
         Number of test images of a single run, for its 95 % interval.
     heading

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @typed
 def open_recording(path: "Recorded") -> "Recording":
-    """Open the recording in the directory `path`, also while another process writes to it.
+    """Open the recording in the directory `path`, even while another process writes to it.
 
     If `path` is a training run, its recording is opened. If `path` is an open recording, it is
     returned unchanged.
@@ -139,7 +139,7 @@ class Recording:
     def values(self, gate: str, epoch: int | None = None) -> Vectors:
         """Return the values of a gate for every image of an epoch. Default: the last epoch.
 
-        The shape is (images, channels), float32, read-only.
+        The array has the shape (images, channels), is float32, and is read-only.
 
         If one process recorded the images in ascending order, as with an unshuffled loader, the
         array is a view of Arrow's memory. Otherwise it is a sorted copy.
@@ -228,9 +228,10 @@ class Recording:
         Returns
         -------
         xarray.DataTree
-            One node per gate, with the variables `gate` and, if it was recorded, `input` of
-            dimensions (epoch, image, channel), or `map` of (epoch, image, height, width). The
-            root holds the coordinates epoch, image and label, and the predictions.
+            One node per gate. A channel gate has the variable `gate` and, if it was recorded,
+            `input`, with the dimensions (epoch, image, channel). A spatial map has `map`, with
+            (epoch, image, height, width). The root holds the coordinates epoch, image and label,
+            and the predictions.
 
         Raises
         ------

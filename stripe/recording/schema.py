@@ -61,9 +61,9 @@ class Gate:
     owner_class
         Class of the owner.
     channels
-        C, the number of values per image. For a split, this is the total over all branches.
+        Number of values per image: C, or R x C for a split.
     groups
-        R, the number of branches that a split weighs; otherwise 1.
+        R, the number of branches that a split weights; otherwise 1.
     kind
         - "gate": a factor bounded by a function such as sigmoid;
         - "split": weights of several branches, (B, R, C);
@@ -84,9 +84,9 @@ class Gate:
         (height, width) of a spatial map, or None.
     per_image_values
         Number of rows of the gate per image. The number is above 1 if the batch dimension also
-        holds frames, patches or flipped copies of an image; the mean over these rows is then
-        recorded. The number is 0 if the rows cannot be divided evenly among the images. Groups of
-        channels in the batch dimension count as channels, not as rows.
+        holds frames, patches or flipped copies of an image; by default, the mean over these rows is
+        then recorded. The number is 0 if the rows cannot be divided evenly among the images. Groups
+        of channels in the batch dimension count as channels, not as rows.
 
     Examples
     --------

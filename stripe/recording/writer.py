@@ -120,7 +120,7 @@ class RecordingWriter:
             return self.layout.epochs()
 
     def weights(self, epoch: int) -> str | None:
-        """Return the digest of the recorded weights, or None if it is not known."""
+        """Return the digest of the weights that the gates had, or None if it is not known."""
         return self._log.record(epoch).weights
 
     @contextmanager
@@ -132,7 +132,7 @@ class RecordingWriter:
         epoch
             Number of the epoch.
         weights
-            Digest of the recorded weights. The log stores the digest of rank 0.
+            Digest of the weights that the gates are recorded with. The log stores that of rank 0.
 
         Raises
         ------

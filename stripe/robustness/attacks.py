@@ -79,7 +79,7 @@ def attack(
     Notes
     -----
     If the scores of an image become NaN, its prediction counts as changed and as wrong. Rows share
-    their images, so two rows can differ even if their intervals overlap.
+    their images, so the difference of two rows can be significant even if their intervals overlap.
 
     References
     ----------

@@ -58,11 +58,11 @@ def noise_bound(
     """Bound the growth of noise through a residual network, and measure it.
 
     For each block, `eps_(t+1) <= eps_t (s_t + alpha_t w_t)`. Here w_t is the product of the
-    spectral norms of the layers in the branch. A layer is the linear operator of a convolution and
-    the scale of its norm, for inputs of the actual size. The factor s_t is the same product for the
-    shortcut, and 1 for an identity. The factor alpha_t is the largest absolute value of the block's
-    gate, and for several gates the product of these values. It is 1 if there is no gate, or if no
-    module outputs it.
+    spectral norms of the layers in the branch. A layer is the linear operator of a convolution,
+    followed by the scale of its batch norm, for inputs of the actual size. The factor s_t is the
+    same product for the shortcut, and 1 for an identity. The factor alpha_t is the largest absolute
+    value of the block's gate, and for several gates the product of these values. It is 1 if there
+    is no gate, or if no module outputs it.
 
     Parameters
     ----------

@@ -69,7 +69,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     Notes
     -----
     Under activation checkpointing, random noise is drawn again in the second forward pass. The
-    gradients then belong to other noise than the outputs of the first pass.
+    gradients then belong to different noise from that of the outputs of the first pass.
 
     References
     ----------

@@ -96,7 +96,7 @@ class NoiseSpec:
         Raises
         ------
         StripeError
-            If the text has another format. The message shows the format.
+            If the text is not in this format. The message shows the valid format.
         """
         kind, *parts = [part.strip() for part in text.replace(":", ",", 1).split(",")]
         numbers = [part for part in parts if "=" not in part]

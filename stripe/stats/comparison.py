@@ -47,7 +47,8 @@ def compare(
     ----------
     data
         The two sides. Each side is a recording or its directory, or a list of at least two of them.
-        A single recording is compared with itself at two epochs.
+        If one recording is given in place of the two sides, it is compared with itself at two
+        epochs.
     names
         Names of the two sides. Default: the parts of their paths that differ.
     epoch

@@ -102,7 +102,7 @@ class Moments:
 
     @property
     def std(self) -> Float[np.ndarray, " channels"]:
-        """The population standard deviation (divided by n)."""
+        """The population standard deviation (with divisor n)."""
         return np.sqrt(self.m2 / self.n)
 
 
@@ -186,8 +186,8 @@ def channel_moments(
     -------
     DataFrame
         One row per epoch, gate and channel, in float64: epoch, gate, channel, n (number of images),
-        mean, std (population: divided by n), min, max. With several recordings, the first column is
-        recording, the path.
+        mean, std (population: with divisor n), min, max. With several recordings, the first column
+        is `recording`, the path.
 
     Raises
     ------

@@ -37,7 +37,7 @@ def saturation(
     DataFrame
         One row per epoch and gate: epoch, gate, channels; off, on (shares of channels, 0 to 1);
         stuck, the share of channels that do not vary at all. With several recordings, the first
-        column is recording.
+        column is `recording`.
 
     Raises
     ------

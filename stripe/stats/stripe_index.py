@@ -84,7 +84,7 @@ def stripe_index(
     -------
     DataFrame
         One row per epoch and gate: epoch, gate, eta2, between_var, within_var, median_std (over
-        channels), one_value. With several recordings, the first column is recording. `eta2` is 1
+        channels), one_value. With several recordings, the first column is `recording`. `eta2` is 1
         for a perfect stripe, and 0 if all channels have the same mean over images. `one_value` is
         True for a gate with one value for all images and channels, up to the rounding of float32.
         Such a gate has no variance; since it does not depend on the image, its `eta2` is 1 by

@@ -57,7 +57,7 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
     unbiased. All columns are NaN for a gate with values that are not finite, and for a gate with
     one value (up to the rounding of float32), whereas its eta2 in `stripe_index` is 1. For one
     image, all columns except eta2 are NaN. For one channel, icc and channel are NaN. The
-    interaction of channel and class is part of class.
+    interaction of channel and class is part of `class`.
 
     References
     ----------

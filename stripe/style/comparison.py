@@ -50,7 +50,7 @@ class Comparison:
         - high_frequency: share of the picture's energy in fine detail, divided by that share for
           instance norm (below 1: blurred);
         - spread: mean standard deviation of a pixel, in [0, 1], over random batch mates, with the
-          batch size of the training and the statistics of the batch.
+          training batch size and the statistics of the batch.
     by_batch_size
         One row per variant and batch size: variant, batch_size; spread, as in `numbers`; style, the
         style loss with the statistics of the batch. The last two are means over photographs and
@@ -97,11 +97,11 @@ def compare(
     photographs
         Number of photographs, taken from the start of `folder`.
     folder
-        Folder of photographs. Default: the folder of the training.
+        Folder of photographs. Default: the folder used in training.
     draws
         Number of draws of batch mates for each photograph and batch size, at least 2.
     batch_sizes
-        Batch sizes for the table `by_batch_size`. That of the training is always included.
+        Batch sizes for the table `by_batch_size`. The training batch size is always included.
     seed
         Seed of the batch mates, which are random crops of the training photographs.
     progress

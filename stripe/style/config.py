@@ -47,8 +47,8 @@ class StyleConfig(Settings):
     lr
         Learning rate of Adam.
     content_weight
-        Weight of the content loss. Content and style losses are relative, as in
-        `stripe.style.losses`.
+        Weight of the content loss. Content and style losses are relative to the mean square of the
+        features of the photograph, and of the Gram matrix of the painting.
     style_weight
         Weight of the style loss.
     variation_weight
@@ -76,7 +76,7 @@ class StyleConfig(Settings):
     References
     ----------
     Johnson et al., 2016, for width, weights of content and style, lr, steps and batch size. Their
-    losses are not relative, so their weights have another meaning.
+    losses are not divided by a mean square, so their weights have another meaning.
 
     Examples
     --------

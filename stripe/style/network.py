@@ -72,8 +72,8 @@ class StyleNetwork(nn.Module):
     """Stylise photographs in one forward pass.
 
     Two strided convolutions reduce the height and width of the image to a quarter, and residual
-    blocks follow. Nearest-neighbour upsampling and convolutions restore the full size, because the
-    overlaps of a transposed convolution leave a checkerboard pattern. All convolutions use
+    blocks follow. Nearest-neighbour upsampling and convolutions restore the full size. They replace
+    transposed convolutions, whose overlaps leave a checkerboard pattern. All convolutions use
     reflection padding, so that no frame appears at the borders.
 
     Parameters
@@ -121,7 +121,7 @@ class StyleNetwork(nn.Module):
         Raises
         ------
         DataError
-            If the height or width of an image is below `SMALLEST` pixels.
+            If the height or width of an image is below 8 pixels.
         """
         height, width = images.shape[-2:]
         if min(height, width) < SMALLEST:

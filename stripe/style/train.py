@@ -81,7 +81,7 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
     Parameters
     ----------
     config
-        The run.
+        Settings of the run.
     resume
         Continue from the last checkpoint in `config.out`, if there is one. On a CPU, the result is
         equal to that of an uninterrupted run, bit for bit. A finished run is not trained again.
@@ -290,7 +290,7 @@ def _draw(
 def stylise(
     network: StyleNetwork, images: Sequence[Float[Tensor, "3 h w"]]
 ) -> list[Float[Tensor, "3 h w"]]:
-    """Stylise images in [0, 1], of any sizes, one at a time on the device of the network.
+    """Stylise images in [0, 1], which may differ in size, one at a time on the network's device.
 
     Examples
     --------

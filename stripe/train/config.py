@@ -74,7 +74,7 @@ class TrainConfig(Settings):
     gamma
         For "steps": factor of the learning rate at each decay.
     warmup
-        Share of the epochs in which the learning rate rises linearly from zero, 0 to 1.
+        Share of the epochs, 0 to 1, in which the learning rate rises linearly from zero.
     label_smoothing
         Share of the target that is distributed over all classes, 0 to 1.
     padding

@@ -114,11 +114,11 @@ def train(
     Parameters
     ----------
     config
-        The run.
+        Settings of the run.
     resume
         Continue from the last checkpoint in `config.out`, if there is one. On a CPU, and with the
         same number of processes, the result is equal to that of an uninterrupted run, bit for bit.
-        A finished run is not trained again. If an epoch was recorded with other weights than those
+        A finished run is not trained again. If an epoch was recorded with weights other than those
         of the resumed run, it is recorded again, and later epochs are dropped.
     model
         Network to train, in place, instead of a new one. Default: build the network that `config`

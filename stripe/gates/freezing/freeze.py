@@ -55,7 +55,7 @@ def freeze_at(
         Epoch of the recording or of its moments. Default: the last.
     example
         A batch of images, (B, C, H, W), of the size that the model is used for. Default: images of
-        the recorded size, or of a common size.
+        the recorded size, or of a usual size.
     force
         Use the means even if they were recorded with other weights.
     inplace
@@ -75,7 +75,7 @@ def freeze_at(
     ModelError
         In one of these cases:
 
-        - a mean has another number of channels than its gate, or is not finite;
+        - the number of channels of a mean differs from that of its gate, or a mean is not finite;
         - the means were recorded with other weights (without `force`);
         - the model cannot be traced or copied, or is on the meta device;
         - folding changes the output by more than rounding.

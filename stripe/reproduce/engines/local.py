@@ -51,7 +51,7 @@ class Local:
     >>> engine = Local(device="cpu")
     >>> list(engine.map(abs, [-1, 2]))
     [1, 2]
-    >>> engine.run([], progress=False)  # runs come from `stored`
+    >>> engine.run([], progress=False)  # an empty list: nothing to run
     """
 
     workers: int | None = None
@@ -71,10 +71,10 @@ class Local:
     def run(self, runs: Sequence[StoredRun], *, retry: bool = True, progress: bool = True) -> None:
         """Execute every unfinished run. A failed run does not stop the others.
 
-        An interrupted training continues from its checkpoint. A training that starts from another
-        run waits for that run. If another sweep is executing a run, the method waits for it. A
-        measurement starts when the trainings that it needs are finished. Timings run last, one at a
-        time. On Ctrl-C or SIGTERM, all processes save their state and stop.
+        An interrupted training run continues from its checkpoint. A run that starts from another
+        run waits for it. If another process is executing a run, the method waits for it. A
+        measurement starts when the training runs that it needs are finished. Timings run last, one
+        at a time. On Ctrl-C or SIGTERM, all processes save their state and stop.
 
         Parameters
         ----------
