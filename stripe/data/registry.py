@@ -1,4 +1,4 @@
-"""The data sets by name, and the decorator that adds one."""
+"""The data sets by name. Each is a file of this folder, which the decorator here registers."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Choose the gate, epoch, images and channels of a plot."""
+"""Choose the gate, epoch, images and channels of a plot, and the order of both."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

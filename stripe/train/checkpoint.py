@@ -1,4 +1,4 @@
-"""Checkpoints: complete or absent, and read without running code in them."""
+"""Checkpoints of a run: complete or absent, and read by the rules of `weights.py`."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Write the weights of a network to a file, and load them into their network."""
+"""Write weights to a file, and read files of others: of bounded size, without running code."""
 
 import zipfile
 from collections.abc import Mapping
