@@ -13,8 +13,8 @@ class Gated(nn.Module):
 
     An ASR ignores its argument y.
 
-    `stripe.insert` adds every gate in this form. A hook on `gate` therefore receives the features
-    before the product as its input, and the factor as its output.
+    `stripe.insert` adds every gate in this form. A forward hook on `gate` therefore receives the
+    features before the product as the module's input, and the factor as the module's output.
 
     Parameters
     ----------

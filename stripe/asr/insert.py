@@ -56,9 +56,10 @@ def insert(
         of both, or a predicate of a `stripe.select.Layer`, which has `name` and `module`. Default:
         the layers that Appendix C gives for the model's family.
     copies
-        Number of ASRs at each site (delta in Tables 6 and 14). Their gates are multiplied.
+        Number of ASRs at each site (delta in Tables 6 and 14). Their gates are multiplied together.
     psi
-        Initial value of psi: a number, a `Psi`, or its text as in `Psi.parse`, such as
+        Initial value of psi, the vector that an ASR feeds to its attention module instead of the
+        features: a number, a `Psi`, or the text of one as in `Psi.parse`, such as
         "normal:0.3,fixed". Default: 0.1, or 1e-3 for a ViT.
     activation
         Last non-linearity of the gates. Default: sigmoid, or tanh for a ViT.
@@ -67,8 +68,8 @@ def insert(
         to 1e-3. "drawn" keeps the random weights of the module and sets only the biases to 1e-3. In
         other networks, the modules always keep their random weights.
     inplace
-        Change `model` itself and return it, for example if an optimizer already holds its
-        parameters.
+        Change `model` itself and return it. This is needed, for example, if an optimizer already
+        holds its parameters.
     seed
         Seed of a private generator of the modules' random weights. Default: torch's global
         generators.
@@ -91,17 +92,18 @@ def insert(
 
     Notes
     -----
-    An SE or SPA of few channels has only one or two hidden units. For a constant psi, its ReLU may
-    output zero for all of them, so that psi never learns. The random weights of such a module are
+    An SE or SPA for few channels has only one or two hidden units. If all elements of psi start
+    equal, the ReLU of the module may output zero for all of these units, and psi then receives no
+    gradient. If the gate does not depend on psi, the random weights of the module are therefore
     drawn again.
 
     For a ViT, the paper sets "the initial values of the network layers within ASR" to 1e-3.
     `init="paper"` does this literally. Training never breaks the symmetry of equal initial values:
     all hidden units of an SE stay equal (its two matrices keep rank 1), all elements of psi stay
-    equal, and the gate learns only through its last biases. An ECA has no bias; its gate starts at
-    5e-6, whereas the gate of an SE starts at 1e-3. With `init="drawn"`, the hidden units differ,
-    and the gates of SE, ECA and SRM start near 1e-3. The recipes use "paper" to reproduce the
-    paper. Use "drawn" for your own network.
+    equal, and the gate of an SE learns almost only through the biases of its last layer. An ECA has
+    no bias; its gate starts at 5e-6, whereas the gate of an SE starts at 1e-3. With `init="drawn"`,
+    the hidden units differ, and the gates of SE, ECA and SRM start near 1e-3. The recipes use
+    "paper" to reproduce the paper. Use "drawn" for your own network.
 
     References
     ----------

@@ -19,7 +19,7 @@ from stripe.typed import typed
 def reparameterize(
     model: nn.Module, *, inplace: bool = False, example: Tensor | None = None
 ) -> nn.Module:
-    """Fold the constant gate of every ASR into the layer that it multiplies.
+    """Fold the constant gate of every ASR into the layer whose output the gate multiplies.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ def reparameterize(
         A trained network, in training or evaluation mode. The gates are folded at their values in
         evaluation mode.
     inplace
-        Change `model` itself instead of a copy. If the model itself is a `Gated`, its host is
-        returned in either case.
+        Change `model` itself instead of a copy. If `model` itself is a `Gated`, the layer that it
+        wraps (its host) is returned, with or without `inplace`.
     example
         A batch of images, (B, C, H, W). The outputs are compared on random images of this shape.
         Default: small random images; several sizes are tried.
@@ -43,8 +43,8 @@ def reparameterize(
     Raises
     ------
     ModelError
-        If a host cannot absorb the scale (the message names it), or the outputs before and after
-        differ by more than rounding. `model` is then unchanged.
+        If a layer cannot absorb its gate (the message names the layer), or the outputs before and
+        after folding differ by more than rounding errors. `model` is then unchanged.
 
     Warns
     -----
@@ -53,7 +53,8 @@ def reparameterize(
 
     Notes
     -----
-    `stripe.asr.largest_difference(model, plain, example)` measures the difference of the outputs.
+    `stripe.asr.largest_difference(model, plain, example)` measures the difference between the
+    outputs.
 
     References
     ----------

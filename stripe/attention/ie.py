@@ -31,7 +31,7 @@ class IE(nn.Module):
     References
     ----------
     Liang, Huang, Liang and Yang, "Instance Enhancement Batch Normalization: an Adaptive Regulator
-    of Batch Noise", AAAI 2020, equation 5; it starts at w = 0 and b = -1.
+    of Batch Noise", AAAI 2020, equation 5; with the initial values w = 0 and b = -1.
 
     Examples
     --------
@@ -58,8 +58,8 @@ class IE(nn.Module):
     ) -> "IE":
         """Return a module for an ASR, with an initial w of 0.1.
 
-        At w = 0, psi gets no gradient in the first step, so the gate would appear to be independent
-        of psi. The ASR paper does not give the initial w of its IE.
+        At w = 0, psi gets no gradient in the first step, so `ASR.moves` would report that the gate
+        does not depend on psi. The ASR paper does not give the initial w of its IE.
         """
         return cls(channels, activation=activation, weight=0.1)
 

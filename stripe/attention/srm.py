@@ -37,8 +37,8 @@ class SRM(nn.Module):
     Notes
     -----
     The sum of squared deviations is divided by H W. The standard deviation of a 1 x 1 plane is
-    therefore `sqrt(eps)`. The original divides by H W - 1, so the standard deviation of a 1 x 1
-    plane is NaN. A batch of one is normalised by the running statistics.
+    therefore `sqrt(eps)`. The original divides by H W - 1, with which the standard deviation of a 1
+    x 1 plane would be NaN. A batch of one is normalised by the running statistics.
 
     Examples
     --------

@@ -57,11 +57,12 @@ def audit(
     """Measure whether a network's attention is a constant, and the cost of freezing it.
 
     The means of the gates are computed from every other image. The frozen network is compared with
-    the unchanged network on the other half of the images, so no image contributes to the means that
-    it is used to test. `stripe.sensitivity` orders the gates so that each further gate adds the
-    least to the cost of the set. It uses the images of which the means are computed, batch by
-    batch, until it has at least 64. A few sets are measured on the other half, to find how many
-    gates can be frozen. The predicted costs determine which sets are measured.
+    the unchanged network on the other half of the images, so the images that test the means are not
+    those from which the means were computed. `stripe.sensitivity` orders the gates so that each
+    further gate adds the least to the cost of the set. It uses the images from which the means are
+    computed, batch by batch, until it has used at least 64. A few sets are measured on the other
+    half, to find how many gates can be frozen at the threshold. The estimated costs determine which
+    sets are measured.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def audit(
         Largest number of images, taken from the start of the loader. They are kept in memory.
     batch_size
         Number of images per forward pass, including timed passes. On a CPU, gates are recorded and
-        their cost is estimated in batches of at most about 16.
+        their cost is estimated in batches of about 16 (at most 19).
     rounds
         Number of timed rounds. Each round times one pass with the gates and one pass without them.
     threads
@@ -97,10 +98,9 @@ def audit(
         number of threads.
     predict
         Function from the network's output for a batch to a sequence with one prediction per image,
-        or to class scores or probabilities: a real tensor (B, classes), whose largest entry is the
-        prediction.
-        Default: labels, strings, masks, class maps or boxes, depending on the shape of the output,
-        as described in `stripe.outputs.predictions`.
+        or to class scores or probabilities: a real tensor (B, classes); the class with the largest
+        entry in a row is the prediction. Default: labels, strings, masks, class maps or boxes,
+        depending on the shape of the output, as described in `stripe.outputs.predictions`.
     agree
         Agreement of two predictions for an image: "equal", "edit", "iou", "boxes", or a function of
         both predictions that returns a number from 0 to 1. `stripe.outputs.agreement` describes the
@@ -132,14 +132,15 @@ def audit(
 
     Notes
     -----
-    After the search in the order of estimated cost, the audit measures a set with one more gate, in
-    the order of relative spread. If that set also reaches the threshold, the audit uses the order
-    of relative spread instead. It also uses that order if the cost cannot be estimated. The
-    estimate needs class scores from the network itself, for each image or each position, whatever
-    `predict` returns. An ONNX file has no gradients, so `stripe.onnx.sensitivity` measures the cost
-    of each gate. The recommended set reaches the threshold. The next set in its order, with one
-    more gate, does not, unless all gates are recommended. Agreement may rise when a further gate is
-    frozen, so `curve=True` can find a larger set.
+    The audit first searches in the order of estimated cost. It then measures a set with one gate
+    more than the set that it found, in the order of relative spread. If that set also reaches the
+    threshold, the audit uses the order of relative spread instead. It also uses that order if the
+    cost cannot be estimated. The estimate needs class scores from the network itself, for each
+    image or each position, whatever `predict` returns. An ONNX file has no gradients, so
+    `stripe.onnx.sensitivity` measures the cost of each gate. The recommended set reaches the
+    threshold. The next set in its order, with one more gate, does not, unless all gates are
+    recommended. Agreement may rise when a further gate is frozen, so `curve=True` can find a larger
+    set.
 
     Agreement is with the network's own predictions. It shows whether predictions change, not
     whether they are correct. With labels, accuracy shows whether they are correct. If the scores of

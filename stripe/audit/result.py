@@ -40,7 +40,7 @@ class Audit:
           measured.
     greedy
         One row per measured number of frozen gates, including none and all. Gates are frozen in the
-        order of `order`.
+        order given by `order`.
 
         - frozen, gate: number of frozen gates, and the last one frozen;
         - predicted_kl: estimated cost of the set, in nats;
@@ -74,7 +74,7 @@ class Audit:
     out
         Path of the report, or None.
     controls
-        The effect of each intervention on all gates in `order`, one row each, as from
+        The effect of each intervention on all gates in `order`, one row each, as returned by
         `stripe.intervene.ablate.ablate`. None if not requested.
     optimal
         The comparison of learned constants with the means, for all gates in `order`, as in
@@ -109,10 +109,9 @@ class Audit:
 
     @property
     def undecided(self) -> bool:
-        """Whether too few images were measured to tell if any gate can be frozen.
+        """Whether too few images were measured to tell if any gate can be recommended.
 
-        True if no measured set kept enough predictions, but the interval of at least one reaches
-        the threshold.
+        True if no measured set reached the threshold, but the interval of at least one set does.
         """
         tried = self.greedy[self.greedy["frozen"] > 0]
         return not self.recommended and bool((tried["agreement_high"] >= self.threshold).any())

@@ -47,14 +47,14 @@ def build(
     in_channels
         Channels of the images: 3 for colour, 1 for grey.
     image_size
-        Height and width of the images in pixels. Default: the paper's size for the network. Up to
-        128 pixels, the stem of a listed network other than a ViT has no stride and no max-pool, so
-        it keeps the resolution. All other networks use the size only if, like ViTs, they are built
-        for a fixed one.
+        Height and width of the images in pixels. Default: the paper's size for the network. For
+        sizes up to 128, a listed network other than a ViT has a stem without stride and max-pool,
+        which keeps the resolution. ViTs, and networks of torchvision or timm that need a fixed
+        size, are built for this size. Others of torchvision and timm ignore it.
     attention, asr, copies, psi, init
         As for `stripe.insert`.
     seed
-        Seed of a private generator of the weights. Default: the global generator.
+        Seed of a private generator that draws the weights. Default: the global generator.
 
     Returns
     -------

@@ -46,7 +46,7 @@ def write_card(
     Returns
     -------
     tuple of Path
-        The page and the description.
+        The paths of README.md and croissant.json.
 
     Raises
     ------

@@ -32,14 +32,14 @@ class DeviceLoader:
     shuffle
         Draw a new order of the images for every pass.
     augment
-        Crop a random window of each zero-padded image, and flip half of the images horizontally.
+        Crop a random window from each zero-padded image, and flip half of the images horizontally.
     padding
         Padding on each side for the random crop, in pixels.
     seed
         Seed of the generator that draws orders, crops and flips.
     share
         Rank and number of processes. All processes draw the same random numbers, and each gets its
-        share of every batch. Together they get the batches of a single process.
+        share of every batch. Together they get the batches that a single process would get.
     indices
         Also yield the positions of the images in the data set, which identify the rows of a
         recording. The positions are on the host. A shuffled order is copied to the host once per

@@ -48,8 +48,9 @@ def image_folder(
         Mean and standard deviation per channel, for images scaled to [0, 1]. One number for grey
         images.
     crop
-        Share of the height and the width of the resized image that the crop keeps, 0 to 1. Resizing
-        keeps the aspect ratio of the image, and makes the image just large enough for the crop.
+        Share of the resized image that the crop keeps, 0 to 1: of its height or of its width,
+        whichever is larger. Resizing keeps the aspect ratio of the image, and makes it just large
+        enough to cover `size / crop`.
     interpolation
         Interpolation for resizing, with torchvision's names: "bicubic", "bilinear" and so on.
     limit
@@ -57,7 +58,7 @@ def image_folder(
     seed
         Seed of the random choice.
     skip_broken
-        Decode every image once, and skip those that cannot be read. If False, such an image raises
+        First decode every image, and skip those that cannot be read. If False, such an image raises
         an error when it is read.
 
     Returns

@@ -22,7 +22,8 @@ def recorded_images(
     Parameters
     ----------
     recording
-        A recording of a data set or a folder, from `stripe train` or `stripe record`.
+        A recording whose header names a data set or a folder, as with `stripe train`, `stripe
+        record` and `stripe.record(..., dataset=...)`.
     root
         Folder that holds data sets.
 

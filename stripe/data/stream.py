@@ -32,9 +32,9 @@ class StreamLoader:
     """Iterate over batches of images that worker processes read from folders of classes.
 
     Workers decode and crop the images, and send them as bytes. The device normalises them, in
-    channels_last layout. With `augment`, images get a crop of random size and position
-    (`RandomResizedCrop`), and half of them are flipped horizontally. Test images are resized and
-    cropped in the centre.
+    channels_last layout. With `augment`, each image is cropped at a random size and position
+    (`RandomResizedCrop`), and half of the images are flipped horizontally. Without it, images are
+    resized and cropped in the centre.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class StreamLoader:
     take
         Positions of the images to use, instead of `limit`.
     skip_broken
-        Decode every image once, and skip those that cannot be read (listed in the attribute
+        First decode every image, and skip those that cannot be read (listed in the attribute
         `broken`). If False, such an image raises an error when it is read.
 
     Raises

@@ -194,7 +194,7 @@ def explore(
     Notes
     -----
     Values are drawn in 256 steps between the lowest and the highest value of a map. The pointer
-    shows the exact value, but in a saved file it shows the step. If a map has more values than
+    shows the exact value, but in a saved file, the value of its step. If a map has more values than
     pixels, each pixel shows the mean of its values, which hides outliers. To find them, zoom in, or
     look at the images with the highest and lowest gate in a channel.
 

@@ -32,11 +32,12 @@ def find_gates(
 ) -> Gates:
     """Find where `model` multiplies a feature map by a gate, by tracing one forward pass.
 
-    A gate is a tensor with one number per channel. It multiplies a feature map. Usually it depends
-    on the image and is bounded by a function such as sigmoid; the kinds "constant" and "response"
-    are exceptions. Class names are not used, so the search works in the same way for networks of
-    torchvision, networks of timm and your own, compiled or not. The pass runs in evaluation mode.
-    If the model supports the meta device, the pass runs there, without computation.
+    A gate is a tensor that multiplies a feature map, with one number per channel (kind "spatial":
+    per position). Usually it depends on the image and is bounded by a function such as sigmoid; the
+    kinds "constant" and "response" are exceptions. Class names are not used, so the search works in
+    the same way for networks of torchvision, networks of timm and your own, compiled or not. The
+    pass runs in evaluation mode. If the model supports the meta device, the pass runs there,
+    without computation.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def find_gates(
         - the example is so small that a gate multiplies feature maps of 1 x 1, where it cannot be
           distinguished from other factors;
         - a product looks like a gate but cannot be recorded: functions copy the gate to every
-          position, the channels of the gate are folded into the batch, the first dimension of the
+          position, each channel of each image is a row of the batch, the first dimension of the
           gate is not the number of images, a loop gives one image (C, H, W) at a time, or the
           product is written as `lerp`, `torch._foreach_mul` or a division.
 
@@ -78,21 +79,21 @@ def find_gates(
     These are not found:
 
     - attention that adds (a context block) or multiplies by a matrix;
-    - constants other than those of ASR, such as LayerScale;
+    - constants that do not come from ASR, for example those of LayerScale;
     - gates over height or width alone (coordinate attention);
     - the scales of a dynamic quantiser.
 
     A factor that is not bounded by sigmoid, tanh, softmax, clamp or a comparison has the kind
     "response". A tensor (B, C, 1) that multiplies (B, C, T) is a gate only if it is bounded and the
     features come from a convolution or norm along C. Any other such tensor may be a weight per
-    token or part of an RMS norm, so it is not a gate. A factor (B, 1, C) that multiplies (B, N, C)
-    counts as a gate of N tokens with channels last. If the features are planes (B, C, H, W) that
-    were flattened to (B, C, H W), a factor (B, 1, H W) is not returned.
+    token or part of an RMS norm, so it does not count as a gate. A factor (B, 1, C) that multiplies
+    (B, N, C) counts as a gate of N tokens with channels last. If the features are planes (B, C, H,
+    W) that were flattened to (B, C, H W), a factor (B, 1, H W) is not returned.
 
-    A gate that a loop computes for one image (1, C, H, W) at a time is one gate. If the loop drops
-    the batch dimension, the gate cannot be recorded. If the batch dimension also holds frames,
-    patches or flipped copies of each image, `per_image_values` gives their number. Groups of
-    channels in the batch dimension, as in shuffle attention, count as channels of one gate.
+    A gate that a loop computes for one image (1, C, H, W) at a time counts as one gate. If the loop
+    drops the batch dimension, the gate cannot be recorded. If the batch dimension also holds
+    frames, patches or flipped copies of each image, `per_image_values` gives their number. Groups
+    of channels in the batch dimension, as in shuffle attention, count as channels of one gate.
 
     Examples
     --------

@@ -106,14 +106,14 @@ def mean_cam(
 
     With "GradCAM", all computations run on the model's device. Between batches, only sums are kept,
     on the device. With `maps`, the map of each image is also kept, on the host. Gradients are
-    computed for the output of the layer, not for the parameters.
+    computed with respect to the output of the layer, not the parameters.
 
     Parameters
     ----------
     model
         A classifier, or another model with a function as `target`. The class scores, (B, classes),
-        are the output of the model, its `logits` or `out`, or its first tensor. Modes, gradients
-        and hooks of the model are not changed.
+        are the output of the model, or else the `logits` of this output, its `out` or its first
+        tensor. Modes, gradients and hooks of the model are not changed.
     loader
         Batches of images, or (images, labels). All images have the same size.
     layer

@@ -14,8 +14,8 @@ from stripe.typed import typed
 class RecordCallback:
     """Record gates in Hugging Face's Trainer, or in another trainer with the same callbacks.
 
-    It records before the first epoch (as epoch 0) and after each epoch. If the trainer resumes a
-    run, the recording continues.
+    It records before the first epoch (as epoch 0) and after each epoch, or only after every n-th
+    with `every=n`. If the trainer resumes a run, the recording continues.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ class RecordCallback:
     Notes
     -----
     The trainer calls `on_train_begin`, `on_epoch_end` and `on_train_end` with (args, state,
-    control, model=...). They read `state.epoch` and `state.global_step`. The package transformers
-    is not needed. The model must run on a batch of images alone, given as the first argument or by
-    a usual keyword such as `pixel_values`.
+    control, model=...). These methods read `state.epoch` and `state.global_step`. The package
+    transformers is not needed. The model must need no input but a batch of images, as the first
+    argument or under a common keyword such as `pixel_values`.
 
     Examples
     --------

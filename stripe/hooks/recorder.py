@@ -37,7 +37,7 @@ class Recorder:
 
     The model has hooks only while `record` runs. A separate thread encodes the batches. An epoch in
     the directory is complete or absent. Under torch.distributed, every process creates a Recorder
-    with the same path and records its share of the images. All commit an epoch together.
+    with the same path and records its share of the images. All processes commit an epoch together.
 
     Parameters
     ----------
@@ -51,8 +51,9 @@ class Recorder:
         The attribute `gates` is then not available before that batch.
     gates
         Gates to record: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`. A
-        predicate chooses among all kinds of gate, including responses, and the other forms among
-        the default kinds of `stripe.find_gates`. Spatial maps are included only with `spatial`.
+        predicate chooses among all kinds of gate, including responses. Names and patterns choose
+        among the default kinds of `stripe.find_gates`. Spatial maps are included only with
+        `spatial`.
     inputs
         Also record the global average of the features that each gate multiplies (Figure 2,
         "before"). If the network itself computes it in float32, that value is recorded.
@@ -60,7 +61,7 @@ class Recorder:
         Also record spatial attention maps, such as those of CBAM, each under its own name.
     values
         Record every value. If False, record only the mean, standard deviation and range of every
-        channel over images, in float64. Use this for runs that are too large to store.
+        channel over images, in float64. Use False if the values are too many to store.
     every
         Record only epochs whose number is a multiple of `every`; `record` skips the others.
     average

@@ -79,7 +79,8 @@ def ablate(
     -------
     DataFrame
         The first row is the unchanged network, with the intervention "none". Then, each
-        intervention has a row for each gate and, if there are several gates, a row for "all".
+        intervention has a row for each gate (if `alone`), and a row for "all" (if there are several
+        gates, or `alone` is False).
 
         - intervention, gate;
         - agreement: mean agreement with the predictions of the unchanged network; for a classifier,
@@ -100,9 +101,9 @@ def ablate(
     -----
     The intervals of agreement and accuracy are those of `stripe.outputs.agreement.mean_interval`.
     The interval of kl is the mean plus or minus 1.96 standard errors. All rows use the same images,
-    so the difference of two rows can be significant even if their intervals overlap. If the scores
-    of an image become NaN, its prediction counts as changed and as wrong, and the kl of the row is
-    NaN.
+    so the difference between two rows can be significant even if their intervals overlap. If the
+    scores of an image become NaN, its prediction counts as changed and as wrong, and the kl of the
+    row is NaN.
 
     Examples
     --------

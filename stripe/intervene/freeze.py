@@ -51,11 +51,11 @@ def freeze(
 ) -> Frozen:
     """Replace gates by constants, and fold each constant into an adjacent layer.
 
-    With `constants="mean"`, this function is `stripe.gates.freeze_at`, whose documentation
+    With `constants="mean"`, gates are frozen by `stripe.gates.freeze_at`, whose documentation
     describes folding. With "optimal", the constants are learned as in
     `stripe.intervene.optimal.optimal_constants`: starting at the means, in one pass over every
     other image of `images`. On the other half of the images, the learned constants are compared
-    with the means. The weights of the network stay unchanged.
+    with the means. Learning changes only the constants, not the weights of the network.
 
     With "exact", the outputs for the recorded images stay identical to the last bit. A gate is
     frozen and folded if each of its channels was either 0 for all images or 1 for all images. All
@@ -100,7 +100,7 @@ def freeze(
         also compares the means, on the held-out images. For "exact", `report` also has off (number
         of channels that were 0 for all images), on (number that were 1) and taken (number of these
         channels whose gate values the frozen network no longer computes or reads); `assumed` lists
-        these channels.
+        the channels that `taken` counts.
 
     Raises
     ------

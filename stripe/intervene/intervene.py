@@ -39,7 +39,8 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         - "grand_mean": its recorded mean over images and channels, one number.
         - "class_mean": its recorded mean over the images of the same class; needs `labels`.
         - "shuffle": the gate of another image of the batch. All gates use the same other image.
-        - "resample": the gate of a random recorded image. All gates use the same image.
+        - "resample": for each image of the batch, the gate of a random recorded image. All gates
+          use the same recorded image.
         - "one" or "zero": the constant 1 or 0.
         - A number, or an array (C,) or (B, C). A tensor may require gradients.
         - A function from the gate, (B, C), to its replacement of the same shape.
@@ -72,13 +73,14 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     UnknownNameError
         If the model has no gate of a given name. The message lists the closest names.
     ModelError
-        - When the intervention is created: if no intervention has this name, a required recording
+        - When the intervention is created: if `how` is a text that names no intervention, a
+          required recording
           is missing or was made with other weights, an array has the wrong shape, a gate cannot be
           replaced, or labels are not integers.
         - When the model runs: if a function returns another shape, an array (B, C) does not fit the
           batch, labels are missing, or gradients would not be those of the replacement.
         - At the end of the block: if the model ran but a gate was not replaced. If the model did
-          not run, this is a warning.
+          not run at all, a warning is given instead.
 
     Notes
     -----
@@ -88,14 +90,14 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     distribution of each gate, but removes its relation to the image.
 
     Call the model itself, `model(images)`. A call to another method, such as `forward_features`, is
-    not recognised as a new forward pass. Gates that functions compute may then not be replaced, and
-    "shuffle" and "resample" reuse the draw of the last call to the model. Copy the model before the
-    block: a copy that is made inside it keeps the replacements.
+    not recognised as a new forward pass. Gates that are computed by functions are then possibly
+    left unreplaced, and "shuffle" and "resample" reuse the draw of the last call to the model. Copy
+    the model before the block: a copy that is made inside it keeps the replacements.
 
     If the network recomputes activations, as with `torch.utils.checkpoint`, call `backward` inside
     the block. Outside, the activations are recomputed without the intervention. If functions inside
     a checkpoint, or inside a `torch.autograd.Function`, multiply by the gate, the gradients would
-    be wrong. This is an error unless gradients are switched off.
+    ignore the replacement. An error is therefore raised unless gradients are switched off.
 
     Examples
     --------

@@ -48,8 +48,9 @@ def optimal_constants(
     """Learn constants for gates, so that the outputs of a network change least.
 
     Learning starts at the means. Adam makes one pass over the images. The loss is the KL divergence
-    between the unchanged network and the network with constants. The constants are an average over
-    the steps, which weights late steps most. The weights of the network stay unchanged.
+    between the unchanged network and the network with constants. The constants are a weighted
+    average over the steps, in which late steps have the largest weights. The weights of the network
+    stay unchanged.
 
     Parameters
     ----------

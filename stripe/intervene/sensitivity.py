@@ -53,12 +53,14 @@ def sensitivity(
 
     Let y be a label drawn from the network's own prediction p, g the gradient of log p(y) with
     respect to a gate, and d the recorded mean minus the gate. Then `a = g . d` is one number per
-    image and gate. Half the mean of `a^2` is half the Fisher information along d. This is the
-    second-order expansion of the KL divergence caused by freezing the gate. The cost of a set S is
-    half the sum of `A = mean(a a^T)` over S x S.
+    image and gate. Half the mean of `a^2` estimates half the Fisher information along d, which is
+    the second-order expansion of the KL divergence caused by freezing the gate. With a as the
+    vector of these numbers over all gates, and `A = mean(a a^T)` over images and drawn labels, the
+    cost of a set S of gates is half the sum of A over S x S.
 
-    If each position of an output has a label, as in strings, masks and class maps, the labels are
-    drawn independently, and log p(y) and the KL divergence are summed over the positions.
+    If each position of an output has a label, as in sequences of symbols, masks and class maps, the
+    labels are drawn independently, and log p(y) and the KL divergence are summed over the
+    positions.
 
     Parameters
     ----------
@@ -72,13 +74,13 @@ def sensitivity(
     gates
         Gates to measure: "all" (recorded gates), names, a pattern, or a predicate of `Gate`.
     draws
-        Number of labels drawn per image. Each requires a backward pass.
+        Number of labels drawn per image. Each batch needs one backward pass per draw.
     seed
-        Seed of the labels. The global generators are untouched.
+        Seed of the labels. The global random number generators are not used.
     predict
         Function from the output of the network to class scores (B, classes, ...). Default: the
-        output itself, its `logits` or `out`, or its first tensor: (B, classes), strings
-        (B, T, classes), masks (B, 1, H, W) or class maps (B, classes, H, W).
+        output itself, its `logits` or `out`, or its first tensor. This can be (B, classes), a
+        sequence (B, T, classes), a mask (B, 1, H, W) or a class map (B, classes, H, W).
     epoch, example, force
         As for `stripe.intervene`.
     progress
@@ -108,8 +110,8 @@ def sensitivity(
     The second-order expansion is accurate if freezing changes the log probabilities little. It can
     be far too small or too large if d is large or a gate is saturated, because g is the slope at
     the value of the gate, not the slope between that value and the mean. The gradient includes the
-    reaction of later gates. If later gates of the set are also frozen, they do not react; the cost
-    of a set ignores this.
+    reaction of later gates. In a frozen set, later gates cannot react, but the estimated cost of
+    the set still includes their reactions.
 
     Each batch needs one forward pass with a graph, as in training, and `draws` backward passes. No
     gradients are computed for weights.

@@ -28,7 +28,8 @@ class Sensitivity:
     channels
         The same estimates for each channel alone: gate, channel, first_order, fisher.
     matrix
-        DataFrame (gates, gates): the mean of `a a^T`, with the names of the gates as labels.
+        DataFrame (gates, gates): the mean of `a_i a_j` for each pair of gates i and j, with the
+        names of the gates as labels.
     n_images, draws
         Number of images, and number of labels drawn per image.
 

@@ -12,11 +12,11 @@ from stripe.typed import typed
 @typed
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
-    """Put `model` into evaluation mode without gradients; restore its modes and generators on exit.
+    """Put `model` into evaluation mode without gradients; restore its modes and torch's generators.
 
     The mode of each module is restored separately, so a module in evaluation mode inside a model in
-    training mode stays in evaluation mode. The generators are torch's, on the CPU and on the
-    devices of the model.
+    training mode stays in evaluation mode. The generators are those of the CPU and of the model's
+    devices.
 
     Examples
     --------

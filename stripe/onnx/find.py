@@ -55,7 +55,7 @@ def find_gates(model: str | Path | ModelProto, *, kinds: Collection[str] = DEFAU
         - onnxruntime optimised the file for one machine (ORT_ENABLE_ALL);
         - a kind does not exist;
         - a gate cannot be recorded or frozen, because it is in the body of an If, Loop or Scan, or
-          is multiplied by QLinearMul.
+          is an input of QLinearMul.
 
     Notes
     -----

@@ -25,9 +25,9 @@ def freeze(
 
     The branch that computed a gate is removed, with all nodes that are no longer used. The constant
     is multiplied into the convolution, norm or linear layer before the product, or into all layers
-    after it. Between the layer and the product there may be sums, pools, per-channel constants and,
-    if no element of the constant is negative, Relu. `x + x v` folds as 1 + v. A constant that
-    cannot fold remains a product.
+    after it. Between the layer and the product there may be sums, pooling, per-channel constants
+    and, if no element of the constant is negative, Relu. In `x + x v`, the constant v folds as 1 +
+    v. If a constant cannot be folded, its product remains in the graph.
 
     Parameters
     ----------
@@ -40,7 +40,8 @@ def freeze(
     gates
         Gates to freeze: "all", names, a pattern with * and ?, or a predicate of `Gate`.
     fold
-        Whether to fold constants into layers. If False, all constants remain products.
+        Whether to fold constants into layers. If False, the products with all constants remain in
+        the graph.
     epoch
         Epoch of the recording or of its moments. Default: the last.
     force

@@ -64,7 +64,7 @@ def record(
 ) -> Recording:
     """Record one epoch of every gate of an ONNX graph over the images of a loader.
 
-    The gates, and averages of the features that they multiply, are added to the outputs of the
+    The gates, and the averages of the features that they multiply, become additional outputs of the
     graph. A thread writes them batch by batch. The recording has the format of `stripe.record`, so
     `stripe.stats`, `stripe.plots` and `stripe.explore` can read it.
 

@@ -41,8 +41,8 @@ def sensitivity(
     Each gate alone is replaced by its mean, in one forward pass per gate and batch, and the first
     output is compared with that of the unchanged graph. Let p be the probabilities of the unchanged
     graph, q those with the mean, and d = 2 sqrt(q) - 2 sqrt(p). To second order, KL(p || q) is half
-    the squared length of d. `A` is the mean over images of the inner products of d, for each pair
-    of gates. The cost of a set S is half the sum of A over S x S.
+    the squared length of d. For each pair of gates, the matrix A holds the inner product of their
+    vectors d, averaged over images. The estimated cost of a set S is half the sum of A over S x S.
 
     Parameters
     ----------
@@ -63,15 +63,16 @@ def sensitivity(
     -------
     Sensitivity
         As for `stripe.sensitivity`, with measured differences instead of slopes. `fisher` is half
-        the squared length of d, in nats, and `first_order` is the length of d. No labels are drawn
-        (`draws` is 0), and there is no table by channel.
+        the mean of the squared length of d over images, in nats, and `first_order` is the mean
+        length of d. No labels are drawn (`draws` is 0), and there is no table by channel.
 
     Raises
     ------
     UnknownNameError
         If the graph has no gate of a given name.
     ModelError
-        As for `stripe.onnx.freeze`, or if the loader is empty, or the operator set is below 9.
+        As for `stripe.onnx.freeze`, or if the loader is empty, or the version of the operator set
+        is below 9.
 
     Notes
     -----
@@ -79,8 +80,8 @@ def sensitivity(
     probabilities if its values are between 0 and 1, and otherwise as logits. The KL divergences of
     all its positions are added. Any other output is compared in units of its own standard
     deviation, so its costs are not in nats. The cost of a single gate is measured, and includes the
-    reaction of later gates. If later gates of a set are also frozen, they do not react; the cost of
-    the set ignores this.
+    reaction of later gates. In a frozen set, later gates cannot react, but the estimated cost of
+    the set still includes their reactions.
 
     Examples
     --------

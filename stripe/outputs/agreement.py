@@ -41,7 +41,8 @@ def agreements(
         One of these names, or a function of two predictions:
 
         - "equal": 1 for equal predictions, otherwise 0;
-        - "edit": one minus the edit distance of two sequences, relative to the longer one;
+        - "edit": 1 - d / n, where d is the edit distance of two sequences, and n the length of the
+          longer one;
         - "iou": intersection over union of masks; for class maps, its mean over classes;
         - "boxes": share of the boxes of both predictions that match a box of the same class in the
           other prediction, with an intersection over union of at least 0.5. Each box is matched at

@@ -65,15 +65,17 @@ def predictions(output: Any, *, missing: bool = False) -> list[Any]:
         A tensor or array, or a list of detections:
 
         - (B, classes): labels;
-        - (B, T, classes): strings, decoded by connectionist temporal classification with symbol 0
-          as the blank;
-        - (B, 1, H, W): masks of probabilities, or of logits if a value is not between 0 and 1; a
+        - (B, T, classes): strings, as tuples of symbol numbers, decoded by connectionist temporal
+          classification with symbol 0 as the blank;
+        - (B, 1, H, W): masks, from probabilities, or from logits if a value is not between 0 and 1;
+          a
           pixel is on if its probability is above 0.3;
         - (B, classes, H, W): class maps;
         - a list of mappings with "boxes" and "labels": boxes.
 
-        If the output is a mapping, tuple, dataclass or other object, as those of `transformers` and
-        torchvision, its `logits` are used, or else its `out`, or else its first tensor.
+        If the output is a mapping, tuple, dataclass or other object, such as those of
+        `transformers` and torchvision, its `logits` are used, or else its `out`, or else its first
+        tensor.
     missing
         Return `MISSING` for an image whose scores are NaN, instead of raising an error.
 

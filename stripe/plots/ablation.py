@@ -56,8 +56,8 @@ def ablation(
 
     Notes
     -----
-    All rows use the same images, so the difference of two gates can be significant even if their
-    intervals overlap.
+    All rows use the same images, so the difference between two gates can be significant even if
+    their intervals overlap.
 
     Examples
     --------

@@ -39,8 +39,9 @@ def channel_std(
     Parameters
     ----------
     data
-        A recording, or several; their histograms are drawn over each other. With `side="before"` or
-        "both", the recording must hold the averages of the inputs (`inputs=True`).
+        A recording, or several; their histograms are overlaid in the same axes. With
+        `side="before"` or "both", the recording must hold the averages of the inputs
+        (`inputs=True`).
     names
         Name of each recording. Default: the parts of their paths that differ.
     gate
@@ -71,9 +72,9 @@ def channel_std(
     Notes
     -----
     The two distributions have different units: "before" shows features, and "after" shows gate
-    values. "after" is closer to zero, partly because a sigmoid has a small range. Since the bins
-    cover the wider distribution, the narrow one can look like a single bar; `log_scale=True` shows
-    its shape. Channels with values that are not finite are left out.
+    values. The standard deviations of "after" are smaller, partly because a sigmoid has a small
+    range. Since the bins cover the wider distribution, the narrow one can look like a single bar;
+    `log_scale=True` shows its shape. Channels with values that are not finite are left out.
 
     References
     ----------

@@ -77,7 +77,7 @@ class Choice:
     Parameters
     ----------
     n_images, channels
-        Number of images and of channels, drawn at random.
+        Number of images and of channels, chosen at random.
     image_order
         Images in random order, or sorted by label or prediction.
     channel_order

@@ -51,9 +51,10 @@ def class_information(
     Returns
     -------
     Axes
-        `ax`. For each gate, in forward order, it shows the accuracy (%) from the gate with its 95 %
-        interval. It also shows the accuracy from the pooled inputs, if they were recorded, and
-        chance as a line. Each recording has its own colour and marker.
+        `ax`. For each gate, in forward order, it shows the accuracy (%) of the predictions from the
+        gate, with a 95 % interval. It also shows the accuracy of the predictions from the pooled
+        inputs, if they were recorded, and the chance level as a line. Each recording has its own
+        colour and marker.
 
     Raises
     ------
@@ -62,8 +63,9 @@ def class_information(
 
     Notes
     -----
-    A gate can contain information about the class that the network does not use. The discriminant
-    is linear, so the accuracies are lower bounds.
+    A gate can contain information about the class that the network does not use. The class is
+    predicted by a linear discriminant, so another classifier may reach higher accuracies: the gate
+    may contain more information about the class.
 
     Examples
     --------

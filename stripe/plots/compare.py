@@ -60,7 +60,8 @@ def compare(
     Parameters
     ----------
     data
-        The table of `stripe.compare`, or two sides, as `data` of `stripe.compare`.
+        The table of `stripe.compare`, or two sides, as for the parameter `data` of
+        `stripe.compare`.
     statistic
         Statistic to draw: eta2, between_var, within_var or median_std.
     names, epoch
@@ -81,8 +82,8 @@ def compare(
     Raises
     ------
     StripeError
-        As for `stripe.compare`, if there is no such statistic, or if a table is not one of
-        `stripe.compare` or has no rows of the statistic.
+        As for `stripe.compare`; also if there is no such statistic, or if a table does not come
+        from `stripe.compare` or has no rows for the statistic.
 
     Notes
     -----

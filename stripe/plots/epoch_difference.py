@@ -45,15 +45,15 @@ def epoch_difference(
     gate
         Name of the gate. Default: the deepest gate.
     n_images
-        Number of images, drawn at random. Each image has a panel.
+        Number of images, chosen at random. Each image has a panel.
     image_ids
         The images to show, by their index in the data set, instead of a random choice.
     channels
-        Number of channels, drawn at random, the same in every panel.
+        Number of channels, chosen at random, the same in every panel.
     seed
         Seed of the random choices.
     ax
-        Axes to draw on. Default: new Axes. Several panels are its `child_axes`.
+        Axes to draw on. Default: new Axes. If there are several panels, they are its `child_axes`.
     **kwargs
         Passed to `Axes.imshow`: `cmap`, `vmax` and so on.
 

@@ -30,7 +30,7 @@ def epoch_similarity(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw the debiased CKA between each epoch of every gate and one chosen epoch.
+    """Draw the debiased CKA of every gate between each epoch and one chosen epoch.
 
     Parameters
     ----------
@@ -56,12 +56,13 @@ def epoch_similarity(
     Raises
     ------
     StripeError
-        If there is only one epoch, there is no such epoch, or the table lacks a column.
+        If only one epoch was recorded, if `epoch` was not recorded, or if the table lacks a column.
 
     Notes
     -----
-    CKA compares how a gate represents the differences between images. It stays near 1 if only the
-    mean of the gate changes. If a gate hardly depends on the image, noise determines its CKA.
+    CKA compares how a gate represents the differences between images at two epochs. It stays near 1
+    if only the mean of the gate changes. If a gate hardly depends on the image, noise determines
+    its CKA.
 
     Examples
     --------

@@ -26,7 +26,7 @@ def gate_similarity(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw the debiased CKA between every two gates of an epoch.
+    """Draw the debiased CKA between each pair of gates at one epoch.
 
     Parameters
     ----------

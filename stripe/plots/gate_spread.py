@@ -51,7 +51,7 @@ def gate_spread(
     -------
     Axes
         `ax`. For each gate, in forward order, a box shows the standard deviations of its channels
-        (median, quartiles, 5th and 95th percentile). With several recordings, the boxes of gates
+        (median, quartiles, 5th and 95th percentiles). With several recordings, the boxes of gates
         with the same name are side by side, and each recording has its own colour.
 
     Raises

@@ -53,7 +53,8 @@ def mean_cam(
     image
         Draw contours of the mean image's brightness over the map.
     centre
-        Outline the central quarter of the image, and write the share of the map's mass inside it.
+        Outline the central quarter of the image, and state below the image which share of the map's
+        mass lies in that quarter.
     bar
         Draw a colour bar. Without one, give `vmin` and `vmax` to draw several maps on one scale.
     heading

@@ -49,8 +49,8 @@ def noise_bound(
 
     Notes
     -----
-    The bound multiplies the worst cases of all blocks, so it is loose by orders of magnitude. Noise
-    does not always grow less in the network with the lower bound.
+    The bound multiplies the worst cases of all blocks, so it is loose by orders of magnitude. A
+    network with a lower bound than another can still amplify noise more.
 
     References
     ----------

@@ -33,7 +33,7 @@ _STYLE: Any = {
 
 
 def paper_style() -> AbstractContextManager[None]:
-    """Return a context manager in which figures get the font and line sizes of a paper's column.
+    """Return a context manager that sets sizes of fonts and lines for a column of a paper.
 
     Examples
     --------

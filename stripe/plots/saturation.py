@@ -66,9 +66,9 @@ def saturation(
     Notes
     -----
     A stuck channel can also be off or on, so the bars of a gate may add up to more than 100 %. More
-    images give smaller shares, because another image may change a channel. The height of a bar is
-    not the share: read the end of the axis before you compare two pictures. In a gate of few
-    channels, one channel is a large share.
+    images give smaller shares, because a channel may take another value for a further image. The
+    axes of two pictures may end at different values, so read their ends before you compare bars. In
+    a gate with few channels, one channel is a large share.
 
     Examples
     --------

@@ -52,7 +52,7 @@ def spatial_attention(
         Maps: "all", names, a pattern such as "layer3.*", a list of both, or a predicate of `Gate`.
         Default: up to six maps, evenly spaced from the first block to the last.
     n_images
-        Number of images, drawn at random.
+        Number of images, chosen at random.
     epoch
         Epoch for all recordings, or one for each. Default: the last of each.
     pictures

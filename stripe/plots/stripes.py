@@ -66,7 +66,7 @@ def stripes(
     epoch
         Epoch for all recordings, or one for each. Default: the last of each.
     n_images, channels
-        Number of images and of channels, drawn at random.
+        Number of images and of channels, chosen at random.
     image_order
         "random", or sorted by "label" or "prediction", with lines between classes and their names
         or numbers at the side.
@@ -85,7 +85,7 @@ def stripes(
     letters
         Label the panels a, b and so on, if there are several.
     ax
-        Axes to draw on. Default: new Axes. Several panels are its `child_axes`.
+        Axes to draw on. Default: new Axes. If there are several panels, they are its `child_axes`.
     **kwargs
         Passed to `Axes.imshow`: `cmap`, `vmin`, `vmax` and so on.
 
@@ -93,8 +93,8 @@ def stripes(
     -------
     Axes
         `ax`. Every panel shows an array (images, channels): the global average of the features
-        (before) or the gate (after). Its title ends with the stripe index (eta2) of all images and
-        channels of the epoch.
+        (before) or the gate (after). The title of each panel ends with the stripe index (eta2) of
+        all images and channels of the epoch, not only those shown.
 
     Raises
     ------
@@ -106,12 +106,12 @@ def stripes(
 
     Notes
     -----
-    Both scales can mislead. Features and gates have different ranges: a gate that ends in a sigmoid
-    lies in (0, 1). On a shared scale, such a gate looks flat next to features of a wider range, and
-    so looks like a stripe even if it depends on the image. On its own scale, a gate with nearly
-    equal values looks as varied as any other, so read the numbers at the colour bar. A scale spans
-    all values shown, so one outlier makes the other values look alike. Set `vmin` and `vmax` to see
-    them. The stripe index does not depend on the scale.
+    Both settings of `scale` can mislead. Features and gates have different ranges: a gate that ends
+    in a sigmoid lies in (0, 1). On a shared scale, such a gate looks flat next to features of a
+    wider range, and so looks like a stripe even if it depends on the image. On its own scale, a
+    gate with nearly equal values looks as varied as any other, so read the numbers on the colour
+    bar. A scale spans all values shown, so one outlier makes the other values look alike. Set
+    `vmin` and `vmax` to see their differences. The stripe index does not depend on the scale.
 
     References
     ----------

@@ -35,7 +35,7 @@ def style_grid(
     ----------
     data
         Mapping from the title of a column (content, style or method) to its pictures, from top to
-        bottom. Each picture is (H, W, 3) or (H, W), as bytes or as floats from 0 to 1.
+        bottom. Each picture is an array (H, W, 3) or (H, W), of uint8 or of floats from 0 to 1.
     rows
         Names of the rows.
     captions

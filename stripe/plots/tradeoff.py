@@ -65,8 +65,8 @@ def tradeoff(
     Notes
     -----
     All networks with less than a seventh of the parameters of the largest network have the smallest
-    marker. The interval of one run only shows the uncertainty from the choice of test images. Other
-    seeds may reverse the order of two networks.
+    marker. The interval of a single run shows only the uncertainty from the choice of test images.
+    Other seeds may reverse the order of two networks.
 
     References
     ----------

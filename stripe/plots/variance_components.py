@@ -56,10 +56,11 @@ def variance_components(
 
     Notes
     -----
-    An estimate of a share can be below 0, because it is unbiased. It is then drawn as 0, and the
-    other shares are divided by their sum. Without labels, the share of the image includes that of
-    the class. A large share of the image does not mean that the network uses the variation over
-    images; `stripe.sensitivity` estimates that.
+    The estimate of a share can be below 0, because the estimates of the variance components are
+    unbiased. It is then drawn as 0, and the other shares are divided by their sum. Without labels,
+    the image share includes the class share. A large image share does not mean that the network
+    uses the variation over images. `stripe.sensitivity` estimates what freezing a gate, which
+    removes this variation, would change.
 
     Examples
     --------

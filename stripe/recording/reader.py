@@ -106,7 +106,7 @@ class Recording:
 
     @property
     def epochs(self) -> list[int]:
-        """The recorded epochs, ascending. It is an error if the files of an epoch are missing."""
+        """The recorded epochs, ascending. Missing files of an epoch raise an error."""
         return self._log.committed()
 
     @property
@@ -287,7 +287,7 @@ class Recording:
 
     @typed
     def weights(self, epoch: int | None = None) -> str | None:
-        """Return the digest of the weights that made an epoch's gates. Default: the last epoch.
+        """Return the digest of the weights of an epoch. Default: the last epoch.
 
         `stripe.gates.fingerprint` computes the digest of a network. The result is None if no digest
         was stored.

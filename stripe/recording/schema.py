@@ -61,7 +61,7 @@ class Gate:
     owner_class
         Class of the owner.
     channels
-        Number of values per image: C, or R x C for a split.
+        Number of values in a row of the gate: C, or R x C for a split.
     groups
         R, the number of branches that a split weights; otherwise 1.
     kind
@@ -111,12 +111,13 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedGate(Gate):
-    """A gate of a recording. The names of its columns contain its name.
+    """A gate of a recording. The names of the gate's columns contain the name of the gate.
 
     Parameters
     ----------
     pooled
-        Whether the global average of the multiplied features is also recorded.
+        Whether the global average of the features that the gate multiplies (before the product) is
+        also recorded.
 
     Examples
     --------
@@ -130,7 +131,7 @@ class RecordedGate(Gate):
 
     @classmethod
     def of(cls, gate: Gate, *, pooled: bool) -> "RecordedGate":
-        """Return a found gate as the gate of a recording. A spatial map has no pooled features."""
+        """Return a gate from `find_gates` as a gate of a recording; a spatial map is not pooled."""
         return cls(**{**vars(gate), "pooled": pooled and gate.kind != "spatial"})
 
 

@@ -36,9 +36,9 @@ class RecordingWriter:
     Only one writer, or one group of `processes` writers, can have a directory open at a time.
 
     Opening a writer takes the lock and deletes the files that a killed writer left in `staging/`.
-    The writer continues an existing recording with the same gates, network, data set and seed. It
-    replaces a recording without epochs. If it fails before its first epoch, the directory stays
-    unchanged.
+    The writer continues an existing recording with the same gates, network, data set, seed and
+    image shape, if both hold values or both hold moments. It replaces a recording without epochs.
+    If the writer fails before it commits an epoch, it removes what it has added to the directory.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ class RecordingWriter:
     header
         Gates and provenance of the recording.
     rank, processes
-        Rank and number of processes. Each process writes a part of every epoch, and rank 0 commits
-        it.
+        Rank of this process, and number of processes. Each process writes a part of every epoch,
+        and rank 0 commits it.
     barrier
         Function that waits, with a time limit, until all processes have called it.
     overwrite
@@ -57,9 +57,9 @@ class RecordingWriter:
     Raises
     ------
     RecordingError
-        If the directory holds other files, cannot be written or is locked, or holds a recording
-        with other gates, another network, data set, seed or image shape, or with moments instead of
-        values (or the reverse).
+        If the directory holds other files, is locked or cannot be written; or if it holds a
+        recording with other gates, of another network, data set, seed or image shape, or one of
+        moments where this is one of values, or the reverse.
 
     Examples
     --------
@@ -120,12 +120,14 @@ class RecordingWriter:
             return self.layout.epochs()
 
     def weights(self, epoch: int) -> str | None:
-        """Return the digest of the weights that the gates had, or None if it is not known."""
+        """Return the digest of the weights of an epoch, or None if it is not known."""
         return self._log.record(epoch).weights
 
     @contextmanager
     def epoch(self, epoch: SupportsIndex, *, weights: str | None = None) -> Iterator[PartWriter]:
-        """Yield a `PartWriter` for one epoch. Commit it at the end, or discard it on an exception.
+        """Yield a `PartWriter` for one epoch.
+
+        The epoch is committed at the end, or discarded on an exception.
 
         Parameters
         ----------
@@ -194,7 +196,7 @@ class RecordingWriter:
     def close(self) -> None:
         """Release the lock. After a failure before the first epoch, restore the directory.
 
-        It does nothing in a process that was forked from the writer's process.
+        This method does nothing in a process that was forked from the writer's process.
         """
         if self._lock is not None and not self._lock.held:
             return

@@ -39,7 +39,7 @@ def attack(
     agree: Agree | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Measure the accuracy of a trained model under each of several noises.
+    """Measure the accuracy of a trained model under each of several kinds of noise.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def attack(
     Raises
     ------
     DataError
-        If the loader is an iterator, or yields other images in a second pass.
+        If the loader is an iterator, or yields different images in a second pass.
     StripeError, ModelError
         If the loader is empty; if a specification is not valid, or does not match any norm of the
         model; or if the kind of the output is unknown and `predict` is not given.
@@ -79,7 +79,8 @@ def attack(
     Notes
     -----
     If the scores of an image become NaN, its prediction counts as changed and as wrong. Rows share
-    their images, so the difference of two rows can be significant even if their intervals overlap.
+    their images, so the difference between two rows can be significant even if their intervals
+    overlap.
 
     References
     ----------

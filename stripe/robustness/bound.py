@@ -57,12 +57,13 @@ def noise_bound(
 ) -> pd.DataFrame:
     """Bound the growth of noise through a residual network, and measure it.
 
-    For each block, `eps_(t+1) <= eps_t (s_t + alpha_t w_t)`. Here w_t is the product of the
-    spectral norms of the layers in the branch. A layer is the linear operator of a convolution,
-    followed by the scale of its batch norm, for inputs of the actual size. The factor s_t is the
-    same product for the shortcut, and 1 for an identity. The factor alpha_t is the largest absolute
-    value of the block's gate, and for several gates the product of these values. It is 1 if there
-    is no gate, or if no module outputs it.
+    Let eps_t be the Euclidean norm of the noise before block t. Theorem 6.1 states `eps_(t+1) <=
+    eps_t (s_t + alpha_t w_t)`. Here w_t is the product of the spectral norms of the layers in the
+    branch. A layer is the linear operator of a convolution, followed by the scale of its batch
+    norm, for inputs of the actual size. The factor s_t is the same product for the shortcut, and 1
+    for an identity. The factor alpha_t is the largest absolute value of the block's gate, and for
+    several gates the product of these values. It is 1 if the block has no gate, or if its gate is
+    not the output of a module.
 
     Parameters
     ----------
@@ -89,10 +90,12 @@ def noise_bound(
         - alpha, branch_norm (w), shortcut_norm (s), factor (s + alpha w);
         - bound: product of the factors so far; NaN, with a warning, after any part of the network
           that is not such a block;
-        - amplification: `|x' - x|` after the block, relative to before the block, median over
-          images and perturbations;
+        - amplification: `|x' - x|` after the block, divided by its value before the block, where x
+          and x' are the features without and with the perturbation; median over images and
+          perturbations;
         - amplification_max: the largest amplification;
-        - cumulated: `|x' - x|` after the block, relative to before the first block, median.
+        - cumulated: `|x' - x|` after the block, divided by its value before the first block;
+          median.
 
     Raises
     ------
@@ -102,12 +105,13 @@ def noise_bound(
     Notes
     -----
     The theorem treats a block as one linear map and a ReLU. A real block has several layers with
-    ReLUs between them. The product of their norms still bounds the branch, but the bound is loose,
-    because the direction that is stretched most differs from layer to layer. For a constant gate
-    (ASR), or without a gate, the factor is a true bound, except that the power iteration converges
-    from below. For attention it is not a bound: the gate changes with the input, and this part of
-    the derivative is ignored, as in the paper's comparison. The bound grows exponentially with
-    depth, and does not predict the noise in practice, as the measured columns show.
+    ReLUs between them. The product of the norms of these layers still bounds the growth in the
+    branch, but the bound is loose, because each layer stretches another direction most. For a
+    constant gate (ASR), or without a gate, the column `factor` is a true bound, except that it can
+    be slightly too small, because the power iteration converges from below. For attention it is not
+    a bound: the gate changes with the input, and this part of the derivative is ignored, as in the
+    paper's comparison. The bound grows exponentially with depth, and does not predict the noise in
+    practice, as the measured columns show.
 
     References
     ----------

@@ -26,9 +26,10 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
 
     Use this class as a context manager. An instance cannot be entered again before its block ends.
     A compiled network runs uncompiled inside the block, because compiled code ignores new hooks.
-    Constant and random noise are an affine map after each unchanged norm,
-    `N_a * y + beta * (1 - N_a) + gamma * N_b`. The noise "batch" normalises by the statistics of
-    the batch. With "constant:1,0", every output stays identical to the last bit.
+    N_a and N_b are the noise. Constant and random noise are applied after the norm, which is not
+    changed: if z is its output without noise, `y = N_a * z + beta * (1 - N_a) + gamma * N_b`. With
+    the noise "batch", the norms use the statistics of the batch instead of the running statistics.
+    With "constant:1,0", every output is unchanged, bit for bit.
 
     Parameters
     ----------
@@ -56,7 +57,8 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         In one of these cases:
 
         - the model has no batch norms outside gates, and `modules` names none;
-        - a chosen norm has an unknown form, such as a class of your own with an activation;
+        - a chosen norm does more than normalise, for example because it is a class of your own that
+          contains an activation;
         - at the end of the block, the model has run, but none of the chosen norms has run.
     StripeError
         If the text of the specification is not valid.
@@ -69,7 +71,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     Notes
     -----
     Under activation checkpointing, random noise is drawn again in the second forward pass. The
-    gradients then belong to different noise from that of the outputs of the first pass.
+    outputs and the gradients are then computed with different noise.
 
     References
     ----------

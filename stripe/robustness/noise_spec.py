@@ -24,7 +24,7 @@ _EXPECTED = (
 @typed
 @dataclass(frozen=True, kw_only=True)
 class NoiseSpec:
-    """The noise in every batch norm: `y = gamma * (x_hat * N_a + N_b) + beta`.
+    """Noise in the batch norms of a network: `y = gamma * (x_hat * N_a + N_b) + beta`.
 
     Parameters
     ----------

@@ -63,11 +63,12 @@ def class_information(
 
     Notes
     -----
-    The discriminant is linear, so the accuracy is a lower bound: the gate may contain more
-    information about the class. If the gate predicts the class worse than its pooled inputs do, a
-    linear classifier finds less information about the class in the gate than in the inputs. If it
-    predicts the class better, its non-linearity makes the class easier to predict. The interval
-    shows the uncertainty over images, and ignores the choice of folds.
+    The discriminant is linear, so another classifier may reach a higher accuracy: the gate may
+    contain more information about the class. If the gate predicts the class worse than its pooled
+    inputs do, a linear classifier finds less information about the class in the gate than in the
+    inputs. If the gate predicts the class better, the non-linearity of the gate makes the class
+    easier to predict. The interval shows the uncertainty over images, and ignores the choice of
+    folds.
 
     References
     ----------

@@ -47,8 +47,7 @@ def compare(
     ----------
     data
         The two sides. Each side is a recording or its directory, or a list of at least two of them.
-        If one recording is given in place of the two sides, it is compared with itself at two
-        epochs.
+        A single recording is compared with itself, at the two epochs that `epoch` gives.
     names
         Names of the two sides. Default: the parts of their paths that differ.
     epoch
@@ -91,13 +90,14 @@ def compare(
     Notes
     -----
     The interval over images is the percentile bootstrap (Efron, 1979). Images are drawn with
-    replacement, and in pairs if both sides recorded the same images. Images count as the same if
-    their indices are equal, no image has two labels, and either the data sets have the same name or
-    all labels agree and are not sorted. Recordings without labels and without `dataset=` are
-    therefore not paired, and their intervals are wider. This interval shows how much the difference
-    between these two networks depends on the choice of images. It does not show whether networks
-    from other seeds differ in the same way; for that, pass lists. The interval over seeds is
-    Welch's t interval, because a bootstrap over a few runs is too narrow.
+    replacement, and in pairs if both sides recorded the same images. The images count as the same
+    if their indices are equal, no image has different labels on the two sides, and the data sets
+    are known to be equal: they have the same name, or all labels agree and are not in sorted order.
+    Two different recordings without labels and without `dataset=` are therefore not paired, and the
+    intervals are wider. This interval shows how much the difference between these two networks
+    depends on the choice of images. It does not show whether networks from other seeds differ in
+    the same way; for that, pass lists. The interval over seeds is Welch's t interval, because a
+    bootstrap over a few runs is too narrow.
 
     Each interval is for one row alone. At a level of 0.95, one in twenty intervals is expected to
     exclude zero even if all gates are equal. Gates with the same name in two networks need not have

@@ -48,8 +48,8 @@ def epoch_difference(
 
     Notes
     -----
-    The difference is infinite if one value is infinite, or if the two are infinities of opposite
-    sign. It is NaN if both are the same infinity, or if one is NaN.
+    The difference is infinite if one value is infinite and the other finite, or if the two are
+    infinities of opposite sign. It is NaN if both are the same infinity, or if one is NaN.
 
     A difference near zero does not show that the gate has converged: at a low learning rate, every
     gate changes little.
@@ -85,7 +85,8 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
     DataFrame
         One row per gate and channel: gate, channel, epoch (nullable Int64). This epoch is the
         smallest recorded epoch t after which every step of every image is below `tol`. It is
-        missing if the last step is not below `tol`. A step that is not finite counts as a change.
+        missing if the last step of any image is not below `tol`. A step that is not finite counts
+        as a change.
 
     Raises
     ------
@@ -119,13 +120,13 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
 def common_images(
     recording: Recording, image_ids: Sequence[int] | None = None
 ) -> Int64[np.ndarray, " image"]:
-    """Return the images recorded in every epoch, ascending, or check `image_ids` and return them.
+    """Return the indices of images recorded in every epoch, ascending, or check `image_ids`.
 
     Raises
     ------
     RecordingError
         If there are fewer than two epochs, no image is in every epoch, one of `image_ids` is not in
-        every epoch, or an image has different labels.
+        every epoch, or an image has different labels at two epochs.
 
     Examples
     --------

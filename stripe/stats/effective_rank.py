@@ -23,8 +23,8 @@ def effective_rank(recording: Recorded, epochs: Iterable[int] | None = None) -> 
     Parameters
     ----------
     recording
-        A recording with values. It is read once, one row group at a time. It needs memory for a
-        channels x channels matrix per gate.
+        A recording with values. It is read once, one row group at a time. The computation needs
+        memory for a channels x channels matrix per gate.
     epochs
         Epochs. Default: all.
 
@@ -32,8 +32,8 @@ def effective_rank(recording: Recorded, epochs: Iterable[int] | None = None) -> 
     -------
     DataFrame
         One row per epoch and gate: epoch, gate, channels, effective_rank, participation. The last
-        two are between 1 and the number of channels. They are 0 for a gate that varies by no more
-        than the rounding of float32, and NaN for a gate with values that are not finite.
+        two are 0 for a gate that varies by no more than the rounding of float32, and NaN for a gate
+        with values that are not finite. Otherwise, they are between 1 and the number of channels.
 
     Raises
     ------

@@ -179,7 +179,7 @@ def channel_moments(
         Function that applies a function to each item of a list and yields the results in order:
         `map`, the `map` of a pool (`stripe.stats.processes`, or any `concurrent.futures` executor),
         or the `map` of a cluster (`stripe.reproduce.engines.Ray.map`). Each call processes one
-        file. The results of all these functions are equal to the last bit. Default: a `map` in two
+        file. All these functions give identical results, to the last bit. Default: a `map` in two
         threads.
 
     Returns
@@ -193,7 +193,7 @@ def channel_moments(
     ------
     RecordingError
         If there is no recording, an epoch was not recorded, a file is damaged, or a recording is
-        given twice. The message names it.
+        given twice. The message names the recording, epoch or file.
 
     Notes
     -----

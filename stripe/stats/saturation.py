@@ -21,7 +21,7 @@ def saturation(
     high: float = HIGH,
     over: Over = in_pairs,
 ) -> pd.DataFrame:
-    """Compute the shares of channels of each gate that are near 0, or near 1, for all images.
+    """Compute, for each gate, the shares of channels near 0, and near 1, for all images.
 
     Parameters
     ----------

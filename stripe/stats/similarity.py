@@ -22,7 +22,7 @@ def epoch_similarity(
     gates: Selection | None = None,
     epochs: Iterable[int] | None = None,
 ) -> pd.DataFrame:
-    """Compare each gate with itself in other epochs, by debiased CKA.
+    """Compare each gate between all pairs of epochs, by debiased CKA.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def epoch_similarity(
         - near 0 if it does so in unrelated ways;
         - NaN if it does not depend on the image, or has values that are not finite.
 
-        The estimate is unbiased, so it can be below 0 or above 1.
+        The estimate is debiased, so it can be below 0 or above 1.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def epoch_similarity(
         If a gate is not in the recording.
     RecordingError
         If an epoch was not recorded, there are no values, fewer than 4 images are in all epochs, or
-        an image has different labels.
+        an image has different labels at two epochs.
 
     Notes
     -----

@@ -87,8 +87,8 @@ def stripe_index(
         channels), one_value. With several recordings, the first column is `recording`. `eta2` is 1
         for a perfect stripe, and 0 if all channels have the same mean over images. `one_value` is
         True for a gate with one value for all images and channels, up to the rounding of float32.
-        Such a gate has no variance; since it does not depend on the image, its `eta2` is 1 by
-        definition.
+        Such a gate has no variance; since it does not depend on the image, its `eta2` is defined as
+        1.
 
     Notes
     -----

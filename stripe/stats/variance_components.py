@@ -22,8 +22,8 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
     """Split the variance of each gate into the parts of channel, class and image.
 
     The model is nested: `v = mean + channel_c + class_ck + image_cki`, for channel c, class k
-    within the channel, and image i within both. The parts are estimated from the mean squares of an
-    analysis of variance, so they are unbiased.
+    within the channel, and image i within both. The variances of the parts are estimated without
+    bias, from the mean squares of an analysis of variance.
 
     Parameters
     ----------
@@ -53,10 +53,10 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
 
     Notes
     -----
-    The estimate of a share that is 0 is often negative, because the variance components are
-    unbiased. All columns are NaN for a gate with values that are not finite, and for a gate with
-    one value (up to the rounding of float32), whereas its eta2 in `stripe_index` is 1. For one
-    image, all columns except eta2 are NaN. For one channel, icc and channel are NaN. The
+    If the true share is 0, its estimate is often negative, because the estimates of the variance
+    components are unbiased. All columns are NaN for a gate with values that are not finite, and for
+    a gate with one value (up to the rounding of float32), whereas its eta2 in `stripe_index` is 1.
+    For one image, all columns except eta2 are NaN. For one channel, icc and channel are NaN. The
     interaction of channel and class is part of `class`.
 
     References

@@ -41,16 +41,18 @@ class Comparison:
     photographs
         The photographs that were stylised, each (3, size, size) in [0, 1].
     stylised
-        The stylised pictures by variant, computed with the running statistics of each network.
+        The stylised pictures by variant, computed in evaluation mode: batch norms use their running
+        statistics.
     numbers
         One row per photograph and variant:
 
         - content, style: parts of the loss;
-        - ssim: structural similarity with the picture of instance norm (1: equal);
-        - high_frequency: share of the picture's energy in fine detail, divided by that share for
-          instance norm (below 1: blurred);
-        - spread: mean standard deviation of a pixel, in [0, 1], over random batch mates, with the
-          training batch size and the statistics of the batch.
+        - ssim: structural similarity to the picture stylised with instance norm (1: identical);
+        - high_frequency: share of the picture's energy in fine detail, divided by the same share of
+          the picture stylised with instance norm (below 1: blurrier);
+        - spread: standard deviation of a pixel value (0 to 1) if the other images of the batch
+          (batch mates) are drawn at random, averaged over pixels, at the training batch size and
+          with the statistics of the batch.
     by_batch_size
         One row per variant and batch size: variant, batch_size; spread, as in `numbers`; style, the
         style loss with the statistics of the batch. The last two are means over photographs and
@@ -95,7 +97,7 @@ def compare(
     runs
         Finished runs by variant, including "in". ASR is folded before the comparison.
     photographs
-        Number of photographs, taken from the start of `folder`.
+        Number of photographs: the first ones in `folder`.
     folder
         Folder of photographs. Default: the folder used in training.
     draws

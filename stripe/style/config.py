@@ -36,8 +36,8 @@ class StyleConfig(Settings):
         which is downloaded once), "random" or "random:WIDTH" (a VGG16 with random weights), or a
         file of VGG16 weights.
     size
-        Height and width of the random crops of photographs, and shorter side of the painting, in
-        pixels.
+        Height and width of the random crops of photographs, and length of the shorter side of the
+        style image, in pixels.
     width
         Number of channels of the style network at full resolution.
     steps
@@ -47,8 +47,8 @@ class StyleConfig(Settings):
     lr
         Learning rate of Adam.
     content_weight
-        Weight of the content loss. Content and style losses are relative to the mean square of the
-        features of the photograph, and of the Gram matrix of the painting.
+        Weight of the content loss. The content loss is divided by the mean square of the features
+        of the photograph, and the style loss by that of the Gram matrix of the style image.
     style_weight
         Weight of the style loss.
     variation_weight
@@ -75,8 +75,8 @@ class StyleConfig(Settings):
 
     References
     ----------
-    Johnson et al., 2016, for width, weights of content and style, lr, steps and batch size. Their
-    losses are not divided by a mean square, so their weights have another meaning.
+    Johnson et al., 2016, for width, weights of content and style, lr, steps and batch size. The
+    losses in that paper are not divided by a mean square, so its weights have a different meaning.
 
     Examples
     --------

@@ -63,7 +63,7 @@ class StyleRun:
     history: pd.DataFrame
 
     def folded(self) -> StyleNetwork:
-        """Fold the ASR, and return a network of the architecture without ASR."""
+        """Fold the ASR, and return a network without ASR."""
         if self.config.variant != "bn+asr":
             return self.network
         return cast(StyleNetwork, reparameterize(self.network))
@@ -95,7 +95,7 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
 
         - `config.out` is not empty (without `resume`), holds another run, or is in use;
         - a file is not an image;
-        - the weights of the features are not available.
+        - the weights of the network that computes the features are not available.
 
     Examples
     --------

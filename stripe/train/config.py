@@ -28,13 +28,13 @@ class TrainConfig(Settings):
     psi
         Initial psi of the ASRs: a number, a `stripe.Psi`, or its text, such as "0.1",
         "constant:0.3" or "normal:0.1". With ",fixed" at the end, psi is not trained (Tables 7 and
-        13). The text is stored. Default: the paper's value.
+        13). The configuration stores psi as text. Default: the paper's value.
     asr_init
         Initial parameters of the attention modules of ASRs in a ViT, as `init` of `stripe.insert`:
         "paper" sets every parameter to 1e-3; "drawn" keeps random weights. The recipes use "paper".
     initial
         Initial weights: the directory of a finished run, or a file. Position embeddings are
-        resampled for another image size. The last layer gets random weights if the number of
+        resampled if the image size differs. The last layer gets random weights if the number of
         classes differs. Default: random weights, drawn from `seed`.
     dataset
         Data set: a name from `stripe.data.list_datasets()`; imagenet, a folder of that name in
@@ -86,10 +86,10 @@ class TrainConfig(Settings):
     compile
         Run the network through torch.compile, with CUDA graphs on a GPU.
     sync_bn
-        With several processes, compute the statistics of batch norms over the batches of all
-        processes.
+        With several processes, compute the statistics of batch norms over the whole batch, not over
+        the share of each process.
     noise
-        Noise in every batch norm, as for `stripe.inject_noise`, such as "constant:0.8,0.8" or
+        Noise in the batch norms, as for `stripe.inject_noise`, such as "constant:0.8,0.8" or
         "random:0.3,0.3,when=train". Default: none.
     seed
         Seed of the weights, the order of the images, the crops, the flips and the noise.
@@ -97,9 +97,9 @@ class TrainConfig(Settings):
         Record the gates of some test images before training and after every epoch, into
         `out/recording`.
     record_images
-        Number of recorded images, a random sample of the test images within `limit`. The sample
-        depends only on the number of test images, not on `seed`, so all epochs and all networks
-        record the same images.
+        Number of images to record. They are a random sample of the test images within `limit`. The
+        sample depends only on this number and on the number of test images, not on `seed`, so all
+        epochs and all networks record the same images.
     tensorboard
         Also write the log for TensorBoard. With `record`, this log includes the stripe index and
         the median spread of every gate.
@@ -217,7 +217,7 @@ class TrainConfig(Settings):
     def differences(self, other: Settings) -> list[str]:
         """Return the fields that differ between two runs, except for paths of initial weights.
 
-        `open_run` compares the content of the initial weights instead.
+        The content of the initial weights is compared when a run is resumed.
         """
         assert isinstance(other, TrainConfig)
         found = super().differences(other)

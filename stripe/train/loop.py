@@ -52,7 +52,7 @@ class TrainResult:
 
         - epoch (from 1), lr, train_loss (mean);
         - test_accuracy: over the whole test set, 0 to 1;
-        - test_top5: share of images with the label among the five highest scores, 0 to 1;
+        - test_top5: share of images whose label has one of the five highest scores, 0 to 1;
         - seconds: time of training alone.
     recording
         Directory of the recording, or None.
@@ -119,12 +119,13 @@ def train(
         Continue from the last checkpoint in `config.out`, if there is one. On a CPU, and with the
         same number of processes, the result is equal to that of an uninterrupted run, bit for bit.
         A finished run is not trained again. If an epoch was recorded with weights other than those
-        of the resumed run, it is recorded again, and later epochs are dropped.
+        of the resumed run, it is recorded again, and later epochs are dropped from the recording.
     model
         Network to train, in place, instead of a new one. Default: build the network that `config`
         names.
     progress
-        Show a progress bar. A log file gets a line every ten seconds.
+        Show a progress bar. If standard error is not a terminal, a line is written every ten
+        seconds instead.
 
     Raises
     ------
@@ -132,7 +133,7 @@ def train(
         In one of these cases:
 
         - `config.out` is not empty (without `resume`), holds another run, or is in use;
-        - one of its files was changed, is damaged, is a link, or belongs to another network;
+        - a file in `config.out` was changed, is damaged, is a link, or belongs to another network;
         - a name in the configuration is unknown, or a size does not fit the data, the network or
           the number of processes.
 

@@ -124,8 +124,8 @@ def recipe(name: str, **overrides: Any) -> TrainConfig:
     name
         A name from `list_recipes()`, such as "cifar100/resnet164" or "imagenet/vit_b_16".
     **overrides
-        Fields of `TrainConfig` to change, such as `asr="se"` or `epochs=10`. With another number of
-        epochs, decays keep their relative position in the run.
+        Fields of `TrainConfig` to change, such as `asr="se"` or `epochs=10`. If the number of
+        epochs is changed, decays keep their relative positions in the run.
 
     Raises
     ------

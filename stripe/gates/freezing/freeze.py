@@ -34,7 +34,7 @@ def freeze_at(
     of the layers after the product, if no other operation reads the product. A residual gate,
     `x + x v`, folds as 1 + v. A constant that cannot fold remains a scale in the network.
 
-    A module that only computes and applies a gate is removed. In other modules, the submodule that
+    A module that only computes and applies a gate is removed. In any other module, a submodule that
     outputs the gate is replaced. A graph of `torch.fx` or `torch.export` is rewritten without the
     squeeze. A module that computes its gate with functions keeps its class, weights and names, and
     a buffer `frozen_gate_N` replaces the gate. The module still computes the unused squeeze, but

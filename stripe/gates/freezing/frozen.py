@@ -10,7 +10,7 @@ from stripe import html
 
 @dataclass(frozen=True)
 class Frozen:
-    """A network whose gates are constants.
+    """A network in which gates were replaced by constants.
 
     Parameters
     ----------
@@ -28,7 +28,8 @@ class Frozen:
         output depends on discrete choices, as in a detector, the tensors next to the folded gates
         are compared instead.
     comparison
-        With images (`stripe.freeze`), measurements on them. Otherwise None. One row per network:
+        Measurements on the `images` given to `stripe.freeze`; None without images. One row per
+        network:
 
         - constants: "none", "mean", "optimal" or "exact";
         - gates: number of frozen gates;

@@ -37,8 +37,8 @@ class Local:
     runs_per_gpu
         Number of worker processes per GPU, instead of `workers`. Use it for small networks, which
         leave much of a GPU idle. On a CPU, a run gives the same numbers as when it runs alone with
-        the same number of threads. On a GPU, kernels may sum in another order, so the numbers may
-        differ. Timings always run one at a time.
+        the same number of threads. On a GPU, kernels may sum in a different order, so the numbers
+        may differ. Timings always run one at a time.
 
     Raises
     ------
@@ -71,10 +71,11 @@ class Local:
     def run(self, runs: Sequence[StoredRun], *, retry: bool = True, progress: bool = True) -> None:
         """Execute every unfinished run. A failed run does not stop the others.
 
-        An interrupted training run continues from its checkpoint. A run that starts from another
-        run waits for it. If another process is executing a run, the method waits for it. A
-        measurement starts when the training runs that it needs are finished. Timings run last, one
-        at a time. On Ctrl-C or SIGTERM, all processes save their state and stop.
+        An interrupted training run continues from its checkpoint. A run that starts from the
+        weights of another run waits until that run is finished. If another process is already
+        executing a run, the method waits until it has ended. A measurement starts when the training
+        runs that it needs are finished. Timings run last, one at a time. On Ctrl-C or SIGTERM, all
+        processes save their state and stop.
 
         Parameters
         ----------
@@ -101,7 +102,7 @@ class Local:
             run_in_order(waiting, self._execute, costs=estimate(runs), progress=progress)
 
     def map(self, function: Callable[[Any], Any], items: list[Any]) -> Iterator[Any]:
-        """Yield the result of `function` for each item, in order, with one process per worker."""
+        """Yield the result of `function` for each item, in order, from `workers` processes."""
         if self.workers is None:
             yield from map(function, items)
             return

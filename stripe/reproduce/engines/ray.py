@@ -35,7 +35,7 @@ class Ray:
         GPUs per run. Default: 1, or 0 if the cluster has none. With a fraction such as 0.5, several
         runs share a GPU.
     cpus
-        CPUs per run, which is also the number of threads of a run.
+        Number of CPUs per run, and of threads of a run.
 
     Raises
     ------
