@@ -54,10 +54,10 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
     Notes
     -----
     If the true share is 0, its estimate is often negative, because the estimates of the variance
-    components are unbiased. All columns are NaN for a gate with values that are not finite, and for
-    a gate with one value (up to the rounding of float32), whereas its eta2 in `stripe_index` is 1.
-    For one image, all columns except eta2 are NaN. For one channel, icc and channel are NaN. The
-    interaction of channel and class is part of `class`.
+    components are unbiased. All columns are NaN for one image, for a gate with values that are not
+    finite, and for a gate with one value (up to the rounding of float32), whereas its eta2 in
+    `stripe_index` is 1. For one channel, icc and channel are NaN. The interaction of channel and
+    class is part of `class`.
 
     References
     ----------
@@ -87,7 +87,7 @@ def components_of(
     v = values.astype(np.float64)
     n, channels = v.shape
     mean = v.mean(0)
-    if index_row(mean, v.std(0), len(v))[-1]:
+    if n == 1 or index_row(mean, v.std(0), n)[-1]:
         return dict.fromkeys(_COLUMNS, float("nan"))
     between, within = n * np.square(mean - mean.mean()).sum(), np.square(v - mean).sum()
     with np.errstate(divide="ignore", invalid="ignore"):

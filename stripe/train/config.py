@@ -43,8 +43,8 @@ class TrainConfig(Settings):
     image_size
         Height and width of the images of imagenet and of folders, in pixels.
     limit
-        Largest number of images of each split: the first images, or images evenly spaced over class
-        folders. Default: all images.
+        Largest number of images of each split: the first ones of a data set, or evenly spaced ones
+        of imagenet and folders. Default: all images.
     skip_broken
         Decode every image of imagenet or of folders before training, and skip those that cannot be
         read. If False, such an image raises an error when it is read.

@@ -91,3 +91,8 @@ def test_rounding_has_no_shares() -> None:
     values[::3] += np.float32(6e-8)
     shares = components_of(values, np.arange(50) % 3)
     assert all(np.isnan(share) for share in shares.values())
+
+
+def test_one_image_has_no_shares() -> None:
+    found = components_of(np.array([[0.1, 0.9, 0.5]], np.float32), None)
+    assert np.isnan(list(found.values())).all()
