@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_type_hints
 from stripe.defaults import LARGEST_SEED
 from stripe.errors import StripeError
 from stripe.hints import fits, in_words
+from stripe.registry import listed
 
 #: What to do with an object, by the name of its class.
 _REMEDIES = {"ExportedProgram": "give its .module()"}
@@ -80,6 +81,7 @@ def _check(
     try:
         given = signed.bind(*args, **named).arguments
     except TypeError:  # the call itself says which arguments are missing or unknown
+        _refuse_too_many(function, signed, args)
         return
     for name, value in given.items():
         kind, hint = signed.parameters[name].kind, types.get(name, Any)
@@ -93,6 +95,20 @@ def _check(
                 )
             if name == "seed" and one is not None and not 0 <= one <= LARGEST_SEED:
                 raise StripeError(f"{function}: seed must be 0 to {LARGEST_SEED}, got {one}")
+
+
+def _refuse_too_many(function: str, signed: Signature, args: Sequence[Any]) -> None:
+    """Raise if there are more arguments without a name than a function takes."""
+    parameters = signed.parameters.values()
+    if any(one.kind is Parameter.VAR_POSITIONAL for one in parameters):
+        return
+    takes = [one.name for one in parameters if one.kind is Parameter.POSITIONAL_OR_KEYWORD]
+    if len(args) > len(takes):
+        own = int(takes[:1] == ["self"])
+        raise StripeError(
+            f"{function}: only {listed(takes[own:]) or 'nothing'} can be given without a name, got "
+            f"{len(args) - own} arguments; give the others by name, or several values as one list"
+        )
 
 
 def _unknown_option(

@@ -163,6 +163,11 @@ def test_what_an_error_says() -> None:
         )
 
 
+def test_more_arguments_than_there_are_names_for() -> None:
+    with pytest.raises(StripeError, match=r"\Acompare: only data can be .*, got 2 .*one list\Z"):
+        stripe.compare("runs/a", "runs/b")  # type: ignore[call-arg]
+
+
 def test_a_call_without_its_arguments_is_an_error_of_python() -> None:
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'count'"):
         example()  # type: ignore[call-arg]

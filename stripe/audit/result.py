@@ -130,9 +130,11 @@ class Audit:
         return values
 
     def __repr__(self) -> str:
+        on = f" on {self.dataset}" if self.dataset else ""
+        report = "" if self.out is None else f", report {self.out}"
         return (
-            f"Audit({self.model} on {self.dataset}: {len(self.recommended)} of {len(self.gates)} "
-            f"gates recommended for {self.threshold:.1%} agreement, report {self.out})"
+            f"Audit({self.model}{on}: {len(self.recommended)} of {len(self.gates)} gates "
+            f"recommended for {self.threshold:.1%} agreement{report})"
         )
 
     def _repr_html_(self) -> str:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from stripe.errors import DataError
@@ -79,7 +80,7 @@ class ImageReader:
             )
         if self.upright:
             image = ImageOps.exif_transpose(image)
-        return image.convert("RGB")
+        return _eight_bits(image, path).convert("RGB")
 
     def broken(self, paths: Iterable[str | Path]) -> list[str]:
         """Decode all files of `paths`, and return those that cannot be read."""
@@ -94,6 +95,19 @@ class ImageReader:
         except DataError:
             return False
         return True
+
+
+def _eight_bits(image: Image.Image, path: str | Path) -> Image.Image:
+    """Scale 16 bits per pixel to 8, as Pillow does for colours; it would clip grey values."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        kind = "32-bit integers" if image.mode == "I" else "floating point numbers"
+        raise DataError(
+            f"{path} must have 8 or 16 bits per channel, has {kind}, whose range is not known; "
+            "save it with 8 or 16 bits"
+        )
+    return image
 
 
 def count_of_broken(files: Sequence[str]) -> str:

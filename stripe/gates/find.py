@@ -19,6 +19,7 @@ from stripe.gates.tracing.example import checked_example, valid_example
 from stripe.gates.tracing.steps import Trace
 from stripe.gates.tracing.trace import trace
 from stripe.recording import Gate, Gates
+from stripe.registry import listed
 from stripe.typed import typed
 
 #: The kinds that `find_gates` returns by default.
@@ -104,7 +105,20 @@ def find_gates(
         came = kinds if isinstance(kinds, str) else sorted(unknown)[0]
         raise ModelError(f"kinds are several of {', '.join(KINDS)}, got {came!r}")
     found = find_places(model, checked_example(example))
+    if tuple(kinds) == DEFAULT_KINDS and (why := unbounded(found)):
+        warnings.warn(f"{why}, and find_gates lists it with kinds=['response']", stacklevel=2)
     return Gates(place.gate for place in found if place.gate.kind in kinds)
+
+
+def unbounded(found: Collection[Place]) -> str:
+    """Say which factors per channel were left out, because nothing bounds them; empty if none."""
+    names = [place.gate.name for place in found if place.gate.kind == "response"]
+    if not names:
+        return ""
+    return (
+        f"{listed(names, 3)}: a factor per channel that no function such as sigmoid bounds is no "
+        "gate by default; gates=lambda gate: True records it"
+    )
 
 
 def find_places(model: nn.Module, example: Tensor) -> list[Place]:

@@ -76,11 +76,21 @@ def numbered_batches(loader: Iterable[Any], *, kept: bool = False) -> Iterator[N
 
 
 def _check_no_tensor(loader: Iterable[Any]) -> None:
-    """Refuse a tensor of images, whose iteration gives single images."""
+    """Refuse a tensor of images, whose iteration gives single images, and a single batch."""
+    kinds = [part.ndim for part in loader] if _is_pair(loader) else []
+    if kinds and kinds[0] > 2 and kinds[1] < 3:
+        raise ModelError(
+            "a loader must give batches, got one batch (images, labels); give [(images, labels)]"
+        )
     if isinstance(loader, Tensor):
         raise ModelError(
             f"a loader must give batches, got one tensor {tuple(loader.shape)}; give [images]"
         )
+
+
+def _is_pair(loader: Any) -> bool:
+    two = isinstance(loader, tuple) and len(loader) == 2
+    return two and all(isinstance(part, Tensor) for part in loader)
 
 
 def tensors_of(batch: Any) -> list[Tensor]:
@@ -129,12 +139,19 @@ def _class_labels(labels: Tensor, n_images: int) -> Tensor | None:
     whole = numbers and labels.shape in ((n_images,), (n_images, 1))
     if labels.dtype in _WITHOUT_ARITHMETIC:
         labels = labels.to(torch.int64)
+    if whole and labels.device.type == "cpu" and n_images and int(labels.min()) < 0:
+        warnings.warn(
+            "labels below 0 count as classes of their own; leave such images out, or give the "
+            "images without labels",
+            stacklevel=2,
+        )
     # Labels on a GPU are not checked: every batch would wait for the GPU.
     if whole and (labels.device.type != "cpu" or not n_images or int(labels.abs().max()) < 2**31):
         return labels.reshape(n_images)
     warnings.warn(
         f"labels must be one whole number per image, got {tuple(labels.shape)} of {labels.dtype}; "
-        "they are left out",
+        "they are left out (labels.argmax(1) makes numbers of one-hot labels, labels.long() of "
+        "floating point labels)",
         stacklevel=2,
     )
     return None
@@ -152,7 +169,8 @@ def _counts_up(loader: DataLoader[Any]) -> bool:
 def _keeps_order(loader: Iterable[Any]) -> bool:
     """Tell whether the order of a loader is known, or usually the same every time."""
     if isinstance(loader, DataLoader):
-        return not isinstance(loader.dataset, IterableDataset)
+        own = type(loader).__iter__ is not _ITERATES
+        return not own and not isinstance(loader.dataset, IterableDataset)
     return isinstance(loader, Sequence)
 
 

@@ -1,12 +1,13 @@
 """The places in a model of the gates that a Recorder records."""
 
+import warnings
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from stripe.errors import ModelError
 from stripe.gates.choose import chosen_gates
-from stripe.gates.find import DEFAULT_KINDS, KINDS, Place, find_places
+from stripe.gates.find import DEFAULT_KINDS, KINDS, Place, find_places, unbounded
 from stripe.recording import RecordedGate
 from stripe.select import Selection
 
@@ -35,12 +36,18 @@ def recorded_places(
     if not spatial:
         kinds -= {"spatial"}
     found = [place.gate for place in places if place.gate.kind in kinds]
+    left_out = unbounded(places)
     if not found:
         raise ModelError(
             f"no gates were found in this {type(model).__name__}, so there is nothing to record; "
-            "stripe.find_gates says what counts as one, and stripe.insert(model, attention='se') "
-            "adds some"
+            + (
+                left_out
+                or "stripe.find_gates says what counts as one, and "
+                "stripe.insert(model, attention='se') adds some"
+            )
         )
+    if left_out and gates in (None, "all"):
+        warnings.warn(left_out, stacklevel=3)
     chosen = {gate.name for gate in chosen_gates(found, gates)}
     if not chosen:
         raise ModelError("gates= names no gate to record, got []; give names or patterns")

@@ -179,6 +179,9 @@ class Recorder:
         """The recorded gates, in forward order."""
         return list(self.writer.header.gates)
 
+    def __repr__(self) -> str:
+        return f"Recorder({type(self.model).__name__} into {str(self._path)!r})"
+
     @property
     def epochs(self) -> list[int]:
         """The epochs in the recording, except those that `overwrite` will move aside."""

@@ -47,16 +47,22 @@ def function_of(how: How, place: Place, recorded: RecordedValues) -> Function:
                 f"{place.gate.name!r}; leave gates= out to replace those that they name"
             )
         return function_of(how[place.gate.name], place, recorded)
+    check_names(how)
     if isinstance(how, str):
-        if how not in INTERVENTIONS:
-            raise ModelError(
-                f"an intervention is one of {listed(list(INTERVENTIONS))}, an array or a "
-                f"function of the gate; {nearest(how, INTERVENTIONS)}got {how!r}"
-            )
         return INTERVENTIONS[how](place, recorded)
     if callable(how):
         return lambda values, batch: how(values)
     return _array(_numbers(how, place), place)
+
+
+def check_names(how: How) -> None:
+    """Raise a `ModelError` if an intervention, or one of those by gate, has an unknown name."""
+    for one in how.values() if isinstance(how, Mapping) else [how]:
+        if isinstance(one, str) and one not in INTERVENTIONS:
+            raise ModelError(
+                f"an intervention is one of {listed(list(INTERVENTIONS))}, an array or a "
+                f"function of the gate; {nearest(one, INTERVENTIONS)}got {one!r}"
+            )
 
 
 def needs_recording(how: How) -> bool:

@@ -12,7 +12,7 @@ from stripe.errors import ModelError
 from stripe.gates.find import DEFAULT_KINDS
 from stripe.gates.freezing.means import Means
 from stripe.interrupts import at_the_edge, interrupts_allowed, interrupts_held
-from stripe.intervene.functions import How, function_of, needs_recording
+from stripe.intervene.functions import How, check_names, function_of, needs_recording
 from stripe.intervene.interventions import Interventions
 from stripe.intervene.replaceable import replaceable_with
 from stripe.select import Selection
@@ -123,6 +123,7 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         seed: int = 0,
         force: bool = False,
     ) -> None:
+        check_names(how)
         found, recorded = replaceable_with(
             model, recording, kinds, epoch=epoch, example=example, force=force
         )
@@ -134,6 +135,9 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         self._replaced = Interventions(found, functions, seed)
         self._held, self._allowed = interrupts_held(), interrupts_allowed()
         self.labels = labels
+
+    def __repr__(self) -> str:
+        return f"intervene(gates={self.gates})"
 
     @property
     def gates(self) -> list[str]:

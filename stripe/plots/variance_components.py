@@ -78,6 +78,8 @@ def variance_components(
     for row, table in zip(rows, runs.values(), strict=True):
         _draw_shares(row, table, kwargs)
     order_rows(rows, runs.values(), "share of the\nvariance (%)")
+    if any((table[list(_PARTS)] < 0).any(axis=None) for table in runs.values()):
+        rows[-1].set_xlabel(f"{rows[-1].get_xlabel()}\nestimates below 0 are drawn as 0")
     headed_legend(rows[0], heading)
     return ax
 

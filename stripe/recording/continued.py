@@ -22,7 +22,7 @@ def check_same(there: Header, here: Header, root: Path) -> None:
         raise RecordingError(f"{root} holds {kept}; record the other into another directory")
     if [_form(gate) for gate in there.gates] != [_form(gate) for gate in here.gates]:
         known, new = ({gate.name for gate in header.gates} for header in (there, here))
-        differing = sorted(known ^ new) or ["the same names with other shapes or kinds"]
+        differing = sorted(known ^ new) or ["the same names with other classes, shapes or kinds"]
         raise RecordingError(
             f"{root} records other gates ({differing[0]}); record this model into another directory"
         )
@@ -44,7 +44,10 @@ def check_same(there: Header, here: Header, root: Path) -> None:
 
 def _form(gate: RecordedGate) -> tuple[object, ...]:
     """Return the properties of a gate that must not change in a continued recording."""
-    return (gate.name, gate.channels, gate.groups, gate.kind, gate.pooled, gate.spatial)
+    return (
+        *(gate.name, gate.owner_class, gate.channels, gate.groups, gate.kind),
+        *(gate.pooled, gate.spatial),
+    )
 
 
 def upgrade(layout: Layout, stored: StoredHeader, here: Header) -> StoredHeader:

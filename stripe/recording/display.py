@@ -28,6 +28,10 @@ class Gates(list[Gate]):
     (3, 16)
     """
 
+    def __repr__(self) -> str:
+        """Return one line per gate."""
+        return "[" + ",\n ".join(map(repr, self)) + "]"
+
     def frame(self) -> pd.DataFrame:
         """Return one row per gate, with its attributes as columns."""
         columns = [field.name for field in fields(self[0] if self else Gate)]

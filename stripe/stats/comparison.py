@@ -123,7 +123,7 @@ def compare(
     (first, of_first), (second, of_second) = sides
     if {first, second} & {*_OWN} or first == second:
         raise StripeError(f"names must differ from each other and from {', '.join(_OWN)}")
-    gates = _common(of_first[0].recording, of_second[0].recording)
+    gates = _common([run.recording for run in (*of_first, *of_second)])
     if len(of_first) == len(of_second) == 1:
         n = [_images(side[0]) for side in (of_first, of_second)]
         if min(n) < FEWEST:
@@ -172,14 +172,17 @@ def _sides(
     return list(zip(names, shown, strict=True))
 
 
-def _common(first: Recording, second: Recording) -> list[str]:
-    there = {gate.name for gate in second.header.channel_gates}
-    mine = [gate.name for gate in first.header.channel_gates]
-    if gates := [gate for gate in mine if gate in there]:
+def _common(recordings: Sequence[Recording]) -> list[str]:
+    """Return the names of the gates that all recordings have, in the order of the first."""
+    names = [[gate.name for gate in one.header.channel_gates] for one in recordings]
+    if gates := [gate for gate in names[0] if all(gate in others for others in names)]:
         return gates
+    first, *others = recordings
+    other = next(one for one, its in zip(others, names[1:], strict=True) if {*its} != {*names[0]})
+    its = [gate.name for gate in other.header.channel_gates]
     raise StripeError(
-        f"two recordings must have gates of the same names to be compared; {first.path} has "
-        f"{', '.join(mine[:3])}, and {second.path} {', '.join(sorted(there)[:3])}"
+        f"recordings must have gates of the same names to be compared; {first.path} has "
+        f"{', '.join(names[0][:3])}, and {other.path} {', '.join(sorted(its)[:3])}"
     )
 
 

@@ -22,6 +22,22 @@ from stripe.errors import DataError
 from stripe.train import TrainConfig, train
 
 
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_16_bits_per_pixel_are_scaled_and_not_clipped(tmp_path: Path, ending: str) -> None:
+    values = np.random.default_rng(0).integers(0, 1 << 16, (8, 9), dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / f"deep.{ending}")
+    read = np.asarray(ImageReader()(tmp_path / f"deep.{ending}"))
+    assert read.shape == (8, 9, 3)
+    np.testing.assert_allclose(read / 255, np.repeat(values[..., None], 3, 2) / 65535, atol=1 / 255)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_pixels_of_an_unknown_range_are_refused(tmp_path: Path, kind: type) -> None:
+    Image.fromarray(np.ones((8, 9), kind)).save(tmp_path / "deep.tif")
+    with pytest.raises(DataError, match=r"deep\.tif must have 8 or 16 bits per channel, has "):
+        ImageReader()(tmp_path / "deep.tif")
+
+
 def png_of_zeros(path: Path, width: int, height: int) -> None:
     """Write a grey PNG of any size in little memory."""
     packer, rows = zlib.compressobj(9), b""

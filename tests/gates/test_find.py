@@ -43,6 +43,7 @@ COUNTS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.* that no function such as sigmoid bounds")
 @pytest.mark.parametrize(("name", "count"), COUNTS.items())
 def test_counts_of_other_peoples_models(name: str, count: int) -> None:
     size = 256 if name == "timm:fastvit_t8" else 224

@@ -127,10 +127,36 @@ def test_our_cbam_has_both_maps(tmp_path: Path) -> None:
 
 def test_responses_by_a_predicate(tmp_path: Path) -> None:
     model = timm.create_model("convnextv2_atto")
-    with pytest.raises(ModelError, match="no gates were found in this ConvNeXt"):
+    with pytest.raises(ModelError, match=r"found in this ConvNeXt.*gates=lambda gate: True records"):
         record(model, tmp_path / "none")
     recording = record(model, tmp_path / "r", gates=lambda gate: gate.kind == "response")
     assert set(recording.gates["owner_class"]) == {"GlobalResponseNorm"}
+
+
+class Softplus(nn.Module):
+    """A gate that a sigmoid bounds, after one that nothing bounds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.conv(x)
+        x = x * nn.functional.softplus(x.mean((2, 3), keepdim=True))
+        return x * x.mean((2, 3), keepdim=True).sigmoid()
+
+
+def test_a_factor_that_nothing_bounds_is_named(tmp_path: Path) -> None:
+    model, images = Softplus(), torch.rand(4, 3, 9, 9)
+    named = "no function such as sigmoid bounds"
+    with pytest.warns(UserWarning, match=f"{named}.*find_gates lists it"):
+        assert len(stripe.find_gates(model, images)) == 1
+    with pytest.warns(UserWarning, match=named):
+        stripe.record(model, [images], tmp_path / "r", progress=False)
+    both = stripe.record(
+        model, [images], tmp_path / "both", gates=lambda gate: True, progress=False
+    )
+    assert both.gates["kind"].tolist() == ["response", "gate"]
 
 
 def test_moments_without_values(tmp_path: Path) -> None:

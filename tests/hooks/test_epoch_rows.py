@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import stripe
 from stripe.errors import ModelError
@@ -35,12 +36,29 @@ def test_a_loader_that_tells_no_order_is_named(
         def __iter__(self) -> Iterator[Tensor]:
             yield from images[torch.randperm(len(images))]
 
-    for number, loader in enumerate([iter(images.split(5)), DataLoader(Shuffled(), batch_size=5)]):
+    class OwnOrder(DataLoader[Any]):
+        def __iter__(self) -> Any:
+            yield from images[torch.randperm(len(images))].split(5)
+
+    loaders: list[Any] = [
+        iter(images.split(5)),
+        DataLoader(Shuffled(), batch_size=5),
+        OwnOrder(TensorDataset(images), batch_size=5),
+    ]
+    for number, loader in enumerate(loaders):
         with (
             stripe.Recorder(small_model, tmp_path / str(number)) as recorder,
             pytest.warns(UserWarning, match="does not tell the order of its images"),
         ):
             recorder.record(loader, epoch=0, progress=False)
+
+
+def test_labels_below_zero_are_named(
+    small_model: nn.Module, images: Tensor, tmp_path: Path
+) -> None:
+    labels = torch.arange(len(images)) - 1
+    with pytest.warns(UserWarning, match="labels below 0 count as classes of their own"):
+        stripe.record(small_model, [(images, labels)], tmp_path / "r", progress=False)
 
 
 def test_no_gate_is_an_error(small_model: nn.Module, images: Tensor, tmp_path: Path) -> None:
@@ -55,5 +73,7 @@ def test_what_came_in_the_place_of_batches_is_named(
     record = partial(stripe.record, small_model, path=tmp_path / "r", progress=False)
     with pytest.raises(ModelError, match=r"got one tensor \(10, 1, 12, 12\); give \[images\]"):
         record(loader=images)
+    with pytest.raises(ModelError, match=r"got one batch .*; give \[\(images, labels\)\]"):
+        record(loader=(images, torch.arange(len(images))))
     with pytest.raises(ModelError, match="as tensors, got a tuple of ndarray, list"):
         record(loader=[(images.numpy(), [0] * 10)])

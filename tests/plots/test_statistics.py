@@ -63,10 +63,11 @@ def test_shares_of_variance_lie_on_top_of_each_other(recorded: Path) -> None:
 def test_shares_below_zero_are_drawn_as_zero_and_missing_ones_not() -> None:
     table = pd.DataFrame({"epoch": 0, "gate": ["a", "b"], "channel": [-0.25, 0.5]})
     table[["class", "image"]] = [[np.nan, 1.25], [np.nan, 0.5]]
-    assert bars(plots.variance_components(table)) == {
-        "channel": [(0, 0), (0, 50)],
-        "image": [(0, 100), (50, 50)],
-    }
+    ax = plots.variance_components(table)
+    assert bars(ax) == {"channel": [(0, 0), (0, 50)], "image": [(0, 100), (50, 50)]}
+    assert ax.get_xlabel().endswith("\nestimates below 0 are drawn as 0")
+    above = plots.variance_components(table.tail(1))
+    assert "below 0" not in above.get_xlabel()
 
 
 def test_gates_without_any_variance_leave_the_plot_empty() -> None:

@@ -26,6 +26,10 @@ HEADER = Header(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (
+            {"gates": (replace(HEADER.gates[0], owner_class="Other"),)},
+            "records other gates .the same names with other classes, shapes or kinds",
+        ),
         ({"model": "other"}, "with the model 'net' that it began with, got 'other'"),
         ({"model_class": "Other"}, "with the model class 'Net' that it began with, got 'Other'"),
         ({"dataset": "circles"}, "with the data set 'squares' that it began with, got 'circles'"),

@@ -203,6 +203,7 @@ def test_samples_keep_the_law_of_total_variance(channels: int, images: int, seed
         (["a", "b"], {"resamples": 5}, "resamples must be at least 100, got 5"),
         (["a", "d"], {}, "at least 4 images on each side, got 4 and 3"),
         (["a", "c"], {}, "must have gates of the same names to be compared"),
+        ([["a", "c"], ["b", "a"]], {}, "must have gates of the same names to be compared"),
         (["a", "b"], {"epoch": 3}, "holds no epoch 3"),
         ([["a", "b"], ["a", "b"]], {"names": ["x"]}, "names and epochs must be one per side"),
     ],

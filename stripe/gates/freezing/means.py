@@ -84,8 +84,10 @@ def vector_of(gate: Gate, means: Mapping[str, np.ndarray]) -> np.ndarray:
         raise UnknownNameError(f"the means have no gate {name!r}; they have {listed(list(means))}")
     vector = np.array(means[name], dtype=np.float64)
     if vector.shape != (channels,) or not np.isfinite(vector).all():
+        finite = bool(np.isfinite(vector).all())
+        why = "; some are not finite, as for images or weights with NaN"
         raise ModelError(
             f"the mean of {name!r} must be {channels} finite numbers, got shape {vector.shape}"
-            f"{'' if np.isfinite(vector).all() else ' with some that are not finite'}"
+            f"{'' if finite else why}"
         )
     return vector

@@ -59,7 +59,7 @@ def unreplaceable(flow: Flow, place: Place) -> str | None:
         return f"{where} computes it by functions in a loop over the batch"
     if spots(flow, place) is None:
         return (
-            f"functions in {where} compute it, and something else than x * gate in its Python code "
-            "reads it; where that is a product (as of einsum), write it as x * gate"
+            f"functions in {where} compute it, and code other than x * gate reads it; if that is "
+            "a product (as in einsum), write it as x * gate"
         )
     return None

@@ -156,7 +156,7 @@ def test_errors_say_what_to_do() -> None:
     means = means_of(find_gates(model, x))
     with pytest.raises(ModelError, match=r"'layer1\.0\.se\.gate' must be 64 finite numbers"):
         freeze(model, {"layer1.0.se.gate": np.ones(3)}, example=x)
-    with pytest.raises(ModelError, match="with some that are not finite"):
+    with pytest.raises(ModelError, match="some are not finite, as for images or weights with NaN"):
         freeze(model, {"layer1.0.se.gate": np.full(64, np.nan)}, example=x)
     with pytest.raises(UnknownNameError, match="no gate 'x'; it has: layer1"):
         freeze(model, means, gates=["x"], example=x)

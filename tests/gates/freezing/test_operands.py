@@ -188,7 +188,7 @@ def test_what_else_reads_a_gate(x: Tensor) -> None:
         torch.testing.assert_close(constant.model(x), y * v + y.square() * v)
     constant = frozen(Odd("else").eval(), x)
     assert constant.report["frozen"].tolist() == [False]
-    assert "something else than x * gate in its Python code" in constant.report["reason"][0]
+    assert "code other than x * gate reads it" in constant.report["reason"][0]
     constant = frozen(Odd("put out").eval(), x)
     assert constant.report["frozen"].tolist() == [True]
 
