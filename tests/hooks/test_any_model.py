@@ -127,7 +127,7 @@ def test_our_cbam_has_both_maps(tmp_path: Path) -> None:
 
 def test_responses_by_a_predicate(tmp_path: Path) -> None:
     model = timm.create_model("convnextv2_atto")
-    with pytest.raises(ModelError, match=r"found in this ConvNeXt.*gates=lambda gate: True records"):
+    with pytest.raises(ModelError, match=r"found in this ConvNeXt.*gates=lambda gate: True"):
         record(model, tmp_path / "none")
     recording = record(model, tmp_path / "r", gates=lambda gate: gate.kind == "response")
     assert set(recording.gates["owner_class"]) == {"GlobalResponseNorm"}
