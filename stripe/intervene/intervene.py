@@ -160,10 +160,10 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         try:
             self._replaced.__enter__()
             self._allowed.__enter__()
+            return self  # an interrupt at this line is one of the try block too
         except BaseException:
             self._leave(None, None, None)
             raise
-        return self
 
     @at_the_edge
     def __exit__(

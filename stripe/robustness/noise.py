@@ -116,10 +116,10 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
             if not self.spec.changes_nothing:
                 self._put_on()
             self._allowed.__enter__()
+            return self  # an interrupt at this line is one of the try block too
         except BaseException:
             self._take_off()
             raise
-        return self
 
     @at_the_edge
     def __exit__(

@@ -22,3 +22,12 @@ def test_real_interrupts_leave_nothing_behind(
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == f"{count} interrupts, 0 failures"
+
+
+@pytest.mark.parametrize("name", ["inject_noise", "intervene"])
+def test_an_interrupt_at_any_line_of_a_context_leaves_nothing(name: str) -> None:
+    harness = HARNESS.with_name("every_line.py")
+    command = [sys.executable, str(harness), name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith(" lines, 0 failures\n")

@@ -1,0 +1,71 @@
+"""Interrupt each line that a context runs in its own folder, and look what is left in the model.
+
+Usage: python tests/reliability/every_line.py NAME, the name of a context of `stripe`. It runs
+without the type checks of the tests, which would run in frames of their own.
+"""
+
+import itertools
+import signal
+import sys
+import warnings
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+import stripe
+
+HOW = {"inject_noise": "random:0.3,0.3", "intervene": "one"}
+
+
+def interrupted_at(context: Any, at: int) -> tuple[int, str]:
+    """Enter and leave a context, interrupt a line of its folder; return the lines and that one."""
+    folder = str(Path(str(sys.modules[type(context).__module__].__file__)).parent)
+    count, where = 0, ""
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal count, where
+        if not frame.f_code.co_filename.startswith(folder):
+            return None
+        if event == "line":
+            count += 1
+            if count == at:
+                where = f"line {frame.f_lineno}, {frame.f_code.co_name}"
+                # With the frame that a signal would find, which is not that of this function.
+                signal.getsignal(signal.SIGINT)(signal.SIGINT, frame)  # type: ignore[operator, misc]
+        return trace
+
+    sys.settrace(trace)
+    try:
+        with context:
+            pass
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(None)
+    return count, where
+
+
+def main(name: str) -> int:
+    """Interrupt every line once and report."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    warnings.simplefilter("ignore")
+    model = stripe.build("resnet8_basic", attention="se", num_classes=2, in_channels=1).eval()
+    options = {"example": torch.rand(2, 1, 28, 28)} if name == "intervene" else {}
+    failures = []
+    for at in itertools.count(1):
+        lines, where = interrupted_at(getattr(stripe, name)(model, HOW[name], **options), at)
+        hooked = any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+        if hooked or torch._dynamo.eval_frame._stance.stance != "default":
+            failures.append(where)
+            model = stripe.build("resnet8_basic", attention="se", num_classes=2, in_channels=1)
+            torch.compiler.set_stance("default")
+        if lines < at:
+            break
+    sys.stdout.write(f"{failures}\n{at - 1} lines, {len(failures)} failures\n")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
