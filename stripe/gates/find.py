@@ -197,10 +197,10 @@ def _kind(watched: Trace, step: int, nodes: tuple[int, int], shape: Shape) -> st
         return None
     if shape.layout == "NC1" and not (node.bounded and is_channel_axis(watched, features, 1)):
         return "gate" if ours else None
-    if not node.bounded and not ours:
-        return "response"
     if is_quantiser(watched, step, features, operand):
         return None
+    if not node.bounded and not ours:
+        return "response"
     return "split" if shape.layout == "NRC11" and _summed(watched, step) else "gate"
 
 

@@ -120,7 +120,8 @@ def test_ways_to_squash(squash: Any) -> None:
 
 def test_one_bound_is_not_squashed() -> None:
     for bound in (F.relu, lambda v: v.clamp(min=0), lambda v: v.clamp(max=1)):
-        assert names(of(lambda t, x, bound=bound: x * bound(t.pooled(x)))) == []
+        with pytest.warns(UserWarning, match="no function such as sigmoid bounds"):
+            assert names(of(lambda t, x, bound=bound: x * bound(t.pooled(x)))) == []
 
 
 def quantised(x: Tensor, scale: Tensor) -> Tensor:
