@@ -100,6 +100,8 @@ class interrupts_allowed:  # noqa: N801
     Outside of `interrupts_held` it does nothing.
     """
 
+    _main = _outer = False
+
     @at_the_edge
     def __enter__(self) -> None:
         self._main, self._outer = in_main_thread(), _State.holding

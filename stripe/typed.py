@@ -102,13 +102,18 @@ def _refuse_too_many(function: str, signed: Signature, args: Sequence[Any]) -> N
     parameters = signed.parameters.values()
     if any(one.kind is Parameter.VAR_POSITIONAL for one in parameters):
         return
-    takes = [one.name for one in parameters if one.kind is Parameter.POSITIONAL_OR_KEYWORD]
-    if len(args) > len(takes):
-        own = int(takes[:1] == ["self"])
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    takes = [one.name for one in parameters if one.kind in kinds]
+    if len(args) <= len(takes):
+        return
+    own = int(takes[:1] in (["self"], ["cls"]))
+    came = f"got {len(args) - own} without one"
+    if takes[own:]:
         raise StripeError(
-            f"{function}: only {listed(takes[own:]) or 'nothing'} can be given without a name, got "
-            f"{len(args) - own} arguments; give the others by name, or several values as one list"
+            f"{function}: only {listed(takes[own:])} can be given without a name, {came}; give the "
+            "others by name, or several values as one list"
         )
+    raise StripeError(f"{function}: every argument must be given by name, {came}")
 
 
 def _unknown_option(

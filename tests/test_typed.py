@@ -166,6 +166,10 @@ def test_what_an_error_says() -> None:
 def test_more_arguments_than_there_are_names_for() -> None:
     with pytest.raises(StripeError, match=r"\Acompare: only data can be .*, got 2 .*one list\Z"):
         stripe.compare("runs/a", "runs/b")  # type: ignore[call-arg]
+    with pytest.raises(StripeError, match=r"every argument must be given by name, got 1 without"):
+        stripe.Psi(0.3)  # type: ignore[call-arg]
+    with pytest.raises(StripeError, match=r"only text can be given without a name, got 2 without"):
+        stripe.Psi.parse("0.1", "0.2")  # type: ignore[call-arg]
 
 
 def test_a_call_without_its_arguments_is_an_error_of_python() -> None:

@@ -17,6 +17,8 @@ from stripe.typed import typed
 
 #: The libraries that "tv:NAME" and "timm:NAME" take networks from.
 _LIBRARIES = {"tv": torchvision_network, "timm": timm_network}
+#: The endings of files of weights, which are not functions of a module.
+_WEIGHTS = ("pth", "pt", "bin", "onnx", "safetensors")
 
 
 @typed
@@ -49,8 +51,8 @@ def build(
     image_size
         Height and width of the images in pixels. Default: the paper's size for the network. For
         sizes up to 128, a listed network other than a ViT has a stem without stride and max-pool,
-        which keeps the resolution. ViTs, and networks of torchvision or timm that need a fixed
-        size, are built for this size. Others of torchvision and timm ignore it.
+        which keeps the resolution. ViTs, and networks of timm that need a fixed size, are built for
+        this size. Others of torchvision and timm ignore it.
     attention, asr, copies, psi, init
         As for `stripe.insert`.
     seed
@@ -100,7 +102,8 @@ def _builder(backbone: str) -> Callable[..., nn.Module]:
     except UnknownNameError:
         meant = full_names(backbone)
         module, dot, function = backbone.rpartition(".")
-        if not meant and dot and backbone.replace(".", "").isidentifier():
+        named = backbone.replace(".", "").isidentifier() and function not in _WEIGHTS
+        if not meant and dot and named:
             wanted = "FUNCTION" if function == "py" else function
             meant = [f"{module}:{wanted} for a function of your own"]
         if not meant:

@@ -103,7 +103,7 @@ def _print_audit(found: "Audit", rounds: int, alone: bool, json: bool) -> None:
     columns += (["kl", "agreement"] if alone else []) + ["folded", "into"]
     print(found.gates[columns].to_string(index=False, float_format="%.4f", formatters=_COSTS))
     known, held_out = found.n_images
-    print(f"eta2, spread and predicted_kl: {known} of {known + held_out} images")
+    print(f"eta2 and relative_spread: {known} of {known + held_out} images")
     measures = ["kl", "kl_low", "kl_high", "agreement", "accuracy"]
     for table, first in ((found.controls, ["intervention"]), (found.optimal, ["constants"])):
         if table is not None:

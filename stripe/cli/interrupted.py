@@ -1,4 +1,4 @@
-"""The text after Ctrl-C or SIGTERM, of every command: what was kept, and how to go on."""
+"""The text after Ctrl-C, of every command, and after SIGTERM, of those that handle it."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence

@@ -182,8 +182,8 @@ def saturation(
 ) -> None:
     """Print the shares of channels of every gate that stay off, on or unchanged for all images.
 
-    off and on are the shares of channels that are always at most --low, or always at least --high.
-    stuck is the share of channels that have one value for all images.
+    off and on are the shares of channels that are always within --low of 0, or within 1 - --high of
+    1. stuck is the share of channels that have one value for all images.
     """
     from stripe import stats
 

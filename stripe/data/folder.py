@@ -48,9 +48,9 @@ def image_folder(
         Mean and standard deviation per channel, for images scaled to [0, 1]. One number for grey
         images.
     crop
-        Share of the resized image that the crop keeps, 0 to 1: of its height or of its width,
-        whichever is larger. Resizing keeps the aspect ratio of the image, and makes it just large
-        enough to cover `size / crop`.
+        Share, 0 to 1, that the crop keeps of the resized image's height or width: of the one that
+        just covers `size / crop` (for square crops, the shorter side). Resizing keeps the aspect
+        ratio.
     interpolation
         Interpolation for resizing, with torchvision's names: "bicubic", "bilinear" and so on.
     limit

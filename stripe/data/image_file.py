@@ -78,9 +78,10 @@ class ImageReader:
                 f"{path} must have at most {MOST_PIXELS} pixels, has {width} x {height}{into}; "
                 "make it smaller or remove it"
             )
+        image = _eight_bits(image, path)
         if self.upright:
             image = ImageOps.exif_transpose(image)
-        return _eight_bits(image, path).convert("RGB")
+        return image.convert("RGB")
 
     def broken(self, paths: Iterable[str | Path]) -> list[str]:
         """Decode all files of `paths`, and return those that cannot be read."""
@@ -98,11 +99,14 @@ class ImageReader:
 
 
 def _eight_bits(image: Image.Image, path: str | Path) -> Image.Image:
-    """Scale 16 bits per pixel to 8, as Pillow does for colours; it would clip grey values."""
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+    """Take the upper 8 of 16 bits per pixel, as Pillow does for colours; it clips grey values."""
+    deep_pgm = image.mode == "I" and image.format == "PPM"  # which Pillow scales to 16 bits
+    if image.mode.startswith("I;16") or deep_pgm:
+        grey = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        grey.info = image.info  # with the orientation
+        return grey
     if image.mode in ("I", "F"):
-        kind = "32-bit integers" if image.mode == "I" else "floating point numbers"
+        kind = "signed or 32-bit integers" if image.mode == "I" else "floating point numbers"
         raise DataError(
             f"{path} must have 8 or 16 bits per channel, has {kind}, whose range is not known; "
             "save it with 8 or 16 bits"

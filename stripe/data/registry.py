@@ -1,4 +1,4 @@
-"""The data sets by name. Each is a file of this folder, which the decorator here registers."""
+"""The data sets by name, and the decorator with which a file of this folder adds one."""
 
 from collections.abc import Callable
 from pathlib import Path

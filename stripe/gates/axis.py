@@ -1,17 +1,15 @@
 """Follow the axis of channels back through views and permutations."""
 
-from stripe.gates.tracing.steps import Step
+from stripe.gates.tracing.steps import Step, order_of
 
 
 def axis_before(
     step: Step, source: tuple[int, ...], made: tuple[int, ...], axis: int
 ) -> int | None:
     """Return the input axis of a step that becomes its output `axis`, None if it is mixed."""
-    if step.op == "permute":
-        return int(step.scalars[axis]) % len(source)
-    if step.op == "transpose":
-        first, second = (int(dim) % len(source) for dim in step.scalars[:2])
-        return {first: second, second: first}.get(axis, axis)
+    order = order_of(step, len(source))
+    if order is not None:
+        return order[axis]
     return _same_axis(made, source, axis)
 
 

@@ -68,6 +68,8 @@ def find_gates(
         In one of these cases:
 
         - the example is a single image;
+        - a factor per channel is left out because no function such as sigmoid bounds it, and
+          `kinds` is the default;
         - the example is so small that a gate multiplies feature maps of 1 x 1, where it cannot be
           distinguished from other factors;
         - a product looks like a gate but cannot be recorded: functions copy the gate to every
@@ -105,19 +107,19 @@ def find_gates(
         came = kinds if isinstance(kinds, str) else sorted(unknown)[0]
         raise ModelError(f"kinds are several of {', '.join(KINDS)}, got {came!r}")
     found = find_places(model, checked_example(example))
-    if tuple(kinds) == DEFAULT_KINDS and (why := unbounded(found)):
-        warnings.warn(f"{why}, and find_gates lists it with kinds=['response']", stacklevel=2)
+    if set(kinds) == set(DEFAULT_KINDS) and (why := unbounded(found)):
+        warnings.warn(f"{why}; kinds=['response'] lists them", stacklevel=2)
     return Gates(place.gate for place in found if place.gate.kind in kinds)
 
 
 def unbounded(found: Collection[Place]) -> str:
-    """Say which factors per channel were left out, because nothing bounds them; empty if none."""
+    """Say which factors per channel are left out, because nothing bounds them; empty if none."""
     names = [place.gate.name for place in found if place.gate.kind == "response"]
     if not names:
         return ""
     return (
-        f"{listed(names, 3)}: a factor per channel that no function such as sigmoid bounds is no "
-        "gate by default; gates=lambda gate: True records it"
+        "factors per channel that no function such as sigmoid bounds are left out, "
+        f"{listed(names, 3)}; in Python, gates=lambda gate: True records them"
     )
 
 

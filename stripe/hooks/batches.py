@@ -59,11 +59,12 @@ def numbered_batches(loader: Iterable[Any], *, kept: bool = False) -> Iterator[N
                     generator.set_state(state)
         return
     _check_no_tensor(loader)
-    _warn_of_order(loader)
+    warned = _warn_of_order(loader)
     start = 0
     for batch in loader:
         parts = tensors_of(batch)
-        if kept and start == 0 and len(parts) == 1 and not _keeps_order(loader):
+        unknown = kept and start == 0 and len(parts) == 1 and not _keeps_order(loader)
+        if unknown and not warned:
             warnings.warn(
                 "the loader does not tell the order of its images, and gives no labels or indices, "
                 "so images are numbered in the order of arrival; to compare epochs or runs image "
@@ -89,7 +90,7 @@ def _check_no_tensor(loader: Iterable[Any]) -> None:
 
 
 def _is_pair(loader: Any) -> bool:
-    two = isinstance(loader, tuple) and len(loader) == 2
+    two = isinstance(loader, tuple | list) and len(loader) == 2
     return two and all(isinstance(part, Tensor) for part in loader)
 
 
@@ -174,17 +175,19 @@ def _keeps_order(loader: Iterable[Any]) -> bool:
     return isinstance(loader, Sequence)
 
 
-def _warn_of_order(loader: Iterable[Any]) -> None:
-    """Say that counting does not number images by a data set that is shuffled."""
+def _warn_of_order(loader: Iterable[Any]) -> bool:
+    """Say that counting does not number images by a data set that is shuffled, if this is so."""
     if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
-        return
-    if type(loader.sampler) is not SequentialSampler:
+        return False
+    shuffled = type(loader.sampler) is not SequentialSampler
+    if shuffled:
         warnings.warn(
             f"a {type(loader).__name__} has its own iteration and shuffles, so images are numbered "
             "in the order of arrival; yield (images, labels, indices) to number them by the data "
             "set",
             stacklevel=2,
         )
+    return shuffled
 
 
 def _draws(loader: DataLoader[Any]) -> list[tuple[Generator, Tensor]]:

@@ -12,7 +12,7 @@ from stripe.errors import StripeError
 from stripe.gates.freezing.means import Means
 from stripe.hooks.batches import numbered_batches
 from stripe.interrupts import interrupts_allowed, interrupts_held
-from stripe.intervene.functions import Function, How, function_of, needs_recording
+from stripe.intervene.functions import Function, How, check_names, function_of, needs_recording
 from stripe.intervene.interventions import Interventions
 from stripe.intervene.replaceable import Replaceable, replaceable_with
 from stripe.modules.feed import feed
@@ -209,9 +209,11 @@ def _measured(
 
 
 def _by_name(interventions: Sequence[str] | Mapping[str, How]) -> Mapping[str, How]:
-    if isinstance(interventions, Mapping):
-        return interventions
-    return {name: name for name in interventions}
+    if not isinstance(interventions, Mapping):
+        interventions = {name: name for name in interventions}
+    for how in interventions.values():
+        check_names(how)
+    return interventions
 
 
 class _Run(NamedTuple):

@@ -74,9 +74,8 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         If the model has no gate of a given name. The message lists the closest names.
     ModelError
         - When the intervention is created: if `how` is a text that names no intervention, a
-          required recording
-          is missing or was made with other weights, an array has the wrong shape, a gate cannot be
-          replaced, or labels are not integers.
+          required recording is missing or was made with other weights, an array has the wrong
+          shape, a gate cannot be replaced, or labels are not integers.
         - When the model runs: if a function returns another shape, an array (B, C) does not fit the
           batch, labels are missing, or gradients would not be those of the replacement.
         - At the end of the block: if the model ran but a gate was not replaced. If the model did
@@ -160,8 +159,9 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         try:
             self._replaced.__enter__()
             self._allowed.__enter__()
-            return self  # an interrupt at this line is one of the try block too
+            return self  # here, so that an interrupt at this line undoes the entry too
         except BaseException:
+            self._allowed.__exit__()
             self._leave(None, None, None)
             raise
 

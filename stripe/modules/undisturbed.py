@@ -1,4 +1,4 @@
-"""Run a model in evaluation mode, with fixed batch norms; restore modes and generators after."""
+"""Run a model in evaluation mode; restore its modes and the random generators afterwards."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

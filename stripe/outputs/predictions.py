@@ -68,8 +68,7 @@ def predictions(output: Any, *, missing: bool = False) -> list[Any]:
         - (B, T, classes): strings, as tuples of symbol numbers, decoded by connectionist temporal
           classification with symbol 0 as the blank;
         - (B, 1, H, W): masks, from probabilities, or from logits if a value is not between 0 and 1;
-          a
-          pixel is on if its probability is above 0.3;
+          a pixel is on if its probability is above 0.3;
         - (B, classes, H, W): class maps;
         - a list of mappings with "boxes" and "labels": boxes.
 

@@ -72,9 +72,9 @@ def channel_std(
     Notes
     -----
     The two distributions have different units: "before" shows features, and "after" shows gate
-    values. The standard deviations of "after" are smaller, partly because a sigmoid has a small
-    range. Since the bins cover the wider distribution, the narrow one can look like a single bar;
-    `log_scale=True` shows its shape. Channels with values that are not finite are left out.
+    values. The standard deviations of "after" are usually smaller, partly because a sigmoid has a
+    small range. Since the bins cover the wider distribution, the narrow one can look like a single
+    bar; `log_scale=True` shows its shape. Channels with values that are not finite are left out.
 
     References
     ----------

@@ -95,7 +95,8 @@ def heat_maps(
         if not drawn[1:]:
             panel.set_ylabel(ylabel)
     if kwargs.get("aspect") == "equal" and len(maps) > len(bars):  # the bar as high as the panels
-        bars[0].set(box_aspect=_width_of_panel(len(maps)) / _BAR_WIDTH, anchor="NW")
+        tallest = max(matrix.shape[0] / matrix.shape[1] for matrix in maps)
+        bars[0].set(box_aspect=tallest * _width_of_panel(len(maps)) / _BAR_WIDTH, anchor="NW")
         for panel in places:  # next to the heading
             panel.set_anchor("N")
     labels = [colour_label] * len(bars) if isinstance(colour_label, str) else colour_label

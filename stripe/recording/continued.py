@@ -22,7 +22,9 @@ def check_same(there: Header, here: Header, root: Path) -> None:
         raise RecordingError(f"{root} holds {kept}; record the other into another directory")
     if [_form(gate) for gate in there.gates] != [_form(gate) for gate in here.gates]:
         known, new = ({gate.name for gate in header.gates} for header in (there, here))
-        differing = sorted(known ^ new) or ["the same names with other classes, shapes or kinds"]
+        differing = sorted(known ^ new) or [
+            "the same names with other classes, shapes, kinds or inputs="
+        ]
         raise RecordingError(
             f"{root} records other gates ({differing[0]}); record this model into another directory"
         )

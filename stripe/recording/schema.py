@@ -61,7 +61,7 @@ class Gate:
     owner_class
         Class of the owner.
     channels
-        Number of values in a row of the gate: C, or R x C for a split.
+        Number of values in a row of the gate: C, or R x C for a split; 1 for a spatial map.
     groups
         R, the number of branches that a split weights; otherwise 1.
     kind

@@ -116,8 +116,9 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
             if not self.spec.changes_nothing:
                 self._put_on()
             self._allowed.__enter__()
-            return self  # an interrupt at this line is one of the try block too
+            return self  # here, so that an interrupt at this line undoes the entry too
         except BaseException:
+            self._allowed.__exit__()
             self._take_off()
             raise
 

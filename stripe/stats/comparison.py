@@ -62,7 +62,7 @@ def compare(
     Returns
     -------
     DataFrame
-        One row for each gate that both sides have, and each statistic:
+        One row for each gate that all recordings have, and each statistic:
 
         - gate;
         - statistic: eta2, between_var, within_var or median_std, as in `stripe_index`;
@@ -82,7 +82,7 @@ def compare(
     ------
     StripeError
         If there are not two sides, only one of them is a list, a list has fewer than two
-        recordings, the sides have no gate in common, a recording has fewer than 4 images, or a
+        recordings, no gate is in all recordings, a recording has fewer than 4 images, or a
         number is out of range.
     RecordingError
         If an epoch was not recorded.
@@ -178,11 +178,12 @@ def _common(recordings: Sequence[Recording]) -> list[str]:
     if gates := [gate for gate in names[0] if all(gate in others for others in names)]:
         return gates
     first, *others = recordings
-    other = next(one for one, its in zip(others, names[1:], strict=True) if {*its} != {*names[0]})
-    its = [gate.name for gate in other.header.channel_gates]
+    unlike = zip(others, names[1:], strict=True)
+    other, its = next(((o, n) for o, n in unlike if {*n} != {*names[0]}), (others[0], names[1]))
     raise StripeError(
         f"recordings must have gates of the same names to be compared; {first.path} has "
-        f"{', '.join(names[0][:3])}, and {other.path} {', '.join(sorted(its)[:3])}"
+        f"{', '.join(names[0][:3]) or 'none'}, and {other.path} "
+        f"{', '.join(sorted(its)[:3]) or 'none'}"
     )
 
 

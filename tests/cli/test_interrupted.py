@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from torch import Tensor, nn
 
-from stripe.cli.interrupted import after_interrupt
+from stripe.cli.interrupted import Interrupted, after_interrupt, interruptible
 from stripe.intervene.ablate import ablate
 
 Run = Callable[..., tuple[int, str]]
@@ -125,3 +125,14 @@ def test_a_training_says_how_to_go_on(tmp_path: Path) -> None:
     again = f"finished epochs were kept; go on with: stripe train --resume --out {out}"
     assert after_training(TrainConfig(backbone="resnet20", out=out)) == again
     assert after_training(own) == f"{again} --backbone mine:build"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143)])
+def test_an_interrupt_keeps_its_code_and_says_what_was_kept(stop: BaseException) -> None:
+    code = 143 if isinstance(stop, SystemExit) else 130
+    with pytest.raises(Interrupted, match="all of it") as told, interruptible(lambda: "all of it"):
+        raise stop
+    assert told.value.code == code
+    with pytest.raises(SystemExit) as silent, interruptible(lambda: "nothing", told=False):
+        raise stop
+    assert silent.value.code == code

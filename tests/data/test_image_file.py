@@ -22,10 +22,13 @@ from stripe.errors import DataError
 from stripe.train import TrainConfig, train
 
 
-@pytest.mark.parametrize("ending", ["png", "tif"])
+@pytest.mark.parametrize("ending", ["png", "tif", "pgm"])
 def test_16_bits_per_pixel_are_scaled_and_not_clipped(tmp_path: Path, ending: str) -> None:
     values = np.random.default_rng(0).integers(0, 1 << 16, (8, 9), dtype=np.uint16)
-    Image.fromarray(values).save(tmp_path / f"deep.{ending}")
+    if ending == "pgm":  # of which Pillow writes 8 bits alone
+        (tmp_path / "deep.pgm").write_bytes(b"P5 9 8 65535\n" + values.astype(">u2").tobytes())
+    else:
+        Image.fromarray(values).save(tmp_path / f"deep.{ending}")
     read = np.asarray(ImageReader()(tmp_path / f"deep.{ending}"))
     assert read.shape == (8, 9, 3)
     np.testing.assert_allclose(read / 255, np.repeat(values[..., None], 3, 2) / 65535, atol=1 / 255)

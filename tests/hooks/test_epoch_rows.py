@@ -73,7 +73,8 @@ def test_what_came_in_the_place_of_batches_is_named(
     record = partial(stripe.record, small_model, path=tmp_path / "r", progress=False)
     with pytest.raises(ModelError, match=r"got one tensor \(10, 1, 12, 12\); give \[images\]"):
         record(loader=images)
-    with pytest.raises(ModelError, match=r"got one batch .*; give \[\(images, labels\)\]"):
-        record(loader=(images, torch.arange(len(images))))
+    for pair in (tuple, list):  # a DataLoader gives lists
+        with pytest.raises(ModelError, match=r"got one batch .*; give \[\(images, labels\)\]"):
+            record(loader=pair((images, torch.arange(len(images)))))
     with pytest.raises(ModelError, match="as tensors, got a tuple of ndarray, list"):
         record(loader=[(images.numpy(), [0] * 10)])

@@ -28,7 +28,7 @@ HEADER = Header(
     [
         (
             {"gates": (replace(HEADER.gates[0], owner_class="Other"),)},
-            "records other gates .the same names with other classes, shapes or kinds",
+            "records other gates .the same names with other classes, shapes, kinds or inputs=",
         ),
         ({"model": "other"}, "with the model 'net' that it began with, got 'other'"),
         ({"model_class": "Other"}, "with the model class 'Net' that it began with, got 'Other'"),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64
 
-from stripe.gates.tracing.steps import ALIASES, Step
+from stripe.gates.tracing.steps import ALIASES, Step, order_of
 
 #: Factors that broadcast to a tensor: per dimension its size, or 1 where all along it are equal.
 Factors = Float64[np.ndarray, "..."]
@@ -22,7 +22,7 @@ def before_view(
     step: Step, source: tuple[int, ...], made: tuple[int, ...], factors: Factors
 ) -> Factors:
     """Return the factors of a view's input from those of its output."""
-    if (order := _order(step, len(source))) is not None:
+    if (order := order_of(step, len(source))) is not None:
         return factors.transpose(np.argsort(order))
     if np.prod(source) != np.prod(made):  # expanded
         return fitted(factors, source)
@@ -33,7 +33,7 @@ def after_view(
     step: Step, source: tuple[int, ...], made: tuple[int, ...], factors: Factors
 ) -> Factors:
     """Return the factors of a view's output from those of its input."""
-    if (order := _order(step, len(source))) is not None:
+    if (order := order_of(step, len(source))) is not None:
         return factors.transpose(order)
     if np.prod(source) != np.prod(made):
         return factors.reshape((1,) * (len(made) - factors.ndim) + factors.shape)
@@ -67,20 +67,6 @@ def reduced(step: Step, dims: int) -> list[int]:
     """Return the dimensions over which a mean or a sum runs."""
     over = [s for s in step.scalars if isinstance(s, int) and not isinstance(s, bool)]
     return sorted({dim % dims for dim in over}) or list(range(dims))
-
-
-def _order(step: Step, dims: int) -> list[int] | None:
-    """Return the input dimension of each dimension of the result, None for other views."""
-    order = list(range(dims))
-    if step.op == "permute":
-        return [int(dim) % dims for dim in step.scalars]
-    if step.op == "t":
-        return order[::-1]
-    if step.op != "transpose":
-        return None
-    first, second = (int(dim) % dims for dim in step.scalars[:2])
-    order[first], order[second] = second, first
-    return order
 
 
 def _viewed(factors: Factors, source: tuple[int, ...], made: tuple[int, ...]) -> Factors:

@@ -93,9 +93,10 @@ class Flow:
             for number in range(call.first, call.last)
             if number in self.live and number not in product.steps
         ]
-        aliases = all(map(self.trace.passes_on, others))
+        aliases = all(map(self.trace.keeps_values, others))
         ends = self.trace.root(call.outputs[0]) == self.trace.root(product.node)
-        return aliases and ends and self.trace.nodes[place.features].shape == self._shape(call)
+        shapes = {self.trace.nodes[node].shape for node in (place.features, call.inputs[0])}
+        return aliases and ends and shapes == {self._shape(call)}
 
     def multiplies_once(self, place: Place) -> bool:
         """Tell whether the gate is read by its multiplication alone."""
@@ -108,7 +109,7 @@ class Flow:
         return {
             number
             for number, step in enumerate(self.trace.steps)
-            if not self.trace.passes_on(number) and root in map(self.trace.root, step.inputs)
+            if not self.trace.keeps_values(number) and root in map(self.trace.root, step.inputs)
         }
 
     @cached_property

@@ -83,8 +83,8 @@ def vector_of(gate: Gate, means: Mapping[str, np.ndarray]) -> np.ndarray:
     if name not in means:
         raise UnknownNameError(f"the means have no gate {name!r}; they have {listed(list(means))}")
     vector = np.array(means[name], dtype=np.float64)
-    if vector.shape != (channels,) or not np.isfinite(vector).all():
-        finite = bool(np.isfinite(vector).all())
+    finite = bool(np.isfinite(vector).all())
+    if vector.shape != (channels,) or not finite:
         why = "; some are not finite, as for images or weights with NaN"
         raise ModelError(
             f"the mean of {name!r} must be {channels} finite numbers, got shape {vector.shape}"

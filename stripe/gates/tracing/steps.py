@@ -15,6 +15,10 @@ ALIASES = {
 }
 
 
+#: Operations that only change the order of the dimensions.
+_PERMUTATIONS = ("permute", "transpose", "t")
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A tensor: its shape, what it depends on, and the step that made it.
@@ -47,6 +51,20 @@ class Step:
     outputs: tuple[int, ...]
     scalars: tuple[Any, ...]
     call: int
+
+
+def order_of(step: Step, dims: int) -> list[int] | None:
+    """Return the input dimension of each dimension of the result, None for other views."""
+    order = list(range(dims))
+    if step.op == "permute":
+        return [int(dim) % dims for dim in step.scalars]
+    if step.op == "t":
+        return order[::-1]
+    if step.op != "transpose":
+        return None
+    first, second = (int(dim) % dims for dim in step.scalars[:2])
+    order[first], order[second] = second, first
+    return order
 
 
 @dataclass(slots=True)
@@ -85,30 +103,22 @@ class Trace:
     def root(self, node: int) -> int:
         """Return the first node that holds the same values in the same order."""
         while (made := self.nodes[node].step) is not None:
-            if not self.passes_on(made):
+            if not self.keeps_values(made):
                 break
             node = self.steps[made].inputs[0]
         return node
 
-    def passes_on(self, number: int) -> bool:
+    def keeps_values(self, number: int) -> bool:
         """Tell whether the output of a step has the values of its input, in the same order."""
         step = self.steps[number]
         return step.op in ALIASES or self._only_moves_ones(step)
 
     def _only_moves_ones(self, step: Step) -> bool:
         """Tell whether a permutation leaves the order of all dimensions but those of size 1."""
-        if step.op not in ("permute", "transpose", "t"):
+        if step.op not in _PERMUTATIONS:
             return False
         sizes = self.nodes[step.inputs[0]].compact
-        order = list(range(len(sizes)))
-        if step.op == "permute":
-            order = [order[dimension] for dimension in step.scalars]
-        elif step.op == "transpose":
-            one, other = step.scalars
-            order[one], order[other] = order[other], order[one]
-        else:
-            order.reverse()
-        moved = [dimension for dimension in order if sizes[dimension] > 1]
+        moved = [dim for dim in order_of(step, len(sizes)) or () if sizes[dim] > 1]
         return moved == sorted(moved)
 
     def module_of(self, step: int) -> str:
