@@ -42,8 +42,8 @@ def sensitivity(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) ->
     -----
     Let a be the change in log p(y) that freezing the gate causes to first order, for a label y
     drawn from the network's own prediction p. The estimate is half the mean of a^2, and the
-    first-order change is the mean of |a|. Only the estimate can be read as a KL divergence. It can
-    be far too small or far too large if the gate is far from its mean. The costs of gates do not
+    first-order change is the mean of `|a|`. Only the estimate can be read as a KL divergence. It
+    can be far too small or too large if the gate is far from its mean. The costs of gates do not
     add up to the cost of a set; `Sensitivity.cost` estimates the cost of a set.
 
     Examples

@@ -245,7 +245,7 @@ def test_a_stopped_sweep_goes_on(tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the same command does what is missing" in said
+    assert "the same command does the others" in said
     assert "Traceback" not in said
     found = reproduction(exhibit("table9"), SCALES["smoke"], store=tmp_path / "store")
     states = [run.state for run in runs_of(found)]
