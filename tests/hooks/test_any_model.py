@@ -149,7 +149,7 @@ class Softplus(nn.Module):
 def test_a_factor_that_nothing_bounds_is_named(tmp_path: Path) -> None:
     model, images = Softplus(), torch.rand(4, 3, 9, 9)
     named = "no function such as sigmoid bounds"
-    with pytest.warns(UserWarning, match=f"{named}.*find_gates lists it"):
+    with pytest.warns(UserWarning, match=f"{named}.*lists them"):
         assert len(stripe.find_gates(model, images)) == 1
     with pytest.warns(UserWarning, match=named):
         stripe.record(model, [images], tmp_path / "r", progress=False)
