@@ -58,7 +58,7 @@ def numbered_batches(loader: Iterable[Any], *, kept: bool = False) -> Iterator[N
                 for generator, state in draws:
                     generator.set_state(state)
         return
-    _check_no_tensor(loader)
+    _check_batches(loader)
     warned = _warn_of_order(loader)
     start = 0
     for batch in loader:
@@ -76,8 +76,8 @@ def numbered_batches(loader: Iterable[Any], *, kept: bool = False) -> Iterator[N
         yield numbered
 
 
-def _check_no_tensor(loader: Iterable[Any]) -> None:
-    """Refuse a tensor of images, whose iteration gives single images, and a single batch."""
+def _check_batches(loader: Iterable[Any]) -> None:
+    """Refuse what is no loader: a tensor of images, which gives single ones, or a single batch."""
     kinds = [part.ndim for part in loader] if _is_pair(loader) else []
     if kinds and kinds[0] > 2 and kinds[1] < 3:
         raise ModelError(
@@ -221,7 +221,7 @@ def _with_indices(loader: DataLoader[Any]) -> DataLoader[Any]:
 
 def with_first_batch(model: nn.Module, loader: Iterable[Any]) -> tuple[Tensor, Iterable[Any]]:
     """Return the images of the first batch, and a loader that still gives it."""
-    _check_no_tensor(loader)
+    _check_batches(loader)
     # A DataLoader draws from torch's generator when it starts.
     with interrupts_held(), undisturbed(model), interrupts_allowed():
         batches = iter(loader)

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64
 
-from stripe.gates.tracing.steps import ALIASES, Step, order_of
+from stripe.gates.tracing.steps import ALIASES, PERMUTATIONS, Step, order_of
 
 #: Factors that broadcast to a tensor: per dimension its size, or 1 where all along it are equal.
 Factors = Float64[np.ndarray, "..."]
 
 #: Operations whose output has the values of the input, in any order.
-VIEWS = ALIASES | {"permute", "transpose", "t"}
+VIEWS = ALIASES | PERMUTATIONS
 
 
 class CannotFoldError(Exception):

@@ -16,7 +16,7 @@ ALIASES = {
 
 
 #: Operations that only change the order of the dimensions.
-_PERMUTATIONS = ("permute", "transpose", "t")
+PERMUTATIONS = {"permute", "transpose", "t"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Trace:
 
     def _only_moves_ones(self, step: Step) -> bool:
         """Tell whether a permutation leaves the order of all dimensions but those of size 1."""
-        if step.op not in _PERMUTATIONS:
+        if step.op not in PERMUTATIONS:
             return False
         sizes = self.nodes[step.inputs[0]].compact
         moved = [dim for dim in order_of(step, len(sizes)) or () if sizes[dim] > 1]
