@@ -2,7 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # One process of tests per core, each of one thread: two threads of one process wait for each other.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8
+# They keep bytecode, whatever the environment says: to rewrite every assertion takes 14 s each time.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
+	--numprocesses auto --maxprocesses 8
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Stamps: the package alone, what notebooks need, what tests and the linter need, what the site needs.
 BASE := .venv/.base
@@ -22,7 +24,7 @@ test: $(DEVELOP)
 	$(PYTEST) -m "not slow"
 
 test-all: test
-	$(PYTEST) -m slow --durations 20
+	$(PYTEST) -m slow --dist loadgroup --durations 20
 
 # Kills, races, refusing disks and damaged files, in full counts: about an hour on two cores.
 reliability: $(DEVELOP)

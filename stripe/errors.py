@@ -1,4 +1,4 @@
-"""Errors of `stripe`: each says what was expected, what was given, and how to fix it."""
+"""Errors of `stripe`: each says what was expected, what was given, and how to fix the problem."""
 
 
 class StripeError(Exception):
@@ -21,6 +21,16 @@ class UnknownNameError(StripeError):
 
 class ModelError(StripeError):
     """A model, a site or a size that does not support the operation."""
+
+
+class NoBatchError(ModelError):
+    """A loader that gives no batch."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a loader must give at least one batch, got none; a generator gives its batches only "
+            "once, so give a list of batches or a DataLoader"
+        )
 
 
 class DataError(StripeError):

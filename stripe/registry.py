@@ -8,7 +8,6 @@ here: "stripe.attention", "stripe.backbones" or "stripe.data".
 import importlib
 import pkgutil
 import re
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from functools import partial
@@ -16,6 +15,7 @@ from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
 from stripe.errors import StripeError, UnknownNameError
+from stripe.warn import warn
 
 Builder = TypeVar("Builder", bound=Callable[..., Any])
 
@@ -123,10 +123,7 @@ class Registry(Generic[Builder]):
             try:
                 point.load()
             except Exception as error:  # of a package of others, without which the rest works
-                warnings.warn(
-                    f"{point.value} adds no {self.kind}, because it cannot be imported: {error}",
-                    stacklevel=2,
-                )
+                warn(f"{point.value} adds no {self.kind}, because it cannot be imported: {error}")
 
 
 def _sized(builder: Callable[..., Any], match: re.Match[str]) -> Callable[..., Any]:

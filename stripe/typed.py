@@ -35,8 +35,8 @@ def typed(public: Public) -> Public:
     Raises
     ------
     StripeError
-        At a call with an argument of a wrong type. The message names the argument, its type and
-        what was given.
+        At a call with an argument of a wrong type, or of a name that there is not. The message
+        names the argument, its type and what was given, or the nearest name.
 
     Examples
     --------
@@ -80,8 +80,10 @@ def _check(
 ) -> None:
     try:
         given = signed.bind(*args, **named).arguments
-    except TypeError:  # the call itself says which arguments are missing or unknown
+    except TypeError:  # the call itself says which arguments are missing
         _refuse_too_many(function, signed, args)
+        if unknown := [name for name in named if name not in signed.parameters]:
+            raise StripeError(f"{function}: {_no_option(unknown[0], signed)}") from None
         return
     for name, value in given.items():
         kind, hint = signed.parameters[name].kind, types.get(name, Any)
@@ -127,6 +129,11 @@ def _unknown_option(
     wrong = refused[1]
     if wrong not in named or wrong in signed.parameters:
         return None
+    return _no_option(wrong, signed)
+
+
+def _no_option(wrong: str, signed: Signature) -> str:
+    """Say that there is no such option, and which one is near."""
     near = get_close_matches(wrong, signed.parameters, n=1)
     near = near or [name for name in signed.parameters if name.startswith(wrong)]
     nearest = f"; the nearest is {near[0]}" if near else ""

@@ -20,6 +20,7 @@ import pytest
 import short_run
 import torch
 from own_network import subject as subject
+from smallest_scale import every_exhibit as every_exhibit
 from torch import nn
 
 import stripe

@@ -18,6 +18,7 @@ from stripe import _HOME as HOMES
 PACKAGE = Path(stripe.__file__).parent
 #: Files without a part of their own, which every part may import.
 BASE = [
+    "warn",
     *(
         "defaults",
         "errors",

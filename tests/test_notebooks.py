@@ -41,14 +41,8 @@ def test_names_no_folder_of_a_machine(path: Path) -> None:
     assert not [text for text in texts if OF_A_MACHINE.search(text)]
 
 
-# The notebook about the published reports trains nothing. It is fast, and changes with each report.
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(p, id=p.stem, marks=() if p.stem == "08_reproduce" else pytest.mark.slow)
-        for p in NOTEBOOKS
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
 def test_a_run_gives_the_stored_content(path: Path) -> None:
     stored = nbformat.read(path, as_version=4)

@@ -172,6 +172,14 @@ def test_more_arguments_than_there_are_names_for() -> None:
         stripe.Psi.parse("0.1", "0.2")  # type: ignore[call-arg]
 
 
+def test_a_name_that_there_is_not_is_told_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(StripeError, match=r"Recorder: there is no option 'gate'; the nearest is"):
+        stripe.record(nn.Linear(1, 1), [], tmp_path / "r", gate=["a"])
+    with pytest.raises(StripeError, match=r"open_recording: there is no option 'epoch'; help\(\)"):
+        stripe.open_recording("r", epoch=3)  # type: ignore[call-arg]
+    assert not (tmp_path / "r").exists()
+
+
 def test_a_call_without_its_arguments_is_an_error_of_python() -> None:
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'count'"):
         example()  # type: ignore[call-arg]

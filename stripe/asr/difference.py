@@ -1,6 +1,5 @@
 """Compare a network with its folded version."""
 
-import warnings
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
 from stripe.modules.tensors import tensors_in
 from stripe.typed import typed
+from stripe.warn import warn
 
 #: Sizes of square images to try without an example.
 _SIDES = (32, 64, 96, 128, 224, 256, 299, 384)
@@ -61,9 +61,9 @@ def largest_difference(before: nn.Module, after: nn.Module, example: Tensor | No
         errors = [relative_difference(*pair) for pair in zip(expected, came, strict=True)]
         compared = [error for error in errors if error == error]
         if not compared:
-            warnings.warn("the outputs hold no numbers to measure the error with", stacklevel=3)
+            warn("the outputs hold no numbers to measure the error with")
         return max(compared, default=float("nan"))
-    warnings.warn("no input was found to measure the error with; give example=", stacklevel=3)
+    warn("no input was found to measure the error with; give example=")
     return float("nan")
 
 

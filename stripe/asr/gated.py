@@ -11,7 +11,7 @@ from stripe.typed import typed
 class Gated(nn.Module):
     """Multiply the output y of `host` by the output of `gate`: `y = host(x); y * gate(y)`.
 
-    An ASR ignores its argument y.
+    If `gate` is an ASR, it ignores y.
 
     `stripe.insert` adds every gate in this form. A forward hook on `gate` therefore receives the
     features before the product as the module's input, and the factor as the module's output.

@@ -87,8 +87,8 @@ def insert(
         If an attention module or a site does not exist.
     ModelError
         If neither attention nor asr is given, a site has no channels or cannot be gated, a module
-        returns a gate of the wrong shape, or the model's family is unknown. The model is then
-        unchanged.
+        returns a gate of the wrong shape, or `sites` is not given and the model's family is
+        unknown. The model is then unchanged.
 
     Notes
     -----

@@ -59,10 +59,10 @@ def audit(
     The means of the gates are computed from every other image. The frozen network is compared with
     the unchanged network on the other half of the images, so the images that test the means are not
     those from which the means were computed. `stripe.sensitivity` orders the gates so that each
-    further gate adds the least to the cost of the set. It uses the images from which the means are
-    computed, batch by batch, until it has used at least 64. A few sets are measured on the other
-    half, to find how many gates can be frozen at the threshold. The estimated costs determine which
-    sets are measured.
+    further gate adds the least to the cost of the set. It uses whole batches of the images from
+    which the means are computed, until it has used at least 64 images. A few sets are measured on
+    the other half, to find how many gates can be frozen at the threshold. The estimated costs
+    determine which sets are measured.
 
     Parameters
     ----------
@@ -97,10 +97,11 @@ def audit(
         Number of threads of onnxruntime for timing an ONNX file. Modules are timed with torch's
         number of threads.
     predict
-        Function from the network's output for a batch to a sequence with one prediction per image,
-        or to class scores or probabilities: a real tensor (B, classes); the class with the largest
-        entry in a row is the prediction. Default: labels, strings, masks, class maps or boxes,
-        depending on the shape of the output, as described in `stripe.outputs.predictions`.
+        Function of the network's output for a batch. It returns a sequence with one prediction per
+        image, or a real tensor (B, classes) of class scores or probabilities. The class with the
+        largest entry in a row of this tensor is the prediction. Default: labels, strings, masks,
+        class maps or boxes, depending on the shape of the output, as described in
+        `stripe.outputs.predictions`.
     agree
         Agreement of two predictions for an image: "equal", "edit", "iou", "boxes", or a function of
         both predictions that returns a number from 0 to 1. `stripe.outputs.agreement` describes the
@@ -138,9 +139,9 @@ def audit(
     cost cannot be estimated. The estimate needs class scores from the network itself, for each
     image or each position, whatever `predict` returns. An ONNX file has no gradients, so
     `stripe.onnx.sensitivity` measures the cost of each gate. The recommended set reaches the
-    threshold. The next set in its order, with one more gate, does not, unless all gates are
-    recommended. Agreement may rise when a further gate is frozen, so `curve=True` can find a larger
-    set.
+    threshold. Unless every gate that can be frozen is recommended, the next set in the order, with
+    one more gate, does not reach it. Agreement may rise when a further gate is frozen, so
+    `curve=True` can find a larger set.
 
     Agreement is with the network's own predictions. It shows whether predictions change, not
     whether they are correct. With labels, accuracy shows whether they are correct. If the scores of

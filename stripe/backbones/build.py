@@ -35,7 +35,7 @@ def build(
     init: Init = "paper",
     seed: int | None = None,
 ) -> nn.Module:
-    """Build a network of the paper, with attention or ASR where the paper places it.
+    """Build a network by name, with attention or ASR where the paper places them.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Commands that train on embedded data: demo and gallery."""
+"""Commands that train on the bundled data: demo and gallery."""
 
 import sys
 from itertools import count
@@ -82,7 +82,7 @@ def gallery(
     device: str = "auto",
     json: Json = False,
 ) -> None:
-    """Draw all figures that need only the embedded data, and write the settings of each.
+    """Draw all figures that need only the bundled data, and write the settings of each.
 
     Parameters
     ----------

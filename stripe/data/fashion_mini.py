@@ -1,4 +1,4 @@
-"""The embedded data set: a class-balanced part of Fashion-MNIST."""
+"""The bundled data set: a class-balanced part of Fashion-MNIST."""
 
 from pathlib import Path
 
@@ -30,14 +30,14 @@ def embedded_file() -> Path:
         if place.is_file():
             return place
     raise DataError(
-        f"the embedded data set must be at {places[0]} or {places[1]}, and is at neither; install "
+        f"the bundled data set must be at {places[0]} or {places[1]}, and is at neither; install "
         "the package again, or make the file with data/make_fashion_mini.py"
     )
 
 
 @DATASETS.register("fashion-mini")
 def fashion_mini(split: str, root: Path, download: bool) -> ImageSet:
-    """Load one split of the embedded data set: 7,000 images for training, 2,000 for testing."""
+    """Load one split of the bundled data set: 7,000 images for training, 2,000 for testing."""
     path = embedded_file()
     try:
         table = pq.read_table(path, page_checksum_verification=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from stripe.data.image_set import ImageSet
 from stripe.data.splits import check_split
 from stripe.defaults import DATA_ROOT
+from stripe.errors import UnknownNameError
 from stripe.registry import Registry
 from stripe.typed import typed
 
@@ -37,7 +38,7 @@ def load_dataset(
     split
         "train" or "test".
     root
-        Folder that holds data sets, each under torchvision's name. Embedded data sets do not need
+        Folder that holds data sets, each under torchvision's name. Bundled data sets do not need
         it.
     download
         Let torchvision download missing files.
@@ -56,5 +57,14 @@ def load_dataset(
     2000
     """
     check_split(split)
-    images: ImageSet = DATASETS[name](split, Path(root).expanduser(), download)
+    try:
+        loader = DATASETS[name]
+    except UnknownNameError as error:
+        if not Path(name).is_dir():
+            raise
+        raise UnknownNameError(
+            f"{error}; a folder of images is folder:{name} for a training, and "
+            f"stripe.data.image_folder({name!r}) in Python"
+        ) from error
+    images: ImageSet = loader(split, Path(root).expanduser(), download)
     return images

@@ -1,4 +1,4 @@
-"""The demo: train, record and draw the Stripe Observation, in two minutes on two CPU cores."""
+"""The demo: train, record and draw the Stripe Observation."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -36,7 +36,7 @@ class DemoResult:
 
 
 def demo_config(*, out: Path, seed: int, device: str, epochs: int = DEMO_EPOCHS) -> TrainConfig:
-    """Return the settings of the demo: an SE-ResNet20 on the embedded data."""
+    """Return the settings of the demo: an SE-ResNet20 on the bundled data."""
     return TrainConfig(
         backbone="resnet20",
         attention="se",

@@ -1,4 +1,4 @@
-"""Draw every figure that needs only the embedded data, each with its provenance."""
+"""Draw every figure that needs only the bundled data, each with its provenance."""
 
 import json
 from dataclasses import replace

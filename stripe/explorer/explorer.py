@@ -1,6 +1,7 @@
 """The explorer of recordings in Jupyter, in a browser, and in a file.
 
-Not called explore.py: a module of that name would hide the function `stripe.explore`.
+This file is not called explore.py, because such a module would hide the function
+`stripe.explorer.explore`.
 """
 
 from collections.abc import Sequence
@@ -52,6 +53,11 @@ class Explorer:
         self.slices = slices
         self._view = checked_view(slices, view)
         self._widget: Any = None
+
+    def __repr__(self) -> str:
+        shown = self.view
+        runs = " beside ".join(str(one.path) for one in self.slices.recordings)
+        return f"Explorer({runs}: {shown['gate']}, epoch {shown['epoch']})"
 
     @property
     def view(self) -> dict[str, Any]:
@@ -194,9 +200,9 @@ def explore(
     Notes
     -----
     Values are drawn in 256 steps between the lowest and the highest value of a map. The pointer
-    shows the exact value, but in a saved file, the value of its step. If a map has more values than
-    pixels, each pixel shows the mean of its values, which hides outliers. To find them, zoom in, or
-    look at the images with the highest and lowest gate in a channel.
+    shows the exact value. In a saved file, it shows the value rounded to its step. If a map has
+    more values than pixels, each pixel shows the mean of its values, which hides outliers. To find
+    them, zoom in, or look at the images with the highest and lowest gate in a channel.
 
     Examples
     --------

@@ -1,6 +1,5 @@
 """Find the gates of a model: trace its multiplications, and decide which of them are gates."""
 
-import warnings
 from collections.abc import Collection, Iterator
 from math import prod
 
@@ -21,6 +20,7 @@ from stripe.gates.tracing.trace import trace
 from stripe.recording import Gate, Gates
 from stripe.registry import listed
 from stripe.typed import typed
+from stripe.warn import warn
 
 #: The kinds that `find_gates` returns by default.
 DEFAULT_KINDS = ("gate", "split", "constant")
@@ -108,7 +108,7 @@ def find_gates(
         raise ModelError(f"kinds are several of {', '.join(KINDS)}, got {came!r}")
     found = find_places(model, checked_example(example))
     if set(kinds) == set(DEFAULT_KINDS) and (why := unbounded(found)):
-        warnings.warn(f"{why}; kinds=['response'] lists them", stacklevel=2)
+        warn(f"{why}; kinds=['response'] lists them")
     return Gates(place.gate for place in found if place.gate.kind in kinds)
 
 
@@ -128,7 +128,7 @@ def find_places(model: nn.Module, example: Tensor) -> list[Place]:
     watched = trace(model, valid_example(example))
     found = places(watched)
     for why in missed(watched, {place.step for place in found}):
-        warnings.warn(why, stacklevel=3)
+        warn(why)
     return found
 
 

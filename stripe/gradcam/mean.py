@@ -1,4 +1,4 @@
-"""The average Grad-CAM map over many images, and its share in the centre."""
+"""The average Grad-CAM map over many images, and the share of its mass in the centre."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

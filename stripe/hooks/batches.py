@@ -1,6 +1,5 @@
 """Batches of images with their indices, from any loader."""
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -17,10 +16,11 @@ from torch.utils.data import (
     default_collate,
 )
 
-from stripe.errors import ModelError
+from stripe.errors import ModelError, NoBatchError
 from stripe.hooks.collate import CollateWithIndex, WithIndex
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
+from stripe.warn import warn
 
 #: The iteration of a DataLoader. A class with another one may change or drop images.
 _ITERATES = DataLoader.__iter__
@@ -65,11 +65,10 @@ def numbered_batches(loader: Iterable[Any], *, kept: bool = False) -> Iterator[N
         parts = tensors_of(batch)
         unknown = kept and start == 0 and len(parts) == 1 and not _keeps_order(loader)
         if unknown and not warned:
-            warnings.warn(
+            warn(
                 "the loader does not tell the order of its images, and gives no labels or indices, "
                 "so images are numbered in the order of arrival; to compare epochs or runs image "
-                "by image, give a DataLoader, a list of batches, or indices",
-                stacklevel=2,
+                "by image, give a DataLoader, a list of batches, or indices"
             )
         numbered = _split(batch, range(start, start + len(parts[0])))
         start += len(numbered[0])
@@ -141,19 +140,17 @@ def _class_labels(labels: Tensor, n_images: int) -> Tensor | None:
     if labels.dtype in _WITHOUT_ARITHMETIC:
         labels = labels.to(torch.int64)
     if whole and labels.device.type == "cpu" and n_images and int(labels.min()) < 0:
-        warnings.warn(
+        warn(
             "labels below 0 count as classes of their own; leave such images out, or give the "
-            "images without labels",
-            stacklevel=2,
+            "images without labels"
         )
     # Labels on a GPU are not checked: every batch would wait for the GPU.
     if whole and (labels.device.type != "cpu" or not n_images or int(labels.abs().max()) < 2**31):
         return labels.reshape(n_images)
-    warnings.warn(
+    warn(
         f"labels must be one whole number per image, got {tuple(labels.shape)} of {labels.dtype}; "
         "they are left out (labels.argmax(1) makes numbers of one-hot labels, labels.long() of "
-        "floating point labels)",
-        stacklevel=2,
+        "floating point labels)"
     )
     return None
 
@@ -181,11 +178,10 @@ def _warn_of_order(loader: Iterable[Any]) -> bool:
         return False
     shuffled = type(loader.sampler) is not SequentialSampler
     if shuffled:
-        warnings.warn(
+        warn(
             f"a {type(loader).__name__} has its own iteration and shuffles, so images are numbered "
             "in the order of arrival; yield (images, labels, indices) to number them by the data "
-            "set",
-            stacklevel=2,
+            "set"
         )
     return shuffled
 
@@ -227,7 +223,7 @@ def with_first_batch(model: nn.Module, loader: Iterable[Any]) -> tuple[Tensor, I
         batches = iter(loader)
         first = next(batches, None)
     if first is None:
-        raise ModelError("a loader must give at least one batch to record, got none")
+        raise NoBatchError
     # An iterator cannot start again; a loader can, and its workers should end here.
     whole = chain([first], batches) if batches is loader else loader
     return tensors_of(first)[0], whole

@@ -1,6 +1,5 @@
 """The rows of one epoch: from the batches of a loader to a part of the recording."""
 
-import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from stripe.interrupts import interrupts_held
 from stripe.recording import RecordedGate
 from stripe.recording.background import Background
 from stripe.recording.part import PartWriter
+from stripe.warn import warn
 
 
 class Rows(NamedTuple):
@@ -113,10 +113,9 @@ class EpochRows:
         if self._not_finite:
             (column, where), *more = self._not_finite.items()
             others = f" and {len(more)} other columns" if more else ""
-            warnings.warn(
+            warn(
                 f"{column!r}{others} recorded values that are not finite, {where}; statistics over "
-                "these images will be NaN",
-                stacklevel=2,
+                "these images will be NaN"
             )
 
     def _fill(self, buffer: Buffer, batch: Batch) -> None:

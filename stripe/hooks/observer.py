@@ -1,6 +1,5 @@
 """The gates of every image, from batches with proven rows."""
 
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from stripe.hooks.rows import ImageRows, PassValues, RowOrder, image_rows, order
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.unwrap import modules_by_name
 from stripe.registry import listed
+from stripe.warn import warn
 
 #: Largest number of batches that are tried for a gate whose rows are equal for all images.
 _TRIES = 4
@@ -285,9 +285,7 @@ class Observer:
                 if drawn
                 else "the other images of a batch have a part in these gates of an image"
             )
-            warnings.warn(
-                f"{why}, which are recorded as they come: {listed(sorted(new))}", stacklevel=2
-            )
+            warn(f"{why}, which are recorded as they come: {listed(sorted(new))}")
 
 
 def _verdict(

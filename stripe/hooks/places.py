@@ -1,6 +1,5 @@
 """The places in a model of the gates that a Recorder records."""
 
-import warnings
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -10,6 +9,7 @@ from stripe.gates.choose import chosen_gates
 from stripe.gates.find import DEFAULT_KINDS, KINDS, Place, find_places, unbounded
 from stripe.recording import RecordedGate
 from stripe.select import Selection
+from stripe.warn import warn
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def recorded_places(
             )
         )
     if left_out and gates in (None, "all"):
-        warnings.warn(left_out, stacklevel=3)
+        warn(left_out)
     chosen = {gate.name for gate in chosen_gates(found, gates)}
     if not chosen:
         raise ModelError("gates= names no gate to record, got []; give names or patterns")

@@ -33,11 +33,12 @@ from stripe.versions import library_versions
 
 
 class Recorder:
-    """Record gates, epoch by epoch, into a directory, as a context manager.
+    """Context manager that records gates into a directory, epoch by epoch.
 
-    The model has hooks only while `record` runs. A separate thread encodes the batches. An epoch in
-    the directory is complete or absent. Under torch.distributed, every process creates a Recorder
-    with the same path and records its share of the images. All processes commit an epoch together.
+    The model has hooks only while `record` runs. A separate thread encodes the batches. The
+    directory holds each epoch completely or not at all. Under torch.distributed, every process
+    creates a Recorder with the same path and records its share of the images. All processes commit
+    an epoch together.
 
     Parameters
     ----------

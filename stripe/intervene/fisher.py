@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from stripe.errors import ModelError
+from stripe.errors import NoBatchError
 from stripe.gates.place import Place
 from stripe.intervene.sensitivity_result import Sensitivity
 from stripe.recording import Gate
@@ -77,7 +77,7 @@ class Sums:
     def result(self, draws: int) -> Sensitivity:
         """Return the means over images."""
         if not self._images:
-            raise ModelError("a loader must give at least one batch, got none")
+            raise NoBatchError
         sums = (self._matrix, self._first, self._fourth)
         return from_sums(self._gates, sums, self._channels(), self._images, draws)
 

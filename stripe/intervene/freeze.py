@@ -60,10 +60,10 @@ def freeze(
     With "exact", the outputs for the recorded images stay identical to the last bit. A gate is
     frozen and folded if each of its channels was either 0 for all images or 1 for all images. All
     other gates are still computed. Where the layers that read the product allow it, channels that
-    were 0 for all images get weights of 0 in these layers. `assumed` lists the channels whose
-    recorded value, 0 or 1, the frozen network relies on, although another image could give another
-    value. Gates in float64, and gates with several rows per image, are left unchanged, because a
-    recording does not hold their exact values.
+    were 0 for all images get weights of 0 in these layers. `assumed` lists the channels that the
+    frozen network treats as constant at their recorded value (0 or 1), although another image could
+    give another value. Gates in float64, and gates with several rows per image, are left unchanged,
+    because a recording does not hold their exact values.
 
     Parameters
     ----------

@@ -1,6 +1,5 @@
 """The context manager `stripe.intervene`: replace gates while a model runs."""
 
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -17,15 +16,16 @@ from stripe.intervene.interventions import Interventions
 from stripe.intervene.replaceable import replaceable_with
 from stripe.select import Selection
 from stripe.typed import typed
+from stripe.warn import warn
 
 
 class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     """Replace gates of a model inside a `with` block.
 
     The gates are found as in `stripe.find_gates`. The replacement takes effect at the module or the
-    functions that compute the gate. All operations that read the gate therefore read the
-    replacement, for example the spatial map of CBAM. Gradients pass through replacements. If blocks
-    are nested, the inner intervention receives the gate that the outer one produced.
+    functions that compute the gate. All operations that read the gate, such as the spatial
+    attention of CBAM, therefore read the replacement. Gradients pass through replacements. If
+    blocks are nested, the inner intervention receives the gate that the outer one produced.
 
     Parameters
     ----------
@@ -90,8 +90,9 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
 
     Call the model itself, `model(images)`. A call to another method, such as `forward_features`, is
     not recognised as a new forward pass. Gates that are computed by functions are then possibly
-    left unreplaced, and "shuffle" and "resample" reuse the draw of the last call to the model. Copy
-    the model before the block: a copy that is made inside it keeps the replacements.
+    left unreplaced, and "shuffle" and "resample" reuse the draw of the last call to the model. If
+    you need an unchanged copy inside the block, make it before the block. The gates of a copy that
+    is made inside the block are replaced until the block ends.
 
     If the network recomputes activations, as with `torch.utils.checkpoint`, call `backward` inside
     the block. Outside, the activations are recomputed without the intervention. If functions inside
@@ -176,10 +177,9 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         self._allowed.__exit__()
         self._leave(kind, error, trace)
         if error is None and self._replaced.idle:
-            warnings.warn(
+            warn(
                 "no gate was replaced inside the block; call the model itself, model(images), and "
-                "not another of its methods",
-                stacklevel=2,
+                "not another of its methods"
             )
 
     def _leave(self, kind: object, error: object, trace: object) -> None:

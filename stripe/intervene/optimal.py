@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stripe.errors import ModelError, StripeError
+from stripe.errors import ModelError, NoBatchError, StripeError
 from stripe.gates.freezing.means import Means
 from stripe.hooks.batches import numbered_batches
 from stripe.interrupts import interrupts_allowed, interrupts_held
@@ -125,7 +125,7 @@ def optimal_constants(
                 constant.average(batches)
             bar.update()
     if not batches:
-        raise StripeError("a loader must give at least one batch, got none")
+        raise NoBatchError
     return {name: constant.vector() for name, constant in learned.items()}
 
 

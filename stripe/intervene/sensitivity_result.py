@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stripe import html, plots
+from stripe import html
 from stripe.errors import ModelError
-from stripe.plots.inline import inline_picture
 from stripe.select import Selection, select
 
 
@@ -60,13 +59,17 @@ class Sensitivity:
         )
 
     def _repr_html_(self) -> str:
+        # Matplotlib and seaborn take a second to import, which only a picture needs.
+        from stripe.plots.inline import inline_picture
+        from stripe.plots.sensitivity import sensitivity
+
         facts = {
             "all gates at once": f"{self.cost():.3g} nats",
             "images": self.n_images,
             "draws": self.draws,
         }
         picture = inline_picture(
-            lambda ax: plots.sensitivity(self.gates, ax=ax),
+            lambda ax: sensitivity(self.gates, ax=ax),
             "estimated cost of freezing each gate",
         )
         return html.summary("Estimated cost of freezing", facts, picture, html.table(self.gates))

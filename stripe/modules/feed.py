@@ -29,31 +29,65 @@ def feed(model: nn.Module, images: Tensor) -> Any:
     ------
     ModelError
         If the network takes only keyword arguments and none of them has a common name for images;
-        if it fails on images that are not floating point; or if it was exported by `torch.export`
-        with another fixed shape.
+        or if it fails on images of another shape or type than it takes, and the message can say
+        what it takes.
     """
     images = placed(model, images)
-    name = _keyword(model)
     try:
-        return model(images) if name is None else model(**{name: images})
-    except Exception as error:
-        exact = images.is_floating_point() or images.is_complex()
-        if isinstance(error, RuntimeError) and not exact:
-            raise ModelError(
-                f"the network must take the images as they come, {images.dtype}, and failed: "
-                f"{str(error).splitlines()[0]}; give images as it was trained with, such as "
-                "images.float() / 255"
-            ) from error
-        if isinstance(error, AssertionError) and str(error).startswith(_GUARD):
-            raise ModelError(
-                f"an exported network takes only the shape that it was exported with, "
-                f"{str(error).removeprefix(_GUARD)}, and got images {tuple(images.shape)}; give "
-                "batches of that shape, also as example= where there is one, or export it with a "
-                "dynamic batch size"
-            ) from error
-        if not isinstance(error, StripeError):  # raised by a hook, which says it all
-            error.add_note(f"the network was given images {tuple(images.shape)}, {images.dtype}")
+        return _run(model, images)
+    except StripeError:  # raised by a hook, which says it all
         raise
+    except Exception as error:
+        if remedy := _remedy(model, images, error):
+            said = str(error).splitlines()[0].rstrip(".")
+            raise ModelError(
+                f"the network failed on {_described(images)}: {said}; {remedy}"
+            ) from error
+        error.add_note(f"the network was given {_described(images)}")
+        raise
+
+
+def _run(model: nn.Module, images: Tensor) -> Any:
+    name = _keyword(model)
+    return model(images) if name is None else model(**{name: images})
+
+
+def _described(images: Tensor) -> str:
+    return f"images {tuple(images.shape)} of {images.dtype}"
+
+
+def _remedy(model: nn.Module, images: Tensor, error: Exception) -> str:
+    """Return what to do about images that a network failed on; "" where that is not known."""
+    if isinstance(error, AssertionError) and str(error).startswith(_GUARD):
+        return (
+            "an exported network takes only the shape that it was exported with; give batches of "
+            "that shape, also as example= where there is one, or export it with a dynamic batch "
+            "size"
+        )
+    if not (isinstance(error, RuntimeError | ValueError) and str(error)):
+        return ""
+    if not (images.is_floating_point() or images.is_complex()):
+        return "give images as it was trained with, such as images.float() / 255"
+    convolutions = (module for module in model.modules() if isinstance(module, nn.Conv2d))
+    first = next(convolutions, None)
+    return "" if first is None else _misfit(first, images)
+
+
+def _misfit(first: nn.Conv2d, images: Tensor) -> str:
+    """Say how images do not fit the first convolution of a network; "" where they do."""
+    takes = first.in_channels
+    if images.ndim == 3:
+        return "a batch has the shape (N, C, H, W); give images[None] for one image"
+    if images.ndim == 4 and images.shape[1] != takes:
+        give = f"images of shape (N, {takes}, H, W)"
+        if images.shape[1] == 1:
+            give = f"images.expand(-1, {takes}, -1, -1)"
+        elif images.shape[3] == takes:
+            give = "images.permute(0, 3, 1, 2)"
+        return f"its first convolution takes {takes} channels; give {give}"
+    if images.dtype != first.weight.dtype:
+        return f"its first convolution has weights of {first.weight.dtype}; convert the images"
+    return ""
 
 
 def tried(model: nn.Module, shape: Sequence[int], remedy: str) -> Any:
@@ -66,7 +100,7 @@ def tried(model: nn.Module, shape: Sequence[int], remedy: str) -> Any:
     """
     try:
         with interrupts_held(), undisturbed(model), interrupts_allowed():
-            return feed(model, torch.zeros(2, *shape))
+            return _run(model, placed(model, torch.zeros(2, *shape)))
     except (RuntimeError, ValueError, IndexError, AssertionError) as error:
         why = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
         size = " x ".join(map(str, shape))

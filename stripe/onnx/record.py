@@ -11,7 +11,7 @@ import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from torch import Tensor
 
-from stripe.errors import ModelError
+from stripe.errors import ModelError, NoBatchError
 from stripe.hooks.batches import numbered_batches
 from stripe.hooks.online import OnlineMoments
 from stripe.interrupts import interrupts_allowed, interrupts_held
@@ -127,7 +127,7 @@ def record(
     batches = numbered_batches(loader)
     first = next(batches, None)
     if first is None:
-        raise ModelError("a loader must give at least one batch to record, got none")
+        raise NoBatchError
     observer.prove(first[1])
     header = Header(
         gates=tuple(RecordedGate.of(place.gate, pooled=inputs) for place in places),

@@ -9,7 +9,7 @@ import pandas as pd
 from onnx import ModelProto
 from torch import Tensor
 
-from stripe.errors import ModelError
+from stripe.errors import NoBatchError
 from stripe.gates.freezing.means import Means, vector_of
 from stripe.hooks.batches import numbered_batches
 from stripe.intervene.fisher import from_sums
@@ -119,7 +119,7 @@ def measure(
             count += len(images)
             bar.update()
     if not count:
-        raise ModelError("a loader must give at least one batch, got none")
+        raise NoBatchError
     channels = pd.DataFrame(columns=["gate", "channel", "first_order", "fisher"])
     return from_sums([place.gate for place in places], sums, channels, count, draws=0)
 

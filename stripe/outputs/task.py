@@ -1,6 +1,5 @@
 """Read outputs as predictions, and compare them: agreement, accuracy, KL, with intervals."""
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from stripe.errors import StripeError
+from stripe.errors import NoBatchError, StripeError
 from stripe.outputs.agreement import Agreement, agreements, check_agree, mean_interval
 from stripe.outputs.equality import holds_nan
 from stripe.outputs.predictions import MISSING, predictions, without_nan
@@ -20,6 +19,7 @@ from stripe.outputs.scores import (
     divergence,
     mean_divergence,
 )
+from stripe.warn import warn
 
 #: Function from a network's output for a batch to class scores (B, classes), or to one prediction
 #: for each image.
@@ -100,7 +100,7 @@ class Task:
         """
         of_batches = [self._read(output, count, missing) for count, output in outputs]
         if not of_batches:
-            raise StripeError("a loader must give at least one batch, got none")
+            raise NoBatchError
         found = [one for of_batch in of_batches for one in of_batch.predictions]
         scores = [of_batch.scores for of_batch in of_batches if of_batch.scores is not None]
         return Read(found, torch.cat(scores) if len(scores) == len(of_batches) else None)
@@ -178,10 +178,9 @@ def _warn_of_labels(before: Read, labels: np.ndarray | None) -> None:
         return
     classes, low, high = before.scores.shape[-1], labels.min(), labels.max()
     if low < 0 or high >= classes:
-        warnings.warn(
+        warn(
             f"labels must be 0 to {classes - 1}, the classes of the network, got {low} to {high}; "
-            "predictions of images with other labels count as wrong",
-            stacklevel=2,
+            "predictions of images with other labels count as wrong"
         )
 
 

@@ -65,7 +65,7 @@ def class_information(
     -----
     A gate can contain information about the class that the network does not use. The class is
     predicted by a linear discriminant, so another classifier may reach higher accuracies: the gate
-    may contain more information about the class.
+    may contain more information about the class than these accuracies show.
 
     Examples
     --------

@@ -51,7 +51,8 @@ def effective_rank(
     Axes
         `ax`. For each gate, in forward order, it shows the effective rank and the participation
         ratio, and the number of channels as a line, on a logarithmic scale. A gate that does not
-        vary is left blank. Several recordings are drawn one above the other, in its `child_axes`.
+        vary is left blank. Several recordings are drawn one above the other, in the `child_axes` of
+        `ax`.
 
     Raises
     ------

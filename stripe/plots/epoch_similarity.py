@@ -1,4 +1,4 @@
-"""How alike the gates of every epoch are to those of another one."""
+"""The similarity of the gates of every epoch to those of one chosen epoch."""
 
 from collections.abc import Sequence
 from typing import Any

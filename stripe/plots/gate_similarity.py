@@ -1,4 +1,4 @@
-"""How alike the gates of a network are to each other."""
+"""The similarity of the gates of a network to each other."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from stripe.errors import StripeError
 from stripe.plots.axes import letters_in, wrapped
 from stripe.plots.choose import ColourScale
-from stripe.plots.ticks import integer_ticks, unit_of
+from stripe.plots.ticks import IntegerLocator, unit_of
 from stripe.stats.stripe_index import ROUNDING
 
 #: Largest number of panels side by side in a column.
@@ -90,7 +90,7 @@ def heat_maps(
         panel.set_title(title, fontsize=plt.rcParams["axes.labelsize"])
         panel.set_xlabel(xlabel)
         for axis in (panel.xaxis, panel.yaxis):
-            axis.set_major_locator(integer_ticks())
+            axis.set_major_locator(IntegerLocator(steps=[1, 2, 5, 10]))
         panel.tick_params(left=not drawn[1:], labelleft=not drawn[1:])
         if not drawn[1:]:
             panel.set_ylabel(ylabel)

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from stripe.plots.axes import axes_or_new, legend_above
 from stripe.plots.choose import with_columns
 from stripe.plots.literal import literal
 from stripe.plots.series import series_styles
+from stripe.plots.ticks import IntegerLocator
 from stripe.typed import typed
 
 #: What the two kinds of lines show.
@@ -75,7 +75,7 @@ def noise_bound(
         ax.plot(depth, table["bound"], **{"linestyle": "--", "label": f"{name} bound", **style})
         networks += ax.plot(depth, table["cumulated"], **{"label": name, **style})
     ax.set(yscale="log", xlabel="block", ylabel="growth of noise")
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    ax.xaxis.set_major_locator(IntegerLocator(8))
     lines = [
         Line2D([], [], color="0.4", lw=1.2, ls=ls, label=shows) for ls, shows in _LINES.items()
     ]

@@ -1,4 +1,4 @@
-"""The style of figures for a paper, and their files."""
+"""The style of figures for a paper, and the files to which figures are saved."""
 
 from contextlib import AbstractContextManager
 from io import BytesIO

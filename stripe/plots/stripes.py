@@ -56,9 +56,10 @@ def stripes(
     Parameters
     ----------
     data
-        A recording, or several; their panels are drawn side by side. If the recordings have equal
-        shapes and hold the same images, all panels show the images and channels chosen for the
-        first recording, in the same order. Otherwise, each recording has its own choice.
+        A recording, or several; their panels are drawn side by side. If the gate has the same
+        number of channels in all recordings, and they hold the same images, all panels show the
+        images and channels chosen for the first recording, in the same order. Otherwise, each
+        recording has its own choice.
     names
         Name of each recording. Default: the parts of their paths that differ.
     gate

@@ -1,6 +1,7 @@
 """Tick labels that do not overlap: few integers, short numbers, and names of cells."""
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axis import Axis
@@ -10,9 +11,26 @@ from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator
 _SHORT = (0.05, 1000)
 
 
-def integer_ticks() -> MaxNLocator:
-    """Return a locator of integers, as many as fit beside each other when the axis is drawn."""
-    return MaxNLocator(nbins="auto", integer=True, min_n_ticks=2, steps=[1, 2, 5, 10])
+class IntegerLocator(MaxNLocator):
+    """Ticks at integers alone.
+
+    `MaxNLocator(integer=True)` has ticks between integers where it finds fewer than two of them,
+    such as on the axis of a single image.
+
+    Parameters
+    ----------
+    nbins
+        Largest number of intervals. Default: as many as fit when the axis is drawn.
+    **options
+        Passed to `MaxNLocator`.
+    """
+
+    def __init__(self, nbins: int | Literal["auto"] = "auto", **options: Any) -> None:
+        super().__init__(nbins=nbins, integer=True, **options)
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        """Return the places of the ticks."""
+        return [tick for tick in super().tick_values(vmin, vmax) if tick == round(tick)]
 
 
 def name_cells(axis: Axis, names: Sequence[str]) -> None:

@@ -59,8 +59,8 @@ def variance_components(
     The estimate of a share can be below 0, because the estimates of the variance components are
     unbiased. It is then drawn as 0, and the other shares are divided by their sum. Without labels,
     the image share includes the class share. A large image share does not mean that the network
-    uses the variation over images. `stripe.sensitivity` estimates what freezing a gate, which
-    removes this variation, would change.
+    uses the variation over images. Freezing a gate removes this variation. `stripe.sensitivity`
+    estimates the effect.
 
     Examples
     --------

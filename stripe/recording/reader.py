@@ -206,7 +206,8 @@ class Recording:
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Return all rows of all epochs to a reader of Arrow: `pa.table(recording)`, polars.
 
-        The columns are epoch and those of the Parquet files; rows come as they were recorded.
+        The columns are epoch and those of the Parquet files; the rows are in the order of
+        recording.
         """
         self._check_values()
         parts = [part for epoch in self.epochs for part in self.parts(epoch)]

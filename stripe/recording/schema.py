@@ -1,4 +1,4 @@
-"""The contents of a recording: its header in JSON, its rows in Arrow.
+"""The contents of a recording: its header in JSON, its rows in Parquet.
 
 A recording of format version 2 is a directory::
 
@@ -14,10 +14,10 @@ A recording of format version 2 is a directory::
     LOCK                             held by the one writer
 
 Every JSON file is sealed: its last key, "sha256", is the SHA-256 of the bytes of the file before
-the digits. A changed bit in any of them is an error that names the file. The digests refer to each
-other (parts by their record, records by the next record or the head, the header by all), so that a
-file that is replaced, swapped or removed is noticed too. Digests detect accidents, not forgery:
-anyone can write another recording with valid digests.
+the digits. A changed bit in any of them raises an error that names the file. The digests refer to
+each other (parts by their record, records by the next record or the head, the header by all), so
+that a file that is replaced, swapped or removed is noticed too. Digests detect accidents, not
+forgery: anyone can write another recording with valid digests.
 
 Opening a recording checks the header and the head. Reading an epoch checks its log record, the
 footer and the page checksums of its parts, and the form of the columns that are read. `verify`
@@ -50,7 +50,7 @@ NULLABLE = ("label", "prediction")
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """A place in a model where a channel gate multiplies a feature map.
+    """A place in a model where a gate multiplies a feature map.
 
     Parameters
     ----------

@@ -1,7 +1,6 @@
-"""Theorem 6.1: the bound on the growth of a perturbation from block to block, and the growth."""
+"""Theorem 6.1: the bound on the growth of a perturbation over blocks, and the measured growth."""
 
 import copy
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +26,7 @@ from stripe.modules.undisturbed import undisturbed
 from stripe.modules.unwrap import modules_by_name, unwrapped
 from stripe.robustness.spectral import spectral_norm
 from stripe.typed import typed
+from stripe.warn import warn
 
 #: Operations that never increase the distance between two inputs.
 _CONTRACTIONS = {
@@ -106,12 +106,12 @@ def noise_bound(
     -----
     The theorem treats a block as one linear map and a ReLU. A real block has several layers with
     ReLUs between them. The product of the norms of these layers still bounds the growth in the
-    branch, but the bound is loose, because each layer stretches another direction most. For a
-    constant gate (ASR), or without a gate, the column `factor` is a true bound, except that it can
-    be slightly too small, because the power iteration converges from below. For attention it is not
-    a bound: the gate changes with the input, and this part of the derivative is ignored, as in the
-    paper's comparison. The bound grows exponentially with depth, and does not predict the noise in
-    practice, as the measured columns show.
+    branch, but the bound is loose, because each layer stretches a different direction the most. For
+    a constant gate (ASR), or without a gate, the column `factor` is a true bound, except that it
+    can be slightly too small, because the power iteration converges from below. For attention it is
+    not a bound: the gate changes with the input, and this part of the derivative is ignored, as in
+    the paper's comparison. The bound grows exponentially with depth, and does not predict the noise
+    in practice, as the measured columns show.
 
     References
     ----------
@@ -156,10 +156,9 @@ def noise_bound(
     table.insert(5, "bound", table["factor"].cumprod())
     gap = _first_gap(watched, modules_by_name(model), blocks)
     if gap < len(blocks):
-        warnings.warn(
+        warn(
             f"between {blocks[gap - 1].name} and {blocks[gap].name} lies something that is no "
-            "residual block of convolutions and batch norms: the bound ends there",
-            stacklevel=2,
+            "residual block of convolutions and batch norms: the bound ends there"
         )
         table.loc[gap:, "bound"] = float("nan")
     return table

@@ -56,7 +56,7 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     ModelError
         In one of these cases:
 
-        - the model has no batch norms outside gates, and `modules` names none;
+        - no `modules` are given, and the model has no batch norms outside gates;
         - a chosen norm does more than normalise, for example because it is a class of your own that
           contains an activation;
         - at the end of the block, the model has run, but none of the chosen norms has run.

@@ -1,4 +1,4 @@
-"""Statistics of recordings: moments, stripe index, convergence and others, as tables."""
+"""Statistics of recordings, such as moments, stripe index and convergence. Most are tables."""
 
 from stripe.stats.class_information import class_information as class_information
 from stripe.stats.comparison import compare as compare

@@ -82,22 +82,25 @@ def compare(
     ------
     StripeError
         If there are not two sides, only one of them is a list, a list has fewer than two
-        recordings, no gate is in all recordings, a recording has fewer than 4 images, or a
-        number is out of range.
+        recordings, no gate is in all recordings, one of two single recordings has fewer than 4
+        images, or a number is out of range.
     RecordingError
         If an epoch was not recorded.
 
     Notes
     -----
-    The interval over images is the percentile bootstrap (Efron, 1979). Images are drawn with
-    replacement, and in pairs if both sides recorded the same images. The images count as the same
-    if their indices are equal, no image has different labels on the two sides, and the data sets
-    are known to be equal: they have the same name, or all labels agree and are not in sorted order.
-    Two different recordings without labels and without `dataset=` are therefore not paired, and the
-    intervals are wider. This interval shows how much the difference between these two networks
-    depends on the choice of images. It does not show whether networks from other seeds differ in
-    the same way; for that, pass lists. The interval over seeds is Welch's t interval, because a
-    bootstrap over a few runs is too narrow.
+    The interval over images is the basic bootstrap (Davison and Hinkley, 1997, section 5.2). It
+    corrects the bias of eta2, which is about `(1 - eta2) / n` for n images. The percentile
+    bootstrap would double this bias. The estimates themselves are not corrected.
+
+    Images are drawn with replacement, and in pairs if both sides recorded the same images. The
+    images count as the same if their indices are equal, no image has different labels on the two
+    sides, and the data sets are known to be equal: they have the same name, or all labels agree and
+    are not in sorted order. Two different recordings without labels and without `dataset=` are
+    therefore not paired, and the intervals are wider. This interval shows how much the difference
+    between these two networks depends on the choice of images. It does not show whether networks
+    from other seeds differ in the same way; for that, pass lists. The interval over seeds is
+    Welch's t interval, because a bootstrap over a few runs is too narrow.
 
     Each interval is for one row alone. At a level of 0.95, one in twenty intervals is expected to
     exclude zero even if all gates are equal. Gates with the same name in two networks need not have
@@ -216,7 +219,9 @@ def _over_images(
                 _resampled(run.recording.values(gate, run.epoch), resamples, its_seed)
                 for run, its_seed in zip((first, second), seeds, strict=True)
             ]
-            interval = np.quantile(drawn[1] - drawn[0], ends, axis=0)
+            low, high = np.quantile(drawn[1] - drawn[0], ends, axis=0)
+            twice = 2 * (values[1] - values[0])
+            interval = np.stack([twice - high, twice - low])
         yield from _rows(gate, values[0], values[1], interval)
 
 

@@ -120,7 +120,9 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
 def common_images(
     recording: Recording, image_ids: Sequence[int] | None = None
 ) -> Int64[np.ndarray, " image"]:
-    """Return the indices of images recorded in every epoch, ascending, or check `image_ids`.
+    """Return the indices of images recorded in every epoch, ascending.
+
+    If `image_ids` is given, check these images, and return their indices as they are given.
 
     Raises
     ------

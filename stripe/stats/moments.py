@@ -178,9 +178,9 @@ def channel_moments(
     over
         Function that applies a function to each item of a list and yields the results in order:
         `map`, the `map` of a pool (`stripe.stats.processes`, or any `concurrent.futures` executor),
-        or the `map` of a cluster (`stripe.reproduce.engines.Ray.map`). Each call processes one
-        file. All these functions give identical results, to the last bit. Default: a `map` in two
-        threads.
+        or the `map` of a cluster (`stripe.reproduce.engines.Ray.map`). Each call of the applied
+        function processes one file. All these functions give identical results, to the last bit.
+        Default: a `map` in two threads.
 
     Returns
     -------

@@ -242,6 +242,7 @@ def run(
     return call
 
 
+@pytest.mark.slow
 def test_the_commands_on_a_network_and_images_of_ones_own(
     tmp_path: Path, run: Callable[..., Done]
 ) -> None:

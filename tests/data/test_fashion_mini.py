@@ -1,4 +1,4 @@
-"""The embedded data set."""
+"""The bundled data set."""
 
 from pathlib import Path
 

@@ -1,6 +1,7 @@
 """`make gpu`, rehearsed: every slice runs, writes its result, and is not done again."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from smallest_scale import EveryExhibit
 
 from benchmarks.gpu.__main__ import SLICES, main
 from benchmarks.gpu.checks import checks, files
+from benchmarks.gpu.exhibits import NAMES, reproduction_of
 from benchmarks.gpu.hour import run_slices
 from benchmarks.gpu.needs import estimate, images_left, require_data
 from benchmarks.gpu.slices import Setting, Slice, save
@@ -182,7 +185,15 @@ def test_a_command_is_asked_to_stop_at_its_deadline() -> None:
 
 
 @pytest.mark.slow
-def test_every_slice_is_rehearsed_and_a_second_call_does_nothing(tmp_path: Path) -> None:
+@pytest.mark.xdist_group("exhibits")
+def test_every_slice_is_rehearsed_and_a_second_call_does_nothing(
+    every_exhibit: EveryExhibit, tmp_path: Path
+) -> None:
+    """All exhibits are finished but one, whose runs no other shares."""
+    here, missing = setting(tmp_path), "figure13"
+    shutil.copytree(every_exhibit.store, here.store)
+    for run in reproduction_of(missing, here).needed:
+        shutil.rmtree(run.config.out)
     command = [sys.executable, "-m", "benchmarks.gpu", "--device=cpu", "--rehearse"]
     for _ in range(2):
         done = subprocess.run(
@@ -195,3 +206,5 @@ def test_every_slice_is_rehearsed_and_a_second_call_does_nothing(tmp_path: Path)
         assert found["done"]
         assert found["rehearsal"]
         assert found["hardware"]
+        if one.name in NAMES:
+            assert found["runs_of_this_call"] == (found["runs"] if one.name == missing else 0)

@@ -206,8 +206,8 @@ def test_an_exported_program_of_another_batch_size(
         lambda **more: stripe.sensitivity(exported, [four], recording, **quiet, **more),
         lambda **more: stripe.freeze(exported, recording, **more),
     ):
-        with messages(ModelError, r"== 4, and got images \(2, 1, 12, 12\)", "example="):
+        with messages(ModelError, r"on images \(2, 1, 12, 12\)", "== 4; an exp", "example="):
             tool()
         tool(example=four)
-    with messages(ModelError, r"== 4, and got images \(6, 1, 12, 12\)", "give batches of that"):
+    with messages(ModelError, r"on images \(6, 1, 12, 12\)", "give batches of that"):
         ablate(exported, [images[4:]], recording, ["mean"], example=four, progress=False)

@@ -1,5 +1,6 @@
 """Networks in float64, and networks that take images by keyword alone, go through every tool."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 import stripe
+from stripe.errors import ModelError
 from stripe.intervene.ablate import ablate
+from stripe.modules.feed import feed
 from stripe.modules.timing import compare_speed
 from stripe.robustness import attack, noise_bound
 
@@ -75,8 +78,39 @@ def test_an_error_of_the_network_names_its_images(tool: str, tmp_path: Path) -> 
     model = small()
     recording = stripe.record(model, loader(), tmp_path / "recording", progress=False)
     again = partial(stripe.record, model, path=tmp_path / "again", progress=False)
-    with pytest.raises(RuntimeError) as raised:
+    with pytest.raises(ModelError, match=r"images .*, 3, 12, 12\) of .* takes 1 channels"):
         again(loader=loader(3)) if tool == "record" else TOOLS[tool](model, recording, loader(3))
-    said = "\n".join((str(raised.value), *getattr(raised.value, "__notes__", ())))
-    assert "given images (" in said
-    assert ", 3, 12, 12)" in said
+
+
+IMAGES = torch.rand(4, 3, 12, 12)
+
+
+@pytest.mark.parametrize(
+    ("images", "remedy"),
+    [
+        (IMAGES[:, :1], r"takes 3 channels; give images.expand(-1, 3, -1, -1)"),
+        (IMAGES.movedim(1, 3), "takes 3 channels; give images.permute(0, 3, 1, 2)"),
+        (IMAGES[:, :2], "takes 3 channels; give images of shape (N, 3, H, W)"),
+        (IMAGES[0], "has the shape (N, C, H, W); give images[None] for one image"),
+        (IMAGES.double(), "has weights of torch.float32; convert the images"),
+        ((255 * IMAGES).byte(), "such as images.float() / 255"),
+    ],
+    ids=["grey", "channels last", "two channels", "one image", "float64", "bytes"],
+)
+def test_images_that_do_not_fit_are_told_with_a_remedy(images: Tensor, remedy: str) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval()
+    with pytest.raises(ModelError, match=re.escape(remedy) + r"\Z"):
+        feed(model, images)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, KeyError])
+def test_another_error_of_the_network_stays_as_it_is(error: type[Exception]) -> None:
+    class Broken(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            raise error("mine")
+
+    with pytest.raises(error, match="mine") as raised:
+        feed(nn.Sequential(Broken(), nn.Conv2d(3, 2, 1)), IMAGES)
+    assert raised.value.__notes__ == [
+        "the network was given images (4, 3, 12, 12) of torch.float32"
+    ]

@@ -168,6 +168,15 @@ def test_epochs_stand_at_their_numbers(write_recording: Callable[..., Path]) -> 
     assert [label(0), label(1), label(0.5), label(2)] == ["5", "10", "", ""]
 
 
+def test_a_single_image_and_channel_have_one_tick_each(
+    write_recording: Callable[..., Path],
+) -> None:
+    ax = plots.stripes(open_recording(write_recording({0: {"g": np.ones((1, 1))}})), side="after")
+    low, high = sorted(ax.get_ylim())
+    assert [tick for tick in ax.get_yticks() if low <= tick <= high] == [0]
+    assert [tick for tick in ax.get_xticks() if low <= tick <= high] == [0]
+
+
 def test_one_channel_is_fine(write_recording: Callable[..., Path]) -> None:
     values = {epoch: {"g": np.random.default_rng(epoch).random((3, 1))} for epoch in range(2)}
     recording = open_recording(write_recording(values))

@@ -94,6 +94,27 @@ def test_the_interval_is_that_of_an_independent_bootstrap() -> None:
     np.testing.assert_allclose(ours, found.confidence_interval, atol=0.06 * width)
 
 
+def test_the_interval_of_few_images_holds_the_true_difference(
+    write_recording: Write, tmp_path: Path
+) -> None:
+    """Of 20 images and 64 channels; a percentile bootstrap holds it in 21 of 40 samples."""
+    rng, true = np.random.default_rng(0), {"a": 0.8, "b": 0.4}
+    means = rng.standard_normal(64)
+    means = (means - means.mean()) / means.std()
+    held = 0
+    for sample in range(40):
+        paths = []
+        for name, eta2 in true.items():
+            noise = rng.standard_normal((20, 64))
+            gates = np.sqrt(eta2) * means + np.sqrt(1 - eta2) * noise
+            images = np.arange(20) + 20 * (name == "b")
+            path = tmp_path / f"{name}{sample}"
+            paths.append(write_recording({0: {"g": gates}}, path=path, images=images))
+        found = row(stats.compare(paths, resamples=400))
+        held += found["low"] <= true["b"] - true["a"] <= found["high"]
+    assert held >= 35
+
+
 def test_the_same_run_does_not_differ_from_itself_in_pairs(
     write_recording: Write, tmp_path: Path
 ) -> None:

@@ -72,6 +72,12 @@ def test_an_archive_that_unpacks_to_more_than_it_has(tmp_path: Path) -> None:
     write_zip_bomb(file, 1024)
     with pytest.raises(ModelError, match="would unpack to 10737"):
         read_weights(file)
+
+
+@pytest.mark.slow
+def test_such_an_archive_takes_no_memory(tmp_path: Path) -> None:
+    file = tmp_path / "bomb.pth"
+    write_zip_bomb(file, 1024)
     code = """
 from pathlib import Path
 from stripe.train.weights import read_weights

@@ -35,8 +35,9 @@ class Frozen:
         - gates: number of frozen gates;
         - agreement, kl (in nats) and accuracy, with 95 % intervals from _low to _high.
     assumed
-        For exact constants, the channels whose recorded value, 0 or 1, the network relies on,
-        although another image could give another value. Otherwise None. One row per channel:
+        For exact constants, the channels that the network treats as constant at their recorded
+        value (0 or 1), although another image could give another value. Otherwise None. One row per
+        channel:
 
         - gate, channel, value;
         - n: number of recorded images;

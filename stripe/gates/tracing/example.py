@@ -1,20 +1,19 @@
 """The example images with which a network is traced."""
 
-import warnings
 from typing import Any
 
 from torch import Tensor
 
 from stripe.errors import ModelError
+from stripe.warn import warn
 
 
 def checked_example(example: Any) -> Tensor:
     """Return an example of images; raise an error for anything else, and warn of a single image."""
     if len(valid_example(example)) == 1:
-        warnings.warn(
+        warn(
             "an example should hold at least 2 images, which show whether a tensor depends on the "
-            "image; got 1, which is used twice",
-            stacklevel=3,
+            "image; got 1, which is used twice"
         )
     return valid_example(example)
 

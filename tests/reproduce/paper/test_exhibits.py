@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from smallest_scale import EveryExhibit
 
 import stripe
 from stripe.errors import StripeError
@@ -275,18 +276,16 @@ def test_images_of_any_side_have_a_network_of_their_size(fashion: Path, tmp_path
 
 
 @pytest.mark.slow
-def test_everything_at_the_smallest_scale(tmp_path: Path) -> None:
+@pytest.mark.xdist_group("exhibits")
+def test_everything_at_the_smallest_scale(every_exhibit: EveryExhibit) -> None:
     """All tables and figures by one command; two of them with a second seed; then without torch."""
-    store, out = tmp_path / "store", tmp_path / "out"
-    command = [sys.executable, "-m", "stripe", "reproduce"]
+    store, out, said = every_exhibit
     options = ["--scale=test", f"--store={store}", f"--out={out}"]
-    seeds = {"all": 1, "table9": 2, "figure2": 2}
-    said = {}
+    seeds = {"table9": 2, "figure2": 2}
     for name, count in seeds.items():
-        one = [*command, name, *options, f"--seeds={count}"]
+        one = [sys.executable, "-m", "stripe", "reproduce", name, *options, f"--seeds={count}"]
         done = subprocess.run(one, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
-        said[name] = done.stdout
     for name in list_exhibits():
         count = seeds.get(name, 1)
         found = at(name, "test", store, seeds=range(count))
@@ -294,7 +293,7 @@ def test_everything_at_the_smallest_scale(tmp_path: Path) -> None:
         assert (found.numbers()["n"] == count).all()
         ends = (".csv", "-claim.csv", "-runs.csv", ".md", ".tex", ".png", ".json")
         assert all((out / f"{name}{end}").exists() for end in ends), name
-        assert f"{found.exhibit.label}, " in said["all"]
+        assert f"{found.exhibit.label}, " in said
         claims = pd.read_csv(out / f"{name}-claim.csv")
         assert set(claims["holds"]) <= {"yes", "no", "undecided", "one seed"}
     written = {path: path.stat().st_mtime_ns for path in store.glob("*/*.json")}
