@@ -97,8 +97,8 @@ def refuse_links(*paths: Path) -> None:
             )
 
 
-def check_ending(path: Path, endings: Sequence[str], what: str) -> None:
-    """Raise a `StripeError` that suggests a name if a file has another ending than its format.
+def check_target(path: Path, endings: Sequence[str], what: str) -> None:
+    """Raise a `StripeError` if a path cannot be written, or has another ending than its format.
 
     Call it before the work for the file begins.
     """
@@ -106,6 +106,15 @@ def check_ending(path: Path, endings: Sequence[str], what: str) -> None:
         listed = " or ".join(filter(None, [", ".join(endings[:-1]), endings[-1]]))
         better = path.parent / f"{path.stem or 'out'}{endings[0]}"
         raise StripeError(f"{what} ends in {listed}, got {path}; choose a name such as {better}")
+    folder = next(one for one in path.absolute().parents if one.exists())
+    why = (
+        "it is a folder" if path.is_dir()
+        else f"{folder} is not a folder" if not folder.is_dir()
+        else f"{folder} is read-only" if not os.access(folder, os.W_OK)
+        else ""
+    )  # fmt: skip
+    if why:
+        raise StripeError(f"cannot write {path}: {why}; choose another file")
 
 
 @contextmanager

@@ -17,10 +17,11 @@ from stripe.audit.gate_table import gate_table, with_costs
 from stripe.audit.images import Halves, halves
 from stripe.audit.modules import ModuleCandidate
 from stripe.audit.order import by_sensitivity, by_spread, estimated
-from stripe.audit.report import check_writable, write_report
+from stripe.audit.report import write_report
 from stripe.audit.result import Audit
 from stripe.defaults import BATCH_SIZE, LIMIT, ROUNDS, THRESHOLD
 from stripe.errors import ModelError, StripeError
+from stripe.files import PAGES, check_target
 from stripe.modules.progress import progress_bar
 from stripe.modules.timing import in_turns
 from stripe.outputs.task import Agree, Predict, Task
@@ -158,7 +159,7 @@ def audit(
     _check_numbers(threshold, batch_size, rounds)
     path = None if out is None else Path(out).expanduser()
     if path is not None:
-        check_writable(path)
+        check_target(path, PAGES, "a report")
     candidate = _candidate(model, name, threads)
     task = Task(predict, agree, candidate.scores)
     asked = {"controls": controls, "optimal": optimal}

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from stripe import plots
 from stripe.audit.gate_table import MEASURES
 from stripe.audit.result import Audit
 from stripe.errors import StripeError
-from stripe.files import PAGES, check_ending, write_whole
+from stripe.files import write_whole
 from stripe.recording import Recording
 from stripe.stats.variance_components import PARTS, shares_from_0_to_1
 
@@ -71,14 +70,6 @@ def write_report(path: Path, audit: Audit, recording: Recording, about: dict[str
         raise ReportError(path, error, audit) from error
 
 
-def check_writable(path: Path) -> None:
-    """Raise, before any work, if the report cannot be written, or is called no page."""
-    check_ending(path, PAGES, "a report")
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise StripeError(f"cannot write the report {path}; choose another file with out=")
-
-
 def _gates(audit: Audit) -> Any:
     """Return the rows of the table of gates, with shares of variance from 0 to 1."""
     shares = shares_from_0_to_1(audit.gates)
@@ -122,12 +113,13 @@ def _ends(audit: Audit) -> tuple[str, str]:
 def _pictures(audit: Audit, recording: Recording) -> dict[str, str]:
     """Return the pictures by name, as data URLs."""
     most, least = _ends(audit)
+    named: dict[str, Any] = {"names": [audit.model]}
     with plots.paper_style():
         drawn = {
-            "spread": plots.gate_spread(recording),
+            "spread": plots.gate_spread(recording, **named),
             "freezing": plots.freezing(audit.greedy, threshold=audit.threshold),
-            "most": plots.stripes(recording, gate=most, side="after"),
-            "least": plots.stripes(recording, gate=least, side="after"),
+            "most": plots.stripes(recording, gate=most, side="after", **named),
+            "least": plots.stripes(recording, gate=least, side="after", **named),
         }
         return {name: _data_url(ax) for name, ax in drawn.items()}
 

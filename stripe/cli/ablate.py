@@ -75,6 +75,7 @@ def ablate(
     table_file(out)
     picture_file(figure)
     compared = task.load()
+    given = None if recording is None else open_recording(recording)
     network, loader, named = source.load()
     images, labels = gather(loader, source.limit or LIMIT)
     known = None if labels is None else labels[::2]
@@ -83,12 +84,12 @@ def ablate(
         tempfile.TemporaryDirectory() as folder,
         interrupts_allowed(),
     ):
-        if recording is None:
+        if given is None:
             first = _batches(images[::2], known, source.batch_size)
             recorded = record(network, first, Path(folder) / "gates", inputs=False)
             images, labels = images[1::2], None if labels is None else labels[1::2]
         else:
-            recorded = open_recording(recording)
+            recorded = given
             _check_classes(recorded, named, interventions)
         planned = ablations(
             network,

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
+from stripe.cli.options.ranges import Seed
 from stripe.errors import StripeError
-from stripe.files import check_ending
+from stripe.files import check_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,8 +64,10 @@ Low = Annotated[float, Parameter(help="Largest absolute value of a channel that 
 High = Annotated[
     float, Parameter(help="Smallest value of a channel that is on; the largest is 2 - high.")
 ]
-Folds = Annotated[int, Parameter(help="Number of folds of the cross-validation.")]
-Seed = Annotated[int, Parameter(help="Seed of all random numbers.")]
+OneSeed = Annotated[Seed, Parameter(help="Seed of all random numbers.")]
+Folds = Annotated[
+    int, Parameter(validator=Number(gte=2), help="Number of folds of the cross-validation.")
+]
 Picture = Annotated[Path, Parameter(help="Image file for the figure: .png, .pdf or .svg.")]
 
 
@@ -119,13 +123,13 @@ def picture_file(path: Path | None) -> None:
     from stripe.plots.paper import FORMATS
 
     if path is not None:
-        check_ending(path, FORMATS, "a picture")
+        check_target(path, FORMATS, "a picture")
 
 
 def table_file(path: Path | None) -> None:
     """Refuse the name of a table that is there already or is not CSV, before the work begins."""
     if path is not None:
-        check_ending(path, (".csv",), "a table")
+        check_target(path, (".csv",), "a table")
     new_file(path)
 
 

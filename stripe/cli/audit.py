@@ -12,9 +12,10 @@ from stripe.cli.app import (
     print_json,
 )
 from stripe.cli.options.model import Source
+from stripe.cli.options.ranges import Count, Share
 from stripe.cli.options.task import ANY_TASK, TaskOptions
 from stripe.defaults import LIMIT, ROUNDS, THRESHOLD
-from stripe.files import PAGES, check_ending
+from stripe.files import PAGES, check_target
 
 if TYPE_CHECKING:
     from stripe.audit.result import Audit
@@ -29,13 +30,13 @@ def audit(
     source: Source,
     *,
     out: Path = Path("report.html"),
-    threshold: float = THRESHOLD,
+    threshold: Share = THRESHOLD,
     curve: Annotated[bool, Parameter(negative=())] = False,
     alone: Annotated[bool, Parameter(negative=())] = False,
     controls: Annotated[bool, Parameter(negative=())] = False,
     optimal: Annotated[bool, Parameter(negative=())] = False,
-    rounds: int = ROUNDS,
-    threads: int = 1,
+    rounds: Count = ROUNDS,
+    threads: Count = 1,
     task: TaskOptions = ANY_TASK,
     json: Json = False,
 ) -> None:
@@ -64,7 +65,7 @@ def audit(
     from stripe.audit.report import ReportError
     from stripe.cli.options.network import is_onnx
 
-    check_ending(out, PAGES, "a report")
+    check_target(out, PAGES, "a report")
     compared = task.load()
     network, loader, images = source.load(onnx=True)
     measured = partial(

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from cyclopts import App
 
-from stripe.cli.app import Json, Seed, app, print_table, save_table, table_file
+from stripe.cli.app import Json, OneSeed, app, print_table, save_table, table_file
+from stripe.cli.options.ranges import Count
 
 bench_app = App(name="bench", help="Measure and compare the speed of networks.")
 app.command(bench_app)
@@ -15,12 +16,12 @@ def fps(
     *,
     backbone: str = "resnet164",
     attention: tuple[str, ...] = ("ie", "srm", "cbam", "se", "dia", "spa"),
-    image_size: int = 32,
-    num_classes: int = 100,
-    batch_size: int = 32,
-    rounds: int = 15,
+    image_size: Count = 32,
+    num_classes: Count = 100,
+    batch_size: Count = 32,
+    rounds: Count = 15,
     device: str = "auto",
-    seed: Seed = 0,
+    seed: OneSeed = 0,
     out: Path | None = None,
     json: Json = False,
 ) -> None:

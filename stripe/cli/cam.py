@@ -15,7 +15,7 @@ from stripe.cli.app import (
 )
 from stripe.cli.options.model import Source
 from stripe.errors import StripeError
-from stripe.files import check_ending
+from stripe.files import check_target
 
 
 @app.command
@@ -49,7 +49,7 @@ def cam(
 
     picture_file(out)
     if save is not None:
-        check_ending(save, (".npz",), "a mean map")
+        check_target(save, (".npz",), "a mean map")
     new_file(save)
     network, loader, _ = source.load()
     if target not in ("predicted", "label") and not target.isdecimal():

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from stripe.cli.app import Json, Seed, app, print_json
+from stripe.cli.app import Json, OneSeed, app, print_json
 from stripe.cli.interrupted import interruptible
+from stripe.cli.options.ranges import Count
 from stripe.defaults import DEMO_EPOCHS
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ DEMO_RUN = Path("runs/demo")
 def demo(
     *,
     out: Path | None = None,
-    epochs: int = DEMO_EPOCHS,
-    seed: Seed = 0,
+    epochs: Count = DEMO_EPOCHS,
+    seed: OneSeed = 0,
     device: str = "auto",
     json: Json = False,
 ) -> None:
@@ -76,8 +77,8 @@ def _print_result(found: "DemoResult", run: Path, json: bool) -> None:
 def gallery(
     *,
     out: Path = Path("figures/gallery"),
-    seed: Seed = 0,
-    epochs: int = DEMO_EPOCHS,
+    seed: OneSeed = 0,
+    epochs: Count = DEMO_EPOCHS,
     pictures: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     device: str = "auto",
     json: Json = False,

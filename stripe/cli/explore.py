@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from stripe.cli.app import Epoch, Gate, Recorded, app, new_file, read_table
+from stripe.cli.options.ranges import Port
 from stripe.defaults import DATA_ROOT
 from stripe.errors import StripeError
-from stripe.files import PAGES, check_ending
+from stripe.files import PAGES, check_target
 
 if TYPE_CHECKING:
     from stripe.explorer.slices import Slices
@@ -25,7 +26,7 @@ def explore(
     data_root: Path = DATA_ROOT,
     costs: Path | None = None,
     out: Path | None = None,
-    port: int = 0,
+    port: Port = 0,
     no_open: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Show recordings in a browser, with an overview of all gates and every value of one gate.
@@ -53,7 +54,7 @@ def explore(
     from stripe.explorer.view import checked_view
 
     if out is not None:
-        check_ending(out, PAGES, "a page")
+        check_target(out, PAGES, "a page")
     new_file(out)
     paths = [recording, *more]
     slices = Slices(paths, costs=_costs(costs), **_pictures(recording, images, data_root))

@@ -30,7 +30,7 @@ def findings(
     out
         Markdown file to write, such as docs/findings.md. Default: print the table.
     """
-    from stripe.files import check_ending, saving
+    from stripe.files import check_target, saving
     from stripe.reproduce.findings import findings as found
     from stripe.reproduce.findings import written
     from stripe.reproduce.findings_page import findings_page
@@ -39,7 +39,7 @@ def findings(
     from stripe.versions import command_line
 
     if out is not None:
-        check_ending(out, (".md",), "a page of findings")
+        check_target(out, (".md",), "a page of findings")
     folder = reports or reports_of(target.scale)
 
     def reproduced(name: str) -> "Reproduction":

@@ -10,7 +10,7 @@ from stripe.cli.app import Epoch, Gates, Json, app, new_file, print_json
 from stripe.cli.options.model import Source
 from stripe.cli.options.task import ANY_TASK, TaskOptions
 from stripe.errors import StripeError
-from stripe.files import check_ending
+from stripe.files import check_target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,12 +66,12 @@ def freeze(
         _check_of_file(constants, task)
         freeze_file(source, recording, out, options, json)
         return
-    check_ending(out, OF_WEIGHTS, "a file of weights")
+    check_target(out, OF_WEIGHTS, "a file of weights")
     new_file(out)
     compared = task.load()
     wanted = constants == "optimal" or source.images is not None or task.given
-    network, images, _ = source.load() if wanted else (source.load_network(), None, "")
     data = stripe.open_recording(recording)
+    network, images, _ = source.load() if wanted else (source.load_network(), None, "")
     frozen = stripe.freeze(
         network,
         data,

@@ -15,6 +15,7 @@ from stripe.cli.app import (
     table_file,
 )
 from stripe.cli.options.model import Source
+from stripe.cli.options.ranges import Count
 from stripe.cli.options.task import ANY_TASK, TaskOptions
 from stripe.errors import StripeError
 
@@ -28,7 +29,7 @@ def noise(
     *,
     spec: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     grid: Annotated[tuple[str, ...], Parameter(negative=())] = (),
-    seeds: int = 3,
+    seeds: Count = 3,
     task: TaskOptions = ANY_TASK,
     out: Path | None = None,
     figure: Picture | None = None,
@@ -57,8 +58,6 @@ def noise(
     from stripe.robustness import TABLE_8
     from stripe.robustness.attacks import attacks
 
-    if seeds < 1:
-        raise StripeError(f"--seeds must be at least 1, got {seeds}")
     if unknown := set(grid) - set(TABLE_8):
         raise StripeError(f"--grid is {' or '.join(TABLE_8)}, got {', '.join(sorted(unknown))}")
     noises = [*spec, *(pair for kind in grid for pair in TABLE_8[kind])]

@@ -5,7 +5,7 @@ from typing import Any
 
 from stripe.cli.app import new_file, print_json
 from stripe.cli.options.model import Network, Source
-from stripe.files import check_ending
+from stripe.files import check_target
 
 
 def record_file(source: Source, out: Path, options: dict[str, Any]) -> tuple[int, int]:
@@ -27,7 +27,7 @@ def freeze_file(
     """Write an ONNX file without gates, and print the report of freezing."""
     import stripe.onnx
 
-    check_ending(out, (".onnx",), "a frozen ONNX file")
+    check_target(out, (".onnx",), "a frozen ONNX file")
     new_file(out)
     network = source.load_network(onnx=True)
     assert isinstance(network, stripe.onnx.OnnxNetwork)

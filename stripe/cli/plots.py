@@ -12,14 +12,15 @@ from stripe.cli.app import (
     Gate,
     More,
     Names,
+    OneSeed,
     Picture,
     Recorded,
-    Seed,
     app,
     one_or_more,
     picture_file,
     read_table,
 )
+from stripe.cli.options.ranges import Count
 from stripe.cli.options.sides import Others, Versus, sides_of
 from stripe.errors import DataError, StripeError
 
@@ -76,12 +77,12 @@ class Panels(Sides):
         One colour scale per panel (own), or one for all panels (shared).
     """
 
-    n_images: int = 20
-    channels: int = 60
+    n_images: Count = 20
+    channels: Count = 60
     image_order: Literal["random", "label", "prediction"] = "random"
     channel_order: Literal["random", "mean", "spread"] = "random"
     scale: Literal["own", "shared"] = "own"
-    seed: Seed = 0
+    seed: OneSeed = 0
 
 
 Heading = Annotated[
@@ -105,8 +106,8 @@ def plot_spatial_attention(
     *more: More,
     out: Picture,
     options: Runs = _RUNS,
-    n_images: int = 4,
-    seed: Seed = 0,
+    n_images: Count = 4,
+    seed: OneSeed = 0,
 ) -> None:
     """Draw the spatial attention maps of a few images in each block (Figure 29).
 
@@ -160,9 +161,9 @@ def plot_epoch_difference(
     out: Picture,
     names: Names = (),
     gate: Gate = None,
-    n_images: int = 3,
-    channels: int = 20,
-    seed: Seed = 0,
+    n_images: Count = 3,
+    channels: Count = 20,
+    seed: OneSeed = 0,
 ) -> None:
     """Draw the change of a gate from epoch to epoch (Figure 2c).
 

@@ -12,6 +12,7 @@ from stripe.cli.app import (
     print_json,
 )
 from stripe.cli.options.model import Source
+from stripe.cli.options.ranges import Index
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 
@@ -21,7 +22,7 @@ def record(
     source: Source,
     *,
     out: Path,
-    epoch: int = 0,
+    epoch: Index = 0,
     gates: Gates = ("all",),
     spatial: Annotated[bool, Parameter(negative=())] = False,
     moments_only: Annotated[bool, Parameter(negative=())] = False,

@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 from stripe.cli.app import Json, app, print_json, print_table
 from stripe.cli.interrupted import interruptible
 from stripe.cli.options.engines import RUN_HERE, RunEngine
+from stripe.cli.options.ranges import Count, CountOrNone, Index
 from stripe.defaults import DATA_ROOT
 from stripe.errors import StripeError
 from stripe.registry import listed
@@ -63,7 +64,7 @@ class Target:
     """
 
     scale: str = "smoke"
-    seeds: int | None = None
+    seeds: CountOrNone = None
     noise_when: Literal["train", "eval", "both"] | None = None
     noise_sigma: Literal["deviation", "variance"] = "deviation"
     store: Path = Path("runs/store")
@@ -147,8 +148,8 @@ def repeat(
     exhibit: Names = "all",
     *,
     target: Target = _DEFAULT,
-    count: int = 1,
-    draw: int = 0,
+    count: Count = 1,
+    draw: Index = 0,
     reports: Path | None = None,
     engine: RunEngine = RUN_HERE,
     json: Json = False,
@@ -170,8 +171,6 @@ def repeat(
     """
     from stripe.reproduce.repeat import drawn, repeated
 
-    if count < 1:
-        raise StripeError(f"--count must be at least 1, got {count}")
     folder = reports or reports_of(target.scale)
     found, root = reproductions(exhibit, target), target.data_root
     draws = drawn(found, folder, count=count, seed=draw, store=target.store, data_root=root)
@@ -230,8 +229,6 @@ def reproductions(
     from stripe.reproduce.paper.scales import scale
     from stripe.reproduce.reproduction import reproduction
 
-    if target.seeds is not None and target.seeds < 1:
-        raise StripeError(f"--seeds must be at least 1, got {target.seeds}")
     name = re.sub(r"^(tab|fig)(le|ure)?[. ]*", _full_name, name.lower())
     groups = {"all": "", "tables": "table", "figures": "figure"}
     names = [n for n in list_exhibits() if n.startswith(groups[name])] if name in groups else [name]

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from stripe.cli.app import Gates, Picture, app, picture_file
 from stripe.cli.options.model import Source
+from stripe.cli.options.ranges import Count
 from stripe.cli.options.tables import AS_TABLE, Printed
 from stripe.defaults import DRAWS, LIMIT
 from stripe.interrupts import interrupts_allowed, interrupts_held
@@ -19,7 +20,7 @@ def sensitivity(
     *,
     gates: Gates = ("all",),
     recording: Path | None = None,
-    draws: int = DRAWS,
+    draws: Count = DRAWS,
     channels: Annotated[bool, Parameter(negative=())] = False,
     figure: Picture | None = None,
     printed: Printed = AS_TABLE,
@@ -50,14 +51,11 @@ def sensitivity(
 
     printed.check()
     picture_file(figure)
+    known = None if recording is None else open_recording(recording)
     network, loader, _ = source.load()
     batches = gather(loader, source.limit or LIMIT)[0].split(source.batch_size)
     with interrupts_held(), tempfile.TemporaryDirectory() as folder, interrupts_allowed():
-        recorded = (
-            record(network, batches, Path(folder) / "gates", inputs=False)
-            if recording is None
-            else open_recording(recording)
-        )
+        recorded = known or record(network, batches, Path(folder) / "gates", inputs=False)
         found = sensitivity(network, batches, recorded, gates, draws=draws, seed=source.seed)
     if figure is not None:
         with plots.paper_style():

@@ -14,12 +14,13 @@ from stripe.cli.app import (
     High,
     Low,
     Names,
+    OneSeed,
     Recorded,
-    Seed,
     app,
     one_or_more,
 )
 from stripe.cli.options.engines import MAP_HERE, MapEngine
+from stripe.cli.options.ranges import Resamples, Share, ShareInside
 from stripe.cli.options.sides import Others, Versus, sides_of
 from stripe.cli.options.tables import AS_TABLE, Printed
 from stripe.defaults import FOLDS, HIGH, LEVEL, LOW, RESAMPLES, SHRINKAGE
@@ -117,9 +118,9 @@ def compare(
     versus: Versus = (),
     names: Names = (),
     epoch: Epochs = (),
-    resamples: int = RESAMPLES,
-    level: float = LEVEL,
-    seed: Seed = 0,
+    resamples: Resamples = RESAMPLES,
+    level: ShareInside = LEVEL,
+    seed: OneSeed = 0,
     printed: Printed = AS_TABLE,
 ) -> None:
     """Print the stripe statistics of each gate in two recordings, and the differences.
@@ -198,8 +199,8 @@ def class_information(
     *,
     epoch: Epoch = None,
     folds: Folds = FOLDS,
-    shrinkage: float = SHRINKAGE,
-    seed: Seed = 0,
+    shrinkage: Share = SHRINKAGE,
+    seed: OneSeed = 0,
     printed: Printed = AS_TABLE,
 ) -> None:
     """Print how well every gate alone predicts the class.

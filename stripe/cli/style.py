@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from stripe.cli.app import Json, Seed, app, print_json
+from stripe.cli.app import Json, OneSeed, app, print_json
 from stripe.cli.interrupted import interruptible
+from stripe.cli.options.ranges import Count
 from stripe.cli.options.settings import given_of, options_of
 from stripe.errors import DataError, StripeError
 from stripe.style.config import StyleConfig
@@ -24,7 +25,9 @@ app.command(style_app)
 _Options: Any = options_of(StyleConfig)
 _Shared: Any = options_of(StyleConfig, without=("variant", "out"))
 Resume = Annotated[bool, Parameter(negative=(), help="Continue the run in --out.")]
-Draws = Annotated[int, Parameter(help="Number of draws of random batch mates at each batch size.")]
+Draws = Annotated[
+    Count, Parameter(help="Number of draws of random batch mates at each batch size.")
+]
 
 
 @style_app.command
@@ -100,7 +103,7 @@ def compare(
     *runs: Path,
     options: _Shared = _Shared(),  # noqa: B008  # frozen
     out: Path,
-    photographs: int = 3,
+    photographs: Count = 3,
     images: Path | None = None,
     draws: Draws = 4,
     resume: Resume = False,
@@ -147,8 +150,8 @@ def compare(
 def demo(
     *,
     out: Path = Path("runs/style-demo"),
-    steps: int = 250,
-    seed: Seed = 0,
+    steps: Count = 250,
+    seed: OneSeed = 0,
     device: str = "auto",
     resume: Resume = False,
     json: Json = False,

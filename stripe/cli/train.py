@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from stripe.cli.app import Json, app, print_json, print_table
 from stripe.cli.interrupted import after_training, interruptible
+from stripe.cli.options.ranges import Count
 from stripe.cli.options.settings import given_of, options_of
 from stripe.errors import StripeError
 from stripe.train.config import TrainConfig
@@ -78,7 +79,7 @@ def constants(
     run: Path,
     *,
     out: Path,
-    epochs: int = 2,
+    epochs: Count = 2,
     lr: float | None = None,
     device: str = "auto",
     json: Json = False,

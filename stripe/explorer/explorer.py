@@ -14,7 +14,7 @@ from stripe.errors import StripeError
 from stripe.explorer.page import offline_page
 from stripe.explorer.slices import Slices
 from stripe.explorer.view import checked_view, code_of
-from stripe.files import PAGES, check_ending, saving
+from stripe.files import PAGES, check_target, saving
 from stripe.html import Shown
 from stripe.recording import Recorded
 from stripe.typed import typed
@@ -82,7 +82,7 @@ class Explorer:
             or the file cannot be written.
         """
         target = Path(path)
-        check_ending(target, PAGES, "a page")
+        check_target(target, PAGES, "a page")
         page = offline_page(self.slices, self.view)
         with saving(target) as draft:
             draft.write_text(page, encoding="utf-8")

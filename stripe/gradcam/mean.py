@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from stripe.errors import ModelError, StripeError
-from stripe.files import check_ending, open_regular, saving
+from stripe.files import check_target, open_regular, saving
 from stripe.gradcam.library import library_cam
 from stripe.gradcam.maps import Reshape, Score, grad_cam
 from stripe.gradcam.planes import as_planes
@@ -67,7 +67,7 @@ class MeanCam:
         """Write all fields to a NumPy archive (.npz), which `MeanCam.load` reads."""
         arrays = {name: value for name, value in vars(self).items() if value is not None}
         path = Path(path)
-        check_ending(path, (".npz",), "a mean map")
+        check_target(path, (".npz",), "a mean map")
         with saving(path) as draft:
             np.savez_compressed(draft, **arrays)
 

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from stripe.errors import StripeError
-from stripe.files import check_ending, saving
+from stripe.files import check_target, saving
 from stripe.plots.axes import PAPER_FONT_SIZE
 from stripe.typed import typed
 
@@ -68,7 +68,7 @@ def save_figure(ax: Axes, *paths: Path | str | BytesIO) -> None:
                 figure.savefig(path, dpi=DPI, format="png")
                 continue
             path = Path(path)
-            check_ending(path, FORMATS, "a picture")
+            check_target(path, FORMATS, "a picture")
             # Without a date in it, the same picture is the same file.
             metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
             with saving(path) as draft:

@@ -192,7 +192,7 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(StripeError, match="must all have one size"):
         stripe.audit(network(), [images, torch.zeros(2, 1, 5, 5)], None)
     (tmp_path / "file").touch()
-    with pytest.raises(StripeError, match="cannot write the report"):
+    with pytest.raises(StripeError, match=r"cannot write .*file is not a folder"):
         stripe.audit(network(), [images], tmp_path / "file" / "r.html", rounds=1, progress=False)
 
 
@@ -309,7 +309,7 @@ def test_the_commands_on_a_network_and_images_of_ones_own(
         (["--model", "timm:seresnet18", "--images", "mixed"], "holds both (loose.png"),
         (
             ["--model", "timm:seresnet18", "--images", ".", "--limit", "0"],
-            "--limit must be at least 1, got 0",
+            'Invalid value "0" for --limit. Must be >= 1',
         ),
         (
             ["--model", "timm:seresnet18", "--images", ".", "--weights", "bad.pt"],
@@ -333,7 +333,7 @@ def test_errors_of_the_commands_are_one_line(
     torch.save({"state_dict": {"module.x": torch.zeros(1)}}, tmp_path / "bad.pt")
     torch.save({"model": nn.Linear(1, 1)}, tmp_path / "evil.pt")
     done = run("audit", *arguments)
-    assert done.returncode == 1
+    assert done.returncode == (2 if "Invalid value" in message else 1)
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert message in line
 

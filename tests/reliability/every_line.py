@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 import torch
+from strike import strike
 from torch import nn
 
 import stripe
@@ -36,8 +37,7 @@ def interrupted_at(context: Any, at: int) -> tuple[int, str]:
             count += 1
             if count == at:
                 where = f"line {frame.f_lineno}, {frame.f_code.co_name}"
-                # With the frame that a signal would find, which is not that of this function.
-                signal.getsignal(signal.SIGINT)(signal.SIGINT, frame)  # type: ignore[operator, misc]
+                strike(frame)
         return trace
 
     sys.settrace(trace)

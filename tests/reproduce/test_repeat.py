@@ -53,5 +53,5 @@ def test_nothing_published(tmp_path: Path) -> None:
     found = reproduction(exhibit("table9"), SCALES["test"], store=tmp_path / "store", seeds=[0])
     with pytest.raises(StripeError, match="has no numbers of these exhibits that can be repeated"):
         drawn([found], tmp_path, count=1, seed=0, store=tmp_path / "store")
-    with pytest.raises(SystemExit, match="1"):
+    with pytest.raises(SystemExit, match="2"):
         main(["sweep", "repeat", "table9", "--count=0"])

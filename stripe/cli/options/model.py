@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from stripe.cli.options.ranges import Count, CountOrNone, Seed, ShareAboveZeroOrNone
 from stripe.defaults import BATCH_SIZE, NUM_CLASSES
 from stripe.errors import StripeError
 
@@ -47,8 +48,8 @@ class Network:
     weights: Path | None = None
     pretrained: Annotated[bool, Parameter(negative=())] = False
     attention: str | None = None
-    num_classes: int = NUM_CLASSES
-    seed: int = 0
+    num_classes: Count = NUM_CLASSES
+    seed: Seed = 0
 
     def load_network(self, *, onnx: bool = False) -> "nn.Module":
         """Return the network, on the CPU; of an ONNX file only if the command takes one."""
@@ -128,10 +129,10 @@ class Source(Network):
     image_size: str | None = None
     mean: Annotated[tuple[str, ...] | None, _Several] = None
     std: Annotated[tuple[str, ...] | None, _Several] = None
-    crop: float | None = None
+    crop: ShareAboveZeroOrNone = None
     data_root: Path | None = None
-    batch_size: int = BATCH_SIZE
-    limit: int | None = None
+    batch_size: Count = BATCH_SIZE
+    limit: CountOrNone = None
     skip_broken: Annotated[bool, Parameter(negative=())] = False
     device: str = "auto"
 
@@ -141,9 +142,7 @@ class Source(Network):
         from stripe.cli.options.network import dataset_of, run_of
         from stripe.train.device import resolve_device
 
-        for name in ("batch_size", "limit"):
-            if (count := getattr(self, name)) is not None and count < 1:
-                raise StripeError(f"--{name.replace('_', '-')} must be at least 1, got {count}")
+        device = resolve_device(self.device)
         size, mean, std = image_side(self.image_size), _numbers("mean", self), _numbers("std", self)
         run = run_of(self.model)
         images = self.images or dataset_of(run)
@@ -167,7 +166,7 @@ class Source(Network):
             skip_broken=self.skip_broken,
         )
         print(prepared, file=sys.stderr)
-        return network.to(resolve_device(self.device)), loader, images
+        return network.to(device), loader, images
 
 
 def image_side(text: str | None) -> tuple[int, int] | None:

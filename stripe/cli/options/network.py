@@ -13,7 +13,7 @@ from stripe.backbones import build
 from stripe.backbones.own import is_function, own_network
 from stripe.defaults import NUM_CLASSES
 from stripe.errors import ModelError, UnknownNameError
-from stripe.files import check_ending, parse_json, read_regular, saving
+from stripe.files import check_target, parse_json, read_regular, saving
 from stripe.gates import freeze_at
 from stripe.modules.seeded import seeded
 from stripe.modules.unwrap import unwrapped
@@ -178,7 +178,7 @@ def write_frozen(frozen: nn.Module, path: Path, recipe: dict[str, Any]) -> None:
     recipe
         "gates": for each frozen gate its name, channels and whether it was folded; "input_shape".
     """
-    check_ending(path, OF_WEIGHTS, "a file of weights")
+    check_target(path, OF_WEIGHTS, "a file of weights")
     with saving(path.with_suffix(".frozen.json")) as said:
         said.write_text(json.dumps(recipe, indent=1) + "\n")
         with saving(path) as weights:

@@ -317,7 +317,7 @@ def test_the_command_prints_what_it_was_told(imagenet_run: Path, tmp_path: Path,
     assert code == 0, said
     assert "mean 0.4, 0.4, 0.4, std 0.3, 0.3, 0.3, crop 0.75 (bilinear)" in said
     code, said = run("record", "--model", imagenet_run, "--out", tmp_path / "s", "--crop", 1.5)
-    assert (code, "crop must be above 0 and at most 1, got 1.5" in said) == (1, True)
+    assert (code, 'Invalid value "1.5" for --crop. Must be <= 1' in said) == (2, True)
     assert not (tmp_path / "s").exists()
 
 
