@@ -106,11 +106,12 @@ def check_target(path: Path, endings: Sequence[str], what: str) -> None:
         listed = " or ".join(filter(None, [", ".join(endings[:-1]), endings[-1]]))
         better = path.parent / f"{path.stem or 'out'}{endings[0]}"
         raise StripeError(f"{what} ends in {listed}, got {path}; choose a name such as {better}")
-    folder = next(one for one in path.absolute().parents if one.exists())
+    # Functions of os.path take what may not be looked at for absent; those of Path raise an error.
+    folder = next(one for one in path.absolute().parents if os.path.lexists(one))
     why = (
-        "it is a folder" if path.is_dir()
-        else f"{folder} is not a folder" if not folder.is_dir()
-        else f"{folder} is read-only" if not os.access(folder, os.W_OK)
+        "it is a folder" if os.path.isdir(path)
+        else f"{folder} is not a folder" if not os.path.isdir(folder)
+        else f"you may not write in {folder}" if not os.access(folder, os.W_OK)
         else ""
     )  # fmt: skip
     if why:

@@ -57,8 +57,9 @@ class Registry(Generic[Builder]):
     def register(self, *names: str, pattern: str | None = None) -> Callable[[Builder], Builder]:
         r"""Return a decorator that registers a builder under `names`.
 
-        With `pattern`, a regular expression, every other name that matches it builds too: its
-        named groups are given to the builder as integers, `r"resnet(?P<depth>\d+)"` as `depth=`.
+        With `pattern`, a regular expression, the builder also builds every other name that matches.
+        The named groups are passed to it as integers: the group of `r"resnet(?P<depth>\d+)"` is
+        passed as `depth=`.
         """
 
         def add(builder: Builder) -> Builder:

@@ -35,7 +35,7 @@ def typed(public: Public) -> Public:
     Raises
     ------
     StripeError
-        At a call with an argument of a wrong type, or of a name that there is not. The message
+        At a call with an argument of a wrong type or an unknown name. The message
         names the argument, its type and what was given, or the nearest name.
 
     Examples
@@ -82,7 +82,8 @@ def _check(
         given = signed.bind(*args, **named).arguments
     except TypeError:  # the call itself says which arguments are missing
         _refuse_too_many(function, signed, args)
-        if unknown := [name for name in named if name not in signed.parameters]:
+        unknown = [name for name in named if name not in signed.parameters]
+        if unknown and not _passes_options_on(signed):
             raise StripeError(f"{function}: {_no_option(unknown[0], signed)}") from None
         return
     for name, value in given.items():
@@ -122,20 +123,29 @@ def _unknown_option(
     error: BaseException, signed: Signature, named: Mapping[str, Any]
 ) -> str | None:
     """Say which option that a function passed on was refused, and which of its own is near."""
-    others = any(one.kind is Parameter.VAR_KEYWORD for one in signed.parameters.values())
     refused = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-    if not others or not isinstance(error, AttributeError | TypeError) or refused is None:
+    if refused is None or not isinstance(error, AttributeError | TypeError):
         return None
     wrong = refused[1]
-    if wrong not in named or wrong in signed.parameters:
+    if not _passes_options_on(signed) or wrong not in named or wrong in signed.parameters:
         return None
     return _no_option(wrong, signed)
 
 
+def _passes_options_on(signed: Signature) -> bool:
+    return any(one.kind is Parameter.VAR_KEYWORD for one in signed.parameters.values())
+
+
 def _no_option(wrong: str, signed: Signature) -> str:
     """Say that there is no such option, and which one is near."""
-    near = get_close_matches(wrong, signed.parameters, n=1)
-    near = near or [name for name in signed.parameters if name.startswith(wrong)]
+    variadic = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    names = [
+        one.name
+        for one in signed.parameters.values()
+        if one.kind not in variadic and one.name not in ("self", "cls")
+    ]
+    near = get_close_matches(wrong, names, n=1)
+    near = near or [name for name in names if name.startswith(wrong)]
     nearest = f"; the nearest is {near[0]}" if near else ""
     return f"there is no option {wrong!r}{nearest}; help() lists those that there are"
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 NAME = re.compile(r"(?<![\w./-])stripe(?:\.[A-Za-z]\w*)+")
 
@@ -23,6 +25,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_names_in_pages_need_no_other_import() -> None:
     """Each name is looked up in a process of its own kind: nothing else was imported before."""
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs/howto").glob("*.md")]

@@ -178,6 +178,24 @@ def test_a_name_that_there_is_not_is_told_with_the_nearest(tmp_path: Path) -> No
     with pytest.raises(StripeError, match=r"open_recording: there is no option 'epoch'; help\(\)"):
         stripe.open_recording("r", epoch=3)  # type: ignore[call-arg]
     assert not (tmp_path / "r").exists()
+    with pytest.raises(TypeError, match=r"missing .* argument: 'path'"):
+        stripe.record(nn.Linear(1, 1), [], gates="all")  # type: ignore[call-arg]
+
+
+def test_what_nobody_would_write_is_not_the_nearest() -> None:
+    @typed
+    class Named:
+        def __init__(self, n_images: int) -> None:
+            self.n_images = n_images
+
+    with pytest.raises(StripeError, match=r"Named: there is no option 'sel'; help\(\)"):
+        Named(n_images=1, sel=2)  # type: ignore[call-arg]
+
+    @typed
+    def drawn(data: int, **kwargs: Any) -> dict[str, Any]:
+        return dict(**kwargs, **{"kwarg": 1})
+
+    assert drawn(1, a=2) == {"a": 2, "kwarg": 1}
 
 
 def test_a_call_without_its_arguments_is_an_error_of_python() -> None:

@@ -129,8 +129,9 @@ def audit(
         - `controls` or `optimal` is set, but the network is an ONNX file;
         - `optimal` is set, but the network outputs no class scores.
     StripeError
-        If there are fewer than 4 images, or the report cannot be written. An error of the report is
-        a `stripe.audit.report.ReportError`, whose attribute `audit` holds the result.
+        If there are fewer than 4 images, or the report cannot be written. If writing fails after
+        the audit, the error is a `stripe.audit.report.ReportError`, whose attribute `audit` holds
+        the result.
 
     Notes
     -----

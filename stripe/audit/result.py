@@ -111,7 +111,7 @@ class Audit:
     def undecided(self) -> bool:
         """Whether too few images were measured to tell if any gate can be recommended.
 
-        True if no measured set reached the threshold, but the interval of at least one set does.
+        True if no measured set reaches the threshold, but the interval of at least one set does.
         """
         tried = self.greedy[self.greedy["frozen"] > 0]
         return not self.recommended and bool((tried["agreement_high"] >= self.threshold).any())

@@ -95,7 +95,9 @@ def own_function(name: str, expected: str) -> Callable[..., Any]:
         )
     if module.endswith(".py"):
         give = f"{Path(module).stem}:{function}"
-        raise ModelError(f"{expected}, got {name!r}; give {give} in the folder of {module}")
+        raise ModelError(
+            f"{expected}, got {name!r}; run this in the folder of {module}, with {give}"
+        )
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # behind all else: no file of it hides a library
     known: list[str] = [path.stem for path in Path.cwd().glob("*.py")]

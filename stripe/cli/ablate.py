@@ -70,8 +70,11 @@ def ablate(
     from stripe.audit.images import gather
     from stripe.hooks import record
     from stripe.intervene.ablate import ablations
+    from stripe.intervene.functions import check_names
     from stripe.recording import open_recording
 
+    for one in interventions:
+        check_names(one)
     table_file(out)
     picture_file(figure)
     compared = task.load()

@@ -64,7 +64,7 @@ Low = Annotated[float, Parameter(help="Largest absolute value of a channel that 
 High = Annotated[
     float, Parameter(help="Smallest value of a channel that is on; the largest is 2 - high.")
 ]
-OneSeed = Annotated[Seed, Parameter(help="Seed of all random numbers.")]
+RandomSeed = Annotated[Seed, Parameter(help="Seed of all random numbers.")]
 Folds = Annotated[
     int, Parameter(validator=Number(gte=2), help="Number of folds of the cross-validation.")
 ]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-from stripe.cli.app import Json, OneSeed, app, print_table, save_table, table_file
+from stripe.cli.app import Json, RandomSeed, app, print_table, save_table, table_file
 from stripe.cli.options.ranges import Count
 
 bench_app = App(name="bench", help="Measure and compare the speed of networks.")
@@ -21,7 +21,7 @@ def fps(
     batch_size: Count = 32,
     rounds: Count = 15,
     device: str = "auto",
-    seed: OneSeed = 0,
+    seed: RandomSeed = 0,
     out: Path | None = None,
     json: Json = False,
 ) -> None:

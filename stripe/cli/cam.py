@@ -51,10 +51,10 @@ def cam(
     if save is not None:
         check_target(save, (".npz",), "a mean map")
     new_file(save)
-    network, loader, _ = source.load()
     if target not in ("predicted", "label") and not target.isdecimal():
         raise StripeError(f"--target is predicted, label or a class number, got {target!r}")
     wanted: Any = int(target) if target.isdecimal() else target
+    network, loader, _ = source.load()
     found = mean_cam(network, loader, layer, target=wanted, method=method)
     shares = {"central_share": found.central_share, "uniform_share": found.uniform_share}
     if json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from stripe.cli.app import Json, OneSeed, app, print_json
+from stripe.cli.app import Json, RandomSeed, app, print_json
 from stripe.cli.interrupted import interruptible
 from stripe.cli.options.ranges import Count
 from stripe.defaults import DEMO_EPOCHS
@@ -24,11 +24,11 @@ def demo(
     *,
     out: Path | None = None,
     epochs: Count = DEMO_EPOCHS,
-    seed: OneSeed = 0,
+    seed: RandomSeed = 0,
     device: str = "auto",
     json: Json = False,
 ) -> None:
-    """Train an SE-ResNet20 on embedded images, record its gates, and draw Figure 2 of the paper.
+    """Train an SE-ResNet20 on bundled images, record its gates, and draw Figure 2 of the paper.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def _print_result(found: "DemoResult", run: Path, json: bool) -> None:
 def gallery(
     *,
     out: Path = Path("figures/gallery"),
-    seed: OneSeed = 0,
+    seed: RandomSeed = 0,
     epochs: Count = DEMO_EPOCHS,
     pictures: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     device: str = "auto",

@@ -55,7 +55,7 @@ def noise(
         labels, or predictions that are not classes).
     """
     from stripe import plots
-    from stripe.robustness import TABLE_8
+    from stripe.robustness import TABLE_8, NoiseSpec
     from stripe.robustness.attacks import attacks
 
     if unknown := set(grid) - set(TABLE_8):
@@ -63,6 +63,8 @@ def noise(
     noises = [*spec, *(pair for kind in grid for pair in TABLE_8[kind])]
     if not noises:
         raise StripeError("give at least one noise, as --spec random:0.3,0.3 or --grid random")
+    for one in spec:
+        NoiseSpec.parse(one)  # an error, before the network is built
     picture_file(figure)
     table_file(out)
     compared = task.load()

@@ -29,9 +29,10 @@ def freeze_file(
 
     check_target(out, (".onnx",), "a frozen ONNX file")
     new_file(out)
+    means = stripe.open_recording(recording)
     network = source.load_network(onnx=True)
     assert isinstance(network, stripe.onnx.OnnxNetwork)
-    frozen = stripe.onnx.freeze(network.model, recording, **options)
+    frozen = stripe.onnx.freeze(network.model, means, **options)
     if json:
         print_json({"error": frozen.error, "gates": frozen.report.to_dict("records")})
     else:

@@ -12,8 +12,8 @@ from stripe.cli.app import (
     Gate,
     More,
     Names,
-    OneSeed,
     Picture,
+    RandomSeed,
     Recorded,
     app,
     one_or_more,
@@ -82,7 +82,7 @@ class Panels(Sides):
     image_order: Literal["random", "label", "prediction"] = "random"
     channel_order: Literal["random", "mean", "spread"] = "random"
     scale: Literal["own", "shared"] = "own"
-    seed: OneSeed = 0
+    seed: RandomSeed = 0
 
 
 Heading = Annotated[
@@ -107,7 +107,7 @@ def plot_spatial_attention(
     out: Picture,
     options: Runs = _RUNS,
     n_images: Count = 4,
-    seed: OneSeed = 0,
+    seed: RandomSeed = 0,
 ) -> None:
     """Draw the spatial attention maps of a few images in each block (Figure 29).
 
@@ -163,7 +163,7 @@ def plot_epoch_difference(
     gate: Gate = None,
     n_images: Count = 3,
     channels: Count = 20,
-    seed: OneSeed = 0,
+    seed: RandomSeed = 0,
 ) -> None:
     """Draw the change of a gate from epoch to epoch (Figure 2c).
 

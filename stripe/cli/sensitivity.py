@@ -51,11 +51,13 @@ def sensitivity(
 
     printed.check()
     picture_file(figure)
-    known = None if recording is None else open_recording(recording)
+    given = None if recording is None else open_recording(recording)
     network, loader, _ = source.load()
     batches = gather(loader, source.limit or LIMIT)[0].split(source.batch_size)
     with interrupts_held(), tempfile.TemporaryDirectory() as folder, interrupts_allowed():
-        recorded = known or record(network, batches, Path(folder) / "gates", inputs=False)
+        recorded = given
+        if recorded is None:
+            recorded = record(network, batches, Path(folder) / "gates", inputs=False)
         found = sensitivity(network, batches, recorded, gates, draws=draws, seed=source.seed)
     if figure is not None:
         with plots.paper_style():

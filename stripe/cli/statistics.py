@@ -14,7 +14,7 @@ from stripe.cli.app import (
     High,
     Low,
     Names,
-    OneSeed,
+    RandomSeed,
     Recorded,
     app,
     one_or_more,
@@ -120,7 +120,7 @@ def compare(
     epoch: Epochs = (),
     resamples: Resamples = RESAMPLES,
     level: ShareInside = LEVEL,
-    seed: OneSeed = 0,
+    seed: RandomSeed = 0,
     printed: Printed = AS_TABLE,
 ) -> None:
     """Print the stripe statistics of each gate in two recordings, and the differences.
@@ -200,7 +200,7 @@ def class_information(
     epoch: Epoch = None,
     folds: Folds = FOLDS,
     shrinkage: Share = SHRINKAGE,
-    seed: OneSeed = 0,
+    seed: RandomSeed = 0,
     printed: Printed = AS_TABLE,
 ) -> None:
     """Print how well every gate alone predicts the class.

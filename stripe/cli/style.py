@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from stripe.cli.app import Json, OneSeed, app, print_json
+from stripe.cli.app import Json, RandomSeed, app, print_json
 from stripe.cli.interrupted import interruptible
 from stripe.cli.options.ranges import Count
 from stripe.cli.options.settings import given_of, options_of
@@ -151,12 +151,12 @@ def demo(
     *,
     out: Path = Path("runs/style-demo"),
     steps: Count = 250,
-    seed: OneSeed = 0,
+    seed: RandomSeed = 0,
     device: str = "auto",
     resume: Resume = False,
     json: Json = False,
 ) -> None:
-    """Compare the variants on embedded photographs, with randomly initialised features.
+    """Compare the variants on photographs of scikit-image, with randomly initialised features.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ FILE = "fashion-mini.parquet"
 SIDE = 28
 
 
-def embedded_file() -> Path:
+def bundled_file() -> Path:
     """Return where the data lies: beside this file in a wheel, in `data/` of a checkout.
 
     Raises
@@ -38,7 +38,7 @@ def embedded_file() -> Path:
 @DATASETS.register("fashion-mini")
 def fashion_mini(split: str, root: Path, download: bool) -> ImageSet:
     """Load one split of the bundled data set: 7,000 images for training, 2,000 for testing."""
-    path = embedded_file()
+    path = bundled_file()
     try:
         table = pq.read_table(path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:

@@ -48,9 +48,9 @@ def image_folder(
         Mean and standard deviation per channel, for images scaled to [0, 1]. One number for grey
         images.
     crop
-        Share, 0 to 1, that the crop keeps of the resized image's height or width: of the one that
-        just covers `size / crop` (for square crops, the shorter side). Resizing keeps the aspect
-        ratio.
+        Images are resized to just cover `size / crop`, with their aspect ratio kept. The crop keeps
+        this share, above 0 and at most 1, of the side that fits exactly (for square crops, the
+        shorter side).
     interpolation
         Interpolation for resizing, with torchvision's names: "bicubic", "bilinear" and so on.
     limit

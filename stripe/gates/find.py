@@ -72,10 +72,10 @@ def find_gates(
           `kinds` is the default;
         - the example is so small that a gate multiplies feature maps of 1 x 1, where it cannot be
           distinguished from other factors;
-        - a product looks like a gate but cannot be recorded: functions copy the gate to every
-          position, each channel of each image is a row of the batch, the first dimension of the
-          gate is not the number of images, a loop gives one image (C, H, W) at a time, or the
-          product is written as `lerp`, `torch._foreach_mul` or a division.
+        - a factor looks like a gate but cannot be recorded: functions copy it to every position,
+          each channel of each image is a row of the batch, its first dimension is not the number of
+          images, a loop gives one image (C, H, W) at a time, or the product is written as `lerp`,
+          `torch._foreach_mul` or a division.
 
     Notes
     -----

@@ -205,7 +205,7 @@ class Recorder:
         return recorded.weights(epoch) in (None, fingerprint(self.model))
 
     def discard(self, epoch: int) -> None:
-        """Drop a recorded epoch and all later ones. Every process must call this method.
+        """Drop an epoch and all epochs recorded after it. Every process must call this method.
 
         Raises
         ------

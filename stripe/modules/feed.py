@@ -2,6 +2,8 @@
 
 import inspect
 from collections.abc import Sequence
+from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import torch
@@ -14,6 +16,10 @@ from stripe.modules.unwrap import device_of
 
 #: Usual names of image arguments that are not the first argument.
 _NAMES = ("pixel_values", "input_values", "input_features", "pixel_values_videos", "images", "x")
+#: The function in which a convolution fails on an input that does not fit.
+_CONVOLVE = nn.Conv2d._conv_forward.__code__
+#: Folders of torch and of this package, which traces torch's functions.
+_LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
 #: The beginning of torch's error where an exported network is given another shape.
 _GUARD = "Guard failed: "
 
@@ -57,36 +63,50 @@ def _described(images: Tensor) -> str:
 
 
 def _remedy(model: nn.Module, images: Tensor, error: Exception) -> str:
-    """Return what to do about images that a network failed on; "" where that is not known."""
+    """Return what to do about images that a network failed on; "" where that is not known.
+
+    An error that the network raises itself is left to the network.
+    """
     if isinstance(error, AssertionError) and str(error).startswith(_GUARD):
         return (
             "an exported network takes only the shape that it was exported with; give batches of "
             "that shape, also as example= where there is one, or export it with a dynamic batch "
             "size"
         )
-    if not (isinstance(error, RuntimeError | ValueError) and str(error)):
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    of_torch = frames[-1].f_code.co_filename.startswith(_LIBRARIES) and str(error)
+    if not of_torch or not isinstance(error, RuntimeError | ValueError) or _no_memory(error):
         return ""
     if not (images.is_floating_point() or images.is_complex()):
         return "give images as it was trained with, such as images.float() / 255"
+    for frame in reversed(frames):
+        if frame.f_code is _CONVOLVE and frame.f_locals["input"] is images:
+            return _misfit(frame.f_locals["self"], images)
     convolutions = (module for module in model.modules() if isinstance(module, nn.Conv2d))
-    first = next(convolutions, None)
-    return "" if first is None else _misfit(first, images)
+    if images.ndim == 3 and any(one.in_channels == images.shape[0] for one in convolutions):
+        return "a batch has the shape (N, C, H, W); give images[None] for one image"
+    return ""
+
+
+def _no_memory(error: Exception) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _misfit(first: nn.Conv2d, images: Tensor) -> str:
-    """Say how images do not fit the first convolution of a network; "" where they do."""
-    takes = first.in_channels
-    if images.ndim == 3:
-        return "a batch has the shape (N, C, H, W); give images[None] for one image"
-    if images.ndim == 4 and images.shape[1] != takes:
-        give = f"images of shape (N, {takes}, H, W)"
-        if images.shape[1] == 1:
+    """Say how images do not fit the convolution that takes them; "" where they do."""
+    takes, grey = first.in_channels, images.ndim == 3 and first.in_channels == 1
+    if grey or (images.ndim == 4 and images.shape[1] != takes):
+        give = "such images"
+        if grey:
+            give = "images[:, None]"
+        elif images.shape[1] == 1:
             give = f"images.expand(-1, {takes}, -1, -1)"
         elif images.shape[3] == takes:
             give = "images.permute(0, 3, 1, 2)"
-        return f"its first convolution takes {takes} channels; give {give}"
+        return f"the first convolution takes (N, {takes}, H, W); give {give}"
     if images.dtype != first.weight.dtype:
-        return f"its first convolution has weights of {first.weight.dtype}; convert the images"
+        dtype = first.weight.dtype
+        return f"the first convolution has weights of {dtype}; give images.to({dtype})"
     return ""
 
 

@@ -108,10 +108,10 @@ def record(
 
     Notes
     -----
-    If the graph has a fixed batch size, smaller batches of the loader are padded. For the first
-    batch that has more than one image, another run with the images in reverse order proves that
-    each row of every gate belongs to its image. The last bits of a value can depend on the number
-    of threads and on the batch size.
+    If the graph has a fixed batch size, smaller batches of the loader are padded. If the batch size
+    is variable and the first batch has more than one image, another run with these images in
+    reverse order proves that each row of every gate belongs to its image. The last bits of a value
+    can depend on the number of threads and on the batch size.
 
     Examples
     --------

@@ -33,8 +33,8 @@ def ablation(
     ----------
     data
         The table of `stripe ablate`, with the columns intervention and gate, and the drawn measure
-        with its interval, such as kl, kl_low and kl_high. The row of the intervention "none" is
-        drawn as a line.
+        with its interval, such as kl, kl_low and kl_high. For accuracy, the row of the intervention
+        "none" is drawn as a line.
     measure
         Measure to draw: "agreement", "kl" (in nats) or "accuracy".
     ax

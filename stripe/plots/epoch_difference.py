@@ -66,8 +66,8 @@ def epoch_difference(
     Raises
     ------
     RecordingError
-        If there are fewer than two epochs, an image is not in all of them, or several recordings
-        are not of the same images.
+        If there are fewer than two epochs, no image is in all of them, one of `image_ids` is not in
+        all of them, or several recordings are not of the same images.
     UnknownNameError
         If there is no such gate.
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from stripe.plots.axes import axes_or_new, legend_above
 from stripe.plots.choose import with_columns
 from stripe.plots.literal import literal
-from stripe.plots.ticks import IntegerLocator
 from stripe.typed import typed
 
 #: Shares of images, with the order of their lines, of which the higher is in front, and markers.
@@ -72,7 +72,7 @@ def freezing(
         ax.axhline(100 * threshold, color="gray", linewidth=0.8, linestyle="--", label="threshold")
     legend = "\nbands: 95 % intervals" if ax.collections else ""
     ax.set(xlabel=f"frozen gates, in the order of the audit{legend}", ylabel="images (%)")
-    ax.xaxis.set_major_locator(IntegerLocator(8))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     ax.margins(x=0.02)
     ax.set_ylim(top=100.8 if data["agreement"].min() > 0.9 else 102)
     legend_above(ax, heading=literal(heading))

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from stripe.errors import StripeError
 from stripe.plots.axes import letters_in, wrapped
 from stripe.plots.choose import ColourScale
-from stripe.plots.ticks import IntegerLocator, unit_of
+from stripe.plots.ticks import integer_ticks, unit_of
 from stripe.stats.stripe_index import ROUNDING
 
 #: Largest number of panels side by side in a column.
@@ -79,25 +79,25 @@ def heat_maps(
         room = letters_in(ax) // len(maps)
         xlabel = wrapped(xlabel.replace(" (", "\n("), room)
         titles = [wrapped(title, room) for title in titles]
-    places, bars = panels(ax, len(maps), bars=len(maps) if scale == "own" else 1)
+    drawn_on, bars = panels(ax, len(maps), bars=len(maps) if scale == "own" else 1)
     drawn = []
     for panel, matrix, of, title in zip(
-        places, maps, maps if scale == "own" else together, titles, strict=True
+        drawn_on, maps, maps if scale == "own" else together, titles, strict=True
     ):
         limits = {} if "norm" in kwargs else colour_range(of)
         style = {"aspect": "auto", "interpolation": "nearest", **limits, **kwargs}
         drawn.append(panel.imshow(matrix, **style))
         panel.set_title(title, fontsize=plt.rcParams["axes.labelsize"])
         panel.set_xlabel(xlabel)
-        for axis in (panel.xaxis, panel.yaxis):
-            axis.set_major_locator(IntegerLocator(steps=[1, 2, 5, 10]))
+        for axis, places in zip((panel.yaxis, panel.xaxis), matrix.shape, strict=True):
+            axis.set_major_locator(integer_ticks(places, nbins="auto", steps=[1, 2, 5, 10]))
         panel.tick_params(left=not drawn[1:], labelleft=not drawn[1:])
         if not drawn[1:]:
             panel.set_ylabel(ylabel)
     if kwargs.get("aspect") == "equal" and len(maps) > len(bars):  # the bar as high as the panels
         tallest = max(matrix.shape[0] / matrix.shape[1] for matrix in maps)
         bars[0].set(box_aspect=tallest * _width_of_panel(len(maps)) / _BAR_WIDTH, anchor="NW")
-        for panel in places:  # next to the heading
+        for panel in drawn_on:  # next to the heading
             panel.set_anchor("N")
     labels = [colour_label] * len(bars) if isinstance(colour_label, str) else colour_label
     for image, bar, label in zip(drawn, bars, labels, strict=False):

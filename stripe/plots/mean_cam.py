@@ -56,7 +56,8 @@ def mean_cam(
         Outline the central quarter of the image, and state below the image which share of the map's
         mass lies in that quarter.
     bar
-        Draw a colour bar. Without one, give `vmin` and `vmax` to draw several maps on one scale.
+        Draw a colour bar. To draw several maps on one scale, set this to False and give all maps
+        the same `vmin` and `vmax`.
     heading
         Text above the picture: the run, the layer or the epoch. Default: none.
     ax

@@ -12,7 +12,7 @@ from stripe.plots.axes import axes_or_new, legend_above
 from stripe.plots.choose import with_columns
 from stripe.plots.literal import literal
 from stripe.plots.series import series_styles
-from stripe.plots.ticks import IntegerLocator
+from stripe.plots.ticks import integer_ticks
 from stripe.typed import typed
 
 #: What the two kinds of lines show.
@@ -75,7 +75,8 @@ def noise_bound(
         ax.plot(depth, table["bound"], **{"linestyle": "--", "label": f"{name} bound", **style})
         networks += ax.plot(depth, table["cumulated"], **{"label": name, **style})
     ax.set(yscale="log", xlabel="block", ylabel="growth of noise")
-    ax.xaxis.set_major_locator(IntegerLocator(8))
+    blocks = max(len(table) for table in tables.values())
+    ax.xaxis.set_major_locator(integer_ticks(blocks, nbins=8))
     lines = [
         Line2D([], [], color="0.4", lw=1.2, ls=ls, label=shows) for ls, shows in _LINES.items()
     ]

@@ -1,7 +1,7 @@
 """Tick labels that do not overlap: few integers, short numbers, and names of cells."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axis import Axis
@@ -11,26 +11,12 @@ from matplotlib.ticker import Formatter, FuncFormatter, MaxNLocator
 _SHORT = (0.05, 1000)
 
 
-class IntegerLocator(MaxNLocator):
-    """Ticks at integers alone.
+def integer_ticks(places: int, **options: Any) -> MaxNLocator:
+    """Return a locator of integers for an axis with a number of places.
 
-    `MaxNLocator(integer=True)` has ticks between integers where it finds fewer than two of them,
-    such as on the axis of a single image.
-
-    Parameters
-    ----------
-    nbins
-        Largest number of intervals. Default: as many as fit when the axis is drawn.
-    **options
-        Passed to `MaxNLocator`.
+    An axis of a single place has one tick. Two ticks would not both be integers.
     """
-
-    def __init__(self, nbins: int | Literal["auto"] = "auto", **options: Any) -> None:
-        super().__init__(nbins=nbins, integer=True, **options)
-
-    def tick_values(self, vmin: float, vmax: float) -> list[float]:
-        """Return the places of the ticks."""
-        return [tick for tick in super().tick_values(vmin, vmax) if tick == round(tick)]
+    return MaxNLocator(integer=True, min_n_ticks=min(2, places), **options)
 
 
 def name_cells(axis: Axis, names: Sequence[str]) -> None:

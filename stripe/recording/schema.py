@@ -14,10 +14,11 @@ A recording of format version 2 is a directory::
     LOCK                             held by the one writer
 
 Every JSON file is sealed: its last key, "sha256", is the SHA-256 of the bytes of the file before
-the digits. A changed bit in any of them raises an error that names the file. The digests refer to
-each other (parts by their record, records by the next record or the head, the header by all), so
-that a file that is replaced, swapped or removed is noticed too. Digests detect accidents, not
-forgery: anyone can write another recording with valid digests.
+the digits. A changed bit in any of them raises an error that names the file. The files are linked
+by digests: a record holds those of its parts, the next record or the head holds that of the record,
+and all records and the head hold that of the header. A file that is replaced, swapped or removed is
+therefore noticed too. Digests detect accidents, not forgery: anyone can write another recording
+with valid digests.
 
 Opening a recording checks the header and the head. Reading an epoch checks its log record, the
 footer and the page checksums of its parts, and the form of the columns that are read. `verify`
@@ -28,8 +29,8 @@ in the head and still in `staging/` is not recorded; the next writer drops it. `
 epoch back into `staging/` and drops it in the same way.
 
 Format version 1 has no seals, no head, no digests of header, record and weights, and no epoch in
-the metadata of parts. Version 1 is read and verified as far as its logs go. A writer that continues
-it verifies it first and seals it as version 2.
+the metadata of parts. A recording of version 1 is read, and is verified as far as its logs allow. A
+writer that continues such a recording first verifies it, and then seals it as version 2.
 """
 
 import uuid

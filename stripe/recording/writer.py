@@ -36,9 +36,9 @@ class RecordingWriter:
     Only one writer, or one group of `processes` writers, can have a directory open at a time.
 
     Opening a writer takes the lock and deletes the files that a killed writer left in `staging/`.
-    The writer continues an existing recording with the same gates, network, data set, seed and
-    image shape, if both hold values or both hold moments. It replaces a recording without epochs.
-    If the writer fails before it commits an epoch, it removes what it has added to the directory.
+    The writer continues an existing recording if its gates, network, data set, seed, image shape
+    and `per_image` are those of `header`. It replaces a recording without epochs. If the writer
+    fails before it commits an epoch, it removes what it has added to the directory.
 
     Parameters
     ----------
@@ -57,9 +57,9 @@ class RecordingWriter:
     Raises
     ------
     RecordingError
-        If the directory holds other files, is locked or cannot be written; or if it holds a
-        recording with other gates, of another network, data set, seed or image shape, or one of
-        moments where this is one of values, or the reverse.
+        If the directory holds other files, is locked or cannot be written; or, without `overwrite`,
+        if it holds a recording whose gates, network, data set, seed, image shape or `per_image`
+        differ from those of `header`.
 
     Examples
     --------
@@ -115,7 +115,7 @@ class RecordingWriter:
 
     @property
     def epochs(self) -> list[int]:
-        """The committed epochs, in order."""
+        """The committed epochs, ascending."""
         with writing(self.layout.data):
             return self.layout.epochs()
 

@@ -88,8 +88,8 @@ def noise_bound(
 
         - block: name of the block;
         - alpha, branch_norm (w), shortcut_norm (s), factor (s + alpha w);
-        - bound: product of the factors so far; NaN, with a warning, after any part of the network
-          that is not such a block;
+        - bound: product of the factors so far; NaN, with a warning, after any part between two
+          blocks that is not a residual block of convolutions and batch norms;
         - amplification: `|x' - x|` after the block, divided by its value before the block, where x
           and x' are the features without and with the perturbation; median over images and
           perturbations;

@@ -89,9 +89,10 @@ def compare(
 
     Notes
     -----
-    The interval over images is the basic bootstrap (Davison and Hinkley, 1997, section 5.2). It
-    corrects the bias of eta2, which is about `(1 - eta2) / n` for n images. The percentile
-    bootstrap would double this bias. The estimates themselves are not corrected.
+    The interval over images is a percentile bootstrap (Efron, 1979) of statistics whose bias is
+    corrected. For n images, eta2 is too large by up to about `(1 - eta2) / n`. A resample has this
+    bias twice, so that without the correction the interval would not contain the true difference.
+    The estimates themselves are not corrected.
 
     Images are drawn with replacement, and in pairs if both sides recorded the same images. The
     images count as the same if their indices are equal, no image has different labels on the two
@@ -219,9 +220,7 @@ def _over_images(
                 _resampled(run.recording.values(gate, run.epoch), resamples, its_seed)
                 for run, its_seed in zip((first, second), seeds, strict=True)
             ]
-            low, high = np.quantile(drawn[1] - drawn[0], ends, axis=0)
-            twice = 2 * (values[1] - values[0])
-            interval = np.stack([twice - high, twice - low])
+            interval = np.quantile(drawn[1] - drawn[0], ends, axis=0)
         yield from _rows(gate, values[0], values[1], interval)
 
 
@@ -229,20 +228,46 @@ def _over_images(
 def _resampled(
     values: Float[np.ndarray, "images channels"], resamples: int, seed: int | list[int]
 ) -> Float64[np.ndarray, "resamples statistics"]:
-    """Return the statistics of images drawn anew, with replacement, many times."""
+    """Return the statistics of images drawn anew, with replacement, many times.
+
+    They are corrected for their bias, which a resample has twice: from the images to the resample,
+    and from all images that there could be to those that were recorded.
+    """
     rng = np.random.default_rng(seed)
     exact = values.astype(np.float64)
     centre = exact.mean(axis=0)
     apart = exact - centre  # small numbers, whose squares lose no digits
+    apart = np.column_stack([apart, apart.mean(axis=1)])  # the last: what all channels share
     squares, count = np.square(apart), len(exact)
     found = []
     for start in range(0, resamples, _CHUNK):
         some = min(_CHUNK, resamples - start)
         weights = rng.multinomial(count, np.full(count, 1 / count), size=some) / count
         moved = weights @ apart
-        spread = np.sqrt(np.maximum(weights @ squares - np.square(moved), 0))
-        found.append(np.stack(index_arrays(centre + moved, spread)[: len(STATISTICS)], axis=1))
+        variance = np.maximum(weights @ squares - np.square(moved), 0)
+        mean, spread = centre + moved[:, :-1], np.sqrt(variance[:, :-1])
+        found.append(_without_bias(mean, spread, variance[:, -1], count))
     return np.concatenate(found)
+
+
+def _without_bias(
+    mean: Float64[np.ndarray, "resamples channels"],
+    std: Float64[np.ndarray, "resamples channels"],
+    shared: Float64[np.ndarray, " resamples"],
+    count: int,
+) -> Float64[np.ndarray, "resamples statistics"]:
+    """Return the statistics of resamples of `count` images, corrected for twice their bias.
+
+    The variance within a channel is too small by its n-th part. The variance between the means of
+    channels is too large by as much, less the n-th part of the variance that all channels `shared`,
+    which moves all means alike.
+    """
+    eta2, between, within, median, constant = index_arrays(mean, std)
+    kept = 1 - 1 / count
+    between = np.maximum(between - 2 * (within - shared) / count, 0)
+    within, median = within / kept**2, median / kept
+    total = np.where(constant, 1, between + within)
+    return np.stack([np.where(constant, eta2, between / total), between, within, median], axis=1)
 
 
 def _over_seeds(

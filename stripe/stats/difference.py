@@ -41,8 +41,8 @@ def epoch_difference(
     Raises
     ------
     RecordingError
-        If there are fewer than two epochs, or an image is not in all of them or has different
-        labels.
+        If there are fewer than two epochs, no image is in all of them, one of `image_ids` is not in
+        all of them, or an image has different labels at two epochs.
     UnknownNameError
         If the gate is not in the recording.
 

@@ -94,11 +94,12 @@ def stripe_index(
     -----
     `eta2` answers "do channels differ more than images?", not "does the gate ignore the image?". A
     gate that varies strongly over images still has a high index if its channels have very different
-    means. Therefore also look at `median_std` and at the cost of freezing the gate. A gate with one
-    channel has an index of 0 unless `one_value` is True. A mean of `eta2` over gates counts gates
-    with one value, such as a saturated sigmoid, as perfect stripes. The column `one_value` marks
-    them. A gate with values that are not finite has NaN in every number, and so has a gate that was
-    recorded for one image.
+    means. Therefore also look at `median_std` and at the cost of freezing the gate. For n images,
+    `eta2` is too large by up to about `(1 - eta2) / n` (`stripe.compare` corrects its intervals for
+    this). A gate with one channel has an index of 0 unless `one_value` is True. A mean of `eta2`
+    over gates counts gates with one value, such as a saturated sigmoid, as perfect stripes. The
+    column `one_value` marks them. A gate with values that are not finite has NaN in every number,
+    and so has a gate that was recorded for one image.
 
     References
     ----------

@@ -55,9 +55,9 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
     -----
     If the true share is 0, its estimate is often negative, because the estimates of the variance
     components are unbiased. All columns are NaN for one image, for a gate with values that are not
-    finite, and for a gate with one value (up to the rounding of float32), whereas its eta2 in
-    `stripe_index` is 1. For one channel, icc and channel are NaN. The interaction of channel and
-    class is part of `class`.
+    finite, and for a gate with one value (up to the rounding of float32). In `stripe_index`, the
+    eta2 of a gate with one value is 1. For one channel, icc and channel are NaN. The interaction of
+    channel and class is part of `class`.
 
     References
     ----------

@@ -51,7 +51,7 @@ def test_attention_goes_where_it_is_asked_for() -> None:
     ("name", "message"),
     [
         ("ownnet:missing", "'ownnet:missing' is none of them: module 'ownnet' has no attribute"),
-        ("models/ownnet.py:build", "give ownnet:build in the folder of models/ownnet.py"),
+        ("models/ownnet.py:build", "run this in the folder of models/ownnet.py, with ownnet:build"),
         ("nomodule:build", "is none of them: No module named 'nomodule'"),
         ("ownnet:wrong", "ownnet:wrong must return an nn.Module, got str"),
         ("os:getcwd", "a function of your own module, got 'os:getcwd' of Python's library"),

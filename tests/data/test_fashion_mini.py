@@ -19,7 +19,7 @@ def test_is_balanced_also_in_every_prefix(split: str, per_class: int) -> None:
 
 
 def test_the_file_is_small() -> None:
-    assert fashion_mini.embedded_file().stat().st_size <= 4_000_000
+    assert fashion_mini.bundled_file().stat().st_size <= 4_000_000
 
 
 def test_unknown_names_and_splits() -> None:
@@ -37,10 +37,10 @@ def test_a_missing_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_damaged_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = bytearray(fashion_mini.embedded_file().read_bytes())
+    content = bytearray(fashion_mini.bundled_file().read_bytes())
     content[1_000_000] ^= 1
     damaged = tmp_path / "damaged.parquet"
     damaged.write_bytes(content)
-    monkeypatch.setattr(fashion_mini, "embedded_file", lambda: damaged)
+    monkeypatch.setattr(fashion_mini, "bundled_file", lambda: damaged)
     with pytest.raises(DataError, match=r"damaged\.parquet is damaged"):
         load_dataset("fashion-mini", "train")

@@ -38,6 +38,11 @@ def test_a_wrong_view_is_one_line(explored: Path, view: dict[str, Any], said: st
         stripe.explore(explored, gate="c")
 
 
+def test_it_is_one_line_in_a_console(explored: Path) -> None:
+    shown = stripe.explore(explored, gate="a", epoch=1)
+    assert repr(shown) == f"Explorer({explored}: a, epoch 1)"
+
+
 def test_a_file_needs_no_network(explored: Path, tmp_path: Path) -> None:
     page = stripe.explore(explored).save(tmp_path / "new" / "page.html").read_text()
     assert not re.findall(r"""(?:src|href)\s*=\s*["']?https?:|@import|fonts\.""", page)

@@ -208,3 +208,4 @@ def test_every_slice_is_rehearsed_and_a_second_call_does_nothing(
         assert found["hardware"]
         if one.name in NAMES:
             assert found["runs_of_this_call"] == (found["runs"] if one.name == missing else 0)
+            assert found["runs"] > 0

@@ -78,7 +78,7 @@ def test_an_error_of_the_network_names_its_images(tool: str, tmp_path: Path) -> 
     model = small()
     recording = stripe.record(model, loader(), tmp_path / "recording", progress=False)
     again = partial(stripe.record, model, path=tmp_path / "again", progress=False)
-    with pytest.raises(ModelError, match=r"images .*, 3, 12, 12\) of .* takes 1 channels"):
+    with pytest.raises(ModelError, match=r"images .*, 3, 12, 12\) of .* takes \(N, 1, H, W\)"):
         again(loader=loader(3)) if tool == "record" else TOOLS[tool](model, recording, loader(3))
 
 
@@ -88,11 +88,11 @@ IMAGES = torch.rand(4, 3, 12, 12)
 @pytest.mark.parametrize(
     ("images", "remedy"),
     [
-        (IMAGES[:, :1], r"takes 3 channels; give images.expand(-1, 3, -1, -1)"),
-        (IMAGES.movedim(1, 3), "takes 3 channels; give images.permute(0, 3, 1, 2)"),
-        (IMAGES[:, :2], "takes 3 channels; give images of shape (N, 3, H, W)"),
+        (IMAGES[:, :1], "takes (N, 3, H, W); give images.expand(-1, 3, -1, -1)"),
+        (IMAGES.movedim(1, 3), "takes (N, 3, H, W); give images.permute(0, 3, 1, 2)"),
+        (IMAGES[:, :2], "takes (N, 3, H, W); give such images"),
         (IMAGES[0], "has the shape (N, C, H, W); give images[None] for one image"),
-        (IMAGES.double(), "has weights of torch.float32; convert the images"),
+        (IMAGES.double(), "has weights of torch.float32; give images.to(torch.float32)"),
         ((255 * IMAGES).byte(), "such as images.float() / 255"),
     ],
     ids=["grey", "channels last", "two channels", "one image", "float64", "bytes"],
@@ -103,14 +103,42 @@ def test_images_that_do_not_fit_are_told_with_a_remedy(images: Tensor, remedy: s
         feed(model, images)
 
 
-@pytest.mark.parametrize("error", [RuntimeError, ValueError, KeyError])
-def test_another_error_of_the_network_stays_as_it_is(error: type[Exception]) -> None:
+def test_a_grey_batch_without_channels_is_told_where_they_go() -> None:
+    with pytest.raises(ModelError, match=r"takes \(N, 1, H, W\); give images\[:, None\]\Z"):
+        feed(nn.Sequential(nn.Conv2d(1, 4, 3)), IMAGES[:, 0])
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, KeyError, torch.OutOfMemoryError])
+@pytest.mark.parametrize("images", [IMAGES, IMAGES[:, :1], IMAGES[0], (255 * IMAGES).byte()])
+def test_an_error_of_the_network_itself_stays_as_it_is(
+    error: type[Exception], images: Tensor
+) -> None:
+    """Whatever convolution it registers first, and whatever it does to its images before."""
+
     class Broken(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.decoder = nn.Conv2d(64, 3, 1)
+
         def forward(self, images: Tensor) -> Tensor:
             raise error("mine")
 
     with pytest.raises(error, match="mine") as raised:
-        feed(nn.Sequential(Broken(), nn.Conv2d(3, 2, 1)), IMAGES)
-    assert raised.value.__notes__ == [
-        "the network was given images (4, 3, 12, 12) of torch.float32"
-    ]
+        feed(Broken(), images)
+    (note,) = raised.value.__notes__
+    assert note.startswith(f"the network was given images {tuple(images.shape)} of torch.")
+
+
+def test_no_advice_is_given_for_what_the_network_makes_of_its_images() -> None:
+    class Halves(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution = nn.Conv2d(3, 4, 1)
+
+        def forward(self, images: Tensor) -> Tensor:
+            halves: Tensor = self.convolution(images[:, :2])
+            return halves
+
+    with pytest.raises(RuntimeError, match="expected input") as raised:
+        feed(Halves(), IMAGES)
+    assert not isinstance(raised.value, ModelError)

@@ -249,7 +249,7 @@ def main(task: str, count: int, folder: Path, seed: int, way: str = "moments") -
     warnings.simplefilter("ignore")
     model = network()
     calls = globals()[task](model, folder)
-    length_of, strike = WAYS[way]
+    length_of, interrupt = WAYS[way]
     lengths: dict[object, float] = {}
     failures: Counter[str] = Counter()
     kept: list[BaseException | None] = []
@@ -266,7 +266,7 @@ def main(task: str, count: int, folder: Path, seed: int, way: str = "moments") -
             call = next(calls) if task != "others" else call
             lengths[kind] = length_of(call)
             continue
-        kept = [strike(call, 1.1 * lengths[kind])]
+        kept = [interrupt(call, 1.1 * lengths[kind])]
         number += 1
         after = state(model)
         left = [what for what in before if before[what] != after[what]]

@@ -14,7 +14,6 @@ import stripe
 from stripe import stats
 from stripe.errors import RecordingError, StripeError
 from stripe.stats.comparison import STATISTICS, _resampled
-from stripe.stats.stripe_index import index_arrays, index_row
 
 Write = Callable[..., Path]
 
@@ -67,31 +66,62 @@ def test_values_are_those_of_the_stripe_index(write_recording: Write, tmp_path: 
     assert (table["low"] <= table["high"]).all()
 
 
+def without_bias(sample: np.ndarray) -> np.ndarray:
+    """Return the statistics of a resample (..., images, channels), corrected as in the formula."""
+    n, shared = sample.shape[-2], sample.mean(-1).var(-1)
+    between, within = sample.mean(-2).var(-1), sample.var(-2).mean(-1)
+    between = np.maximum(between - 2 * (within - shared) / n, 0)
+    within = within * (n / (n - 1)) ** 2
+    median = np.median(sample.std(-2), axis=-1) * n / (n - 1)
+    return np.stack([between / (between + within), between, within, median])
+
+
 def test_resamples_are_those_of_a_loop() -> None:
     values = noisy(0.2).astype(np.float32)
     rng = np.random.default_rng(5)
     counts = rng.multinomial(60, np.full(60, 1 / 60), size=100)
-    expected = []
-    for drawn in counts:
-        sample = np.repeat(values.astype(float), drawn, axis=0)
-        expected.append(index_row(sample.mean(0), sample.std(0), len(sample))[:4])
+    expected = [without_bias(np.repeat(values.astype(float), drawn, axis=0)) for drawn in counts]
     np.testing.assert_allclose(_resampled(values, 100, 5), expected, rtol=1e-9)
 
 
-def test_the_interval_is_that_of_an_independent_bootstrap() -> None:
-    """scipy's percentile bootstrap of eta2, whose ends agree up to its own randomness."""
-    values = noisy(0.3).astype(np.float32)
+def test_the_interval_is_that_of_an_independent_bootstrap(
+    write_recording: Write, tmp_path: Path
+) -> None:
+    """That of scipy, whose ends agree up to its own randomness."""
+    first, second = (noisy(spread, seed) for seed, spread in enumerate((0.2, 0.3)))
 
-    def eta2(index: np.ndarray, axis: int = -1) -> np.ndarray:
-        sample = values.astype(float)[index.astype(int)]  # (..., images, channels)
-        return index_arrays(sample.mean(-2), sample.std(-2))[0]
+    def difference(index: np.ndarray, axis: int = -1) -> np.ndarray:
+        chosen = index.astype(int)
+        both = [values.astype(np.float32).astype(float)[chosen] for values in (first, second)]
+        found: np.ndarray = without_bias(both[1])[0] - without_bias(both[0])[0]
+        return found
 
     found = scipy_stats.bootstrap(
-        (np.arange(60),), eta2, method="percentile", n_resamples=4000, rng=np.random.default_rng(0)
+        (np.arange(60),), difference, method="percentile", n_resamples=4000,
+        rng=np.random.default_rng(0),
+    ).confidence_interval  # fmt: skip
+    paths = [
+        write_recording({0: {"g": values}}, path=tmp_path / name)
+        for name, values in (("a", first), ("b", second))
+    ]
+    ours = row(stats.compare(paths, resamples=4000))
+    np.testing.assert_allclose(
+        [ours["low"], ours["high"]], found, atol=0.06 * (found.high - found.low)
     )
-    ours = np.quantile(_resampled(values, 4000, 1)[:, 0], [0.025, 0.975])
-    width = found.confidence_interval.high - found.confidence_interval.low
-    np.testing.assert_allclose(ours, found.confidence_interval, atol=0.06 * width)
+
+
+def test_a_rare_exception_may_be_in_no_resample(write_recording: Write, tmp_path: Path) -> None:
+    """A saturated gate with one other value: the difference from a stripe is uncertain."""
+    saturated = np.ones((64, 16))
+    saturated[3, 5] = 0.5
+    paths = [
+        write_recording({0: {"g": values}}, path=tmp_path / name)
+        for name, values in (("a", saturated), ("b", np.tile(np.arange(16.0), (64, 1))))
+    ]
+    found = row(stats.compare(paths))
+    assert found["difference"] > 0.9
+    assert found["low"] == 0
+    assert 0.9 < found["high"] <= 1
 
 
 def test_the_interval_of_few_images_holds_the_true_difference(

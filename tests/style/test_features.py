@@ -34,7 +34,7 @@ def test_a_file_of_torchvisions_vgg16(tmp_path: Path) -> None:
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_features_that_were_trained_on_embedded_data(tmp_path: Path) -> None:
+def test_features_that_were_trained_on_bundled_data(tmp_path: Path) -> None:
     """A narrow VGG16 learns a little, is written, and is read with its own widths."""
     train = load_dataset("fashion-mini", "train").head(512)
     network = VGGFeatures(NARROW).requires_grad_(True)

@@ -24,10 +24,13 @@ ARGUMENTS = ["--model", "builds:nothing", "--images", "images"]
         (["audit", "--out", "file/report.html"], "file is not a folder; choose another file"),
         (["audit", "--out", "folder.html"], "it is a folder; choose another file"),
         (["cam", "--layer", "1", "--out", "file/cam.png"], "file is not a folder"),
+        (["cam", "--layer", "1", "--target", "cat", "--out", "cam.png"], "target"),
         (["noise", "--spec", "batch", "--out", "file/t.csv"], "file is not a folder"),
+        (["noise", "--spec", "random:x"], "random:x"),
         (["sensitivity", "--draws", "0"], 'Invalid value "0" for --draws'),
         (["sensitivity", "--recording", "gone"], "no recording at gone"),
         (["ablate", "--recording", "gone"], "no recording at gone"),
+        (["ablate", "--interventions", "maen"], "maen"),
         (["freeze", "--recording", "gone", "--out", "f.safetensors"], "no recording at gone"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -36,10 +39,10 @@ def test_no_network_is_built(
     command: list[str], message: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "builds.py").write_text("raise SystemExit('too late')\n")
+    (tmp_path / "builds.py").write_text("open('built', 'w'); raise SystemExit\n")
     (tmp_path / "file").touch()
     (tmp_path / "folder.html").mkdir()
     code, said = run(*command, *ARGUMENTS)
     assert code in (1, 2)
     assert message in said.splitlines()[-1]
-    assert "too late" not in said
+    assert not (tmp_path / "built").exists()

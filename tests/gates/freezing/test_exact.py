@@ -180,6 +180,7 @@ def test_a_gate_whose_mean_over_frames_is_0_stays(images: Tensor, tmp_path: Path
     assert equal(model, found.model, clips)
 
 
+@pytest.mark.slow
 def test_a_published_network_with_hard_sigmoids(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model: Any = timm.create_model("mobilenetv3_small_050", num_classes=5).eval()
