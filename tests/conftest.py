@@ -5,6 +5,8 @@ import random
 import shutil
 import signal
 import struct
+import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -91,6 +93,16 @@ def no_figure_left() -> Iterator[None]:
     """Close every figure that a test drew, so that another can tell what a command leaves open."""
     yield
     plt.close("all")
+
+
+@pytest.fixture(autouse=True)
+def no_module_left() -> Iterator[None]:
+    """Forget the modules that a test wrote and imported, so that another can write its own."""
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(tempfile.gettempdir()):
+            del sys.modules[name]
 
 
 @pytest.fixture
