@@ -1,6 +1,7 @@
 """Types of a signature: whether a value fits one, and what one is called in an error message."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, SupportsFloat, SupportsIndex, TypeVar, Union, get_args, get_origin
 
@@ -34,11 +35,11 @@ def fits(value: Any, hint: Any) -> bool:
     >>> fits(3, str | list[int]), fits([3], str | list[int]), fits("abc", Sequence[str])
     (False, True, False)
     """
-    origin, inner = get_origin(hint), get_args(hint)
-    if hint is Any:
+    if type(value) is hint or hint is Any:  # most are, and that is fast
         return True
     if hint is None:
         return value is None
+    origin, inner = _parts(hint)
     if isinstance(hint, TypeVar):
         return any(fits(value, one) for one in hint.__constraints__ or [hint.__bound__ or Any])
     if origin in (Union, UnionType):
@@ -46,6 +47,11 @@ def fits(value: Any, hint: Any) -> bool:
     if origin is Literal:
         return isinstance(value, tuple({type(one) for one in inner}))
     return _fits_class(value, getattr(hint, "array_type", origin or hint), inner)
+
+
+@cache
+def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    return get_origin(hint), get_args(hint)
 
 
 def _fits_class(value: Any, kind: Any, inner: tuple[Any, ...]) -> bool:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import cache, wraps
 from inspect import Parameter, Signature, signature, unwrap
 from types import SimpleNamespace
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 from stripe.defaults import LARGEST_SEED
 from stripe.errors import StripeError
@@ -17,6 +17,9 @@ from stripe.registry import listed
 
 #: What to do with an object, by the name of its class.
 _REMEDIES = {"ExportedProgram": "give its .module()"}
+
+#: Kinds of parameters that can be given without a name.
+_WITHOUT_NAME = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 Public = TypeVar("Public", bound=Callable[..., Any])
 
@@ -51,12 +54,12 @@ def typed(public: Public) -> Public:
         return public
 
     @cache  # at the first call, when all names of the module are defined
-    def declared() -> tuple[Signature, dict[str, Any]]:
-        return signature(public), _types_of(public)
+    def declared() -> _Declared:
+        return _Declared.of(public)
 
     @wraps(public)
     def call(*args: Any, **named: Any) -> Any:
-        _check(public.__qualname__.removesuffix(".__init__"), *declared(), args, named)
+        _check(public.__qualname__.removesuffix(".__init__"), declared(), args, named)
         torch = sys.modules.get("torch")  # parts without torch use this file too
         gradients = torch is not None and torch.is_grad_enabled()
         try:
@@ -64,22 +67,39 @@ def typed(public: Public) -> Public:
         except BaseException as error:
             if torch is not None:
                 torch._C._set_grad_enabled(gradients)
-            if (wrong := _unknown_option(error, declared()[0], named)) is not None:
+            if (wrong := _unknown_option(error, declared().signature, named)) is not None:
                 raise StripeError(f"{public.__qualname__}: {wrong}") from error
             raise
 
     return call  # type: ignore[return-value]  # it has the same signature
 
 
+class _Declared(NamedTuple):
+    """The signature of a function, and what is needed of it at every call."""
+
+    signature: Signature
+    types: dict[str, Any]
+    #: Parameters that can be given without a name; None if there may be more of them (`*args`).
+    positional: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, public: Callable[..., Any]) -> "_Declared":
+        signed = signature(public)
+        parameters = signed.parameters.values()
+        positional = tuple(one.name for one in parameters if one.kind in _WITHOUT_NAME)
+        several = any(one.kind is Parameter.VAR_POSITIONAL for one in parameters)
+        return cls(signed, _types_of(public), None if several else positional)
+
+
 def _check(
-    function: str,
-    signed: Signature,
-    types: Mapping[str, Any],
-    args: Sequence[Any],
-    named: Mapping[str, Any],
+    function: str, declared: _Declared, args: Sequence[Any], named: Mapping[str, Any]
 ) -> None:
+    signed, types, positional = declared
     try:
-        given = signed.bind(*args, **named).arguments
+        if positional is not None and len(args) <= len(positional) and named.keys() <= types.keys():
+            given = {**dict(zip(positional, args, strict=False)), **named}  # as bind, but fast
+        else:
+            given = signed.bind(*args, **named).arguments
     except TypeError:  # the call itself says which arguments are missing
         _refuse_too_many(function, signed, args)
         unknown = [name for name in named if name not in signed.parameters]
@@ -105,8 +125,7 @@ def _refuse_too_many(function: str, signed: Signature, args: Sequence[Any]) -> N
     parameters = signed.parameters.values()
     if any(one.kind is Parameter.VAR_POSITIONAL for one in parameters):
         return
-    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-    takes = [one.name for one in parameters if one.kind in kinds]
+    takes = [one.name for one in parameters if one.kind in _WITHOUT_NAME]
     if len(args) <= len(takes):
         return
     own = int(takes[:1] in (["self"], ["cls"]))

@@ -30,7 +30,7 @@ def _fits(value: Any, hint: Any) -> bool:
     """Tell whether a value is of a type; True is no number."""
     if type(value) is hint:  # most are, and that is fast
         return True
-    origin, inner = get_origin(hint), get_args(hint)
+    origin, inner = _parts(hint)
     if origin is UnionType:
         return any(_fits(value, one) for one in inner)
     if origin is tuple:
@@ -44,6 +44,11 @@ def _fits(value: Any, hint: Any) -> bool:
     if is_dataclass(hint) or hint is NoneType:
         return isinstance(value, hint)  # type: ignore[arg-type]  # both are classes
     return type(value) is hint
+
+
+@cache
+def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    return get_origin(hint), get_args(hint)
 
 
 def check_header(header: Header) -> None:

@@ -8,7 +8,7 @@ from stripe.files import parse_json, read_regular
 from stripe.recording.field_types import check_fields, check_header
 from stripe.recording.layout import Layout
 from stripe.recording.schema import FORMAT_VERSION, Header
-from stripe.recording.sealed import Sealed, seal, unseal
+from stripe.recording.sealed import Sealed, checked_digest, seal
 
 
 class StoredHeader(NamedTuple):
@@ -46,9 +46,11 @@ def read_header(layout: Layout) -> StoredHeader:
         )
     digest = None
     try:
-        values: Any = parse_json(read_regular(path))
+        content = read_regular(path)
+        values: Any = parse_json(content)
         if _is_sealed(values):
-            values, digest = unseal(path)
+            digest = checked_digest(content)
+            del values["sha256"]
     except (OSError, ValueError) as error:
         raise RecordingError(
             f"{path} is damaged and cannot be read ({error}); restore it from a copy"

@@ -41,10 +41,16 @@ def unseal(path: Path) -> tuple[dict[str, Any], str]:
         If it cannot be read.
     """
     content = read_regular(path)
+    digest = checked_digest(content)
+    values: dict[str, Any] = parse_json(content)
+    del values["sha256"]
+    return values, digest
+
+
+def checked_digest(content: bytes) -> str:
+    """Return the digest at the end of a sealed file; raise a ValueError if it is not that of it."""
     cut = max(0, len(content) - len(_END) - _DIGITS)
     digest = hashlib.sha256(content[:cut]).hexdigest()
     if content[cut:] != digest.encode() + _END:
         raise ValueError("its content does not have the SHA-256 at its end")
-    values: dict[str, Any] = parse_json(content)
-    del values["sha256"]
-    return values, digest
+    return digest
