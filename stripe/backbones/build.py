@@ -52,7 +52,7 @@ def build(
         Height and width of the images in pixels. Default: the paper's size for the network. For
         sizes up to 128, a listed network other than a ViT has a stem without stride and max-pool,
         which keeps the resolution. ViTs, and networks of timm that need a fixed size, are built for
-        this size. Others of torchvision and timm ignore it.
+        this size. Other networks of torchvision and timm ignore `image_size`.
     attention, asr, copies, psi, init
         As for `stripe.insert`.
     seed

@@ -48,9 +48,9 @@ def image_folder(
         Mean and standard deviation per channel, for images scaled to [0, 1]. One number for grey
         images.
     crop
-        Images are resized to just cover `size / crop`, with their aspect ratio kept. The crop keeps
-        this share, above 0 and at most 1, of the side that fits exactly (for square crops, the
-        shorter side).
+        Share of a side that the central crop keeps, above 0 and at most 1. Images are resized, with
+        their aspect ratio kept, to just cover `size / crop`. The share is that of the side that
+        then fits exactly (for square crops, the shorter side).
     interpolation
         Interpolation for resizing, with torchvision's names: "bicubic", "bilinear" and so on.
     limit

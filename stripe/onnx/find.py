@@ -27,10 +27,11 @@ _BLOCKED = "com.microsoft.nchwc"
 def find_gates(model: str | Path | ModelProto, *, kinds: Collection[str] = DEFAULT_KINDS) -> Gates:
     """Find where an ONNX graph multiplies a feature map by a gate.
 
-    A gate is a tensor with one number per channel. It multiplies a feature map, depends on the
-    image, and is bounded by Sigmoid, HardSigmoid, Tanh, Softmax or Clip. Between this function and
-    the product there may be Reshape, Unsqueeze, Cast, Expand, quantisation and constant scales.
-    Names are not used. ONNX infers the shapes. If that is not sufficient, the graph runs once.
+    A gate is a tensor with one number per channel. It multiplies a feature map and depends on the
+    image. It is bounded by Sigmoid, HardSigmoid, Tanh, Softmax or Clip, unless its kind is
+    "response". Between this function and the product there may be Reshape, Unsqueeze, Cast, Expand,
+    quantisation and constant scales. Names are not used. ONNX infers the shapes. If that is not
+    sufficient, the graph runs once.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ class FrozenGraph:
     model
         The model.
     report
-        One row per gate:
+        One row per chosen gate:
 
         - gate, frozen;
         - folded: whether the gate folded at every product;

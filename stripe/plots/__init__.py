@@ -1,4 +1,4 @@
-"""Draw the paper's figures.
+"""Draw the paper's figures, and other figures of gates and networks.
 
 Each plot takes a recording, a table or a result, and returns Axes. No plot shows or saves its
 figure. Use `save_figure` to save it.

@@ -64,7 +64,7 @@ class Gate:
     channels
         Number of values in a row of the gate: C, or R x C for a split; 1 for a spatial map.
     groups
-        R, the number of branches that a split weights; otherwise 1.
+        For a split, the number R of branches that it multiplies by weights; otherwise 1.
     kind
         - "gate": a factor bounded by a function such as sigmoid;
         - "split": weights of several branches, (B, R, C);

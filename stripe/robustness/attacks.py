@@ -15,7 +15,7 @@ from stripe.robustness.noise import inject_noise
 from stripe.robustness.noise_spec import NoiseSpec
 from stripe.typed import typed
 
-#: The noises of the paper's table.
+#: The specifications of the noises in Table 8 of the paper, by kind.
 TABLE_8 = {
     "constant": ["constant:0.8,0.8", "constant:0.8,0.5", "constant:0.5,0.5", "constant:0.5,0.2"],
     "random": [

@@ -88,8 +88,9 @@ def noise_bound(
 
         - block: name of the block;
         - alpha, branch_norm (w), shortcut_norm (s), factor (s + alpha w);
-        - bound: product of the factors so far; NaN, with a warning, after any part between two
-          blocks that is not a residual block of convolutions and batch norms;
+        - bound: product of the factors so far. If a convolution, a norm or another operation that
+          may increase distances lies between two blocks, the bound is NaN from there on, with a
+          warning;
         - amplification: `|x' - x|` after the block, divided by its value before the block, where x
           and x' are the features without and with the perturbation; median over images and
           perturbations;

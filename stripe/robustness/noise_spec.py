@@ -30,8 +30,8 @@ class NoiseSpec:
     ----------
     kind
         "constant": N_a = a and N_b = b. "random": N_a ~ N(1, a^2) and N_b ~ N(0, b^2), drawn in
-        every forward pass. "batch": in evaluation mode too, x_hat is normalised by the statistics
-        of the batch.
+        every forward pass. "batch": x_hat, the normalised input, is computed with the statistics of
+        the batch, in evaluation mode too.
     a, b
         Values for "constant", or standard deviations for "random".
     per

@@ -1,4 +1,7 @@
-"""Statistics of recordings, such as moments, stripe index and convergence. Most are tables."""
+"""Compute statistics of recordings, such as moments, stripe index and convergence.
+
+Most functions return a table.
+"""
 
 from stripe.stats.class_information import class_information as class_information
 from stripe.stats.comparison import compare as compare

@@ -91,17 +91,17 @@ def compare(
     -----
     The interval over images is a percentile bootstrap (Efron, 1979) of statistics whose bias is
     corrected. For n images, eta2 is too large by up to about `(1 - eta2) / n`. A resample has this
-    bias twice, so that without the correction the interval would not contain the true difference.
+    bias twice, so that without the correction the interval might not contain the true difference.
     The estimates themselves are not corrected.
 
     Images are drawn with replacement, and in pairs if both sides recorded the same images. The
     images count as the same if their indices are equal, no image has different labels on the two
     sides, and the data sets are known to be equal: they have the same name, or all labels agree and
     are not in sorted order. Two different recordings without labels and without `dataset=` are
-    therefore not paired, and the intervals are wider. This interval shows how much the difference
-    between these two networks depends on the choice of images. It does not show whether networks
-    from other seeds differ in the same way; for that, pass lists. The interval over seeds is
-    Welch's t interval, because a bootstrap over a few runs is too narrow.
+    therefore not paired, and the intervals are wider. The interval over images shows how much the
+    difference between the two networks depends on the choice of images. It does not show whether
+    networks from other seeds differ in the same way; for that, pass lists. The interval over seeds
+    is Welch's t interval, because a bootstrap over a few runs is too narrow.
 
     Each interval is for one row alone. At a level of 0.95, one in twenty intervals is expected to
     exclude zero even if all gates are equal. Gates with the same name in two networks need not have

@@ -61,8 +61,8 @@ class TrainConfig(Settings):
     momentum
         Momentum of sgd, 0 to 1.
     nesterov
-        Use Nesterov momentum. The recipes do not use it: Table 10 of the paper says "SGD (0.9)",
-        and public recipes for CIFAR100 use plain momentum.
+        Use Nesterov momentum. The recipes do not use it, because Table 10 of the paper says "SGD
+        (0.9)".
     weight_decay
         Weight decay of every parameter: an L2 penalty for sgd, decoupled decay for adamw.
     schedule
