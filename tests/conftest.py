@@ -6,7 +6,6 @@ import shutil
 import signal
 import struct
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -96,12 +95,12 @@ def no_figure_left() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_module_left() -> Iterator[None]:
+def no_module_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Forget the modules that a test wrote and imported, so that another can write its own."""
-    before = set(sys.modules)
+    before, written = set(sys.modules), str(tmp_path_factory.getbasetemp())
     yield
     for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(tempfile.gettempdir()):
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(written):
             del sys.modules[name]
 
 
