@@ -1,4 +1,4 @@
-"""Every table and figure at the smallest scale, made once for the tests that need them."""
+"""Every table and figure at the smallest scale, for the tests that need them."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ def every_exhibit(tmp_path_factory: pytest.TempPathFactory) -> EveryExhibit:
     """Make all tables and figures by one command, with one seed.
 
     This takes minutes. Tests that use it are in the xdist group "exhibits", so that one process
-    runs them all.
+    runs them all. With pytest 9.2, xdist 3.8 does not see the group, and each process makes them.
     """
     folder = tmp_path_factory.mktemp("exhibits")
     store, out = folder / "store", folder / "out"
