@@ -39,7 +39,7 @@ def fits(value: Any, hint: Any) -> bool:
         return True
     if hint is None:
         return value is None
-    origin, inner = _parts(hint)
+    origin, inner = parts_of(hint)
     if isinstance(hint, TypeVar):
         return any(fits(value, one) for one in hint.__constraints__ or [hint.__bound__ or Any])
     if origin in (Union, UnionType):
@@ -50,7 +50,8 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 @cache
-def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+def parts_of(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Return the class of a hint such as `list[int]`, and its arguments; found once per hint."""
     return get_origin(hint), get_args(hint)
 
 

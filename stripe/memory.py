@@ -1,4 +1,4 @@
-"""Keep the memory that tensors free, because the kernel needs time to hand it out again."""
+"""Keep the memory that tensors free, and tell whether memory ran out."""
 
 import ctypes
 import sys
@@ -32,3 +32,9 @@ def keep_freed_memory() -> bool:
     choices = {_TRIM_THRESHOLD: _LARGEST, _TOP_PAD: 64 << 20, _MMAP_MAX: 0}
     done = [libc.mallopt(parameter, value) for parameter, value in choices.items()]
     return all(done)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether memory ran out; torch says so by a RuntimeError, on a GPU one of its own."""
+    said = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or said

@@ -38,8 +38,8 @@ def typed(public: Public) -> Public:
     Raises
     ------
     StripeError
-        At a call with an argument of a wrong type or an unknown name. The message
-        names the argument, its type and what was given, or the nearest name.
+        At a call with an argument of a wrong type or an unknown name. The message names the
+        argument, its type and what was given, or the nearest name.
 
     Examples
     --------

@@ -37,7 +37,7 @@ from stripe.cli.examples import add_examples
 from stripe.cli.interrupted import Interrupted, after_interrupt
 from stripe.cli.unknown import refuse_unknown
 from stripe.errors import StripeError
-from stripe.memory import keep_freed_memory
+from stripe.memory import is_out_of_memory, keep_freed_memory
 
 add_examples(app)
 #: Errors of a full or broken disk, which do not always name a file.
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"error: cannot {what}: {error.strerror}", file=sys.stderr)
         sys.exit(1)
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         print(
             "error: this needs more memory than there is; choose fewer images, gates or epochs, a "
@@ -100,9 +100,3 @@ def _said(error: CycloptsError) -> str:
 def _in_one_line(message: Warning | str, *_: Any, **__: Any) -> str:
     """Write a warning without the line of Python that gave it."""
     return f"warning: {message}\n"
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Tell whether memory ran out; torch says so by a RuntimeError, on a GPU one of its own."""
-    said = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
-    return isinstance(error, MemoryError) or said

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from stripe.errors import ModelError, StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.memory import is_out_of_memory
 from stripe.modules.undisturbed import undisturbed
 from stripe.modules.unwrap import device_of
 
@@ -19,7 +20,7 @@ _NAMES = ("pixel_values", "input_values", "input_features", "pixel_values_videos
 #: The function in which a convolution fails on an input that does not fit.
 _CONVOLVE = nn.Conv2d._conv_forward.__code__
 #: Folders of torch and of this package, which traces torch's functions.
-_LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
+_LIBRARIES = (f"{Path(torch.__file__).parent}/", f"{Path(__file__).parents[1]}/")
 #: The beginning of torch's error where an exported network is given another shape.
 _GUARD = "Guard failed: "
 
@@ -75,7 +76,7 @@ def _remedy(model: nn.Module, images: Tensor, error: Exception) -> str:
         )
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     of_torch = frames[-1].f_code.co_filename.startswith(_LIBRARIES) and str(error)
-    if not of_torch or not isinstance(error, RuntimeError | ValueError) or _no_memory(error):
+    if not of_torch or not isinstance(error, RuntimeError | ValueError) or is_out_of_memory(error):
         return ""
     if not (images.is_floating_point() or images.is_complex()):
         return "give images as it was trained with, such as images.float() / 255"
@@ -86,10 +87,6 @@ def _remedy(model: nn.Module, images: Tensor, error: Exception) -> str:
     if images.ndim == 3 and any(one.in_channels == images.shape[0] for one in convolutions):
         return "a batch has the shape (N, C, H, W); give images[None] for one image"
     return ""
-
-
-def _no_memory(error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _misfit(first: nn.Conv2d, images: Tensor) -> str:

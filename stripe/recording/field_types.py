@@ -4,8 +4,9 @@ from collections import Counter
 from dataclasses import is_dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
+from stripe.hints import parts_of
 from stripe.recording.schema import Header, RecordedGate
 
 #: Arrow counts the values of a row in 32 bits.
@@ -30,7 +31,7 @@ def _fits(value: Any, hint: Any) -> bool:
     """Tell whether a value is of a type; True is no number."""
     if type(value) is hint:  # most are, and that is fast
         return True
-    origin, inner = _parts(hint)
+    origin, inner = parts_of(hint)
     if origin is UnionType:
         return any(_fits(value, one) for one in inner)
     if origin is tuple:
@@ -44,11 +45,6 @@ def _fits(value: Any, hint: Any) -> bool:
     if is_dataclass(hint) or hint is NoneType:
         return isinstance(value, hint)  # type: ignore[arg-type]  # both are classes
     return type(value) is hint
-
-
-@cache
-def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    return get_origin(hint), get_args(hint)
 
 
 def check_header(header: Header) -> None:
