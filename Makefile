@@ -24,7 +24,7 @@ test: $(DEVELOP)
 	$(PYTEST) -m "not slow"
 
 test-all: test
-	$(PYTEST) -m slow --dist loadgroup --durations 20
+	$(PYTEST) -m slow --dist worksteal --durations 20
 
 # Kills, races, refusing disks and damaged files, in full counts: about an hour on two cores.
 reliability: $(DEVELOP)

@@ -34,7 +34,7 @@ def summary(networks: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "spearman_with_agreement": with_intervals(gates, ranks(PREDICTORS, "lost")),
         "spearman_by_effort": with_intervals(gates, ranks(efforts)),
         "spearman_median_over_networks": with_intervals(
-            gates, {name: median_over_networks(rank(name)) for name in PREDICTORS}
+            gates, {name: median_over_networks(rank(name)) for name in PREDICTORS}, within=False
         ),
         "spearman_by_network": {
             str(name): _of_network(one) for name, one in gates.groupby("network", sort=False)
@@ -80,14 +80,20 @@ def with_interval(table: pd.DataFrame, statistic: Statistic, draws: int = 1000) 
 
 
 def with_intervals(
-    table: pd.DataFrame, statistics: Mapping[str, Statistic], draws: int = 1000
+    table: pd.DataFrame,
+    statistics: Mapping[str, Statistic],
+    draws: int = 1000,
+    *,
+    within: bool = True,
 ) -> dict[str, list[float]]:
     """Return statistics and their 95 % bootstrap intervals, from the same samples, seed 0.
 
-    If the table has several networks, each sample draws networks, and then rows of each network.
-    Otherwise it draws rows.
+    If the table has several networks, each sample draws networks, and then rows of each network if
+    `within`. Otherwise it draws rows. The rank correlation of few rows must not be drawn `within`:
+    rows that are drawn twice are ties.
     """
-    drawn = np.array([[of(one) for of in statistics.values()] for one in _samples(table, draws)])
+    samples = _samples(table, draws, within)
+    drawn = np.array([[of(one) for of in statistics.values()] for one in samples])
     found = {}
     for (name, of), values in zip(statistics.items(), drawn.T, strict=True):
         nothing = np.isnan(values).all()
@@ -96,13 +102,15 @@ def with_intervals(
     return found
 
 
-def _samples(table: pd.DataFrame, draws: int) -> Iterator[pd.DataFrame]:
+def _samples(table: pd.DataFrame, draws: int, within: bool) -> Iterator[pd.DataFrame]:
     rng = np.random.default_rng(0)
     networks = table["network"] if "network" in table else np.zeros(len(table))
     rows = [np.flatnonzero(networks == one) for one in pd.unique(networks)]
     for _ in range(draws):
         chosen = [rows[k] for k in rng.integers(0, len(rows), len(rows))]
-        positions = np.concatenate([rng.choice(of_one, len(of_one)) for of_one in chosen])
+        positions = np.concatenate(
+            [rng.choice(of_one, len(of_one)) if within else of_one for of_one in chosen]
+        )
         # A network that is drawn twice counts as two.
         copies = np.repeat(np.arange(len(chosen)), [len(of_one) for of_one in chosen])
         yield table.iloc[positions].assign(network=copies)

@@ -119,10 +119,14 @@ class Settings:
 
     @classmethod
     def _paths(cls, values: Mapping[str, Any]) -> dict[str, Path]:
-        """Return the fields that are strings and mean paths."""
+        """Return the fields that mean paths, with ~ replaced by the home directory."""
         hints = get_type_hints(cls)
         wanted = {name for name, hint in hints.items() if Path in (hint, *get_args(hint))}
-        return {n: Path(v) for n, v in values.items() if n in wanted and isinstance(v, str)}
+        return {
+            name: Path(value).expanduser()
+            for name, value in values.items()
+            if name in wanted and isinstance(value, str | Path)
+        }
 
     def differences(self, other: "Settings") -> list[str]:
         """Return the fields in which two runs differ, those left out that change no result."""

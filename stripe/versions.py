@@ -34,11 +34,6 @@ def commit() -> str | None:
     return named + ("+" if changed else "")
 
 
-def _git(folder: Path, *words: str) -> str:
-    command = ["git", "-C", str(folder), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
 def command_line() -> str:
     """Return the command of this process, without the folder of its program."""
     program = Path(sys.argv[0]).name

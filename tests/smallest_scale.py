@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
+from stripe.locks import FileLock
+
 
 class EveryExhibit(NamedTuple):
     """The store of runs, the folder of reports, and what the command printed."""
@@ -17,17 +19,22 @@ class EveryExhibit(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def every_exhibit(tmp_path_factory: pytest.TempPathFactory) -> EveryExhibit:
+def every_exhibit(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> EveryExhibit:
     """Make all tables and figures by one command, with one seed.
 
-    This takes minutes. Tests that use it are in the xdist group "exhibits", so that one process
-    runs them all. With pytest 9.2, xdist 3.8 does not see the group, and each process makes them.
+    This takes minutes, so that the processes of one run of tests share them: the first makes them,
+    another waits. A test that changes them copies them before.
     """
-    folder = tmp_path_factory.mktemp("exhibits")
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent
+    folder, said = shared / "exhibits", shared / "exhibits.txt"
     store, out = folder / "store", folder / "out"
     command = [sys.executable, "-m", "stripe", "reproduce", "all", "--scale=test", "--seeds=1"]
-    done = subprocess.run(
-        [*command, f"--store={store}", f"--out={out}"], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return EveryExhibit(store, out, done.stdout)
+    with FileLock(shared / "exhibits.lock", wait=True):
+        if not said.exists():
+            done = subprocess.run(
+                [*command, f"--store={store}", f"--out={out}"], capture_output=True, text=True
+            )
+            assert done.returncode == 0, done.stderr[-2000:]
+            said.write_text(done.stdout)
+    return EveryExhibit(store, out, said.read_text())

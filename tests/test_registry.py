@@ -45,6 +45,20 @@ def test_a_name_belongs_to_one_module() -> None:
         registry.register("a")(listed)
 
 
+def test_a_discovery_that_was_interrupted_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry: Registry[Any] = Registry("stripe.attention", "thing")
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr("pkgutil.iter_modules", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            registry.names()
+    registry.register("a")(dict)
+    assert registry.names() == ["a"]
+
+
+def _interrupt(path: Any) -> Any:
+    raise KeyboardInterrupt
+
+
 MODULE = """
 from stripe.attention import SE
 from stripe.attention.registry import ATTENTIONS

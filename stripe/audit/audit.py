@@ -135,15 +135,15 @@ def audit(
 
     Notes
     -----
-    The audit first searches in the order of estimated cost. It then measures a set with one gate
-    more than the set that it found, in the order of relative spread. If that set also reaches the
-    threshold, the audit uses the order of relative spread instead. It also uses that order if the
-    cost cannot be estimated. The estimate needs class scores from the network itself, for each
-    image or each position, whatever `predict` returns. An ONNX file has no gradients, so
-    `stripe.onnx.sensitivity` measures the cost of each gate. The recommended set reaches the
-    threshold. Unless every gate that can be frozen is recommended, the next set in the order, with
-    one more gate, does not reach it. Agreement may rise when a further gate is frozen, so
-    `curve=True` can find a larger set.
+    The audit first searches in the order of estimated cost. Let n be the number of gates that this
+    search finds. The audit then freezes the first n + 1 gates in the order of relative spread. If
+    this set also reaches the threshold, the audit continues in that order instead. It also uses
+    that order if the cost cannot be estimated. The estimate needs class scores from the network
+    itself, for each image or each position, whatever `predict` returns. An ONNX file has no
+    gradients, so `stripe.onnx.sensitivity` measures the cost of each gate. The recommended set
+    reaches the threshold. Unless every gate that can be frozen is recommended, the next set in the
+    order, with one more gate, does not reach it. Agreement may rise when a further gate is frozen,
+    so `curve=True` can find a larger set.
 
     Agreement is with the network's own predictions. It shows whether predictions change, not
     whether they are correct. With labels, accuracy shows whether they are correct. If the scores of
@@ -166,6 +166,8 @@ def audit(
     asked = {"controls": controls, "optimal": optimal}
     _check_asked(candidate, asked)
     images = halves(loader, limit, batch_size)
+    if optimal:
+        candidate.check_optimal(images.known[0][:2])
     known = images.labelled()[0]
     with tempfile.TemporaryDirectory() as folder:
         recording = candidate.record(known, Path(folder) / "gates", progress=progress)

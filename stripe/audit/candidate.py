@@ -98,6 +98,10 @@ class Candidate(ABC):
     def scores(self, output: Any) -> Float[Tensor, "b classes"] | None:
         """Return the class scores in an output of the network, None if it has none."""
 
+    def check_optimal(self, images: Tensor) -> None:
+        """Raise if the network has no class scores, which `optimal` compares."""
+        raise NotImplementedError
+
     def optimal(
         self,
         images: Halves,

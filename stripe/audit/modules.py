@@ -24,7 +24,7 @@ from stripe.modules import undisturbed
 from stripe.modules.feed import feed
 from stripe.modules.timing import forward_seconds
 from stripe.modules.unwrap import device_of, unwrapped
-from stripe.outputs.scores import class_scores_or_none
+from stripe.outputs.scores import class_scores_or_none, position_scores
 from stripe.outputs.task import Task
 from stripe.recording import Recording, open_recording
 from stripe.versions import library_versions
@@ -101,6 +101,10 @@ class ModuleCandidate(Candidate):
     def scores(self, output: Any) -> Float[Tensor, "b classes"] | None:
         """Return the class scores in an output of the network, None if it has none."""
         return class_scores_or_none(output)
+
+    def check_optimal(self, images: Tensor) -> None:
+        """Raise if the network has no class scores, which `optimal` compares."""
+        position_scores(next(self.outputs(self.model, [images])))
 
     def optimal(
         self,

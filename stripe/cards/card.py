@@ -64,7 +64,7 @@ def write_card(
     '---'
     """
     opened, about = open_recording(recording), about or About()
-    target = opened.path if folder is None else Path(folder)
+    target = opened.path if folder is None else Path(folder).expanduser()
     page, description = target / PAGE, target / DESCRIPTION
     if there := [path for path in (page, description) if path.exists() and not overwrite]:
         raise StripeError(f"{there[0]} exists already; choose another folder, or overwrite it")

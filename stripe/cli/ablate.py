@@ -55,8 +55,9 @@ def ablate(
     Parameters
     ----------
     interventions
-        One or more of mean, grand_mean, class_mean, shuffle, resample, one and zero. Default: all,
-        but class_mean only if every label is known and was recorded for the same data set.
+        One or more of mean, grand_mean, class_mean, shuffle, resample, one and zero. Default: all.
+        class_mean is left out if images have no labels, if a label does not occur in the recording,
+        or if the recording is of another data set.
     recording
         Recording of the same network. The effect is then measured on all images.
     out

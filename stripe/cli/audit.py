@@ -47,7 +47,7 @@ def audit(
     out
         HTML file to write.
     threshold
-        Share of predictions that must stay the same, 0 to 1.
+        Smallest agreement that the recommended gates must keep, 0 to 1.
     curve
         Measure the effect of every number of frozen gates, not only those that the search needs.
     alone

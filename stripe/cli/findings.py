@@ -34,7 +34,6 @@ def findings(
     from stripe.reproduce.findings import findings as found
     from stripe.reproduce.findings import written
     from stripe.reproduce.findings_page import findings_page
-    from stripe.reproduce.paper.claims import OWN
     from stripe.reproduce.paper.scales import scale
     from stripe.versions import command_line
 
@@ -50,6 +49,4 @@ def findings(
         print_table(table if json else written(table), json)
     if out is not None:
         with saving(out) as draft:
-            draft.write_text(
-                findings_page(table, scale(target.scale), command_line(), found(reproduced, OWN))
-            )
+            draft.write_text(findings_page(table, scale(target.scale), command_line()))

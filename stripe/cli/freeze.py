@@ -54,7 +54,7 @@ def freeze(
     constants
         mean: means over the recorded images. optimal: constants learned from every other image of
         --images, and compared with the means on the other half. exact: only channels that were
-        exactly 0 or 1 for all recorded images, so that the outputs for these images stay equal.
+        exactly 0 or 1 for all recorded images. The outputs for these images do not change.
     """
     import stripe
     from stripe.cli.options.network import OF_WEIGHTS, is_onnx, write_frozen

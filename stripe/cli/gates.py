@@ -29,9 +29,9 @@ def gates(
 ) -> None:
     """List the gates of a network, and the layers into which each gate would fold.
 
-    kind is gate, split, response or constant. layout names the axes of the gate, with 1 for those
-    of size 1: NC11 is (B, C, 1, 1). into is the layer that would take a constant in place of the
-    gate, and reason says why none can.
+    kind is gate, split or constant. layout names the axes of the gate, with 1 for those of size 1:
+    NC11 is (B, C, 1, 1). into names the layers that would absorb a constant gate. reason says why
+    the gate cannot be frozen or folded.
 
     Parameters
     ----------

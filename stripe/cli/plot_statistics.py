@@ -11,7 +11,7 @@ _PLAIN = {
     "variance_components": "Draw the shares of channel, class and image in the variance of each "
     "gate.",
     "effective_rank": "Draw the number of directions in which each gate varies over images.",
-    "epoch_similarity": "Draw the debiased CKA between each epoch of each gate and one epoch "
+    "epoch_similarity": "Draw the debiased CKA of each gate between each epoch and one epoch "
     "(default: the last).",
     "gate_similarity": "Draw the debiased CKA between every two gates.",
 }

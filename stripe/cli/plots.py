@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: The data of a figure; the name of the option is that of other figures.
 Source = Annotated[Path, Parameter(alias="--recording")]
 
-plot_app = App(name="plot", help="Draw a figure of the paper.")
+plot_app = App(name="plot", help="Draw a figure of the paper, or another figure of gates.")
 app.command(plot_app)
 
 
@@ -246,13 +246,17 @@ def plot_noise_bound(table: Source, *tables: Path, out: Picture, heading: Headin
     Parameters
     ----------
     table
-        CSV file that stripe bound --out wrote. Its name is the name of the network.
+        CSV file that stripe bound --out wrote. The figure names each network after its file.
     tables
         More such files.
     """
     wanted = "a file of stripe bound --out"
-    found = {file.stem: read_table(file, wanted) for file in (table, *tables)}
-    data = found if tables else found[table.stem]
+    from stripe.recording.runs import short_names
+
+    files = list(dict.fromkeys((table, *tables)))
+    names = short_names([file.with_suffix("") for file in files])
+    found = {name: read_table(file, wanted) for name, file in zip(names, files, strict=True)}
+    data = found if tables else found[names[0]]
     save_plot("noise_bound", data, out, heading=_heading(heading, table, *tables))
 
 

@@ -33,8 +33,8 @@ Names = Annotated[
     str,
     Parameter(
         help="Name of a table or figure: table1 to table9, table13, table14, figure2 to figure5, "
-        "figure11 to figure29, constants (Section 6 (1)), deep-noise (a "
-        "constant noise of Table 8, in the deep network), theorem (6.1), depth (gates by depth, "
+        "figure11 to figure29, constants (Section 6 (1)), deep-noise (one constant "
+        "noise of Table 8, in the scale's deep network), theorem (6.1), depth (gates by depth, "
         "not in the paper); or a group: all, tables, figures."
     ),
 ]
@@ -105,7 +105,7 @@ def reproduce(
     wanted = reproductions(exhibit, target, published=folder if report or published else None)
     for place in (folder,) if report else (target.store, folder):
         _make(place)
-    runs = [run for found in wanted for run in found.needed]
+    runs = list({run.config.out: run for found in wanted for run in found.needed}.values())
     if not report and any(run.state != "finished" for run in runs):
         print(_cost(runs, chosen), file=sys.stderr)
         with interruptible(lambda: "finished runs were kept; the same command does the others"):
@@ -208,7 +208,7 @@ def _counted(runs: "list[StoredRun]", costs: "Costs") -> dict[str, int | float]:
 
 
 def _cost(runs: "list[StoredRun]", engine: "Local | Ray") -> str:
-    """Print the estimated cost of runs before they begin."""
+    """Return the estimated cost of runs before they begin."""
     from stripe.reproduce.engines import Local
     from stripe.reproduce.store.cost import estimate
 

@@ -99,7 +99,7 @@ def moments(
 
 @stats_app.command
 def convergence(recording: Recorded, *, tol: float = 0.01, printed: Printed = AS_TABLE) -> None:
-    """Print the first epoch after which each channel no longer changes.
+    """Print, for each channel, the first epoch after which it no longer changes.
 
     Parameters
     ----------
@@ -149,9 +149,9 @@ def variance_components(
 ) -> None:
     """Print the shares of channel, class and image in the variance of every gate.
 
-    eta2, omega2 and icc are the share of the channel: as it is, without the bias of few images, and
-    as the correlation of two images within a channel. channel, class and image sum to 1. class_icc
-    is the share of the class in the variance within channels.
+    eta2 is the share of the variance that lies between channels. omega2 is this share without the
+    bias of few images. icc is the correlation of two images within a channel. channel, class and
+    image sum to 1. class_icc is the share of the class in the variance within channels.
     """
     from stripe import stats
 
@@ -231,7 +231,7 @@ def epoch_similarity(
     epoch: _Epochs = (),
     printed: Printed = AS_TABLE,
 ) -> None:
-    """Print the debiased CKA between every two epochs of each gate."""
+    """Print the debiased CKA of each gate between every two epochs."""
     from stripe import stats
 
     printed.show(lambda: stats.epoch_similarity(recording, gates, epoch or None))

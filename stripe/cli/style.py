@@ -1,6 +1,7 @@
 """Commands for style transfer under batch noise."""
 
 from dataclasses import replace
+from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -109,7 +110,7 @@ def compare(
     resume: Resume = False,
     json: Json = False,
 ) -> None:
-    """Train the three variants, or use finished runs, and compare their stylised photographs.
+    """Train the three style networks, or use finished runs, and compare their stylised photographs.
 
     Parameters
     ----------
@@ -156,7 +157,7 @@ def demo(
     resume: Resume = False,
     json: Json = False,
 ) -> None:
-    """Compare the variants on photographs of scikit-image, with randomly initialised features.
+    """Compare style networks on photographs bundled with scikit-image, with random features.
 
     Parameters
     ----------
@@ -197,7 +198,8 @@ def _print_result(found: "Comparison", out: Path, json: bool) -> None:
     files = draw_comparison(found, out)
     if json:
         tables = {
-            name: getattr(found, name).to_dict("records") for name in ("numbers", "by_batch_size")
+            name: loads(getattr(found, name).to_json(orient="records"))  # without NaN
+            for name in ("numbers", "by_batch_size")
         }
         print_json({**tables, "files": [str(file) for file in files]})
         return

@@ -31,7 +31,7 @@ def train(
     resume: Annotated[bool, Parameter(negative=())] = False,
     json: Json = False,
 ) -> None:
-    """Train a network by a recipe of the paper, a file of settings, or options.
+    """Train a network with the settings of a recipe of the paper, of a file, or of options.
 
     An option replaces a value of the recipe or of the file; "none" clears the value. A resumed run
     keeps its settings, except for settings that do not affect results, such as --device and
@@ -84,7 +84,7 @@ def constants(
     device: str = "auto",
     json: Json = False,
 ) -> None:
-    """Replace the gates of a trained network by their means, test and fine-tune it (Section 6).
+    """Replace the gates of a trained network by their means; test and fine-tune it (Section 6).
 
     Parameters
     ----------

@@ -48,9 +48,10 @@ def image_folder(
         Mean and standard deviation per channel, for images scaled to [0, 1]. One number for grey
         images.
     crop
-        Share of a side that the central crop keeps, above 0 and at most 1. Images are resized, with
-        their aspect ratio kept, to just cover `size / crop`. The share is that of the side that
-        then fits exactly (for square crops, the shorter side).
+        Share of one side of the resized image that the central crop keeps, above 0 and at most 1.
+        An image is resized, with its aspect ratio kept, until it just covers `size / crop`. One of
+        its sides then equals that of `size / crop` (for square crops, the shorter side), and the
+        crop keeps this share of it.
     interpolation
         Interpolation for resizing, with torchvision's names: "bicubic", "bilinear" and so on.
     limit
@@ -95,6 +96,11 @@ def image_folder(
         raise DataError(
             f"mean and std hold 1 or 3 numbers, one per channel, got {len(mean)} and {len(std)}"
         )
+    if not 0 < crop <= 1:
+        raise DataError(f"crop must be above 0 and at most 1, got {crop:g}")
+    ways = [mode.value for mode in v2.InterpolationMode]
+    if interpolation not in ways:
+        raise DataError(f"interpolation is one of {', '.join(ways)}, got {interpolation!r}")
     covered = _Cover(round(size[0] / crop), round(size[1] / crop), interpolation)
     reader = ImageReader((covered.height, covered.width))
     transform = v2.Compose([

@@ -72,16 +72,16 @@ class Explorer:
     def save(self, path: str | Path) -> Path:
         """Write an HTML file that shows the page without a kernel, a server or the internet.
 
-        The file holds the last epoch of every gate, and as many earlier epochs as fit into 64 MB of
-        values.
+        The file holds the last epoch of every gate, the epoch of the view, and as many others as
+        fit into 64 MB of values.
 
         Raises
         ------
         StripeError
-            If the last epoch has more than 64 MB of values, the name does not end in .html or .htm,
-            or the file cannot be written.
+            If the epochs that it must hold have more than 64 MB of values, the name does not end in
+            .html or .htm, or the file cannot be written.
         """
-        target = Path(path)
+        target = Path(path).expanduser()
         check_target(target, PAGES, "a page")
         page = offline_page(self.slices, self.view)
         with saving(target) as draft:
@@ -180,7 +180,8 @@ def explore(
         - `image_order`: "recorded", "label", "prediction", "mean", "spread", "similarity" (by the
           first principal component) or "cluster" (up to 8 clusters of k-means);
         - `channel_order`: "recorded", "mean" or "spread";
-        - `gate_order`: "depth", "eta2", "spread", "class" or "cost";
+        - `gate_order`: "depth", "eta2", "spread", "class" (the share of the class in the variance
+          over images) or "cost";
         - `zoom`: left, right, top and bottom, as shares of all channels and images, 0 to 1.
 
     Returns

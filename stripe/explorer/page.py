@@ -54,14 +54,14 @@ def served_page(slices: Slices, token: str, view: Mapping[str, Any]) -> str:
 def offline_page(slices: Slices, view: Mapping[str, Any], *, most: int = MOST_BYTES) -> str:
     """Return a page that contains its data, at most `most` bytes before compression.
 
-    It contains the last epoch of every gate, and as many other epochs as fit.
+    It contains the last epoch of every gate, the epoch of the view, and as many others as fit.
 
     Raises
     ------
     StripeError
-        If the last epoch alone is larger than `most`.
+        If the epochs that it must contain are larger than `most`.
     """
-    about, epochs = slices.about(), _epochs_within(slices, most)
+    about, epochs = slices.about(), _epochs_within(slices, most, view.get("epoch"))
     for run, held in zip(about["runs"], epochs, strict=True):
         if len(held) < len(run["epochs"]):
             about["note"] = f"this file holds epochs {', '.join(map(str, held))}"
@@ -75,17 +75,21 @@ def offline_page(slices: Slices, view: Mapping[str, Any], *, most: int = MOST_BY
     return _page(slices, source, view, exact=False)
 
 
-def _epochs_within(slices: Slices, most: int) -> list[list[int]]:
-    """Return the epochs of each recording that a file holds: the last, and others that fit."""
-    held = [[recording.last_epoch] for recording in slices.recordings]
+def _epochs_within(slices: Slices, most: int, shown: int | None) -> list[list[int]]:
+    """Return the epochs of each recording that a file holds: the last, the one shown, others."""
+    held = [
+        [epoch for epoch in recording.epochs if epoch in (shown, recording.last_epoch)]
+        for recording in slices.recordings
+    ]
     sizes = [_bytes_of_epoch(slices, run) for run in range(len(held))]
-    if (least := sum(sizes)) > most:
+    least = sum(size * len(epochs) for size, epochs in zip(sizes, held, strict=True))
+    if least > most:
         raise StripeError(
-            f"one file holds at most {most / 1e6:.0f} MB of values and one epoch has "
-            f"{least / 1e6:.0f} MB; serve the recording instead: leave out --out"
+            f"one file holds at most {most / 1e6:.0f} MB of values, and the epochs that it must "
+            f"hold have {least / 1e6:.0f} MB; serve the recording instead: leave out --out"
         )
     for run, recording in enumerate(slices.recordings):
-        others = recording.epochs[:-1]
+        others = [epoch for epoch in recording.epochs if epoch not in held[run]]
         room = int((most - least) / len(held) / max(1, sizes[run]))
         places = np.linspace(0, len(others) - 1, min(room, len(others))).round().astype(int)
         held[run] = sorted({*held[run], *(others[place] for place in places)})

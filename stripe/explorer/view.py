@@ -1,6 +1,7 @@
 """The view of the page: the arguments of `stripe.explore`, which its link also holds."""
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 from stripe.errors import StripeError
@@ -38,6 +39,9 @@ def checked_view(slices: Slices, view: Mapping[str, Any]) -> dict[str, Any]:
         first.gate(chosen["gate"])
     if "epoch" in chosen:
         first.weights(chosen["epoch"])  # raises where the epoch was not recorded
+    for name in ("run", "image", "channel"):
+        if name in chosen and not _is_whole(chosen[name]):
+            raise StripeError(f"{name} is a whole number, got {chosen[name]!r}")
     if not 0 <= chosen.get("run", 0) < len(slices.recordings):
         raise StripeError(
             f"run is the place of a recording, 0 to {len(slices.recordings) - 1}, got "
@@ -48,9 +52,16 @@ def checked_view(slices: Slices, view: Mapping[str, Any]) -> dict[str, Any]:
     return chosen
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def _zoom(zoom: Any) -> list[float]:
     """Return left, right, top and bottom as shares of all channels and images."""
-    shares = [float(share) for share in zoom]
+    try:
+        shares = [float(share) for share in zoom]
+    except (TypeError, ValueError):
+        shares = []
     if len(shares) != 4 or not (
         0 <= shares[0] < shares[1] <= 1 and 0 <= shares[2] < shares[3] <= 1
     ):

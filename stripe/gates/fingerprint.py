@@ -77,7 +77,7 @@ def check_fingerprint(model: nn.Module, data: Any, epoch: int | None) -> None:
     ModelError
         If the digests differ.
     """
-    recorded = _recorded(data, epoch)
+    recorded = recorded_weights(data, epoch)
     if recorded is not None and recorded != (mine := fingerprint(model)):
         raise ModelError(
             "the means must be recorded from the weights that the model has (SHA-256 "
@@ -86,7 +86,7 @@ def check_fingerprint(model: nn.Module, data: Any, epoch: int | None) -> None:
         )
 
 
-def _recorded(data: Any, epoch: int | None) -> str | None:
+def recorded_weights(data: Any, epoch: int | None) -> str | None:
     """Return the digest of the weights that `data` was recorded from, None if it is not known."""
     if isinstance(data, Recorded):
         return open_recording(data).weights(epoch)

@@ -207,12 +207,11 @@ def _spread(watched: Trace, node: int) -> _Compact:
         return compact
     source = watched.nodes[depending[0]].shape
     earlier = _spread(watched, depending[0])
-    if step.op in _BROADCAST or (step.op in _ELEMENTWISE and source == shape):
+    aligned = step.op in _BROADCAST or step.op == "repeat"
+    if aligned or (step.op in _ELEMENTWISE and source == shape):
         wide = (1,) * (len(shape) - len(source)) + earlier
     elif step.op in STRETCH:
         wide = earlier
-    elif step.op == "repeat":
-        wide = (1,) * (len(shape) - len(source)) + earlier
     else:
         return compact
     return tuple(1 if one == 1 else size for one, size in zip(wide, shape, strict=True))

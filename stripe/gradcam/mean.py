@@ -66,7 +66,7 @@ class MeanCam:
     def save(self, path: str | Path) -> None:
         """Write all fields to a NumPy archive (.npz), which `MeanCam.load` reads."""
         arrays = {name: value for name, value in vars(self).items() if value is not None}
-        path = Path(path)
+        path = Path(path).expanduser()
         check_target(path, (".npz",), "a mean map")
         with saving(path) as draft:
             np.savez_compressed(draft, **arrays)
@@ -76,7 +76,10 @@ class MeanCam:
     def load(cls, path: str | Path) -> "MeanCam":
         """Read a file that `save` wrote, without executing any code in it."""
         try:
-            with open_regular(Path(path)) as opened, np.load(opened, allow_pickle=False) as file:
+            with (
+                open_regular(Path(path).expanduser()) as opened,
+                np.load(opened, allow_pickle=False) as file,
+            ):
                 found = {_OLD_NAMES.get(name, name): file[name] for name in file.files}
             numbers = {name: found.pop(name).item() for name in ("n_images", *_SHARES)}
             return cls(**numbers, **found)

@@ -1,6 +1,7 @@
 """Batches of images with their indices, from any loader."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
@@ -42,22 +43,27 @@ def numbered_batches(loader: Iterable[Any], *, kept: bool = False) -> Iterator[N
     images in the order of arrival, for example for an `IterableDataset` or a subclass of
     `DataLoader` with its own iteration.
     """
-    if isinstance(loader, DataLoader) and not _counts_up(loader):
-        draws = _draws(loader)
-        try:
-            for index, batch in _with_indices(loader):
-                if index is None:
-                    raise ModelError(
-                        "a collate function must give a row for every item but None, in any order, "
-                        "so that rows can be numbered, and did not; yield (images, labels, "
-                        "indices) from the loader"
-                    )
-                yield _split(batch, index)
-        finally:
-            with interrupts_held():
-                for generator, state in draws:
-                    generator.set_state(state)
-        return
+    with _draws_restored(loader):
+        if isinstance(loader, DataLoader) and not _counts_up(loader):
+            yield from _by_sampler(loader)
+        else:
+            yield from _in_order(loader, kept)
+
+
+def _by_sampler(loader: DataLoader[Any]) -> Iterator[Numbered]:
+    """Yield batches with the positions in the data set that the sampler drew."""
+    for index, batch in _with_indices(loader):
+        if index is None:
+            raise ModelError(
+                "a collate function must give a row for every item but None, in any order, "
+                "so that rows can be numbered, and did not; yield (images, labels, "
+                "indices) from the loader"
+            )
+        yield _split(batch, index)
+
+
+def _in_order(loader: Iterable[Any], kept: bool) -> Iterator[Numbered]:
+    """Yield batches numbered in the order of arrival, or by their third entries."""
     _check_batches(loader)
     warned = _warn_of_order(loader)
     start = 0
@@ -73,6 +79,18 @@ def numbered_batches(loader: Iterable[Any], *, kept: bool = False) -> Iterator[N
         numbered = _split(batch, range(start, start + len(parts[0])))
         start += len(numbered[0])
         yield numbered
+
+
+@contextmanager
+def _draws_restored(loader: Iterable[Any]) -> Iterator[None]:
+    """Give the generators of a DataLoader and of its sampler their states back at the end."""
+    draws = _draws(loader) if isinstance(loader, DataLoader) else []
+    try:
+        yield
+    finally:
+        with interrupts_held():
+            for generator, state in draws:
+                generator.set_state(state)
 
 
 def _check_batches(loader: Iterable[Any]) -> None:
@@ -219,7 +237,7 @@ def with_first_batch(model: nn.Module, loader: Iterable[Any]) -> tuple[Tensor, I
     """Return the images of the first batch, and a loader that still gives it."""
     _check_batches(loader)
     # A DataLoader draws from torch's generator when it starts.
-    with interrupts_held(), undisturbed(model), interrupts_allowed():
+    with interrupts_held(), undisturbed(model), _draws_restored(loader), interrupts_allowed():
         batches = iter(loader)
         first = next(batches, None)
     if first is None:

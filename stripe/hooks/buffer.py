@@ -26,7 +26,7 @@ class Buffer(ABC):
         self._filled: set[str] = set()
 
     def start(self, n_images: int) -> None:
-        """Make room for a batch of `images`."""
+        """Make room for a batch of `n_images` images."""
         size = n_images * self._total
         self._flat = torch.empty(size, dtype=torch.float32, device=self.device)
         self._blocks = self._by_column(self._flat)

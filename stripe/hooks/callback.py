@@ -56,6 +56,8 @@ class RecordCallback:
         """Open the recording, and record epoch 0 if the run is new."""
         if model is None:
             raise StripeError("a trainer must give its model to on_train_begin, got none")
+        if self._recorder is not None:  # of a training that raised, which no event tells
+            self._recorder.close()
         resumed = state.global_step > 0
         options = (
             {**self._options, "resume": True, "overwrite": False} if resumed else self._options

@@ -167,7 +167,7 @@ class Recorder:
 
     @property
     def writer(self) -> RecordingWriter:
-        """The writer of the directory. An error is raised before the gates are found."""
+        """The writer of the directory. Reading it before the gates are found raises an error."""
         if self._writer is None:
             raise StripeError(
                 "a Recorder knows its gates and epochs from its first batch, or from the start "

@@ -186,7 +186,9 @@ def _batches(loader: Iterable[Any]) -> Batches:
         raise StripeError("a loader must give at least one image, got none")
     if len(batches) > 1 and len(batches[-1][0]) == 1 < len(batches[-2][0]):
         pairs = list(zip(*batches[-2:], strict=True))
-        if all(isinstance(one, Tensor) for one in pairs[1]) or pairs[1] == (None, None):
+        one_size = pairs[0][0].shape[1:] == pairs[0][1].shape[1:]
+        both = all(isinstance(one, Tensor) for one in pairs[1]) or pairs[1] == (None, None)
+        if one_size and both:
             labels = None if pairs[1][0] is None else torch.cat(pairs[1])
             batches[-2:] = [(torch.cat(pairs[0]), labels)]
     return batches

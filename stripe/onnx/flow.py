@@ -54,12 +54,12 @@ def flow(graph: Graph, image: str) -> GraphFlow:
         inputs = values_of(node)
         depending = [known[name] for name in inputs if name in known]
         if depending:
-            made = _bounds(graph, node, depending, len(inputs) - len(depending))
+            made = _bounds(node, depending, len(inputs) - len(depending))
             known.update((name, made) for name in node.output if name)
     return GraphFlow(known)
 
 
-def _bounds(graph: Graph, node: NodeProto, depending: list[Bounds], others: int) -> Bounds:
+def _bounds(node: NodeProto, depending: list[Bounds], others: int) -> Bounds:
     if (activation := fused_activation(node)) is not None:  # its parameters are constants
         return bounds(_NAMES.get(activation, activation), [True, True], [UNBOUNDED], 1)
     limits: list[bool | None] = []

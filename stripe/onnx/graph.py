@@ -98,7 +98,6 @@ class Graph:
         if self.model.ir_version < 4:  # weights are inputs too
             shaped = helper.make_tensor_value_info(new, tensor.data_type, tensor.dims)
             self.graph.input.append(shaped)
-        self._names.add(new)
         return new
 
     def new_name(self, name: str) -> str:

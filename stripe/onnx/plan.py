@@ -10,6 +10,7 @@ import pandas as pd
 from onnx import ModelProto
 
 from stripe.errors import ModelError
+from stripe.gates.fingerprint import recorded_weights
 from stripe.gates.freezing.means import Means, constants, vector_of
 from stripe.onnx.compare import compare
 from stripe.onnx.copied import copy_message
@@ -18,7 +19,6 @@ from stripe.onnx.graph import Graph
 from stripe.onnx.load import fingerprint, load_model, save_model
 from stripe.onnx.places import GraphPlace, Site
 from stripe.onnx.replace import fold_site, put_constant
-from stripe.recording import Recorded, open_recording
 from stripe.select import Selection
 from stripe.typed import typed
 
@@ -189,9 +189,7 @@ def _invalid(model: ModelProto) -> str:
 
 def _check_recorded(model: ModelProto, data: Means, epoch: int | None) -> None:
     """Raise if means were recorded from another model."""
-    if not isinstance(data, Recorded):
-        return
-    recorded = open_recording(data).weights(epoch)
+    recorded = recorded_weights(data, epoch)
     if recorded is not None and recorded != (mine := fingerprint(model)):
         raise ModelError(
             f"the means must be recorded from this model (SHA-256 {mine[:12]}), got a recording of "

@@ -67,7 +67,7 @@ def save_figure(ax: Axes, *paths: Path | str | BytesIO) -> None:
             if isinstance(path, BytesIO):
                 figure.savefig(path, dpi=DPI, format="png")
                 continue
-            path = Path(path)
+            path = Path(path).expanduser()
             check_target(path, FORMATS, "a picture")
             # Without a date in it, the same picture is the same file.
             metadata = {"CreationDate": None} if path.suffix == ".pdf" else None

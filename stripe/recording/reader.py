@@ -252,6 +252,9 @@ class Recording:
         self._check_values()
         known = {gate.name: gate for gate in self.header.gates}
         chosen = select(known, gates, kind="recorded gate", owner=str(self.path))
+        if epochs is not None and len(epochs) == 0:
+            raise RecordingError("epochs must name an epoch, got none; leave it out for all epochs")
+        # Without any epoch, the last one is an error that says so.
         wanted = (self.epochs if epochs is None else list(epochs)) or [self.last_epoch]
 
         def read(gate: RecordedGate) -> dict[str, list[np.ndarray]]:

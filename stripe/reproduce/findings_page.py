@@ -2,14 +2,12 @@
 
 import pandas as pd
 
-from stripe.reproduce.findings import written
+from stripe.reproduce.findings import limit_of, written
 from stripe.reproduce.paper.scale import Scale
 from stripe.reproduce.report import markdown
 
 
-def findings_page(
-    table: pd.DataFrame, scale: Scale, command: str, own: pd.DataFrame | None = None
-) -> str:
+def findings_page(table: pd.DataFrame, scale: Scale, command: str) -> str:
     """Return the page, in Markdown.
 
     Parameters
@@ -20,50 +18,82 @@ def findings_page(
         The scale at which everything on the page was run.
     command
         The command that makes the page.
-    own
-        As `table`, for claims beyond the paper.
     """
-    counted = table["corrected"].value_counts()
-    verdicts = ", ".join(f"{verdict} {count}" for verdict, count in counted.items())
+    papers, own = (table[table["own"] == of_own] for of_own in (False, True))
     believed = "" if scale.conclusive else "**At this scale no verdict means anything.**\n\n"
     return (
         f"# Findings: the paper's claims at the scale {scale.name}\n\n"
         f"{scale.words[0].upper()}{scale.words[1:]}.\n\n"
-        f"{believed}Verdicts on the {len(table)} claims, after correction: {verdicts}.\n\n"
-        f"{markdown(written(table))}\n\n{_LEGEND}\n{_missing(table)}\n"
-        f"{_beyond(own)}Made by `{command}`.\n"
+        f"{believed}{_counted(table, papers)}\n\n"
+        f"{markdown(written(papers, scale.limits))}\n\n{_LEGEND}\n{_missing(papers)}"
+        f"{_beyond(own, scale)}{_limits(table, scale)}Made by `{command}`.\n"
     )
 
 
 _LEGEND = """\
 - Every claim says that a number is above zero. The interval is Student's 95 % interval of our
-  number, over n seeds. A claim **holds here** if the interval is above zero, and **does not hold**
-  if it is below zero. Otherwise it is **undecided**; the page then gives the number of seeds that
-  would decide it at the same mean and spread.
+  number, over n seeds. By the **uncorrected verdict**, a claim **holds here** if the interval is
+  above zero, and **does not hold** if it is below zero. Otherwise it is **undecided**.
+- The last column has the verdict after Holm's correction for all tested claims of the page. It is
+  the same verdict if the corrected two-sided p of Student's test is below 0.05, and otherwise
+  **undecided**, although the interval may exclude zero. "14 seeds" is the number of seeds with
+  which the corrected test would decide the claim with a probability of 80 %, if the true mean and
+  spread are those measured. "Limited" means that a section below says what the test cannot show.
 - "n x m" means n seeds and m contrasts. The contrasts are averaged within each seed before the
-  interval is computed. The report of each table or figure has an interval for each contrast.
-- Verdicts use the last epoch. The paper prints the best epoch, so the mean of our best epochs
-  stands beside our number. The paper's number is the mean over the contrasts that this scale has.
-- The verdicts of the last column are corrected for the number of tested claims in this table (Holm,
-  at 0.05); p is the corrected two-sided p of Student's test. The repeated trainings differ only in
-  their seed, so an interval says nothing about other data or other networks.
+  interval is computed. "3 of 5" means that 3 of 5 planned seeds are finished: the verdict is an
+  interim one. The report of each table or figure has an interval for each contrast.
+- Verdicts use the last epoch. The paper appears to print the best epoch, so the mean of our best
+  epochs stands beside our number. The paper's number is the mean over its contrasts that this scale
+  has. A seed is a training, for accuracies, and a repetition on one machine, for speeds. An
+  interval therefore says nothing about other data, other networks or other machines.
 """
 
 
-def _beyond(own: pd.DataFrame | None) -> str:
+def _counted(table: pd.DataFrame, papers: pd.DataFrame) -> str:
+    """Count the verdicts on the paper's claims, and say what the correction asks for."""
+    counted = papers["corrected"].value_counts()
+    verdicts = ", ".join(f"{verdict} {count}" for verdict, count in counted.items())
+    open_ = papers[papers["corrected"] == "undecided"]
+    apart = int((open_["verdict"] != "undecided").sum())
+    tests = int(table["p"].notna().sum())
+    return (
+        f"Verdicts on the {len(papers)} claims, after correction: {verdicts}. Of the undecided "
+        f"claims, {apart} have an uncorrected interval that excludes zero. The correction is for "
+        f"the {tests} claims of this page that were tested, so the smallest p must be below "
+        f"{0.05 / max(1, tests):.1g}. Few claims with three seeds can reach that."
+    )
+
+
+def _beyond(own: pd.DataFrame, scale: Scale) -> str:
     """Return the section on claims beyond the paper."""
-    if own is None:
+    if own.empty:
         return ""
     return (
         "## Beyond the paper\n\nThe paper does not make these claims. They are tested in the same "
-        f"way, and corrected for their own number.\n\n{markdown(written(own))}\n\n"
+        f"way, and corrected together with the others.\n\n{markdown(written(own, scale.limits))}"
+        "\n\n"
     )
 
 
 def _missing(table: pd.DataFrame) -> str:
     """Name the claims without a result."""
-    named = table.loc[table["verdict"] == "missing", "claim"].tolist()
+    missing = table[table["verdict"] == "missing"]
+    named = [
+        f"- {claim}" + (f" ({finished} of {contrasts} contrasts are finished)" if finished else "")
+        for claim, finished, contrasts in zip(
+            missing["claim"], missing["finished"], missing["contrasts"], strict=True
+        )
+    ]
     if not named:
         return ""
-    listed = "\n".join(f"- {claim}" for claim in named)
-    return f"\nThese claims have no result at this scale:\n\n{listed}\n"
+    return "These claims have no result at this scale:\n\n" + "\n".join(named) + "\n\n"
+
+
+def _limits(table: pd.DataFrame, scale: Scale) -> str:
+    """Say what the tests of claims with a result cannot show."""
+    limits = scale.limits
+    known = {limit_of(claim, limits) for claim in table.loc[table["p"].notna(), "claim"]}
+    listed = [f"- **{words}**: {limit}." for words, limit in limits.items() if limit in known]
+    if not listed:
+        return ""
+    return "## What these tests cannot show\n\n" + "\n".join(listed) + "\n\n"

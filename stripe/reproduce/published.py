@@ -1,7 +1,8 @@
 """Our published numbers of runs, from which a report can be made without the runs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.store.runs import RunState, StoredRun
 
 _CELL = ("dataset", "backbone", "method", "setting")
-#: Published runs by cell and seed.
-Published = dict[tuple[Cell, int], "PublishedRun"]
+#: The scores of a run, and the machine on which it was timed.
+_Numbers = tuple[dict[str, dict[str, float]], str]
 
 
 @dataclass(frozen=True)
@@ -73,44 +74,46 @@ def run_numbers(runs: Mapping[Cell, list[StoredRun]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def read_published(folder: Path, name: str, planned: Mapping[Cell, list[StoredRun]]) -> Published:
-    """Return the published runs among the planned ones.
+def read_published(folder: Path, planned: Iterable[StoredRun]) -> dict[Path, PublishedRun]:
+    """Return the published runs among the planned ones, by their directories.
 
-    A run is identified by its address, so numbers of other settings are never used for it.
+    A run is identified by its address, so numbers of other settings are never used for it. The
+    numbers of a run that several exhibits share may stand in the file of any of them.
 
     Parameters
     ----------
     folder
-        The folder of reports. If it has no numbers of the exhibit, the result is empty.
-    name
-        The exhibit's name.
+        The folder of reports. If it has no numbers, the result is empty.
     planned
-        Runs of the exhibit, by cell.
+        Runs of an exhibit.
 
     Raises
     ------
     StripeError
-        If the file is damaged.
+        If a file is damaged.
     """
-    file = runs_file(folder, name)
-    if not file.exists():
-        return {}
+    known: dict[str, _Numbers] = {}
+    for file in sorted(folder.glob(runs_file(Path(), "*").name)):
+        known |= _by_address(file, file.stat().st_mtime_ns)
+    return {
+        run.config.out: PublishedRun(run.config, *known[run.config.out.name])
+        for run in planned
+        if run.config.out.name in known
+    }
+
+
+@lru_cache
+def _by_address(file: Path, changed: int) -> dict[str, _Numbers]:
+    """Return the numbers of a file by the addresses of runs; `changed` is its time of change."""
     try:
         table = pd.read_csv(file, keep_default_na=False, dtype=str)  # Python reads floats exactly
         columns = [
             c for c in table.columns if c not in (*_CELL, "seed", "run", "metric", "machine")
         ]
-        of_run: dict[tuple[Any, ...], tuple[dict[str, dict[str, float]], str]] = {}
+        found: dict[str, _Numbers] = {}
         for row in table.to_dict("records"):
-            key = (*(row[word] for word in _CELL), row["run"])
-            scores, _ = of_run.setdefault(key, ({}, row["machine"]))
+            scores, _ = found.setdefault(row["run"], ({}, row["machine"]))
             scores[row["metric"]] = {column: float(row[column] or "nan") for column in columns}
     except (OSError, ValueError, KeyError) as error:
         raise StripeError(f"{file} is damaged: {error}; restore it from version control") from error
-    found: Published = {}
-    for cell, runs in planned.items():
-        for run in runs:
-            key = (*(getattr(cell, word) for word in _CELL), run.config.out.name)
-            if key in of_run:
-                found[cell, run.config.seed] = PublishedRun(run.config, *of_run[key])
     return found

@@ -68,11 +68,12 @@ def drawn(
     draws: dict[str, Draw] = {}
     for one in found:
         kind = one.exhibit.kind
-        for (cell, number), run in read_published(reports, one.exhibit.name, one.runs).items():
-            configs = kind.planned(one.scale, cell, number)
-            chain = [stored(config, store, data_root) for config in configs]
-            if not run.timed_on:
-                draws.setdefault(run.config.out.name, Draw(one.exhibit.name, run, chain))
+        for cell, runs in one.runs.items():
+            for run in read_published(reports, runs).values():
+                configs = kind.planned(one.scale, cell, run.config.seed)
+                chain = [stored(config, store, data_root) for config in configs]
+                if not run.timed_on:
+                    draws.setdefault(run.config.out.name, Draw(one.exhibit.name, run, chain))
     if not draws:
         raise StripeError(f"{reports} has no numbers of these exhibits that can be repeated")
     names = random.Random(seed).sample(sorted(draws), min(count, len(draws)))

@@ -1,6 +1,7 @@
 """A reproduced table or figure as text, CSV, Markdown, LaTeX and a picture."""
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def write_reproduction(found: Reproduction, out: Path) -> list[Path]:
         f"{found.heading}.\n\n{markdown(rounded(numbers))}\n\n{legend(found)}\n\n{notes}"
         f"{claim_text(found)}\n\n{markdown(rounded(claims))}\n",
     )
-    _write(files[3], rounded(numbers).to_latex(index=False, caption=found.heading, escape=True))
+    caption = re.sub(r"([#$%&_])", r"\\\1", found.heading)  # which pandas does not escape
+    _write(files[3], rounded(numbers).to_latex(index=False, caption=caption, escape=True))
     with paper_style():
         ax = found.exhibit.kind.draw(found)
         if ax is not None:

@@ -1,8 +1,11 @@
 """A reproduced table or figure: our mean and spread beside the paper's number."""
 
+import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import pandas as pd
@@ -155,6 +158,9 @@ class Reproduction:
     def tested(self, column: str | None = None) -> list["Tested"]:
         """Return the contrasts of the claim that this scale can test, each once.
 
+        If several contrasts of the paper are the same one of our runs, the paper's value is their
+        mean.
+
         Parameters
         ----------
         column
@@ -162,11 +168,15 @@ class Reproduction:
             epoch of a training.
         """
         rows: dict[object, Tested] = {}
+        printed: dict[object, list[float]] = defaultdict(list)
         for contrast in self.exhibit.contrasts:
             of_paper = self._present(contrast)
             weights = self._by_run(of_paper)
             same = (frozenset(weights.items()), contrast.metric, contrast.bound)
-            if not weights or same in rows:
+            if not weights:
+                continue
+            printed[same].append(self.printed(contrast, of_paper))
+            if same in rows:
                 continue
             found = [self._by_seed(cell, contrast.metric, column) for cell in weights]
             seeds = sorted(set.intersection(*(set(numbers) for numbers in found)))
@@ -174,8 +184,8 @@ class Reproduction:
                 seed: _sum(weights, [numbers[seed] for numbers in found]) - contrast.bound
                 for seed in seeds
             }
-            rows[same] = Tested(contrast, self.printed(contrast, of_paper), ours, tuple(weights))
-        return list(rows.values())
+            rows[same] = Tested(contrast, np.nan, ours, tuple(weights))
+        return [replace(one, paper=_mean(printed[same])) for same, one in rows.items()]
 
     def _present(self, contrast: Contrast) -> dict[Cell, float]:
         """Return the weights of a contrast, nothing if a cell of it has no stand-in."""
@@ -225,7 +235,8 @@ class Tested:
     contrast
         The contrast.
     paper
-        The paper's value minus the bound, or NaN if the paper gives none.
+        The paper's value minus the bound, the mean over all contrasts of the paper that are this
+        one here, or NaN if the paper gives none.
     by_seed
         Our value minus the bound, by seed.
     cells
@@ -279,7 +290,7 @@ def reproduction(
             chains[cell] = found
             stand_ins[cell] = exhibit.kind.stand_in(planned[0][0])
     if published is not None:
-        chains = _with_published(chains, published, exhibit.name)
+        chains = _with_published(chains, published)
     runs = {cell: [chain[-1] for chain in of_cell] for cell, of_cell in chains.items()}
     needed = {
         run.config.out: run
@@ -292,22 +303,28 @@ def reproduction(
 
 
 def _with_published(
-    chains: Mapping[Cell, list[list[StoredRun]]], folder: Path, name: str
+    chains: Mapping[Cell, list[list[StoredRun]]], folder: Path
 ) -> dict[Cell, list[list[StoredRun]]]:
     """Replace runs that are not finished in the store by those whose numbers are published."""
-    runs = {cell: [chain[-1] for chain in of_cell] for cell, of_cell in chains.items()}
-    found = read_published(folder, name, runs)
+    ends = [chain[-1] for of_cell in chains.values() for chain in of_cell]
+    found = read_published(folder, [run for run in ends if run.state != "finished"])
 
-    def known(cell: Cell, chain: list[StoredRun]) -> list[StoredRun]:
-        there = found.get((cell, chain[-1].config.seed))
-        return chain if there is None or chain[-1].state == "finished" else [there]
+    def known(chain: list[StoredRun]) -> list[StoredRun]:
+        there = found.get(chain[-1].config.out)
+        return chain if there is None else [there]
 
-    return {cell: [known(cell, chain) for chain in of_cell] for cell, of_cell in chains.items()}
+    return {cell: [known(chain) for chain in of_cell] for cell, of_cell in chains.items()}
 
 
 def _there(run: StoredRun) -> bool:
     """Return whether a run is finished and in the store, so that it can be drawn."""
     return run.state == "finished" and not isinstance(run, PublishedRun)
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    """Return the mean of the numbers that are known, NaN if there are none."""
+    known = [number for number in numbers if not math.isnan(number)]
+    return fmean(known) if known else math.nan
 
 
 def _sum(weights: Mapping[Cell, float], numbers: Sequence[float]) -> float:

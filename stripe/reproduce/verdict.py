@@ -8,6 +8,8 @@ from scipy import stats
 
 #: Confidence level of the intervals of a claim.
 CONFIDENCE = 0.95
+#: Probability with which `seeds_to_decide` seeds decide a claim.
+POWER = 0.8
 #: Largest number of seeds that `seeds_to_decide` considers.
 MOST_SEEDS = 1000
 
@@ -75,15 +77,39 @@ def holm(p: Sequence[float]) -> list[float]:
     return corrected
 
 
-def seeds_to_decide(values: Sequence[float]) -> int | None:
-    """Return the number of seeds whose interval would exclude zero, at this mean and spread.
+def seeds_to_decide(values: Sequence[float], tests: int = 1) -> int | None:
+    """Return the number of seeds that would decide a claim, given the true mean and spread.
 
     The result is None if more than `MOST_SEEDS` are needed, or there are fewer than two values.
+
+    Parameters
+    ----------
+    values
+        One number per seed.
+    tests
+        Number of tests for which the p-value is corrected by Bonferroni. Holm's correction is never
+        stricter.
+
+    Notes
+    -----
+    With this number of seeds, Student's test excludes zero with a probability of about `POWER`. The
+    quantiles of Student's distribution approximate those of the noncentral one.
+
+    Examples
+    --------
+    >>> seeds_to_decide([0.0, 1.0, 2.0])
+    10
     """
     if len(values) < 2:
         return None
     mean, std = abs(float(np.mean(values))), float(np.std(values, ddof=1))
-    return next((n for n in range(2, MOST_SEEDS + 1) if _half(std, n) < mean), None)
+    level = 1 - (1 - CONFIDENCE) / (2 * tests)
+
+    def decides(n: int) -> bool:
+        quantiles = stats.t.ppf(level, n - 1) + stats.t.ppf(POWER, n - 1)
+        return bool(mean * math.sqrt(n) >= quantiles * std)
+
+    return next((n for n in range(2, MOST_SEEDS + 1) if decides(n)), None)
 
 
 def _half(std: float, n: int) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
-from stripe.errors import ModelError
+from stripe.errors import ModelError, StripeError
 from stripe.gates.find import Place, places
 from stripe.gates.tracing.example import checked_example
 from stripe.gates.tracing.steps import ALIASES, Trace
@@ -101,7 +101,10 @@ def noise_bound(
     Raises
     ------
     ModelError
-        If the network has no residual blocks of convolutions and batch norms.
+        If the network has no residual blocks of convolutions and batch norms, or one of them runs
+        more than once per forward pass.
+    StripeError
+        If `repeats` or `iterations` is below 1, or `perturbation` is not above 0.
 
     Notes
     -----
@@ -123,6 +126,11 @@ def noise_bound(
     >>> table = stripe.noise_bound(model, images)
     >>> ax = stripe.plots.noise_bound(table)
     """
+    if min(repeats, iterations) < 1 or not perturbation > 0:
+        raise StripeError(
+            "repeats and iterations must be 1 or more, and perturbation above 0, got "
+            f"{repeats}, {iterations} and {perturbation:g}"
+        )
     model = unwrapped(model)
     watched = trace(model, checked_example(example))
     blocks = _blocks(watched, modules_by_name(model))
@@ -130,6 +138,11 @@ def noise_bound(
         raise ModelError(
             f"no residual blocks of convolutions and batch norms were found in this "
             f"{type(model).__name__}; the bound is of such networks"
+        )
+    if again := [block.name for block in blocks if watched.times(block.name) > 1]:
+        raise ModelError(
+            f"each block must run once per forward pass, and {again[0]} runs "
+            f"{watched.times(again[0])} times; the bound is of networks without shared blocks"
         )
     still = copy.deepcopy(model).cpu().float().eval()
     modules = modules_by_name(still)

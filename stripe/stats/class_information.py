@@ -66,9 +66,10 @@ def class_information(
     The discriminant is linear, so another classifier may reach a higher accuracy: the gate may
     contain more information about the class than this accuracy shows. If the gate predicts the
     class worse than its pooled inputs do, a linear classifier finds less information about the
-    class in the gate than in the inputs. If the gate predicts the class better, the non-linearity
-    of the gate makes the class easier to predict. The interval shows the uncertainty over images,
-    and ignores the choice of folds.
+    class in the gate than in the inputs. If the gate predicts the class better, the attention
+    module makes the class easier to predict linearly, or it reads more of the feature map than the
+    averages (SRM and SPA do). The interval shows the uncertainty over images, and ignores the
+    choice of folds.
 
     References
     ----------

@@ -113,6 +113,8 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
         epoch[last_moving == len(largest) - 1] = pd.NA
         channel = np.arange(gate.channels)
         tables.append(pd.DataFrame({"gate": gate.name, "channel": channel, "epoch": epoch}))
+    if not tables:
+        raise RecordingError(f"{recording.path} holds no channel gates, only spatial maps")
     return pd.concat(tables, ignore_index=True)
 
 

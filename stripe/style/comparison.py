@@ -112,7 +112,8 @@ def compare(
     Raises
     ------
     StripeError
-        If there is no run with instance norm, or the runs differ in more than the norm.
+        If there is no run with instance norm, the runs differ in more than the norm, or a batch
+        size is below 1.
 
     References
     ----------
@@ -126,6 +127,8 @@ def compare(
     >>> list(found.stylised)
     ['in', 'bn+asr']
     """
+    if min(batch_sizes, default=1) < 1:
+        raise StripeError(f"batch_sizes must be 1 or more, got {min(batch_sizes)}")
     config = _shared(runs)
     device = next(runs[REFERENCE].network.parameters()).device
     contents = _checked(folder or config.content, photographs, draws)
@@ -337,7 +340,7 @@ def train_and_compare(
     style_network("bn+asr", attention=config.attention, width=config.width)  # so is a wrong name
     runs = {}
     for variant in get_args(Variant):
-        of_variant = replace(config, variant=variant, out=Path(out) / variant)
+        of_variant = replace(config, variant=variant, out=Path(out).expanduser() / variant)
         runs[variant] = train_style(of_variant, resume=resume, progress=progress)
     options = {"photographs": photographs, "folder": folder, "draws": draws, "progress": progress}
     return compare(runs, seed=config.seed, **options)  # type: ignore[arg-type]

@@ -33,7 +33,7 @@ def draw_comparison(found: Comparison, out: str | Path) -> list[Path]:
     >>> [file.name for file in draw_comparison(found, Path("compared"))]
     ['grid.png', 'by_batch_size.png', 'numbers.csv', 'by_batch_size.csv', 'comparison.json']
     """
-    out = Path(out)
+    out = Path(out).expanduser()
     captions = {
         str(name): [_caption(row) for row in rows.to_dict("records")]
         for name, rows in found.numbers.groupby("variant", sort=False)
@@ -70,10 +70,8 @@ def write_picture(image: Float[Tensor, "3 h w"], file: Path, variant: str, featu
     about = PngInfo()
     about.add_text("Software", f"stripe, style network {variant}")
     about.add_text("Comment", f"features: {features}")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_suffix(".draft")
-    Image.fromarray(as_bytes(image)).save(draft, format="PNG", pnginfo=about)
-    draft.replace(file)
+    with saving(file) as draft:
+        Image.fromarray(as_bytes(image)).save(draft, format="PNG", pnginfo=about)
 
 
 def _caption(numbers: dict[Any, Any]) -> str:

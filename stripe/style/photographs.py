@@ -71,10 +71,9 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
     def names(self, count: int) -> list[str]:
         """Return distinct names for the first `count` photographs."""
         stems = [file.stem for file in self.files[:count]]
-        return [
-            stem if stems.count(stem) == 1 else f"{stem}-{number}"
-            for number, stem in enumerate(stems)
-        ]
+        if len(set(stems)) == len(stems):
+            return stems
+        return [f"{number}-{stem}" for number, stem in enumerate(stems)]
 
     def centred(self, index: int, size: int) -> Float[Tensor, "3 size size"]:
         """Return the middle of a photograph, in [0, 1]."""

@@ -245,7 +245,7 @@ def open_style(run: str | Path, *, device: str = "auto") -> StyleRun:
     >>> run.config.variant
     'in'
     """
-    run = Path(run)
+    run = Path(run).expanduser()
     file = run / CONFIG
     if not file.is_file() or b'"variant"' not in read_regular(file):
         raise StripeError(f"{run} is not a run of stripe style train; give one run per variant")

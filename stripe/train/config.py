@@ -39,7 +39,8 @@ class TrainConfig(Settings):
     dataset
         Data set: a name from `stripe.data.list_datasets()`; imagenet, a folder of that name in
         `data_root`; or folder:PATH, a folder with train/ and val/ (or test/), which have one folder
-        per class. fashion-mini (grey) and photo-patches (colour) need no download.
+        per class. fashion-mini (grey) is bundled. photo-patches (colour) needs the extra `style`,
+        and no other download.
     image_size
         Height and width of the images of imagenet and of folders, in pixels.
     limit

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -55,3 +56,18 @@ def test_a_command_names_the_choice(tmp_path: Path, run: Run) -> None:
     assert code == 1
     assert f"give one of them, as {root}/val, or folder:{root} to a command" in said
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"crop": 0.0}, "crop must be above 0 and at most 1, got 0"),
+        ({"crop": 1.5}, "crop must be above 0 and at most 1, got 1.5"),
+        ({"interpolation": "cubic"}, "interpolation is one of nearest, .*, got 'cubic'"),
+    ],
+)
+def test_preprocessing_out_of_range_is_refused(
+    tmp_path: Path, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(DataError, match=said):
+        image_folder(tmp_path, **options)

@@ -28,6 +28,9 @@ def test_the_line_of_code_brings_the_view_back(explored: Path) -> None:
         ({"colour": "red"}, "an argument of a view is one of gate, epoch"),
         ({"side": "left"}, "side is one of after, before, both"),
         ({"zoom": (0.5, 0.5, 0, 1)}, "zoom is left, right, top and bottom"),
+        ({"zoom": 0.5}, "zoom is left, right, top and bottom"),
+        ({"run": "b"}, "run is a whole number, got 'b'"),
+        ({"channel": 1.5}, "channel is a whole number, got 1.5"),
         ({"epoch": 9}, "no epoch 9"),
     ],
 )
@@ -55,8 +58,11 @@ def test_a_file_holds_the_last_epoch_and_those_with_room(explored: Path) -> None
     pages = {most: offline_page(slices, {}, most=most) for most in (epoch, 2 * epoch, 9 * epoch)}
     held = {most: sorted({*re.findall(r'"rows/0/(\d)"', page)}) for most, page in pages.items()}
     assert held == {epoch: ["2"], 2 * epoch: ["0", "2"], 9 * epoch: ["0", "1", "2"]}
-    with pytest.raises(StripeError, match="leave out --out"):
-        offline_page(slices, {}, most=epoch - 1)
+    shown = offline_page(slices, {"epoch": 1}, most=2 * epoch)
+    assert sorted({*re.findall(r'"rows/0/(\d)"', shown)}) == ["1", "2"]
+    for view, most in (({}, epoch - 1), ({"epoch": 1}, 2 * epoch - 1)):
+        with pytest.raises(StripeError, match="leave out --out"):
+            offline_page(slices, view, most=most)
 
 
 def test_names_cannot_end_the_script(explored: Path) -> None:

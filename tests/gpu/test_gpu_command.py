@@ -185,7 +185,6 @@ def test_a_command_is_asked_to_stop_at_its_deadline() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("exhibits")
 def test_every_slice_is_rehearsed_and_a_second_call_does_nothing(
     every_exhibit: EveryExhibit, tmp_path: Path
 ) -> None:

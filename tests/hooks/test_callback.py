@@ -72,6 +72,16 @@ def test_a_resumed_training_goes_on_and_another_is_refused(
     assert open_recording(tmp_path / "r").epochs == [0, 1]
 
 
+def test_a_training_that_raised_leaves_the_recording_to_the_next(
+    small_model: nn.Sequential, images: Tensor, tmp_path: Path
+) -> None:
+    callback = RecordCallback([images], tmp_path / "r", overwrite=True)
+    stopped = Trainer(small_model, callback)
+    stopped.call("on_train_begin")  # and nothing more: the trainer tells no end after an error
+    Trainer(small_model, callback).train(1)
+    assert open_recording(tmp_path / "r").epochs == [0, 1]
+
+
 def test_what_is_no_event_is_no_method(images: Tensor, tmp_path: Path) -> None:
     callback = RecordCallback([images], tmp_path / "r")
     with pytest.raises(AttributeError, match="has no attribute 'record'"):

@@ -99,7 +99,10 @@ def test_generators_of_the_loader_come_back(
     own, all_others = generator.get_state(), torch.get_rng_state()
     with Recorder(small_model, tmp_path / "r", images) as recorder:
         recorder.record(loader, epoch=0)
+    stripe.record(small_model, loader, tmp_path / "first batch twice")
     stripe.record(small_model, DataLoader(dataset, batch_size=4), tmp_path / "s")
+    in_order = DataLoader(dataset, batch_size=4, generator=generator)
+    stripe.record(small_model, in_order, tmp_path / "t")
     assert torch.equal(generator.get_state(), own)
     assert torch.equal(torch.get_rng_state(), all_others)
 

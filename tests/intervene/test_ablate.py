@@ -74,6 +74,12 @@ def test_without_labels_accuracy_is_missing(model: Any, images: torch.Tensor) ->
     assert table["kl"].notna().all()
 
 
+def test_a_last_image_of_another_size_stays_alone(model: Any, images: torch.Tensor) -> None:
+    batches = [images[:9], images[9:, :, 2:, 2:]]
+    table = ablate(model, batches, None, ["zero"], alone=False, progress=False)
+    assert table["intervention"].tolist() == ["none", "zero"]
+
+
 def test_bad_input_is_one_line(model: Any, images: torch.Tensor) -> None:
     with pytest.raises(StripeError, match=r"\Aa loader must give at least one image, got none\Z"):
         ablate(model, [], None, ["zero"], example=images)

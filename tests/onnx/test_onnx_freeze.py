@@ -323,8 +323,11 @@ def test_means_of_another_model(tmp_path: Path) -> None:
     weight = next(t for t in other.graph.initializer if len(t.dims) == 4)
     changed = numpy_helper.from_array(numpy_helper.to_array(weight) + 1, weight.name)
     weight.CopyFrom(changed)
-    with pytest.raises(ModelError, match="recorded from this model"):
-        stripe.onnx.freeze(other, tmp_path / "r")
+    moments = stripe.stats.channel_moments(tmp_path / "r")
+    for means in (tmp_path / "r", moments):
+        with pytest.raises(ModelError, match="recorded from this model"):
+            stripe.onnx.freeze(other, means)
+    assert len(stripe.onnx.freeze(path, moments).report) == 2
     assert len(stripe.onnx.freeze(other, tmp_path / "r", force=True).report) == 2
 
 

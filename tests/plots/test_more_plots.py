@@ -1,5 +1,6 @@
 """Plots of Grad-CAM maps, spatial attention, the spread of gates, and freezing."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -115,7 +116,7 @@ def test_gate_spread_boxes_hold_the_quantiles(spatial: stripe.Recording) -> None
         assert np.isclose(medians, value).any()
     assert len(ax.patches) == 6
     assert ax.get_xlabel() == "gate, in forward order\nwhiskers: 5 to 95 % of channels"
-    many = pd.concat([moments.assign(gate=f"g{number}") for number in range(300)])
+    many = pd.concat([moments.assign(gate=f"g{number}") for number in range(60)])
     assert len(plots.gate_spread(many).get_xticks()) <= 12
 
 
@@ -206,3 +207,16 @@ def test_a_heading_names_what_a_table_cannot(name: str) -> None:
     if names[0].y0 >= ax.bbox.y1:  # above the axes
         assert ax._left_title.get_window_extent().y0 >= max(name.y1 for name in names)
     assert plots.mean_cam(CAM, heading="layer3").get_title(loc="left") == "layer3"
+
+
+def test_bounds_of_one_file_name_are_told_apart_by_their_folders(
+    tmp_path: Path, run: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: dict[str, Any] = {}
+    monkeypatch.setattr("stripe.cli.plots.save_plot", lambda *given, **_: drawn.update(given[1]))
+    for network in ("a", "b"):
+        (tmp_path / network).mkdir()
+        pd.DataFrame({"bound": [2.0]}).to_csv(tmp_path / network / "bound.csv")
+    files = [tmp_path / network / "bound.csv" for network in ("a", "b")]
+    assert run("plot", "noise-bound", *files, "--out", tmp_path / "x.png")[0] == 0
+    assert sorted(drawn) == ["a/bound", "b/bound"]

@@ -25,6 +25,8 @@ def test_values_stand_by_epoch_image_and_channel(write_recording: Callable[..., 
     assert list(recording.to_xarray("h", epochs=[4]).children) == ["h"]
     with pytest.raises(UnknownNameError, match="recorded gate"):
         recording.to_xarray("x")
+    with pytest.raises(RecordingError, match="epochs must name an epoch, got none"):
+        recording.to_xarray(epochs=[])
 
 
 def test_inputs_maps_and_labels_are_there(images: Tensor, tmp_path: Path) -> None:

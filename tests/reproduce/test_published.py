@@ -84,6 +84,21 @@ def test_the_store_comes_before_what_is_published(tmp_path: Path) -> None:
     assert set(again.numbers()["n"]) == {2}
 
 
+def test_numbers_of_a_shared_run_may_stand_beside_another_exhibit(tmp_path: Path) -> None:
+    """Tables 6 and 14 share their runs; what is published with one is found for the other."""
+    store, out = tmp_path / "store", tmp_path / "out"
+    found = reproduction(exhibit("table6"), TEST, store=store)
+    finish(found)
+    write_reproduction(found, out)
+    shutil.rmtree(store)
+    other = reproduction(exhibit("table14"), TEST, store=store, published=out)
+    shared = {run.config.out.name for runs in found.runs.values() for run in runs}
+    for runs in other.runs.values():
+        for run in runs:
+            assert isinstance(run, PublishedRun) == (run.config.out.name in shared)
+    assert shared & {run.config.out.name for runs in other.runs.values() for run in runs}
+
+
 def test_pictures_of_what_runs_left_stay(tmp_path: Path) -> None:
     """A figure of gates is drawn from recordings, which are not published."""
     out = tmp_path / "out"
@@ -158,4 +173,4 @@ def test_the_command_reports_what_is_published(
     assert code == 0, said
     numbers = {one["heading"][:7]: one["numbers"] for one in json.loads(said)}
     assert {row["n"] for row in numbers["Table 9"]} == {2}
-    assert {row["n"] for row in numbers["Table 3"]} == {0}
+    assert {row["n"] for row in numbers["Table 5"]} == {0}

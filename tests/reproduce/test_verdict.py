@@ -46,8 +46,19 @@ def test_p_and_interval_agree() -> None:
 
 
 def test_seeds_that_would_decide() -> None:
-    """Mean 1 and std 1: of 6 the interval is 1 +- 1.049, of 7 it is 1 +- 0.925."""
-    assert seeds_to_decide([0.0, 1.0, 2.0]) == 7
+    """Mean 1 and std 1, against the exact power of the test."""
+    assert seeds_to_decide([0.0, 1.0, 2.0]) == 10
+    powers = [of_student(n, 0.025) for n in (9, 10)]  # of the exact test, a little below and above
+    assert powers == pytest.approx([0.75, 0.80], abs=0.01)
+    n = seeds_to_decide([0.0, 1.0, 2.0], tests=39)
+    assert n is not None
+    assert of_student(n, 0.025 / 39) == pytest.approx(0.8, abs=0.03)
     assert seeds_to_decide([1.0, 1.0]) == 2
     assert seeds_to_decide([-1.0, 1.0]) is None
     assert seeds_to_decide([1.0]) is None
+
+
+def of_student(n: int, level: float) -> float:
+    """Return the power of Student's test for a mean of one spread."""
+    bound = stats.t.ppf(1 - level, n - 1)
+    return float(stats.nct.sf(bound, n - 1, np.sqrt(n)))

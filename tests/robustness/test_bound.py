@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 import stripe
 from stripe.asr import ASR, Gated
-from stripe.errors import ModelError
+from stripe.errors import ModelError, StripeError
 from stripe.robustness.spectral import spectral_norm
 
 
@@ -93,3 +93,15 @@ def test_the_bound_ends_at_a_gap() -> None:
     with pytest.warns(UserWarning, match="between layer2.0.1 and layer3.0 lies something"):
         table = stripe.noise_bound(bare, images, repeats=1)
     assert table["bound"].notna().tolist() == [True] * 4 + [False] * 2
+
+
+@pytest.mark.parametrize("wrong", [{"repeats": 0}, {"iterations": 0}, {"perturbation": 0.0}])
+def test_numbers_that_bound_nothing_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(StripeError, match=r"repeats and iterations must be 1 or more"):
+        stripe.noise_bound(Block(None), torch.rand(1, 2, 4, 4), **wrong)  # type: ignore[arg-type]
+
+
+def test_a_block_that_runs_twice_is_refused() -> None:
+    block = Block(None)
+    with pytest.raises(ModelError, match=r"each block must run once .*, and 0 runs 2 times"):
+        stripe.noise_bound(nn.Sequential(block, block), torch.rand(2, 2, 4, 4))

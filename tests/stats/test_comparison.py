@@ -124,6 +124,7 @@ def test_a_rare_exception_may_be_in_no_resample(write_recording: Write, tmp_path
     assert 0.9 < found["high"] <= 1
 
 
+@pytest.mark.slow
 def test_the_interval_of_few_images_holds_the_true_difference(
     write_recording: Write, tmp_path: Path
 ) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+import stripe
 from stripe.errors import RecordingError, UnknownNameError
 from stripe.recording import Recording, open_recording
 from stripe.stats import convergence_epoch, epoch_difference
@@ -70,3 +72,15 @@ def test_a_gate_that_diverged_never_converges(write_recording: Callable[..., Pat
     values = {epoch: {"g": np.array([[1.0, np.nan]])} for epoch in (0, 1)}
     table = convergence_epoch(open_recording(write_recording(values)), tol=0.1)
     assert table["epoch"].tolist() == [0, pd.NA]
+
+
+def test_a_recording_of_maps_alone_has_no_channels_that_settle(
+    images: torch.Tensor, tmp_path: Path
+) -> None:
+    model = stripe.build("resnet8_basic", attention="cbam", num_classes=10, in_channels=1)
+    path = tmp_path / "r"
+    with stripe.Recorder(model, path, images, gates="*spatial*", spatial=True) as recorder:
+        for epoch in (0, 1):
+            recorder.record([images], epoch, progress=False)
+    with pytest.raises(RecordingError, match="holds no channel gates"):
+        convergence_epoch(path, 0.1)

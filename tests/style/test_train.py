@@ -95,6 +95,13 @@ def test_a_stopped_run_goes_on_to_the_bit(
         train_style(replace(stopped, lr=0.5), resume=True, progress=False)
 
 
+def test_photographs_of_one_name_have_numbers(tmp_path: Path) -> None:
+    for name in ("a-1.png", "a.jpg", "a.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    assert Photographs(tmp_path).names(2) == ["a-1", "a"]
+    assert Photographs(tmp_path).names(3) == ["0-a-1", "1-a", "2-a"]
+
+
 def test_crops_depend_on_the_step_alone(config: StyleConfig) -> None:
     photographs = Photographs(config.content)
     whole = list(photographs.batches(16, 2, range(5), seed=3))
@@ -249,6 +256,8 @@ def test_compare_trains_what_is_missing_and_draws(
         compare({"in": runs["in"]}, photographs=4)
     with pytest.raises(StripeError, match="draws must be at least 2"):
         compare({"in": runs["in"]}, draws=1)
+    with pytest.raises(StripeError, match="batch_sizes must be 1 or more, got 0"):
+        compare({"in": runs["in"]}, batch_sizes=(0, 4))
     with pytest.raises(StripeError, match="a run of 'bn' was given as 'in'"):
         compare({"in": runs["bn"]})
     other = replace(runs["bn"], config=replace(runs["bn"].config, steps=7))

@@ -84,7 +84,7 @@ class RunEngine(MapEngine):
         int | Literal["auto"] | None,
         Parameter(
             help="Number of runs that share a GPU of the local engine. auto: the number that "
-            "trains the most images per second, measured once per card. Default: 1."
+            "trains the most images per second, measured once per GPU model. Default: 1."
         ),
     ] = None
     gpus_per_run: Annotated[

@@ -20,6 +20,8 @@ from stripe.defaults import BATCH_SIZE, DATA_ROOT
 from stripe.errors import DataError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
+from stripe.modules.feed import feed
+from stripe.outputs.scores import class_scores_or_none
 from stripe.registry import nearest
 from stripe.train import TrainConfig
 from stripe.train.run import CONFIG, read_config
@@ -157,8 +159,8 @@ def _comparable(network: nn.Module, folder: Any) -> bool:
     if classes is None:
         return True
     with interrupts_held(), undisturbed(network), interrupts_allowed():
-        scores = network(folder[0][0][None])
-    return isinstance(scores, torch.Tensor) and scores.shape[-1] == len(classes)
+        scores = class_scores_or_none(feed(network, folder[0][0][None]))
+    return scores is not None and scores.shape[-1] == len(classes)
 
 
 def _without_labels(items: list[Any]) -> torch.Tensor:

@@ -108,9 +108,9 @@ class Source(Network):
     std
         Standard deviation of the pixels, as for --mean.
     crop
-        Share of the height and width of the resized image that the centre crop keeps, 0 to 1.
-        Default: 1 for a data set; for a folder, the share with which the training run was tested,
-        that of timm's configuration, or else 0.875.
+        Share of one side of the resized image that the centre crop keeps (for square crops, the
+        shorter side), above 0 and at most 1. Default: 1 for a data set; for a folder, the share
+        with which the training run was tested, that of timm's configuration, or else 0.875.
     data_root
         Folder that holds data sets. Default: the folder of the training run, or else data.
     batch_size
@@ -119,7 +119,7 @@ class Source(Network):
         Largest number of images. Default: 1,000 for audit, ablate and sensitivity, otherwise all.
         bound uses only the first batch.
     skip_broken
-        Skip images of a folder that cannot be read, and print their number. Without this option,
+        Skip unreadable images in a folder, and print their number. Without this option,
         such an image raises an error.
     device
         Device: auto, cpu, cuda or cuda:N.

@@ -1,7 +1,7 @@
 """Find the layers that take a constant gate, also in split attention, or say why none does."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -184,13 +184,7 @@ class Folder:
             raise CannotFoldError(f"{step.op} in {module or 'the model'} does not pass a scale on")
         axis = 1 if makes_planes(step) else len(shape) - 1
         v = along(factors, axis, shape[axis])
-        try:
-            return [self._module(made, "output", v)]
-        except CannotFoldError as reason:
-            try:
-                return self._weights(made, output_weights(step, self._shape, v))
-            except CannotFoldError:
-                raise reason from None
+        return self._scaled_layer(made, "output", v, output_weights)
 
     def _constant(self, node: int, factors: Factors, reader: int) -> list[Scaling]:
         """Scale what does not depend on the images, and only the step `reader` may use."""
@@ -246,13 +240,7 @@ class Folder:
             raise CannotFoldError(f"{step.op} in {module or 'the model'} reads the product")
         axis = 1 if is_convolution(step) else len(self._shape(node)) - 1
         v = along(factors, axis, self._shape(node)[axis])
-        try:
-            return [self._module(number, "input", v)]
-        except CannotFoldError as reason:
-            try:
-                return self._weights(number, input_weights(step, self._shape, v))
-            except CannotFoldError:
-                raise reason from None
+        return self._scaled_layer(number, "input", v, input_weights)
 
     def _split(self, step: Step, factors: Factors) -> list[Scaling]:
         """Scale everything that reads a part."""
@@ -297,6 +285,19 @@ class Folder:
         except (ModelError, RuntimeError) as error:
             raise CannotFoldError(f"{name} cannot be scaled: {error}") from None
         return scaling
+
+    def _scaled_layer(
+        self, number: int, side: str, v: Vector, weights: Callable[..., dict[int, Factors]]
+    ) -> list[Scaling]:
+        """Scale one side of a layer as a module, or else by the weights of its operation."""
+        try:
+            return [self._module(number, side, v)]
+        except CannotFoldError as reason:
+            try:
+                step = self.flow.trace.steps[number]
+                return self._weights(number, weights(step, self._shape, v))
+            except CannotFoldError:
+                raise reason from None
 
     def _weights(self, number: int, factors: Mapping[int, Factors]) -> list[Scaling]:
         """Scale the weights that an operation reads."""

@@ -31,14 +31,14 @@ class Local:
     ----------
     workers
         Number of processes. Default for `run`: one per GPU, or one per CPU core with one thread
-        each. Default for `map`: only the calling process.
+        each. Default for `map`: only the calling process. On a CPU, the numbers of a run do not
+        depend on the other runs, if the number of threads is the same.
     device
         "auto", "cpu" or "cuda". "auto" distributes the GPUs among the workers, if there are GPUs.
     runs_per_gpu
         Number of worker processes per GPU, instead of `workers`. Use it for small networks, which
-        leave much of a GPU idle. On a CPU, a run gives the same numbers as when it runs alone with
-        the same number of threads. On a GPU, kernels may sum in a different order, so the numbers
-        may differ. Timings always run one at a time.
+        leave much of a GPU idle. Kernels may then sum in a different order, so the numbers may
+        differ from those of a run alone. Timings always run one at a time.
 
     Raises
     ------

@@ -164,14 +164,15 @@ def _connected(address: str | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    host, colon, port = (address or "").rpartition(":")
+    host, colon, port = (address or "").rpartition("//")[2].rpartition(":")
     try:
         if colon and port.isdecimal():  # where nobody listens, Ray would wait for minutes
-            socket.create_connection((host, int(port)), timeout=10).close()
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (OSError, ValueError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise StripeError(f"there is no Ray cluster at {address}: {reason}") from error
+        where = f"there is no Ray cluster at {address}" if address else "Ray cannot start here"
+        raise StripeError(f"{where}: {reason}") from error
     try:
         yield ray
     finally:

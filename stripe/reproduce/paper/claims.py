@@ -1,4 +1,4 @@
-"""The paper's claims, each with the contrasts of exhibits that test it."""
+"""The claims of the paper and our own, each with the contrasts of exhibits that test it."""
 
 import re
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from stripe.reproduce.paper.exhibits import Contrast
 
 
 @dataclass(frozen=True)
-class PaperClaim:
-    """One claim of the paper: its test is the mean over contrasts, paired over seeds.
+class Claim:
+    """One claim: its test is the mean over contrasts, paired over seeds.
 
     Parameters
     ----------
@@ -20,12 +20,15 @@ class PaperClaim:
         Exhibits whose contrasts test the claim; empty if no exhibit tests it.
     contrasts
         Regular expression that matches the whole label of a contrast. Default: any label.
+    own
+        Whether the claim is ours, beyond the paper.
     """
 
     words: str
     number: str
     parts: tuple[str, ...]
     contrasts: str = ".*"
+    own: bool = False
 
     def tests(self, contrast: Contrast) -> bool:
         """Return whether a contrast tests the claim."""
@@ -39,18 +42,18 @@ _LESS = "loss of bare - loss with ASR, points"
 _WEIGHT_DECAYS = " (weight decay 2e-4 to 4e-4)"
 
 
-def _stripe(words: str, *figures: int) -> PaperClaim:
-    return PaperClaim(
+def _stripe(words: str, *figures: int) -> Claim:
+    return Claim(
         f"gates are stripes: {words}", _STRIPE, tuple(f"figure{n}" for n in figures), "eta2 of .*"
     )
 
 
-def _settling(words: str, *figures: int) -> PaperClaim:
+def _settling(words: str, *figures: int) -> Claim:
     names = tuple(f"figure{number}" for number in figures)
-    return PaperClaim(f"gates settle by the first decay: {words}", _SETTLED, names, "settled of .*")
+    return Claim(f"gates settle by the first decay: {words}", _SETTLED, names, "settled of .*")
 
 
-#: In the order of the paper. Figures that show the same numbers as another are named once.
+#: In the order of the paper, then our own. Figures with the same numbers are named once.
 CLAIMS = (
     _stripe("SE-ResNet50 on ImageNet", 2),
     _stripe("SE-ResNet83", 22),
@@ -65,20 +68,20 @@ CLAIMS = (
     _settling("STL10", 14),
     _settling("cosine schedule", 15),
     _settling(f"more decay{_WEIGHT_DECAYS}", 16, 17, 18),
-    PaperClaim(
+    Claim(
         "more weight decay settles gates sooner",
         "share of settled values - share at weight decay 1e-4",
         ("figure16", "figure17", "figure18"),
         "(?!settled of).*",
     ),
-    PaperClaim("attention slows inference", "speed of bare - with attention", ("table1",)),
-    PaperClaim("folded ASR is faster than attention", "difference of speeds", ("figure3",)),
-    PaperClaim(
+    Claim("attention slows inference", "speed of bare - with attention", ("table1",)),
+    Claim("folded ASR is faster than attention", "difference of speeds", ("figure3",)),
+    Claim(
         "ASR beats the bare network: ResNets on ImageNet", _POINTS, ("table2",), ".*resnet.*"
     ),
-    PaperClaim("ASR beats the bare network: ViT on ImageNet", _POINTS, ("table2",), ".*vit.*"),
+    Claim("ASR beats the bare network: ViT on ImageNet", _POINTS, ("table2",), ".*vit.*"),
     *(
-        PaperClaim(f"ASR beats the bare network: {words}", _POINTS, ("table3",), f".* {name} .*")
+        Claim(f"ASR beats the bare network: {words}", _POINTS, ("table3",), f".* {name} .*")
         for words, name in (
             ("ResNet164", "resnet164"),
             ("VGG19", "vgg19"),
@@ -86,72 +89,70 @@ CLAIMS = (
             ("MobileNet", "mobilenet"),
         )
     ),
-    PaperClaim("ASR improves networks with attention", _POINTS, ("table4",)),
-    PaperClaim("ASR improves RepVGG", _POINTS, ("table5",), ".*repvgg.*"),
-    PaperClaim("ASR improves ACNet", _POINTS, ("table5",), ".*acnet.*"),
-    PaperClaim("two ASRs beat one", _POINTS, ("table6",)),
-    PaperClaim("a learnable psi beats fixed ones", _POINTS, ("table7",)),
-    PaperClaim("psi that begins at 0.1 beats higher starts", _POINTS, ("table13",)),
-    PaperClaim(
+    Claim("ASR improves networks with attention", _POINTS, ("table4",)),
+    Claim("ASR improves RepVGG", _POINTS, ("table5",), ".*repvgg.*"),
+    Claim("ASR improves ACNet", _POINTS, ("table5",), ".*acnet.*"),
+    Claim("two ASRs beat one", _POINTS, ("table6",)),
+    Claim("a learnable psi beats fixed ones", _POINTS, ("table7",)),
+    Claim("psi that begins at 0.1 beats higher starts", _POINTS, ("table13",)),
+    Claim(
         "ASR with a module beats psi alone",
         _POINTS,
         ("table9",),
         ".* - ASR without attention module",
     ),
-    PaperClaim(
+    Claim(
         "ASR resists constant noise, in training and evaluation",
         _LESS,
         ("table8",),
         r".*constant\(.*",
     ),
-    PaperClaim("ASR resists constant noise in the deep network", _LESS, ("deep-noise",)),
-    PaperClaim("ASR resists random noise, in training", _LESS, ("table8",), r".*random\(.*"),
-    PaperClaim(
+    Claim("ASR resists constant noise in the deep network", _LESS, ("deep-noise",)),
+    Claim("ASR resists random noise, in training", _LESS, ("table8",), r".*random\(.*"),
+    Claim(
         "ASR reduces batch noise: pictures closer to instance norm's", "SSIM", ("figure5",), ".*BN"
     ),
-    PaperClaim(
+    Claim(
         "ASR reduces batch noise: batch mates change pictures less",
         "spread of BN - of BN+ASR",
         ("figure5",),
         "spread .*",
     ),
-    PaperClaim(
+    Claim(
         "Theorem 6.1: ASR lowers the bound on the growth of noise",
         "log10 of bound, bare - ASR",
         ("theorem",),
         "bound of .*",
     ),
-    PaperClaim(
+    Claim(
         "Theorem 6.1: ASR lowers the measured growth of noise",
         "log10 of growth, bare - ASR",
         ("theorem",),
         "growth of .*",
     ),
-    PaperClaim(
+    Claim(
         "constants at inference cost accuracy", "loss, points", ("constants",), "mean loss over .*"
     ),
-    PaperClaim(
+    Claim(
         "constants cost accuracy after fine-tuning too",
         "loss, points",
         ("constants",),
         "mean loss_fine_tuned over .*",
     ),
-    PaperClaim(
+    Claim(
         "networks look at the centre", "share of Grad-CAM in the centre - 0.25", ("figure4",)
     ),
-    PaperClaim(
+    Claim(
         "spatial attention is not a stripe", "eta2 of gates - eta2 of maps", ("figure29",)
     ),
+    *(
+        Claim(words, number, ("depth",), f"{metric} of .*", own=True)
+        for words, number, metric in (
+            ("stripes come with training", "eta2 - eta2 of the untrained network", "eta2_gained"),
+            ("a gate alone predicts the class", "accuracy - chance, share", "class_known"),
+            ("deeper gates are more striped", "rank correlation", "eta2_by_depth"),
+            ("deeper gates predict the class better", "rank correlation", "class_by_depth"),
+            ("more striped gates predict the class better", "rank correlation", "eta2_by_class"),
+        )
+    ),
 )  # fmt: skip
-
-#: Claims beyond the paper, tested in the same way.
-OWN = tuple(
-    PaperClaim(words, number, ("depth",), f"{metric} of .*")
-    for words, number, metric in (
-        ("stripes come with training", "eta2 - eta2 of the untrained network", "eta2_gained"),
-        ("a gate alone predicts the class", "accuracy - chance, share", "class_known"),
-        ("deeper gates are more striped", "rank correlation", "eta2_by_depth"),
-        ("deeper gates predict the class better", "rank correlation", "class_by_depth"),
-        ("more striped gates predict the class better", "rank correlation", "eta2_by_class"),
-    )
-)

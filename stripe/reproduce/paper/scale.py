@@ -86,6 +86,8 @@ class Scale:
         `seeds`.
     rules
         Rules for cells with other settings; a later rule replaces an earlier one.
+    limits
+        What the test of a claim cannot show at this scale, by the first words of the claim.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Scale:
     deep: Mapping[str, str] = field(default_factory=dict)
     measured_seeds: int | None = None
     rules: Sequence[Rule] = ()
+    limits: Mapping[str, str] = field(default_factory=dict)
 
     def seeds_of(self, cell: Cell, *, compared: bool) -> range:
         """Return the seeds of a cell.

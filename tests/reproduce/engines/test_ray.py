@@ -80,3 +80,5 @@ def test_a_cluster_that_is_not_there_or_too_small(
         Ray(address=cluster.address, gpus=1.0).run(runs, progress=False)
     with pytest.raises(StripeError, match=r"there is no Ray cluster at 127\.0\.0\.1:1"):
         Ray(address="127.0.0.1:1").run(runs, progress=False)
+    with pytest.raises(StripeError, match=r"at ray://127\.0\.0\.1:1: .*[Rr]efused"):
+        Ray(address="ray://127.0.0.1:1").run(runs, progress=False)

@@ -1,6 +1,7 @@
 """Figures and timings of the paper: what they need, what they measure, and all of them at once."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -276,10 +277,11 @@ def test_images_of_any_side_have_a_network_of_their_size(fashion: Path, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("exhibits")
-def test_everything_at_the_smallest_scale(every_exhibit: EveryExhibit) -> None:
+def test_everything_at_the_smallest_scale(every_exhibit: EveryExhibit, tmp_path: Path) -> None:
     """All tables and figures by one command; two of them with a second seed; then without torch."""
-    store, out, said = every_exhibit
+    store, out = tmp_path / "store", tmp_path / "out"
+    shutil.copytree(every_exhibit.store, store)
+    shutil.copytree(every_exhibit.out, out)
     options = ["--scale=test", f"--store={store}", f"--out={out}"]
     seeds = {"table9": 2, "figure2": 2}
     for name, count in seeds.items():
@@ -293,7 +295,7 @@ def test_everything_at_the_smallest_scale(every_exhibit: EveryExhibit) -> None:
         assert (found.numbers()["n"] == count).all()
         ends = (".csv", "-claim.csv", "-runs.csv", ".md", ".tex", ".png", ".json")
         assert all((out / f"{name}{end}").exists() for end in ends), name
-        assert f"{found.exhibit.label}, " in said
+        assert f"{found.exhibit.label}, " in every_exhibit.said
         claims = pd.read_csv(out / f"{name}-claim.csv")
         assert set(claims["holds"]) <= {"yes", "no", "undecided", "one seed"}
     written = {path: path.stat().st_mtime_ns for path in store.glob("*/*.json")}

@@ -113,6 +113,8 @@ def test_every_output_of_a_reading_has_its_name(tmp_path: Path) -> None:
     for file in files:
         assert file.name.startswith("table8-when-train-sigma-variance")
     assert found.heading in files[2].read_text()
+    caption = found.heading.replace("_", r"\_").replace("%", r"\%")
+    assert f"\\caption{{{caption}}}" in files[3].read_text()
     assert json.loads(files[-1].read_text())["heading"] == found.heading
 
 
