@@ -141,7 +141,9 @@ class Audit:
         facts = {
             "gates": len(self.gates),
             "recommended": f"{len(self.recommended)}, for {self.threshold:.1%} agreement",
-            "share of attention in the time": f"{self.attention_share:.1%}",
+            "share of attention in the time": f"{self.attention_share:.1%}"
+            if self.attention_share > 0
+            else "too small to measure",
             "images": sum(self.n_images),
             "data": self.dataset,
             "report": "" if self.out is None else self.out,

@@ -12,6 +12,7 @@ from stripe.errors import StripeError
 from stripe.files import saving
 from stripe.recording import Recorded, Recording, open_recording
 from stripe.stats import stripe_index
+from stripe.stats.stripe_index import index_text
 from stripe.typed import typed
 
 #: The names of the two files.
@@ -132,7 +133,7 @@ def _gates(recording: Recording) -> str:
     found = index[index["epoch"] == recording.last_epoch].set_index("gate")["eta2"]
     rows = []
     for gate in recording.header.gates:
-        eta2 = f"{found[gate.name]:.2f}" if gate.name in found else ""
+        eta2 = index_text(found[gate.name]) if gate.name in found else ""
         rows.append((f"`{gate.name}`", gate.owner_class, gate.kind, gate.channels, eta2))
     return _table(["gate", "multiplies in", "kind", "channels", "eta2"], rows)
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from cyclopts import CycloptsError, UnusedCliTokensError
+from cyclopts import CycloptsError, MissingArgumentError, UnusedCliTokensError
 
 # Each of these modules adds its commands to the root.
 from stripe.cli import (  # noqa: F401
@@ -94,6 +94,8 @@ def _said(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"nothing more is expected, got {' '.join(error.unused_tokens or ())}"
     said = " ".join(str(error).split())
+    if isinstance(error, MissingArgumentError) and error.keyword is None:
+        said = said.replace(" requires an argument", " is missing")
     return said if said.endswith("...") else said.removesuffix(".")
 
 

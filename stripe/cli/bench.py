@@ -1,8 +1,9 @@
 """`stripe bench`: measure speed."""
 
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from stripe.cli.app import Json, RandomSeed, app, print_table, save_table, table_file
 from stripe.cli.options.ranges import Count
@@ -15,7 +16,14 @@ app.command(bench_app)
 def fps(
     *,
     backbone: str = "resnet164",
-    attention: tuple[str, ...] = ("ie", "srm", "cbam", "se", "dia", "spa"),
+    attention: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (
+        "ie",
+        "srm",
+        "cbam",
+        "se",
+        "dia",
+        "spa",
+    ),
     image_size: Count = 32,
     num_classes: Count = 100,
     batch_size: Count = 32,
@@ -27,12 +35,16 @@ def fps(
 ) -> None:
     """Measure the speed of a network without attention, with attention, and with folded ASR.
 
+    parameters and flops (of one image) are counts. images_per_s is the speed. ratio is the speed
+    relative to a copy of the network without attention that is timed in turn, so its value for that
+    network itself shows the noise of the measurement.
+
     Parameters
     ----------
     backbone
         Name of the network, as in stripe.list_backbones().
     attention
-        Attention module. Repeat the option for several modules.
+        Names of attention modules.
     image_size
         Height and width of the images, in pixels.
     num_classes

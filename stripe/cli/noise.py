@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def noise(
     source: Source,
     *,
-    spec: Annotated[tuple[str, ...], Parameter(negative=())] = (),
-    grid: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    spec: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    grid: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     seeds: Count = 3,
     task: TaskOptions = ANY_TASK,
     out: Path | None = None,
@@ -42,8 +42,7 @@ def noise(
     Parameters
     ----------
     spec
-        Noise, such as constant:0.8,0.8, random:0.3,0.3 or random:0.3,0.3,per=layer. Repeat the
-        option for several noises.
+        Noises, such as constant:0.8,0.8, random:0.3,0.3 or random:0.3,0.3,per=layer.
     grid
         Use the noises of Table 8, constant or random.
     seeds

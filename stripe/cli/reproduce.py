@@ -1,6 +1,7 @@
 """Commands that reproduce the paper's tables and figures."""
 
 import json as jsonlib
+import math
 import re
 import sys
 from dataclasses import dataclass
@@ -128,7 +129,8 @@ def status(exhibit: Names = "all", *, target: Target = _DEFAULT, json: Json = Fa
 
     A run that several tables need is counted for each of them, but only once in the last row.
     hours_left is the estimated time for one worker, from the times of similar finished runs.
-    unknown counts the runs without a similar finished run, which hours_left does not include.
+    unknown counts the runs without a similar finished run, which hours_left does not include. It is
+    NaN if no run has one.
     """
     import pandas as pd
 
@@ -203,7 +205,7 @@ def _counted(runs: "list[StoredRun]", costs: "Costs") -> dict[str, int | float]:
     counts = {s: states.count(s) for s in ("finished", "failed", "begun", "missing")}
     seconds = [costs.seconds[run.config.out] for run in runs if run.config.out in costs.seconds]
     unknown = len(states) - counts["finished"] - len(seconds)
-    hours = round(sum(seconds) / 3600, 2)
+    hours = round(sum(seconds) / 3600, 2) if seconds or not unknown else math.nan
     return {"runs": len(states), **counts, "hours_left": hours, "unknown": unknown}
 
 

@@ -25,6 +25,7 @@ from stripe.cli.options.sides import Others, Versus, sides_of
 from stripe.cli.options.tables import AS_TABLE, Printed
 from stripe.defaults import FOLDS, HIGH, LEVEL, LOW, RESAMPLES, SHRINKAGE
 from stripe.errors import StripeError
+from stripe.registry import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +46,7 @@ _Epochs = Annotated[
 def index(
     recording: Recorded,
     *more: Path,
+    epoch: EveryEpoch = None,
     spatial: Annotated[bool, Parameter(negative=())] = False,
     engine: MapEngine = MAP_HERE,
     printed: Printed = AS_TABLE,
@@ -65,15 +67,16 @@ def index(
     from stripe import open_recording, stats
 
     if spatial:
-        if more or engine != MAP_HERE:
+        if more or epoch is not None or engine != MAP_HERE:
             raise StripeError(
-                "--spatial reads one recording on this machine; leave out other recordings and "
-                "engines"
+                "--spatial reads all epochs of one recording on this machine; leave out other "
+                "recordings, --epoch and engines"
             )
         printed.show(lambda: stats.spatial_index(open_recording(recording)))
         return
     over = _mapped(engine)
-    printed.show(lambda: stats.stripe_index(_opened(recording, more), over=over))
+    opened = _opened(recording, more)
+    printed.show(lambda: stats.stripe_index(stats.channel_moments(opened, _one(epoch), over=over)))
 
 
 @stats_app.command
@@ -141,6 +144,8 @@ def compare(
     )
     if not printed.json:
         print(f"\n{100 * level:g} % intervals over {_over(table)}, n = {table.attrs['n']}")
+        if left_out := table.attrs["left_out"]:
+            print(f"gates of one side alone, which are not compared: {listed(left_out, 6)}")
 
 
 @stats_app.command(name="variance-components", alias="variance_components")
@@ -183,8 +188,9 @@ def saturation(
 ) -> None:
     """Print the shares of channels of every gate that stay off, on or unchanged for all images.
 
-    off and on are the shares of channels that are always within --low of 0, or within 1 - --high of
-    1. stuck is the share of channels that have one value for all images.
+    off is the share of channels whose values all lie within --low of zero. on is the share of those
+    whose values all lie between --high and 2 - --high. stuck is the share of channels with one
+    value for all images.
     """
     from stripe import stats
 

@@ -20,7 +20,8 @@ class RecordedFolder(Dataset[Tensor]):
     """The images of a folder as the indices of a recording number them.
 
     `stripe record --limit` draws images from a folder at random and numbers those that it drew.
-    The draw is repeated where the recording has fewer images than the folder, numbered from 0.
+    The draw is repeated if the recording has its seed, and fewer images than the folder, numbered
+    from 0. Without a seed, such a recording may be of other images, and is refused.
 
     Parameters
     ----------
@@ -44,13 +45,19 @@ class RecordedFolder(Dataset[Tensor]):
     def __init__(self, recording: Recording, folder: Path) -> None:
         rows = recording.rows()
         images = rows["image"].to_numpy()
-        numbered = np.array_equal(images, np.arange(len(images)))
+        numbered, seed = np.array_equal(images, np.arange(len(images))), recording.header.seed
         open_folder: Any = image_folder
         self._data = open_folder(
             folder, _SIZE, mean=[0.0] * 3, std=[1.0] * 3, crop=1.0,
-            limit=len(images) if numbered else None, seed=recording.header.seed or 0,
+            limit=None if seed is None or not numbered else len(images), seed=seed or 0,
         )  # fmt: skip
         whole = getattr(self._data, "dataset", self._data)
+        if numbered and seed is None and len(whole) > len(images):
+            raise DataError(
+                f"{folder} must hold exactly the {len(images)} images that were recorded, and "
+                f"holds {len(whole)}, of which nothing says which were recorded; give the recorded "
+                "images with images= (--images)"
+            )
         self.classes: tuple[str, ...] = tuple(getattr(whole, "classes", ()))
         if images.max() >= len(self._data):
             raise DataError(

@@ -55,9 +55,11 @@ class Explorer:
         self._widget: Any = None
 
     def __repr__(self) -> str:
-        shown = self.view
+        first, shown = self.slices.recordings[0], self.view
+        gate = shown.get("gate", first.header.channel_gates[-1].name)
+        epoch = shown.get("epoch", first.last_epoch)
         runs = " beside ".join(str(one.path) for one in self.slices.recordings)
-        return f"Explorer({runs}: {shown['gate']}, epoch {shown['epoch']})"
+        return f"Explorer({runs}: {gate}, epoch {epoch})"
 
     @property
     def view(self) -> dict[str, Any]:

@@ -150,10 +150,8 @@ def _of_classes(output: Any, classes: Tensor | None) -> Float[Tensor, " b"]:
             "function from its output to one score per image"
         )
     if classes is not None and (int(classes.min()) < 0 or int(classes.max()) >= scores.shape[1]):
-        raise ModelError(
-            f"classes lie between 0 and {scores.shape[1] - 1}, got {int(classes.min())} to "
-            f"{int(classes.max())}"
-        )
+        wrong = int(classes.max() if int(classes.min()) >= 0 else classes.min())
+        raise ModelError(f"a class lies between 0 and {scores.shape[1] - 1}, got {wrong}")
     chosen = scores.argmax(1) if classes is None else classes
     return scores.gather(1, chosen[:, None]).squeeze(1)
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from stripe import html
 from stripe.errors import ModelError, StripeError
 from stripe.files import check_target, open_regular, saving
 from stripe.gradcam.library import library_cam
@@ -87,6 +88,24 @@ class MeanCam:
             raise StripeError(
                 f"{path} is missing or is not a mean map of stripe; stripe cam --save makes one"
             ) from error
+
+    def __repr__(self) -> str:
+        height, width = self.mean.shape
+        return (
+            f"MeanCam({self.n_images} images, {height} x {width}: {self.central_share:.1%} in the "
+            f"central quarter, {self.uniform_share:.1%} if uniform)"
+        )
+
+    def _repr_html_(self) -> str:
+        height, width = self.mean.shape
+        facts = {
+            "images": self.n_images,
+            "size": f"{height} x {width}",
+            "in the central quarter": f"{self.central_share:.1%}",
+            "if uniform": f"{self.uniform_share:.1%}",
+        }
+        picture = html.raster(self.mean.astype(np.float32), "the mean map", "mean map")
+        return html.summary("Mean Grad-CAM", facts, picture)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Return the mean map."""

@@ -181,7 +181,8 @@ class Recorder:
         return list(self.writer.header.gates)
 
     def __repr__(self) -> str:
-        return f"Recorder({type(self.model).__name__} into {str(self._path)!r})"
+        known = "" if self._writer is None else f", epochs {self.epochs}"
+        return f"Recorder({type(self.model).__name__} into {str(self._path)!r}{known})"
 
     @property
     def epochs(self) -> list[int]:

@@ -47,7 +47,7 @@ def ablation(
     Axes
         `ax`, with gates from top to bottom in forward order, and interventions side by side in
         different colours and markers. The scale of the KL divergence is logarithmic, and a
-        divergence of 0 is left blank. The height of new axes depends on the number of gates.
+        divergence of 0 is left blank. The height of new axes depends on the number of rows.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def ablation(
             f"the table has no {measure} to draw; accuracy needs labels, and kl class scores; "
             "agreement is always there"
         )
-    ax = axes_or_new(ax, height=max(1.9, 0.6 + 0.17 * len(gates)))
+    ax = axes_or_new(ax, height=max(1.9, 0.6 + 0.055 * max(3, len(hows)) * len(gates)))
     if measure == "kl" and (replaced["kl"] > 0).any():
         ax.set_xscale("log", nonpositive="clip")
     style = {"markersize": 2.5, "elinewidth": 0.8, "linestyle": ""}

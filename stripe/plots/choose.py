@@ -37,10 +37,11 @@ def said(runs: Sequence[NamedRun], gate: str | None = None) -> str:
 
     The names of the runs are literal.
     """
-    epochs = {run.epoch for run in runs}
+    # A network that was recorded once has no epoch: 0 is only the number of the recording's.
+    epochs = {run.epoch if run.recording.epochs != [0] else None for run in runs}
     parts = [quoted(runs[0].name)] if len(runs) == 1 else []
     parts += [] if gate is None else [literal(gate)]
-    parts += [f"epoch {runs[0].epoch}"] if len(epochs) == 1 else []
+    parts += [f"epoch {runs[0].epoch}"] if len(epochs) == 1 and None not in epochs else []
     return ", ".join(parts)
 
 
@@ -81,8 +82,8 @@ class Choice:
     image_order
         Images in random order, or sorted by label or prediction.
     channel_order
-        Channels in random order, or sorted by their mean or standard deviation over all images of
-        the epoch, ascending.
+        Channels in the order of their numbers ("random": only the choice is random), or sorted by
+        their mean or standard deviation over all images of the epoch, ascending.
     seed
         Seed of the random choice.
     """
@@ -107,7 +108,7 @@ def view(recording: Recording, gate: str, epoch: int, choice: Choice) -> View:
     values = recording.values(gate, epoch)
     rng = generator(choice.seed)
     rows = sample_positions(values.shape[0], choice.n_images, rng)
-    columns = sample_positions(values.shape[1], choice.channels, rng)
+    columns = np.sort(sample_positions(values.shape[1], choice.channels, rng))
     if choice.channel_order != "random":
         by_mean = choice.channel_order == "mean"
         moment = values.mean(axis=0) if by_mean else values.std(axis=0)

@@ -18,6 +18,8 @@ from stripe.typed import typed
 _COLUMNS = ("accuracy", "low", "high", "chance", "inputs")
 #: Area in points squared of a marker of inputs, and the part of a gate's place that runs share.
 _INPUTS, _WIDTH = 8, 0.5
+#: Distance of the accuracy from the inputs to the right of that from the gate.
+_BESIDE = 0.12
 
 
 @typed
@@ -91,7 +93,7 @@ def class_information(
         ax.axhline(100 * chance, color="gray", linewidth=0.8, linestyle="--", label=label)
     forward_order(ax, gates)
     note_if_blank(ax, *(table[["accuracy", "inputs"]] for table in runs.values()))
-    ax.set(ylabel="accuracy (%)\nbars: 95 % intervals")
+    ax.set(ylabel="accuracy of a gate (%)\nbars: 95 % intervals")
     ax.set_ylim(bottom=0)
     headed_legend(ax, heading)
     return ax
@@ -107,6 +109,8 @@ def _draw_accuracies(
     drawn = ax.errorbar(places, middle, yerr=errors, **style)
     if table["inputs"].notna().any():
         colour = drawn.lines[0].get_color()
+        places = places + _BESIDE  # a marker would cover one of the same accuracy
         before: Any = {"marker": "s", "s": _INPUTS, "facecolors": "none", "edgecolors": colour}
-        named = any(other.get_label() == "inputs" for other in ax.collections)
-        ax.scatter(places, 100 * table["inputs"], label="_" if named else "inputs", **before)
+        if not any(other.get_label() == "inputs" for other in ax.collections):
+            ax.scatter([], [], label="inputs", **{**before, "edgecolors": "gray"})  # of every run
+        ax.scatter(places, 100 * table["inputs"], label="_", **before)

@@ -185,4 +185,8 @@ def _interval(about: Mapping[Any, Any]) -> str:
         return ""
     numbers = " and ".join(str(number) for number in dict.fromkeys(about["n"]))
     level = f"{100 * about['level']:g} % interval over {about['over']}, n = {numbers}"
-    return f"\n{level}\n{_epochs(about['epochs'])}"
+    if about.get("unpaired"):
+        level += ", not in pairs"
+    left_out = len(about.get("left_out", ()))
+    without = f", without {left_out} gate{'s' * (left_out > 1)} of one side" if left_out else ""
+    return f"\n{level}\n{_epochs(about['epochs'])}{without}"

@@ -60,7 +60,8 @@ def epoch_difference(
     Returns
     -------
     Axes
-        `ax`. Each panel shows an array (channels, epochs - 1). All panels share one colour scale,
+        `ax`. Each panel shows an array (channels, epochs - 1), with the channels in the order of
+        their numbers, which are those at the axis. All panels share one colour scale,
         which starts at zero. The step to epoch t is drawn at t.
 
     Raises
@@ -100,7 +101,7 @@ def epoch_difference(
     # (image, epoch, channel)
     steps = [difference(run.recording, name, image_ids=chosen) for run in runs]
     total = steps[0].shape[2]
-    columns = sample_positions(total, channels, rng)
+    columns = np.sort(sample_positions(total, channels, rng))
     ax = axes_or_new(ax, panels=len(runs) * len(chosen) * 2 // 3)
     prefixes = [f"{quoted(run.name)}\n" * (len(runs) > 1) for run in runs]
     titles = [f"{prefix}image {index}" for prefix in prefixes for index in chosen]
@@ -117,6 +118,7 @@ def epoch_difference(
     numbers = [run.recording.epochs[1:] for run in runs for _ in chosen]
     for image, epochs in zip(drawn, numbers, strict=True):
         name_cells(image.axes.xaxis, [str(epoch) for epoch in epochs])
+        name_cells(image.axes.yaxis, columns.astype(str))
     if len(titles) > 1:
         name_above(ax, heading, below=lines_above(drawn))
     return ax

@@ -75,7 +75,7 @@ def gate_similarity(
         alone = len(runs) == 1
         heading = said(runs)
         titles = [""] if alone else [quoted(run.name) for run in runs]
-    ax = axes_or_new(ax, panels=len(matrices), height=2.6)
+    ax = axes_or_new(ax, panels=len(matrices), height=2.6 if len(matrices) == 1 else 2.2)
     images = heat_maps(
         ax,
         [matrix.to_numpy() for matrix in matrices],

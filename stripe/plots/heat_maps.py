@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from stripe.errors import StripeError
 from stripe.plots.axes import letters_in, wrapped
@@ -16,6 +16,8 @@ from stripe.plots.choose import ColourScale
 from stripe.plots.ticks import integer_ticks, unit_of
 from stripe.stats.stripe_index import ROUNDING
 
+#: Largest number of rows or columns that all have a tick.
+_ALL_TICKS = 4
 #: Largest number of panels side by side in a column.
 MOST_PANELS = 8
 #: Shares of the width: between two panels, and of all panels where a colour bar stands beside.
@@ -90,7 +92,8 @@ def heat_maps(
         panel.set_title(title, fontsize=plt.rcParams["axes.labelsize"])
         panel.set_xlabel(xlabel)
         for axis, places in zip((panel.yaxis, panel.xaxis), matrix.shape, strict=True):
-            axis.set_major_locator(integer_ticks(places, nbins="auto", steps=[1, 2, 5, 10]))
+            few = FixedLocator(range(places)) if places <= _ALL_TICKS else None
+            axis.set_major_locator(few or integer_ticks(places, nbins="auto", steps=[1, 2, 5, 10]))
         panel.tick_params(left=not drawn[1:], labelleft=not drawn[1:])
         if not drawn[1:]:
             panel.set_ylabel(ylabel)

@@ -16,6 +16,7 @@ from stripe.recording.runs import NamedRun
 from stripe.recording.same_images import check_same_images
 from stripe.select import Selection, select
 from stripe.stats import eta2_of
+from stripe.stats.stripe_index import index_text
 from stripe.typed import typed
 
 #: What stands below the columns, beside the lines of `_below`.
@@ -187,9 +188,9 @@ def _below(runs: Sequence[NamedRun], gate: str, limits: dict[str, float]) -> str
         maps = run.recording.spatial(gate, run.epoch)
         owner = run.recording.gate(gate).owner
         gates = run.recording.header.channel_gates
-        lines.append(f"{prefix}map {eta2_of(maps.reshape(len(maps), -1)):.2f}")
+        lines.append(f"{prefix}map {index_text(eta2_of(maps.reshape(len(maps), -1)))}")
         lines += [
-            f"{prefix}gate {eta2_of(run.recording.values(other.name, run.epoch)):.2f}"
+            f"{prefix}gate {index_text(eta2_of(run.recording.values(other.name, run.epoch)))}"
             for other in gates
             if other.owner == owner
         ]

@@ -24,10 +24,11 @@ from stripe.plots.choose import (
 )
 from stripe.plots.heat_maps import heat_maps
 from stripe.plots.literal import literal, quoted, shown_runs
+from stripe.plots.ticks import name_cells
 from stripe.recording import Recorded
 from stripe.recording.runs import NamedRun
 from stripe.recording.same_images import unpaired
-from stripe.stats.stripe_index import index_row
+from stripe.stats.stripe_index import index_row, index_text
 from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
 
@@ -56,10 +57,10 @@ def stripes(
     Parameters
     ----------
     data
-        A recording, or several; their panels are drawn side by side. If the gate has the same
-        number of channels in all recordings, and they hold the same images, all panels show the
-        images and channels chosen for the first recording, in the same order. Otherwise, each
-        recording has its own choice.
+        A recording, or several; their panels are drawn side by side. Recordings of the same images
+        show the images chosen for the first recording, in the same order. Recordings in which the
+        gate has the same number of channels show the channels chosen for the first recording.
+        Otherwise, each recording has its own choice.
     names
         Name of each recording. Default: the parts of their paths that differ.
     gate
@@ -72,7 +73,8 @@ def stripes(
         "random", or sorted by "label" or "prediction", with lines between classes and their names
         or numbers at the side.
     channel_order
-        "random", or sorted by "mean" or "spread" (standard deviation) over all images, ascending.
+        "random": the chosen channels in the order of their numbers; or sorted by "mean" or "spread"
+        (standard deviation) over all images, ascending.
     seed
         Seed of the random choices.
     side
@@ -94,8 +96,9 @@ def stripes(
     -------
     Axes
         `ax`. Every panel shows an array (images, channels): the global average of the features
-        (before) or the gate (after). The title of each panel ends with the stripe index (eta2) of
-        all images and channels of the epoch, not only those shown.
+        (before) or the gate (after). The numbers at the axes are those of the images and channels
+        in the recording. The title of each panel ends with the stripe index (eta2) of all images
+        and channels of the epoch, not only those shown.
 
     Raises
     ------
@@ -140,6 +143,8 @@ def stripes(
             shown = first
             if panels and (values.shape != panels[0].matrix.shape or unpaired(runs[0], run)):
                 shown = view(run.recording, name, run.epoch, choice)
+            if panels and values.shape[1] == panels[0].matrix.shape[1]:
+                shown = View(shown.rows, first.columns)
             panels.append(_Panel(shows, values, shown, run))
     total_images, total_channels = panels[0].matrix.shape
     rows = of(len(first.rows), total_images, "image")
@@ -150,12 +155,17 @@ def stripes(
         ax,
         [panel.matrix[np.ix_(*panel.shown)] for panel in panels],
         titles=[""] * len(panels),
-        xlabel=of(len(first.columns), total_channels, "channel"),
+        xlabel=of(len(first.columns), total_channels, "channel")
+        + (f", by {channel_order}" if channel_order != "random" else ""),
         ylabel=rows,
         colour_label=_colour_labels(panels, scale),
         scale=scale,
         **{"cmap": "viridis", **kwargs},
     )
+    for image, panel in zip(drawn, panels, strict=True):
+        name_cells(image.axes.xaxis, panel.shown.columns.astype(str))
+        numbers = panel.run.recording.rows(panel.run.epoch)["image"].to_numpy()
+        name_cells(image.axes.yaxis, numbers[panel.shown.rows].astype(str))
     if image_order != "random":
         for number, (image, panel) in enumerate(zip(drawn, panels, strict=True)):
             of_rows = panel.run.recording.rows(panel.run.epoch)[image_order].to_numpy()
@@ -273,4 +283,4 @@ def _index(values: np.ndarray) -> str:
         why = "one image" if len(exact) == 1 else "values are not finite"
         return rf"no $\eta^2$: {why}"
     between = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"  # a line does not end within the equation
-    return rf"$\eta^2${between}{eta2:.2f}" + (" (one value)" if constant else "")
+    return rf"$\eta^2${between}{index_text(eta2)}" + (" (one value)" if constant else "")

@@ -19,7 +19,7 @@ def integer_ticks(places: int, **options: Any) -> MaxNLocator:
     return MaxNLocator(integer=True, min_n_ticks=min(2, places), **options)
 
 
-def name_cells(axis: Axis, names: Sequence[str]) -> None:
+def name_cells(axis: Axis, names: Sequence[str] | np.ndarray) -> None:
     """Name the rows or columns of a matrix in place of their numbers from 0."""
     labels = {float(place): name for place, name in enumerate(names)}
     axis.set_major_formatter(FuncFormatter(lambda place, _: labels.get(place, "")))

@@ -33,8 +33,8 @@ def held_already(layout: Layout, epoch: int) -> RecordingError:
     """Return the error about an epoch that is recorded already, with both ways to go on."""
     return RecordingError(
         f"{layout.root} holds epoch {epoch} already and is append-only; record the next free "
-        f"epoch, {layout.epochs()[-1] + 1}, or move the recording aside with overwrite=True "
-        "(--overwrite)"
+        f"epoch with epoch={(free := layout.epochs()[-1] + 1)} (--epoch {free}), or move the "
+        "recording aside with overwrite=True (--overwrite)"
     )
 
 

@@ -1,14 +1,17 @@
 """The file `recording.json`."""
 
 import uuid
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from stripe.errors import RecordingError
 from stripe.files import parse_json, read_regular
 from stripe.recording.field_types import check_fields, check_header
-from stripe.recording.layout import Layout
+from stripe.recording.layout import HEADER, OF_RUN, Layout
 from stripe.recording.schema import FORMAT_VERSION, Header
 from stripe.recording.sealed import Sealed, checked_digest, seal
+from stripe.registry import listed
 
 
 class StoredHeader(NamedTuple):
@@ -27,6 +30,30 @@ def seal_header(header: Header) -> Sealed:
     return seal({**header.to_json(), "id": uuid.uuid4().hex})
 
 
+def _no_recording(layout: Layout) -> str:
+    """Say that there is no recording, and which ones are near."""
+    folder = layout.root
+    if folder.is_dir():
+        missing = f"{HEADER} is missing"
+    else:
+        missing = "it is a file" if folder.exists() else "there is no such directory"
+    advice = "give what a Recorder wrote, or a training run that recorded"
+    if inside := _recordings_in(folder):
+        advice = f"give one of the recordings in it: {listed(inside, 3)}"
+    elif beside := get_close_matches(str(folder), _recordings_in(folder.parent), n=1):
+        advice = f"did you mean {beside[0]}?"
+    return f"no recording at {folder}: {missing}; {advice}"
+
+
+def _recordings_in(folder: Path) -> list[str]:
+    """Return the recordings, or runs that recorded, directly in a folder."""
+    try:
+        found = [*folder.glob(f"*/{HEADER}"), *folder.glob(f"*/{OF_RUN}/{HEADER}")]
+    except OSError:
+        return []
+    return sorted({str(folder / one.relative_to(folder).parts[0]) for one in found})
+
+
 def read_header(layout: Layout) -> StoredHeader:
     """Read `recording.json`.
 
@@ -37,13 +64,7 @@ def read_header(layout: Layout) -> StoredHeader:
     """
     path = layout.header
     if not path.is_file():
-        missing = f"{path.name} is missing"
-        if not layout.root.is_dir():
-            missing = "it is a file" if layout.root.exists() else "there is no such directory"
-        raise RecordingError(
-            f"no recording at {layout.root}: {missing}; give what a Recorder wrote, or a training "
-            "run that recorded"
-        )
+        raise RecordingError(_no_recording(layout))
     digest = None
     try:
         content = read_regular(path)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 #: Name of the recording in the directory of a training run.
 OF_RUN = "recording"
+#: The file that makes a directory a recording.
+HEADER = "recording.json"
 #: Epochs are below this, so that every reader of Parquet can count them in 64 bits.
 MOST_EPOCHS = 10**18
 #: The name of an epoch; epoch=01 is not a valid name.
@@ -21,7 +23,7 @@ class Layout:
     @property
     def header(self) -> Path:
         """Return the path of the header."""
-        return self.root / "recording.json"
+        return self.root / HEADER
 
     @property
     def lock(self) -> Path:
@@ -98,5 +100,5 @@ def part_name(rank: int) -> str:
 def recording_of(path: Path) -> Path:
     """Return the recording of a training run, or the path itself."""
     inside = path / OF_RUN
-    is_run = (inside / "recording.json").is_file() and not (path / "recording.json").exists()
+    is_run = (inside / HEADER).is_file() and not (path / HEADER).exists()
     return inside if is_run else path

@@ -46,6 +46,9 @@ def unpaired(first: NamedRun, second: NamedRun) -> str:
         return "a recording holds moments only"
     one, other = (_labels(run.recording, run.epoch).index for run in (first, second))
     if not one.equals(other):
+        names = dict.fromkeys(run.recording.header.dataset for run in (first, second))
+        if len(names) == 2 and all(names):
+            return f"the data sets are {' and '.join(map(repr, names))}"
         return "the recordings hold images of different indices"
     return unlike(first, second)
 

@@ -76,7 +76,8 @@ def compare(
         The dictionary `attrs` of the table has these keys: `over` ("images" or "seeds"); `names`,
         `epochs` and `n`, each with one entry per side; and `level`, the confidence level. For
         intervals over images, it also has `paired` (whether the images were paired), `unpaired`
-        (the reason if they were not), `resamples` and `seed`.
+        (the reason if they were not), `resamples` and `seed`. `left_out` lists the gates that not
+        all recordings have, which are not compared.
 
     Raises
     ------
@@ -146,7 +147,9 @@ def compare(
     table = pd.DataFrame(rows, columns=columns)
     epochs = [sorted({run.epoch for run in side}) for side in (of_first, of_second)]
     named: dict[str, Any] = {"names": [first, second], "epochs": epochs}
-    table.attrs |= {**about, **named, "n": n, "level": level}
+    recorded = [gate.name for run in (*of_first, *of_second) for gate in run.recording.header.gates]
+    left_out = [gate for gate in dict.fromkeys(recorded) if gate not in gates]
+    table.attrs |= {**about, **named, "n": n, "level": level, "left_out": left_out}
     return table
 
 

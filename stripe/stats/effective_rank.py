@@ -7,6 +7,7 @@ import pandas as pd
 from jaxtyping import Float, Float64
 
 from stripe.recording import Recorded, open_recording
+from stripe.stats.per_gate import chosen_epochs
 from stripe.stats.stripe_index import ROUNDING
 from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
@@ -56,7 +57,7 @@ def effective_rank(recording: Recorded, epochs: Iterable[int] | None = None) -> 
     """
     recording = open_recording(recording)
     rows = []
-    for epoch in recording.epochs if epochs is None else dict.fromkeys(epochs):
+    for epoch in chosen_epochs(recording, epochs):
         scatters: dict[str, _Scatter] = {}
         for piece in recording.scan(epoch):
             for gate, values in piece.items():

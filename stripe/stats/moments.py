@@ -15,6 +15,7 @@ from stripe.errors import RecordingError, StripeError
 from stripe.recording import Recorded, Recording, open_recording
 from stripe.recording.finished_part import FinishedPart
 from stripe.recording.schema import gate_column
+from stripe.stats.per_gate import chosen_epochs
 from stripe.stats.read_ahead import ahead, in_pairs
 from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
@@ -222,10 +223,9 @@ def channel_moments(
     paths = [recording.path.resolve() for recording in recordings]
     if twice := [path for path in paths if paths.count(path) > 1]:
         raise RecordingError(f"each recording must be given once, and {twice[0]} was given twice")
-    chosen = None if epochs is None else list(dict.fromkeys(epochs))
     places, pieces = [], []
     for recording in recordings:
-        for epoch in recording.epochs if chosen is None else chosen:
+        for epoch in chosen_epochs(recording, epochs):
             for piece in _pieces(recording, epoch):
                 places.append((recording, epoch))
                 pieces.append(piece)

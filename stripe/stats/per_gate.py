@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from stripe.errors import RecordingError
-from stripe.recording import Recorded, open_recording
+from stripe.recording import Recorded, Recording, open_recording
 
 
 class GateValues(NamedTuple):
@@ -21,9 +21,18 @@ class GateValues(NamedTuple):
 def per_gate(recording: Recorded, epochs: Iterable[int] | None) -> Iterator[GateValues]:
     """Yield the values of every channel gate, one at a time. Default: all epochs."""
     recording = open_recording(recording)
-    for epoch in recording.epochs if epochs is None else dict.fromkeys(epochs):
+    for epoch in chosen_epochs(recording, epochs):
         for gate in recording.header.channel_gates:
             yield GateValues(epoch, gate.name, recording.values(gate.name, epoch))
+
+
+def chosen_epochs(recording: Recording, epochs: Iterable[int] | None) -> list[int]:
+    """Return the given epochs, each once, or all; raise a `RecordingError` if there are none."""
+    if epochs is not None:
+        return list(dict.fromkeys(epochs))
+    if not recording.epochs:
+        raise RecordingError(f"{recording.path} holds no epoch yet; record one first")
+    return recording.epochs
 
 
 def labels_of(recording: Recorded, epoch: int) -> Int64[np.ndarray, " images"] | None:

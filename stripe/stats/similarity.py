@@ -11,6 +11,7 @@ from stripe.errors import RecordingError
 from stripe.recording import Recorded, open_recording
 from stripe.recording.same_images import check_same_labels
 from stripe.select import Selection, select
+from stripe.stats.per_gate import chosen_epochs
 from stripe.stats.stripe_index import ROUNDING
 from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
@@ -69,7 +70,7 @@ def epoch_similarity(
     >>> table = stripe.stats.epoch_similarity(recording)
     """
     recording = open_recording(recording)
-    chosen = list(dict.fromkeys(recording.epochs if epochs is None else epochs))
+    chosen = chosen_epochs(recording, epochs)
     images = [recording.rows(epoch)["image"].to_numpy() for epoch in chosen]
     common = images[0] if images else np.zeros(0, dtype=np.int64)
     for others in images[1:]:

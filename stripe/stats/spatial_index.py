@@ -5,6 +5,7 @@ import pandas as pd
 
 from stripe.errors import RecordingError
 from stripe.recording import Recorded, open_recording
+from stripe.stats.per_gate import chosen_epochs
 from stripe.stats.stripe_index import COLUMNS, index_row
 from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
@@ -57,7 +58,7 @@ def spatial_index(recording: Recorded) -> pd.DataFrame:
     if not maps:
         raise RecordingError(f"{recording.path} holds no spatial maps; record with spatial=True")
     rows = []
-    for epoch in recording.epochs:
+    for epoch in chosen_epochs(recording, None):
         for gate in maps:
             values = recording.spatial(gate, epoch)  # (images, H, W)
             mean = values.mean(axis=0, dtype=np.float64)

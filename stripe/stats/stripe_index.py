@@ -118,3 +118,13 @@ def stripe_index(
         mean, std = channels["mean"].to_numpy(), channels["std"].to_numpy()
         rows.append((*key, *index_row(mean, std, int(channels["n"].iloc[0]))))
     return pd.DataFrame(rows, columns=[*keys, *COLUMNS[2:]])
+
+
+def index_text(eta2: float) -> str:
+    """Write a stripe index with two digits, or as many as show that it is below 1.
+
+    >>> index_text(0.5), index_text(0.9973), index_text(1.0)
+    ('0.50', '0.997', '1.00')
+    """
+    written = (f"{eta2:.{digits}f}" for digits in range(2, 8))
+    return next((text for text in written if not float(text) == 1 > eta2), "1.00")

@@ -11,7 +11,7 @@ Run = Callable[..., tuple[int, str]]
     ("arguments", "expected", "help_of"),
     [
         (["record", "--moodel", "x"], "Did you mean --model instead of --moodel?", "record"),
-        (["record"], "--model requires an argument", "record"),
+        (["record"], "--model is missing", "record"),
         (["train", "--out", "x", "--epochs", "two"], '"two" into int', "train"),
         (["stats", "saturation", "r", "--loww", "0.1"], "Did you mean --low?", "stats saturation"),
         (["plot", "stripse"], 'Did you mean "stripes"?', "plot"),

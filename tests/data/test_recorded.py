@@ -96,6 +96,14 @@ def test_without_labels_the_number_of_images_decides(animals: Path) -> None:
         recorded_images(recorded(Path("c"), None, dataset=str(flat), images=(0, 9)))
 
 
+def test_a_folder_that_grew_is_refused_whatever_its_labels_say(animals: Path) -> None:
+    """Its first eight images have the recorded labels, and nothing says that they were recorded."""
+    labels = np.array([number // 4 for number in range(8)])
+    path = recorded(Path("a"), labels, dataset="animals/val", images=tuple(range(8)))
+    with pytest.raises(DataError, match=r"exactly the 8 images that were recorded, and holds 10"):
+        recorded_images(path)
+
+
 def test_the_page_shows_a_recorded_folder(animals: Path, run: object) -> None:
     path = recorded(Path("a"), np.array([0, 2, 2]), dataset="animals/val", images=(3, 8, 9))
     for number, options in enumerate(([], ["--images", "animals/val"])):

@@ -44,6 +44,7 @@ def test_a_wrong_view_is_one_line(explored: Path, view: dict[str, Any], said: st
 def test_it_is_one_line_in_a_console(explored: Path) -> None:
     shown = stripe.explore(explored, gate="a", epoch=1)
     assert repr(shown) == f"Explorer({explored}: a, epoch 1)"
+    assert repr(stripe.explore(explored)) == f"Explorer({explored}: b, epoch 2)"
 
 
 def test_a_file_needs_no_network(explored: Path, tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_errors_say_what_to_do() -> None:
         cam("layer4", loader=[])
     with pytest.raises(ModelError, match=r"needs a loader of \(images, labels\)"):
         cam("layer4", target="label")
-    with pytest.raises(ModelError, match="classes lie between 0 and 9, got 10 to 10"):
+    with pytest.raises(ModelError, match="a class lies between 0 and 9, got 10"):
         cam("layer4", target=10)
     with pytest.raises(UnknownNameError, match="no method 'NoCAM'; it has: GradCAM"):
         cam("layer4", method="NoCAM")

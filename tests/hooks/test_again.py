@@ -49,7 +49,9 @@ def test_the_same_epoch_again_names_both_remedies(
         recorder.record([images], epoch=4, progress=False)
     with (
         stripe.Recorder(small_model, held, resume=True) as recorder,
-        pytest.raises(RecordingError, match=r"next free epoch, 5, or .* with overwrite=True"),
+        pytest.raises(
+            RecordingError, match=r"next free epoch with epoch=5 .*, or .* with overwrite=True"
+        ),
     ):
         recorder.record([images], epoch=0, progress=False)
 
@@ -135,7 +137,7 @@ def test_the_command_refuses_before_it_looks_for_a_network(
 ) -> None:
     command = ["record", "--model", "no-such-network", "--images", "fashion-mini", "--out", held]
     code, said = run(*command)
-    assert (code, "record the next free epoch, 1, or move" in said) == (1, True)
+    assert (code, "next free epoch with epoch=1 (--epoch 1), or move" in said) == (1, True)
     code, said = run(*command, "--overwrite")
     assert (code, "no-such-network" in said) == (1, True)
     assert [path.name for path in held.parent.iterdir()] == ["r"]

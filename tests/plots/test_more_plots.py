@@ -120,6 +120,12 @@ def test_gate_spread_boxes_hold_the_quantiles(spatial: stripe.Recording) -> None
     assert len(plots.gate_spread(many).get_xticks()) <= 12
 
 
+def test_a_mean_map_is_short_in_a_console() -> None:
+    assert repr(CAM).startswith("MeanCam(5 images, 6 x 8: ")
+    assert len(repr(CAM)) < 100
+    assert "<img" in CAM._repr_html_()
+
+
 def test_noise_bound_draws_bound_and_growth_of_each_network() -> None:
     table = pd.DataFrame({"bound": [2.0, 6.0], "cumulated": [1.5, 2.0]})
     ax = plots.noise_bound({"bare": table, "asr": table / 2})
@@ -165,7 +171,7 @@ def test_spatial_attention_shows_the_images_beside_the_maps(spatial: stripe.Reco
     assert [panel.get_ylabel() for panel in ax.child_axes[2:]] == [""] * 12
     shown = [float(panel.images[0].get_array()[0, 0]) for panel in ax.child_axes[:2]]
     assert shown == [image / 5 for image in ids]
-    assert ax.get_title(loc="left") == '"r", epoch 0'
+    assert ax.get_title(loc="left") == '"r"'
 
 
 def test_spatial_attention_has_square_panels_without_gaps(spatial: stripe.Recording) -> None:

@@ -149,9 +149,37 @@ def test_epoch_difference_shows_channels_by_epochs(recording: Recording) -> None
     first, second = panels(ax)
     assert (first.get_title(), second.get_title()) == ("image 4", "image 7")
     expected = epoch_difference(recording, "a", image_ids=[4, 7])
-    order = np.random.default_rng(0).choice(12, 12, replace=False)
-    np.testing.assert_array_equal(shown(first), expected[0][:, order].T)
+    np.testing.assert_array_equal(shown(first), expected[0].T)
     assert first.images[0].get_clim() == (0, expected.max())
+
+
+def test_axes_have_the_numbers_of_images_and_channels(
+    write_recording: Callable[..., Path],
+) -> None:
+    """One channel is the largest; its number stands below its column in every order."""
+    values = np.random.default_rng(0).random((9, 50)) * 0.1
+    values[:, 37] = 1
+    recording = open_recording(write_recording({0: {"g": values}}, images=range(100, 109)))
+    for order in ("random", "mean", "spread"):
+        ax = plots.stripes(recording, side="after", channels=45, channel_order=order, seed=1)
+        place = int(shown(ax).mean(0).argmax())
+        assert ax.xaxis.get_major_formatter()(place) == "37"
+        assert int(ax.yaxis.get_major_formatter()(0)) in range(100, 109)
+    assert ax.get_xlabel() == "channel (45 of 50), by spread"
+
+
+def test_runs_of_other_images_show_the_same_channels(
+    write_recording: Callable[..., Path], tmp_path: Path
+) -> None:
+    values = np.arange(5 * 80.0).reshape(5, 80) % 80
+    paths = [
+        write_recording(
+            {0: {"g": values}}, path=tmp_path / str(start), images=range(start, start + 5)
+        )
+        for start in (0, 50)
+    ]
+    first, second = panels(plots.stripes(paths, side="after"))
+    np.testing.assert_array_equal(shown(first)[0], shown(second)[0])
 
 
 def test_epoch_difference_shows_zero_as_black(recording: Recording) -> None:

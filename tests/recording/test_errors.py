@@ -326,3 +326,15 @@ def test_a_read_only_directory() -> None:
             said = f"RecordingError cannot write {target}: Permission denied"
             assert done.stdout.startswith(said), done.stdout + done.stderr
         assert not list(Path(folder).iterdir())
+
+
+def test_recordings_near_a_wrong_path_are_named(path: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    path.rename(runs / "plain")
+    with pytest.raises(RecordingError, match=r"give one of the recordings in it: .*runs/plain\Z"):
+        open_recording(runs)
+    with pytest.raises(RecordingError, match=r"did you mean .*runs/plain\?\Z"):
+        open_recording(runs / "plian")
+    with pytest.raises(RecordingError, match="give what a Recorder wrote"):
+        open_recording(runs / "x" / "y")

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.text import Text
 from scipy import stats as scipy_stats
 
 import stripe
-from stripe import stats
+from stripe import plots, stats
 from stripe.errors import RecordingError, StripeError
 from stripe.stats.comparison import STATISTICS, _resampled
 
@@ -161,6 +162,23 @@ def test_other_images_are_drawn_on_their_own(write_recording: Write, tmp_path: P
     found = stats.compare([one, other])
     assert not found.attrs["paired"]
     assert row(found)["low"] < 0 < row(found)["high"]
+
+
+def test_gates_of_one_side_are_named(
+    write_recording: Write, tmp_path: Path, run: Callable[..., tuple[int, str]]
+) -> None:
+    rng = np.random.default_rng(0)
+    paths = [
+        write_recording({0: {g: rng.random((6, 4)) for g in gates}}, path=tmp_path / gates)
+        for gates in ("gh", "gij")
+    ]
+    table = stats.compare(paths, resamples=100)
+    assert table["gate"].unique().tolist() == ["g"]
+    assert table.attrs["left_out"] == ["h", "i", "j"]
+    texts = [text.get_text() for text in plots.compare(table).figure.findobj(Text)]
+    assert any("without 3 gates of one side" in text for text in texts)
+    said = run("stats", "compare", *paths, "--resamples=100")[1]
+    assert "gates of one side alone, which are not compared: h, i, j" in said
 
 
 def test_the_seed_decides(write_recording: Write, tmp_path: Path) -> None:

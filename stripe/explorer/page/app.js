@@ -55,7 +55,9 @@ class Explorer {
     this.list = new GateList(this);
     this.details = new Details(this);
     this.steps = new Steps(this);
-    const about_ = [run.model, run.dataset, `${run.gates.length} gates`, about.note].filter(Boolean).join(" · ");
+    const once = (name) => [...new Set(about.runs.map((one) => one[name]).filter(Boolean))].join(" and ");
+    const gates = `${run.gates.length} gates${about.runs.length > 1 ? ` of ${run.name}` : ""}`;
+    const about_ = [once("model"), once("dataset"), gates, about.note].filter(Boolean).join(" · ");
     root.classList.add("sx");
     root.replaceChildren(
       element("header", {}, element("h2", {}, named), element("span", { className: "sx-hint" }, about_), this.notice, this.actions()),

@@ -16,7 +16,8 @@ class Details {
     const { panel, row, column } = found, { matrix } = panel.ordered;
     const key = (this.key = `${panel.run}/${panel.index}/${panel.epoch}/${panel.side}/${row}/${column}`);
     const say = (value) => this.cell.replaceChildren(
-      element("b", {}, value), ` ${this.app.runName(panel.run)}channel ${column}, image ${found.image}`, this.named(panel.rows, row));
+      element("b", {}, value), ` ${this.app.runName(panel.run)}channel ${column}, image ${found.image}`, this.named(panel.rows, row),
+      ...this.besides(found).map((text) => element("div", {}, text)));
     say("≈ " + short(matrix.value(row, column)));
     if (!this.app.exact) return;
     await new Promise((done) => setTimeout(done, 60));
@@ -24,6 +25,18 @@ class Details {
     const { run, index, epoch, side } = panel;
     const values = await this.app.answers.floats(`exact/${run}/${index}/${epoch}/${side}/${row}`);
     if (this.key === key) say(String(+values[column].toPrecision(5)));
+  }
+
+  // What the other maps of the same images show for the same image and channel.
+  besides({ panel, image, column }) {
+    return this.app.panels
+      .filter((other) => other !== panel && other.ordered && other.sameImages && panel.sameImages)
+      .map((other) => [other, other.rows.image.indexOf(image)])
+      .filter(([other, row]) => row >= 0 && column < other.ordered.matrix.columns)
+      .map(([other, row]) => {
+        const side = this.app.view.side === "both" ? `${other.side}: ` : "";
+        return `${this.app.runName(other.run)}${side}≈ ${short(other.ordered.matrix.value(row, column))}`;
+      });
   }
 
   named(rows, row) {

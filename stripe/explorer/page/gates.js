@@ -55,7 +55,7 @@ class GateList {
     canvas.getContext("2d").putImageData(pixels, 0, 0);
     const share = found.class === null ? "" : ` · class ${(100 * found.class).toFixed(0)} %`;
     const cost = this.app.about.costs[gate.name], told = cost === undefined ? "" : ` · ${short(cost)} nats`;
-    numbers.textContent = `η² ${found.eta2?.toFixed(2) ?? "?"} · spread ${short(found.spread ?? NaN)}${share}${told}`;
+    numbers.textContent = `η² ${typeof found.eta2 === "number" ? indexText(found.eta2) : "?"} · spread ${short(found.spread ?? NaN)}${share}${told}`;
     numbers.title = "η²: share of the variance that lies between channels. Spread: median over channels of the " +
       "standard deviation over images. Class: share of the variance within channels that lies between classes." +
       (told && " Nats: what freezing the gate at its mean costs, as it was given.");

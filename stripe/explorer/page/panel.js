@@ -76,16 +76,20 @@ class Panel {
   drawTitle(pen) {
     const { left, width } = this.box, bar = Math.min(90, width / 4);
     const { name } = this.app.about.runs[this.run];
-    const what = this.side === "before" ? "features before, " : this.app.view.side === "both" ? "gate, " : "";
-    const eta2 = this.eta2 === undefined || this.eta2 === null ? "" : `η² = ${this.eta2.toFixed(2)}, `;
+    const side = this.app.view.side === "both" || this.side === "before" ? this.side : "";
+    const told = [name, side].filter(Boolean).join(", ");
+    const eta2 = this.eta2 === undefined || this.eta2 === null ? "" : `η² = ${indexText(this.eta2)}, `;
     const room = width - bar - 90;
     pen.fillStyle = INK;
     pen.font = "600 12px system-ui, sans-serif";
-    pen.fillText(fitted(pen, `${name}: ${this.gate}`, width), left, 16);
+    // The end of a gate's name tells it from others, and the list beside the maps has it whole.
+    const roomOfGate = width - pen.measureText(`${told}: `).width;
+    const gate = roomOfGate > 60 ? `: ${fitted(pen, this.gate, roomOfGate)}` : "";
+    pen.fillText(fitted(pen, told + gate, width, true), left, 16);
     pen.font = "12px system-ui, sans-serif";
     pen.fillStyle = FAINT;
     const unknown = this.ordered.matrix.unknown ? `, ${this.ordered.matrix.unknown} not finite` : "";
-    pen.fillText(fitted(pen, `${eta2}${what}epoch ${this.epoch}${unknown}`, room, true), left, 32);
+    pen.fillText(fitted(pen, `${eta2}epoch ${this.epoch}${unknown}`, room, true), left, 32);
     this.drawBar(pen, left + width - bar - 40, bar);
   }
 
@@ -271,4 +275,11 @@ function ticks(from, to, most) {
 function short(number) {
   const size = Math.abs(number);
   return size && (size < 0.01 || size >= 1e4) ? number.toExponential(1) : String(+number.toPrecision(3));
+}
+
+// A stripe index with two digits, or as many as show that it is below 1.
+function indexText(value) {
+  let digits = 2;
+  while (value < 1 && digits < 7 && Number(value.toFixed(digits)) >= 1) digits++;
+  return value.toFixed(digits);
 }
