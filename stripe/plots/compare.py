@@ -43,6 +43,8 @@ _WORDS, _NUMBERS = ("gate", "statistic"), ("difference", "low", "high")
 _ROOM = 0.06
 #: Distance of the two points of a gate, as a share of the distance between gates.
 _SHIFT = 0.12
+#: Number of gates for which a figure is as wide as for one panel more, and points of all caps.
+_ROWS_PER_PANEL, _CAPS = 8, 40
 
 
 @typed
@@ -105,7 +107,7 @@ def compare(
             f"{', '.join(map(str, table['statistic'].unique()))}; choose one of these, or give the "
             "whole table of stripe.compare"
         )
-    ax = axes_or_new(ax, height=2.6)
+    ax = axes_or_new(ax, height=2.6, panels=len(rows) // _ROWS_PER_PANEL)
     first, second = (literal(str(side)) for side in sides)
     top, bottom = _panels(ax, f"{quoted(second)} minus {quoted(first)}")
     places = np.arange(1, len(rows) + 1)
@@ -122,7 +124,13 @@ def compare(
         places,
         difference,
         yerr=None if np.isnan(ends).all() else np.maximum(ends, 0),
-        **{"color": "black", "marker": "o", "elinewidth": 0.9, "capsize": 4, **style},
+        **{
+            "color": "black",
+            "marker": "o",
+            "elinewidth": 0.9,
+            "capsize": min(4, _CAPS / len(rows)),
+            **style,
+        },
     )
     bottom.axhline(0, color="0.6", linewidth=0.6, zorder=0)
     note_if_blank(top, rows[sides])

@@ -277,9 +277,8 @@ function short(number) {
   return size && (size < 0.01 || size >= 1e4) ? number.toExponential(1) : String(+number.toPrecision(3));
 }
 
-// A stripe index with two digits, or as many as show that it is below 1.
+// A stripe index with two digits, or with three or four if it is just below 1.
 function indexText(value) {
-  let digits = 2;
-  while (value < 1 && digits < 7 && Number(value.toFixed(digits)) >= 1) digits++;
-  return value.toFixed(digits);
+  const written = [2, 3, 4].map((digits) => value.toFixed(digits));
+  return written.find((text) => value >= 1 || Number(text) < 1) ?? ">0.9999";
 }
