@@ -73,8 +73,8 @@ ax = stripe.plots.stripes(recording)
 # %% [markdown]
 # ## 4. The stripe index
 #
-# `eta2` is the share of a gate's variance that lies between channels: 1 for a perfect stripe, 0 if the image
-# decides everything. `median_std` says how far a channel moves from image to image. Both depend on the training:
+# `eta2` is the share of a gate's variance that lies between channels: 1 for a perfect stripe, 0 if all
+# channels have the same mean. `median_std` says how far a channel moves from image to image. Both depend on the training:
 # with AdamW at a rate of 3e-3 instead of SGD, `eta2` of these gates was 0.75, 0.57 and 0.29.
 
 # %%
