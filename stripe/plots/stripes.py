@@ -282,5 +282,7 @@ def _index(values: np.ndarray) -> str:
     if np.isnan(eta2):
         why = "one image" if len(exact) == 1 else "values are not finite"
         return rf"no $\eta^2$: {why}"
-    between = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"  # a line does not end within the equation
-    return rf"$\eta^2${between}{index_text(eta2)}" + (" (one value)" if constant else "")
+    number = index_text(eta2)
+    equation = rf"$\eta^2$ {number}" if number.startswith(">") else rf"$\eta^2$ = {number}"
+    equation = equation.replace(" ", "\N{NO-BREAK SPACE}")  # a line does not end within it
+    return equation + (" (one value)" if constant else "")

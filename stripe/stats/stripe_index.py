@@ -124,7 +124,7 @@ def index_text(eta2: float) -> str:
     """Write a stripe index with two digits, or with three or four if it is just below 1.
 
     >>> index_text(0.5), index_text(0.9973), index_text(0.99999), index_text(1.0)
-    ('0.50', '0.997', '>0.9999', '1.00')
+    ('0.50', '0.997', '> 0.9999', '1.00')
     """
     written = (f"{eta2:.{digits}f}" for digits in (2, 3, 4))
-    return next((text for text in written if not float(text) == 1 > eta2), ">0.9999")
+    return next((text for text in written if not float(text) == 1 > eta2), "> 0.9999")

@@ -78,7 +78,7 @@ class Panel {
     const { name } = this.app.about.runs[this.run];
     const side = this.app.view.side === "both" || this.side === "before" ? this.side : "";
     const told = [name, side].filter(Boolean).join(", ");
-    const eta2 = this.eta2 === undefined || this.eta2 === null ? "" : `η² = ${indexText(this.eta2)}, `;
+    const eta2 = this.eta2 === undefined || this.eta2 === null ? "" : `η² = ${indexText(this.eta2)}, `.replace("= >", ">");
     const room = width - bar - 90;
     pen.fillStyle = INK;
     pen.font = "600 12px system-ui, sans-serif";
@@ -280,5 +280,5 @@ function short(number) {
 // A stripe index with two digits, or with three or four if it is just below 1.
 function indexText(value) {
   const written = [2, 3, 4].map((digits) => value.toFixed(digits));
-  return written.find((text) => value >= 1 || Number(text) < 1) ?? ">0.9999";
+  return written.find((text) => value >= 1 || Number(text) < 1) ?? "> 0.9999";
 }
