@@ -23,7 +23,7 @@ MOST_PANELS = 8
 #: Shares of the width: between two panels, and of all panels where a colour bar stands beside.
 _GAP, _PANELS = 0.04, 0.88
 #: Shares of the width of a panel with a colour bar and its numbers: the panel, the bar's left edge.
-_PANEL, _BAR = 0.56, 0.58
+_PANEL, _BAR = 0.53, 0.55
 #: Width of a colour bar, as a share of the width, and of that of a panel with its bar.
 _BAR_WIDTH, _OWN_BAR_WIDTH = 0.03, 0.04
 
