@@ -1,7 +1,8 @@
 """A dictionary from name to builder, filled by the files of one package.
 
-A module, network or data set is added by a file that registers itself. A package of others adds its own by an entry point, whose group is the name of the package
-here: "stripe.attention", "stripe.backbones" or "stripe.data".
+A module, network or data set is added by a file that registers itself. A package of others
+adds its own by an entry point, whose group is the name of the package here: "stripe.attention",
+"stripe.backbones" or "stripe.data".
 """
 
 import importlib
