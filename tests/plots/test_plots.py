@@ -10,10 +10,12 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 
+import stripe
 from stripe import plots
 from stripe.errors import RecordingError, UnknownNameError
 from stripe.recording import Recording, open_recording
 from stripe.stats import epoch_difference, stripe_index
+from stripe.train import TrainConfig
 
 #: Where no line ends.
 BETWEEN = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
@@ -233,3 +235,13 @@ def test_sorted_images_have_lines_between_classes(recording: Recording) -> None:
     named = plots.stripes(recording, classes=["cat", "dog"], **options)
     assert [text.get_text() for text in named.get_yticklabels()] == ["cat", "dog", "2"]
     assert not plots.stripes(recording, gate="a", side="after").lines
+
+
+def test_the_home_directory_is_meant_by_a_tilde(
+    recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    plots.save_figure(plots.gate_spread(recording), "~/spread.png")
+    assert (tmp_path / "spread.png").exists()
+    assert stripe.explore(recording).save("~/page.html") == tmp_path / "page.html"
+    assert TrainConfig(out=Path("~/run")).out == tmp_path / "run"
