@@ -147,8 +147,9 @@ def compare(
     table = pd.DataFrame(rows, columns=columns)
     epochs = [sorted({run.epoch for run in side}) for side in (of_first, of_second)]
     named: dict[str, Any] = {"names": [first, second], "epochs": epochs}
-    recorded = [gate.name for run in (*of_first, *of_second) for gate in run.recording.header.gates]
-    left_out = [gate for gate in dict.fromkeys(recorded) if gate not in gates]
+    headers = [run.recording.header for run in (*of_first, *of_second)]
+    recorded = dict.fromkeys(gate.name for header in headers for gate in header.channel_gates)
+    left_out = [name for name in recorded if name not in gates]
     table.attrs |= {**about, **named, "n": n, "level": level, "left_out": left_out}
     return table
 

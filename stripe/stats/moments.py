@@ -223,9 +223,10 @@ def channel_moments(
     paths = [recording.path.resolve() for recording in recordings]
     if twice := [path for path in paths if paths.count(path) > 1]:
         raise RecordingError(f"each recording must be given once, and {twice[0]} was given twice")
+    chosen = None if epochs is None else list(epochs)  # which may be an iterator
     places, pieces = [], []
     for recording in recordings:
-        for epoch in chosen_epochs(recording, epochs):
+        for epoch in chosen_epochs(recording, chosen):
             for piece in _pieces(recording, epoch):
                 places.append((recording, epoch))
                 pieces.append(piece)

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stripe import stats
 from stripe.errors import RecordingError, StripeError, UnknownNameError
 from stripe.recording import Header, RecordedGate, RecordingWriter, open_recording
 
@@ -327,29 +326,3 @@ def test_a_read_only_directory() -> None:
             said = f"RecordingError cannot write {target}: Permission denied"
             assert done.stdout.startswith(said), done.stdout + done.stderr
         assert not list(Path(folder).iterdir())
-
-
-def test_recordings_near_a_wrong_path_are_named(path: Path, tmp_path: Path) -> None:
-    runs = tmp_path / "runs"
-    runs.mkdir()
-    path.rename(runs / "plain")
-    with pytest.raises(RecordingError, match=r"give one of the recordings in it: .*runs/plain\Z"):
-        open_recording(runs)
-    with pytest.raises(RecordingError, match=r"did you mean .*runs/plain\?\Z"):
-        open_recording(runs / "plian")
-    with pytest.raises(RecordingError, match="give what a Recorder wrote"):
-        open_recording(runs / "x" / "y")
-
-
-def test_statistics_of_a_recording_without_an_epoch_are_an_error(tmp_path: Path) -> None:
-    gate = RecordedGate(name="g", owner="g", owner_class="Gated", channels=2)
-    RecordingWriter(tmp_path / "r", Header(gates=(gate,))).close()
-    for statistic in (
-        stats.stripe_index,
-        stats.channel_moments,
-        stats.variance_components,
-        stats.effective_rank,
-        stats.epoch_similarity,
-    ):
-        with pytest.raises(RecordingError, match="holds no epoch yet; record one first"):
-            statistic(tmp_path / "r")

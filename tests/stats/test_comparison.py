@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.text import Text
 from scipy import stats as scipy_stats
+from torch import Tensor
 
 import stripe
 from stripe import plots, stats
@@ -179,6 +180,14 @@ def test_gates_of_one_side_are_named(
     assert any("without 3 gates of one side" in text for text in texts)
     said = run("stats", "compare", *paths, "--resamples=100")[1]
     assert "gates of one side alone, which are not compared: h, i, j" in said
+
+
+def test_maps_of_both_sides_are_no_gates_of_one(images: Tensor, tmp_path: Path) -> None:
+    model = stripe.build("resnet8_basic", attention="cbam", num_classes=10, in_channels=1)
+    for name in "ab":
+        stripe.record(model, [images], tmp_path / name, spatial=True, progress=False)
+    table = stats.compare([tmp_path / "a", tmp_path / "b"], resamples=100)
+    assert table.attrs["left_out"] == []
 
 
 def test_the_seed_decides(write_recording: Write, tmp_path: Path) -> None:
