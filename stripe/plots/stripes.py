@@ -162,15 +162,13 @@ def stripes(
         scale=scale,
         **{"cmap": "viridis", **kwargs},
     )
-    for image, panel in zip(drawn, panels, strict=True):
+    for number, (image, panel) in enumerate(zip(drawn, panels, strict=True)):
+        rows_of_epoch = panel.run.recording.rows(panel.run.epoch).iloc[panel.shown.rows]
         name_cells(image.axes.xaxis, panel.shown.columns.astype(str))
-        numbers = panel.run.recording.rows(panel.run.epoch)["image"].to_numpy()
-        name_cells(image.axes.yaxis, numbers[panel.shown.rows].astype(str))
-    if image_order != "random":
-        for number, (image, panel) in enumerate(zip(drawn, panels, strict=True)):
-            of_rows = panel.run.recording.rows(panel.run.epoch)[image_order].to_numpy()
+        name_cells(image.axes.yaxis, rows_of_epoch["image"].to_numpy().astype(str))
+        if image_order != "random":
             order = image_order if number == 0 else None
-            _border(image.axes, of_rows[panel.shown.rows], order, classes)
+            _border(image.axes, rows_of_epoch[image_order].to_numpy(), order, classes)
     _write_titles(ax, [image.axes for image in drawn], panels, said(runs, name), letters=letters)
     return ax
 
