@@ -53,6 +53,26 @@ def opened(browser: Any, address: str, width: int = 1400, *, offline: bool = Fal
     return page
 
 
+@pytest.mark.parametrize("width", [1400, 1000, 700])
+def test_the_map_does_not_move_while_the_page_loads(browser: Any, served: str, width: int) -> None:
+    """The place of a cell that is pointed at is that of the first frame that shows it."""
+    page = browser.new_page(viewport={"width": width, "height": 850})
+    page.add_init_script(
+        "window.places = [];"
+        "const note = () => {"
+        "  const lead = document.querySelector('.sx')?.explorer?.lead;"
+        "  const place = lead && [lead.box, lead.canvas.getBoundingClientRect()];"
+        "  if (lead) window.places.push(JSON.stringify(place));"
+        "  requestAnimationFrame(note);"
+        "};"
+        "requestAnimationFrame(note);"
+    )
+    page.goto(served)
+    page.wait_for_function("() => document.querySelector('.sx')?.explorer?.steps.matrix")
+    page.wait_for_timeout(200)
+    assert len(set(page.evaluate("() => window.places"))) == 1
+
+
 def view_of(page: Any) -> dict[str, Any]:
     found: dict[str, Any] = page.evaluate("() => document.querySelector('.sx').explorer.view")
     return found

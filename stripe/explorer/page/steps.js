@@ -3,15 +3,19 @@
 class Steps {
   constructor(app) {
     this.app = app;
-    this.title = element("h3");
+    this.title = element("h3", {}, "Change of the gate of an image in each epoch");
     this.canvas = element("canvas", { className: "sx-steps-map" });
     this.element = element("section", { className: "sx-steps" }, this.title, this.canvas);
+    // Its height is there before its values, so that the maps do not move when they come.
+    const steps = app.about.runs[0].epochs.length - 1;
+    this.element.hidden = steps < 1;
+    this.row = Math.max(6, Math.min(16, 120 / steps));
+    this.canvas.style.height = steps * this.row + 6 + "px";
   }
 
   async show() {
     const { app } = this, panel = app.lead;
-    this.element.hidden = app.about.runs[0].epochs.length < 2 || !panel;
-    if (this.element.hidden) return;
+    if (this.element.hidden || !panel) return;
     const image = (this.image = app.view.image ?? panel.rows.image[0]);
     const key = (this.key = `steps/0/${app.gateIndex}/${image}`);
     this.title.textContent = `Change of the gate of image ${image} in each epoch`;
@@ -37,11 +41,10 @@ class Steps {
   }
 
   draw() {
-    const panel = this.app.lead, { matrix, canvas } = this;
-    if (!matrix || !panel || this.element.hidden || matrix.columns !== panel.ordered.matrix.columns) return;
-    const dots = window.devicePixelRatio || 1, row = Math.max(6, Math.min(16, 120 / matrix.rows));
+    const panel = this.app.lead, { matrix, canvas, row } = this;
+    if (!matrix || !panel || matrix.columns !== panel.ordered.matrix.columns) return;
+    const dots = window.devicePixelRatio || 1;
     const { left, width } = panel.box, high = matrix.rows * row;
-    canvas.style.height = high + 6 + "px";
     canvas.width = Math.round(canvas.clientWidth * dots);
     canvas.height = Math.round((high + 6) * dots);
     const ordered = new Ordered(matrix, sortedBy(matrix.rows), panel.ordered.columnOrder);
