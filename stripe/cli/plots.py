@@ -20,8 +20,9 @@ from stripe.cli.app import (
     picture_file,
     read_table,
 )
-from stripe.cli.options.ranges import Count
+from stripe.cli.options.ranges import Count, Resamples, ShareInside
 from stripe.cli.options.sides import Others, Versus, sides_of
+from stripe.defaults import LEVEL, RESAMPLES
 from stripe.errors import DataError, StripeError
 
 if TYPE_CHECKING:
@@ -133,6 +134,9 @@ def plot_compare(
     out: Picture,
     statistic: Literal["eta2", "between_var", "within_var", "median_std"] = "eta2",
     options: Runs = _RUNS,
+    resamples: Resamples = RESAMPLES,
+    level: ShareInside = LEVEL,
+    seed: RandomSeed = 0,
 ) -> None:
     """Draw a statistic of each gate of two recordings, and the difference.
 
@@ -141,9 +145,14 @@ def plot_compare(
     statistic
         Share of variance between channels (eta2), the variance between or within channels, or the
         median standard deviation.
+    resamples
+        Number of bootstrap samples over images.
+    level
+        Confidence level of the intervals, 0 to 1.
     """
     sides = sides_of((recording, *others), versus)
-    draw_runs("compare", sides, out, options, statistic=statistic)
+    how = {"resamples": resamples, "level": level, "seed": seed}
+    draw_runs("compare", sides, out, options, statistic=statistic, **how)
 
 
 @plot_app.command(name="channel-std", alias="channel_std")

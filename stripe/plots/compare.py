@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from stripe.defaults import LEVEL, RESAMPLES
 from stripe.errors import StripeError
 from stripe.plots.axes import (
     axes_or_new,
@@ -43,6 +44,14 @@ _WORDS, _NUMBERS = ("gate", "statistic"), ("difference", "low", "high")
 _ROOM = 0.06
 #: Distance of the two points of a gate, as a share of the distance between gates.
 _SHIFT = 0.12
+#: The value of one run among several.
+_RUN: dict[str, Any] = {
+    "marker": ".",
+    "linestyle": "",
+    "markersize": 2.5,
+    "alpha": 0.5,
+    "zorder": 1,
+}
 #: Number of gates for which a figure is as wide as for one panel more, and points of all caps.
 _ROWS_PER_PANEL, _CAPS = 8, 40
 
@@ -54,6 +63,9 @@ def compare(
     statistic: str = "eta2",
     names: Sequence[str] | None = None,
     epoch: int | Sequence[int] | None = None,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
@@ -66,8 +78,8 @@ def compare(
         `stripe.compare`.
     statistic
         Statistic to draw: eta2, between_var, within_var or median_std.
-    names, epoch
-        As for `stripe.compare`. They cannot be combined with a table.
+    names, epoch, resamples, level, seed
+        As for `stripe.compare`. A table has its own names, epochs and intervals.
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
@@ -77,9 +89,10 @@ def compare(
     -------
     Axes
         `ax`, with two panels as `child_axes`. The upper panel shows the statistic of both runs for
-        each gate, in forward order. The scale of eta2 is always from 0 to 1. The lower panel shows
-        the second run minus the first, with its interval. Gates are named if their names fit, and
-        numbered otherwise. If the epochs of the two sides differ, the legend names them.
+        each gate, in forward order. If a side is a list of recordings, it shows their mean, and the
+        value of each as a small point. The scale of eta2 is always from 0 to 1. The lower panel
+        shows the second run minus the first, with its interval. Gates are named if their names fit,
+        and numbered otherwise. If the epochs of the two sides differ, the legend names them.
 
     Raises
     ------
@@ -98,7 +111,11 @@ def compare(
     >>> ax = stripe.plots.compare(table)
     """
     one_of("statistic", statistic, STATISTICS)
-    table = data if isinstance(data, pd.DataFrame) else compared(data, names=names, epoch=epoch)
+    if isinstance(data, pd.DataFrame):
+        table = data
+    else:
+        how: dict[str, Any] = {"resamples": resamples, "level": level, "seed": seed}
+        table = compared(data, names=names, epoch=epoch, **how)
     sides = _sides(table)
     rows = table[table["statistic"] == statistic]
     if rows.empty:
@@ -115,9 +132,13 @@ def compare(
     colours = sns.color_palette("colorblind", 2)
     labels = _with_epochs([first, second], table.attrs.get("epochs"))
     series = zip(sides, labels, (-_SHIFT, _SHIFT), colours, "os", strict=True)
-    for side, label, shift, colour, marker in series:
+    of_runs = table.attrs.get("runs", {})
+    for number, (side, label, shift, colour, marker) in enumerate(series):
         point = {"label": label, "color": colour, "marker": marker, **style}
         top.plot(places + shift, rows[side].to_numpy(dtype=float), **point)
+        for place, gate in zip(places + 2.2 * shift, rows["gate"], strict=True):  # beside the mean
+            values = of_runs[gate][statistic][number] if gate in of_runs else []
+            top.plot([place] * len(values), values, **{"color": colour, **_RUN})
     difference = rows["difference"].to_numpy(dtype=float)
     ends = np.stack([difference - rows["low"], rows["high"] - difference])
     bottom.errorbar(

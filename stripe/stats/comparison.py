@@ -1,6 +1,6 @@
 """Compare the stripe statistics of two recordings gate by gate, with intervals."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ FEWEST = 4
 
 #: A run, or runs that differ in their seeds.
 ComparedRuns = Recorded | Sequence[Recorded]
+#: The statistics of a gate in every run of one side.
+OfRuns = Float64[np.ndarray, "_ statistics"]
 
 
 @typed
@@ -76,8 +78,9 @@ def compare(
         The dictionary `attrs` of the table has these keys: `over` ("images" or "seeds"); `names`,
         `epochs` and `n`, each with one entry per side; and `level`, the confidence level. For
         intervals over images, it also has `paired` (whether the images were paired), `unpaired`
-        (the reason if they were not), `resamples` and `seed`. `left_out` lists the gates that not
-        all recordings have, which are not compared.
+        (the reason if they were not), `resamples` and `seed`. For intervals over seeds, it also has
+        `runs`: for each gate and statistic, two lists with the value of each recording. `left_out`
+        lists the gates that not all recordings have, which are not compared.
 
     Raises
     ------
@@ -141,8 +144,9 @@ def compare(
         rows = _over_images(of_first[0], of_second[0], gates, level=level, **how)
         about = {"over": "images", "unpaired": why, **how}
     else:
-        rows = _over_seeds(of_first, of_second, gates, level)
-        about, n = {"over": "seeds"}, [len(of_first), len(of_second)]
+        runs = _of_runs(of_first, of_second, gates)
+        rows = _over_seeds(runs, level)
+        about, n = {"over": "seeds", "runs": _listed(runs)}, [len(of_first), len(of_second)]
     columns = ["gate", "statistic", first, second, "difference", "low", "high"]
     table = pd.DataFrame(rows, columns=columns)
     epochs = [sorted({run.epoch for run in side}) for side in (of_first, of_second)]
@@ -275,26 +279,44 @@ def _without_bias(
 
 
 def _over_seeds(
-    first: list[NamedRun], second: list[NamedRun], gates: list[str], level: float
+    runs: Mapping[str, tuple[OfRuns, OfRuns]], level: float
 ) -> Iterator[tuple[object, ...]]:
     """Yield a row per gate and statistic, with Welch's interval of the difference of means."""
     from scipy.stats import t
 
-    tables = [[_indices(run).set_index("gate") for run in side] for side in (first, second)]
-    for gate in gates:
-        runs = [
-            np.array([table.loc[gate, STATISTICS].to_numpy(dtype=float) for table in side])
-            for side in tables
-        ]
-        means = [of_side.mean(axis=0) for of_side in runs]
-        squares = [of_side.var(axis=0, ddof=1) / len(of_side) for of_side in runs]
+    for gate, sides in runs.items():
+        means = [of_side.mean(axis=0) for of_side in sides]
+        squares = [of_side.var(axis=0, ddof=1) / len(of_side) for of_side in sides]
         total = squares[0] + squares[1]
-        parts = [s**2 / (len(of_side) - 1) for s, of_side in zip(squares, runs, strict=True)]
+        parts = [s**2 / (len(of_side) - 1) for s, of_side in zip(squares, sides, strict=True)]
         with np.errstate(invalid="ignore"):  # runs that agree to the last bit
             freedom = np.where(total > 0, total**2 / np.where(total > 0, sum(parts), 1), 1)
         half = t.ppf((1 + level) / 2, freedom) * np.sqrt(total)
         difference = means[1] - means[0]
         yield from _rows(gate, means[0], means[1], np.stack([difference - half, difference + half]))
+
+
+def _of_runs(
+    first: list[NamedRun], second: list[NamedRun], gates: list[str]
+) -> dict[str, tuple[OfRuns, OfRuns]]:
+    """Return the statistics of every run of both sides, by gate."""
+    tables = [[_indices(run).set_index("gate") for run in side] for side in (first, second)]
+
+    def of_side(side: list[pd.DataFrame], gate: str) -> OfRuns:
+        return np.array([table.loc[gate, STATISTICS].to_numpy(dtype=float) for table in side])
+
+    return {gate: (of_side(tables[0], gate), of_side(tables[1], gate)) for gate in gates}
+
+
+def _listed(runs: Mapping[str, tuple[OfRuns, OfRuns]]) -> dict[str, dict[str, list[list[float]]]]:
+    """Return the statistics of every run as lists, which `DataFrame.to_parquet` can store."""
+    return {
+        gate: {
+            statistic: [of_side[:, number].tolist() for of_side in sides]
+            for number, statistic in enumerate(STATISTICS)
+        }
+        for gate, sides in runs.items()
+    }
 
 
 def _indices(run: NamedRun) -> pd.DataFrame:

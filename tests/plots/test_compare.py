@@ -56,6 +56,27 @@ def test_the_epochs_of_seeds_are_named(two: list[Path]) -> None:
     assert _legend(plots.compare(table)) == ["SE (epoch 1)", "ASR (epoch 0)"]
 
 
+def test_every_seed_is_a_point_around_the_mean(two: list[Path]) -> None:
+    table = stats.compare([two, two[::-1]], names=["SE", "ASR"])
+    runs = table.attrs["runs"]["h"]["eta2"]
+    assert np.mean(runs, axis=1) == pytest.approx(
+        table.loc[(table.gate == "h") & (table.statistic == "eta2"), ["SE", "ASR"]].squeeze()
+    )
+    ax: Any = plots.compare(table)
+    drawn = [list(line.get_ydata()) for line in ax.child_axes[0].lines]
+    assert [values for values in drawn if values in runs] == runs
+    assert _legend(ax) == ["SE", "ASR"]
+
+
+def test_recordings_are_resampled_as_asked(two: list[Path]) -> None:
+    how: dict[str, Any] = {"resamples": 100, "level": 0.5, "seed": 3}
+    asked: Any = plots.compare(two, **how)
+    expected: Any = plots.compare(stats.compare(two, **how))
+    assert "50 % interval over images" in asked.child_axes[1].get_xlabel()
+    bars = [ax.child_axes[1].collections[0].get_segments() for ax in (asked, expected)]
+    np.testing.assert_array_equal(*bars)
+
+
 @pytest.mark.parametrize("factor", [1, 100])
 def test_eta2_is_drawn_from_0_to_1(factor: float, two: list[Path]) -> None:
     table = stats.compare(two, resamples=100)
