@@ -64,8 +64,8 @@ def train(
     main = os.environ.get("RANK", "0") == "0"
     if main:
         print(
-            f"{chosen.backbone}, attention {chosen.attention}, asr {chosen.asr}, "
-            f"noise {chosen.noise}, on {chosen.dataset}: {chosen.epochs} epochs, in {chosen.out}",
+            f"{chosen.network}{f', noise {chosen.noise}' if chosen.noise else ''}, "
+            f"on {chosen.dataset}: {chosen.epochs} epochs, in {chosen.out}",
             file=sys.stderr,
         )
     with interruptible(lambda: after_training(chosen), told=main):

@@ -208,6 +208,14 @@ class TrainConfig(Settings):
             if self.compile:
                 raise StripeError("noise and compile do not go together; leave one of them out")
 
+    @property
+    def network(self) -> str:
+        """The network in words: "resnet20, attention se, asr ie"."""
+        parts = {"attention": self.attention, "asr": self.asr}
+        return ", ".join(
+            [self.backbone, *(f"{kind} {name}" for kind, name in parts.items() if name)]
+        )
+
     def identity(self) -> dict[str, Any]:
         """Return the fields that determine the run, with the name of `initial`, not its path."""
         found = super().identity()

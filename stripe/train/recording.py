@@ -6,7 +6,8 @@ from torch import nn
 
 from stripe.files import refuse_links
 from stripe.hooks import Recorder
-from stripe.recording.layout import OF_RUN
+from stripe.recording import open_recording
+from stripe.recording.layout import OF_RUN, Layout
 from stripe.robustness import inject_noise
 from stripe.robustness.noise_spec import NoiseSpec
 from stripe.train.config import TrainConfig
@@ -39,11 +40,18 @@ def epoch_recorder(
         # Noise that differs from pass to pass hides to which image a row belongs.
         check=noise is None or noise.kind == "constant" or noise.when == "train",
         resume=True,  # the run was found to be the same
-        name=f"{config.backbone}, attention {config.attention}, asr {config.asr}",
+        name=_name(config),
         dataset=loaders.dataset,
         seed=config.seed,
     )
     return EpochRecorder(stack.enter_context(recorder), loaders, processes)
+
+
+def _name(config: TrainConfig) -> str:
+    """Return the name of the network in the recording, which stays what it was at the start."""
+    path = config.out / OF_RUN
+    begun = open_recording(path).header.model if Layout(path).header.exists() else None
+    return begun or config.network
 
 
 class EpochRecorder:

@@ -241,9 +241,11 @@ def test_an_epoch_of_other_weights_is_recorded_again(
 
     with monkeypatch.context() as patched:
         patched.setattr(session, "save_checkpoint", killed)
+        patched.setattr(TrainConfig, "network", "named by an earlier version")
         with pytest.raises(KeyboardInterrupt):
             train(config, progress=False)
     recording = stripe.open_recording(config.out / "recording")
+    assert recording.header.model == "named by an earlier version"
     before = {epoch: recording.weights(epoch) for epoch in recording.epochs}
     assert list(before) == [0, 1, 2]
     monkeypatch.setattr(loop, "train_step", rounded)
@@ -260,6 +262,7 @@ def test_an_epoch_of_the_same_weights_is_left_alone(tmp_path: Path, fashion: Pat
     train(config, progress=False)
     parts = sorted((config.out / "recording").rglob("*.parquet"))
     before = [(part, part.stat().st_mtime_ns) for part in parts]
+    assert stripe.open_recording(config.out / "recording").header.model == config.network
     shutil.rmtree(config.out / "checkpoint")
     (config.out / "model.safetensors").unlink()
     train(config, resume=True, progress=False)  # from the first step
