@@ -1,6 +1,7 @@
 """Fold every ASR into its host and return the plain network."""
 
 import copy
+from typing import TypeGuard
 
 from torch import Tensor, nn
 
@@ -13,6 +14,7 @@ from stripe.errors import ModelError
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
 from stripe.typed import typed
+from stripe.warn import warn
 
 
 @typed
@@ -49,7 +51,8 @@ def reparameterize(
     Warns
     -----
     UserWarning
-        If the network accepts none of the tried sizes, so that the outputs were not compared.
+        If the network has no ASR, or accepts none of the tried sizes, so that the outputs were not
+        compared.
 
     Notes
     -----
@@ -67,17 +70,22 @@ def reparameterize(
     >>> plain.state_dict().keys() == stripe.build("resnet20", num_classes=10).state_dict().keys()
     True
     """
+    if not any(_is_asr(module) for module in model.modules()):
+        warn(
+            "the network has no ASR to fold; stripe.freeze replaces the gates of input-dependent "
+            "attention by constants"
+        )
     folded = _folded(copy.deepcopy(model))
     check_difference(model, largest_difference(model, folded, example))
     return _folded(model) if inplace else folded
 
 
+def _is_asr(module: nn.Module) -> TypeGuard[Gated]:
+    return isinstance(module, Gated) and isinstance(module.gate, ASR)
+
+
 def _folded(model: nn.Module) -> nn.Module:
-    gated = {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, Gated) and isinstance(module.gate, ASR)
-    }
+    gated = {name: m for name, m in model.named_modules() if _is_asr(m)}
     _check_unshared(model, gated)
     with interrupts_held(), undisturbed(model), interrupts_allowed():
         # All values first, in forward order: a DIA cell passes its state from block to block.

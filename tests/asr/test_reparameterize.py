@@ -57,9 +57,10 @@ def test_copies_unless_asked(model: nn.Module) -> None:
     torch.testing.assert_close(model(x), expected)
 
 
-def test_twice_is_harmless(model: nn.Module) -> None:
+def test_a_second_fold_warns_and_changes_nothing(model: nn.Module) -> None:
     once = stripe.reparameterize(model)
-    twice = stripe.reparameterize(once)
+    with pytest.warns(UserWarning, match=r"no ASR to fold; stripe\.freeze"):
+        twice = stripe.reparameterize(once)
     assert largest_difference(once, twice) == 0
     for name, tensor in once.state_dict().items():
         assert torch.equal(tensor, twice.state_dict()[name])

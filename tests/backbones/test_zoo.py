@@ -103,6 +103,7 @@ def test_where_the_paper_puts_attention() -> None:
 
 
 @pytest.mark.parametrize("name", ["repvgg_a0", "resnet20_acnet"])
+@pytest.mark.filterwarnings("ignore:the network has no ASR")
 @pytest.mark.parametrize("asr", [None, "se"])
 def test_branches_fuse_before_and_after_folding(name: str, asr: str | None) -> None:
     side, _ = ZOO[name]
