@@ -4,6 +4,7 @@ Croissant 1.1 (https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html
 JSON-LD. Search engines for data sets and `mlcroissant` read it.
 """
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -89,9 +90,12 @@ def describe(recording: Recording, about: About, files: pd.DataFrame) -> dict[st
 
 
 def default_name(header: Header) -> str:
-    """Return a name made of the network and the data, without spaces."""
+    """Return a name made of the network and the data, such as gates-resnet20-attention-se-cifar10.
+
+    Other characters than letters, digits, dots and underscores become hyphens.
+    """
     known = [part for part in (header.model, header.dataset) if part]
-    return "-".join(["gates", *known]).replace(" ", "-")
+    return re.sub(r"[^\w.]+", "-", "-".join(["gates", *known]))
 
 
 def default_description(recording: Recording) -> str:

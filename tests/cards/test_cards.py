@@ -55,6 +55,14 @@ def test_moments_are_described(small_model: nn.Sequential, images: Tensor, tmp_p
     assert {r["moments/n"] for r in rows} == {len(images)}
 
 
+def test_the_default_name_is_one_word(
+    small_model: nn.Sequential, images: Tensor, tmp_path: Path
+) -> None:
+    names: dict[str, Any] = {"name": "tv:resnet18, attention se", "dataset": "my photos"}
+    recording = stripe.record(small_model, [images], tmp_path / "r", progress=False, **names)
+    assert croissant(recording)["name"] == "gates-tv-resnet18-attention-se-my-photos"
+
+
 def test_files_stand_with_their_digests(recorded: stripe.Recording) -> None:
     files = [one for one in croissant(recorded)["distribution"] if one["@type"] == "cr:FileObject"]
     assert [one["contentUrl"] for one in files] == [
