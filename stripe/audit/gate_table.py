@@ -1,4 +1,7 @@
-"""The gates in an audit: how constant they are, where they fold or why not, at what cost."""
+"""The gates in an audit, one row each: how constant they are, and at what cost they freeze.
+
+Where a gate folds, or why it does not, comes from the report of `gates/freezing/plan.py`.
+"""
 
 from collections.abc import Callable
 

@@ -9,7 +9,7 @@ from stripe.asr import Gated
 from stripe.errors import ModelError
 from stripe.gates.copies import copied_from
 from stripe.gates.evidence import groups_in_rows, is_channel_axis, is_map, is_quantiser
-from stripe.gates.loops import merged, owner_products, uniquely_named
+from stripe.gates.merged_pieces import merged, owner_products, uniquely_named
 from stripe.gates.missed import missed
 from stripe.gates.place import Place as Place
 from stripe.gates.shape import Shape, gate_shape, spatial_shape

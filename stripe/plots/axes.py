@@ -38,8 +38,10 @@ _LINE, _LINES = 1.35, 2
 _PAD = 10
 
 
-def axes_or_new(ax: Axes | None, *, height: float = 1.9, panels: int = 1) -> Axes:
-    """Return `ax`, or axes in a new figure, a column wide and `height` inches high in paper style.
+def axes_or_new(
+    ax: Axes | None, *, height: float = 1.9, width: float = COLUMN_WIDTH, panels: int = 1
+) -> Axes:
+    """Return `ax`, or axes in a new figure of `width` and `height` inches in paper style.
 
     With larger letters the figure grows in proportion, so that nothing collides; with more than two
     panels side by side it grows up to the width of a page.
@@ -47,8 +49,7 @@ def axes_or_new(ax: Axes | None, *, height: float = 1.9, panels: int = 1) -> Axe
     if ax is not None:
         return ax
     growth = plt.rcParams["font.size"] / PAPER_FONT_SIZE
-    width = COLUMN_WIDTH * min(2, max(1, panels / 2))
-    size = (growth * width, growth * height)
+    size = (growth * width * min(2, max(1, panels / 2)), growth * height)
     figure, made = plt.subplots(figsize=size, layout="constrained")
     _NEW.add(figure)
     return made

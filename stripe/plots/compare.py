@@ -136,9 +136,10 @@ def compare(
     for number, (side, label, shift, colour, marker) in enumerate(series):
         point = {"label": label, "color": colour, "marker": marker, **style}
         top.plot(places + shift, rows[side].to_numpy(dtype=float), **point)
-        for place, gate in zip(places + 2.2 * shift, rows["gate"], strict=True):  # beside the mean
-            values = of_runs[gate][statistic][number] if gate in of_runs else []
-            top.plot([place] * len(values), values, **{"color": colour, **_RUN})
+        if of_runs:
+            values = [of_runs[gate][statistic][number] for gate in rows["gate"]]
+            beside = np.repeat(places + 2.2 * shift, [*map(len, values)])
+            top.plot(beside, np.concatenate(values), **{"color": colour, **_RUN})
     difference = rows["difference"].to_numpy(dtype=float)
     ends = np.stack([difference - rows["low"], rows["high"] - difference])
     bottom.errorbar(

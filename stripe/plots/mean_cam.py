@@ -84,7 +84,7 @@ def mean_cam(
     --------
     >>> ax = stripe.plots.mean_cam(stripe.mean_cam(model, loader, "layer3"), heading="SE, layer3")
     """
-    ax = axes_or_new(ax, height=2.6)
+    ax = axes_or_new(ax, height=2.6, width=2.75)  # of a square map with its bar
     height, width = data.mean.shape
     drawn = ax.imshow(data.mean, **{"cmap": "viridis", "interpolation": "nearest", **kwargs})
     grey, said = data.mean_image.mean(0), list[str]()

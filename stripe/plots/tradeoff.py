@@ -103,7 +103,7 @@ def tradeoff(
     if ends is not None:
         bar: Any = {"fmt": "none", "ecolor": "0.4", "elinewidth": 0.7, "zorder": 0.9}
         ax.errorbar(data["images_per_s"], 100 * data["mean"], yerr=100 * ends, **bar)
-    ax.set(xlabel="images per second", ylabel=f"accuracy (%){note}")
+    ax.set(xlabel=f"images per second{note}", ylabel="accuracy (%)")
     ax.margins(0.12)
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), labelspacing=1)
     name_above(ax, literal(heading))
@@ -128,12 +128,12 @@ def _bars(data: pd.DataFrame, n_images: int | None) -> tuple[np.ndarray | None, 
     if runs[-1] > 1:
         spread = data["std"].fillna(0).to_numpy(dtype=float)
         numbers = "\N{EN DASH}".join(str(n) for n in dict.fromkeys([runs[0], runs[-1]]))
-        return np.stack([spread, spread]), f"\nbars: std over n = {numbers} runs"
+        return np.stack([spread, spread]), f"\nbars: standard deviation of {numbers} runs"
     if n_images is None:
         return None, ""
     mean = data["mean"].to_numpy(dtype=float)
     low, high = share_interval(mean, n_images)
-    return np.stack([mean - low, high - mean]), f"\nbars: 95 %, n = {n_images} images"
+    return np.stack([mean - low, high - mean]), f"\nbars: 95 % interval, {n_images} images"
 
 
 def _read_name(network: str) -> tuple[str, str]:

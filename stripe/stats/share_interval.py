@@ -1,4 +1,4 @@
-"""The interval of a share of images."""
+"""Wilson's interval of a share of images."""
 
 from typing import TypeVar
 

@@ -49,7 +49,8 @@ def test_tradeoff_of_means_has_their_spread() -> None:
     both: Any = [plots.tradeoff(data) for data in (runs, means)]
     one, other = (ax.containers[0].lines[2][0].get_segments() for ax in both)
     np.testing.assert_allclose(one, other)
-    assert both[0].get_ylabel() == both[1].get_ylabel() == "accuracy (%)\nbars: std over n = 2 runs"
+    said = "images per second\nbars: standard deviation of 2 runs"
+    assert both[0].get_xlabel() == both[1].get_xlabel() == said
 
 
 def test_tradeoff_of_one_network() -> None:
@@ -64,7 +65,7 @@ def test_tradeoff_has_the_interval_of_its_test_images() -> None:
     if abs(200 * accuracy - round(200 * accuracy)) < 1e-9:
         np.testing.assert_allclose([low, high], [100 * ours.low, 100 * ours.high])
     assert low < 100 * accuracy < high
-    assert ax.get_ylabel() == "accuracy (%)\nbars: 95 %, n = 200 images"
+    assert ax.get_xlabel() == "images per second\nbars: 95 % interval, 200 images"
 
 
 def test_tradeoff_of_several_seeds_is_mean_and_spread() -> None:
@@ -78,7 +79,7 @@ def test_tradeoff_of_several_seeds_is_mean_and_spread() -> None:
     np.testing.assert_allclose(ax.collections[0].get_offsets(), [(100, 60)])
     (bar,) = ax.collections[1].get_paths()
     np.testing.assert_allclose(bar.vertices[:, 1], [50, 70])
-    assert ax.get_ylabel().endswith("std over n = 3 runs")
+    assert ax.get_xlabel().endswith("standard deviation of 3 runs")
 
 
 @pytest.mark.parametrize("successes", [0, 3, 100, 199, 200])

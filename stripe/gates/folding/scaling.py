@@ -1,4 +1,7 @@
-"""Multiply a layer, or a weight of the model, by one factor per channel."""
+"""Multiply a layer, or a weight of the model, by one factor per channel.
+
+The rule of each kind of layer is in `asr/scale_layer.py`.
+"""
 
 import copy
 from collections.abc import Mapping

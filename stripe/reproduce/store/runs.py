@@ -158,7 +158,11 @@ def stored(config: Settings, store: Path, data_root: Path = TrainConfig.data_roo
 
 
 def address(config: Settings) -> str:
-    """Return the name of a run's directory: what it is in a word, and a hash of what decides it."""
+    """Return the name of a run's directory: what it is in a word, and a hash of its settings.
+
+    `config.identity()` leaves out the settings that do not change the result, which are the
+    `INCIDENTAL` of its class.
+    """
     decides = json.dumps(config.identity(), sort_keys=True)
     digest = sha256(decides.encode()).hexdigest()[:16]
     word = getattr(config, "backbone", None) or type(config).__name__.lower()

@@ -1,4 +1,4 @@
-"""Gates of models that go through a batch piece by piece, and names for all gates."""
+"""Merge the gates of a model that goes through a batch piece by piece, and name all gates."""
 
 from collections import defaultdict
 from collections.abc import Sequence
