@@ -114,5 +114,5 @@ def test_a_full_disk_without_the_name_of_a_file_is_one_line(
     def fill(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("stripe.cli.refuse_unknown", fill)
+    monkeypatch.setattr("stripe.cli.unknown_command", fill)
     assert run("verify", "r") == (1, "error: cannot write: No space left on device\n")

@@ -63,10 +63,10 @@ class ASR(nn.Module):
         return bool(gradient.abs().sum() > 0)
 
     def forward(self, y: Tensor) -> Float[Tensor, "1 c 1 1"]:
-        """Return the gate, in the number format of `y`."""
+        """Return the gate, in the dtype of `y`."""
         return self.value().to(y.dtype)
 
     def value(self) -> Float[Tensor, "1 c 1 1"]:
-        """Return the gate in psi's own number format."""
+        """Return the gate in the dtype of psi."""
         v: Tensor = self.attention(self.psi)
         return v

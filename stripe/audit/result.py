@@ -10,6 +10,7 @@ import pandas as pd
 from stripe import html
 from stripe.plots.freezing import freezing
 from stripe.plots.inline import inline_picture
+from stripe.stats.stripe_index import index_text
 
 
 @dataclass(frozen=True)
@@ -153,4 +154,5 @@ class Audit:
             "predictions kept against the number of frozen gates",
         )
         rows = self.gates[["gate", "eta2", "median_std", "frozen", "folded", "predicted_kl"]]
+        rows = rows.assign(eta2=rows["eta2"].map(index_text))
         return html.summary(f"Audit of {self.model}", facts, picture, html.table(rows))

@@ -50,9 +50,9 @@ def build(
         Channels of the images: 3 for colour, 1 for grey.
     image_size
         Height and width of the images in pixels. Default: the paper's size for the network. For
-        sizes up to 128, a listed network other than a ViT has a stem without stride and max-pool,
-        which keeps the resolution. ViTs, and networks of timm that need a fixed size, are built for
-        this size. Other networks of torchvision and timm ignore `image_size`.
+        sizes up to 128, the listed networks except ViTs have a stem that keeps the resolution,
+        without stride and max-pool. ViTs, and networks of timm that need a fixed size, are built
+        for this size. Other networks of torchvision and timm ignore `image_size`.
     attention, asr, copies, psi, init
         As for `stripe.insert`.
     seed

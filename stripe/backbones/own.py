@@ -107,6 +107,12 @@ def own_function(name: str, expected: str) -> Callable[..., Any]:
         known, wanted = [key for key, value in vars(imported).items() if callable(value)], function
         found: Callable[..., Any] = getattr(imported, function)
     except (ImportError, AttributeError, ValueError) as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if function and missing == module.partition(".")[0]:
+            raise ModelError(
+                f"there is no module {module!r} in {Path.cwd()}, and none is installed; "
+                f"{nearest(wanted, known)}run this in the folder of {missing}.py, got {name!r}"
+            ) from error
         raise ModelError(
             f"{expected}; {nearest(wanted, known)}{name!r} is none of them: {error}"
         ) from error

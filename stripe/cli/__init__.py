@@ -35,7 +35,7 @@ from stripe.cli import (  # noqa: F401
 from stripe.cli.app import app
 from stripe.cli.examples import add_examples
 from stripe.cli.interrupted import Interrupted, after_interrupt
-from stripe.cli.unknown import refuse_unknown
+from stripe.cli.unknown import unknown_command
 from stripe.errors import StripeError
 from stripe.memory import is_out_of_memory, keep_freed_memory
 
@@ -47,13 +47,18 @@ _OF_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command. Print an error that the user can fix as one line, and exit with code 1.
 
+    The code is 2 if the command line itself is wrong: an unknown command or option, or a value that
+    an option cannot have.
+
     `arguments` defaults to the arguments of the process.
     """
     keep_freed_memory()
     given = sys.argv[1:] if arguments is None else arguments
     usual, warnings.formatwarning = warnings.formatwarning, _in_one_line
     try:
-        refuse_unknown(given)
+        if said := unknown_command(given):
+            print(f"error: {said}", file=sys.stderr)
+            sys.exit(2)
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:  # the words of the command itself
         said = _said(error)

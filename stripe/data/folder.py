@@ -49,9 +49,9 @@ def image_folder(
         images.
     crop
         Share of one side of the resized image that the central crop keeps, above 0 and at most 1.
-        An image is resized, with its aspect ratio kept, until it just covers `size / crop`. One of
-        its sides then equals that of `size / crop` (for square crops, the shorter side), and the
-        crop keeps this share of it.
+        An image is resized, with its aspect ratio kept, until it just covers `size / crop`. For
+        square crops, its shorter side is then `size / crop`, and the central crop of `size` keeps
+        the share `crop` of that side.
     interpolation
         Interpolation for resizing, with torchvision's names: "bicubic", "bilinear" and so on.
     limit

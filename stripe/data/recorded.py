@@ -37,8 +37,9 @@ def recorded_images(
     ------
     DataError
         If the recording names neither a data set nor a folder, if the data set or folder is
-        missing, or if its labels differ from the recorded labels. If the folder or the recording
-        has no labels, the error is raised if the numbers of images differ.
+        missing, or if its labels differ from the recorded labels. A recording of a named data set
+        must have labels. A folder whose labels cannot be compared must hold as many images as were
+        recorded.
 
     Examples
     --------

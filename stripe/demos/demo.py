@@ -66,11 +66,11 @@ def run_demo(config: TrainConfig, figures: Path) -> DemoResult:
             "channel_std": plots.channel_std(recording),
             "epoch_difference": plots.epoch_difference(recording, seed=config.seed),
         }
-    files = []
-    for name, ax in drawn.items():
-        pair = [figures / f"{name}.png", figures / f"{name}.pdf"]
-        plots.save_figure(ax, *pair)
-        files += pair
+        files = []
+        for name, ax in drawn.items():
+            pair = [figures / f"{name}.png", figures / f"{name}.pdf"]
+            plots.save_figure(ax, *pair)
+            files += pair
     sidecar = {
         "command": command_line(),
         "gate": recording.header.channel_gates[-1].name,

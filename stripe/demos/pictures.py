@@ -62,6 +62,11 @@ class Trained(NamedTuple):
         return DeviceLoader(data, 250, device=next(first.parameters()).device)
 
 
+def as_in_paper(name: str) -> str:
+    """Return the paper's name of a network: "ASR(SE) folded" for "asr(se) folded"."""
+    return name if name == "bare" else name.upper().replace("FOLDED", "folded")
+
+
 class Group(NamedTuple):
     """Pictures that are drawn together, and the networks that they need."""
 
@@ -72,31 +77,32 @@ class Group(NamedTuple):
 
 def _gates(trained: Trained) -> Iterator[Picture]:
     gates, seed = trained.gates(), trained.seed
-    yield "stripes", plots.stripes, gates, {"seed": seed}
+    called: dict[str, Any] = {"names": ["SE"]}
+    yield "stripes", plots.stripes, gates, {"seed": seed, **called}
     ordered = {"side": "after", "image_order": "label", "channel_order": "spread", "n_images": 100}
     named = {"classes": load_dataset(DATASET, "test").classes, "seed": seed}
-    yield "stripes_ordered", plots.stripes, gates, {**ordered, **named}
-    yield "channel_std", plots.channel_std, gates, {}
-    yield "epoch_difference", plots.epoch_difference, gates, {"seed": seed}
-    yield "overview", plots.overview, gates, {"seed": seed}
-    yield "gate_spread", plots.gate_spread, gates, {}
+    yield "stripes_ordered", plots.stripes, gates, {**ordered, **named, **called}
+    yield "channel_std", plots.channel_std, gates, called
+    yield "epoch_difference", plots.epoch_difference, gates, {"seed": seed, **called}
+    yield "overview", plots.overview, gates, {"seed": seed, **called}
+    yield "gate_spread", plots.gate_spread, gates, called
 
 
 def _statistics(trained: Trained) -> Iterator[Picture]:
-    gates = trained.gates()
-    yield "variance_components", plots.variance_components, gates, {}
-    yield "effective_rank", plots.effective_rank, gates, {}
-    yield "saturation", plots.saturation, gates, {"low": 0.45, "high": 0.55}
-    yield "class_information", plots.class_information, gates, {}
-    yield "epoch_similarity", plots.epoch_similarity, gates, {}
-    yield "gate_similarity", plots.gate_similarity, gates, {}
+    gates, called = trained.gates(), {"names": ["SE"]}
+    yield "variance_components", plots.variance_components, gates, called
+    yield "effective_rank", plots.effective_rank, gates, called
+    yield "saturation", plots.saturation, gates, {"low": 0.45, "high": 0.55, **called}
+    yield "class_information", plots.class_information, gates, called
+    yield "epoch_similarity", plots.epoch_similarity, gates, called
+    yield "gate_similarity", plots.gate_similarity, gates, called
 
 
 def _runs(trained: Trained) -> Iterator[Picture]:
     runs = [trained.gates(name) for name in RECORDED]
     yield "compare", plots.compare, runs, {"names": ["SE", "ASR(SE)"]}
-    options = {"names": ["SE", "ASR(SE)"], "side": "after", "seed": trained.seed}
-    yield "stripes_compared", plots.stripes, runs, options
+    options = {"names": ["SE", "ASR(SE)"], "side": "after", "scale": "shared"}
+    yield "stripes_compared", plots.stripes, runs, {**options, "seed": trained.seed}
 
 
 def _spatial(trained: Trained) -> Iterator[Picture]:
@@ -104,7 +110,7 @@ def _spatial(trained: Trained) -> Iterator[Picture]:
     maps = trained.work / "spatial"
     epoch = len(trained.results["cbam"].history)
     record(trained.model("cbam"), trained.loader(), maps, epoch=epoch, spatial=True)
-    options = {"seed": trained.seed, "pictures": pictures}
+    options = {"seed": trained.seed, "pictures": pictures, "names": ["CBAM"]}
     yield "spatial_attention", plots.spatial_attention, open_recording(maps), options
 
 
@@ -119,7 +125,7 @@ def _speed(trained: Trained) -> Iterator[Picture]:
     speed = fps_table("resnet20", attentions=("se", "cbam"), num_classes=10, seed=trained.seed)
     accuracy = {name: result.last for name, result in trained.results.items()}
     plain = speed["network"].str.removesuffix(" folded")
-    table = speed.assign(accuracy=plain.map(accuracy))
+    table = speed.assign(accuracy=plain.map(accuracy), network=speed["network"].map(as_in_paper))
     heading = trained.heading(f"ResNet20, {DATASET}")
     n_images = len(load_dataset(DATASET, "test"))
     yield "tradeoff", plots.tradeoff, table, {"n_images": n_images, **heading}
@@ -129,13 +135,13 @@ def _noise(trained: Trained) -> Iterator[Picture]:
     compared, test = {name: trained.model(name) for name in COMPARED}, trained.loader()
     seeds = [trained.seed + more for more in range(3)]
     tables = [
-        attack(network, test, NOISES, seeds=seeds).assign(network=name)
+        attack(network, test, NOISES, seeds=seeds).assign(network=as_in_paper(name))
         for name, network in compared.items()
     ]
     heading = trained.heading(f"ResNet20, {DATASET}")
     yield "noise_robustness", plots.noise_robustness, pd.concat(tables), heading
     images, _ = next(iter(test))
-    bounds = {name: noise_bound(network, images[:32]) for name, network in compared.items()}
+    bounds = {as_in_paper(name): noise_bound(net, images[:32]) for name, net in compared.items()}
     yield "noise_bound", plots.noise_bound, bounds, heading
 
 

@@ -165,7 +165,8 @@ def explore(
     images
         The recorded images, by their index, to show next to the rows: an array (N, H, W), (N, C, H,
         W) or (N, H, W, C), or a data set of images or of (image, label).
-        `stripe.data.recorded_images` returns the images of a named data set.
+        `stripe.data.recorded_images` returns the images of the data set or folder that a recording
+        names.
     classes
         Names of the classes, by label.
     costs
@@ -197,8 +198,8 @@ def explore(
     RecordingError
         If a recording has no epoch, no channel gates, or only moments.
     StripeError
-        If an argument of the view is unknown or has an unknown value, or `costs` has no gate of the
-        page.
+        If an argument of the view is unknown or has an unknown value, or `costs` has none of the
+        shown gates.
 
     Notes
     -----

@@ -72,12 +72,12 @@ def find_gates(
           `kinds` is the default;
         - the example is so small that a gate multiplies feature maps of 1 x 1, where it cannot be
           distinguished from other factors;
-        - a factor looks like a gate but cannot be recorded, because torch did not compute the
-          factor, functions copy it to every position, the first dimension of the factor is not the
-          number of images, each channel of each image is a row of the batch, a loop gives one image
-          (C, H, W) at a time, or the product is written as `lerp`, `torch._foreach_mul` or a
-          division;
-        - the product of a gate is scaled by a constant below 1, which the recorded gate lacks.
+        - a factor looks like a gate but cannot be recorded. Either the factor was computed outside
+          torch, functions expand it to every position, or its first dimension is not the number of
+          images; or the channels are folded into the batch dimension, or a loop gives one image
+          (C, H, W) at a time; or the product is a `lerp`, a `torch._foreach_mul` or a division;
+        - a constant below 1 scales the gated features, and the recorded gate does not include this
+          constant.
 
     Notes
     -----

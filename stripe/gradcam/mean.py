@@ -134,16 +134,16 @@ def mean_cam(
     ----------
     model
         A classifier, or another model with a function as `target`. The class scores, (B, classes),
-        are the output of the model, or else the `logits` of this output, its `out` or its first
-        tensor. Modes, gradients and hooks of the model are not changed.
+        are the output of the model if it is a tensor, and otherwise its `logits`, its `out` or its
+        first tensor, in this order. Modes, gradients and hooks of the model are not changed.
     loader
         Batches of images, or (images, labels). All images have the same size.
     layer
         A layer of the model, usually the last block: the module, its dotted name, or a pattern or a
         predicate of a `stripe.select.Layer` that matches exactly one layer. Its output is features
         (B, C, H, W) or tokens (B, N, C). For a ViT with a class token, use the first norm of the
-        last block ("blocks.11.norm1"), because the patches after that block have no effect on the
-        scores.
+        last block ("blocks.11.norm1"), because the patch tokens that this block outputs do not
+        affect the scores.
     target
         Class whose score is explained: "predicted", "label", or the number of a class. For models
         other than classifiers, a function from the model's output to one score per image, (B,). For

@@ -72,10 +72,13 @@ class Recorder:
     check
         Prove that each row of every gate belongs to its image, by a second forward pass with the
         images in a different order. This is done for the first two batches of each size, and for
-        four images of the last batch. If False, rows are assumed to be in the order of the images.
-        Use False for models that draw random numbers in evaluation mode.
+        four images of the last batch, or all of them if the four differ. If the order of rows may
+        depend on the content of the images, it is done for every batch. If False, rows are assumed
+        to be in the order of the images. Use False for models that draw random numbers in
+        evaluation mode.
     resume
-        Continue the recording in `path`. Its gates, network, data set and seed must be the same.
+        Continue the recording in `path`. Its gates, network, data set, seed and image shape, and
+        the options `values` and `inputs`, must be the same.
     overwrite
         Rename the recording in `path` to `path`.old-1, or .old-2 and so on if that exists.
     name, dataset, seed

@@ -89,10 +89,10 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     distribution of each gate, but removes its relation to the image.
 
     Call the model itself, `model(images)`. A call to another method, such as `forward_features`, is
-    not recognised as a new forward pass. Gates that are computed by functions are then possibly
-    left unreplaced, and "shuffle" and "resample" reuse the draw of the last call to the model. If
-    you need an unchanged copy inside the block, make it before the block. The gates of a copy that
-    is made inside the block are replaced until the block ends.
+    not recognised as a new forward pass. Gates that functions compute may then not be replaced, and
+    "shuffle" and "resample" reuse the draw of the last call to the model. If you need an unchanged
+    copy inside the block, make it before the block. The gates of a copy that is made inside the
+    block are replaced until the block ends.
 
     If the network recomputes activations, as with `torch.utils.checkpoint`, call `backward` inside
     the block. Outside, the activations are recomputed without the intervention. If functions inside

@@ -11,13 +11,14 @@ from matplotlib.ticker import NullFormatter, StrMethodFormatter
 from stripe import stats
 from stripe.plots.axes import note_if_blank
 from stripe.plots.by_gate import headed_legend, of_runs, order_rows, rows_of_axes
+from stripe.plots.series import FIRST, SECOND
 from stripe.recording import Recorded
 from stripe.typed import typed
 
 #: Measures, with the style of their points.
 _MEASURES: dict[str, dict[str, Any]] = {
-    "effective_rank": {"marker": "o", "color": "#3b6ea8"},
-    "participation": {"marker": "s", "color": "#d58a2f", "markerfacecolor": "none"},
+    "effective_rank": {"marker": "o", "color": FIRST},
+    "participation": {"marker": "s", "color": SECOND, "markerfacecolor": "none"},
 }
 
 
@@ -79,7 +80,7 @@ def effective_rank(
     ax, rows = rows_of_axes(ax, list(runs))
     for row, table in zip(rows, runs.values(), strict=True):
         _draw(row, table, kwargs)
-    order_rows(rows, runs.values(), "directions")
+    order_rows(rows, runs.values(), "number of\ndirections")
     headed_legend(rows[0], heading)
     return ax
 

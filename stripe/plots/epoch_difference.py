@@ -60,9 +60,9 @@ def epoch_difference(
     Returns
     -------
     Axes
-        `ax`. Each panel shows an array (channels, epochs - 1), with the channels in the order of
-        their numbers, which are those at the axis. All panels share one colour scale,
-        which starts at zero. The step to epoch t is drawn at t.
+        `ax`. Each panel shows an array (channels, epochs - 1), with the channels in ascending order
+        of the numbers at the axis. All panels share one colour scale, which starts at zero. The
+        step to epoch t is drawn at t.
 
     Raises
     ------

@@ -6,13 +6,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from stripe.plots.axes import axes_or_new, legend_above
+from stripe.plots.axes import axes_or_new, legend_above, letter
 from stripe.plots.choose import with_columns
 from stripe.plots.literal import literal
+from stripe.plots.series import series_styles
 from stripe.typed import typed
 
-#: Shares of images, with the order of their lines, of which the higher is in front, and markers.
-_SHARES = {"agreement": (2.0, "o"), "accuracy": (1.9, "s")}
+#: Shares of images. Each has a panel, because they differ by more than freezing changes them.
+_SHARES = ("agreement", "accuracy")
+#: Height of each of two panels, and of the space between them, as shares of the whole.
+_PANEL, _BETWEEN = 0.44, 0.12
 
 
 @typed
@@ -44,7 +47,8 @@ def freezing(
     Returns
     -------
     Axes
-        `ax`.
+        `ax`. If the accuracy is known, agreement and accuracy have a panel each, in its
+        `child_axes`, with different scales.
 
     Notes
     -----
@@ -57,23 +61,33 @@ def freezing(
     >>> ax = stripe.plots.freezing(report.greedy, threshold=report.threshold)
     """
     with_columns(data, ("frozen", *_SHARES), of="stripe.audit, greedy")
-    ax = axes_or_new(ax)
-    style = {"linewidth": 1, "markersize": 2.5}
-    for name, (order, marker) in _SHARES.items():
-        if data[name].isna().all():
-            continue
-        of_share = {"label": name, "zorder": order, "marker": marker, **style, **kwargs}
-        (line,) = ax.plot(data["frozen"], 100 * data[name], **of_share)
+    drawn = [name for name in _SHARES if not data[name].isna().all()]
+    ax = axes_or_new(ax, height=1.9 if len(drawn) == 1 else 2.6)
+    panels = [ax] if len(drawn) == 1 else _panels(ax)
+    for panel, name, style in zip(panels, drawn, series_styles(len(drawn)), strict=True):
+        of_share = {"label": name, "linewidth": 1, "markersize": 2.5, **style, **kwargs}
+        (line,) = panel.plot(data["frozen"], 100 * data[name], **of_share)
         if {f"{name}_low", f"{name}_high"} <= set(data):
             low, high = 100 * data[f"{name}_low"], 100 * data[f"{name}_high"]
             band: Any = {"color": line.get_color(), "alpha": 0.2, "linewidth": 0, "zorder": 1}
-            ax.fill_between(data["frozen"], low, high, **band)
+            panel.fill_between(data["frozen"], low, high, **band)
+        panel.set_ylabel(f"{name} (%)")
+        panel.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+        panel.margins(x=0.02)
     if threshold is not None:
-        ax.axhline(100 * threshold, color="gray", linewidth=0.8, linestyle="--", label="threshold")
-    legend = "\nbands: 95 % intervals" if ax.collections else ""
-    ax.set(xlabel=f"frozen gates, in the order of the audit{legend}", ylabel="images (%)")
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-    ax.margins(x=0.02)
-    ax.set_ylim(top=100.8 if data["agreement"].min() > 0.9 else 102)
-    legend_above(ax, heading=literal(heading))
+        line = panels[0].axhline(100 * threshold, color="gray", linewidth=0.8, linestyle="--")
+        line.set_label("threshold")
+    legend = "\nbands: 95 % intervals" if panels[-1].collections else ""
+    panels[-1].set_xlabel(f"frozen gates, in the order of the audit{legend}")
+    legend_above(panels[0], heading=literal(heading))
     return ax
+
+
+def _panels(ax: Axes) -> list[Axes]:
+    """Split `ax` into two panels, one above the other."""
+    ax.set_axis_off()
+    panels = [ax.inset_axes((0, at, 1, _PANEL)) for at in (_PANEL + _BETWEEN, 0)]
+    for panel, text in zip(panels, "ab", strict=True):
+        letter(panel, text)
+    panels[0].tick_params(labelbottom=False)
+    return panels

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from stripe.plots.axes import axes_or_new, legend_above
 from stripe.plots.choose import with_columns
@@ -14,9 +13,6 @@ from stripe.plots.literal import literal
 from stripe.plots.series import series_styles
 from stripe.plots.ticks import integer_ticks
 from stripe.typed import typed
-
-#: What the two kinds of lines show.
-_LINES = {"--": "bound", "-": "measured"}
 
 
 @typed
@@ -74,12 +70,8 @@ def noise_bound(
         style = {**series, "linewidth": 1.2, "markersize": 3, "markevery": every, **kwargs}
         ax.plot(depth, table["bound"], **{"linestyle": "--", "label": f"{name} bound", **style})
         networks += ax.plot(depth, table["cumulated"], **{"label": name, **style})
-    ax.set(yscale="log", xlabel="block", ylabel="growth of noise")
+    ax.set(yscale="log", xlabel="block", ylabel="growth of noise\n(dashed: bound)")
     blocks = max(len(table) for table in tables.values())
     ax.xaxis.set_major_locator(integer_ticks(blocks, nbins=8))
-    lines = [
-        Line2D([], [], color="0.4", lw=1.2, ls=ls, label=shows) for ls, shows in _LINES.items()
-    ]
-    handles = [*(networks if isinstance(data, Mapping) else ()), *lines]
-    legend_above(ax, handles, heading=literal(heading))
+    legend_above(ax, networks if isinstance(data, Mapping) else [], heading=literal(heading))
     return ax

@@ -104,8 +104,8 @@ def noise_robustness(
         ax.tick_params(axis="x", rotation=60)
     runs = data.groupby(["network", "noise"], sort=False).size()
     numbers = "\N{EN DASH}".join(str(n) for n in dict.fromkeys([runs.min(), runs.max()]))
-    bars = "bars: standard deviation over " if runs.max() > 1 else ""
-    ax.set(ylabel=_LABELS[measure], xlabel=f"noise ({bars}n = {numbers})")
+    bars = f"\nbars: standard deviation of {numbers} runs" if runs.max() > 1 else ""
+    ax.set(ylabel=_LABELS[measure], xlabel=f"noise{bars}")
     for between in np.arange(0.5, len(noises) - 1):
         ax.axvline(between, color="0.9", linewidth=0.6, zorder=0)
     legend_above(ax, heading=literal(heading))

@@ -41,9 +41,10 @@ def reproduction(
     Parameters
     ----------
     data
-        A table of `Reproduction.numbers` for one metric: dataset, backbone, method, setting,
-        `value`, std and paper. Missing numbers are NaN. If the table has the column `trained`,
-        lines below `xlabel` name the network and the data set of each of our numbers.
+        A table of `Reproduction.numbers` for one metric: dataset, backbone, method, setting, std,
+        paper and the column that `value` names. Missing numbers are NaN. If the table has the
+        column `trained`, lines below `xlabel` name the network and the data set of each of our
+        numbers.
     value
         Name of the column with our numbers.
     xlabel

@@ -11,11 +11,12 @@ from stripe import stats
 from stripe.defaults import HIGH, LOW
 from stripe.plots.axes import note, note_if_blank
 from stripe.plots.by_gate import headed_legend, of_runs, order_rows, rows_of_axes
+from stripe.plots.series import FIRST, REST, SECOND
 from stripe.recording import Recorded, Recording
 from stripe.typed import typed
 
 #: States of a channel, with the colour of its bar.
-_STATES = {"off": "#3b6ea8", "on": "#d58a2f", "stuck": "#b8bfc7"}
+_STATES = {"off": FIRST, "on": SECOND, "stuck": REST}
 #: Where the axis may end, in % of channels. An end below 100 is named at the axis.
 _ENDS = (1, 2, 5, 10, 20, 50, 100)
 

@@ -10,6 +10,7 @@ from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, legend_above, note_if_blank
 from stripe.plots.by_gate import forward_order
 from stripe.plots.choose import with_columns
+from stripe.plots.series import FIRST, SECOND
 from stripe.typed import typed
 
 
@@ -62,10 +63,10 @@ def sensitivity(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) ->
     ax = axes_or_new(ax)
     places = np.arange(1, len(table) + 1)
     first, fisher = (table[name].where(table[name] > 0) for name in ("first_order", "fisher"))
-    style = {"fmt": "o", "markersize": 2.5, "elinewidth": 0.8, "color": "#3b6ea8", **kwargs}
+    style = {"fmt": "o", "markersize": 2.5, "elinewidth": 0.8, "color": FIRST, **kwargs}
     bars = 1.96 * table["fisher_se"].fillna(0.0)
     ax.errorbar(places, fisher, yerr=bars, **{"label": "KL divergence, estimated", **style})
-    hollow: Any = {"marker": "s", "s": 8, "facecolors": "none", "edgecolors": "#d58a2f"}
+    hollow: Any = {"marker": "s", "s": 8, "facecolors": "none", "edgecolors": SECOND}
     ax.scatter(places, first, label="first-order change", **hollow)
     forward_order(ax, data["gate"])
     note_if_blank(ax, table[["first_order", "fisher"]])

@@ -6,6 +6,8 @@ from typing import Any
 import seaborn as sns
 
 MARKERS = "osD^vPX*"
+#: The first two colours of `series_styles`, and one for what remains.
+FIRST, SECOND, REST = "#0173b2", "#de8f05", "#d9dde1"
 
 
 def series_styles(count: int) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from stripe.plots.axes import axes_or_new, name_above
+from stripe.plots.axes import axes_or_new, legend_above
 from stripe.plots.choose import with_columns
 from stripe.plots.literal import literal
 from stripe.stats.share_interval import share_interval
@@ -17,7 +17,7 @@ from stripe.typed import typed
 #: The marker of each kind of network, and its name in the legend.
 _MARKERS = {"bare": "s", "attention": "o", "ASR": "*"}
 #: Area in points squared of the largest marker, and of the smallest one.
-_LARGEST, _LEAST = 110, 15
+_LARGEST, _LEAST = 70, 15
 
 
 @typed
@@ -105,8 +105,7 @@ def tradeoff(
         ax.errorbar(data["images_per_s"], 100 * data["mean"], yerr=100 * ends, **bar)
     ax.set(xlabel=f"images per second{note}", ylabel="accuracy (%)")
     ax.margins(0.12)
-    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), labelspacing=1)
-    name_above(ax, literal(heading))
+    legend_above(ax, heading=literal(heading))
     return ax
 
 

@@ -10,12 +10,13 @@ from matplotlib.axes import Axes
 from stripe import stats
 from stripe.plots.axes import note_if_blank
 from stripe.plots.by_gate import headed_legend, of_runs, order_rows, rows_of_axes
+from stripe.plots.series import FIRST, REST, SECOND
 from stripe.recording import Recorded
 from stripe.stats.variance_components import shares_from_0_to_1
 from stripe.typed import typed
 
 #: Parts of the variance, with their colours.
-_PARTS = {"channel": "#3b6ea8", "class": "#d58a2f", "image": "#b8bfc7"}
+_PARTS = {"channel": FIRST, "class": SECOND, "image": REST}
 
 
 @typed

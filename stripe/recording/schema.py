@@ -56,7 +56,8 @@ class Gate:
     Parameters
     ----------
     name
-        Dotted name of the module that outputs the gate, or of the owner if no module outputs it.
+        Dotted name of the module that outputs the gate, or of the owner if no module outputs it. A
+        number such as `:1` is appended if several gates would have the same name.
     owner
         Dotted name of the innermost module that multiplies features by the gate.
     owner_class
@@ -80,7 +81,7 @@ class Gate:
     consumers
         Dotted names of the innermost modules that read the product.
     dtype
-        Number format of the values in the model. On disk they are float32.
+        dtype of the values in the model. They are stored as float32.
     spatial
         (height, width) of a spatial map, or None.
     per_image_values

@@ -49,7 +49,8 @@ def attack(
         Batches of images, or (images, labels). It must be possible to iterate over the loader
         several times.
     noises
-        Specifications, as for `stripe.inject_noise`.
+        Specifications, as for `stripe.inject_noise`, without `when=train`, because the model runs
+        in evaluation mode.
     seeds
         Seeds of random noise. Noise that is not random is measured once.
     predict, agree

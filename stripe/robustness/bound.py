@@ -59,11 +59,11 @@ def noise_bound(
 
     Let eps_t be the Euclidean norm of the noise before block t. Theorem 6.1 states `eps_(t+1) <=
     eps_t (s_t + alpha_t w_t)`. Here w_t is the product of the spectral norms of the layers in the
-    branch. A layer is the linear operator of a convolution, followed by the scale of its batch
-    norm, for inputs of the actual size. The factor s_t is the same product for the shortcut, and 1
-    for an identity. The factor alpha_t is the largest absolute value of the block's gate, and for
-    several gates the product of these values. It is 1 if the block has no gate, or if its gate is
-    not the output of a module.
+    branch. Here, a layer is a convolution followed by the scale of its batch norm, as a linear
+    operator on inputs of the size that occurs in the network. The factor s_t is the same product
+    for the shortcut, and 1 for an identity. The factor alpha_t is the largest absolute value of the
+    block's gate, and for several gates the product of these values. It is 1 if the block has no
+    gate, or if its gate is not the output of a module.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ def saturation(
     high: float = HIGH,
     over: Over = in_pairs,
 ) -> pd.DataFrame:
-    """Compute, for each gate, the shares of channels near 0, and near 1, for all images.
+    """Compute the share of each gate's channels that are near 0 for every image, and near 1.
 
     Parameters
     ----------

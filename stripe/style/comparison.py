@@ -50,9 +50,9 @@ class Comparison:
         - ssim: structural similarity to the picture stylised with instance norm (1: identical);
         - high_frequency: share of the picture's energy in fine detail, divided by the same share of
           the picture stylised with instance norm (below 1: blurrier);
-        - spread: standard deviation of a pixel value (0 to 1) if the other images of the batch
-          (batch mates) are drawn at random, averaged over pixels, at the training batch size and
-          with the statistics of the batch.
+        - spread: standard deviation of a pixel value (0 to 1) over random draws of the other images
+          of the batch (batch mates), averaged over pixels. The batch has the training size, and
+          batch norms use its statistics.
     by_batch_size
         One row per variant and batch size: variant, batch_size; spread, as in `numbers`; style, the
         style loss with the statistics of the batch. The last two are means over photographs and

@@ -217,7 +217,7 @@ class TrainConfig(Settings):
         )
 
     def identity(self) -> dict[str, Any]:
-        """Return the fields that determine the run, with the name of `initial`, not its path."""
+        """Return the fields that determine the run; of the path `initial`, only the last part."""
         found = super().identity()
         if self.initial is not None:
             found["initial"] = self.initial.name

@@ -296,7 +296,7 @@ def test_the_commands_on_a_network_and_images_of_ones_own(
     ("arguments", "message"),
     [
         (["--model", "resnet20"], "--images must name a folder of images or a data set"),
-        (["--model", "nowhere:model", "--images", "."], "'nowhere:model' is none"),
+        (["--model", "nowhere:model", "--images", "."], "there is no module 'nowhere' in"),
         (["--model", "timm:nothing", "--images", "."], "timm has no network 'nothing'"),
         (["--model", "timm:seresnet18", "--images", "gone"], "images must be a folder, and gone"),
         (["--model", "timm:seresnet18", "--images", "empty"], "holds no images"),

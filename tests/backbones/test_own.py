@@ -52,7 +52,7 @@ def test_attention_goes_where_it_is_asked_for() -> None:
     [
         ("ownnet:missing", "'ownnet:missing' is none of them: module 'ownnet' has no attribute"),
         ("models/ownnet.py:build", "run this in the folder of models/ownnet.py, with ownnet:build"),
-        ("nomodule:build", "is none of them: No module named 'nomodule'"),
+        ("nomodule:build", "no module 'nomodule' in .*; run this in the folder of nomodule.py"),
         ("ownnet:wrong", "ownnet:wrong must return an nn.Module, got str"),
         ("os:getcwd", "a function of your own module, got 'os:getcwd' of Python's library"),
         (":build", "is none of them: Empty module name"),

@@ -46,7 +46,7 @@ def test_a_word_that_is_no_command_names_those_that_were_meant(
     run: Callable[..., tuple[int, str]], word: str, meant: str
 ) -> None:
     code, said = run(word, "runs/a", "runs/b")
-    assert code == 1
+    assert code == 2
     assert said == f"error: there is no command '{word}'; try {meant}\n"
 
 

@@ -14,7 +14,6 @@ from stripe.plots.series import series_styles
 NOISE = pd.DataFrame({"bound": [2.0, 4.0, 8.0], "cumulated": [1.0, 1.1, 1.2]})
 ATTACKED = pd.DataFrame({"network": ["a", "b", "c"], "noise": "none", "accuracy": [0.7, 0.8, 0.9]})
 MATES = pd.DataFrame({"variant": ["a", "b", "c"], "batch_size": 8, "spread": [0.1, 0.2, 0.3]})
-FROZEN = pd.DataFrame({"frozen": [0, 1], "agreement": [1.0, 0.9], "accuracy": [0.8, 0.7]})
 
 
 def markers(ax: Any) -> list[str]:
@@ -32,9 +31,8 @@ def test_eight_series_have_eight_markers() -> None:
         (lambda: plots.noise_bound({"a": NOISE, "b": NOISE, "c": NOISE}), 3),
         (lambda: plots.noise_robustness(ATTACKED), 3),
         (lambda: plots.batch_sensitivity(MATES), 3),
-        (lambda: plots.freezing(FROZEN), 2),
     ],
-    ids=["noise_bound", "noise_robustness", "batch_sensitivity", "freezing"],
+    ids=["noise_bound", "noise_robustness", "batch_sensitivity"],
 )
 def test_each_series_has_a_marker_of_its_own(ax: Callable[[], Any], count: int) -> None:
     assert len(set(markers(ax())) - {"None", "_", "|"}) == count

@@ -30,7 +30,7 @@ def test_tradeoff_is_accuracy_against_speed() -> None:
     places = np.vstack([marker.get_offsets() for marker in markers])
     np.testing.assert_allclose(places, np.c_[NETWORKS["images_per_s"], 100 * NETWORKS["accuracy"]])
     sizes = [float(marker.get_sizes()[0]) for marker in markers]
-    np.testing.assert_allclose(sizes[:3], 110 * np.array([1.73, 1.93, 1.73]) / 1.93)  # areas
+    np.testing.assert_allclose(sizes[:3], 70 * np.array([1.73, 1.93, 1.73]) / 1.93)  # areas
     assert sizes[3] == 15  # the least
     colours = [tuple(marker.get_facecolor()[0][:3]) for marker in markers]
     assert colours[1] == colours[2]  # SE and its ASR

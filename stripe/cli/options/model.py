@@ -149,7 +149,10 @@ class Source(Network):
         if images is None and "/" in self.model and not Path(self.model).exists():
             raise StripeError(f"{self.model} does not exist; --model names a network or a run")
         if images is None:
-            raise StripeError("--images must name a folder of images or a data set, got nothing")
+            raise StripeError(
+                "--images must name a folder of images or a data set, such as fashion-mini, got "
+                "nothing"
+            )
         network = self.load_network(onnx=onnx)
         loader, prepared = load_images(
             images,

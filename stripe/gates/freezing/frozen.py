@@ -33,7 +33,8 @@ class Frozen:
 
         - constants: "none", "mean", "optimal" or "exact";
         - gates: number of frozen gates;
-        - agreement, kl (in nats) and accuracy, with 95 % intervals from _low to _high.
+        - agreement, kl (in nats) and accuracy, each with its 95 % interval in the columns NAME_low
+          and NAME_high.
     assumed
         For exact constants, the channels that the network treats as constant at their recorded
         value (0 or 1), although another image could give another value. Otherwise None. One row per
