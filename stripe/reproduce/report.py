@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -73,7 +74,7 @@ def write_reproduction(found: Reproduction, out: Path) -> list[Path]:
     return files
 
 
-def _made_on(found: Reproduction) -> list[dict[str, str | None]]:
+def _made_on(found: Reproduction) -> list[dict[str, Any]]:
     """Return the commits and machines that made the runs in the store, each once."""
     configs = [run.config.out / CONFIG for run in found.needed if run.state == "finished"]
     made = [

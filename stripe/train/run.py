@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from beartype.door import is_bearable
 
 from stripe.errors import StripeError
@@ -118,7 +119,10 @@ def open_run(
     about: dict[str, Any] = {} if data is None else {"data": asdict(data)}
     about |= {} if initial is None else {"initial_sha256": initial}
     resolved = {**config.to_json(), **about}
-    made_on = {"commit": commit(), "hardware": hardware(resolve_device(vars(config)["device"]))}
+    device = resolve_device(vars(config)["device"])
+    made_on: dict[str, Any] = {"commit": commit(), "hardware": hardware(device)}
+    if device.type == "cpu":
+        made_on["threads"] = torch.get_num_threads()  # rounding depends on it
     resolved |= {"command": command_line(), "versions": library_versions(), "made_on": made_on}
     try:
         make_folder(config.out)

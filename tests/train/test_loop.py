@@ -47,6 +47,7 @@ def test_learns_and_leaves_everything(config: TrainConfig) -> None:
     saved = json.loads((config.out / "config.json").read_text())
     assert saved["lr"] == config.lr
     assert "torch" in saved["versions"]
+    assert saved["made_on"]["threads"] == torch.get_num_threads()
     recording = open_recording(config.out / "recording")
     assert recording.epochs == [0, 1, 2, 3]
     assert len(recording.images) == 12
