@@ -143,7 +143,8 @@ def compare(
         lambda: stats.compare(sides, names=names or None, epoch=one_or_more(epoch), **options)
     )
     if not printed.json:
-        print(f"\n{100 * level:g} % intervals over {_over(table)}, n = {table.attrs['n']}")
+        numbers = " and ".join(map(str, dict.fromkeys(table.attrs["n"])))
+        print(f"\n{100 * level:g} % intervals over {_over(table)}, n = {numbers}")
         if left_out := table.attrs["left_out"]:
             print(f"gates of one side alone, which are not compared: {listed(left_out, 6)}")
 

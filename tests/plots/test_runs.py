@@ -212,7 +212,7 @@ def test_the_command_draws_and_prints_two_runs(
     csv = tmp_path / "a.csv"
     code, said = run("stats", "compare", *two, "--names", "SE", "ASR(SE)", "--out", csv)
     assert code == 0, said
-    assert "95 % intervals over the same images drawn anew, n = [9, 9]" in said
+    assert "95 % intervals over the same images drawn anew, n = 9\n" in said
     assert csv.read_text().startswith("gate,statistic,SE,ASR(SE),difference,low,high\n")
 
 
