@@ -59,15 +59,12 @@ class Tradeoff(MeasuredTraining):
             return None
         by_network = numbers.pivot_table(index="method", columns="metric", values="mean")
         accuracies = numbers[numbers["metric"] == "top1"].set_index("method").loc[by_network.index]
-        ax = plots.tradeoff(
-            pd.DataFrame({
-                "network": ["bare" if method == "base" else method for method in by_network.index],
-                "accuracy": by_network["top1"].to_numpy() / 100,
-                "accuracy_std": accuracies["std"].to_numpy() / 100,
-                "n": accuracies["n"].to_numpy(),
-                "images_per_s": by_network["fps"].to_numpy(),
-                "parameters": 1e6 * by_network["params_millions"].to_numpy(),
-            })
-        )  # fmt: skip
-        ax.set_title(", ".join(numbers["trained"].unique()), loc="left", fontsize="small")
-        return ax
+        table = pd.DataFrame({
+            "network": ["bare" if method == "base" else method for method in by_network.index],
+            "accuracy": by_network["top1"].to_numpy() / 100,
+            "accuracy_std": accuracies["std"].to_numpy() / 100,
+            "n": accuracies["n"].to_numpy(),
+            "images_per_s": by_network["fps"].to_numpy(),
+            "parameters": 1e6 * by_network["params_millions"].to_numpy(),
+        })  # fmt: skip
+        return plots.tradeoff(table, heading=", ".join(numbers["trained"].unique()))
