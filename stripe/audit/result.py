@@ -149,8 +149,9 @@ class Audit:
             "data": self.dataset,
             "report": "" if self.out is None else self.out,
         }
+        kept = self.greedy.assign(accuracy=float("nan"))  # one panel
         picture = inline_picture(
-            lambda ax: freezing(self.greedy, threshold=self.threshold, ax=ax),
+            lambda ax: freezing(kept, threshold=self.threshold, ax=ax),
             "predictions kept against the number of frozen gates",
         )
         rows = self.gates[["gate", "eta2", "median_std", "frozen", "folded", "predicted_kl"]]
