@@ -136,7 +136,7 @@ def compare(
     for number, (side, label, shift, colour, marker) in enumerate(series):
         point = {"label": label, "color": colour, "marker": marker, **style}
         top.plot(places + shift, rows[side].to_numpy(dtype=float), **point)
-        if of_runs:
+        if set(rows["gate"]) <= set(of_runs):  # unless the user has renamed gates
             values = [of_runs[gate][statistic][number] for gate in rows["gate"]]
             beside = np.repeat(places + 2.2 * shift, [*map(len, values)])
             top.plot(beside, np.concatenate(values), **{"color": colour, **_RUN})

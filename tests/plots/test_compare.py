@@ -66,6 +66,8 @@ def test_every_seed_is_a_point_around_the_mean(two: list[Path]) -> None:
     drawn = [list(line.get_ydata()) for line in ax.child_axes[0].lines]
     assert [values[2:] for values in drawn if len(values) == 4] == runs  # after those of g
     assert _legend(ax) == ["SE", "ASR"]
+    renamed: Any = plots.compare(table.assign(gate="block." + table["gate"]))
+    assert len(renamed.child_axes[0].lines) == 2
 
 
 def test_recordings_are_resampled_as_asked(two: list[Path]) -> None:
