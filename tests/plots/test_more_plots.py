@@ -138,7 +138,8 @@ def test_noise_bound_draws_bound_and_growth_of_each_network() -> None:
     assert ax.get_yscale() == "log"
     alone = plots.noise_bound(table)
     assert len(alone.lines) == 2
-    assert not alone.get_legend().get_texts()
+    legend = alone.get_legend()
+    assert not legend.get_texts()
 
 
 def test_freezing_draws_agreement_and_accuracy() -> None:
