@@ -146,7 +146,7 @@ def compare(
     else:
         runs = _of_runs(of_first, of_second, gates)
         rows = _over_seeds(runs, level)
-        about, n = {"over": "seeds", "runs": _listed(runs)}, [len(of_first), len(of_second)]
+        about, n = {"over": "seeds", "runs": _as_lists(runs)}, [len(of_first), len(of_second)]
     columns = ["gate", "statistic", first, second, "difference", "low", "high"]
     table = pd.DataFrame(rows, columns=columns)
     epochs = [sorted({run.epoch for run in side}) for side in (of_first, of_second)]
@@ -308,7 +308,7 @@ def _of_runs(
     return {gate: (of_side(tables[0], gate), of_side(tables[1], gate)) for gate in gates}
 
 
-def _listed(runs: Mapping[str, tuple[OfRuns, OfRuns]]) -> dict[str, dict[str, list[list[float]]]]:
+def _as_lists(runs: Mapping[str, tuple[OfRuns, OfRuns]]) -> dict[str, dict[str, list[list[float]]]]:
     """Return the statistics of every run as lists, which `DataFrame.to_parquet` can store."""
     return {
         gate: {
