@@ -14,7 +14,7 @@ from torch import nn
 
 from stripe import plots
 from stripe.cli.app import save_table
-from stripe.cli.options.network import write_frozen
+from stripe.cli.options.load_network import write_frozen
 from stripe.errors import StripeError
 from stripe.files import drafted, saving
 from stripe.gradcam import MeanCam

@@ -35,7 +35,7 @@ from stripe.cli import (  # noqa: F401
 from stripe.cli.app import app
 from stripe.cli.examples import add_examples
 from stripe.cli.interrupted import Interrupted, after_interrupt
-from stripe.cli.unknown import unknown_command
+from stripe.cli.unknown import unknown_command, with_dashes
 from stripe.errors import StripeError
 from stripe.memory import is_out_of_memory, keep_freed_memory
 
@@ -53,13 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     `arguments` defaults to the arguments of the process.
     """
     keep_freed_memory()
-    given = sys.argv[1:] if arguments is None else arguments
+    given = with_dashes(sys.argv[1:] if arguments is None else arguments)
     usual, warnings.formatwarning = warnings.formatwarning, _in_one_line
     try:
         if said := unknown_command(given):
             print(f"error: {said}", file=sys.stderr)
             sys.exit(2)
-        app(arguments, exit_on_error=False, print_error=False)
+        app(given, exit_on_error=False, print_error=False)
     except CycloptsError as error:  # the words of the command itself
         said = _said(error)
         asked = " ".join(("stripe", *(error.command_chain or ()), "--help"))

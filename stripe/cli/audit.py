@@ -63,7 +63,7 @@ def audit(
     """
     import stripe
     from stripe.audit.report import ReportError
-    from stripe.cli.options.network import is_onnx
+    from stripe.cli.options.load_network import is_onnx
 
     check_target(out, PAGES, "a report")
     compared = task.load()

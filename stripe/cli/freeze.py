@@ -57,7 +57,7 @@ def freeze(
         exactly 0 or 1 for all recorded images. The outputs for these images do not change.
     """
     import stripe
-    from stripe.cli.options.network import OF_WEIGHTS, is_onnx, write_frozen
+    from stripe.cli.options.load_network import OF_WEIGHTS, is_onnx, write_frozen
 
     if is_onnx(source.model):
         from stripe.cli.onnx_files import freeze_file

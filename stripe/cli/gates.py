@@ -41,7 +41,7 @@ def gates(
     data_root
         Folder that holds data sets. Default: the folder of the training run, or else data.
     """
-    from stripe.cli.options.network import is_onnx
+    from stripe.cli.options.load_network import is_onnx
 
     size = image_side(image_size)
     if is_onnx(source.model):
@@ -62,7 +62,7 @@ def _of_module(
     import torch
 
     import stripe
-    from stripe.cli.options.network import run_of
+    from stripe.cli.options.load_network import run_of
     from stripe.cli.options.preprocessing import image_shape
 
     shape = image_shape(network, run=run_of(model), image_size=size, data_root=data_root)

@@ -24,7 +24,7 @@ def _add_command(name: str, summary: str) -> None:
         draw_runs(name, (recording, *more), out, options)
 
     draw.__doc__ = summary
-    plot_app.command(draw, name=name.replace("_", "-"), alias=name)
+    plot_app.command(draw, name=name.replace("_", "-"))
 
 
 for _name, _summary in _PLAIN.items():
@@ -44,7 +44,7 @@ def plot_saturation(
     draw_runs("saturation", (recording, *more), out, options, low=low, high=high)
 
 
-@plot_app.command(name="class-information", alias="class_information")
+@plot_app.command(name="class-information")
 def plot_class_information(
     recording: Recorded, *more: More, out: Picture, options: Runs = _RUNS, folds: Folds = FOLDS
 ) -> None:

@@ -101,7 +101,7 @@ def plot_stripes(recording: Recorded, *more: More, out: Picture, options: Panels
     draw_runs("stripes", (recording, *more), out, options, classes=classes)
 
 
-@plot_app.command(name="spatial-attention", alias="spatial_attention")
+@plot_app.command(name="spatial-attention")
 def plot_spatial_attention(
     recording: Recorded,
     *more: More,
@@ -120,7 +120,7 @@ def plot_spatial_attention(
     draw_runs("spatial_attention", (recording, *more), out, options, n_images=n_images, seed=seed)
 
 
-@plot_app.command(name="gate-spread", alias="gate_spread")
+@plot_app.command(name="gate-spread")
 def plot_gate_spread(recording: Recorded, *more: More, out: Picture, options: Runs = _RUNS) -> None:
     """Draw the spread of the channels of each gate over images, by depth."""
     draw_runs("gate_spread", (recording, *more), out, options)
@@ -155,7 +155,7 @@ def plot_compare(
     draw_runs("compare", sides, out, options, statistic=statistic, **how)
 
 
-@plot_app.command(name="channel-std", alias="channel_std")
+@plot_app.command(name="channel-std")
 def plot_channel_std(
     recording: Recorded, *more: More, out: Picture, options: Sides = _SIDES
 ) -> None:
@@ -163,7 +163,7 @@ def plot_channel_std(
     draw_runs("channel_std", (recording, *more), out, options)
 
 
-@plot_app.command(name="epoch-difference", alias="epoch_difference")
+@plot_app.command(name="epoch-difference")
 def plot_epoch_difference(
     recording: Recorded,
     *more: More,
@@ -196,7 +196,7 @@ def plot_overview(
     draw_runs("overview", (recording, *more), out, options, classes=classes)
 
 
-@plot_app.command(name="mean-cam", alias="mean_cam")
+@plot_app.command(name="mean-cam")
 def plot_mean_cam(
     cam: Source, *, out: Picture, image: bool = True, heading: Heading = None
 ) -> None:
@@ -228,7 +228,7 @@ def plot_tradeoff(table: Source, *, out: Picture, heading: Heading = None) -> No
     save_plot("tradeoff", found, out, heading=_heading(heading, table))
 
 
-@plot_app.command(name="noise-robustness", alias="noise_robustness")
+@plot_app.command(name="noise-robustness")
 def plot_noise_robustness(
     table: Source, *tables: Path, out: Picture, heading: Heading = None
 ) -> None:
@@ -248,7 +248,7 @@ def plot_noise_robustness(
     save_plot("noise_robustness", found, out, heading=_heading(heading, table, *tables))
 
 
-@plot_app.command(name="noise-bound", alias="noise_bound")
+@plot_app.command(name="noise-bound")
 def plot_noise_bound(table: Source, *tables: Path, out: Picture, heading: Heading = None) -> None:
     """Draw the bound of Theorem 6.1 and the measured growth, by depth.
 
@@ -269,7 +269,7 @@ def plot_noise_bound(table: Source, *tables: Path, out: Picture, heading: Headin
     save_plot("noise_bound", data, out, heading=_heading(heading, table, *tables))
 
 
-@plot_app.command(name="batch-sensitivity", alias="batch_sensitivity")
+@plot_app.command(name="batch-sensitivity")
 def plot_batch_sensitivity(table: Source, *, out: Picture) -> None:
     """Draw the spread of an image's output over random batch mates, by batch size.
 
@@ -282,7 +282,7 @@ def plot_batch_sensitivity(table: Source, *, out: Picture) -> None:
     save_plot("batch_sensitivity", found, out)
 
 
-@plot_app.command(name="style-grid", alias="style_grid")
+@plot_app.command(name="style-grid")
 def plot_style_grid(folder: Source, *, out: Picture) -> None:
     """Draw pictures in a grid (Figure 5).
 

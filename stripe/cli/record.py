@@ -44,7 +44,7 @@ def record(
     overwrite
         Rename an existing recording to OUT.old-1, or to the next free number, and start a new one.
     """
-    from stripe.cli.options.network import is_onnx
+    from stripe.cli.options.load_network import is_onnx
     from stripe.recording.aside import refuse_recorded
     from stripe.recording.layout import Layout
 

@@ -149,7 +149,7 @@ def compare(
             print(f"gates of one side alone, which are not compared: {listed(left_out, 6)}")
 
 
-@stats_app.command(name="variance-components", alias="variance_components")
+@stats_app.command(name="variance-components")
 def variance_components(
     recording: Recorded, *, epoch: EveryEpoch = None, printed: Printed = AS_TABLE
 ) -> None:
@@ -164,7 +164,7 @@ def variance_components(
     printed.show(lambda: stats.variance_components(recording, _one(epoch)))
 
 
-@stats_app.command(name="effective-rank", alias="effective_rank")
+@stats_app.command(name="effective-rank")
 def effective_rank(
     recording: Recorded, *, epoch: EveryEpoch = None, printed: Printed = AS_TABLE
 ) -> None:
@@ -200,7 +200,7 @@ def saturation(
     )
 
 
-@stats_app.command(name="class-information", alias="class_information")
+@stats_app.command(name="class-information")
 def class_information(
     recording: Recorded,
     *,
@@ -230,7 +230,7 @@ def class_information(
     )
 
 
-@stats_app.command(name="epoch-similarity", alias="epoch_similarity")
+@stats_app.command(name="epoch-similarity")
 def epoch_similarity(
     recording: Recorded,
     *,
@@ -244,7 +244,7 @@ def epoch_similarity(
     printed.show(lambda: stats.epoch_similarity(recording, gates, epoch or None))
 
 
-@stats_app.command(name="gate-similarity", alias="gate_similarity")
+@stats_app.command(name="gate-similarity")
 def gate_similarity(
     recording: Recorded, *, epoch: Epoch = None, printed: Printed = AS_TABLE
 ) -> None:

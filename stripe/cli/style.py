@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from stripe.cli.app import Json, RandomSeed, app, print_json
 from stripe.cli.interrupted import interruptible
+from stripe.cli.options.groups import COMPUTATION, OPTIMISATION
 from stripe.cli.options.ranges import Count
 from stripe.cli.options.settings import given_of, options_of
 from stripe.errors import DataError, StripeError
@@ -23,8 +24,15 @@ style_app = App(
 )
 app.command(style_app)
 
-_Options: Any = options_of(StyleConfig)
-_Shared: Any = options_of(StyleConfig, without=("variant", "out"))
+_GROUPS = {
+    OPTIMISATION: (
+        *("batch_size", "lr", "content_weight", "style_weight", "variation_weight"),
+        "sample_every",
+    ),
+    COMPUTATION: ("precision", "device", "workers"),
+}
+_Options: Any = options_of(StyleConfig, _GROUPS)
+_Shared: Any = options_of(StyleConfig, _GROUPS, without=("variant", "out"))
 Resume = Annotated[bool, Parameter(negative=(), help="Continue the run in --out.")]
 Draws = Annotated[
     Count, Parameter(help="Number of draws of random batch mates at each batch size.")

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from stripe.cli.app import Json, app, print_json, print_table
 from stripe.cli.interrupted import after_training, interruptible
+from stripe.cli.options.groups import ATTENTION, COMPUTATION, IMAGES, OPTIMISATION
 from stripe.cli.options.ranges import Count
 from stripe.cli.options.settings import given_of, options_of
 from stripe.errors import StripeError
@@ -19,7 +20,16 @@ if TYPE_CHECKING:
     from stripe.train import TrainResult
 
 
-_Overrides: Any = options_of(TrainConfig)
+_GROUPS = {
+    ATTENTION: ("copies", "psi", "asr_init", "noise"),
+    IMAGES: ("image_size", "limit", "skip_broken", "padding", "data_root", "download", "workers"),
+    OPTIMISATION: (
+        *("batch_size", "accumulate", "optimizer", "lr", "momentum", "nesterov", "weight_decay"),
+        *("schedule", "decay_at", "gamma", "warmup", "label_smoothing"),
+    ),
+    COMPUTATION: ("precision", "compile", "sync_bn", "device"),
+}
+_Overrides: Any = options_of(TrainConfig, _GROUPS)
 
 
 @app.command

@@ -1,9 +1,15 @@
-"""A word that is no command: the error names the commands that were probably meant."""
+"""Other spellings of commands: channel_std is channel-std, and an error names the nearest one."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
 
 from stripe.cli.examples import EXAMPLES
+
+
+def with_dashes(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments, with the name that a plot or statistic has in Python as a command."""
+    name = " ".join(arguments[:2]).replace("_", "-")
+    return [*name.split(), *arguments[2:]] if name in EXAMPLES else list(arguments)
 
 
 def unknown_command(arguments: Sequence[str]) -> str | None:

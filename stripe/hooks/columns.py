@@ -6,7 +6,7 @@ from dataclasses import replace
 from jaxtyping import Float
 from torch import Tensor
 
-from stripe.hooks.buffer import Buffer
+from stripe.hooks.batch_buffer import Buffer
 from stripe.hooks.rows import ImageRows
 from stripe.recording import RecordedGate
 from stripe.recording.schema import gate_column, input_column, spatial_column

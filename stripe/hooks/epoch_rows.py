@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stripe.hooks.batch_buffer import LABEL, PREDICTION, Buffer, MomentBuffer, ValueBuffer
 from stripe.hooks.batches import numbered_batches
-from stripe.hooks.buffer import LABEL, PREDICTION, Buffer, MomentBuffer, ValueBuffer
 from stripe.hooks.columns import column_lengths, fill
 from stripe.hooks.earlier_labels import EarlierLabels
 from stripe.hooks.observer import Observer

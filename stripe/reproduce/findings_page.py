@@ -3,7 +3,7 @@
 import pandas as pd
 
 from stripe.reproduce.findings import limit_of, written
-from stripe.reproduce.paper.scale import Scale
+from stripe.reproduce.paper.scale_rules import Scale
 from stripe.reproduce.report import markdown
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Contrast, Exhibit
-from stripe.reproduce.paper.scale import Scale
+from stripe.reproduce.paper.scale_rules import Scale
 from stripe.reproduce.published import PublishedRun, read_published
 from stripe.reproduce.store.runs import StoredRun, stored
 from stripe.reproduce.verdict import interval

@@ -1,4 +1,4 @@
-"""The stripe index: the share of a gate's variance that lies between channels."""
+"""The stripe index, computed from the moments of `moments.py`, which reads the Parquet files."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The loaders of a run: small data sets live on the device, large ones stream."""
+"""The loaders of a run: `data/device_loader.py` for small data sets, or `data/stream.py`."""
 
 from dataclasses import dataclass
 from pathlib import Path

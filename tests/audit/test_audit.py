@@ -18,7 +18,7 @@ import stripe
 from stripe.asr import Gated
 from stripe.cli import main
 from stripe.cli.options.images import load_images
-from stripe.cli.options.network import load_network
+from stripe.cli.options.load_network import load_network
 from stripe.errors import ModelError, StripeError
 
 

@@ -1,8 +1,14 @@
 """Words that a command does not know end in one line, which names what to read."""
 
+import re
 from collections.abc import Callable
 
 import pytest
+
+from stripe.cli import main
+from stripe.cli.options.groups import IMAGES
+from stripe.cli.options.settings import options_of
+from stripe.train import TrainConfig
 
 Run = Callable[..., tuple[int, str]]
 
@@ -26,3 +32,26 @@ def test_wrong_usage(arguments: list[str], expected: str, help_of: str, run: Run
     assert line.startswith("error: ")
     assert expected in line
     assert line.endswith(f"see {' '.join(('stripe', *help_of.split(), '--help'))}")
+
+
+@pytest.mark.parametrize("command", ["train", "record", "audit", "reproduce", "style train"])
+def test_help_has_short_parts(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([*command.split(), "--help"])
+    parts = capsys.readouterr().out.split("╭─ ")[1:]
+    assert len(parts) > 1
+    for part in parts:
+        options = re.findall(r"^│ (?:\*  |   )?--", part, re.MULTILINE)
+        assert len(options) < 17
+
+
+@pytest.mark.parametrize("group", ["plot", "stats"])
+def test_help_names_a_command_once(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([group, "--help"])
+    assert "_" not in capsys.readouterr().out
+
+
+def test_settings_without_the_field_of_a_group() -> None:
+    with pytest.raises(ValueError, match="TrainConfig has no field epoch"):
+        options_of(TrainConfig, {IMAGES: ("epoch",)})

@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 import stripe
 from stripe.data import DeviceLoader, load_dataset
 from stripe.gradcam import maps
-from stripe.hooks.buffer import Buffer, MomentBuffer, ValueBuffer
+from stripe.hooks.batch_buffer import Buffer, MomentBuffer, ValueBuffer
 from stripe.hooks.capture import Capture
 from stripe.hooks.columns import column_lengths, fill
 from stripe.hooks.online import OnlineMoments

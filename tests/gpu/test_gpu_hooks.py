@@ -11,7 +11,7 @@ from torch import nn
 
 import stripe
 from stripe.data import DeviceLoader, load_dataset
-from stripe.hooks.buffer import ValueBuffer
+from stripe.hooks.batch_buffer import ValueBuffer
 from stripe.robustness import attack
 
 pytestmark = pytest.mark.gpu

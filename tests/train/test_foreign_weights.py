@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import stripe
-from stripe.cli.options.network import load_network, write_frozen
+from stripe.cli.options.load_network import load_network, write_frozen
 from stripe.errors import ModelError, StripeError
 from stripe.train import TrainConfig
 from stripe.train.initial import start_from

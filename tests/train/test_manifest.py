@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from stripe.cli.options.network import load_network
+from stripe.cli.options.load_network import load_network
 from stripe.errors import StripeError
 from stripe.reproduce.store.measurement import Measurement, perform
 from stripe.reproduce.store.runs import StoredRun

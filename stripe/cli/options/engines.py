@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from stripe.cli.options.groups import ENGINE
 from stripe.errors import StripeError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ _OF_LOCAL = ("workers", "device", "runs_per_gpu")
 _OF_RAY = ("address", "gpus_per_run", "cpus_per_run")
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=ENGINE)
 @dataclass(frozen=True, kw_only=True)
 class MapEngine:
     """The engine that reduces the files of recordings."""
@@ -69,7 +70,7 @@ class MapEngine:
         return Local(**local)
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=ENGINE)
 @dataclass(frozen=True, kw_only=True)
 class RunEngine(MapEngine):
     """The engine that executes runs."""

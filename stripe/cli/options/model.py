@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from stripe.cli.options.groups import IMAGES, NETWORK
 from stripe.cli.options.ranges import Count, CountOrNone, Seed, ShareAboveZeroOrNone
 from stripe.defaults import BATCH_SIZE, NUM_CLASSES
 from stripe.errors import StripeError
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 #: An option that takes one number or several.
-_Several = Parameter(consume_multiple=True, negative=())
+_Several = Parameter(consume_multiple=True, negative=(), group=IMAGES)
+_Flag = Parameter(negative=())
+#: The help lists --model, --images and --device first; others have a heading.
+_OfNetwork, _OfImages = Parameter(group=NETWORK), Parameter(group=IMAGES)
 
 
 @Parameter(name="*")
@@ -45,16 +49,16 @@ class Network:
     """
 
     model: Annotated[str, Parameter(alias="--checkpoint")]
-    weights: Path | None = None
-    pretrained: Annotated[bool, Parameter(negative=())] = False
-    attention: str | None = None
-    num_classes: Count = NUM_CLASSES
-    seed: Seed = 0
+    weights: Annotated[Path | None, _OfNetwork] = None
+    pretrained: Annotated[bool, _Flag, _OfNetwork] = False
+    attention: Annotated[str | None, _OfNetwork] = None
+    num_classes: Annotated[Count, _OfNetwork] = NUM_CLASSES
+    seed: Annotated[Seed, _OfNetwork] = 0
 
     def load_network(self, *, onnx: bool = False) -> "nn.Module":
         """Return the network, on the CPU; of an ONNX file only if the command takes one."""
         from stripe.backbones.own import is_function
-        from stripe.cli.options.network import is_onnx, load_network
+        from stripe.cli.options.load_network import is_onnx, load_network
 
         if onnx and is_onnx(self.model):
             for name in ("weights", "pretrained", "attention"):
@@ -84,7 +88,7 @@ class Network:
 
     def has_weights(self) -> bool:
         """Tell whether the network has other weights than random ones."""
-        from stripe.cli.options.network import has_weights
+        from stripe.cli.options.load_network import has_weights
 
         return bool(self.weights) or self.pretrained or has_weights(self.model)
 
@@ -126,20 +130,20 @@ class Source(Network):
     """
 
     images: str | None = None
-    image_size: str | None = None
+    image_size: Annotated[str | None, _OfImages] = None
     mean: Annotated[tuple[str, ...] | None, _Several] = None
     std: Annotated[tuple[str, ...] | None, _Several] = None
-    crop: ShareAboveZeroOrNone = None
-    data_root: Path | None = None
-    batch_size: Count = BATCH_SIZE
-    limit: CountOrNone = None
-    skip_broken: Annotated[bool, Parameter(negative=())] = False
+    crop: Annotated[ShareAboveZeroOrNone, _OfImages] = None
+    data_root: Annotated[Path | None, _OfImages] = None
+    batch_size: Annotated[Count, _OfImages] = BATCH_SIZE
+    limit: Annotated[CountOrNone, _OfImages] = None
+    skip_broken: Annotated[bool, _Flag, _OfImages] = False
     device: str = "auto"
 
     def load(self, *, onnx: bool = False) -> "tuple[nn.Module, Iterable[Any], str]":
         """Return the network on its device, a loader of images, and the name of the images."""
         from stripe.cli.options.images import load_images
-        from stripe.cli.options.network import dataset_of, run_of
+        from stripe.cli.options.load_network import dataset_of, run_of
         from stripe.train.device import resolve_device
 
         device = resolve_device(self.device)

@@ -1,20 +1,36 @@
 """Turn the fields of settings into options of a command."""
 
+from collections.abc import Mapping
 from dataclasses import field, fields, make_dataclass
 from typing import Annotated, Any, get_type_hints
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from stripe.settings import Settings
 
 
-def options_of(kind: type[Settings], *, without: tuple[str, ...] = ()) -> Any:
-    """Make a class of the fields of settings, each of which is given or None, for a command."""
+def options_of(
+    kind: type[Settings],
+    groups: Mapping[Group, tuple[str, ...]],
+    *,
+    without: tuple[str, ...] = (),
+) -> Any:
+    """Make a class of the fields of settings, each of which is given or None, for a command.
+
+    The help lists a field under the heading of its group, and the other fields first.
+    """
+    group_of = {name: (Parameter(group=of),) for of, names in groups.items() for name in names}
     hints: dict[str, Any] = get_type_hints(kind)
     chosen = [one for one in fields(kind) if one.name not in without]  # type: ignore[arg-type]
     hints |= dict.fromkeys(kind.AS_TEXT, str)
+    if unknown := group_of.keys() - hints:
+        raise ValueError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}")
     options = [
-        (one.name, Annotated[hints[one.name] | None, _shown(one.default)], field(default=None))
+        (
+            one.name,
+            Annotated[hints[one.name] | None, _shown(one.default), *group_of.get(one.name, ())],
+            field(default=None),
+        )
         for one in chosen
     ]
     made = make_dataclass(f"{kind.__name__}Options", options, kw_only=True, frozen=True)

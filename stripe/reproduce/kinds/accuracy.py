@@ -10,7 +10,7 @@ from stripe import plots
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Kind, Results
 from stripe.reproduce.paper.noise_reading import DEFAULT_READING, NoiseReading
-from stripe.reproduce.paper.scale import Scale
+from stripe.reproduce.paper.scale_rules import Scale
 from stripe.settings import Settings
 
 

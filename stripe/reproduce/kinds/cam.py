@@ -18,7 +18,7 @@ from stripe.reproduce.kinds.measured import MeasuredTraining
 from stripe.reproduce.kinds.sampled import SampledMeasurement
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Results
-from stripe.reproduce.paper.scale import Scale
+from stripe.reproduce.paper.scale_rules import Scale
 from stripe.reproduce.store.measurement import kept_file
 from stripe.train import TrainConfig
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from stripe import plots
 from stripe.reproduce.kinds.measured import MeasuredTraining
 from stripe.reproduce.paper.exhibits import Results
-from stripe.reproduce.paper.scale import Scale
+from stripe.reproduce.paper.scale_rules import Scale
 from stripe.reproduce.store.measurement import Measurement
 from stripe.train import TrainConfig
 

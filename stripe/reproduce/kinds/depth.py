@@ -15,7 +15,7 @@ from stripe.plots.axes import COLUMN_WIDTH
 from stripe.recording import open_recording
 from stripe.reproduce.kinds.measured import MeasuredTraining, trained_name
 from stripe.reproduce.paper.exhibits import Results
-from stripe.reproduce.paper.scale import Scale
+from stripe.reproduce.paper.scale_rules import Scale
 from stripe.reproduce.store.measurement import Measurement, kept_file
 from stripe.stats import channel_moments, class_information, stripe_index
 from stripe.train import TrainConfig

@@ -14,7 +14,7 @@ from stripe import plots
 from stripe.recording import open_recording
 from stripe.reproduce.kinds.measured import MeasuredTraining, trained_name
 from stripe.reproduce.paper.exhibits import Results
-from stripe.reproduce.paper.scale import Scale
+from stripe.reproduce.paper.scale_rules import Scale
 from stripe.reproduce.store.measurement import Measurement
 from stripe.stats import channel_moments, common_images, stripe_index
 from stripe.stats.difference import epoch_steps

@@ -10,7 +10,7 @@ from stripe import plots
 from stripe.reproduce.kinds.measured import MeasuredTraining
 from stripe.reproduce.kinds.sampled import SampledMeasurement
 from stripe.reproduce.paper.exhibits import Results
-from stripe.reproduce.paper.scale import Scale
+from stripe.reproduce.paper.scale_rules import Scale
 from stripe.train import TrainConfig
 
 #: Power iterations on every convolution of a deep network take a minute per 16 images.

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Kind, Results
-from stripe.reproduce.paper.scale import Scale
+from stripe.reproduce.paper.scale_rules import Scale
 from stripe.reproduce.store.measurement import Measurement
 from stripe.reproduce.store.runs import address
 from stripe.settings import Settings

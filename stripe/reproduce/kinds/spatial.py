@@ -13,7 +13,7 @@ from stripe.recording import open_recording
 from stripe.reproduce.kinds.measured import MeasuredTraining, trained_name
 from stripe.reproduce.kinds.sampled import SampledMeasurement
 from stripe.reproduce.paper.exhibits import Results
-from stripe.reproduce.paper.scale import Scale
+from stripe.reproduce.paper.scale_rules import Scale
 from stripe.settings import Settings
 from stripe.stats import spatial_index, stripe_index
 from stripe.train import TrainConfig

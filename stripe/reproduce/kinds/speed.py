@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from stripe import plots
 from stripe.reproduce.paper.cells import Cell, fields_of
 from stripe.reproduce.paper.exhibits import Kind, Results
-from stripe.reproduce.paper.scale import Scale
+from stripe.reproduce.paper.scale_rules import Scale
 from stripe.reproduce.store.measurement import HARDWARE, Measurement
 from stripe.settings import Settings
 

@@ -13,7 +13,7 @@ from PIL import Image
 from stripe import plots
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Kind, Results
-from stripe.reproduce.paper.scale import Scale
+from stripe.reproduce.paper.scale_rules import Scale
 from stripe.reproduce.store.measurement import Measurement, kept_file
 from stripe.reproduce.store.runs import address
 from stripe.settings import Settings

@@ -11,7 +11,7 @@ from stripe import plots
 from stripe.reproduce.kinds.measured import MeasuredTraining
 from stripe.reproduce.kinds.speed import Timing, shape_of
 from stripe.reproduce.paper.exhibits import Results
-from stripe.reproduce.paper.scale import Scale
+from stripe.reproduce.paper.scale_rules import Scale
 from stripe.reproduce.store.runs import StoredRun
 from stripe.train import TrainConfig
 from stripe.train.run import read_config

@@ -1,6 +1,6 @@
 """The scale `desk`: one night on two CPU cores; docs/desk.md gives the reasons."""
 
-from stripe.reproduce.paper.scale import Rule, Scale
+from stripe.reproduce.paper.scale_rules import Rule, Scale
 
 #: Tables that vary one setting of one network have shorter trainings.
 _VARIED = r"(delta|psi|psi_init)=.*|(constant|random)\(.*|with(out)? ASR"

@@ -5,7 +5,7 @@ from pathlib import Path
 from stripe.errors import UnknownNameError
 from stripe.registry import nearest
 from stripe.reproduce.paper.desk import DESK
-from stripe.reproduce.paper.scale import Scale
+from stripe.reproduce.paper.scale_rules import Scale
 
 
 def scale(name: str) -> Scale:

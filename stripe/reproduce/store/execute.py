@@ -1,4 +1,4 @@
-"""Execute a stored run while holding its lock, from its last checkpoint."""
+"""Execute a stored run while holding its lock, from its last checkpoint, or store its error."""
 
 import traceback
 from dataclasses import replace

@@ -160,8 +160,8 @@ def stored(config: Settings, store: Path, data_root: Path = TrainConfig.data_roo
 def address(config: Settings) -> str:
     """Return the name of a run's directory: what it is in a word, and a hash of its settings.
 
-    `config.identity()` leaves out the settings that do not change the result, which are the
-    `INCIDENTAL` of its class.
+    `Settings.identity` chooses these settings. It leaves out the fields that do not change the
+    result, and newer fields that have the value from before they existed.
     """
     decides = json.dumps(config.identity(), sort_keys=True)
     digest = sha256(decides.encode()).hexdigest()[:16]

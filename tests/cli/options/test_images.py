@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from stripe.cli.options.images import load_images
-from stripe.cli.options.network import load_network
+from stripe.cli.options.load_network import load_network
 from stripe.data.folder import image_folder
 from stripe.errors import DataError
 from stripe.recording import open_recording

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from stripe.cli.options.network import load_network
+from stripe.cli.options.load_network import load_network
 from stripe.errors import ModelError
 
 Run = Callable[..., tuple[int, str]]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import stripe
 from stripe.cli import main
-from stripe.cli.options.network import load_network
+from stripe.cli.options.load_network import load_network
 from stripe.errors import RecordingError, StripeError
 from stripe.stats import channel_moments
 

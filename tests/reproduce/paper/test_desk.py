@@ -9,7 +9,7 @@ import pytest
 from stripe.reproduce.paper.catalogue import exhibit, list_exhibits
 from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.desk import DESK
-from stripe.reproduce.paper.scale import Rule
+from stripe.reproduce.paper.scale_rules import Rule
 from stripe.reproduce.paper.scales import SCALES
 from stripe.reproduce.reproduction import Reproduction, reproduction
 from stripe.train import TrainConfig

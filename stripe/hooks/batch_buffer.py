@@ -1,4 +1,4 @@
-"""All vectors of one batch in one buffer on the device."""
+"""All vectors of one batch in one buffer on the device; `recording/part.py` writes them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping

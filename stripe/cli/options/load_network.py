@@ -1,4 +1,4 @@
-"""Load the network of a command."""
+"""Load the network that `--model` names: a run, a name, a function or an ONNX file."""
 
 import json
 import math
