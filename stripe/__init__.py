@@ -1,4 +1,4 @@
-"""Record the gates of channel attention, measure how constant they are, and replace constant gates.
+"""Record the gates of channel attention, measure how constant they are, and replace them.
 
 The public names below are imported on first use, so that `import stripe` is fast and does not
 import torch.

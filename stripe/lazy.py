@@ -21,8 +21,8 @@ def lazy_names(
     package
         Dotted name of the package.
     homes
-        From each public name to the module that holds it; a module that is public as a whole is its
-        own home.
+        Mapping from each public name to the module that defines it. A module that is public as a
+        whole is mapped to itself.
     """
 
     def get(name: str) -> Any:

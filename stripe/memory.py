@@ -20,7 +20,7 @@ def keep_freed_memory() -> bool:
     Returns
     -------
     bool
-        Whether the C library can be told so. It is False without glibc.
+        Whether the C library accepted the settings. It is False without glibc.
 
     Examples
     --------
@@ -35,6 +35,9 @@ def keep_freed_memory() -> bool:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether memory ran out; torch says so by a RuntimeError, on a GPU one of its own."""
+    """Return whether an error means that memory ran out.
+
+    torch raises a RuntimeError on a CPU, and an OutOfMemoryError on a GPU.
+    """
     said = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
     return isinstance(error, MemoryError) or said

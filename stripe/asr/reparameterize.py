@@ -29,8 +29,8 @@ def reparameterize(
         A trained network, in training or evaluation mode. The gates are folded at their values in
         evaluation mode.
     inplace
-        Change `model` itself instead of a copy. If `model` itself is a `Gated`, the layer that it
-        wraps (its host) is returned, with or without `inplace`.
+        Change `model` itself instead of a copy. If `model` itself is a `Gated` with an ASR, the
+        layer that it wraps (its host) is returned, with or without `inplace`.
     example
         A batch of images, (B, C, H, W). The outputs are compared on random images of this shape.
         Default: small random images; several sizes are tried.
@@ -39,8 +39,8 @@ def reparameterize(
     -------
     nn.Module
         The network without ASR, with the `state_dict` keys that it had before `insert`.
-        Input-dependent attention stays. Each module keeps its mode. A network without ASR is
-        returned unchanged.
+        Input-dependent attention stays. Each module keeps its mode. For a network without ASR, an
+        unchanged copy is returned, or with `inplace` the network itself.
 
     Raises
     ------

@@ -57,7 +57,8 @@ class CBAM(nn.Module):
     channels
         C, the number of channels of x.
     reduction
-        Reduction ratio: the hidden layer of the channel gate has `channels / reduction` units.
+        Reduction ratio: the hidden layer of the channel gate has `channels / reduction` units,
+        rounded down, but at least one.
     kernel_size
         Height and width of the spatial convolution's kernel, in pixels.
     activation

@@ -23,7 +23,8 @@ class SE(nn.Module):
     channels
         C, the number of channels of x.
     reduction
-        Reduction ratio: the hidden layer has `channels / reduction` units, at least one.
+        Reduction ratio: the hidden layer has `channels / reduction` units, rounded down, but at
+        least one.
     activation
         Last non-linearity; `torch.sigmoid` keeps the gate in (0, 1).
 

@@ -18,15 +18,16 @@ class SPA(nn.Module):
     """Compute the Spatial Pyramid Attention gate.
 
     `v = activation(W2 relu(W1 s))`, without biases. The vector s, of shape (B, 21 C), holds the
-    averages of x over the cells of 1 x 1, 2 x 2 and 4 x 4 grids. `W1` has the shape (C / reduction,
-    21 C), and `W2` the shape (C, C / reduction).
+    averages of x over the cells of 1 x 1, 2 x 2 and 4 x 4 grids. `W1` has the shape (H, 21 C), and
+    `W2` the shape (C, H).
 
     Parameters
     ----------
     channels
         C, the number of channels of x.
     reduction
-        Reduction ratio: the hidden layer has `C / reduction` units.
+        Reduction ratio: the hidden layer has H = `C / reduction` units, rounded down, but at least
+        one.
     activation
         Last non-linearity.
 

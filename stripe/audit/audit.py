@@ -55,7 +55,7 @@ def audit(
     dataset: str = "",
     progress: bool = True,
 ) -> Audit:
-    """Measure whether a network's attention is a constant, and the cost of freezing it.
+    """Measure how constant a network's attention is, and the cost of freezing it.
 
     The means of the gates are computed from every other image. The frozen network is compared with
     the unchanged network on the other half of the images, so the images that test the means are not

@@ -10,7 +10,7 @@ from stripe.typed import typed
 @typed
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """Details of a publication, which the recording itself does not contain.
+    """Details that the publication of a recording needs, and that the recording does not hold.
 
     Parameters
     ----------

@@ -23,6 +23,7 @@ from stripe.cli import (  # noqa: F401
     gates,
     noise,
     plot_statistics,
+    plot_tables,
     plots,
     record,
     reproduce,

@@ -4,14 +4,13 @@ import sys
 import tempfile
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any, Literal
 
 from stripe.cli.app import (
     Gates,
     Json,
     Picture,
+    Several,
     app,
     picture_file,
     print_table,
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 def ablate(
     source: Source,
     *,
-    interventions: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    interventions: Several = (),
     gates: Gates = ("all",),
     task: TaskOptions = ANY_TASK,
     recording: Path | None = None,
@@ -47,10 +46,10 @@ def ablate(
 ) -> None:
     """Replace gates by constants or by the gates of other images, and measure the effect.
 
-    Print a row for each intervention and gate, with the agreement with the predictions of the
-    unchanged network, the KL divergence in nats, and the accuracy, each with its 95 % interval.
-    Networks without class scores have no divergence. Half of the images are recorded, and the
-    effect is measured on the other half. After Ctrl-C, the finished rows are printed and written.
+    Print one row per intervention and gate. It gives the agreement with the unchanged network's
+    predictions, the KL divergence in nats and the accuracy, and a 95 % interval of each. Networks
+    without class scores have no divergence. Half of the images are recorded, and the effect is
+    measured on the other half. After Ctrl-C, the finished rows are printed and written.
 
     Parameters
     ----------

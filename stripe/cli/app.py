@@ -50,14 +50,13 @@ Epochs = Annotated[
         negative=(),
     ),
 ]
+#: Names of which none stands for all, or for no such option; the help text says which.
+Several = Annotated[
+    tuple[str, ...], Parameter(consume_multiple=True, show_default=False, negative=())
+]
 Names = Annotated[
-    tuple[str, ...],
-    Parameter(
-        help="Names of the recordings. Default: the parts of their paths that differ.",
-        consume_multiple=True,
-        show_default=False,
-        negative=(),
-    ),
+    Several,
+    Parameter(help="Names of the recordings. Default: the parts of their paths that differ."),
 ]
 More = Annotated[Path, Parameter(help="More recordings.")]
 Low = Annotated[float, Parameter(help="Largest absolute value of a channel that is off.")]

@@ -40,7 +40,7 @@ def audit(
     task: TaskOptions = ANY_TASK,
     json: Json = False,
 ) -> None:
-    """Measure whether a network's attention is a constant, and write an HTML report.
+    """Measure how constant a network's attention is, and write an HTML report.
 
     Parameters
     ----------

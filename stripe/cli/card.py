@@ -8,18 +8,20 @@ from cyclopts import Parameter
 
 from stripe.cli.app import Recorded, app
 
+Text = Annotated[str, Parameter(show_default=False)]
+
 
 @app.command
 def card(
     recording: Recorded,
     *,
     out: Path | None = None,
-    name: str = "",
-    description: str = "",
-    license: str = "",
-    creator: str = "",
-    url: str = "",
-    published: str = "",
+    name: Text = "",
+    description: Text = "",
+    license: Text = "",
+    creator: Text = "",
+    url: Text = "",
+    published: Text = "",
     overwrite: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Write a page and a Croissant description of a recording, for publication.

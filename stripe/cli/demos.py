@@ -3,11 +3,9 @@
 import sys
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
-
-from stripe.cli.app import Json, RandomSeed, app, print_json
+from stripe.cli.app import Json, RandomSeed, Several, app, print_json
 from stripe.cli.interrupted import interruptible
 from stripe.cli.options.ranges import Count
 from stripe.defaults import DEMO_EPOCHS
@@ -79,7 +77,7 @@ def gallery(
     out: Path = Path("figures/gallery"),
     seed: RandomSeed = 0,
     epochs: Count = DEMO_EPOCHS,
-    pictures: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    pictures: Several = (),
     device: str = "auto",
     json: Json = False,
 ) -> None:

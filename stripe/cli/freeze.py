@@ -34,11 +34,12 @@ def freeze(
 ) -> None:
     """Replace gates by constants, fold them, and write the weights.
 
-    With --images, compare the frozen network with the unchanged one on these images. They should
-    not be the images of the recording.
+    With --images, --predict, --agree or --constants optimal, compare the frozen network with the
+    unchanged one on the images, which should not be those of the recording. An ONNX file is not
+    compared.
 
-    The file OUT.frozen.json, in the same folder, lists the frozen gates. With --weights OUT, other
-    commands freeze the same gates before they load the weights.
+    For --out NAME.safetensors, the file NAME.frozen.json lists the frozen gates. With --weights
+    NAME.safetensors, other commands freeze the same gates before they load the weights.
 
     Parameters
     ----------
@@ -54,7 +55,8 @@ def freeze(
     constants
         mean: means over the recorded images. optimal: constants learned from every other image of
         --images, and compared with the means on the other half. exact: only channels that were
-        exactly 0 or 1 for all recorded images. The outputs for these images do not change.
+        exactly 0 or 1 for all recorded images become constant, so the outputs for these images do
+        not change.
     """
     import stripe
     from stripe.cli.options.load_network import OF_WEIGHTS, is_onnx, write_frozen

@@ -52,7 +52,7 @@ def interruptible(kept: Callable[[], str], *, told: bool = True) -> Iterator[Non
 
 
 def after_interrupt(arguments: Sequence[str]) -> str:
-    """Return the text of the command that `arguments` begin with, if it raised none of its own."""
+    """Return the text to print after Ctrl-C in a command that raised no `Interrupted`."""
     commands = [" ".join(arguments[:count]) for count in (1, 2)]
     named = (_KEPT[command] for command in commands if command in _KEPT)
     return next(named, "nothing was kept; the same command begins again")

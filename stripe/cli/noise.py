@@ -1,13 +1,12 @@
 """Measure a network under noise, and bound the growth of noise."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from stripe.cli.app import (
     Json,
     Picture,
+    Several,
     app,
     picture_file,
     print_table,
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 def noise(
     source: Source,
     *,
-    spec: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
-    grid: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    spec: Several = (),
+    grid: Several = (),
     seeds: Count = 3,
     task: TaskOptions = ANY_TASK,
     out: Path | None = None,

@@ -11,8 +11,8 @@ _PLAIN = {
     "variance_components": "Draw the shares of channel, class and image in the variance of each "
     "gate.",
     "effective_rank": "Draw the number of directions in which each gate varies over images.",
-    "epoch_similarity": "Draw the debiased CKA of each gate between each epoch and one epoch "
-    "(default: the last).",
+    "epoch_similarity": "Draw the debiased CKA of each gate between every epoch and that of "
+    "--epoch (default: the last).",
     "gate_similarity": "Draw the debiased CKA between every two gates.",
 }
 
@@ -40,7 +40,7 @@ def plot_saturation(
     low: Low = LOW,
     high: High = HIGH,
 ) -> None:
-    """Draw the shares of channels of each gate that are off, on or stuck for all images."""
+    """Draw, for each gate, the shares of its channels that are off, on or stuck for all images."""
     draw_runs("saturation", (recording, *more), out, options, low=low, high=high)
 
 

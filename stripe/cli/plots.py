@@ -1,4 +1,4 @@
-"""Commands that draw one figure."""
+"""Commands that draw one figure of recordings, of a Grad-CAM map or of pictures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,11 +18,9 @@ from stripe.cli.app import (
     app,
     one_or_more,
     picture_file,
-    read_table,
 )
-from stripe.cli.options.ranges import Count, Resamples, ShareInside
-from stripe.cli.options.sides import Others, Versus, sides_of
-from stripe.defaults import LEVEL, RESAMPLES
+from stripe.cli.options.ranges import Count
+from stripe.cli.options.sides import COMPARISON, Comparison, Others, Versus, sides_of
 from stripe.errors import DataError, StripeError
 
 if TYPE_CHECKING:
@@ -133,10 +131,7 @@ def plot_compare(
     versus: Versus = (),
     out: Picture,
     statistic: Literal["eta2", "between_var", "within_var", "median_std"] = "eta2",
-    options: Runs = _RUNS,
-    resamples: Resamples = RESAMPLES,
-    level: ShareInside = LEVEL,
-    seed: RandomSeed = 0,
+    options: Comparison = COMPARISON,
 ) -> None:
     """Draw a statistic of each gate of two recordings, and the difference.
 
@@ -145,14 +140,8 @@ def plot_compare(
     statistic
         Share of variance between channels (eta2), the variance between or within channels, or the
         median standard deviation.
-    resamples
-        Number of bootstrap samples over images.
-    level
-        Confidence level of the intervals, 0 to 1.
     """
-    sides = sides_of((recording, *others), versus)
-    how = {"resamples": resamples, "level": level, "seed": seed}
-    draw_runs("compare", sides, out, options, statistic=statistic, **how)
+    draw_runs("compare", sides_of((recording, *others), versus), out, options, statistic=statistic)
 
 
 @plot_app.command(name="channel-std")
@@ -212,74 +201,7 @@ def plot_mean_cam(
     from stripe import MeanCam
 
     found = MeanCam.load(cam)
-    save_plot("mean_cam", found, out, image=image, heading=_heading(heading, cam))
-
-
-@plot_app.command(name="tradeoff")
-def plot_tradeoff(table: Source, *, out: Picture, heading: Heading = None) -> None:
-    """Draw accuracy, speed and size of networks (Figure 3).
-
-    Parameters
-    ----------
-    table
-        A CSV file with the columns network, accuracy, images_per_s and parameters.
-    """
-    found = read_table(table, "one with the columns network, accuracy, images_per_s and parameters")
-    save_plot("tradeoff", found, out, heading=_heading(heading, table))
-
-
-@plot_app.command(name="noise-robustness")
-def plot_noise_robustness(
-    table: Source, *tables: Path, out: Picture, heading: Heading = None
-) -> None:
-    """Draw the accuracy of networks under noise (Table 8).
-
-    Parameters
-    ----------
-    table
-        CSV file with the columns network, noise and accuracy, as written by stripe noise --out.
-    tables
-        More such files.
-    """
-    import pandas as pd
-
-    wanted = "a file of stripe noise --out"
-    found = pd.concat([read_table(file, wanted) for file in (table, *tables)])
-    save_plot("noise_robustness", found, out, heading=_heading(heading, table, *tables))
-
-
-@plot_app.command(name="noise-bound")
-def plot_noise_bound(table: Source, *tables: Path, out: Picture, heading: Heading = None) -> None:
-    """Draw the bound of Theorem 6.1 and the measured growth, by depth.
-
-    Parameters
-    ----------
-    table
-        CSV file that stripe bound --out wrote. The figure names each network after its file.
-    tables
-        More such files.
-    """
-    wanted = "a file of stripe bound --out"
-    from stripe.recording.runs import short_names
-
-    files = list(dict.fromkeys((table, *tables)))
-    names = short_names([file.with_suffix("") for file in files])
-    found = {name: read_table(file, wanted) for name, file in zip(names, files, strict=True)}
-    data = found if tables else found[names[0]]
-    save_plot("noise_bound", data, out, heading=_heading(heading, table, *tables))
-
-
-@plot_app.command(name="batch-sensitivity")
-def plot_batch_sensitivity(table: Source, *, out: Picture) -> None:
-    """Draw the spread of an image's output over random batch mates, by batch size.
-
-    Parameters
-    ----------
-    table
-        The file by_batch_size.csv of stripe style compare.
-    """
-    found = read_table(table, "the by_batch_size.csv of stripe style compare")
-    save_plot("batch_sensitivity", found, out)
+    save_plot("mean_cam", found, out, image=image, heading=heading_of(heading, cam))
 
 
 @plot_app.command(name="style-grid")
@@ -314,7 +236,7 @@ def plot_style_grid(folder: Source, *, out: Picture) -> None:
     save_plot("style_grid", pictures, out, rows=rows[columns[0].name])
 
 
-def _heading(heading: str | None, *files: Path) -> str:
+def heading_of(heading: str | None, *files: Path) -> str:
     """Return a heading: the one that is given or, of one file, its name."""
     if heading is not None:
         return heading
@@ -333,7 +255,9 @@ def classes_of(recording: Path, options: Panels) -> tuple[str, ...]:
         return ()
 
 
-def draw_runs(name: str, recordings: Sequence[Any], out: Path, options: Runs, **more: Any) -> None:
+def draw_runs(
+    name: str, recordings: Sequence[Any], out: Path, options: Runs | Comparison, **more: Any
+) -> None:
     """Draw a figure of one recording or several."""
     chosen = vars(options) | {"names": options.names or None, "epoch": one_or_more(options.epoch)}
     save_plot(name, list(recordings), out, **chosen, **more)

@@ -129,8 +129,8 @@ def status(exhibit: Names = "all", *, target: Target = _DEFAULT, json: Json = Fa
 
     A run that several tables need is counted for each of them, but only once in the last row.
     hours_left is the estimated time for one worker, from the times of similar finished runs.
-    unknown counts the runs without a similar finished run, which hours_left does not include. It is
-    NaN if no run has one.
+    unknown counts the unfinished runs without a similar finished run, which hours_left does not
+    include. hours_left is NaN if no unfinished run has a similar finished run.
     """
     import pandas as pd
 

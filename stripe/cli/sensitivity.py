@@ -34,8 +34,8 @@ def sensitivity(
     Parameters
     ----------
     recording
-        A recording of the same network with the means. Default: a new recording of the gates for
-        these images.
+        Recording of the same network, from which the means are computed. Default: a new recording
+        of the gates for these images.
     draws
         Number of labels drawn for each image. Each needs a backward pass.
     channels

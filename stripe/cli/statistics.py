@@ -7,23 +7,21 @@ from cyclopts import App, Parameter
 
 from stripe.cli.app import (
     Epoch,
-    Epochs,
     EveryEpoch,
     Folds,
     Gates,
     High,
     Low,
-    Names,
     RandomSeed,
     Recorded,
     app,
     one_or_more,
 )
 from stripe.cli.options.engines import MAP_HERE, MapEngine
-from stripe.cli.options.ranges import Resamples, Share, ShareInside
-from stripe.cli.options.sides import Others, Versus, sides_of
+from stripe.cli.options.ranges import Share
+from stripe.cli.options.sides import COMPARISON, Comparison, Others, Versus, sides_of
 from stripe.cli.options.tables import AS_TABLE, Printed
-from stripe.defaults import FOLDS, HIGH, LEVEL, LOW, RESAMPLES, SHRINKAGE
+from stripe.defaults import FOLDS, HIGH, LOW, SHRINKAGE
 from stripe.errors import StripeError
 from stripe.registry import listed
 
@@ -55,7 +53,8 @@ def index(
 
     eta2 is the share of the variance between channels: 1 for a perfect stripe. between_var and
     within_var are the variances between and within channels. median_std is the median over channels
-    of the standard deviation over images. one_value is True if all values of a gate are one number.
+    of the standard deviation over images. one_value is True if all values of a gate are equal, up
+    to rounding.
 
     Parameters
     ----------
@@ -119,32 +118,21 @@ def compare(
     recording: Recorded,
     *others: Others,
     versus: Versus = (),
-    names: Names = (),
-    epoch: Epochs = (),
-    resamples: Resamples = RESAMPLES,
-    level: ShareInside = LEVEL,
-    seed: RandomSeed = 0,
+    options: Comparison = COMPARISON,
     printed: Printed = AS_TABLE,
 ) -> None:
-    """Print the stripe statistics of each gate in two recordings, and the differences.
-
-    Parameters
-    ----------
-    resamples
-        Number of bootstrap samples over images.
-    level
-        Confidence level of the intervals, 0 to 1.
-    """
+    """Print the stripe statistics of each gate in two recordings, and the differences."""
     from stripe import stats
 
     sides = sides_of((recording, *others), versus)
-    options: Any = {"resamples": resamples, "level": level, "seed": seed}
-    table = printed.show(
-        lambda: stats.compare(sides, names=names or None, epoch=one_or_more(epoch), **options)
-    )
+    chosen: Any = vars(options) | {
+        "names": options.names or None,
+        "epoch": one_or_more(options.epoch),
+    }
+    table = printed.show(lambda: stats.compare(sides, **chosen))
     if not printed.json:
         numbers = " and ".join(map(str, dict.fromkeys(table.attrs["n"])))
-        print(f"\n{100 * level:g} % intervals over {_over(table)}, n = {numbers}")
+        print(f"\n{100 * options.level:g} % intervals over {_over(table)}, n = {numbers}")
         if left_out := table.attrs["left_out"]:
             print(f"gates of one side alone, which are not compared: {listed(left_out, 6)}")
 
@@ -187,7 +175,7 @@ def saturation(
     high: High = HIGH,
     printed: Printed = AS_TABLE,
 ) -> None:
-    """Print the shares of channels of every gate that stay off, on or unchanged for all images.
+    """Print, for each gate, the shares of its channels that are off, on or stuck for all images.
 
     off is the share of channels whose values all lie within --low of zero. on is the share of those
     whose values all lie between --high and 2 - --high. stuck is the share of channels with one

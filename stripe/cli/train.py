@@ -96,8 +96,8 @@ def constants(
 ) -> None:
     """Replace the gates of a trained network by their means; test and fine-tune it (Section 6).
 
-    accuracy is a share of the test images. loss is the loss of accuracy in percentage points, and
-    paper_loss the paper's.
+    accuracy is the share of test images that are classified correctly. loss is the accuracy lost,
+    in percentage points. paper_loss is the loss that the paper reports.
 
     Parameters
     ----------

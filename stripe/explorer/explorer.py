@@ -38,8 +38,9 @@ class Explorer:
     Notes
     -----
     In a notebook, the page is a widget. If anywidget (extra `jupyter`) is not installed, it is an
-    HTML frame with fewer epochs. In a notebook without a kernel, for example after nbconvert to
-    HTML, a picture replaces the widget.
+    HTML frame that holds only the epochs that fit into 8 MB of values, or a picture if a single
+    epoch does not fit. In a notebook without a kernel, for example after nbconvert to HTML, a
+    picture replaces the widget.
 
     Examples
     --------
@@ -203,10 +204,10 @@ def explore(
 
     Notes
     -----
-    Values are drawn in 256 steps between the lowest and the highest value of a map. The pointer
-    shows the exact value. In a saved file, it shows the value rounded to its step. If a map has
-    more values than pixels, each pixel shows the mean of its values, which hides outliers. To find
-    them, zoom in, or look at the images with the highest and lowest gate in a channel.
+    Values are drawn in 256 steps between the lowest and the highest value of a heat map. The
+    pointer shows the exact value. In a saved file, it shows the value rounded to its step. If a map
+    has more values than pixels, each pixel shows the mean of its values, which hides outliers. To
+    find them, zoom in, or look at the images with the highest and lowest gate in a channel.
 
     Examples
     --------

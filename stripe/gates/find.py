@@ -72,10 +72,11 @@ def find_gates(
           `kinds` is the default;
         - the example is so small that a gate multiplies feature maps of 1 x 1, where it cannot be
           distinguished from other factors;
-        - a factor looks like a gate but cannot be recorded. Either the factor was computed outside
-          torch, functions expand it to every position, or its first dimension is not the number of
-          images; or the channels are folded into the batch dimension, or a loop gives one image
-          (C, H, W) at a time; or the product is a `lerp`, a `torch._foreach_mul` or a division;
+        - a factor looks like a gate but cannot be recorded, for one of these reasons: it was
+          computed outside torch, functions expand it to every position, its first dimension is not
+          the number of images, the channels are folded into the batch dimension, a loop processes
+          one image (C, H, W) at a time, or the product is a `lerp`, a `torch._foreach_mul` or a
+          division;
         - a constant below 1 scales the gated features, and the recorded gate does not include this
           constant.
 

@@ -37,8 +37,8 @@ class Recorder:
 
     The model has hooks only while `record` runs. A separate thread encodes the batches. The
     directory holds each epoch completely or not at all. Under torch.distributed, every process
-    creates a Recorder with the same path and records its share of the images. All processes commit
-    an epoch together.
+    creates a Recorder with the same path and records its share of the images. An epoch is committed
+    when all processes have written their parts.
 
     Parameters
     ----------
@@ -71,11 +71,11 @@ class Recorder:
         as a separate gate, `name@0` to `name@k-1`.
     check
         Prove that each row of every gate belongs to its image, by a second forward pass with the
-        images in a different order. This is done for the first two batches of each size, and for
-        four images of the last batch, or all of them if the four differ. If the order of rows may
-        depend on the content of the images, it is done for every batch. If False, rows are assumed
-        to be in the order of the images. Use False for models that draw random numbers in
-        evaluation mode.
+        images in a different order. This is done for the first two batches of each size, and at the
+        end of an epoch for a few images of the last batch. If their rows differ from those in the
+        whole batch, it is done for all images of the last batch. If the order of rows may depend on
+        the content of the images, it is done for every batch. If False, rows are assumed to be in
+        the order of the images. Use False for models that draw random numbers in evaluation mode.
     resume
         Continue the recording in `path`. Its gates, network, data set, seed and image shape, and
         the options `values` and `inputs`, must be the same.

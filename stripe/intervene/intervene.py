@@ -38,9 +38,10 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         - "mean": its recorded mean over images, per channel, as in `stripe.freeze`.
         - "grand_mean": its recorded mean over images and channels, one number.
         - "class_mean": its recorded mean over the images of the same class; needs `labels`.
-        - "shuffle": the gate of another image of the batch. All gates use the same other image.
-        - "resample": for each image of the batch, the gate of a random recorded image. All gates
-          use the same recorded image.
+        - "shuffle": for each image of the batch, the gate of another image of the batch. All gates
+          of an image come from the same other image.
+        - "resample": for each image of the batch, the gate of a random recorded image. All gates of
+          an image come from the same recorded image.
         - "one" or "zero": the constant 1 or 0.
         - A number, or an array (C,) or (B, C). A tensor may require gradients.
         - A function from the gate, (B, C), to its replacement of the same shape.

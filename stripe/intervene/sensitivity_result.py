@@ -20,7 +20,7 @@ class Sensitivity:
         One row per gate, in forward order:
 
         - gate, channels;
-        - first_order: the mean of `|a|`, in nats;
+        - first_order: the mean of `|a|`, in nats, with `a` as in the Notes;
         - fisher: half the mean of `a^2`, in nats, an estimate of the KL divergence between the
           network and the network with this gate frozen;
         - fisher_se: the standard error of fisher over images; NaN for one image.

@@ -12,11 +12,11 @@ from stripe.typed import typed
 @typed
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
-    """Put `model` into evaluation mode without gradients; restore its modes and torch's generators.
+    """Put `model` into evaluation mode without gradients, and undo this at the end of the block.
 
     The mode of each module is restored separately, so a module in evaluation mode inside a model in
-    training mode stays in evaluation mode. The generators are those of the CPU and of the model's
-    devices.
+    training mode stays in evaluation mode. The random generators of the CPU and of the model's
+    devices are restored too.
 
     Examples
     --------

@@ -32,7 +32,7 @@ def saturation(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw the shares of channels of each gate that are off, on or stuck for all images.
+    """Draw, for each gate, the shares of its channels that are off, on or stuck for all images.
 
     Parameters
     ----------

@@ -293,8 +293,8 @@ class Recording:
     def weights(self, epoch: int | None = None) -> str | None:
         """Return the digest of the weights of an epoch. Default: the last epoch.
 
-        `stripe.gates.fingerprint` computes the digest of a network. The result is None if no digest
-        was stored.
+        The digest is None if none was stored. To compare it with a network, use
+        `stripe.gates.fingerprint`.
         """
         epoch = self.last_epoch if epoch is None else epoch
         self._check_recorded(epoch)

@@ -47,8 +47,8 @@ class RecordingWriter:
     header
         Gates and provenance of the recording.
     rank, processes
-        Rank of this process, and number of processes. Each process writes a part of every epoch,
-        and rank 0 commits it.
+        Rank of this process, and number of processes. Each process writes a part of every epoch.
+        When all parts are written, rank 0 commits the epoch.
     barrier
         Function that waits, with a time limit, until all processes have called it.
     overwrite

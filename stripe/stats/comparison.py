@@ -76,11 +76,11 @@ def compare(
         All numbers are NaN for a gate with values that are not finite.
 
         The dictionary `attrs` of the table has these keys: `over` ("images" or "seeds"); `names`,
-        `epochs` and `n`, each with one entry per side; and `level`, the confidence level. For
-        intervals over images, it also has `paired` (whether the images were paired), `unpaired`
-        (the reason if they were not), `resamples` and `seed`. For intervals over seeds, it also has
-        `runs`: for each gate and statistic, two lists with the value of each recording. `left_out`
-        lists the gates that not all recordings have, which are not compared.
+        `epochs` and `n`, each with one entry per side; `level`, the confidence level; and
+        `left_out`, the gates that are missing from at least one recording and are therefore not
+        compared. For intervals over images, it also has `paired` (whether the images were paired),
+        `unpaired` (the reason if they were not), `resamples` and `seed`. For intervals over seeds,
+        it also has `runs`: for each gate and statistic, two lists with the value of each recording.
 
     Raises
     ------
@@ -94,9 +94,9 @@ def compare(
     Notes
     -----
     The interval over images is a percentile bootstrap (Efron, 1979) of statistics whose bias is
-    corrected. For n images, eta2 is too large by up to about `(1 - eta2) / n`. A resample has this
-    bias twice, so that without the correction the interval might not contain the true difference.
-    The estimates themselves are not corrected.
+    corrected. For n images, eta2 is too large by up to about `(1 - eta2) / n`. A bootstrap sample
+    has this bias twice. Without the correction, the whole interval could therefore lie above or
+    below the true difference. The estimates themselves are not corrected.
 
     Images are drawn with replacement, and in pairs if both sides recorded the same images. The
     images count as the same if their indices are equal, no image has different labels on the two
@@ -105,7 +105,7 @@ def compare(
     therefore not paired, and the intervals are wider. The interval over images shows how much the
     difference between the two networks depends on the choice of images. It does not show whether
     networks from other seeds differ in the same way; for that, pass lists. The interval over seeds
-    is Welch's t interval, because a bootstrap over a few runs is too narrow.
+    is Welch's t interval, because a bootstrap interval over a few runs is too narrow.
 
     Each interval is for one row alone. At a level of 0.95, one in twenty intervals is expected to
     exclude zero even if all gates are equal. Gates with the same name in two networks need not have

@@ -21,7 +21,7 @@ def saturation(
     high: float = HIGH,
     over: Over = in_pairs,
 ) -> pd.DataFrame:
-    """Compute the share of each gate's channels that are near 0 for every image, and near 1.
+    """Compute the shares of each gate's channels that are near 0, or near 1, for every image.
 
     Parameters
     ----------

@@ -26,9 +26,9 @@ class TrainConfig(Settings):
     copies
         Number of ASRs at each site (delta, Tables 6 and 14).
     psi
-        Initial psi of the ASRs: a number, a `stripe.Psi`, or its text, such as "0.1",
-        "constant:0.3" or "normal:0.1". With ",fixed" at the end, psi is not trained (Tables 7 and
-        13). The configuration stores psi as text. Default: the paper's value.
+        Initial psi of the ASRs: a number, or text such as "0.1", "constant:0.3" or "normal:0.1"; in
+        Python also a `stripe.Psi`. With ",fixed" at the end, psi is not trained (Tables 7 and 13).
+        The configuration stores psi as text. Default: the paper's value.
     asr_init
         Initial parameters of the attention modules of ASRs in a ViT, as `init` of `stripe.insert`:
         "paper" sets every parameter to 1e-3; "drawn" keeps random weights. The recipes use "paper".
@@ -48,7 +48,7 @@ class TrainConfig(Settings):
         of imagenet and folders. Default: all images.
     skip_broken
         Decode every image of imagenet or of folders before training, and skip those that cannot be
-        read. If False, such an image raises an error when it is read.
+        read. Otherwise, such an image raises an error when it is read.
     epochs
         Number of passes over the training images.
     batch_size
@@ -217,7 +217,7 @@ class TrainConfig(Settings):
         )
 
     def identity(self) -> dict[str, Any]:
-        """Return the fields that determine the run; of the path `initial`, only the last part."""
+        """Return the fields that determine the run, with the name of the file `initial` alone."""
         found = super().identity()
         if self.initial is not None:
             found["initial"] = self.initial.name

@@ -105,10 +105,12 @@ class Source(Network):
         photo-patches, cifar100 or imagenet. Default: the test images of the training run.
     image_size
         Height and width of the images in pixels, as 224 or 48x192. Default: the size of the
-        training run or of timm's configuration, or else 224.
+        training run. Without a run, images of a data set keep their size, and images of a folder
+        get the size of timm's configuration, or else 224.
     mean
         Mean of the pixels, scaled to [0, 1]: one number, or one per channel. Default: the mean of
-        the training run or of timm's configuration, or else ImageNet's.
+        the training run or of timm's configuration, or else that of the data set (for a folder,
+        ImageNet's).
     std
         Standard deviation of the pixels, as for --mean.
     crop

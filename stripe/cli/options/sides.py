@@ -1,17 +1,21 @@
 """The two sides of a comparison: two recordings, or two lists that differ in their seeds."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from stripe.cli.app import RandomSeed
+from stripe.cli.options.ranges import Resamples, ShareInside
+from stripe.defaults import LEVEL, RESAMPLES
 from stripe.errors import StripeError
 
 Others = Annotated[
     Path,
     Parameter(
-        help="Another recording; with --versus, more seeds of the first side. Default: the first "
-        "recording at a second epoch."
+        help="Another recording; with --versus, more seeds of the first side. To compare two "
+        "epochs of one recording, leave this out and give both to --epoch."
     ),
 ]
 Versus = Annotated[
@@ -24,6 +28,36 @@ Versus = Annotated[
         negative=(),
     ),
 ]
+
+_OnePerSide = Parameter(consume_multiple=True, show_default=False, negative=())
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Names and epochs of the two sides, and how the intervals are computed.
+
+    Parameters
+    ----------
+    names
+        Names of the two sides. Default: the parts of their paths that differ.
+    epoch
+        Epoch for both sides, or one for each side. Two epochs of a single recording are compared
+        with each other. Default: the last.
+    resamples
+        Number of bootstrap samples over images.
+    level
+        Confidence level of the intervals, 0 to 1.
+    """
+
+    names: Annotated[tuple[str, ...], _OnePerSide] = ()
+    epoch: Annotated[tuple[int, ...], _OnePerSide] = ()
+    resamples: Resamples = RESAMPLES
+    level: ShareInside = LEVEL
+    seed: RandomSeed = 0
+
+
+COMPARISON = Comparison()
 
 
 def sides_of(recordings: tuple[Path, ...], versus: tuple[Path, ...]) -> list[Any]:

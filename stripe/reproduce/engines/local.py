@@ -38,7 +38,7 @@ class Local:
     runs_per_gpu
         Number of worker processes per GPU, instead of `workers`. Use it for small networks, which
         leave much of a GPU idle. Kernels may then sum in a different order, so the numbers may
-        differ from those of a run alone. Timings always run one at a time.
+        differ from those of a run that has the GPU to itself. Timings always run one at a time.
 
     Raises
     ------
