@@ -7,6 +7,7 @@ import torch
 
 from stripe.settings import Settings
 from stripe.train.run import read_config
+from stripe.warn import warn
 
 S = TypeVar("S", bound=Settings)
 
@@ -14,8 +15,8 @@ S = TypeVar("S", bound=Settings)
 def native_precision(device: torch.device) -> Literal["bf16", "fp32"]:
     """Return "bf16" for a device that computes in it natively, else "fp32".
 
-    A CPU without AVX-512 takes ten times as long for a step in bfloat16 as for one in float32,
-    since its convolutions fall back to a loop over images.
+    A CPU without AVX-512 takes six to ten times as long for a step in bfloat16 as for one in
+    float32, since its convolutions fall back to a loop over images.
     """
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -24,16 +25,31 @@ def native_precision(device: torch.device) -> Literal["bf16", "fp32"]:
     return "bf16" if native else "fp32"
 
 
+def is_emulated(config: Settings, device: torch.device) -> bool:
+    """Return whether a run computes in bfloat16 on a device that has no instructions for it."""
+    return getattr(config, "precision", None) == "bf16" and native_precision(device) == "fp32"
+
+
 def with_precision(config: S, device: torch.device, *, resume: bool) -> S:
     """Return the settings of a run with the precision that "auto" means for it.
 
     A resumed run keeps its precision on every device.
+
+    Warns
+    -----
+    UserWarning
+        If the device only emulates the precision.
     """
-    if config.precision != "auto":  # type: ignore[attr-defined]  # all trainings have the field
-        return config
-    begun = config.out / "config.json"
-    if resume and begun.exists():
-        precision = read_config(begun, type(config)).precision  # type: ignore[attr-defined]
-    else:
-        precision = native_precision(device)
-    return replace(config, precision=precision)  # type: ignore[type-var]  # all are dataclasses
+    if config.precision == "auto":  # type: ignore[attr-defined]  # all trainings have the field
+        begun = config.out / "config.json"
+        if resume and begun.exists():
+            precision = read_config(begun, type(config)).precision  # type: ignore[attr-defined]
+        else:
+            precision = native_precision(device)
+        config = replace(config, precision=precision)  # type: ignore[type-var]  # all are dataclasses
+    if is_emulated(config, device):
+        warn(
+            f"{device} emulates bfloat16, which takes six to ten times as long as float32; for a "
+            'new run, precision "auto" chooses the faster one'
+        )
+    return config

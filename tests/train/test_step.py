@@ -1,5 +1,6 @@
 """The steps of the optimizers, worked out by hand."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from stripe import StripeError
-from stripe.train import TrainConfig, list_recipes, recipe
+from stripe.train import TrainConfig, list_recipes, precision, recipe
 from stripe.train.precision import native_precision, with_precision
 from stripe.train.run import open_run
 from stripe.train.step import make_optimizer
@@ -48,15 +49,28 @@ def test_auto_is_what_the_device_computes_natively(tmp_path: Path) -> None:
     cpu, config = torch.device("cpu"), replace(SGD, out=tmp_path)
     native = native_precision(cpu)
     assert with_precision(config, cpu, resume=False).precision == native
-    fixed = replace(config, precision="bf16")
+    fixed = replace(config, precision=native)
     assert with_precision(fixed, cpu, resume=False) == fixed
 
 
-def test_a_resumed_run_keeps_its_precision(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("native", "warned"), [("bf16", False), ("fp32", True)])
+def test_a_device_that_emulates_the_precision_of_a_run_is_told(
+    native: str, warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "native_precision", lambda _: native)
+    fixed = replace(SGD, out=tmp_path, precision="bf16")
+    with pytest.warns(UserWarning, match="cpu emulates bfloat16") if warned else nullcontext():
+        assert with_precision(fixed, torch.device("cpu"), resume=False) == fixed
+
+
+@pytest.mark.parametrize("other", ["bf16", "fp32"])
+def test_a_resumed_run_keeps_its_precision(
+    other: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cpu = torch.device("cpu")
-    other: Any = {"bf16": "fp32", "fp32": "bf16"}[native_precision(cpu)]
-    begun = TrainConfig(out=tmp_path / "run", precision=other)  # begun on another kind of machine
+    begun = TrainConfig(out=tmp_path / "run", precision=other)
     open_run(begun, resume=False)
+    monkeypatch.setattr(precision, "native_precision", lambda _: "bf16")
     resumed = with_precision(replace(begun, precision="auto"), cpu, resume=True)
     assert resumed == begun
     open_run(resumed, resume=True)

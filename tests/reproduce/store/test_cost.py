@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from stripe.cli.reproduce import _cost
+from stripe.reproduce.engines import Local
 from stripe.reproduce.engines.order import Tally
 from stripe.reproduce.kinds.gates import GateNumbers
 from stripe.reproduce.store.cost import Costs, clocked, estimate, run_seconds
@@ -14,7 +16,7 @@ from stripe.reproduce.store.measurement import MEASURED
 from stripe.reproduce.store.runs import StoredRun, stored
 from stripe.settings import Settings
 from stripe.style import StyleConfig
-from stripe.train import TrainConfig
+from stripe.train import TrainConfig, precision
 from stripe.train.run import WEIGHTS
 
 BARE = TrainConfig(backbone="resnet20", epochs=2, limit=100)
@@ -127,3 +129,15 @@ def test_what_is_left_by_hand() -> None:
     assert tally.hours_left == pytest.approx(25 / 3600)
     tally.count(runs["c"], well=False)
     assert bar.shown == {"hours_left": "0.0", "failed": 1}
+
+
+@pytest.mark.parametrize(("native", "lines"), [("bf16", 1), ("fp32", 2)])
+def test_emulated_precision_is_told_before_runs_begin(
+    native: str, lines: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "native_precision", lambda _: native)
+    run = stored(replace(BARE, precision="bf16"), tmp_path)
+    said = _cost([run, stored(BARE, tmp_path)], Local(device="cpu", workers=1)).splitlines()
+    assert len(said) == lines
+    assert "2 runs to do" in said[0]
+    assert lines == 1 or "1 of them train in bfloat16, which cpu emulates" in said[1]
