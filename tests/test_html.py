@@ -82,6 +82,17 @@ def test_gates_are_a_list_with_a_picture(small_model: nn.Module) -> None:
     assert "<svg" not in Gates()._repr_html_()
 
 
+def test_gates_in_a_terminal_are_a_table(small_model: nn.Module) -> None:
+    gates = stripe.find_gates(small_model, torch.rand(2, 1, 8, 8))
+    count, header, *rows = repr(gates).splitlines()
+    assert count == "2 gates"
+    assert header.split() == ["name", "owner_class", "kind", "channels", "layout"]
+    assert [row.split()[0] for row in rows] == [gate.name for gate in gates]
+    assert repr(Gates(gates[:1])).startswith("1 gate\n")
+    assert len(repr(Gates(list(gates) * 50)).splitlines()) < 70
+    assert repr(Gates()) == "[]"
+
+
 def test_a_frozen_network_shows_what_became_of_each_gate() -> None:
     report = pd.DataFrame(
         {"gate": ["a", "b", "c"], "frozen": [True, True, False], "folded": [True, False, False]}

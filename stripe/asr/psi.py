@@ -1,4 +1,4 @@
-"""The initial value of the vector psi of an ASR, and its text, such as "normal:0.3,fixed"."""
+"""The initial value of psi, and its text, such as "normal:0.3,fixed"; `sites/` has defaults."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Find, with few measurements, how many gates can be frozen at a threshold."""
+"""Find, with few measurements, how many gates of an order can be frozen at a threshold."""
 
 from collections.abc import Callable, Sequence
 

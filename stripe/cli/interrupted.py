@@ -1,4 +1,4 @@
-"""The text after Ctrl-C, of every command, and after SIGTERM, of those that handle it."""
+"""The text after Ctrl-C, unless a command gives its own to `interruptible`, and after SIGTERM."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The distribution of the spread of channels over images, before and after attention."""
+"""The distribution of the spread of channels, before and after attention (Figure 2b)."""
 
 from collections.abc import Sequence
 from typing import Any, get_args

@@ -1,4 +1,4 @@
-"""The change of a gate between epochs: channels x epochs, for a few images."""
+"""The change of a gate between epochs: channels x epochs, for a few images (Figure 2c)."""
 
 from collections.abc import Sequence
 from functools import reduce

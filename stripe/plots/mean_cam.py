@@ -1,4 +1,4 @@
-"""The average Grad-CAM map of a network."""
+"""The average Grad-CAM map of a network (Figure 4)."""
 
 from typing import Any, Protocol, runtime_checkable
 

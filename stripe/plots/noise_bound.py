@@ -1,4 +1,4 @@
-"""The bound on the growth of noise with depth, and the measured growth."""
+"""The bound on the growth of noise with depth, and the measured growth (Theorem 6.1)."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Spatial attention maps of images, from block to block."""
+"""Spatial attention maps of images, from block to block (Figure 29)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

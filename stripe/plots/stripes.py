@@ -1,4 +1,4 @@
-"""The Stripe Observation as a picture: images x channels, before and after attention."""
+"""The Stripe Observation: images x channels, before and after attention (Figure 2a)."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, get_args

@@ -1,4 +1,4 @@
-"""Pictures in a grid: contents down, methods across."""
+"""Pictures in a grid: contents down, methods across (Figure 5)."""
 
 import textwrap
 from collections.abc import Mapping, Sequence

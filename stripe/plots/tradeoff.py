@@ -1,4 +1,4 @@
-"""Accuracy, speed and size of networks in one picture."""
+"""Accuracy, speed and size of networks in one picture (Figure 3)."""
 
 import re
 from typing import Any

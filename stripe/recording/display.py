@@ -15,9 +15,13 @@ from stripe.recording.schema import Gate, Header, gate_column
 
 Parts = list[FinishedPart]
 
+#: Attributes of a gate in a table, and the most rows of a table in a terminal.
+_SHOWN = ["name", "owner_class", "kind", "channels", "layout"]
+_MOST_ROWS = 60
+
 
 class Gates(list[Gate]):
-    """A list of gates, which Jupyter shows as a picture and a table.
+    """A list of gates, which is shown as a table, and in Jupyter with a picture.
 
     In all other respects it is a list. A slice of it is a plain list.
 
@@ -29,19 +33,25 @@ class Gates(list[Gate]):
     """
 
     def __repr__(self) -> str:
-        """Return one line per gate."""
-        return "[" + ",\n ".join(map(repr, self)) + "]"
+        """Return a row per gate, without the middle rows of a long list."""
+        if not self:
+            return "[]"
+        rows = self.frame()[_SHOWN].to_string(index=False, max_rows=_MOST_ROWS)
+        return f"{self._count()}\n{rows}"
 
     def frame(self) -> pd.DataFrame:
         """Return one row per gate, with its attributes as columns."""
         columns = [field.name for field in fields(self[0] if self else Gate)]
         return pd.DataFrame([vars(gate) for gate in self], columns=columns)
 
+    def _count(self) -> str:
+        return f"{len(self)} gate{'' if len(self) == 1 else 's'}"
+
     def _repr_html_(self) -> str:
-        rows = self.frame()[["name", "owner_class", "kind", "channels", "layout"]]
+        rows = self.frame()[_SHOWN]
         total = sum(gate.channels for gate in self)
         return html.summary(
-            f"{len(self)} gates", {"channels": f"{total:,}"}, _channels(self), html.table(rows)
+            self._count(), {"channels": f"{total:,}"}, _channels(self), html.table(rows)
         )
 
 

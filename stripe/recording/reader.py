@@ -14,7 +14,6 @@ from stripe.recording.arrow import arrow_stream
 from stripe.recording.display import Gates, recording_html
 from stripe.recording.finished_part import FinishedPart, Vectors, matrix
 from stripe.recording.header import read_header
-from stripe.recording.labelled import as_data_tree
 from stripe.recording.layout import Layout, recording_of
 from stripe.recording.log import Log
 from stripe.recording.schema import (
@@ -24,6 +23,7 @@ from stripe.recording.schema import (
     spatial_column,
 )
 from stripe.recording.verify import verify
+from stripe.recording.xarray_tree import as_data_tree
 from stripe.registry import listed
 from stripe.select import Selection, select, unknown_name
 from stripe.typed import typed

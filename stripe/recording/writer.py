@@ -14,10 +14,10 @@ from stripe.files import make_folder, refuse_links, sync, write_whole, writing
 from stripe.interrupts import interrupts_held
 from stripe.locks import FileLock
 from stripe.recording.aside import MovedAside, held_already
+from stripe.recording.check_images import check_images, images_of, taken_images
 from stripe.recording.continued import check_same, upgrade
 from stripe.recording.field_types import check_header
 from stripe.recording.header import StoredHeader, read_header, seal_header
-from stripe.recording.images import check_images, images_of, taken_images
 from stripe.recording.layout import MOST_EPOCHS, Layout
 from stripe.recording.log import Log
 from stripe.recording.new_directory import NewDirectory, check_root

@@ -1,4 +1,4 @@
-"""The paper's figures that show measurements."""
+"""The paper's figures as measurements; a kind in `reproduce/kinds/` draws each by `plots/`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

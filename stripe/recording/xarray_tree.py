@@ -1,4 +1,4 @@
-"""A recording as labelled arrays of xarray."""
+"""A recording as a DataTree of xarray."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
