@@ -19,7 +19,7 @@
 #
 # Channel attention multiplies every channel of a feature map by a number that it computes from the
 # image: the *gate*. Does the gate really depend on the image? We train an SE-ResNet20 for eight epochs
-# on the 7,000 images that ship with the project (a minute on two CPU cores), record its gates, and look
+# on the 7,000 images that ship with the project (one to five minutes on two CPU cores), record its gates, and look
 # at them.
 
 # %%
@@ -48,7 +48,7 @@ result = train(
 result.history
 
 # %% [markdown]
-# `record=True` ran the first 500 test images through the network before training (epoch 0) and after
+# `record=True` ran 500 random test images through the network before training (epoch 0) and after
 # every epoch, with a hook on every gate. The recording is a folder of Parquet files.
 
 # %%

@@ -26,6 +26,11 @@ def listed(names: Sequence[str], limit: int = 40) -> str:
     return ", ".join(names[:limit]) + more
 
 
+def counted(count: int, noun: str) -> str:
+    """Write a number and its noun, such as "1 epoch" or "2 epochs"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """Write the name that is nearest to a misspelt one, for an error message; empty if none is."""
     near = get_close_matches(name, list(names), n=1)

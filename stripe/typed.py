@@ -68,7 +68,7 @@ def typed(public: Public) -> Public:
             if torch is not None:
                 torch._C._set_grad_enabled(gradients)
             if (wrong := _unknown_option(error, declared().signature, named)) is not None:
-                raise StripeError(f"{public.__qualname__}: {wrong}") from error
+                raise StripeError(f"{public.__qualname__}: {wrong}") from None
             raise
 
     return call  # type: ignore[return-value]  # it has the same signature

@@ -40,8 +40,9 @@ def largest_difference(before: nn.Module, after: nn.Module, example: Tensor | No
     If a network has several outputs, the largest of their differences is returned. The input is
     random. Its shape is that of `example`, or else the first of several usual sizes that both
     networks accept. Both networks run in evaluation mode from the same seed. The result is NaN,
-    with a warning, if no size is accepted or the outputs contain no numbers. It is infinite if the
-    outputs differ in shape, or if only one of them is finite.
+    with a warning, if no size is accepted or the outputs contain no finite floating-point number.
+    It is infinite if the outputs differ in number or shape, or if a value is finite in only one of
+    the networks.
 
     Examples
     --------

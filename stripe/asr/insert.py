@@ -71,8 +71,8 @@ def insert(
         Change `model` itself and return it. This is needed, for example, if an optimizer already
         holds its parameters.
     seed
-        Seed of a private generator of the modules' random weights. Default: torch's global
-        generators.
+        Seed of the modules' random weights. torch's CPU generator draws them, and gets its state
+        back. Default: draw without seeding it.
 
     Returns
     -------
@@ -102,8 +102,9 @@ def insert(
     all hidden units of an SE stay equal (its two matrices keep rank 1), all elements of psi stay
     equal, and the gate of an SE learns almost only through the biases of its last layer. An ECA has
     no bias; its gate starts at 5e-6, whereas the gate of an SE starts at 1e-3. With `init="drawn"`,
-    the hidden units differ, and the gates of SE, ECA and SRM start near 1e-3. The recipes use
-    "paper" to reproduce the paper. Use "drawn" for your own network.
+    the hidden units of an SE differ, and the gates of SE, ECA and SRM start at magnitudes of about
+    1e-3. Gates of ECA and SRM can start below zero. The recipes use "paper" to reproduce the paper.
+    Use "drawn" for your own network.
 
     References
     ----------

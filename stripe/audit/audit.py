@@ -283,11 +283,12 @@ def _measured(
         by_cost = usual if found is None else Curve(comparison, plan, by_sensitivity(found))
         if curve:
             by_cost.measure_all()
-        chosen, count = larger(by_cost, usual, threshold)
+        chosen = larger(by_cost, usual, threshold)
         if curve:
             chosen.measure_all()
         else:
             chosen.agreement(len(spread.gates))
+        count = chosen.largest_measured(threshold)
         if alone:
             chosen.measure_alone()
     if found is not None and chosen is usual:

@@ -76,13 +76,14 @@ class Curve:
         return lambda: self._plan.constant(gates)
 
 
-def larger(one: Curve, other: Curve, threshold: float) -> tuple[Curve, int]:
-    """Return the curve whose set at a threshold is larger, and its size; `one` if both are equal.
+def larger(one: Curve, other: Curve, threshold: float) -> Curve:
+    """Search both curves, and return that with the larger set; `one` if both are equal.
 
     If the set of `other` is not larger, `other` costs a single pass.
     """
     count = max(one.largest(threshold), one.largest_measured(threshold))
     more = count + 1
     if more > len(other.order.gates) or other.agreement(more) < threshold:
-        return one, count
-    return other, other.largest(threshold, above=more)
+        return one
+    other.largest(threshold, above=more)
+    return other

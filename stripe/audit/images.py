@@ -10,7 +10,9 @@ from torch import Tensor
 
 from stripe.errors import StripeError
 from stripe.hooks.batches import numbered_batches
+from stripe.hooks.mixed import ClassOrder, order_of
 from stripe.modules.seeded import generator_kept
+from stripe.warn import warn
 
 #: Images (B, C, H, W), or these and their labels (B,).
 KeptBatch = Tensor | tuple[Tensor, Tensor]
@@ -79,13 +81,19 @@ def _pieces(batch: KeptBatch, size: int) -> list[KeptBatch]:
 
 
 def halves(loader: Iterable[Any], limit: int, batch_size: int) -> Halves:
-    """Return the first images of a loader in two halves. It raises the errors of `gather`."""
+    """Return the first images of a loader in two halves, each in a random order.
+
+    It raises the errors of `gather`.
+    """
     images, labels = gather(loader, limit)
+    known, held_out = (torch.arange(half, len(images), 2) for half in (0, 1))
+    known, held_out = known[order_of(len(known))], held_out[order_of(len(held_out))]
+    numbers = None if labels is None else labels.cpu().numpy()
     return Halves(
-        known=images[::2].split(batch_size),
-        held_out=images[1::2].split(batch_size),
-        labels=None if labels is None else labels[1::2].cpu().numpy(),
-        known_labels=None if labels is None else labels[::2].cpu().numpy(),
+        known=images[known.to(images.device)].split(batch_size),
+        held_out=images[held_out.to(images.device)].split(batch_size),
+        labels=None if numbers is None else numbers[held_out],
+        known_labels=None if numbers is None else numbers[known],
     )
 
 
@@ -103,11 +111,21 @@ def gather(loader: Iterable[Any], limit: int) -> tuple[Tensor, Tensor | None]:
     ------
     StripeError
         If there are fewer than 4 images, or they are not all of one size.
+
+    Warns
+    -----
+    UserWarning
+        If images are left out and the first ones are sorted by class.
     """
     images: list[Tensor] = []
     labels: list[Tensor] = []
+    order = ClassOrder()
     with generator_kept():
         for _, batch, of_batch in numbered_batches(loader):
+            if sum(map(len, images)) >= limit:
+                _warn_if_sorted(order, limit)
+                break
+            order.see(of_batch)
             if images and batch.shape[1:] != images[0].shape[1:]:
                 raise StripeError(
                     f"images must all have one size, got {tuple(images[0].shape[1:])} and "
@@ -116,10 +134,17 @@ def gather(loader: Iterable[Any], limit: int) -> tuple[Tensor, Tensor | None]:
             images.append(batch)
             if of_batch is not None:
                 labels.append(of_batch)
-            if sum(map(len, images)) >= limit:
-                break
     count = sum(map(len, images))
     if min(count, limit) < 4:
         raise StripeError(f"a comparison needs at least 4 images, got {min(count, limit)}")
     whole = torch.cat(labels)[:limit] if sum(map(len, labels)) == count else None
     return torch.cat(images)[:limit], whole
+
+
+def _warn_if_sorted(order: ClassOrder, limit: int) -> None:
+    if order.may_go_on:
+        warn(
+            f"only the first {limit} images are used, and they are sorted by class, so classes may "
+            "be missing; give a loader in random order, such as a DataLoader with shuffle=True, or "
+            "a larger limit"
+        )

@@ -56,7 +56,8 @@ def build(
     attention, asr, copies, psi, init
         As for `stripe.insert`.
     seed
-        Seed of a private generator that draws the weights. Default: the global generator.
+        Seed of the weights. torch's CPU generator draws them, and gets its state back. Default:
+        draw without seeding it.
 
     Returns
     -------

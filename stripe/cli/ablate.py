@@ -79,7 +79,7 @@ def ablate(
     picture_file(figure)
     compared = task.load()
     given = None if recording is None else open_recording(recording)
-    network, loader, named = source.load()
+    network, loader, named = source.load(limit=LIMIT)
     images, labels = gather(loader, source.limit or LIMIT)
     known = None if labels is None else labels[::2]
     with (

@@ -67,7 +67,7 @@ def audit(
 
     check_target(out, PAGES, "a report")
     compared = task.load()
-    network, loader, images = source.load(onnx=True)
+    network, loader, images = source.load(onnx=True, limit=LIMIT)
     measured = partial(
         stripe.audit,
         source.model if is_onnx(source.model) else network,

@@ -52,6 +52,8 @@ def noise(
         Image file for a figure of the accuracy, or of the agreement if there is no accuracy (no
         labels, or predictions that are not classes).
     """
+    if not spec and not grid:
+        raise StripeError("give at least one noise, as --spec random:0.3,0.3 or --grid random")
     from stripe import plots
     from stripe.robustness import TABLE_8, NoiseSpec
     from stripe.robustness.attacks import attacks
@@ -59,14 +61,12 @@ def noise(
     if unknown := set(grid) - set(TABLE_8):
         raise StripeError(f"--grid is {' or '.join(TABLE_8)}, got {', '.join(sorted(unknown))}")
     noises = [*spec, *(pair for kind in grid for pair in TABLE_8[kind])]
-    if not noises:
-        raise StripeError("give at least one noise, as --spec random:0.3,0.3 or --grid random")
     for one in spec:
         NoiseSpec.parse(one)  # an error, before the network is built
     picture_file(figure)
     table_file(out)
     compared = task.load()
-    network, loader, images = source.load()
+    network, loader, images = source.load(mixed=True)
     seeded = range(source.seed, source.seed + seeds)
     rows: list[Any] = []
     try:
@@ -121,7 +121,7 @@ def bound(source: Source, *, out: Path | None = None, json: Json = False) -> Non
     from stripe.hooks.batches import tensors_of
 
     table_file(out)
-    network, loader, _ = source.load()
+    network, loader, _ = source.load(mixed=True)
     table = noise_bound(network, tensors_of(next(iter(loader)))[0].to(next(network.parameters())))
     print_table(table, json)
     save_table(table, out)

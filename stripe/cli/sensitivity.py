@@ -52,7 +52,7 @@ def sensitivity(
     printed.check()
     picture_file(figure)
     given = None if recording is None else open_recording(recording)
-    network, loader, _ = source.load()
+    network, loader, _ = source.load(limit=LIMIT)
     batches = gather(loader, source.limit or LIMIT)[0].split(source.batch_size)
     with interrupts_held(), tempfile.TemporaryDirectory() as folder, interrupts_allowed():
         recorded = given

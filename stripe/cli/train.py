@@ -14,6 +14,7 @@ from stripe.cli.options.groups import ATTENTION, COMPUTATION, IMAGES, OPTIMISATI
 from stripe.cli.options.ranges import Count
 from stripe.cli.options.settings import given_of, options_of
 from stripe.errors import StripeError
+from stripe.registry import counted
 from stripe.train.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def train(
     if main:
         print(
             f"{chosen.network}{f', noise {chosen.noise}' if chosen.noise else ''}, "
-            f"on {chosen.dataset}: {chosen.epochs} epochs, in {chosen.out}",
+            f"on {chosen.dataset}: {counted(chosen.epochs, 'epoch')}, in {chosen.out}",
             file=sys.stderr,
         )
     with interruptible(lambda: after_training(chosen), told=main):
@@ -162,8 +163,10 @@ def _print_result(result: "TrainResult", config: TrainConfig, json: bool) -> Non
         epochs = len(result.history)
         return print_json({"run": str(config.out), "epochs": epochs, "test_accuracy": accuracy})
     print(result.history.tail(10).to_string(index=False, float_format="%.4g"))
-    return print(
-        f"\ntest accuracy  last {result.last:.4f}, best {result.best:.4f} (which flatters), mean "
-        f"of the last {min(10, len(result.history))} epochs {result.last_ten:.4f}\n"
-        f"run            {config.out}"
-    )
+    several = ""
+    if (epochs := min(10, len(result.history))) > 1:
+        several = (
+            f", best {result.best:.4f} (which flatters), mean of the last {epochs} epochs "
+            f"{result.last_ten:.4f}"
+        )
+    return print(f"\ntest accuracy  last {result.last:.4f}{several}\nrun            {config.out}")

@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stripe.cli.app import Json, app, print_json, print_table
+from stripe.registry import counted
 
 
 @app.command
@@ -46,7 +47,8 @@ def _verify_recording(recording: Path, json: bool) -> None:
     if json:
         return print_table(table, json)
     print(
-        f"{recording}: {table['epoch'].nunique()} epochs, {len(table)} files, "
-        f"{table['rows'].sum()} rows, {table['bytes'].sum():,} bytes, all whole"
+        f"{recording}: {counted(table['epoch'].nunique(), 'epoch')}, "
+        f"{counted(len(table), 'file')}, {table['rows'].sum()} rows, "
+        f"{table['bytes'].sum():,} bytes, all whole"
     )
     return None

@@ -17,7 +17,7 @@ from stripe.typed import typed
 def recorded_images(
     recording: Recorded, *, root: str | Path = DATA_ROOT
 ) -> ImageSet | RecordedFolder:
-    """Return the test images of the data set or folder that a recording names.
+    """Return the images that a recording names: a data set's test images, or those of a folder.
 
     Parameters
     ----------

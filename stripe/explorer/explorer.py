@@ -38,9 +38,9 @@ class Explorer:
     Notes
     -----
     In a notebook, the page is a widget. If anywidget (extra `jupyter`) is not installed, it is an
-    HTML frame that holds only the epochs that fit into 8 MB of values, or a picture if a single
-    epoch does not fit. In a notebook without a kernel, for example after nbconvert to HTML, a
-    picture replaces the widget.
+    HTML frame that holds only the epochs that fit into 8 MB of values. If the last epochs and those
+    of the view do not fit, it is a picture. In a notebook without a kernel, for example after
+    nbconvert to HTML, a picture replaces the widget.
 
     Examples
     --------

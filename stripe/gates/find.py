@@ -89,12 +89,13 @@ def find_gates(
     - gates over height or width alone (coordinate attention);
     - the scales of a dynamic quantiser.
 
-    A factor that is not bounded by sigmoid, tanh, softmax, clamp or a comparison has the kind
-    "response". A tensor (B, C, 1) that multiplies (B, C, T) is a gate only if it is bounded and the
-    features come from a convolution or norm along C. Any other such tensor may be a weight per
-    token or part of an RMS norm, so it does not count as a gate. A factor (B, 1, C) that multiplies
-    (B, N, C) counts as a gate of N tokens with channels last. If the features are planes (B, C, H,
-    W) that were flattened to (B, C, H W), a factor (B, 1, H W) is not returned.
+    A gate that `stripe.insert` added always counts as a gate. Any other factor that is not bounded
+    by sigmoid, tanh, softmax, clamp or a comparison has the kind "response". Any other tensor (B,
+    C, 1) that multiplies (B, C, T) is a gate only if it is bounded and the features come from a
+    convolution or norm along C. Any other such tensor may be a weight per token or part of an RMS
+    norm, so it does not count as a gate. A factor (B, 1, C) that multiplies (B, N, C) counts as a
+    gate of N tokens with channels last. If the features are planes (B, C, H, W) that were flattened
+    to (B, C, H W), a factor (B, 1, H W) is not returned.
 
     A gate that a loop computes for one image (1, C, H, W) at a time counts as one gate. If the loop
     drops the batch dimension, the gate cannot be recorded. If the batch dimension also holds

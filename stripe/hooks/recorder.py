@@ -93,7 +93,7 @@ class Recorder:
     RecordingError
         If the directory cannot be written, is in use, or holds other files; if it holds recorded
         epochs, and neither `resume` nor `overwrite` is set; or, with `resume`, if its gates,
-        network, data set or seed differ.
+        network, data set, seed, image shape, `values` or `inputs` differ.
 
     Examples
     --------

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from stripe.errors import StripeError
 from stripe.gates.freezing.means import Means
 from stripe.hooks.batches import numbered_batches
+from stripe.hooks.mixed import mixed
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.intervene.functions import Function, How, check_names, function_of, needs_recording
 from stripe.intervene.interventions import Interventions
@@ -177,10 +178,10 @@ def ablations(
 def _batches(loader: Iterable[Any]) -> Batches:
     """Return images and labels; a last image that comes alone joins the batch before it.
 
-    "shuffle" needs two images in a batch.
+    "shuffle" needs two images in a batch, and other classes than that of the image.
     """
     with generator_kept():
-        batches = [(images, labels) for _, images, labels in numbered_batches(loader)]
+        batches = mixed((images, labels) for _, images, labels in numbered_batches(loader))
     batches = [batch for batch in batches if len(batch[0])]
     if not batches:
         raise StripeError("a loader must give at least one image, got none")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
@@ -16,6 +17,7 @@ from stripe.gates.freezing.frozen import Frozen
 from stripe.gates.freezing.means import Means
 from stripe.gates.freezing.plan import Plan, plan
 from stripe.hooks.batches import numbered_batches
+from stripe.hooks.mixed import mixed
 from stripe.intervene.compared import compare_constants, compare_frozen
 from stripe.intervene.optimal import LR, optimal_constants
 from stripe.intervene.read_images import check_several_passes
@@ -23,6 +25,7 @@ from stripe.modules.seeded import generator_kept
 from stripe.outputs.task import Agree, Predict, Task
 from stripe.select import Selection
 from stripe.typed import typed
+from stripe.warn import warn
 
 #: The kinds of constants.
 CONSTANTS = ("mean", "optimal", "exact")
@@ -119,7 +122,8 @@ def freeze(
     Notes
     -----
     The learned constants can be worse than the means if `lr` is too large for a gate or there are
-    few images. `comparison` shows this; the learned constants are returned in any case.
+    few images. `comparison` shows this, and a warning says so; the learned constants are returned
+    in any case. The images are mixed before they are learned from, so their order does not matter.
 
     Examples
     --------
@@ -155,11 +159,24 @@ def freeze(
     found |= {"predict": predict, "progress": progress}
     planned = plan(model, data, epoch=epoch, example=example, force=force)
     able = _freezable(planned, gates)
-    vectors = optimal_constants(model, known, data, able, lr=lr, **found)
+    vectors = optimal_constants(model, mixed(known), data, able, lr=lr, **found)
     comparison = compare_constants(model, held_out, data, vectors, agree=agree, **found)
+    _warn_if_worse(comparison)
     frozen = replace(planned, means={**planned.means, **vectors}).freeze(gates, fold=fold)
     frozen = replace(frozen, comparison=comparison)
     return in_place(model, frozen) if inplace else frozen
+
+
+def _warn_if_worse(comparison: pd.DataFrame) -> None:
+    """Warn if learned constants change other images more than the means do, beyond chance."""
+    found = comparison.set_index("constants")
+    mean, learned = found.loc["mean"], found.loc["optimal"]
+    if learned["kl_low"] > mean["kl"]:
+        warn(
+            "the learned constants change the outputs more than the means do: the KL divergence on "
+            f"the held-out images is {learned['kl']:.3g}, and {mean['kl']:.3g} with means; give "
+            'more images or a smaller lr, or use constants="mean"'
+        )
 
 
 def _freezable(planned: Plan, gates: Selection) -> list[str]:

@@ -39,7 +39,8 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         - "grand_mean": its recorded mean over images and channels, one number.
         - "class_mean": its recorded mean over the images of the same class; needs `labels`.
         - "shuffle": for each image of the batch, the gate of another image of the batch. All gates
-          of an image come from the same other image.
+          of an image come from the same other image. If images are sorted by class, it is mostly
+          of the same class, so give batches in random order.
         - "resample": for each image of the batch, the gate of a random recorded image. All gates of
           an image come from the same recorded image.
         - "one" or "zero": the constant 1 or 0.

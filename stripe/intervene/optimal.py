@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from stripe.errors import ModelError, NoBatchError, StripeError
 from stripe.gates.freezing.means import Means
 from stripe.hooks.batches import numbered_batches
+from stripe.hooks.mixed import ClassOrder, warn_of_order
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.intervene.functions import function_of
 from stripe.intervene.interventions import Interventions
@@ -58,7 +59,8 @@ def optimal_constants(
         A network that outputs class scores, for each image or for each position. It runs in
         evaluation mode and is not changed.
     loader
-        Batches of images; labels are not used. Use other images to measure the gain.
+        Batches of images in random order, because each batch is a step. Labels only tell whether
+        the images are sorted. Use other images to measure the gain.
     recording
         Source of the means, as for `stripe.freeze`.
     gates
@@ -83,6 +85,11 @@ def optimal_constants(
     StripeError
         If the loader is empty, or `lr` is not positive.
 
+    Warns
+    -----
+    UserWarning
+        If the images are sorted by class.
+
     Notes
     -----
     The constants compensate for each other, so they are optimal for this set of gates, but not for
@@ -103,7 +110,7 @@ def optimal_constants(
     learned = {place.gate.name: _Learned(recorded.mean(place)) for place in places}
     functions = {p.gate.name: function_of(learned[p.gate.name], p, recorded) for p in places}
     steps = [constant.step for constant in learned.values()]
-    optimiser, batches = torch.optim.Adam(steps, lr), 0
+    optimiser, batches, order = torch.optim.Adam(steps, lr), 0, ClassOrder()
     with (
         interrupts_held(),
         progress_bar(loader, "optimal constants", progress) as bar,
@@ -112,7 +119,8 @@ def optimal_constants(
         Interventions(found, functions),
         interrupts_allowed(),
     ):
-        for _, images, _ in numbered_batches(loader):
+        for _, images, labels in numbered_batches(loader):
+            order.see(labels)
             loss = _divergence(found.model, images, predict)
             slopes: Sequence[Tensor | None] = torch.autograd.grad(loss, steps, allow_unused=True)
             for (name, constant), slope in zip(learned.items(), slopes, strict=True):
@@ -126,6 +134,8 @@ def optimal_constants(
             bar.update()
     if not batches:
         raise NoBatchError
+    if order.is_sorted:
+        warn_of_order("the constants fit the last classes best")
     return {name: constant.vector() for name, constant in learned.items()}
 
 

@@ -1,3 +1,3 @@
-"""Operations on any `nn.Module`: run it undisturbed, unwrap it, hook it, time it."""
+"""Run any `nn.Module` in evaluation mode, and restore its modes and the random generators."""
 
 from stripe.modules.undisturbed import undisturbed as undisturbed

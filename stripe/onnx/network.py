@@ -21,7 +21,8 @@ class OnnxNetwork(nn.Module):
     Raises
     ------
     ModelError
-        As for `stripe.onnx.find_gates`, or if onnxruntime cannot load the file.
+        If the file is not ONNX, its external data is missing, its input is not one batch of images,
+        or onnxruntime cannot load it.
 
     Examples
     --------

@@ -76,7 +76,8 @@ def record(
         Batches of images (B, C, H, W), (images, labels) or (images, labels, indices), as for
         `stripe.record`.
     path
-        A new or empty directory, or a recording of the same gates, network, data set and seed.
+        A new or empty directory, or a recording with the same gates, network, data set, seed, image
+        shape, `values` and `inputs`.
     epoch
         Number of the epoch.
     gates

@@ -144,7 +144,7 @@ def forward_order(ax: Axes, gates: Iterable[str]) -> None:
     """Put gates on the x axis, with their names if these fit side by side, else numbered from 1.
 
     The end that all names share is left out: layer1.0.bn2.gate and layer2.0.bn2.gate are drawn as
-    layer1.0 and layer2.0.
+    layer1.0 and layer2.0. It stays where a number alone would be left.
     """
     names = [literal(name) for name in _without_common_end(list(gates))]
     ax.set_xticks(np.arange(1.0, len(names) + 1)[:: max(1, -(-len(names) // _TICKS))])
@@ -171,10 +171,16 @@ class _GateFormatter(Formatter):
 
 
 def _without_common_end(names: list[str]) -> list[str]:
-    """Return names without the last parts that are the same in all."""
+    """Return names without the last parts that are the same in all.
+
+    No name becomes a mere number, which would be taken for the place of a gate.
+    """
     parts = [name.split(".") for name in names]
-    while len(parts) > 1 and min(map(len, parts)) > 1 and len({each[-1] for each in parts}) == 1:
-        parts = [each[:-1] for each in parts]
+    while len(parts) > 1 and len({each[-1] for each in parts}) == 1:
+        shorter = [each[:-1] for each in parts]
+        if not all(shorter) or any("".join(each).isdigit() for each in shorter):
+            break
+        parts = shorter
     return [".".join(each) for each in parts]
 
 

@@ -90,7 +90,7 @@ def compare(
     Axes
         `ax`, with two panels as `child_axes`. The upper panel shows the statistic of both runs for
         each gate, in forward order. If a side is a list of recordings, it shows their mean, and the
-        value of each as a small point. The scale of eta2 is always from 0 to 1. The lower panel
+        value of each as a small point. For eta2, the axis always covers 0 to 1. The lower panel
         shows the second run minus the first, with its interval. Gates are named if their names fit,
         and numbered otherwise. If the epochs of the two sides differ, the legend names them.
 

@@ -10,7 +10,7 @@ from stripe.errors import StripeError
 from stripe.plots.axes import axes_or_new, legend_above
 from stripe.plots.choose import with_columns
 from stripe.plots.literal import literal
-from stripe.plots.series import series_styles
+from stripe.plots.series import said_of_bars, series_styles
 from stripe.typed import typed
 
 #: Spread of the networks of a noise, as a share of the distance between noises.
@@ -103,8 +103,7 @@ def noise_robustness(
     if len(noises) > 5:
         ax.tick_params(axis="x", rotation=60)
     runs = data.groupby(["network", "noise"], sort=False).size()
-    numbers = "\N{EN DASH}".join(str(n) for n in dict.fromkeys([runs.min(), runs.max()]))
-    bars = f"\nbars: standard deviation of {numbers} runs" if runs.max() > 1 else ""
+    bars = f"\n{said_of_bars(runs)}" if runs.max() > 1 else ""
     ax.set(ylabel=_LABELS[measure], xlabel=f"noise{bars}")
     for between in np.arange(0.5, len(noises) - 1):
         ax.axvline(between, color="0.9", linewidth=0.6, zorder=0)

@@ -60,9 +60,10 @@ def reproduction(
         `ax`, with one row per cell. The bars are standard deviations over seeds. The label of a row
         is its value in the column (dataset, backbone, method or setting) that changes most often
         from row to row. Rows with equal values in the other columns form a group, with these values
-        above it. A column with the same value in all rows is omitted. If there are at least five
-        groups with the same rows, each group is a panel (`child_axes` of `ax`), and all panels have
-        the same scale.
+        above it. If every group would have a single row, there are no groups, and a label joins the
+        values of all columns. A column with the same value in all rows is omitted. If there are at
+        least five groups with the same rows, each group is a panel (`child_axes` of `ax`), and all
+        panels have the same scale.
 
     Examples
     --------

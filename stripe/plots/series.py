@@ -1,5 +1,6 @@
-"""Colours and markers of series, which differ in grey and for colour-blind readers, too."""
+"""Colours and markers of series, for grey and colour-blind readers too, and words on their bars."""
 
+from collections.abc import Iterable
 from itertools import cycle
 from typing import Any
 
@@ -14,3 +15,16 @@ def series_styles(count: int) -> list[dict[str, Any]]:
     """Return a colour and a marker for each of `count` series, as keywords of `Axes.plot`."""
     colours = sns.color_palette("colorblind", count)
     return [{"color": c, "marker": m} for c, m in zip(colours, cycle(MARKERS), strict=False)]
+
+
+def said_of_bars(runs: Iterable[int]) -> str:
+    """Say from how many runs the bars of standard deviations are; a single run has no bar.
+
+    Examples
+    --------
+    >>> said_of_bars([1, 3, 3])
+    'bars: standard deviation of 3 runs'
+    """
+    several = sorted({int(count) for count in runs if count > 1})
+    numbers = "\N{EN DASH}".join(str(count) for count in dict.fromkeys([several[0], several[-1]]))
+    return f"bars: standard deviation of {numbers} runs"

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from stripe.plots.axes import axes_or_new, legend_above
 from stripe.plots.choose import with_columns
 from stripe.plots.literal import literal
+from stripe.plots.series import said_of_bars
 from stripe.stats.share_interval import share_interval
 from stripe.typed import typed
 
@@ -52,9 +53,10 @@ def tradeoff(
     -------
     Axes
         `ax`, with one marker per network. Each attention module has its own colour, and these
-        colours differ in lightness. The marker of a network with ASR is a star. A bar shows the
-        standard deviation over seeds. For a single run, it shows Wilson's 95 % interval of the
-        accuracy on `n_images` images; without `n_images`, there is no bar.
+        colours differ in lightness. The marker of a network with ASR is a star. If a network has
+        several runs, bars show the standard deviation over seeds. If every network has a single
+        run, they show Wilson's 95 % interval of the accuracy on `n_images` images; without
+        `n_images`, there are no bars.
 
     Raises
     ------
@@ -64,9 +66,9 @@ def tradeoff(
 
     Notes
     -----
-    All networks with less than a seventh of the parameters of the largest network have the smallest
-    marker. The interval of a single run shows only the uncertainty from the choice of test images.
-    Other seeds may reverse the order of two networks.
+    All networks with less than about a fifth (15/70) of the parameters of the largest network have
+    the smallest marker. The interval of a single run shows only the uncertainty from the choice of
+    test images. Other seeds may reverse the order of two networks.
 
     References
     ----------
@@ -123,11 +125,9 @@ def _accuracies(data: pd.DataFrame) -> pd.DataFrame:
 
 def _bars(data: pd.DataFrame, n_images: int | None) -> tuple[np.ndarray | None, str]:
     """Return the lengths of the bars below and above, and their description."""
-    runs = sorted(set(data["count"]))
-    if runs[-1] > 1:
+    if data["count"].max() > 1:
         spread = data["std"].fillna(0).to_numpy(dtype=float)
-        numbers = "\N{EN DASH}".join(str(n) for n in dict.fromkeys([runs[0], runs[-1]]))
-        return np.stack([spread, spread]), f"\nbars: standard deviation of {numbers} runs"
+        return np.stack([spread, spread]), f"\n{said_of_bars(data['count'])}"
     if n_images is None:
         return None, ""
     mean = data["mean"].to_numpy(dtype=float)

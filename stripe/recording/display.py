@@ -12,6 +12,7 @@ from stripe import html
 from stripe.errors import RecordingError
 from stripe.recording.finished_part import FinishedPart
 from stripe.recording.schema import Gate, Header, gate_column
+from stripe.registry import counted
 
 Parts = list[FinishedPart]
 
@@ -37,21 +38,21 @@ class Gates(list[Gate]):
         if not self:
             return "[]"
         rows = self.frame()[_SHOWN].to_string(index=False, max_rows=_MOST_ROWS)
-        return f"{self._count()}\n{rows}"
+        return f"{counted(len(self), 'gate')}\n{rows}"
 
     def frame(self) -> pd.DataFrame:
         """Return one row per gate, with its attributes as columns."""
         columns = [field.name for field in fields(self[0] if self else Gate)]
         return pd.DataFrame([vars(gate) for gate in self], columns=columns)
 
-    def _count(self) -> str:
-        return f"{len(self)} gate{'' if len(self) == 1 else 's'}"
-
     def _repr_html_(self) -> str:
         rows = self.frame()[_SHOWN]
         total = sum(gate.channels for gate in self)
         return html.summary(
-            self._count(), {"channels": f"{total:,}"}, _channels(self), html.table(rows)
+            counted(len(self), "gate"),
+            {"channels": f"{total:,}"},
+            _channels(self),
+            html.table(rows),
         )
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from torch import nn
 
 from stripe.errors import StripeError
+from stripe.hooks.mixed import warn_of_order
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.intervene.read_images import check_several_passes, compared, read_images
 from stripe.modules.progress import progress_bar
@@ -77,6 +78,12 @@ def attack(
         If the loader is empty; if a specification is not valid, or does not match any norm of the
         model; or if the kind of the output is unknown and `predict` is not given.
 
+    Warns
+    -----
+    UserWarning
+        If images are sorted by class and a noise is "batch", which depends on the classes in a
+        batch.
+
     Notes
     -----
     If the scores of an image become NaN, its prediction counts as changed and as wrong. Rows share
@@ -141,6 +148,8 @@ def _measured(
     with progress_bar(1 + len(runs), "noise", progress) as bar:
         clean = read_images(model, loader, task, missing=False)
         about = {"images": len(clean.images)}
+        if clean.sorted_by_class and any(_depends_on_batch(name) for name, *_ in runs):
+            warn_of_order("its statistics are those of these classes")
         yield {"noise": "none", "seed": 0, **about, **compared(task, clean, clean)}
         bar.update()
         for name, seed, injected in runs:
@@ -148,6 +157,10 @@ def _measured(
                 found = read_images(model, loader, task, missing=True)
             bar.update()
             yield {"noise": name, "seed": seed, **about, **compared(task, clean, found)}
+
+
+def _depends_on_batch(noise: str) -> bool:
+    return NoiseSpec.parse(noise).kind == "batch"
 
 
 def _no_scores(output: Any) -> None:

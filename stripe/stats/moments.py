@@ -198,12 +198,13 @@ def channel_moments(
 
     Notes
     -----
-    Each recording is read once. Only some gates of one row group are in memory at a time. The next
-    gates are read while the previous ones are reduced. Moments of blocks of 524,288 values are
-    merged in float64, so the required memory does not depend on the number of images. A small std
-    means little by itself, because a gate with small values also has a small spread. `stripe_index`
-    compares it with the spread between channels. A channel with values that are not finite has a
-    std of NaN. Its mean is infinite, or NaN if a value is NaN or infinite values have both signs.
+    Each recording is read once. Of each file that is being reduced (two by default), some gates of
+    a row group, and the next ones, are in memory. The next gates are read while the previous ones
+    are reduced. Moments of blocks of 524,288 values are merged in float64, so the required memory
+    does not depend on the number of images. A small std means little by itself, because a gate with
+    small values also has a small spread. `stripe_index` compares it with the spread between
+    channels. A channel with values that are not finite has a std of NaN. Its mean is infinite, or
+    NaN if a value is NaN or infinite values have both signs.
 
     References
     ----------

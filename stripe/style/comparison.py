@@ -55,8 +55,8 @@ class Comparison:
           batch norms use its statistics.
     by_batch_size
         One row per variant and batch size: variant, batch_size; spread, as in `numbers`; style, the
-        style loss with the statistics of the batch. The last two are means over photographs and
-        draws.
+        style loss with the statistics of the batch. Both are means over photographs, and style is
+        also a mean over draws.
     features
         Description of the network whose features are used to compare images.
     settings

@@ -60,7 +60,7 @@ class StyleConfig(Settings):
         "bf16" uses autocast; "fp32" does not. "auto" is "bf16" if the device supports it natively,
         and otherwise "fp32". The file config.json of the run records the choice.
     seed
-        Seed of the weights, the order of the photographs and the crops.
+        Seed of the weights, of random features, and of the choice and the crops of photographs.
     device
         Device: "auto", "cpu", "cuda" or "cuda:N". "auto" uses a GPU if there is one.
     workers

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import stripe
 from stripe.cli import main
 from stripe.errors import ModelError, StripeError
+from stripe.hooks.mixed import mixed
 from stripe.intervene.freeze import every_other
 from stripe.intervene.optimal import optimal_constants
 from stripe.outputs.scores import divergence
@@ -38,7 +39,8 @@ def test_both_constants_are_compared_on_the_other_half() -> None:
     means = {"gate": torch.sigmoid(3 * known.mean((2, 3))).mean(0).numpy()}
     loader = list(zip(x.split(40), labels.split(40), strict=True))
     frozen = stripe.freeze(model, means, constants="optimal", images=loader, progress=False)
-    best = optimal_constants(model, known.split(20), means, example=x[:2], progress=False)
+    mix = mixed(known.split(20))
+    best = optimal_constants(model, mix, means, example=x[:2], progress=False)
     table = frozen.comparison
     assert table is not None
     assert table["constants"].tolist() == ["none", "mean", "optimal"]

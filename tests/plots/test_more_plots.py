@@ -223,7 +223,9 @@ def test_bounds_of_one_file_name_are_told_apart_by_their_folders(
     tmp_path: Path, run: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: dict[str, Any] = {}
-    monkeypatch.setattr("stripe.cli.plots.save_plot", lambda *given, **_: drawn.update(given[1]))
+    monkeypatch.setattr(
+        "stripe.cli.plot_tables.save_plot", lambda *given, **_: drawn.update(given[1])
+    )
     for network in ("a", "b"):
         (tmp_path / network).mkdir()
         pd.DataFrame({"bound": [2.0]}).to_csv(tmp_path / network / "bound.csv")

@@ -82,6 +82,16 @@ def test_tradeoff_of_several_seeds_is_mean_and_spread() -> None:
     assert ax.get_xlabel().endswith("standard deviation of 3 runs")
 
 
+def test_a_single_run_has_no_bar_and_is_not_counted() -> None:
+    table = pd.DataFrame({
+        "network": ["a"] * 4,
+        "noise": ["none", *["random:0.1,0.1"] * 3],
+        "accuracy": [0.8, 0.5, 0.6, 0.7],
+    })  # fmt: skip
+    said = plots.noise_robustness(table).get_xlabel()
+    assert said == "noise\nbars: standard deviation of 3 runs"
+
+
 @pytest.mark.parametrize("successes", [0, 3, 100, 199, 200])
 def test_the_interval_of_a_share_is_wilsons(successes: int) -> None:
     expected = binomtest(successes, 200).proportion_ci(method="wilson")

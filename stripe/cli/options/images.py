@@ -18,6 +18,7 @@ from stripe.data.image_set import ImageSet, with_channels
 from stripe.data.splits import split_folder
 from stripe.defaults import BATCH_SIZE, DATA_ROOT
 from stripe.errors import DataError
+from stripe.hooks.mixed import order_of
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
 from stripe.modules.feed import feed
@@ -41,6 +42,7 @@ def load_images(
     seed: int = 0,
     data_root: Path | None = None,
     skip_broken: bool = False,
+    mixed: bool = False,
 ) -> tuple[Iterable[Any], Preprocessing]:
     """Return a loader of the images that a command line names, and how it prepares them.
 
@@ -73,6 +75,8 @@ def load_images(
         Folder of the data sets. Default: that of the run, or else data.
     skip_broken
         Leave out the images of a folder that cannot be read, and count them on standard error.
+    mixed
+        Read the images of a folder in a random order, drawn from `seed`, and not class by class.
 
     Raises
     ------
@@ -106,7 +110,8 @@ def load_images(
             f"each of its {len(getattr(data, 'dataset', data).classes)} folders",
             file=sys.stderr,
         )
-    return DataLoader(data, batch_size, collate_fn=collate), prepared
+    order = order_of(len(data), seed).tolist() if mixed else None
+    return DataLoader(data, batch_size, collate_fn=collate, sampler=order), prepared
 
 
 def _data_set(name: str, network: nn.Module, root: Path, limit: int | None) -> ImageSet:

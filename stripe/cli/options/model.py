@@ -142,8 +142,20 @@ class Source(Network):
     skip_broken: Annotated[bool, _Flag, _OfImages] = False
     device: str = "auto"
 
-    def load(self, *, onnx: bool = False) -> "tuple[nn.Module, Iterable[Any], str]":
-        """Return the network on its device, a loader of images, and the name of the images."""
+    def load(
+        self, *, onnx: bool = False, mixed: bool = False, limit: int | None = None
+    ) -> "tuple[nn.Module, Iterable[Any], str]":
+        """Return the network on its device, a loader of images, and the name of the images.
+
+        Parameters
+        ----------
+        onnx
+            Whether the network may be an ONNX file.
+        mixed
+            Read folders in a random order, for what depends on which images share a batch.
+        limit
+            Largest number of images without --limit. Default: no limit.
+        """
         from stripe.cli.options.images import load_images
         from stripe.cli.options.load_network import dataset_of, run_of
         from stripe.train.device import resolve_device
@@ -169,10 +181,11 @@ class Source(Network):
             std=std,
             crop=self.crop,
             batch_size=self.batch_size,
-            limit=self.limit,
+            limit=limit if self.limit is None else self.limit,
             seed=self.seed,
             data_root=self.data_root,
             skip_broken=self.skip_broken,
+            mixed=mixed,
         )
         print(prepared, file=sys.stderr)
         return network.to(device), loader, images

@@ -1,4 +1,4 @@
-"""Engines that execute stored runs: `Local` and `Ray`, with the same methods `run` and `map`."""
+"""Engines that execute the runs of `stripe reproduce`: `Local` and `Ray`, with the same methods."""
 
 from stripe.reproduce.engines.local import Local as Local
 from stripe.reproduce.engines.ray import Ray as Ray

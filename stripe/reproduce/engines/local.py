@@ -69,7 +69,7 @@ class Local:
             )
 
     def run(self, runs: Sequence[StoredRun], *, retry: bool = True, progress: bool = True) -> None:
-        """Execute every unfinished run. A failed run does not stop the others.
+        """Execute every unfinished run. A failed run stops only the runs that need its result.
 
         An interrupted training run continues from its checkpoint. A run that starts from the
         weights of another run waits until that run is finished. If another process is already
