@@ -37,7 +37,7 @@ _BATCH = 64
 
 
 def network(backbone: str, scale: float, seed: int, images: Tensor) -> nn.Module:
-    """Return an untrained network whose gates look at the image: their last weights are scaled.
+    """Return an untrained network whose gates depend on the image: their last weights are scaled.
 
     Its batch norms have the statistics of the images.
     """

@@ -65,7 +65,10 @@ table[table["statistic"] == "eta2"].round(3)
 ax = stripe.plots.compare(table)
 
 # %% [markdown]
-# The same runs side by side, and their spread over each other. Both panels have one colour scale.
+# The same runs side by side, and their spread over images. `eta2` is a share: a gate whose channels have different
+# means has a high `eta2` even if it varies as much over images as the gate of another network. Here the first two gates
+# have about the same spread in both networks, and yet a far higher `eta2` with SE. So the channels of SE differ more;
+# these two gates of SE are not more constant ([what may mislead](../docs/mislead.md)).
 
 # %%
 ax = stripe.plots.stripes(runs, names=names, side="after", scale="shared")

@@ -47,7 +47,7 @@ def network(attention: str, **options: Any) -> Any:
     built = stripe.build(
         "resnet8_basic", attention=attention, num_classes=10, in_channels=1, **options
     )
-    for name, parameter in built.named_parameters():  # so that every gate looks at the image
+    for name, parameter in built.named_parameters():  # so that every gate depends on the image
         if "reduce.bias" in name:
             nn.init.constant_(parameter, 5.0)
     return built.double().eval()

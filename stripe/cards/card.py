@@ -156,7 +156,7 @@ frame = pd.read_parquet("data")  # all epochs; the column epoch comes from the n
 ```
 
 ```python
-import stripe  # pip install stripe-attention
+import stripe  # the package stripe-attention
 
 recording = stripe.open_recording(".")
 recording.verify()  # every file against its SHA-256

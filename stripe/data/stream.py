@@ -19,6 +19,7 @@ from stripe.data.image_file import ImageReader
 from stripe.data.splits import split_folder
 from stripe.data.workers import batches_of, outliving_signals, without_workers_traceback
 from stripe.errors import DataError
+from stripe.hooks.mixed import order_of
 from stripe.modules.seeded import seeded
 from stripe.typed import typed
 
@@ -67,6 +68,9 @@ class StreamLoader:
     skip_broken
         First decode every image, and skip those that cannot be read (listed in the attribute
         `broken`). If False, such an image raises an error when it is read.
+    mixed
+        Read in a fixed random order, and not class by class, so that every batch has images of
+        several classes.
 
     Raises
     ------
@@ -99,6 +103,7 @@ class StreamLoader:
         limit: int | None = None,
         take: Int64[Tensor, " taken"] | None = None,
         skip_broken: bool = False,
+        mixed: bool = False,
     ) -> None:
         self.device = torch.device(device)
         self.batch_size = batch_size
@@ -113,7 +118,8 @@ class StreamLoader:
             take = torch.linspace(0, len(self.data) - 1, count).round().long()
         self.positions = take
         self.images = len(take)
-        self._batches = _Batches(take, batch_size, augment, share, self.generator)
+        order = take[order_of(len(take))] if mixed else take
+        self._batches = _Batches(order, batch_size, augment, share, self.generator)
         self._open = functools.partial(
             DataLoader,
             _Drawn(self.data),

@@ -135,8 +135,10 @@ def _streamed(config: TrainConfig, processes: Processes, root: Path) -> Loaders:
             **options,
         )
 
-    limited: dict[str, int | None] = {"limit": config.limit}
-    train, test = loader("train", augment=True, **limited), loader("test", **limited)
+    limited: Any = {"limit": config.limit}
+    train = loader("train", augment=True, **limited)
+    # Noise of the kind "batch" depends on which images share a batch.
+    test = loader("test", mixed=config.noise is not None, **limited)
     if train.classes != test.classes:
         differs = sorted(set(train.classes) ^ set(test.classes))
         raise DataError(

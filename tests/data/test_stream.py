@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,6 +58,29 @@ def test_a_limit_spreads_over_the_classes(root: Path) -> None:
     assert (len(loader), loader.images) == (2, 3)
 
 
+def test_mixed_images_keep_their_labels_and_positions(root: Path) -> None:
+    options: Any = {"size": 32, "workers": 0, "indices": True}
+    in_order = list(StreamLoader(root, "test", 2, **options))
+    mixed = StreamLoader(root, "test", 2, mixed=True, **options)
+    drawn = list(mixed)
+    assert [len(batch[1].unique()) for batch in in_order] != [len(b[1].unique()) for b in drawn]
+    wanted, found = (
+        {
+            int(at): (int(of), image)
+            for batch in batches
+            for image, of, at in zip(*batch, strict=True)
+        }
+        for batches in (in_order, drawn)
+    )
+    assert wanted.keys() == found.keys()
+    for at, (label, image) in found.items():
+        assert label == wanted[at][0]
+        assert torch.equal(image, wanted[at][1])
+    again = [int(at) for batch in mixed for at in batch[2]]
+    assert again == [int(at) for batch in drawn for at in batch[2]]
+    assert again != sorted(again)
+
+
 def test_a_seed_repeats_the_crops_and_processes_share_a_batch(root: Path) -> None:
     whole = [StreamLoader(root, "train", 4, size=16, augment=True, workers=2, seed=3) for _ in "ab"]
     first, again = (list(loader) for loader in whole)
@@ -100,6 +124,7 @@ def test_workers_outlive_a_signal_but_not_the_main_process(root: Path) -> None:
     code = f"""
 import os, signal
 from pathlib import Path
+from typing import Any
 from stripe.data import StreamLoader
 
 def stop(*_): print("asked", flush=True)

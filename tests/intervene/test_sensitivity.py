@@ -126,7 +126,7 @@ def test_batches_add_up(toy: Any) -> None:
 def network(attention: str) -> Any:
     torch.manual_seed(1)
     model = stripe.build("resnet8_basic", attention=attention, num_classes=5, in_channels=1)
-    for name, parameter in model.named_parameters():  # so that every gate looks at the image
+    for name, parameter in model.named_parameters():  # so that every gate depends on the image
         if "reduce.bias" in name:
             nn.init.constant_(parameter, 5.0)
     return model.double().eval()

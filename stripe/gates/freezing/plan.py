@@ -39,7 +39,7 @@ from stripe.select import Selection
 #: The name of the whole output, among the tensors that are compared.
 _OUTPUT = ""
 #: The reason of a gate that is not frozen begins with this.
-_NOT_FROZEN = "it looks at the image as before: "
+_NOT_FROZEN = "it still depends on the image: "
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ def _into(place: Place, fold: Fold | None) -> str:
 
 
 def _verified(plan: Plan) -> Plan:
-    """Look at the constant network; gates that still look at the image are kept."""
+    """Trace the network with constants, and keep the gates that still depend on the image."""
     able = [place for place in plan.places if place.gate.name not in plan.kept]
     by_function = [p for p in able if p.hook is None or _in_graph(plan.model, p)]
     if not by_function:
