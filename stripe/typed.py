@@ -57,9 +57,11 @@ def typed(public: Public) -> Public:
     def declared() -> _Declared:
         return _Declared.of(public)
 
+    function = public.__qualname__.removesuffix(".__init__")
+
     @wraps(public)
     def call(*args: Any, **named: Any) -> Any:
-        _check(public.__qualname__.removesuffix(".__init__"), declared(), args, named)
+        _check(function, declared(), args, named)
         torch = sys.modules.get("torch")  # parts without torch use this file too
         gradients = torch is not None and torch.is_grad_enabled()
         try:
@@ -67,11 +69,24 @@ def typed(public: Public) -> Public:
         except BaseException as error:
             if torch is not None:
                 torch._C._set_grad_enabled(gradients)
-            if (wrong := _unknown_option(error, declared().signature, named)) is not None:
-                raise StripeError(f"{public.__qualname__}: {wrong}") from None
+            if (wrong := _unknown_option(error, function, declared(), named)) is not None:
+                raise wrong from None
             raise
 
     return call  # type: ignore[return-value]  # it has the same signature
+
+
+class UnknownOptionError(StripeError):
+    """An option that a function does not have, and the options that it has."""
+
+    def __init__(self, function: str, option: str, options: Sequence[str]) -> None:
+        self.option, self.options = option, list(options)
+        near = get_close_matches(option, self.options, n=1)
+        near = near or [name for name in self.options if name.startswith(option)]
+        nearest = f"; the nearest is {near[0]}" if near else ""
+        super().__init__(
+            f"{function}: there is no option {option!r}{nearest}; help({function}) lists them"
+        )
 
 
 class _Declared(NamedTuple):
@@ -104,7 +119,7 @@ def _check(
         _refuse_too_many(function, signed, args)
         unknown = [name for name in named if name not in signed.parameters]
         if unknown and not _passes_options_on(signed):
-            raise StripeError(f"{function}: {_no_option(unknown[0], signed)}") from None
+            raise UnknownOptionError(function, unknown[0], _options_of(signed)) from None
         return
     for name, value in given.items():
         kind, hint = signed.parameters[name].kind, types.get(name, Any)
@@ -139,34 +154,31 @@ def _refuse_too_many(function: str, signed: Signature, args: Sequence[Any]) -> N
 
 
 def _unknown_option(
-    error: BaseException, signed: Signature, named: Mapping[str, Any]
-) -> str | None:
-    """Say which option that a function passed on was refused, and which of its own is near."""
-    refused = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-    if refused is None or not isinstance(error, AttributeError | TypeError):
+    error: BaseException, function: str, declared: _Declared, named: Mapping[str, Any]
+) -> "UnknownOptionError | None":
+    """Return the error of an option that was passed on and refused, in the words of `function`."""
+    signed = declared.signature
+    if isinstance(error, UnknownOptionError):
+        wrong, others = error.option, error.options
+    elif isinstance(error, AttributeError | TypeError):
+        refused = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        wrong, others = refused[1] if refused else "", []
+    else:
         return None
-    wrong = refused[1]
     if not _passes_options_on(signed) or wrong not in named or wrong in signed.parameters:
         return None
-    return _no_option(wrong, signed)
+    return UnknownOptionError(function, wrong, [*_options_of(signed), *others])
 
 
 def _passes_options_on(signed: Signature) -> bool:
     return any(one.kind is Parameter.VAR_KEYWORD for one in signed.parameters.values())
 
 
-def _no_option(wrong: str, signed: Signature) -> str:
-    """Say that there is no such option, and which one is near."""
+def _options_of(signed: Signature) -> list[str]:
+    """Return the names of the arguments of a function."""
     variadic = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-    names = [
-        one.name
-        for one in signed.parameters.values()
-        if one.kind not in variadic and one.name not in ("self", "cls")
-    ]
-    near = get_close_matches(wrong, names, n=1)
-    near = near or [name for name in names if name.startswith(wrong)]
-    nearest = f"; the nearest is {near[0]}" if near else ""
-    return f"there is no option {wrong!r}{nearest}; help() lists those that there are"
+    parameters = signed.parameters.values()
+    return [p.name for p in parameters if p.kind not in variadic and p.name not in ("self", "cls")]
 
 
 def _shown(value: Any) -> str:

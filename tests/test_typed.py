@@ -173,9 +173,17 @@ def test_more_arguments_than_there_are_names_for() -> None:
 
 
 def test_a_name_that_there_is_not_is_told_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(StripeError, match=r"Recorder: there is no option 'gate'; the nearest is"):
+    with pytest.raises(
+        StripeError, match=r"\Arecord: there is no option 'gate'; the nearest is gates"
+    ):
         stripe.record(nn.Linear(1, 1), [], tmp_path / "r", gate=["a"])
-    with pytest.raises(StripeError, match=r"open_recording: there is no option 'epoch'; help\(\)"):
+    with pytest.raises(
+        StripeError, match=r"record: there is no option 'over_write'; the nearest is overwr"
+    ):
+        stripe.record(nn.Identity(), [], "r", over_write=True)
+    with pytest.raises(
+        StripeError, match=r"open_recording: there is no option 'epoch'; help\(open_recording\)"
+    ):
         stripe.open_recording("r", epoch=3)  # type: ignore[call-arg]
     assert not (tmp_path / "r").exists()
     with pytest.raises(TypeError, match=r"missing .* argument: 'path'"):
@@ -188,7 +196,7 @@ def test_what_nobody_would_write_is_not_the_nearest() -> None:
         def __init__(self, n_images: int) -> None:
             self.n_images = n_images
 
-    with pytest.raises(StripeError, match=r"Named: there is no option 'sel'; help\(\)"):
+    with pytest.raises(StripeError, match=r"Named: there is no option 'sel'; help\(.*Named\)"):
         Named(n_images=1, sel=2)  # type: ignore[call-arg]
 
     @typed
