@@ -4,14 +4,13 @@ import builtins
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from functools import cache, wraps
 from inspect import Parameter, Signature, signature, unwrap
 from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 from stripe.defaults import LARGEST_SEED
-from stripe.errors import StripeError
+from stripe.errors import StripeError, UnknownOptionError
 from stripe.hints import fits, in_words
 from stripe.registry import listed
 
@@ -76,19 +75,6 @@ def typed(public: Public) -> Public:
     return call  # type: ignore[return-value]  # it has the same signature
 
 
-class UnknownOptionError(StripeError):
-    """An option that a function does not have, and the options that it has."""
-
-    def __init__(self, function: str, option: str, options: Sequence[str]) -> None:
-        self.option, self.options = option, list(options)
-        near = get_close_matches(option, self.options, n=1)
-        near = near or [name for name in self.options if name.startswith(option)]
-        nearest = f"; the nearest is {near[0]}" if near else ""
-        super().__init__(
-            f"{function}: there is no option {option!r}{nearest}; help({function}) lists them"
-        )
-
-
 class _Declared(NamedTuple):
     """The signature of a function, and what is needed of it at every call."""
 
@@ -119,7 +105,7 @@ def _check(
         _refuse_too_many(function, signed, args)
         unknown = [name for name in named if name not in signed.parameters]
         if unknown and not _passes_options_on(signed):
-            raise UnknownOptionError(function, unknown[0], _options_of(signed)) from None
+            raise UnknownOptionError(function, unknown[0], _options_of(signed), function) from None
         return
     for name, value in given.items():
         kind, hint = signed.parameters[name].kind, types.get(name, Any)
@@ -155,19 +141,19 @@ def _refuse_too_many(function: str, signed: Signature, args: Sequence[Any]) -> N
 
 def _unknown_option(
     error: BaseException, function: str, declared: _Declared, named: Mapping[str, Any]
-) -> "UnknownOptionError | None":
+) -> UnknownOptionError | None:
     """Return the error of an option that was passed on and refused, in the words of `function`."""
     signed = declared.signature
     if isinstance(error, UnknownOptionError):
-        wrong, others = error.option, error.options
+        wrong, others, refused_by = error.option, error.options, error.refused_by
     elif isinstance(error, AttributeError | TypeError):
         refused = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        wrong, others = refused[1] if refused else "", []
+        wrong, others, refused_by = refused[1] if refused else "", [], function
     else:
         return None
     if not _passes_options_on(signed) or wrong not in named or wrong in signed.parameters:
         return None
-    return UnknownOptionError(function, wrong, [*_options_of(signed), *others])
+    return UnknownOptionError(function, wrong, [*_options_of(signed), *others], refused_by)
 
 
 def _passes_options_on(signed: Signature) -> bool:

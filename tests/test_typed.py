@@ -1,6 +1,7 @@
 """Every public function refuses arguments of a wrong type with an error of one line."""
 
 import inspect
+import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -15,7 +16,7 @@ from torch import nn
 
 import stripe
 from stripe.data import ImageSet
-from stripe.errors import StripeError
+from stripe.errors import NoBatchError, StripeError, UnknownOptionError
 from stripe.gradcam import MeanCam
 from stripe.hints import fits, in_words
 from stripe.recording import Recorded
@@ -188,6 +189,15 @@ def test_a_name_that_there_is_not_is_told_with_the_nearest(tmp_path: Path) -> No
     assert not (tmp_path / "r").exists()
     with pytest.raises(TypeError, match=r"missing .* argument: 'path'"):
         stripe.record(nn.Linear(1, 1), [], gates="all")  # type: ignore[call-arg]
+
+
+def test_errors_cross_processes() -> None:
+    with pytest.raises(UnknownOptionError) as raised:
+        stripe.record(nn.Linear(1, 1), [], "r", progres=True)
+    for error in (raised.value, NoBatchError()):
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error)
+        assert str(again) == str(error)
 
 
 def test_what_nobody_would_write_is_not_the_nearest() -> None:

@@ -77,7 +77,7 @@ class Curve:
 
 
 def larger(one: Curve, other: Curve, threshold: float) -> Curve:
-    """Search both curves, and return that with the larger set; `one` if both are equal.
+    """Return the curve with the larger set at a threshold; `one` if both are equal.
 
     If the set of `other` is not larger, `other` costs a single pass.
     """

@@ -1,6 +1,6 @@
 """The images of an audit: one half for the means, one half for the comparison."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stripe.errors import StripeError
 from stripe.hooks.batches import numbered_batches
-from stripe.hooks.mixed import ClassOrder, order_of
+from stripe.hooks.mixed import in_blocks, random_order
 from stripe.modules.seeded import generator_kept
 from stripe.warn import warn
 
@@ -87,7 +87,7 @@ def halves(loader: Iterable[Any], limit: int, batch_size: int) -> Halves:
     """
     images, labels = gather(loader, limit)
     known, held_out = (torch.arange(half, len(images), 2) for half in (0, 1))
-    known, held_out = known[order_of(len(known))], held_out[order_of(len(held_out))]
+    known, held_out = known[random_order(len(known))], held_out[random_order(len(held_out))]
     numbers = None if labels is None else labels.cpu().numpy()
     return Halves(
         known=images[known.to(images.device)].split(batch_size),
@@ -119,13 +119,8 @@ def gather(loader: Iterable[Any], limit: int) -> tuple[Tensor, Tensor | None]:
     """
     images: list[Tensor] = []
     labels: list[Tensor] = []
-    order = ClassOrder()
     with generator_kept():
         for _, batch, of_batch in numbered_batches(loader):
-            if sum(map(len, images)) >= limit:
-                _warn_if_sorted(order, limit)
-                break
-            order.see(of_batch)
             if images and batch.shape[1:] != images[0].shape[1:]:
                 raise StripeError(
                     f"images must all have one size, got {tuple(images[0].shape[1:])} and "
@@ -134,17 +129,41 @@ def gather(loader: Iterable[Any], limit: int) -> tuple[Tensor, Tensor | None]:
             images.append(batch)
             if of_batch is not None:
                 labels.append(of_batch)
+            if sum(map(len, images)) >= limit:
+                break
     count = sum(map(len, images))
     if min(count, limit) < 4:
         raise StripeError(f"a comparison needs at least 4 images, got {min(count, limit)}")
-    whole = torch.cat(labels)[:limit] if sum(map(len, labels)) == count else None
-    return torch.cat(images)[:limit], whole
+    whole = torch.cat(labels) if sum(map(len, labels)) == count else None
+    if whole is not None and (count > limit or _has_more(loader, len(images))):
+        _warn_if_sorted(loader, whole.cpu().numpy(), limit)
+    return torch.cat(images)[:limit], None if whole is None else whole[:limit]
 
 
-def _warn_if_sorted(order: ClassOrder, limit: int) -> None:
-    if order.may_go_on:
+def _has_more(loader: Iterable[Any], batches: int) -> bool:
+    """Return whether a loader of known length has more batches than were read."""
+    try:
+        return isinstance(loader, Sized) and len(loader) > batches
+    except TypeError:  # a DataLoader of an IterableDataset
+        return False
+
+
+def _warn_if_sorted(loader: Iterable[Any], labels: np.ndarray, limit: int) -> None:
+    """Warn if the labels of the first images are sorted, or are those of one class of several."""
+    used = labels[:limit]
+    others = len(np.unique(labels)) > 1 or len(_classes(loader)) > 1
+    one_of_several = len(np.unique(used)) == 1 and others
+    if in_blocks(used) or one_of_several:
         warn(
             f"only the first {limit} images are used, and they are sorted by class, so classes may "
             "be missing; give a loader in random order, such as a DataLoader with shuffle=True, or "
             "a larger limit"
         )
+
+
+def _classes(loader: Iterable[Any]) -> Sequence[str]:
+    """Return the names of the classes of a loader's data set, if it has any."""
+    data = getattr(loader, "dataset", None)
+    whole = getattr(data, "dataset", None)  # of a Subset
+    found: Sequence[str] = getattr(data, "classes", None) or getattr(whole, "classes", None) or ()
+    return found

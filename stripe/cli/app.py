@@ -50,7 +50,7 @@ Epochs = Annotated[
         negative=(),
     ),
 ]
-#: Names of which none stands for all, or for no such option; the help text says which.
+#: Any number of names. The help text says what stands for none, so no default is shown.
 Several = Annotated[
     tuple[str, ...], Parameter(consume_multiple=True, show_default=False, negative=())
 ]
@@ -115,6 +115,12 @@ def print_json(value: Any) -> None:
 def one_or_more(numbers: tuple[int, ...]) -> int | tuple[int, ...] | None:
     """Return the one number of an option, all that were given, or None."""
     return numbers[0] if len(numbers) == 1 else numbers or None
+
+
+def keywords_of(options: Any) -> dict[str, Any]:
+    """Return the options of runs as keywords of a function; those that were not given are None."""
+    given = {"names": options.names or None, "epoch": one_or_more(options.epoch)}
+    return {**vars(options), **given}
 
 
 def picture_file(path: Path | None) -> None:

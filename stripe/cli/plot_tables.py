@@ -51,14 +51,19 @@ def plot_freezing(audit: Source, *, out: Picture, heading: Heading = None) -> No
     """
     import pandas as pd
 
+    wanted = "give a file with the output of stripe audit --json"
     try:
-        found = parse_json(read_regular(audit))
+        content = read_regular(audit)
+    except OSError as error:
+        raise DataError(f"{audit} cannot be read: {error.strerror}; {wanted}") from error
+    try:
+        found = parse_json(content)
         curve, threshold = pd.DataFrame(found["greedy"]), found["threshold"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{audit} is not the result of an audit ({type(error).__name__}: {error}); give a file "
-            "with the output of stripe audit --json"
-        ) from error
+        numbers = curve.columns.difference(["gate"])
+        curve[numbers] = curve[numbers].apply(pd.to_numeric)  # null is NaN
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(f"{audit} is not the result of an audit ({reason}); {wanted}") from error
     name = heading_of(heading, audit)
     save_plot("freezing", curve, out, threshold=threshold, heading=name)
 

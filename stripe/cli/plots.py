@@ -16,7 +16,7 @@ from stripe.cli.app import (
     RandomSeed,
     Recorded,
     app,
-    one_or_more,
+    keywords_of,
     picture_file,
 )
 from stripe.cli.options.ranges import Count
@@ -259,8 +259,7 @@ def draw_runs(
     name: str, recordings: Sequence[Any], out: Path, options: Runs | Comparison, **more: Any
 ) -> None:
     """Draw a figure of one recording or several."""
-    chosen = vars(options) | {"names": options.names or None, "epoch": one_or_more(options.epoch)}
-    save_plot(name, list(recordings), out, **chosen, **more)
+    save_plot(name, list(recordings), out, **keywords_of(options), **more)
 
 
 def save_plot(name: str, data: Any, out: Path, **options: Any) -> None:

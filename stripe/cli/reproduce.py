@@ -214,16 +214,13 @@ def _cost(runs: "list[StoredRun]", engine: "Local | Ray") -> str:
     from stripe.reproduce.engines import Local
     from stripe.reproduce.store.cost import estimate
     from stripe.train.device import resolve_device
-    from stripe.train.precision import is_emulated
+    from stripe.train.precision import is_emulated, slow_precision
 
     if not isinstance(engine, Local):
         return estimate(runs).words(1)
     said, device = estimate(runs).words(engine.at_a_time()), resolve_device(engine.device)
     if slow := sum(run.state != "finished" and is_emulated(run.config, device) for run in runs):
-        said += (
-            f"\n{slow} of them train in bfloat16, which {device} emulates: they take six to ten "
-            "times as long as on a CPU with AVX-512, and round differently"
-        )
+        said += f"\n{slow} of them train in bfloat16: {slow_precision(device)}"
     return said
 
 

@@ -15,7 +15,7 @@ from stripe.cli.app import (
     RandomSeed,
     Recorded,
     app,
-    one_or_more,
+    keywords_of,
 )
 from stripe.cli.options.engines import MAP_HERE, MapEngine
 from stripe.cli.options.ranges import Share
@@ -125,11 +125,7 @@ def compare(
     from stripe import stats
 
     sides = sides_of((recording, *others), versus)
-    chosen: Any = vars(options) | {
-        "names": options.names or None,
-        "epoch": one_or_more(options.epoch),
-    }
-    table = printed.show(lambda: stats.compare(sides, **chosen))
+    table = printed.show(lambda: stats.compare(sides, **keywords_of(options)))
     if not printed.json:
         numbers = " and ".join(map(str, dict.fromkeys(table.attrs["n"])))
         print(f"\n{100 * options.level:g} % intervals over {_over(table)}, n = {numbers}")

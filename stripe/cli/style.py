@@ -25,10 +25,7 @@ style_app = App(
 app.command(style_app)
 
 _GROUPS = {
-    OPTIMISATION: (
-        *("batch_size", "lr", "content_weight", "style_weight", "variation_weight"),
-        "sample_every",
-    ),
+    OPTIMISATION: (*("batch_size", "lr", "content_weight", "style_weight", "variation_weight"),),
     COMPUTATION: ("precision", "device", "workers"),
 }
 _Options: Any = options_of(StyleConfig, _GROUPS)

@@ -19,7 +19,7 @@ from stripe.data.image_file import ImageReader
 from stripe.data.splits import split_folder
 from stripe.data.workers import batches_of, outliving_signals, without_workers_traceback
 from stripe.errors import DataError
-from stripe.hooks.mixed import order_of
+from stripe.hooks.mixed import random_order
 from stripe.modules.seeded import seeded
 from stripe.typed import typed
 
@@ -69,8 +69,7 @@ class StreamLoader:
         First decode every image, and skip those that cannot be read (listed in the attribute
         `broken`). If False, such an image raises an error when it is read.
     mixed
-        Read in a fixed random order, and not class by class, so that every batch has images of
-        several classes.
+        Read in a random order instead of class by class. It is the same for every seed.
 
     Raises
     ------
@@ -118,7 +117,7 @@ class StreamLoader:
             take = torch.linspace(0, len(self.data) - 1, count).round().long()
         self.positions = take
         self.images = len(take)
-        order = take[order_of(len(take))] if mixed else take
+        order = take[random_order(len(take))] if mixed else take
         self._batches = _Batches(order, batch_size, augment, share, self.generator)
         self._open = functools.partial(
             DataLoader,

@@ -116,10 +116,10 @@ def tensors_of(batch: Any) -> list[Tensor]:
     parts = [batch] if isinstance(batch, Tensor) else list(batch)[:3]
     if not parts or not all(isinstance(part, Tensor) for part in parts):
         item = len(parts) == 2 and isinstance(parts[1], int)
+        remedy = "wrap the loader so that it yields these"
         raise ModelError(
             "a batch must be images, (images, labels) or (images, labels, indices) as tensors, "
-            f"got {_kinds(batch)}; "
-            + ("give a DataLoader of the data set" if item else "wrap the loader so that it does")
+            f"got {_kinds(batch)}; {'give a DataLoader of the data set' if item else remedy}"
         )
     single = len(parts) > 1 and parts[1].ndim == 0
     if parts[0].ndim < 2 or single:

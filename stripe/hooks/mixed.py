@@ -5,11 +5,12 @@ batch, the statistics of a batch, and a step of learning. If each batch holds a 
 are effects within a class.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int64, Integer
 from torch import Tensor
 
 from stripe.warn import warn
@@ -18,7 +19,7 @@ from stripe.warn import warn
 Batch = Tensor | tuple[Tensor, Tensor | None]
 
 
-def order_of(count: int, seed: int = 0) -> Int64[Tensor, " count"]:
+def random_order(count: int, seed: int = 0) -> Int64[Tensor, " count"]:
     """Return the positions of `count` images in a random order, which depends on both numbers."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
@@ -26,7 +27,7 @@ def order_of(count: int, seed: int = 0) -> Int64[Tensor, " count"]:
 def mixed(batches: Iterable[Batch]) -> list[Any]:
     """Distribute the images of batches at random among batches of the same sizes and forms.
 
-    Images of different shapes do not share a batch.
+    Images of different shapes do not share a batch. The result takes as much memory as the batches.
 
     Examples
     --------
@@ -35,64 +36,31 @@ def mixed(batches: Iterable[Batch]) -> list[Any]:
     >>> [sorted(of.unique().tolist()) for _, of in mixed(sorted_by_class)]
     [[0, 1], [0, 1]]
     """
-    done = list(batches)
+    given = list(batches)
+    done = list(given)
     alike: dict[object, list[int]] = {}
-    for place, batch in enumerate(done):
+    for place, batch in enumerate(given):
         alike.setdefault(_kind(batch), []).append(place)
     for places in alike.values():
-        for place, batch in zip(places, _among([done[p] for p in places]), strict=True):
-            done[place] = batch
+        rows = [(place, row) for place in places for row in range(len(_parts(given[place])[0]))]
+        drawn = iter([rows[position] for position in random_order(len(rows)).tolist()])
+        for place in places:
+            chosen = [next(drawn) for _ in _parts(given[place])[0]]
+            done[place] = _gathered(given, chosen, like=given[place])
     return done
 
 
-def _kind(batch: Batch) -> object:
-    """Return what two batches must have in common to exchange images."""
-    images, labels = batch if isinstance(batch, tuple) else (batch, None)
-    return images.shape[1:], images.dtype, images.device, type(batch), labels is None
+def in_blocks(labels: Integer[np.ndarray, " images"]) -> bool:
+    """Return whether each of several classes, of several images, comes once, without others."""
+    classes = len(np.unique(labels))
+    changes = int(np.count_nonzero(labels[1:] != labels[:-1]))
+    return 1 < classes <= len(labels) // 2 and changes == classes - 1
 
 
-def _among(batches: list[Any]) -> list[Any]:
-    """Distribute images of one kind, and their labels in the same order."""
-    if batches[0] is None:
-        return batches
-    if isinstance(batches[0], Tensor):
-        sizes = [len(batch) for batch in batches]
-        whole = torch.cat(batches)
-        return list(whole[order_of(len(whole)).to(whole.device)].split(sizes))
-    images, labels = (_among(list(part)) for part in zip(*batches, strict=True))
-    return list(zip(images, labels, strict=True))
-
-
-class ClassOrder:
-    """Notice whether a loader gives its images class by class."""
-
-    def __init__(self) -> None:
-        self._last: float | None = None
-        self._batches = 0
-        self._sorted = True
-        self._first: float | None = None
-
-    def see(self, labels: Tensor | None) -> None:
-        """Read the labels of the next batch."""
-        if labels is None or labels.ndim != 1 or not len(labels):
-            self._sorted = False
-            return
-        known = labels.double()
-        self._first = known[0].item() if self._first is None else self._first
-        ahead = self._last is None or self._last <= known[0].item()
-        self._sorted &= ahead and bool((known.diff() >= 0).all())
-        self._last = known[-1].item()
-        self._batches += 1
-
-    @property
-    def is_sorted(self) -> bool:
-        """Whether there were several batches, and several classes came one after another."""
-        return self.may_go_on and self._first != self._last
-
-    @property
-    def may_go_on(self) -> bool:
-        """Whether the images may be the first of sorted ones: the labels never decreased."""
-        return self._sorted and self._batches > 1
+def sorted_by_class(batches: Sequence[np.ndarray]) -> bool:
+    """Return whether the labels of several batches, (B,) each, came class by class."""
+    several = [labels for labels in batches if len(labels)]
+    return len(several) > 1 and in_blocks(np.concatenate(several))
 
 
 def warn_of_order(result: str) -> None:
@@ -101,3 +69,25 @@ def warn_of_order(result: str) -> None:
         f"the images are sorted by class, so a batch holds few classes, and {result}; give a "
         "loader in random order, such as a DataLoader with shuffle=True"
     )
+
+
+def _parts(batch: Batch) -> tuple[Tensor, Tensor | None]:
+    return (batch, None) if isinstance(batch, Tensor) else batch
+
+
+def _kind(batch: Batch) -> object:
+    """Return what two batches must have in common to exchange images."""
+    images, labels = _parts(batch)
+    return images.shape[1:], images.dtype, images.device, type(batch), labels is None
+
+
+def _gathered(given: Sequence[Batch], chosen: Sequence[tuple[int, int]], like: Batch) -> Batch:
+    """Return a batch of the chosen rows, each of which is a batch and a row in it."""
+    parts = [(*_parts(given[place]), row) for place, row in chosen]
+    if not parts:
+        return like
+    images = torch.stack([images[row] for images, _, row in parts])
+    if isinstance(like, Tensor):
+        return images
+    known = [labels[row] for _, labels, row in parts if labels is not None]
+    return images, torch.stack(known) if known else None

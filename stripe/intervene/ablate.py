@@ -104,7 +104,8 @@ def ablate(
     The interval of kl is the mean plus or minus 1.96 standard errors. All rows use the same images,
     so the difference between two rows can be significant even if their intervals overlap. If the
     scores of an image become NaN, its prediction counts as changed and as wrong, and the kl of the
-    row is NaN.
+    row is NaN. If "shuffle" is measured, the images are mixed among the batches, so that it draws
+    from all classes; functions then get the batches in another order.
 
     Examples
     --------
@@ -159,7 +160,7 @@ def ablations(
     found, recorded = replaceable_with(model, recording, epoch=epoch, example=example, force=force)
     looks_up = recording is not None and any(map(needs_recording, hows.values()))
     places = found.chosen(gates, recorded.gates if looks_up else None)
-    batches = _batches(loader)
+    batches = _batches(loader, mix=_needs_mix(hows))
     together = not alone or len(places) > 1
     steps = len(hows) * (alone * len(places) + together)
 
@@ -175,13 +176,31 @@ def ablations(
     return Ablations(1 + steps, _measured(run, sets(), steps, progress))
 
 
-def _batches(loader: Iterable[Any]) -> Batches:
+def _needs_mix(hows: Mapping[str, How]) -> bool:
+    """Return whether an intervention draws from the batch, which should then hold all classes."""
+    forms = [form for how in hows.values() for form in _forms(how)]
+    if not any(isinstance(form, str) and form == "shuffle" for form in forms):
+        return False
+    if any(getattr(form, "ndim", 0) == 2 for form in forms):
+        raise StripeError(
+            'rows of a gate belong to images in their order, and "shuffle" mixes the images; '
+            "measure the two in separate calls"
+        )
+    return True
+
+
+def _forms(how: How) -> list[Any]:
+    return list(how.values()) if isinstance(how, Mapping) else [how]
+
+
+def _batches(loader: Iterable[Any], *, mix: bool) -> Batches:
     """Return images and labels; a last image that comes alone joins the batch before it.
 
-    "shuffle" needs two images in a batch, and other classes than that of the image.
+    "shuffle" needs two images in a batch.
     """
     with generator_kept():
-        batches = mixed((images, labels) for _, images, labels in numbered_batches(loader))
+        read = ((images, labels) for _, images, labels in numbered_batches(loader))
+        batches = mixed(read) if mix else list(read)
     batches = [batch for batch in batches if len(batch[0])]
     if not batches:
         raise StripeError("a loader must give at least one image, got none")

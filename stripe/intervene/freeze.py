@@ -122,8 +122,9 @@ def freeze(
     Notes
     -----
     The learned constants can be worse than the means if `lr` is too large for a gate or there are
-    few images. `comparison` shows this, and a warning says so; the learned constants are returned
-    in any case. The images are mixed before they are learned from, so their order does not matter.
+    few images. `comparison` shows this, and a warning says so if the difference is clear; the
+    learned constants are returned in any case. The images are mixed, so images that are sorted by
+    class do not spoil the constants.
 
     Examples
     --------
@@ -159,7 +160,8 @@ def freeze(
     found |= {"predict": predict, "progress": progress}
     planned = plan(model, data, epoch=epoch, example=example, force=force)
     able = _freezable(planned, gates)
-    vectors = optimal_constants(model, mixed(known), data, able, lr=lr, **found)
+    learned = mixed(batch if isinstance(batch, Tensor) else batch[0] for batch in known)
+    vectors = optimal_constants(model, learned, data, able, lr=lr, **found)
     comparison = compare_constants(model, held_out, data, vectors, agree=agree, **found)
     _warn_if_worse(comparison)
     frozen = replace(planned, means={**planned.means, **vectors}).freeze(gates, fold=fold)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from stripe.errors import ModelError, NoBatchError, StripeError
 from stripe.gates.freezing.means import Means
 from stripe.hooks.batches import numbered_batches
-from stripe.hooks.mixed import ClassOrder, warn_of_order
+from stripe.hooks.mixed import sorted_by_class, warn_of_order
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.intervene.functions import function_of
 from stripe.intervene.interventions import Interventions
@@ -110,7 +110,8 @@ def optimal_constants(
     learned = {place.gate.name: _Learned(recorded.mean(place)) for place in places}
     functions = {p.gate.name: function_of(learned[p.gate.name], p, recorded) for p in places}
     steps = [constant.step for constant in learned.values()]
-    optimiser, batches, order = torch.optim.Adam(steps, lr), 0, ClassOrder()
+    optimiser, batches = torch.optim.Adam(steps, lr), 0
+    known: list[np.ndarray] = []
     with (
         interrupts_held(),
         progress_bar(loader, "optimal constants", progress) as bar,
@@ -120,7 +121,7 @@ def optimal_constants(
         interrupts_allowed(),
     ):
         for _, images, labels in numbered_batches(loader):
-            order.see(labels)
+            known += [] if labels is None else [labels.cpu().numpy()]
             loss = _divergence(found.model, images, predict)
             slopes: Sequence[Tensor | None] = torch.autograd.grad(loss, steps, allow_unused=True)
             for (name, constant), slope in zip(learned.items(), slopes, strict=True):
@@ -134,7 +135,7 @@ def optimal_constants(
             bar.update()
     if not batches:
         raise NoBatchError
-    if order.is_sorted:
+    if len(known) == batches and sorted_by_class(known):
         warn_of_order("the constants fit the last classes best")
     return {name: constant.vector() for name, constant in learned.items()}
 

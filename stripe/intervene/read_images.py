@@ -9,7 +9,7 @@ from torch import nn
 
 from stripe.errors import DataError
 from stripe.hooks.batches import numbered_batches
-from stripe.hooks.mixed import ClassOrder
+from stripe.hooks.mixed import sorted_by_class
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules.feed import feed
 from stripe.modules.undisturbed import undisturbed
@@ -69,12 +69,10 @@ def read_images(
     """
     numbers: list[np.ndarray] = []
     labels: list[np.ndarray] = []
-    classes = ClassOrder()
 
     def outputs() -> Iterator[tuple[int, Any]]:
         for number, images, of_batch in numbered_batches(loader):
             numbers.append(number)
-            classes.see(of_batch)
             if of_batch is not None:
                 labels.append(of_batch.cpu().numpy())
             yield len(images), feed(model, images)
@@ -85,7 +83,7 @@ def read_images(
     order = np.argsort(whole, kind="stable")
     known = np.concatenate(labels)[order] if len(labels) == len(numbers) else None
     read = Read([found[k] for k in order], None if scores is None else scores[order])
-    return ReadImages(read, whole[order], known, classes.is_sorted)
+    return ReadImages(read, whole[order], known, known is not None and sorted_by_class(labels))
 
 
 def compared(task: Task, before: ReadImages, now: ReadImages) -> dict[str, float]:

@@ -1,3 +1,3 @@
-"""Run any `nn.Module` in evaluation mode, and restore its modes and the random generators."""
+"""Operations on any `nn.Module`; `undisturbed`, which runs it and restores it, is public."""
 
 from stripe.modules.undisturbed import undisturbed as undisturbed

@@ -1,4 +1,4 @@
-"""Colours and markers of series, for grey and colour-blind readers too, and words on their bars."""
+"""Colours and markers of series, which differ in grey and for colour-blind readers, and bars."""
 
 from collections.abc import Iterable
 from itertools import cycle

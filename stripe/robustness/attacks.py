@@ -148,7 +148,7 @@ def _measured(
     with progress_bar(1 + len(runs), "noise", progress) as bar:
         clean = read_images(model, loader, task, missing=False)
         about = {"images": len(clean.images)}
-        if clean.sorted_by_class and any(_depends_on_batch(name) for name, *_ in runs):
+        if clean.sorted_by_class and any(noise.spec.kind == "batch" for *_, noise in runs):
             warn_of_order("its statistics are those of these classes")
         yield {"noise": "none", "seed": 0, **about, **compared(task, clean, clean)}
         bar.update()
@@ -157,10 +157,6 @@ def _measured(
                 found = read_images(model, loader, task, missing=True)
             bar.update()
             yield {"noise": name, "seed": seed, **about, **compared(task, clean, found)}
-
-
-def _depends_on_batch(noise: str) -> bool:
-    return NoiseSpec.parse(noise).kind == "batch"
 
 
 def _no_scores(output: Any) -> None:

@@ -1,4 +1,4 @@
-"""The stripe index, computed from the moments of `moments.py`, which reads the Parquet files."""
+"""The stripe index: the share of variance between channels, from the moments of `moments.py`."""
 
 from collections.abc import Sequence
 

@@ -217,7 +217,7 @@ class TrainConfig(Settings):
         )
 
     def identity(self) -> dict[str, Any]:
-        """Return the fields that determine the run, with the name of the file `initial` alone."""
+        """Return the fields that determine the run, with `initial` as a name without its folder."""
         found = super().identity()
         if self.initial is not None:
             found["initial"] = self.initial.name

@@ -9,6 +9,7 @@ from stripe.data.folder import IMAGENET_MEAN, IMAGENET_STD
 from stripe.data.sample import sample
 from stripe.errors import DataError
 from stripe.registry import listed
+from stripe.robustness.noise_spec import NoiseSpec
 from stripe.train.config import TrainConfig
 from stripe.train.processes import Processes
 from stripe.train.run import DataShape
@@ -137,8 +138,9 @@ def _streamed(config: TrainConfig, processes: Processes, root: Path) -> Loaders:
 
     limited: Any = {"limit": config.limit}
     train = loader("train", augment=True, **limited)
-    # Noise of the kind "batch" depends on which images share a batch.
-    test = loader("test", mixed=config.noise is not None, **limited)
+    # This noise depends on which images share a batch.
+    of_batch = config.noise is not None and NoiseSpec.parse(config.noise).kind == "batch"
+    test = loader("test", mixed=of_batch, **limited)
     if train.classes != test.classes:
         differs = sorted(set(train.classes) ^ set(test.classes))
         raise DataError(

@@ -161,7 +161,7 @@ def train(
                 f"record_images must be at least the number of processes, {processes.count}, got "
                 f"{config.record_images}"
             )
-        config = with_precision(config, processes.device, resume=resume)
+        config = with_precision(config, processes.device, resume=resume, rank=processes.rank)
         with processes.first_alone():
             loaders = open_loaders(config, processes)
         if model is None:

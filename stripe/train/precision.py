@@ -26,14 +26,21 @@ def native_precision(device: torch.device) -> Literal["bf16", "fp32"]:
 
 
 def is_emulated(config: Settings, device: torch.device) -> bool:
-    """Return whether a run computes in bfloat16 on a device that has no instructions for it."""
+    """Return whether a run computes in bfloat16 on a device that does not do so natively."""
     return getattr(config, "precision", None) == "bf16" and native_precision(device) == "fp32"
 
 
-def with_precision(config: S, device: torch.device, *, resume: bool) -> S:
+def slow_precision(device: torch.device) -> str:
+    """Return the words for a device that computes slowly in bfloat16."""
+    if device.type == "cuda":
+        return "this GPU has no instructions for bfloat16, in which it is slow"
+    return "this CPU has no AVX-512, and takes six to ten times as long in bfloat16 as in float32"
+
+
+def with_precision(config: S, device: torch.device, *, resume: bool, rank: int = 0) -> S:
     """Return the settings of a run with the precision that "auto" means for it.
 
-    A resumed run keeps its precision on every device.
+    A resumed run keeps its precision on every device. Of several processes, that of rank 0 warns.
 
     Warns
     -----
@@ -47,9 +54,6 @@ def with_precision(config: S, device: torch.device, *, resume: bool) -> S:
         else:
             precision = native_precision(device)
         config = replace(config, precision=precision)  # type: ignore[type-var]  # all are dataclasses
-    if is_emulated(config, device):
-        warn(
-            f"{device} emulates bfloat16, which takes six to ten times as long as float32; for a "
-            'new run, precision "auto" chooses the faster one'
-        )
+    if rank == 0 and is_emulated(config, device):
+        warn(f'{slow_precision(device)}; for a new run, precision "auto" chooses the faster one')
     return config

@@ -7,6 +7,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+import torch
+
+import stripe
 
 Run = Callable[..., tuple[int, str]]
 
@@ -55,6 +58,25 @@ def test_the_curve_of_an_audit(run: Run, tmp_path: Path, monkeypatch: pytest.Mon
     drawn = (tmp_path / "f.svg").read_text()
     assert "audit" in drawn
     assert "threshold" in drawn
+
+
+def test_an_audit_without_labels(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its JSON has null for every accuracy."""
+    monkeypatch.chdir(tmp_path)
+    model = stripe.build("resnet8_basic", attention="se", num_classes=10, in_channels=1)
+    audit = stripe.audit(model, [torch.rand(8, 1, 16, 16)], None, rounds=1, progress=False)
+    (tmp_path / "audit.json").write_text(json.dumps(audit.to_json()))
+    assert '"accuracy": null' in (tmp_path / "audit.json").read_text()
+    assert run("plot", "freezing", "audit.json", "--out", "f.png") == (0, "f.png\n")
+
+
+def test_a_missing_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, said = run("plot", "freezing", "gone.json", "--out", "f.png")
+    assert code == 1
+    assert said.startswith(
+        "error: gone.json cannot be read: No such file or directory; give a file"
+    )
 
 
 @pytest.mark.parametrize(

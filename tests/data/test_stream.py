@@ -60,9 +60,9 @@ def test_a_limit_spreads_over_the_classes(root: Path) -> None:
 
 def test_mixed_images_keep_their_labels_and_positions(root: Path) -> None:
     options: Any = {"size": 32, "workers": 0, "indices": True}
-    in_order = list(StreamLoader(root, "test", 2, **options))
-    mixed = StreamLoader(root, "test", 2, mixed=True, **options)
-    drawn = list(mixed)
+    in_order: list[Any] = list(StreamLoader(root, "test", 2, **options))
+    mixed: Any = StreamLoader(root, "test", 2, mixed=True, **options)
+    drawn: list[Any] = list(mixed)
     assert [len(batch[1].unique()) for batch in in_order] != [len(b[1].unique()) for b in drawn]
     wanted, found = (
         {
@@ -124,7 +124,6 @@ def test_workers_outlive_a_signal_but_not_the_main_process(root: Path) -> None:
     code = f"""
 import os, signal
 from pathlib import Path
-from typing import Any
 from stripe.data import StreamLoader
 
 def stop(*_): print("asked", flush=True)

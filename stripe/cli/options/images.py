@@ -18,7 +18,7 @@ from stripe.data.image_set import ImageSet, with_channels
 from stripe.data.splits import split_folder
 from stripe.defaults import BATCH_SIZE, DATA_ROOT
 from stripe.errors import DataError
-from stripe.hooks.mixed import order_of
+from stripe.hooks.mixed import random_order
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
 from stripe.modules.feed import feed
@@ -110,7 +110,7 @@ def load_images(
             f"each of its {len(getattr(data, 'dataset', data).classes)} folders",
             file=sys.stderr,
         )
-    order = order_of(len(data), seed).tolist() if mixed else None
+    order = random_order(len(data), seed).tolist() if mixed else None
     return DataLoader(data, batch_size, collate_fn=collate, sampler=order), prepared
 
 

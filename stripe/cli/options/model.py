@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 #: An option that takes one number or several.
-_Several = Parameter(consume_multiple=True, negative=(), group=IMAGES)
+_Pixels = Parameter(consume_multiple=True, negative=(), group=IMAGES)
 _Flag = Parameter(negative=())
 #: The help lists --model, --images and --device first; others have a heading.
 _OfNetwork, _OfImages = Parameter(group=NETWORK), Parameter(group=IMAGES)
@@ -45,7 +45,7 @@ class Network:
     num_classes
         Number of outputs of the network.
     seed
-        Seed of random weights, and of the sample of images.
+        Seed of random weights, and of the sample and the order of images.
     """
 
     model: Annotated[str, Parameter(alias="--checkpoint")]
@@ -133,8 +133,8 @@ class Source(Network):
 
     images: str | None = None
     image_size: Annotated[str | None, _OfImages] = None
-    mean: Annotated[tuple[str, ...] | None, _Several] = None
-    std: Annotated[tuple[str, ...] | None, _Several] = None
+    mean: Annotated[tuple[str, ...] | None, _Pixels] = None
+    std: Annotated[tuple[str, ...] | None, _Pixels] = None
     crop: Annotated[ShareAboveZeroOrNone, _OfImages] = None
     data_root: Annotated[Path | None, _OfImages] = None
     batch_size: Annotated[Count, _OfImages] = BATCH_SIZE

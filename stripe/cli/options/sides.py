@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from stripe.cli.app import RandomSeed
+from stripe.cli.app import RandomSeed, Several
 from stripe.cli.options.ranges import Resamples, ShareInside
 from stripe.defaults import LEVEL, RESAMPLES
 from stripe.errors import StripeError
@@ -29,8 +29,6 @@ Versus = Annotated[
     ),
 ]
 
-_OnePerSide = Parameter(consume_multiple=True, show_default=False, negative=())
-
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +48,10 @@ class Comparison:
         Confidence level of the intervals, 0 to 1.
     """
 
-    names: Annotated[tuple[str, ...], _OnePerSide] = ()
-    epoch: Annotated[tuple[int, ...], _OnePerSide] = ()
+    names: Several = ()
+    epoch: Annotated[
+        tuple[int, ...], Parameter(consume_multiple=True, show_default=False, negative=())
+    ] = ()
     resamples: Resamples = RESAMPLES
     level: ShareInside = LEVEL
     seed: RandomSeed = 0

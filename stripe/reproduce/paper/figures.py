@@ -1,4 +1,4 @@
-"""The paper's figures as measurements; a kind in `reproduce/kinds/` draws each by `plots/`."""
+"""The paper's figures, each with the kind of `reproduce/kinds/` that measures and draws it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -140,4 +140,4 @@ def test_emulated_precision_is_told_before_runs_begin(
     said = _cost([run, stored(BARE, tmp_path)], Local(device="cpu", workers=1)).splitlines()
     assert len(said) == lines
     assert "2 runs to do" in said[0]
-    assert lines == 1 or "1 of them train in bfloat16, which cpu emulates" in said[1]
+    assert lines == 1 or "1 of them train in bfloat16: this CPU has no AVX-512" in said[1]
