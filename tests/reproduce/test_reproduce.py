@@ -237,13 +237,11 @@ def test_a_stopped_sweep_goes_on(tmp_path: Path) -> None:
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
-    deadline = time.monotonic() + 120
     while not list((tmp_path / "store").glob("*/config.json")):
-        assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "the same command does the others" in said
     assert "Traceback" not in said

