@@ -16,6 +16,8 @@ FOLDER = Path(__file__).parents[1] / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 #: The number of epochs of a training.
 EPOCHS = re.compile(r"(\bepochs(?:=|\": ))\d+")
+#: A list of numbers that a table cuts, perhaps after a sign. Its length depends on the numbers.
+CUT_LIST = re.compile(r"\[[#, -]+\.{2,3}")
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?(e[-+]?\d+)?|\bnan\b)", re.IGNORECASE)
 
 
@@ -64,6 +66,7 @@ def content(notebook: Any) -> list[tuple[str, ...]]:
             data = output.get("data", {"text/plain": output.get("text", "")})
             words = " ".join(NUMBER.sub("#", data.get("text/plain", "")).split())
             words = re.sub(r"#(?: #)+", "#", words)
+            words = CUT_LIST.sub("[#...", words)
             found.append((str(number), output.output_type, *sorted(data), words))
     return found
 

@@ -62,9 +62,11 @@ def test_content_ignores_numbers_progress_and_widgets_alone() -> None:
         nbformat.v4.new_output("display_data", {"text/plain": "10 %", WIDGET: {}}),
         nbformat.v4.new_output("execute_result", {"text/plain": "eta2  0.91\nlow  -1e-3"}),
         nbformat.v4.new_output("execute_result", {"text/plain": "Explorer()", WIDGET: {}}),
+        nbformat.v4.new_output("execute_result", {"text/plain": "7 [0.5, 0.25, -... [-1.5, 2..."}),
     ]
     notebook.cells = [cell]
     assert content(reduce(notebook)) == [
         ("0", "execute_result", "text/plain", "eta# low #"),
         ("0", "execute_result", "text/plain", "(a widget, shown while the notebook runs)"),
+        ("0", "execute_result", "text/plain", "# [#... [#..."),
     ]
