@@ -1,8 +1,8 @@
 """Mix the images of batches, because a loader of a sorted folder gives one class after another.
 
-What is measured on whole batches depends on their composition: the gate of another image of the
-batch, the statistics of a batch, and a step of learning. If each batch holds a single class, these
-are effects within a class.
+Three measurements depend on the images in a batch: those that use the gate of another image of the
+batch, the statistics of the batch, or a step of learning. If each batch holds a single class, they
+measure effects within a class.
 """
 
 from collections.abc import Iterable, Sequence
