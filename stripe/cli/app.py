@@ -40,19 +40,16 @@ Gates = Annotated[
 ]
 Epoch = Annotated[int | None, Parameter(help="Epoch. Default: the last.")]
 EveryEpoch = Annotated[int | None, Parameter(help="Epoch. Default: all.")]
+#: Any number of values. The help text says what stands for none, so no default is shown.
+SEVERAL = Parameter(consume_multiple=True, show_default=False, negative=())
+Several = Annotated[tuple[str, ...], SEVERAL]
 Epochs = Annotated[
     tuple[int, ...],
+    SEVERAL,
     Parameter(
         help="Epoch for all recordings, or one for each. Several epochs of one recording are drawn "
-        "like several recordings. Default: the last.",
-        consume_multiple=True,
-        show_default=False,
-        negative=(),
+        "like several recordings. Default: the last."
     ),
-]
-#: Any number of names. The help text says what stands for none, so no default is shown.
-Several = Annotated[
-    tuple[str, ...], Parameter(consume_multiple=True, show_default=False, negative=())
 ]
 Names = Annotated[
     Several,

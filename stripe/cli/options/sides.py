@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from stripe.cli.app import RandomSeed, Several
+from stripe.cli.app import SEVERAL, RandomSeed, Several
 from stripe.cli.options.ranges import Resamples, ShareInside
 from stripe.defaults import LEVEL, RESAMPLES
 from stripe.errors import StripeError
@@ -20,12 +20,10 @@ Others = Annotated[
 ]
 Versus = Annotated[
     tuple[Path, ...],
+    SEVERAL,
     Parameter(
         help="Recordings of the second side: at least two, one per seed. The intervals are then "
-        "over seeds.",
-        consume_multiple=True,
-        show_default=False,
-        negative=(),
+        "over seeds."
     ),
 ]
 
@@ -49,9 +47,7 @@ class Comparison:
     """
 
     names: Several = ()
-    epoch: Annotated[
-        tuple[int, ...], Parameter(consume_multiple=True, show_default=False, negative=())
-    ] = ()
+    epoch: Annotated[tuple[int, ...], SEVERAL] = ()
     resamples: Resamples = RESAMPLES
     level: ShareInside = LEVEL
     seed: RandomSeed = 0
