@@ -1,6 +1,6 @@
 """The images of an audit: one half for the means, one half for the comparison."""
 
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from stripe.errors import StripeError
 from stripe.hooks.batches import numbered_batches
 from stripe.hooks.mixed import in_blocks, random_order
+from stripe.modules.progress import number_of_batches
 from stripe.modules.seeded import generator_kept
 from stripe.warn import warn
 
@@ -135,17 +136,9 @@ def gather(loader: Iterable[Any], limit: int) -> tuple[Tensor, Tensor | None]:
     if min(count, limit) < 4:
         raise StripeError(f"a comparison needs at least 4 images, got {min(count, limit)}")
     whole = torch.cat(labels) if sum(map(len, labels)) == count else None
-    if whole is not None and (count > limit or _has_more(loader, len(images))):
+    if whole is not None and (count > limit or (number_of_batches(loader) or 0) > len(images)):
         _warn_if_sorted(loader, whole.cpu().numpy(), limit)
     return torch.cat(images)[:limit], None if whole is None else whole[:limit]
-
-
-def _has_more(loader: Iterable[Any], batches: int) -> bool:
-    """Return whether a loader of known length has more batches than were read."""
-    try:
-        return isinstance(loader, Sized) and len(loader) > batches
-    except TypeError:  # a DataLoader of an IterableDataset
-        return False
 
 
 def _warn_if_sorted(loader: Iterable[Any], labels: np.ndarray, limit: int) -> None:

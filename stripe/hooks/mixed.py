@@ -6,6 +6,7 @@ measure effects within a class.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,9 @@ def mixed(batches: Iterable[Batch]) -> list[Any]:
         alike.setdefault(_kind(batch), []).append(place)
     for places in alike.values():
         rows = [(place, row) for place in places for row in range(len(_parts(given[place])[0]))]
-        drawn = iter([rows[position] for position in random_order(len(rows)).tolist()])
+        drawn = (rows[position] for position in random_order(len(rows)).tolist())
         for place in places:
-            chosen = [next(drawn) for _ in _parts(given[place])[0]]
+            chosen = list(islice(drawn, len(_parts(given[place])[0])))
             done[place] = _gathered(given, chosen, like=given[place])
     return done
 

@@ -42,7 +42,7 @@ def progress_bar(
     Where standard error is no terminal, as in a log file, the bar writes a line every ten seconds.
     Work that ends sooner writes none.
     """
-    total = work if work is None or isinstance(work, int) else _number_of_batches(work)
+    total = work if work is None or isinstance(work, int) else number_of_batches(work)
     initial = done if total is None else min(done, total)
     options: dict[str, Any] = {"total": total, "initial": initial, "desc": title, "unit": unit}
     options["leave"] = leave
@@ -80,7 +80,7 @@ class _Lines(text_bar):  # type: ignore[type-arg]  # generic in its stubs alone
         super().close()
 
 
-def _number_of_batches(loader: Iterable[Any]) -> int | None:
+def number_of_batches(loader: Iterable[Any]) -> int | None:
     """Return the number of batches of a loader, None if it does not know, as for a stream."""
     try:
         return len(loader) if isinstance(loader, Sized) else None
