@@ -16,7 +16,7 @@ from stripe.audit.curve import Curve, larger
 from stripe.audit.gate_table import gate_table, with_costs
 from stripe.audit.images import Halves, halves
 from stripe.audit.modules import ModuleCandidate
-from stripe.audit.order import by_sensitivity, by_spread, estimated
+from stripe.audit.order import by_sensitivity, by_spread, constants_first, estimated
 from stripe.audit.report import write_report
 from stripe.audit.result import Audit
 from stripe.defaults import BATCH_SIZE, LIMIT, ROUNDS, THRESHOLD
@@ -61,18 +61,18 @@ def audit(
     the unchanged network on the other half of the images, so the images that test the means are not
     those from which the means were computed. `stripe.sensitivity` orders the gates so that each
     further gate adds the least to the cost of the set. It uses whole batches of the images from
-    which the means are computed, until it has used at least 64 images. A few sets are measured on
-    the other half, to find how many gates can be frozen at the threshold. The estimated costs
-    determine which sets are measured.
+    which the means are computed, until it has used at least 64 images or all of them. A few sets
+    are measured on the other half, to find how many gates can be frozen at the threshold. The
+    estimated costs determine which sets are measured.
 
     Parameters
     ----------
     model
-        Any network with gates, or an ONNX file (extra `onnx`). It is not changed.
+        Any network with gates, or an ONNX file or model (extra `onnx`). It is not changed.
     loader
         Batches of images, or (images, labels), as for `stripe.record`.
     out
-        Path of the HTML report, a single file. None for no report.
+        Path of the HTML report (.html or .htm), a single file. None for no report.
     threshold
         Smallest agreement that the recommended set of gates must keep, 0 to 1.
     curve
@@ -126,12 +126,19 @@ def audit(
 
         - the network has no gates;
         - the kind of its output is unknown, and `predict` is not given;
+        - the unchanged network outputs NaN;
         - `controls` or `optimal` is set, but the network is an ONNX file;
         - `optimal` is set, but the network outputs no class scores.
+    UnknownNameError
+        If there is no such agreement.
     StripeError
-        If there are fewer than 4 images, or the report cannot be written. If writing fails after
-        the audit, the error is a `stripe.audit.report.ReportError`, whose attribute `audit` holds
-        the result.
+        In one of these cases:
+
+        - there are fewer than 4 images, or the images differ in size;
+        - `threshold`, `batch_size` or `rounds` is out of range;
+        - `predict` does not return one prediction for each image;
+        - the report cannot be written. If writing fails after the audit, the error is a
+          `stripe.audit.report.ReportError`, whose attribute `audit` holds the result.
 
     Notes
     -----
@@ -275,12 +282,15 @@ def _measured(
     everything = plan.freeze()
     gates = gate_table(recording, everything.report)
     spread = by_spread(gates)
-    found, reason = estimated(candidate, images.known, recording, spread.gates, progress=progress)
+    constants, varying = constants_first(gates, spread.gates)
+    found, reason = estimated(candidate, images.known, recording, varying, progress=progress)
     with progress_bar(None, "freeze", progress, unit=" passes") as bar:
         comparison = HeldOutComparison(candidate, images, task, bar.update)
         comparison.measured(spread.gates, lambda: everything.model)
         usual = Curve(comparison, plan, spread)
-        by_cost = usual if found is None else Curve(comparison, plan, by_sensitivity(found))
+        by_cost = usual
+        if found is not None:
+            by_cost = Curve(comparison, plan, by_sensitivity(found, constants))
         if curve:
             by_cost.measure_all()
         chosen = larger(by_cost, usual, threshold)

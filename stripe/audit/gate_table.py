@@ -67,4 +67,5 @@ def with_costs(
     measured = {
         name: [known(gate).get(name, float("nan")) for gate in table["gate"]] for name in MEASURES
     }
-    return table.assign(predicted_kl=table["gate"].map(costs), **measured)
+    predicted = table["gate"].map(costs).mask(table["kind"] == "constant", 0.0)
+    return table.assign(predicted_kl=predicted, **measured)

@@ -42,10 +42,20 @@ def by_spread(gates: pd.DataFrame) -> FreezingOrder:
     return FreezingOrder(names, "relative_spread", [float("nan")] * len(names))
 
 
-def by_sensitivity(found: Sensitivity) -> FreezingOrder:
-    """Return the gates in the order in which each further one adds the least to the set's cost."""
+def constants_first(gates: pd.DataFrame, chosen: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Divide gates into those that are constant already, as in an ASR, and those that vary."""
+    constant = set(gates.loc[gates["kind"] == "constant", "gate"])
+    return [gate for gate in chosen if gate in constant], [g for g in chosen if g not in constant]
+
+
+def by_sensitivity(found: Sensitivity, constants: Sequence[str]) -> FreezingOrder:
+    """Return the gates in the order in which each further one adds the least to the set's cost.
+
+    The gates that are constant already come first, because they cost nothing.
+    """
     table = found.greedy()
-    return FreezingOrder(table["gate"].tolist(), "sensitivity", table["cost"].tolist())
+    costs = [0.0] * len(constants) + table["cost"].tolist()
+    return FreezingOrder([*constants, *table["gate"]], "sensitivity", costs)
 
 
 def estimated(
@@ -56,9 +66,9 @@ def estimated(
     *,
     progress: bool,
 ) -> tuple[Sensitivity | None, str]:
-    """Return the estimated cost of freezing, or None and the reason."""
+    """Return the estimated cost of freezing gates, or None and the reason."""
     if not gates:
-        return None, "no gate can be frozen"
+        return None, "no gate that varies can be frozen"
     try:
         found = candidate.sensitivity(_first(images), recording, gates, progress=progress)
     except ModelError as reason:

@@ -119,6 +119,25 @@ def test_a_gate_of_one_value_is_called_constant(tmp_path: Path, logit: float) ->
         assert f"<code>--{option}</code>" in page
 
 
+@pytest.mark.parametrize("attention", [None, "se"])
+def test_a_network_with_asr_is_audited(tmp_path: Path, attention: str | None) -> None:
+    torch.manual_seed(0)
+    model = stripe.build(
+        "resnet8_basic", attention=attention, asr="se", num_classes=10, in_channels=1
+    )
+    data = [(torch.randn(40, 1, 28, 28), torch.arange(40) % 10)]
+    report = stripe.audit(model, data, out=tmp_path / "r.html", rounds=1, progress=False)
+    constant = report.gates["kind"] == "constant"
+    assert constant.sum() == 3
+    assert report.gates["frozen"].all()
+    assert (report.gates["predicted_kl"][constant] == 0).all()
+    assert report.ordered_by == ("sensitivity" if attention else "relative_spread")
+    costs = report.greedy["predicted_kl"].dropna()
+    assert costs.is_monotonic_increasing
+    assert (costs[:1] == 0).all()
+    assert len(report.recommended) == len(report.gates)
+
+
 def test_few_images_leave_open_whether_gates_freeze(tmp_path: Path) -> None:
     """And a negative time is not told as a share of the time."""
     images, labels = bright_and_dark(40)
