@@ -20,9 +20,9 @@ PACKAGE = Path(stripe.__file__).parent
 #: Contexts that change a model, torch or the process, and put it back.
 CHANGING = {
     "undisturbed", "fork_rng", "no_grad", "enable_grad", "inference_mode", "set_stance", "hooked",
-    "_hooked", "calls_of", "Recorder", "RecordingWriter", "Background", "inject_noise", "injected",
-    "_gradients_kept", "batch_statistics", "stoppable", "joined", "_ended_by_sigterm",
-    "run_locked", "graph_cut",
+    "_hooked", "calls_of", "Recorder", "RecordingWriter", "Background", "way_to_write",
+    "inject_noise", "injected", "_gradients_kept", "batch_statistics", "stoppable", "joined",
+    "_ended_by_sigterm", "run_locked", "graph_cut",
 }  # fmt: skip
 #: Contexts that are made of others; whoever enters them holds the signals.
 HELPERS = {"undisturbed", "calls_of", "hooked"}

@@ -16,7 +16,7 @@ from stripe.hooks.online import OnlineMoments
 from stripe.hooks.rows import ImageRows
 from stripe.interrupts import interrupts_held
 from stripe.recording import RecordedGate
-from stripe.recording.background import Background
+from stripe.recording.background import Background, Foreground
 from stripe.recording.part import PartWriter
 from stripe.warn import warn
 
@@ -56,7 +56,7 @@ class EpochRows:
     Parameters
     ----------
     gates
-        The recorded gates, by the gate of the model that they are values of.
+        Mapping from the name of a gate of the model to the recorded gates that hold its values.
     device
         The device of the model.
     """
@@ -76,9 +76,12 @@ class EpochRows:
         part.write(rows.image, vectors, label=label, prediction=prediction)
 
     def pass_on(
-        self, batches: Iterable[Batch], writing: Background[Rows], earlier: EarlierLabels
+        self,
+        batches: Iterable[Batch],
+        writing: Background[Rows] | Foreground[Rows],
+        earlier: EarlierLabels,
     ) -> int:
-        """Give the rows of every batch to the thread that writes; return the number of images."""
+        """Hand over the rows of every batch to be written; return the number of images."""
         buffer = ValueBuffer(self._lengths, self._device)
         count = 0
         for batch in batches:

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from stripe.errors import StripeError
 from stripe.hooks.recorder import Recorder
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.recording import Recording, open_recording
@@ -31,9 +32,10 @@ def record(
     epoch
         Number of the epoch, for example the number of epochs for which the network was trained.
     progress
-        Show a progress bar.
+        Show a progress bar. If standard error is not a terminal, a line is written every ten
+        seconds instead.
     **options
-        As for `Recorder`, which also lists the errors.
+        As for `Recorder`. `Recorder` and `Recorder.record` list the errors.
 
     Returns
     -------
@@ -47,5 +49,10 @@ def record(
     ['layer1.0.bn2.gate', 'layer2.0.bn2.gate', 'layer3.0.bn2.gate']
     """
     with interrupts_held(), Recorder(model, path, **options) as recorder, interrupts_allowed():
+        if epoch % recorder.every:
+            raise StripeError(
+                f"record: epoch must be a multiple of every, got epoch={epoch} and "
+                f"every={recorder.every}, so nothing would be recorded; leave out every"
+            )
         recorder.record(loader, epoch=epoch, progress=progress)
     return open_recording(path)

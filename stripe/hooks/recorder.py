@@ -20,12 +20,13 @@ from stripe.hooks.places import recorded_places
 from stripe.hooks.processes import current_rank
 from stripe.interrupts import interrupts_allowed, interrupts_held
 from stripe.modules import undisturbed
+from stripe.modules.cores import has_free_core
 from stripe.modules.progress import progress_bar
 from stripe.modules.uncompiled import uncompiled
 from stripe.modules.unwrap import device_of, unwrapped
 from stripe.recording import Header, RecordedGate, Recording, RecordingWriter, open_recording
 from stripe.recording.aside import refuse_recorded
-from stripe.recording.background import Background
+from stripe.recording.background import Background, Foreground
 from stripe.recording.layout import Layout
 from stripe.select import Selection
 from stripe.typed import typed
@@ -35,10 +36,11 @@ from stripe.versions import library_versions
 class Recorder:
     """Context manager that records gates into a directory, epoch by epoch.
 
-    The model has hooks only while `record` runs. A separate thread encodes the batches. The
-    directory holds each epoch completely or not at all. Under torch.distributed, every process
-    creates a Recorder with the same path and records its share of the images. An epoch is committed
-    when all processes have written their parts.
+    The model has hooks only while `record` runs. Batches are encoded on a separate thread or, if
+    the network runs on all cores of a CPU, between forward passes. The directory holds each epoch
+    completely or not at all. Under torch.distributed, every process creates a Recorder with the
+    same path and records its share of the images. An epoch is committed when all processes have
+    written their parts.
 
     Parameters
     ----------
@@ -49,15 +51,17 @@ class Recorder:
         the first epoch fails, the directory stays unchanged.
     example
         A batch of images, (B, C, H, W), for finding the gates. Default: the first recorded batch.
-        The attribute `gates` is then not available before that batch.
+        The attribute `gates` is then not available before that batch, and the first `record` raises
+        the errors about the gates and about the directory.
     gates
         Gates to record: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`. A
-        predicate chooses among all kinds of gate, including responses. Names and patterns choose
+        predicate chooses among all kinds of gate, including "response". Names and patterns choose
         among the default kinds of `stripe.find_gates`. Spatial maps are included only with
         `spatial`.
     inputs
-        Also record the global average of the features that each gate multiplies (Figure 2,
-        "before"). If the network itself computes it in float32, that value is recorded.
+        Also record the global average of the features that each gate multiplies ("before" in Figure
+        2 of the ASR paper). If the network itself computes this average in float32 and passes it to
+        a module, the value of the network is recorded.
     spatial
         Also record spatial attention maps, such as those of CBAM, each under its own name.
     values
@@ -70,26 +74,31 @@ class Recorder:
         mean of the gate over them. `Gate.per_image_values` gives k. If False, record each of them
         as a separate gate, `name@0` to `name@k-1`.
     check
-        Prove that each row of every gate belongs to its image, by a second forward pass with the
-        images in a different order. This is done for the first two batches of each size, and at the
-        end of an epoch for a few images of the last batch. If their rows differ from those in the
-        whole batch, it is done for all images of the last batch. If the order of rows may depend on
-        the content of the images, it is done for every batch. If False, rows are assumed to be in
-        the order of the images. Use False for models that draw random numbers in evaluation mode.
+        Prove that each row of every gate belongs to its image, by another forward pass with the
+        images in a different order. The first two batches of each size are checked. If a gate is
+        equal for all images of a batch, up to four batches are checked for this gate. At the end of
+        an epoch, a few images of the last batch are run again. If the rows of these images change,
+        the whole last batch is checked. If the order of rows may depend on the content of the
+        images, every batch is checked. If False, rows are assumed to be in the order of the images.
+        Use False for models that draw random numbers in evaluation mode.
     resume
-        Continue the recording in `path`. Its gates, network, data set, seed and image shape, and
-        the options `values` and `inputs`, must be the same.
+        Continue the recording in `path`, or begin one if there is none. Its gates, network, data
+        set, seed and image shape, and the options `values` and `inputs`, must be the same.
     overwrite
         Rename the recording in `path` to `path`.old-1, or .old-2 and so on if that exists.
     name, dataset, seed
-        Provenance, stored in the header.
+        Provenance, stored in the header. Default of `name`: the class of the model.
 
     Raises
     ------
+    StripeError
+        If both `resume` and `overwrite` are set, `every` is below 1, or the directory to be renamed
+        or a folder in it is a symbolic link.
     ModelError
-        If the model has no gates.
+        If the model has no gates, is on the meta device or cannot be traced (see
+        `stripe.find_gates`); or if `gates` is an empty list.
     UnknownNameError
-        If the model has no gate of a given name.
+        If the model has no gate of a given name or pattern, or a predicate chooses no gate.
     RecordingError
         If the directory cannot be written, is in use, or holds other files; if it holds recorded
         epochs, and neither `resume` nor `overwrite` is set; or, with `resume`, if its gates,
@@ -170,7 +179,7 @@ class Recorder:
 
     @property
     def writer(self) -> RecordingWriter:
-        """The writer of the directory. Reading it before the gates are found raises an error."""
+        """The writer of the directory. Before the gates are found, `StripeError` is raised."""
         if self._writer is None:
             raise StripeError(
                 "a Recorder knows its gates and epochs from its first batch, or from the start "
@@ -180,7 +189,7 @@ class Recorder:
 
     @property
     def gates(self) -> list[RecordedGate]:
-        """The recorded gates, in forward order."""
+        """The recorded gates, in forward order. Before they are found, `StripeError` is raised."""
         return list(self.writer.header.gates)
 
     def __repr__(self) -> str:
@@ -201,7 +210,8 @@ class Recorder:
     def is_current(self, epoch: int) -> bool:
         """Return whether an epoch was recorded with the current weights of the model.
 
-        An epoch in format version 1 counts as current, because it has no digest of its weights.
+        The result is False if the epoch is not recorded. An epoch without a digest of its weights,
+        as in format version 1, counts as current.
         """
         recorded = self._recorded()
         if recorded is None or epoch not in recorded.epochs:
@@ -214,7 +224,9 @@ class Recorder:
         Raises
         ------
         RecordingError
-            If the epoch is not recorded.
+            If the epoch is not recorded, or the Recorder is closed.
+        StripeError
+            If the gates are not found yet.
         """
         self.writer.discard(epoch)
 
@@ -223,7 +235,8 @@ class Recorder:
         """Run the model over `loader` and commit its gates as one epoch.
 
         The model runs in evaluation mode, without gradients, and under the caller's autocast.
-        Afterwards its modes, its hooks and torch's generators are restored.
+        Afterwards, the modes of its modules and torch's generators are restored, and the hooks are
+        removed.
 
         Parameters
         ----------
@@ -231,12 +244,14 @@ class Recorder:
             Batches of images, (images, labels) or (images, labels, indices). The indices identify
             the rows. Without indices, rows from a `DataLoader` are numbered by their positions in
             its data set, even if it shuffles, or its collate function sorts or leaves out items.
-            For all other loaders, including a subclass of `DataLoader` with its own iteration,
-            images are numbered from 0 in the order of arrival.
+            For all other loaders, images are numbered from 0 in the order of arrival. These include
+            a `DataLoader` of an `IterableDataset`, and a subclass of `DataLoader` with its own
+            iteration.
         epoch
             Number of the epoch, which must not be recorded yet.
         progress
-            Show a progress bar in a terminal or a notebook.
+            Show a progress bar. If standard error is not a terminal, a line is written every ten
+            seconds instead.
 
         Returns
         -------
@@ -246,11 +261,28 @@ class Recorder:
         Raises
         ------
         RecordingError
-            If the epoch is already recorded, an image occurs twice or has a different label from
-            that in the last epoch, or the disk fails.
+            In one of these cases:
+
+            - the epoch is negative or already recorded;
+            - an image occurs twice, or has another label than in the last recorded epoch (labels on
+              a GPU are not compared);
+            - the loader gives no image, the Recorder is closed, or the disk fails.
         ModelError
-            If a recorded gate is not computed for a batch, its rows do not belong to the images, or
-            a batch does not consist of tensors.
+            In one of these cases:
+
+            - the loader gives no batch, or is itself a tensor or a batch;
+            - a batch does not consist of tensors, has another form, or does not fit the model;
+            - a recorded gate is not computed for a batch, or is complex;
+            - the rows of a gate do not belong to the images, or differ when the same images are run
+              again;
+            - an image has several rows of a gate, and `check` is False.
+
+        Warns
+        -----
+        UserWarning
+            If a gate depends on the other images of a batch or on random numbers, recorded values
+            are not finite, labels are left out because they are not one whole number per image, or
+            the loader does not tell the order of its images.
         """
         if epoch % self.every:
             return 0
@@ -259,8 +291,11 @@ class Recorder:
             self._open(first)
         observer = Observer(self._places, self.model, self._proofs, check=self._check)
         bar = progress_bar(loader, f"record epoch {epoch}", progress)
-        rows = EpochRows(self._columns, device_of(self.model))
+        device = device_of(self.model)
+        rows = EpochRows(self._columns, device)
         weights = fingerprint(self.model)  # may take seconds, and can be interrupted
+        # On a CPU without a free core, a thread took more of the time of torch than its work takes.
+        way_to_write = Background[Rows] if has_free_core(device) else Foreground[Rows]
         with (
             interrupts_held(),
             self.writer.epoch(epoch, weights=weights) as part,
@@ -269,7 +304,7 @@ class Recorder:
             uncompiled(),
             observer.hooked(),
             closing(run_batches(loader, observer, bar)) as batches,
-            Background[Rows](partial(rows.write, part)) as writing,
+            way_to_write(partial(rows.write, part)) as writing,
             interrupts_allowed(),
         ):
             if self._header.per_image:

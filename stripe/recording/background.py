@@ -1,4 +1,4 @@
-"""A thread for the slow half of a loop."""
+"""The slow half of a loop: on a thread of its own, or on the thread of the loop."""
 
 import threading
 from collections.abc import Callable
@@ -78,3 +78,22 @@ class Background(Generic[Item]):
             except BaseException as error:
                 self._error = error
             self._free.put(None)
+
+
+class Foreground(Generic[Item]):
+    """Call `work` on every item within `put`: `Background` without a thread.
+
+    Use it where no core is free for another thread.
+    """
+
+    def __init__(self, work: Callable[[Item], None]) -> None:
+        self.put = work
+
+    def finish(self) -> None:
+        """Do nothing, because no item is waiting."""
+
+    def __enter__(self) -> "Foreground[Item]":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass

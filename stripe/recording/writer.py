@@ -50,16 +50,23 @@ class RecordingWriter:
         Rank of this process, and number of processes. Each process writes a part of every epoch.
         When all parts are written, rank 0 commits the epoch.
     barrier
-        Function that waits, with a time limit, until all processes have called it.
+        Function that waits, with a time limit, until all processes have called it. It is required
+        if `processes` is above 1.
     overwrite
         Rename an existing recording, as `Recorder` does.
 
     Raises
     ------
     RecordingError
-        If the directory holds other files, is locked or cannot be written; or, without `overwrite`,
-        if it holds a recording whose gates, network, data set, seed, image shape or `per_image`
-        differ from those of `header`.
+        In one of these cases:
+
+        - the directory holds other files, is locked, cannot be written or is damaged;
+        - the directory holds a recording whose gates, network, data set, seed, image shape or
+          `per_image` differ from those of `header` (without `overwrite`);
+        - `header` names a gate twice, or a gate is not a `RecordedGate` with positive sizes;
+        - `processes` is above 1, and there is no `barrier`.
+    StripeError
+        If a folder in the directory is a symbolic link, or, with `overwrite`, the directory is one.
 
     Examples
     --------
@@ -120,7 +127,15 @@ class RecordingWriter:
             return self.layout.epochs()
 
     def weights(self, epoch: int) -> str | None:
-        """Return the digest of the weights of an epoch, or None if it is not known."""
+        """Return the digest of the weights of an epoch, or None if it is not known.
+
+        Raises
+        ------
+        RecordingError
+            If the epoch is not recorded.
+        """
+        if epoch not in self.epochs:
+            raise RecordingError(f"{self.layout.root} holds no epoch {epoch}")
         return self._log.record(epoch).weights
 
     @contextmanager
@@ -132,14 +147,21 @@ class RecordingWriter:
         Parameters
         ----------
         epoch
-            Number of the epoch.
+            Number of the epoch, from 0 to 10^18 - 1.
         weights
-            Digest of the weights that the gates are recorded with. The log stores that of rank 0.
+            Digest of the weights with which the gates are recorded. The log stores the digest that
+            rank 0 gives.
 
         Raises
         ------
         RecordingError
-            If the epoch is negative, already recorded or without images, or an image occurs twice.
+            In one of these cases:
+
+            - the number is out of range, or the epoch is already recorded;
+            - the epoch has no images, or an image occurs twice;
+            - the writer is closed, or the disk fails.
+        StripeError
+            If the folder `staging` is a symbolic link.
         """
         epoch = _whole(epoch)
         self._check_new(epoch)
@@ -164,15 +186,18 @@ class RecordingWriter:
             raise
 
     def discard(self, epoch: int) -> None:
-        """Drop an epoch and all epochs committed after it, the last one first.
+        """Drop an epoch and all epochs committed after it, in reverse order.
 
         Each epoch is dropped as a whole: if the process is killed, the epoch is either complete or
-        absent. Earlier epochs stay, and the log continues after them.
+        absent. Epochs that were committed earlier stay, and the log continues after them. Every
+        process must call this method.
 
         Raises
         ------
         RecordingError
-            If the epoch is not recorded.
+            If the epoch is not recorded, the writer is closed, or the disk fails.
+        StripeError
+            If the folder of an epoch is a symbolic link.
         """
         if self.rank == 0:
             self._check_open()
@@ -194,9 +219,9 @@ class RecordingWriter:
         self._log.drop(epoch)
 
     def close(self) -> None:
-        """Release the lock. After a failure before the first epoch, restore the directory.
+        """Release the lock. If the writer failed before its first epoch, restore the directory.
 
-        This method does nothing in a process that was forked from the writer's process.
+        In a process that was forked from the process of the writer, this method does nothing.
         """
         if self._lock is not None and not self._lock.held:
             return

@@ -1,12 +1,12 @@
 """The device that a name means, and its hardware name."""
 
-import os
 import platform
 from pathlib import Path
 
 import torch
 
 from stripe.errors import StripeError
+from stripe.modules.cores import usable_cores
 
 
 def resolve_device(device: str) -> torch.device:
@@ -36,8 +36,3 @@ def hardware(device: torch.device) -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return f"{names[0] if names else platform.processor()}, {usable_cores()} cores"
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use, which a cluster or `taskset` can limit."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

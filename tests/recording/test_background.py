@@ -1,10 +1,10 @@
-"""The thread that writes a recording."""
+"""What writes a recording, on a thread of its own or on that of the loop."""
 
 import threading
 
 import pytest
 
-from stripe.recording.background import DEPTH, Background
+from stripe.recording.background import DEPTH, Background, Foreground
 
 
 def test_items_are_done_in_order() -> None:
@@ -43,6 +43,20 @@ def test_an_error_surfaces_at_the_next_item_and_at_the_end() -> None:
             _put_all(background, 1000)
         with pytest.raises(OSError, match="disk full"):
             background.finish()
+
+
+def test_without_a_thread_an_item_is_done_at_once_and_raises_its_own_error() -> None:
+    done: list[int] = []
+    with Foreground(done.append) as foreground:
+        foreground.put(1)
+        assert done == [1]
+        foreground.finish()
+
+    def fail(item: int) -> None:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"), Foreground(fail) as foreground:
+        foreground.put(0)
 
 
 def test_leaving_drops_what_waits_and_ends_the_thread() -> None:

@@ -13,12 +13,13 @@ import torch
 
 from stripe.errors import StripeError
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.modules.cores import usable_cores
 from stripe.reproduce.engines.order import Ready, Tally, run_in_order, unfinished
 from stripe.reproduce.engines.worker import Worker
 from stripe.reproduce.store.cost import estimate
 from stripe.reproduce.store.runs import StoredRun
 from stripe.stats import processes
-from stripe.train.device import resolve_device, usable_cores
+from stripe.train.device import resolve_device
 from stripe.typed import typed
 
 
@@ -30,9 +31,9 @@ class Local:
     Parameters
     ----------
     workers
-        Number of processes. Default for `run`: one per GPU, or one per CPU core with one thread
-        each. Default for `map`: only the calling process. On a CPU, the numbers of a run do not
-        depend on the other runs, if the number of threads is the same.
+        Number of processes. Default for `run`: one per GPU or, without GPUs, one per CPU core with
+        one thread each. Default for `map`: only the calling process. On a CPU, the numbers of a run
+        do not depend on the other runs, if the number of threads is the same.
     device
         "auto", "cpu" or "cuda". "auto" distributes the GPUs among the workers, if there are GPUs.
     runs_per_gpu
@@ -80,7 +81,7 @@ class Local:
         Parameters
         ----------
         runs
-            Runs to execute. Runs with the same directory are executed once.
+            Runs to execute. Of several runs with the same directory, only one is executed.
         retry
             Also execute runs that failed before.
         progress
@@ -91,7 +92,7 @@ class Local:
         StripeError
             If there is no such device, or `runs_per_gpu` is given but there is no GPU.
         """
-        resolve_device(self.device)  # rather now than in every run
+        resolve_device(self.device)  # an error now, instead of one in every run
         if self.runs_per_gpu is not None and not self._gpus():
             raise StripeError(
                 f"runs_per_gpu needs a GPU, and the device {self.device} has none here; give "
@@ -125,7 +126,7 @@ class Local:
 
 
 def devices_of(workers: int, gpus: int, device: str) -> list[str]:
-    """Return the device of each worker: GPU after GPU, in turn, or `device` without GPUs.
+    """Return the device of each worker: the GPUs in turn, or `device` without GPUs.
 
     Examples
     --------

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from stripe.modules.cores import usable_cores
 from stripe.reproduce.engines import Local
 from stripe.reproduce.paper.catalogue import exhibit
 from stripe.reproduce.paper.scales import SCALES
@@ -21,7 +22,6 @@ from stripe.reproduce.reproduction import Reproduction, reproduction
 from stripe.reproduce.store.measurement import Measurement
 from stripe.reproduce.store.runs import StoredRun
 from stripe.train import TrainConfig
-from stripe.train.device import usable_cores
 
 FASHION = {"cifar100": "fashion_mnist"}
 
