@@ -37,8 +37,10 @@ def typed(public: Public) -> Public:
     Raises
     ------
     StripeError
-        At a call with an argument of a wrong type or an unknown name. The message names the
-        argument, its type and what was given, or the nearest name.
+        If the decorated function is called with an argument of a wrong type, an unknown argument
+        (`UnknownOptionError`), too many positional arguments, or a `seed` that is out of range. The
+        message names the argument, the expected type and the given value, or the nearest known
+        argument.
 
     Examples
     --------
@@ -139,6 +141,11 @@ def _refuse_too_many(function: str, signed: Signature, args: Sequence[Any]) -> N
     raise StripeError(f"{function}: every argument must be given by name, {came}")
 
 
+#: Errors of Python about an option that is passed on: one that is unknown, and one that `function`
+#: also passes itself.
+_REFUSED = r"(?:unexpected|multiple values for) keyword argument '(\w+)'"
+
+
 def _unknown_option(
     error: BaseException, function: str, declared: _Declared, named: Mapping[str, Any]
 ) -> UnknownOptionError | None:
@@ -147,7 +154,7 @@ def _unknown_option(
     if isinstance(error, UnknownOptionError):
         wrong, others, refused_by = error.option, error.options, error.refused_by
     elif isinstance(error, AttributeError | TypeError):
-        refused = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        refused = re.search(_REFUSED, str(error))
         wrong, others, refused_by = refused[1] if refused else "", [], function
     else:
         return None

@@ -67,10 +67,12 @@ def epoch_difference(
     Raises
     ------
     RecordingError
-        If there are fewer than two epochs, no image is in all of them, one of `image_ids` is not in
-        all of them, or several recordings are not of the same images.
+        As for `stripe.stats.epoch_difference`; also if several recordings are not known to hold the
+        same images, two names are equal, or there is not one name per recording.
     UnknownNameError
-        If there is no such gate.
+        If a recording has no such gate.
+    StripeError
+        If `n_images` or `channels` is below 1, or there are more than 8 panels.
 
     Notes
     -----
@@ -100,25 +102,33 @@ def epoch_difference(
         chosen = recorded[sample_positions(len(recorded), n_images, rng)].tolist()
     # (image, epoch, channel)
     steps = [difference(run.recording, name, image_ids=chosen) for run in runs]
-    total = steps[0].shape[2]
-    columns = np.sort(sample_positions(total, channels, rng))
+    shown = {}  # runs with as many channels show the same ones
+    for total in dict.fromkeys(step.shape[2] for step in steps):
+        shown[total] = np.sort(sample_positions(total, channels, rng))
+    columns = [shown[step.shape[2]] for step in steps]
     ax = axes_or_new(ax, panels=len(runs) * len(chosen) * 2 // 3)
     prefixes = [f"{quoted(run.name)}\n" * (len(runs) > 1) for run in runs]
     titles = [f"{prefix}image {index}" for prefix in prefixes for index in chosen]
     heading = f"{quoted(runs[0].name)}, " * (len(runs) == 1) + literal(name)
     drawn = heat_maps(
         ax,
-        [step[:, columns].T for of_run in steps for step in of_run],
+        [step[:, own].T for of_run, own in zip(steps, columns, strict=True) for step in of_run],
         titles=titles if len(titles) > 1 else [f"{heading}\n{titles[0]}"],
         xlabel="epoch",
-        ylabel=of(len(columns), total, "channel"),
+        ylabel=of(len(columns[0]), steps[0].shape[2], "channel")
+        if len(shown) == 1
+        else "channel (each run has its own)",
         colour_label=r"$|v^{t} - v^{t-1}|$",
         **{"cmap": "magma", "vmin": 0, **kwargs},
     )
-    numbers = [run.recording.epochs[1:] for run in runs for _ in chosen]
-    for image, epochs in zip(drawn, numbers, strict=True):
+    named = [
+        (run.recording.epochs[1:], own)
+        for run, own in zip(runs, columns, strict=True)
+        for _ in chosen
+    ]
+    for image, (epochs, own) in zip(drawn, named, strict=True):
         name_cells(image.axes.xaxis, [str(epoch) for epoch in epochs])
-        name_cells(image.axes.yaxis, columns.astype(str))
+        name_cells(image.axes.yaxis, own.astype(str))
     if len(titles) > 1:
         name_above(ax, heading, below=lines_above(drawn))
     return ax

@@ -16,6 +16,7 @@ from stripe.plots.choose import said
 from stripe.plots.literal import shown_runs
 from stripe.plots.ticks import unit_of
 from stripe.recording import Recorded
+from stripe.registry import listed
 from stripe.stats import channel_moments
 from stripe.typed import typed
 
@@ -56,16 +57,17 @@ def gate_spread(
 
     Raises
     ------
-    StripeError
-        If there is no such epoch, or the number of names does not match the number of recordings.
+    RecordingError, StripeError
+        If an epoch is missing, a recording has no channel gates, two names are equal, there is not
+        one name or epoch per recording, or the table lacks a column.
 
     Notes
     -----
     Channels with values that are not finite have no spread, and are left out.
 
-    A spread near zero means that the gate is nearly the same for every image. How a spread affects
-    the output depends on the later layers. Freeze the gate to measure the effect. Gates with the
-    same name in two networks need not have the same function.
+    If the spread of all channels is near zero, the gate is nearly the same for every image. How a
+    spread affects the output depends on the later layers. Freeze the gate to measure the effect.
+    Gates with the same name in two networks need not have the same function.
 
     References
     ----------
@@ -83,8 +85,10 @@ def gate_spread(
         runs = {name: channel_moments(run, [number]) for name, run, number in shown}
         heading = said(shown)
     gates = gate_positions(runs.values())
-    if not gates:
-        raise StripeError("there is nothing to draw: no channel gates are recorded")
+    if empty := [name for name, table in runs.items() if table.empty]:
+        raise StripeError(
+            f"there is nothing to draw: no channel gates are recorded in {listed(empty)}"
+        )
     ax = axes_or_new(ax)
     colours: list[Any] = (
         ["#9ecae1"] if len(runs) == 1 else [*sns.color_palette("colorblind", len(runs))]

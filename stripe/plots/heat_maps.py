@@ -60,7 +60,7 @@ def _width_of_panel(count: int) -> float:
 
 def heat_maps(
     ax: Axes,
-    maps: Sequence[Float[np.ndarray, "rows columns"]],
+    maps: Sequence[Float[np.ndarray, "_ _"]],  # of any sizes
     *,
     titles: Sequence[str],
     xlabel: str,

@@ -14,6 +14,8 @@ from matplotlib.transforms import Bbox
 
 from stripe import plots
 
+pytestmark = pytest.mark.slow  # many figures
+
 Write = Callable[..., Path]
 RNG = np.random.default_rng(0)
 
@@ -29,9 +31,6 @@ GATES = {
     "small_range": {"gate": 0.5 + 1e-4 * RNG.random((12, 20))},
     "large": {"gate": 1e6 * RNG.random((12, 20))},
 }
-#: Gates that `make test` draws too.
-_FEW = ["three", "tiny"]
-_MORE = [name for name in GATES if name not in _FEW]
 #: Plots of recordings, with options that make each draw much.
 PLOTS: dict[str, dict[str, Any]] = {
     "stripes": {"n_images": 300, "channels": 1500},
@@ -102,7 +101,7 @@ def _within(box: Bbox, whole: Bbox) -> bool:
     return all(around.contains(*corner) for corner in box.get_points())
 
 
-@pytest.mark.parametrize("gates", _FEW + [pytest.param(g, marks=pytest.mark.slow) for g in _MORE])
+@pytest.mark.parametrize("gates", list(GATES))
 @pytest.mark.parametrize("name", PLOTS)
 def test_a_figure_of_one_run(name: str, gates: str, write_recording: Write, tmp_path: Path) -> None:
     (run,) = _runs(write_recording, tmp_path, GATES[gates], 1)

@@ -168,6 +168,26 @@ def test_steps_of_two_runs_stand_side_by_side(two: tuple[Path, Path]) -> None:
     assert len({panel.images[0].get_clim() for panel in panels}) == 1
 
 
+@pytest.mark.parametrize("widths", [(3, 5), (5, 3)])
+def test_runs_whose_gates_differ_in_width_are_drawn(
+    write_recording: Callable[..., Path], tmp_path: Path, widths: tuple[int, int]
+) -> None:
+    rng = np.random.default_rng(0)
+    runs = [
+        write_recording({e: {"late": rng.random((9, width))} for e in (0, 1)}, path=tmp_path / name)
+        for name, width in zip(("narrow", "wide"), widths, strict=True)
+    ]
+    ax: Any = plots.epoch_difference(runs, n_images=1)
+    panels = [panel for panel in ax.child_axes if panel.images]
+    assert [panel.images[0].get_array().shape[0] for panel in panels] == [*widths]
+    assert len(plots.overview(runs).child_axes[2].child_axes) == 2 * 3 + 1
+
+
+def test_an_overview_has_no_letters_of_its_stripes(two: tuple[Path, Path]) -> None:
+    with pytest.raises(StripeError, match="overview: there is no option 'letters'"):
+        plots.overview(two[0], letters=True)
+
+
 def test_an_overview_of_two_runs_has_all_three(two: tuple[Path, Path]) -> None:
     ax: Any = plots.overview(list(two))
     top, middle, bottom = ax.child_axes

@@ -11,6 +11,8 @@ import torch
 import stripe
 from stripe import plots, stats
 
+pytestmark = pytest.mark.slow  # every function with every kind of infinite values
+
 #: Infinite values of a gate, by what they are.
 KINDS: dict[str, Callable[[np.ndarray], Any]] = {
     "one": lambda v: v.__setitem__((3, 2), np.inf),
