@@ -1,14 +1,14 @@
 """A dictionary from name to builder, filled by the files of one package.
 
-A module, network or data set is added by a file that registers itself. A package of others
-adds its own by an entry point, whose group is the name of the package here: "stripe.attention",
-"stripe.backbones" or "stripe.data".
+A module, network or data set is added by a file that registers itself. Another distribution adds
+its own by an entry point. The group of the entry point is the name of the package here:
+"stripe.attention", "stripe.backbones" or "stripe.data".
 """
 
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import entry_points
@@ -65,6 +65,11 @@ class Registry(Generic[Builder]):
         With `pattern`, a regular expression, the builder also builds every other name that matches.
         The named groups are passed to it as integers: the group of `r"resnet(?P<depth>\d+)"` is
         passed as `depth=`.
+
+        Raises
+        ------
+        StripeError
+            If a builder of another module has one of the names.
         """
 
         def add(builder: Builder) -> Builder:
@@ -84,15 +89,24 @@ class Registry(Generic[Builder]):
         self._discover()
         return sorted(self._builders)
 
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the registered names, sorted."""
+        return iter(self.names())
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is a builder for a name, which may match a pattern."""
+        self._discover()
+        return isinstance(name, str) and bool(self._builders.get(name) or self._matched(name))
+
     def __getitem__(self, name: str) -> Callable[..., Any]:
         """Return the builder called `name`, or raise `UnknownNameError` with the valid names."""
         self._discover()
-        builder = self._builders.get(name) or self._matched(name)
+        builder = self._builders.get(name) or self._matched(str(name))
         if builder is None:
             names = self.names()
             also = f", or a name of the form {listed(forms)}" if (forms := self._forms()) else ""
             raise UnknownNameError(
-                f"unknown {self.kind} {name!r}; {nearest(name, names)}choose one of: "
+                f"unknown {self.kind} {name!r}; {nearest(str(name), names)}choose one of: "
                 f"{listed(names)}{also}"
             )
         return builder

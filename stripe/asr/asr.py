@@ -9,16 +9,17 @@ from stripe.typed import typed
 
 
 class ASR(nn.Module):
-    """Compute a gate from a vector instead of the features y: `v = attention(psi)`.
+    """Compute a gate from a vector psi instead of the features y: `v = attention(psi)`.
 
-    After training, v is a constant, which `reparameterize` folds into the host.
+    After training, v is a constant, which `reparameterize` folds into the layer whose output it
+    multiplies (the host).
 
     Parameters
     ----------
     attention
         Any attention module. If None, the gate is psi itself (Table 9).
     psi
-        The vector psi, of shape (1, C, 1, 1).
+        Initial value of psi, of shape (1, C, 1, 1).
     learnable
         Whether psi is a parameter. If False, psi is a buffer.
 
@@ -29,7 +30,7 @@ class ASR(nn.Module):
     Examples
     --------
     >>> gate = stripe.asr.ASR(stripe.attention.SE(8), psi=torch.full((1, 8, 1, 1), 0.1))
-    >>> gate(torch.rand(5, 8, 7, 7)).shape  # the images play no part
+    >>> gate(torch.rand(5, 8, 7, 7)).shape  # one gate for all images
     torch.Size([1, 8, 1, 1])
     """
 
@@ -54,13 +55,21 @@ class ASR(nn.Module):
         return self
 
     def moves(self) -> bool:
-        """Return whether the gate depends on psi. On the meta device, the result is always True."""
+        """Return whether the gate has a gradient with respect to psi.
+
+        On the meta device, the result is always True.
+        """
         if self.psi.is_meta:
             return True
         psi = self.psi.detach().requires_grad_()
         with interrupts_held(), torch.enable_grad(), interrupts_allowed():
-            (gradient,) = torch.autograd.grad(self.attention(psi).sum(), psi)
-        return bool(gradient.abs().sum() > 0)
+            gate = self.attention(psi).flatten()
+            if not gate.requires_grad:
+                return False
+            # The sum alone of a softmax is constant.
+            weights = torch.arange(1, len(gate) + 1).to(gate)
+            (gradient,) = torch.autograd.grad(weights @ gate, psi, allow_unused=True)
+        return gradient is not None and bool(gradient.abs().sum() > 0)
 
     def forward(self, y: Tensor) -> Float[Tensor, "1 c 1 1"]:
         """Return the gate, in the dtype of `y`."""

@@ -8,17 +8,22 @@ from torch import Tensor, nn
 
 from stripe.attention.pool import global_average
 from stripe.attention.registry import ATTENTIONS
+from stripe.attention.sizes import hidden_units
+from stripe.errors import StripeError
 from stripe.typed import typed
 
 
 class ChannelGate(nn.Module):
-    """Compute CBAM's channel gate: `activation(mlp(GAP(x)) + mlp(GMP(x)))`, mlp without biases."""
+    """Compute CBAM's channel gate: `activation(mlp(GAP(x)) + mlp(GMP(x)))`.
+
+    GAP is the global average, and GMP the global maximum. The mlp has no biases.
+    """
 
     def __init__(
         self, channels: int, reduction: int, activation: Callable[[Tensor], Tensor]
     ) -> None:
         super().__init__()
-        hidden = max(1, channels // reduction)
+        hidden = hidden_units(channels, reduction)
         self.reduce = nn.Conv2d(channels, hidden, kernel_size=1, bias=False)
         self.relu = nn.ReLU(inplace=True)
         self.expand = nn.Conv2d(hidden, channels, kernel_size=1, bias=False)
@@ -60,9 +65,14 @@ class CBAM(nn.Module):
         Reduction ratio: the hidden layer of the channel gate has `channels / reduction` units,
         rounded down, but at least one.
     kernel_size
-        Height and width of the spatial convolution's kernel, in pixels.
+        Height and width of the spatial convolution's kernel, in pixels: an odd number.
     activation
         Last non-linearity of both factors.
+
+    Raises
+    ------
+    StripeError
+        If `channels` or `reduction` is below 1, or `kernel_size` is not odd and positive.
 
     References
     ----------
@@ -88,6 +98,8 @@ class CBAM(nn.Module):
         activation: Callable[[Tensor], Tensor] = torch.sigmoid,
     ) -> None:
         super().__init__()
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise StripeError(f"kernel_size must be odd and positive, got {kernel_size}")
         self.channel = ChannelGate(channels, reduction, activation)
         self.spatial = SpatialGate(kernel_size, activation)
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from stripe.attention.pool import global_average
 from stripe.attention.registry import ATTENTIONS
+from stripe.attention.sizes import hidden_units
 from stripe.errors import ModelError
 from stripe.typed import typed
 
@@ -45,7 +46,7 @@ class DIACell(nn.Module):
 
 
 def _bottleneck(channels: int, reduction: int) -> nn.Sequential:
-    hidden = max(1, channels // reduction)
+    hidden = hidden_units(channels, reduction)
     return nn.Sequential(
         nn.Linear(channels, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, 4 * channels)
     )
@@ -65,9 +66,10 @@ _CARRIED = _Carried()
 class DIA(nn.Module):
     """Compute the gate of one block from its features and the gates of earlier blocks.
 
-    `(v, c) = cell(GAP(x), (v', c'))`, where (v', c') is the state after the previous block of the
-    same stage in the same forward pass. Before the first block, the state is zero. `DIA.along`
-    returns the gates of a whole network, with one cell for each stage.
+    `(v, c) = cell(u, (v', c'))`, where u is the global average of x. The gate v and the cell state
+    c are the state of an LSTM cell, and (v', c') is its state after the previous block of the same
+    stage in the same forward pass. Before the first block, the state is zero. `DIA.along` returns
+    the gates of a whole network, with one cell for each stage.
 
     Parameters
     ----------
@@ -78,10 +80,16 @@ class DIA(nn.Module):
     activation
         Non-linearity of the cell's output.
     cell
-        Cell that the blocks of a stage share. Default: a new cell.
+        Cell that the blocks of a stage share, instead of a new cell with `reduction` and
+        `activation`.
     first, last
         Whether the block is the first of its stage, before which the state is zero, and whether it
         is the last, after which the state is deleted.
+
+    Raises
+    ------
+    StripeError
+        If `channels` or `reduction` is below 1.
 
     References
     ----------
@@ -92,7 +100,8 @@ class DIA(nn.Module):
     -----
     Each thread has its own state between blocks, and deletes it after the last block. Calls can
     therefore be repeated, and several threads can use the model. A block must run only within the
-    forward pass of its network. Gradient checkpointing violates this.
+    forward pass of its network. Gradient checkpointing of single blocks violates this, and
+    raises a `ModelError`.
 
     Examples
     --------

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from stripe.attention.pool import global_average
 from stripe.attention.registry import ATTENTIONS
+from stripe.attention.sizes import at_least_one
 from stripe.typed import typed
 
 
@@ -16,9 +17,9 @@ from stripe.typed import typed
 class ECA(nn.Module):
     """Compute the Efficient Channel Attention gate, a convolution along the channels.
 
-    `v = activation(conv1d(u))`, with the squeeze `u = GAP(x)` of shape (B, C). All channels share
-    one kernel, without bias. Its size is `(log2(C) + 1) / 2` rounded down, plus 1 if the result is
-    even.
+    `v = activation(conv1d(u))`, where the squeeze u of shape (B, C) is the global average of x. All
+    channels share one kernel, without bias. Its size is `(log2(C) + 1) / 2` rounded down, plus 1 if
+    the result is even.
 
     Parameters
     ----------
@@ -26,6 +27,11 @@ class ECA(nn.Module):
         C, the number of channels of x, which determines the size of the kernel.
     activation
         Last non-linearity.
+
+    Raises
+    ------
+    StripeError
+        If `channels` is below 1.
 
     References
     ----------
@@ -43,6 +49,7 @@ class ECA(nn.Module):
         self, channels: int, *, activation: Callable[[Tensor], Tensor] = torch.sigmoid
     ) -> None:
         super().__init__()
+        at_least_one(channels=channels)
         size = int((math.log2(channels) + 1) / 2)
         size += 1 - size % 2
         self.conv = nn.Conv1d(1, 1, kernel_size=size, padding=size // 2, bias=False)

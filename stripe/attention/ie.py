@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from stripe.attention.pool import global_average
 from stripe.attention.registry import ATTENTIONS
+from stripe.attention.sizes import at_least_one
 from stripe.typed import typed
 
 
@@ -15,8 +16,8 @@ from stripe.typed import typed
 class IE(nn.Module):
     """Compute the Instance Enhancement gate, a separate affine map of each channel.
 
-    `v_c = activation(w_c u_c + b_c)`, with the squeeze `u = GAP(x)` of shape (B, C). Each channel
-    has two parameters.
+    `v_c = activation(w_c u_c + b_c)`, where the squeeze u of shape (B, C) is the global average of
+    x. Each channel has two parameters.
 
     Parameters
     ----------
@@ -27,6 +28,11 @@ class IE(nn.Module):
     weight
         Initial value of w. With 0, the published value, the gate is the same for every image until
         training has changed w.
+
+    Raises
+    ------
+    StripeError
+        If `channels` is below 1.
 
     References
     ----------
@@ -48,6 +54,7 @@ class IE(nn.Module):
         weight: float = 0.0,
     ) -> None:
         super().__init__()
+        at_least_one(channels=channels)
         self.weight = nn.Parameter(torch.full((1, channels, 1, 1), weight))
         self.bias = nn.Parameter(torch.full((1, channels, 1, 1), -1.0))
         self.activation = activation
@@ -58,8 +65,8 @@ class IE(nn.Module):
     ) -> "IE":
         """Return a module for an ASR, with an initial w of 0.1.
 
-        At w = 0, psi gets no gradient in the first step, so `ASR.moves` would report that the gate
-        does not depend on psi. The ASR paper does not give the initial w of its IE.
+        At w = 0, psi gets no gradient in the first step, so `ASR.moves` would return False. The
+        ASR paper does not give the initial w of its IE.
         """
         return cls(channels, activation=activation, weight=0.1)
 

@@ -1,14 +1,14 @@
-"""A batch norm that a single sample does not break."""
+"""A batch norm that also accepts a batch of one in training."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
 class VectorBatchNorm(nn.BatchNorm1d):
-    """Normalise vectors (B, C) over the batch; a batch of one by its running statistics.
+    """Normalise vectors (B, C) over the batch, or a batch of one by the running statistics.
 
-    One value per channel has no variance, and `nn.BatchNorm1d` refuses it in training. It comes
-    from a batch of one image, and always from the psi of an ASR.
+    A batch of one has no variance, so `nn.BatchNorm1d` raises an error in training. The psi of an
+    ASR is always a batch of one.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from torch import nn
 
 from stripe.registry import Registry
 
-#: Builders by name: `builder(channels) -> nn.Module`.
+#: Builders by name: `builder(channels, activation=) -> nn.Module`.
 ATTENTIONS: Registry[Callable[..., nn.Module]] = Registry("stripe.attention", "attention module")
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from stripe.attention.pool import global_average
 from stripe.attention.registry import ATTENTIONS
+from stripe.attention.sizes import hidden_units
 from stripe.typed import typed
 
 
@@ -15,8 +16,8 @@ from stripe.typed import typed
 class SE(nn.Module):
     """Compute the Squeeze-and-Excitation gate.
 
-    `v = activation(W2 relu(W1 u + b1) + b2)`, with the squeeze `u = GAP(x)` of shape (B, C), `W1`
-    of shape (C / reduction, C) and `W2` of shape (C, C / reduction).
+    `v = activation(W2 relu(W1 u + b1) + b2)`, where the squeeze u of shape (B, C) is the global
+    average of x. `W1` has the shape (C / reduction, C), and `W2` the shape (C, C / reduction).
 
     Parameters
     ----------
@@ -27,6 +28,11 @@ class SE(nn.Module):
         least one.
     activation
         Last non-linearity; `torch.sigmoid` keeps the gate in (0, 1).
+
+    Raises
+    ------
+    StripeError
+        If `channels` or `reduction` is below 1.
 
     References
     ----------
@@ -48,7 +54,7 @@ class SE(nn.Module):
         activation: Callable[[Tensor], Tensor] = torch.sigmoid,
     ) -> None:
         super().__init__()
-        hidden = max(1, channels // reduction)
+        hidden = hidden_units(channels, reduction)
         self.reduce = nn.Conv2d(channels, hidden, kernel_size=1)
         self.relu = nn.ReLU(inplace=True)
         self.expand = nn.Conv2d(hidden, channels, kernel_size=1)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stripe.attention.registry import ATTENTIONS
+from stripe.attention.sizes import hidden_units
 from stripe.typed import typed
 
 LEVELS = (1, 2, 4)
@@ -30,6 +31,11 @@ class SPA(nn.Module):
         one.
     activation
         Last non-linearity.
+
+    Raises
+    ------
+    StripeError
+        If `channels` or `reduction` is below 1.
 
     References
     ----------
@@ -55,7 +61,7 @@ class SPA(nn.Module):
         activation: Callable[[Tensor], Tensor] = torch.sigmoid,
     ) -> None:
         super().__init__()
-        hidden = max(1, channels // reduction)
+        hidden = hidden_units(channels, reduction)
         cells = sum(level**2 for level in LEVELS)
         self.reduce = nn.Linear(cells * channels, hidden, bias=False)
         self.relu = nn.ReLU(inplace=True)

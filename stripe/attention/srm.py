@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from stripe.attention.norm import VectorBatchNorm
 from stripe.attention.pool import global_average
 from stripe.attention.registry import ATTENTIONS
+from stripe.attention.sizes import at_least_one
 from stripe.typed import typed
 
 
@@ -17,8 +18,8 @@ class SRM(nn.Module):
     """Compute the Style-based Recalibration gate.
 
     `v = activation(BN(w_mu * mean(x) + w_sigma * std(x)))`, with the mean and the standard
-    deviation of each plane, both of shape (B, C). Each channel has four parameters: w_mu, w_sigma,
-    and the two of the norm.
+    deviation of each plane, both of shape (B, C), and a batch norm BN. Each channel has four
+    parameters: w_mu, w_sigma, and the weight and bias of the norm.
 
     Parameters
     ----------
@@ -29,6 +30,11 @@ class SRM(nn.Module):
     eps
         Number added to the variance before the square root.
 
+    Raises
+    ------
+    StripeError
+        If `channels` is below 1.
+
     References
     ----------
     Lee, Kim and Nam, "SRM: A Style-based Recalibration Module for Convolutional Neural Networks",
@@ -37,8 +43,8 @@ class SRM(nn.Module):
     Notes
     -----
     The sum of squared deviations is divided by H W. The standard deviation of a 1 x 1 plane is
-    therefore `sqrt(eps)`. The original divides by H W - 1, with which the standard deviation of a 1
-    x 1 plane would be NaN. A batch of one is normalised by the running statistics.
+    therefore `sqrt(eps)`. The original divides by H W - 1, which gives NaN for a 1 x 1 plane. A
+    batch of one is normalised by the running statistics.
 
     Examples
     --------
@@ -55,6 +61,7 @@ class SRM(nn.Module):
         eps: float = 1e-5,
     ) -> None:
         super().__init__()
+        at_least_one(channels=channels)
         self.style = nn.Parameter(torch.empty(channels, 2))
         nn.init.kaiming_uniform_(self.style, a=5**0.5)
         self.norm = VectorBatchNorm(channels)

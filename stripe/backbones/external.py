@@ -30,9 +30,12 @@ def torchvision_network(
     options = {"image_size": image_size} if image_size and name.startswith("vit") else {}
     if name in ("googlenet", "inception_v3"):
         options["init_weights"] = True
-    model: nn.Module = torchvision.models.get_model(
-        name, weights=None, num_classes=num_classes, **options
-    )
+    try:
+        model: nn.Module = torchvision.models.get_model(
+            name, weights=None, num_classes=num_classes, **options
+        )
+    except AssertionError as error:  # a size of images that patches do not divide
+        raise ModelError(f"torchvision cannot build {name!r}: {error}") from error
     return model
 
 
@@ -54,5 +57,8 @@ def timm_network(
 
 
 def _created(name: str, options: dict[str, Any]) -> nn.Module:
-    model: nn.Module = timm.create_model(name, **options)
+    try:
+        model: nn.Module = timm.create_model(name, **options)
+    except (RuntimeError, AssertionError) as error:  # an unknown tag, or a size of images
+        raise ModelError(f"timm cannot build {name!r}: {error}") from error
     return model

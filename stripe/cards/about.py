@@ -1,4 +1,4 @@
-"""What the card of a recording says beyond what the recording knows."""
+"""Details in the card of a recording that the recording does not contain."""
 
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
@@ -10,20 +10,22 @@ from stripe.typed import typed
 @typed
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """Details that the publication of a recording needs, and that the recording does not hold.
+    """Details for the publication of a recording that the recording does not contain.
 
     Parameters
     ----------
     name
-        Name of the data set. Default: the network and the data of the recording.
+        Name of the data set. Default: a name from the network and the data of the recording.
     description
-        Sentence that says what the data set shows. Default: a sentence from the header's fields.
+        Sentence that describes the data set. Default: a sentence with the numbers of gates and
+        epochs, the network and the data.
     license
-        Licence of the data, as an SPDX identifier or an address. Croissant requires it.
+        Licence of the data, as an SPDX identifier or a URL. Croissant, a JSON-LD vocabulary for
+        data sets, requires it.
     creator
         Person or group that made the recording. Croissant requires it.
     url
-        Address at which the recording will be available. Croissant requires it.
+        URL at which the recording will be available. Croissant requires it.
     published
         Date of publication, as YYYY-MM-DD. Default: today, in UTC.
 
@@ -50,11 +52,12 @@ class About:
         if not self.published:
             object.__setattr__(self, "published", datetime.now(UTC).date().isoformat())
         try:
-            date.fromisoformat(self.published)
+            published = date.fromisoformat(self.published).isoformat()
         except ValueError as error:
             raise StripeError(
                 f"a date of publication must be YYYY-MM-DD, got {self.published!r}"
             ) from error
+        object.__setattr__(self, "published", published)
 
     @property
     def missing(self) -> list[str]:

@@ -30,17 +30,18 @@ def write_card(
     """Write the files README.md and croissant.json, which describe a recording for publication.
 
     README.md says what was recorded, gives the stripe index of every gate in the last epoch, and
-    explains how to read the files without `stripe`. croissant.json is in the Croissant vocabulary;
-    its paths are relative to the directory of the recording.
+    explains how to read the files with and without `stripe`. croissant.json describes the files in
+    Croissant, a JSON-LD vocabulary for data sets. Its paths are relative to the directory of the
+    recording.
 
     Parameters
     ----------
     recording
-        A recording or its directory. Its files are verified first.
+        A recording or its directory. Its files are verified before the card is written.
     folder
         Folder for the files. Default: the directory of the recording, which stays valid.
     about
-        Details that the recording does not contain: licence, creator, address and others.
+        Details that the recording does not contain: licence, creator, URL and others.
     overwrite
         Replace files of an earlier card.
 
@@ -54,7 +55,7 @@ def write_card(
     StripeError
         If one of the files exists (without `overwrite`) or cannot be written.
     RecordingError
-        If the recording holds no epoch, or a file is damaged.
+        If there is no recording, it holds no epoch, or a file is missing or damaged.
 
     Examples
     --------

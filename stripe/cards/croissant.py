@@ -1,4 +1,4 @@
-"""The Croissant description of a recording: what its files and columns hold, for programs.
+"""The Croissant description of the files and columns of a recording.
 
 Croissant 1.1 (https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html) is a vocabulary of
 JSON-LD. Search engines for data sets and `mlcroissant` read it.
@@ -15,6 +15,7 @@ from stripe.cards.about import About
 from stripe.recording import Recorded, Recording, open_recording
 from stripe.recording.layout import Layout
 from stripe.recording.schema import Header, part_schema
+from stripe.registry import counted
 from stripe.typed import typed
 
 _PARQUET = "application/x-parquet"
@@ -44,21 +45,26 @@ _OF_GATE = {
 
 @typed
 def croissant(recording: Recorded, about: About | None = None) -> dict[str, Any]:
-    """Return the Croissant description of a recording, as JSON values.
+    """Return a description of a recording in Croissant, a JSON-LD vocabulary for data sets.
 
-    Every Parquet file is verified first. The description lists it with its SHA-256 digest.
+    Every Parquet file is verified first. The description lists each file with its SHA-256 digest.
 
     Parameters
     ----------
     recording
         A recording or its directory.
     about
-        Details that the recording does not contain: licence, creator, address and others.
+        Details that the recording does not contain: licence, creator, URL and others.
+
+    Returns
+    -------
+    dict
+        The description, as values that `json.dumps` can write.
 
     Raises
     ------
     RecordingError
-        If the recording holds no epoch, or a file is damaged.
+        If there is no recording, or a file is missing or damaged.
 
     Examples
     --------
@@ -92,7 +98,7 @@ def describe(recording: Recording, about: About, files: pd.DataFrame) -> dict[st
 def default_name(header: Header) -> str:
     """Return a name made of the network and the data, such as gates-resnet20-attention-se-cifar10.
 
-    Other characters than letters, digits, dots and underscores become hyphens.
+    Characters other than letters, digits, dots and underscores are replaced by hyphens.
     """
     known = [part for part in (header.model, header.dataset) if part]
     return re.sub(r"[^\w.]+", "-", "-".join(["gates", *known]))
@@ -103,7 +109,7 @@ def default_description(recording: Recording) -> str:
     header, gates = recording.header, len(recording.header.gates)
     network, data = header.model or "a network", header.dataset or "images"
     values = "Values" if header.per_image else "Moments over images"
-    epochs = f"{len(recording.epochs)} epoch" + ("s" if len(recording.epochs) > 1 else "")
+    epochs = counted(len(recording.epochs), "epoch")
     return f"{values} of {gates} attention gates of {network} on {data}, recorded in {epochs}."
 
 

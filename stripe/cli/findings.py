@@ -1,7 +1,10 @@
 """`stripe findings`: print a verdict on each claim of the paper."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cyclopts import Parameter
 
 from stripe.cli.app import Json, app, print_table
 from stripe.cli.reproduce import Target, reports_of, reproductions
@@ -9,13 +12,22 @@ from stripe.cli.reproduce import Target, reports_of, reproductions
 if TYPE_CHECKING:
     from stripe.reproduce.reproduction import Reproduction
 
-_DESK = Target(scale="desk")
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class TargetAtDesk(Target):
+    """The target of a page of findings, which is about the scale `desk` by default."""
+
+    scale: str = "desk"
+
+
+_DESK = TargetAtDesk()
 
 
 @app.command
 def findings(
     *,
-    target: Target = _DESK,
+    target: TargetAtDesk = _DESK,
     reports: Path | None = None,
     out: Path | None = None,
     json: Json = False,

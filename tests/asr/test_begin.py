@@ -101,6 +101,22 @@ def test_a_module_that_is_drawn_again_begins_as_the_others() -> None:
             assert not (layer.weight == 1e-3).any()
 
 
+def test_a_gate_moves_if_its_values_do() -> None:
+    """The sum of a softmax is constant, and a detached gate has no gradient at all."""
+
+    class Softmax(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.softmax(1)
+
+    class Detached(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.sigmoid(x.detach())
+
+    psi = torch.randn(1, 8, 1, 1)
+    assert ASR(Softmax(), psi).moves()
+    assert not ASR(Detached(), psi).moves()
+
+
 @pytest.mark.usefixtures("as_a_user")
 def test_only_a_vit_begins_in_two_ways() -> None:
     inits: tuple[Init, ...] = ("paper", "drawn")

@@ -176,5 +176,11 @@ def test_errors_say_what_to_do() -> None:
         stripe.build("timm:resnext999")
     with pytest.raises(ModelError, match="multiple of 16, got 40"):
         stripe.build("vit_s_16", image_size=40)
+    with pytest.raises(
+        ModelError, match=r"timm cannot build 'resnet18\.nonexist': Invalid pretrained"
+    ):
+        stripe.build("timm:resnet18.nonexist")
+    with pytest.raises(ModelError, match=r"torchvision cannot build 'vit_b_16': .*patch size"):
+        stripe.build("tv:vit_b_16", image_size=100)
     with pytest.raises(ModelError, match=r"no rule says .*candidates: bn1"):
         stripe.build("timm:tf_efficientnet_b0", asr="se")

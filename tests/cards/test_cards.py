@@ -117,3 +117,7 @@ def test_the_command_takes_runs_and_names_what_is_missing(
 def test_a_wrong_date_is_refused() -> None:
     with pytest.raises(StripeError, match="YYYY-MM-DD"):
         About(published="tomorrow")
+
+
+def test_a_date_is_written_with_hyphens() -> None:
+    assert About(published="20261130").published == "2026-11-30"

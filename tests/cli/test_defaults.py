@@ -87,5 +87,29 @@ def test_a_command_has_the_defaults_of_its_function(
     assert differ == {name for one, name in DIFFERENT if one == command}
 
 
+def groups_of_options() -> Iterator[tuple[str, Any]]:
+    """Yield each group of options of each command, with its default."""
+    for name, command in commands(app):
+        for one in signature(command.default_command).parameters.values():
+            if is_dataclass(one.default):
+                yield f"{name} {one.name}", one.default
+
+
+def commands(of: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the commands of an app, also those of the apps in it."""
+    for name in of:
+        if name.startswith("-"):
+            continue
+        if of[name].default_command is not None:
+            yield f"{prefix}{name}", of[name]
+        yield from commands(of[name], f"{prefix}{name} ")
+
+
+@pytest.mark.parametrize(("where", "default"), [*groups_of_options()], ids=str)
+def test_an_option_does_not_change_the_others_of_its_group(where: str, default: Any) -> None:
+    """A group without an option is its default; with one, the others have those of the class."""
+    assert default == type(default)()
+
+
 def test_the_limit_of_a_comparison() -> None:
     assert f"{LIMIT:,} for audit, ablate and sensitivity" in (Source.__doc__ or "")

@@ -24,7 +24,7 @@ from stripe.train.weights import check_weights, read_weights, save_weights
 
 #: Ending of a file of frozen weights.
 OF_WEIGHTS = (".safetensors",)
-#: No image and no gate is larger than this.
+#: Largest number of values in an image or a gate.
 _MOST = 1 << 26
 
 
@@ -38,7 +38,7 @@ def load_network(
     seed: int = 0,
     data_root: Path | None = None,
 ) -> nn.Module:
-    """Return the network that a command line names, in evaluation.
+    """Return the network that a command line names, in evaluation mode.
 
     Parameters
     ----------
@@ -48,19 +48,19 @@ def load_network(
     weights
         A state_dict: .safetensors, or a file that `torch.save` wrote, of tensors only.
     pretrained
-        Take the weights that timm or torchvision publish.
+        Use the weights that timm or torchvision publish.
     num_classes, attention
-        For `stripe.build`.
+        As for `stripe.build`.
     seed
         Seed of random weights, also of those that a function draws from torch's generator.
     data_root
-        The folder that holds data sets, for a run that does not say what its data is like; by
-        default that of the run.
+        The folder that holds data sets, for a run that does not store the shape of its data.
+        Default: the folder of the run.
 
     Raises
     ------
     UnknownNameError, ModelError
-        If there is no such network, or the weights are not its own.
+        If there is no such network, or the weights do not fit it.
     """
     if is_onnx(model):
         raise ModelError(
@@ -94,6 +94,10 @@ def load_network(
             "mine:FUNCTION"
         )
     elif pretrained:
+        if attention is not None:
+            raise ModelError(
+                "--attention is for names of stripe.build; leave it out with --pretrained"
+            )
         network = _published(model, num_classes)
     else:
         network = _built(model, num_classes=num_classes, attention=attention, seed=seed)
@@ -103,7 +107,7 @@ def load_network(
 
 
 def _built(model: str, **options: Any) -> nn.Module:
-    """Build a network by its name; an unknown name may be that of a file with a function."""
+    """Build a network by its name. The error names a file of this name that holds functions."""
     try:
         return build(model, **options)
     except UnknownNameError as error:
@@ -147,6 +151,11 @@ def _published(model: str, num_classes: int) -> nn.Module:
             return network
         from torchvision.models import get_model
 
+        if num_classes != NUM_CLASSES:
+            raise ModelError(
+                f"the weights of torchvision have {NUM_CLASSES} classes, got --num-classes "
+                f"{num_classes}; leave it out, or use timm's network"
+            )
         network = get_model(name, weights="DEFAULT")
     except (RuntimeError, ValueError, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -171,12 +180,13 @@ def _load_weights(network: nn.Module, path: Path) -> nn.Module:
 
 
 def write_frozen(frozen: nn.Module, path: Path, recipe: dict[str, Any]) -> None:
-    """Write the weights of a frozen network, and beside them what `load_network` needs to use them.
+    """Write the weights of a frozen network, and a file with which `load_network` can use them.
 
     Parameters
     ----------
     recipe
-        "gates": for each frozen gate its name, channels and whether it was folded; "input_shape".
+        "gates", with the name, the channels and whether it was folded for each frozen gate, and
+        "input_shape".
     """
     check_target(path, OF_WEIGHTS, "a file of weights")
     with saving(path.with_suffix(".frozen.json")) as said:

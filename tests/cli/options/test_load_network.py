@@ -45,6 +45,20 @@ def test_options_that_a_function_does_not_take(option: dict[str, Any]) -> None:
         load_network("own_of_test_load:drawn", **option)
 
 
+@pytest.mark.parametrize(
+    ("model", "option", "message"),
+    [
+        ("timm:resnet18", {"attention": "se"}, "--attention is for names of stripe.build"),
+        ("tv:resnet18", {"num_classes": 10}, "have 1000 classes, got --num-classes 10"),
+    ],
+)
+def test_options_that_published_weights_do_not_take(
+    model: str, option: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        load_network(model, pretrained=True, **option)
+
+
 def test_weights_in_the_place_of_a_network(tmp_path: Path, run: Run) -> None:
     torch.save({}, tmp_path / "a.pt")
     code, said = run("gates", "--model", "a.pt")
