@@ -20,11 +20,14 @@ class StripeError(Exception):
 
 
 class UnknownNameError(StripeError):
-    """A name that is not in the registry, model or recording. The message lists the known names."""
+    """A name that is not in the registry, model or recording, or a predicate that fits nothing.
+
+    The message lists known names.
+    """
 
 
 class ModelError(StripeError):
-    """A model, a site or a size that does not support the operation."""
+    """A model, or a layer, gate, batch or constant for it, that does not support the operation."""
 
 
 class NoBatchError(ModelError):
@@ -42,7 +45,7 @@ class NoBatchError(ModelError):
 
 
 class UnknownOptionError(StripeError):
-    """An option that a function does not have. The message names the nearest one.
+    """An option that a function does not have. The message names the nearest option, if any.
 
     Parameters
     ----------
@@ -51,9 +54,9 @@ class UnknownOptionError(StripeError):
     option
         The unknown option.
     options
-        The options that there are.
+        The options that the function has.
     refused_by
-        The function to which the option was passed on, whose help lists them.
+        The function whose help lists the options: `function`, or the one that it passes them to.
     """
 
     def __init__(self, function: str, option: str, options: Sequence[str], refused_by: str) -> None:
@@ -76,4 +79,7 @@ class DataError(StripeError):
 
 
 class RecordingError(StripeError):
-    """A recording that cannot be written or read. The message names the file."""
+    """A recording that cannot be written or read, or does not hold what is requested.
+
+    If a file is damaged, the message names it.
+    """

@@ -22,7 +22,7 @@ _PIECE = 1 << 20
 
 @contextmanager
 def writing(path: Path, kind: type[StripeError] = RecordingError) -> Iterator[None]:
-    """Turn errors of the disk into one of a `kind` that names `path`."""
+    """Convert an `OSError` in the block to an error of class `kind` that names `path`."""
     try:
         yield
     except OSError as error:
@@ -42,7 +42,7 @@ def sync(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those that it lies in, so that they outlive a loss of power."""
+    """Create a folder and its missing parents, so that they survive a loss of power."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for folder in missing:
@@ -50,12 +50,12 @@ def make_folder(path: Path) -> None:
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """Open a file to read it, and nothing but a file: a pipe of its name would block for ever.
+    """Open a regular file for reading. Opening a pipe of the same name could block forever.
 
     Raises
     ------
     OSError
-        If there is no file, or it is a pipe, a device or a directory.
+        If there is no file, or `path` is a pipe, a device or a directory.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -65,12 +65,12 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def read_regular(path: Path, most: int = MOST_BYTES) -> bytes:
-    """Read a file of at most `most` bytes, and nothing but a file.
+    """Return the content of a regular file of at most `most` bytes.
 
     Raises
     ------
     OSError
-        As `open_regular`, or if the file is larger, also if it grows while it is read.
+        As for `open_regular`; or if the file is larger, or becomes larger while it is read.
     """
     content = bytearray()
     with open_regular(path) as file:
@@ -168,13 +168,13 @@ def _put(draft: Path, path: Path) -> Iterator[Path]:
 
 
 def parse_json(content: bytes) -> Any:
-    """Return the values of a JSON file that anybody may have written.
+    """Return the values of JSON from an untrusted source.
 
     Raises
     ------
     ValueError
-        If it is no JSON, is nested too deeply, holds half of a surrogate pair, or needs more memory
-        than there is.
+        If the content is not JSON, is nested too deeply, holds half of a surrogate pair, or needs
+        more memory than there is.
     """
     try:
         values = json.loads(content)
@@ -194,7 +194,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` so that `path` holds either its old content or all of `content`."""
+    """Write `content` so that `path` holds either its old content or the whole new content."""
     with drafted(path) as draft:
         draft.write_bytes(content)
 
@@ -206,7 +206,7 @@ def sha256(path: Path) -> str:
 
 
 def footer_sha256(path: Path) -> str:
-    """Return the SHA-256 of the footer of a Parquet file, the one part without page checksums.
+    """Return the SHA-256 of the footer of a Parquet file, which page checksums do not cover.
 
     The file ends with the footer, the footer's length in four bytes, and four magic bytes.
     """

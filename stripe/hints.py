@@ -26,9 +26,9 @@ _WORDS = {
 def fits(value: Any, hint: Any) -> bool:
     """Tell whether a value can be used where a type is declared.
 
-    Values that behave like the declared ones fit: an integer of numpy for an `int`, an array for a
-    sequence. A string fits no type of iterables. Shapes and the values of a `Literal` are left to
-    the function.
+    Values that behave like the declared type fit, such as an integer of numpy for an `int`, or an
+    array for a sequence. A string does not fit an iterable type. The shapes of arrays and the
+    values of a `Literal` are not checked.
 
     Examples
     --------

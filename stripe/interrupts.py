@@ -27,9 +27,9 @@ AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 def at_the_edge(function: AnyFunction) -> AnyFunction:
     """Mark the `__enter__` or `__exit__` of a context that holds signals and allows them.
 
-    A signal may come at the first instruction of an `__exit__`, before it can hold anything. Inside
-    `interrupts_held`, one that finds a marked function running is deferred; functions that it calls
-    are not marked with it.
+    A signal may arrive at the first instruction of an `__exit__`, before this method can hold
+    signals. Inside `interrupts_held`, a signal that arrives while a marked function runs is
+    deferred. Functions that a marked function calls are not marked.
     """
     _EDGES.add(function.__code__)
     return function
@@ -97,7 +97,7 @@ class interrupts_held:  # noqa: N801  # used like a function, as torch.no_grad i
 class interrupts_allowed:  # noqa: N801
     """Deliver signals inside `interrupts_held`, first those that were deferred.
 
-    Outside of `interrupts_held` it does nothing.
+    Outside of `interrupts_held`, this context does nothing.
     """
 
     _main = _outer = False
@@ -129,7 +129,7 @@ def _is_ours(handler: object) -> bool:
 
 
 def _deliver() -> None:
-    """Raise what came again, for whatever handler is there now; a held signal is deferred again."""
+    """Raise the deferred signals for the current handlers. A held signal is deferred again."""
     came, _State.came = _State.came, ()
     for number in dict.fromkeys(came):
         signal.raise_signal(number)

@@ -42,9 +42,9 @@ def lazy_names(
 def keep_functions(package: str, homes: Mapping[str, str]) -> None:
     """Keep the public functions of a package where a part of it has the same name.
 
-    `stripe.audit` is a function, and `stripe/audit/` a folder. An import of the folder sets the
-    attribute `audit` of the package to the module; here that is ignored, so that `stripe.audit` is
-    the function whatever was imported before. The module stays in `sys.modules`, where
+    `stripe.audit` is a function, and `stripe/audit/` is a folder. An import of the folder would set
+    the attribute `audit` of the package to the module. This function ignores such an assignment, so
+    `stripe.audit` is always the function. The module stays in `sys.modules`, where
     `from stripe.audit.report import write_report` finds it.
 
     Parameters

@@ -16,26 +16,27 @@ _ATTEMPTS = 100
 class FileLock:
     """Hold `path` locked until `release`, or until the process ends in any way.
 
-    It is a context manager. The file holds the number of the process. A forked process does not
-    share the lock: there it is released, and the parent goes on holding it.
+    A `FileLock` is a context manager. The file holds the number of the process. A forked process
+    does not share the lock, which the parent still holds.
 
     Parameters
     ----------
     path
-        A file for this alone, which is made where it is missing.
+        The lock file, which is used for nothing else. It is created if it is missing.
     wait
-        Wait for another holder to release the lock. Default: raise an error.
+        Wait until another holder releases the lock. Default: raise an error.
     remove
-        Remove the file with `release`.
+        Remove the file on `release`.
     kind
         Class of the errors.
 
     Raises
     ------
     StripeError
-        If another process, or another lock of this one, holds it; or the file is a link.
+        If another process, or another `FileLock` in this process, holds the lock; or if `path` is a
+        link or no regular file.
     OSError
-        If the file cannot be made.
+        If the file cannot be created.
     """
 
     def __init__(
@@ -62,11 +63,11 @@ class FileLock:
 
     @property
     def held(self) -> bool:
-        """Whether this process holds the lock: not after `release`, nor in a forked process."""
+        """Whether this process holds the lock; False after `release` and in a forked process."""
         return self._descriptor is not None
 
     def release(self) -> None:
-        """Let the next one in."""
+        """Release the lock."""
         if self._descriptor is not None:
             if self._remove:
                 self.path.unlink(missing_ok=True)

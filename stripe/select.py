@@ -37,17 +37,17 @@ def select(
     Parameters
     ----------
     things
-        Things to choose from, by name; a predicate is called with the values.
+        Things to choose from, by name. A predicate is called with the values.
     selection
-        The selection. None and "all" mean all of them.
+        Names, patterns or a predicate. None and "all" select everything.
     kind, owner
-        The words of an error: "gate" and "the model".
+        Words for error messages, such as "gate" and "the model".
 
     Raises
     ------
     UnknownNameError
-        If a name or pattern fits none, or a predicate chooses none. The message lists the names,
-        the nearest first.
+        If no name fits a name or pattern, or a predicate chooses nothing. The message lists the
+        names, and the nearest ones first.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def select(
 
 
 def unknown_name(name: str, names: Sequence[str], *, kind: str, owner: str) -> UnknownNameError:
-    """Return the error for a name that is not there, with the nearest that are."""
+    """Return the error for an unknown name. The message lists the nearest known names."""
     near = get_close_matches(name, names, n=3, cutoff=0.6)
     nearest = f"nearest: {', '.join(near)}; " if near and len(names) > len(near) else ""
     return UnknownNameError(

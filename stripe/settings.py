@@ -24,10 +24,10 @@ class Settings:
     """Base of the frozen dataclasses of settings.
 
     A subclass gives the ranges of its fields in `LEAST` and `MOST`. It lists in `INCIDENTAL` the
-    fields that do not change the results, such as the place of a run. `BEFORE` names the fields
-    that were added later, with the value that runs had before the field existed: the `config.json`
-    of such a run is read with that value, and it does not appear in the run's address. Fields of
-    `AS_TEXT` are kept as text, whatever they are given as.
+    fields that do not change the results, such as the directory of a run. `BEFORE` maps fields that
+    were added later to the value that runs had before the field existed. The `config.json` of such
+    a run is read with this value. A field with this value is not part of the `identity` of a run.
+    Values of the fields in `AS_TEXT` are converted to text.
     """
 
     LEAST: ClassVar[Mapping[str, float]] = {}
@@ -40,9 +40,9 @@ class Settings:
     out: Path
 
     def check(self) -> None:
-        """Raise a `StripeError` that says what is allowed if a field is of a wrong type or size.
+        """Raise a `StripeError` if the type of a field is wrong or its value is out of range.
 
-        A path may be given as a string.
+        The message says what is allowed. A path may be given as a string.
         """
         hints: dict[str, Any] = get_type_hints(type(self))
         for name in self.AS_TEXT:
@@ -75,19 +75,19 @@ class Settings:
                 raise StripeError(f"{name} must be at most {most}, got {value}")
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON holds them; `from_json` reads them."""
+        """Return the fields as JSON values, which `from_json` reads."""
         values = asdict(self)  # type: ignore[call-overload]  # subclasses are dataclasses
         resolved: dict[str, Any] = json.loads(json.dumps(values, default=str))
         return resolved
 
     @classmethod
     def from_json(cls: type[S], values: Mapping[str, Any]) -> S:
-        """Read settings, as `config.json` of a run holds them.
+        """Return settings from JSON values, such as those of the `config.json` of a run.
 
         Raises
         ------
         StripeError
-            If there is an unknown field, or one of a wrong type.
+            If a field is unknown, its type is wrong, or its value is out of range.
         """
         hints = get_type_hints(cls)
         known = {field.name: hints[field.name] for field in fields(cls)}  # type: ignore[arg-type]
@@ -119,7 +119,7 @@ class Settings:
 
     @classmethod
     def _paths(cls, values: Mapping[str, Any]) -> dict[str, Path]:
-        """Return the fields that mean paths, with ~ replaced by the home directory."""
+        """Return the fields that hold paths, with ~ replaced by the home directory."""
         hints = get_type_hints(cls)
         wanted = {name for name, hint in hints.items() if Path in (hint, *get_args(hint))}
         return {
@@ -129,7 +129,7 @@ class Settings:
         }
 
     def differences(self, other: "Settings") -> list[str]:
-        """Return the fields in which two runs differ, those left out that change no result."""
+        """Return the names of the fields that differ and are not in `INCIDENTAL`."""
         mine, theirs = self.to_json(), other.to_json()
         return [n for n in mine if n not in self.INCIDENTAL and mine[n] != theirs[n]]
 

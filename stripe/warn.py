@@ -1,4 +1,4 @@
-"""Warnings that name the user's line."""
+"""Warnings that name the line of the user's code."""
 
 import sys
 import warnings
@@ -8,10 +8,10 @@ _PASSED = ("stripe", "torch", "contextlib", "jaxtyping")
 
 
 def warn(message: str) -> None:
-    """Warn at the innermost line that is of none of the packages `_PASSED`.
+    """Warn at the innermost line of the call stack outside the packages in `_PASSED`.
 
-    Python shows a warning once per line. If that were a line of this package, a second call of the
-    user's would not be warned about.
+    Python shows a warning once per line. If this were a line of this package, a second call from
+    other code of the user would not warn.
     """
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _PASSED:

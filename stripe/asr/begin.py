@@ -31,7 +31,7 @@ def attention_modules(
     *,
     on_psi: bool = False,
 ) -> list[nn.Module]:
-    """Build one attention module for each site; `on_psi` says that each is for an ASR."""
+    """Build one attention module for each site. `on_psi` says whether they are for ASRs."""
     if not isinstance(attention, str):
         return [_checked(attention(count), count) for count in channels]
     build = ATTENTIONS[attention]
@@ -85,7 +85,7 @@ def _begun(
 
 
 def _checked(gate: nn.Module, channels: int) -> nn.Module:
-    """Try a module of the user's own on zeros."""
+    """Check the shape of the gate from a user's own module, on zeros."""
     training = gate.training
     try:
         with interrupts_held(), torch.no_grad(), interrupts_allowed():

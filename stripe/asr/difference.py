@@ -37,12 +37,15 @@ def check_difference(model: nn.Module, error: float) -> None:
 def largest_difference(before: nn.Module, after: nn.Module, example: Tensor | None = None) -> float:
     """Return the largest difference between two networks' outputs, relative to the largest output.
 
-    If a network has several outputs, the largest of their differences is returned. The input is
-    random. Its shape is that of `example`, or else the first of several usual sizes that both
-    networks accept. Both networks run in evaluation mode from the same seed. The result is NaN,
-    with a warning, if no size is accepted or the outputs contain no finite floating-point number.
-    It is infinite if the outputs differ in number or shape, or if a value is finite in only one of
-    the networks.
+    For each output, the largest absolute difference is divided by the largest absolute value in
+    the output of `before`. If the networks have several outputs, the largest ratio is returned.
+
+    The input is random. It has the shape of `example`, or else consists of two images of the size
+    that `before` declares (`img_size`), or else of the first size, from 32 to 384 pixels, that both
+    networks accept. Both networks run in evaluation mode with the same seed. The result is NaN,
+    with a warning, if no size is accepted, if `before` has no convolution, or if the outputs
+    contain no finite floating-point number. It is infinite if the outputs differ in number or
+    shape, or if a value is finite in only one of the networks.
 
     Examples
     --------
@@ -77,9 +80,9 @@ def _seeded(network: nn.Module, images: Tensor) -> Any:
 def relative_difference(expected: Tensor, came: Tensor, least: float = 1e-30) -> float:
     """Return the largest difference of two tensors, relative to the largest value expected.
 
-    If all values are smaller than `least`, the difference is relative to that.
-    It is nan where there is nothing to compare: no value, none that is finite, or no numbers with
-    a fraction; inf where the shapes differ, or only one of the two is finite.
+    If all values are smaller than `least`, the difference is relative to `least`. The result is
+    NaN if the tensors hold no finite floating-point number. It is infinite if the shapes differ, or
+    if a value is finite in only one of the tensors.
     """
     if expected.shape != came.shape:
         return float("inf")
@@ -95,7 +98,7 @@ def relative_difference(expected: Tensor, came: Tensor, least: float = 1e-30) ->
 
 
 def random_like(example: Tensor) -> Tensor:
-    """Return normal numbers of the form of an example, the same in every call."""
+    """Return normally distributed numbers in the shape of an example, the same in every call."""
     generator = torch.Generator().manual_seed(0)
     return torch.randn(example.shape, generator=generator).to(example)
 

@@ -25,8 +25,8 @@ class Gated(nn.Module):
         Module that maps y of shape (B, C, H, W) to a gate of shape (B, C, 1, 1), or of another
         shape that broadcasts to y.
     channel_dim
-        Axis of the channels of y: 1, or -1 for tokens (B, N, C). The gate always receives (B, C, H,
-        W); for tokens this is (B, C, N, 1).
+        Axis of the channels of y: 1, or -1 for N tokens per image, (B, N, C). The gate always
+        receives (B, C, H, W); for tokens this is (B, C, N, 1).
 
     References
     ----------

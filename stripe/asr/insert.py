@@ -56,13 +56,14 @@ def insert(
         of both, or a predicate of a `stripe.select.Layer`, which has `name` and `module`. Default:
         the layers that Appendix C gives for the model's family.
     copies
-        Number of ASRs at each site (delta in Tables 6 and 14). Their gates are multiplied together.
+        Number of ASRs at each site (delta in Tables 6 and 14). Their gates are multiplied.
     psi
         Initial value of psi, the vector that an ASR feeds to its attention module instead of the
         features: a number, a `Psi`, or the text of one as in `Psi.parse`, such as
         "normal:0.3,fixed". Default: 0.1, or 1e-3 for a ViT.
     activation
-        Last non-linearity of the gates. Default: sigmoid, or tanh for a ViT.
+        Last non-linearity of the gates: "sigmoid" or "tanh". It does not apply to modules that your
+        own function builds, or to the gate "psi". Default: sigmoid, or tanh for a ViT.
     init
         Initial parameters of the attention modules of ASRs in a ViT. "paper" sets every parameter
         to 1e-3. "drawn" keeps the random weights of the module and sets only the biases to 1e-3. In
@@ -71,31 +72,36 @@ def insert(
         Change `model` itself and return it. This is needed, for example, if an optimizer already
         holds its parameters.
     seed
-        Seed of the modules' random weights. torch's CPU generator draws them, and gets its state
-        back. Default: draw without seeding it.
+        Seed of the modules' random weights and of a random psi. Both are drawn from torch's CPU
+        generator. With a seed, the state of the generator is restored afterwards. Default: the
+        generator is not seeded.
 
     Returns
     -------
     nn.Module
         A copy of the model, or the model itself if `inplace`. Each layer `name` of `sites` is now a
-        `Gated` with children `name.host` and `name.gate`. If both attention and asr are given, ASR
-        is the inner gate, next to the host into which it folds.
+        `Gated` with children `name.host` and `name.gate`. If both attention and asr are given, the
+        ASR is the inner gate: it multiplies the output of the layer, and attention multiplies the
+        result.
 
     Raises
     ------
     UnknownNameError
         If an attention module or a site does not exist.
     ModelError
-        If neither attention nor asr is given, a site has no channels or cannot be gated, a module
-        returns a gate of the wrong shape, or `sites` is not given and the model's family is
-        unknown. The model is then unchanged.
+        In one of these cases, in which the model is unchanged:
+
+        - neither attention nor asr is given, or another argument has an invalid value;
+        - a site is named twice, lies inside another site, has no channels or cannot be gated;
+        - a module from your own function returns a gate of the wrong shape;
+        - `sites` is not given, and the model's family is unknown.
 
     Notes
     -----
     An SE or SPA for few channels has only one or two hidden units. If all elements of psi start
     equal, the ReLU of the module may output zero for all of these units, and psi then receives no
-    gradient. If the gate does not depend on psi, the random weights of the module are therefore
-    drawn again.
+    gradient. The random weights of such a module are therefore drawn again, up to 50 times. This
+    applies to modules that are given by name, except DIA.
 
     For a ViT, the paper sets "the initial values of the network layers within ASR" to 1e-3.
     `init="paper"` does this literally. Training never breaks the symmetry of equal initial values:
@@ -103,8 +109,8 @@ def insert(
     equal, and the gate of an SE learns almost only through the biases of its last layer. An ECA has
     no bias; its gate starts at 5e-6, whereas the gate of an SE starts at 1e-3. With `init="drawn"`,
     the hidden units of an SE differ, and the gates of SE, ECA and SRM start at magnitudes of about
-    1e-3. Gates of ECA and SRM can start below zero. The recipes use "paper" to reproduce the paper.
-    Use "drawn" for your own network.
+    1e-3, some of them below zero. The recipes use "paper" to reproduce the paper. Use "drawn" for
+    your own network.
 
     References
     ----------
@@ -166,7 +172,7 @@ def _defaults(model: nn.Module, sites: Selection | None) -> FamilyDefaults:
 
 
 def _wrap(model: nn.Module, name: str, gate: nn.Module) -> None:
-    """Gate layer `name`; the gate takes its device, number format and mode."""
+    """Gate layer `name`, and give the gate the layer's device, number format and mode."""
     host = model.get_submodule(name)
     tensor = next(chain(ungated(host).parameters(), model.parameters()), None)
     if tensor is not None:

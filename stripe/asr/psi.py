@@ -26,6 +26,11 @@ class Psi:
     learnable
         Whether psi is a parameter. If False, psi is a buffer that keeps its initial value.
 
+    Raises
+    ------
+    ModelError
+        If there is no such kind.
+
     Examples
     --------
     >>> stripe.Psi.parse("normal:0.3,fixed")

@@ -33,14 +33,16 @@ def reparameterize(
         layer that it wraps (its host) is returned, with or without `inplace`.
     example
         A batch of images, (B, C, H, W). The outputs are compared on random images of this shape.
-        Default: small random images; several sizes are tried.
+        Default: two images of the size that the network declares (`img_size`), or else of the
+        first size, from 32 to 384 pixels, that the network accepts.
 
     Returns
     -------
     nn.Module
-        The network without ASR, with the `state_dict` keys that it had before `insert`.
-        Input-dependent attention stays. Each module keeps its mode. For a network without ASR, an
-        unchanged copy is returned, or with `inplace` the network itself.
+        The network without ASR, with the `state_dict` keys that it had before `insert`. If the gate
+        is folded into a norm without learnable parameters, the norm gains a weight and, except for
+        an RMS norm, a bias. Input-dependent attention stays. Each module keeps its mode. For a
+        network without ASR, an unchanged copy is returned, or with `inplace` the network itself.
 
     Raises
     ------
@@ -51,8 +53,8 @@ def reparameterize(
     Warns
     -----
     UserWarning
-        If the network has no ASR, or accepts none of the tried sizes, so that the outputs were not
-        compared.
+        If the network has no ASR, or if the outputs could not be compared, because the network
+        accepts none of the sizes or its outputs contain no finite floating-point number.
 
     Notes
     -----
@@ -119,7 +121,7 @@ def _fold(model: nn.Module, name: str, v: Tensor) -> nn.Module:
 
 
 def _parent(model: nn.Module, name: str) -> tuple[nn.Module | None, str]:
-    """Return the module that calls the layer at `name`, past all gates, and its name there."""
+    """Return the module that calls the layer at `name`, outside all gates, and the child's name."""
     parent, _, child = name.rpartition(".")
     while isinstance(model.get_submodule(parent), Gated) and parent:
         parent, _, child = parent.rpartition(".")
@@ -127,7 +129,7 @@ def _parent(model: nn.Module, name: str) -> tuple[nn.Module | None, str]:
 
 
 def _check_unshared(model: nn.Module, gated: dict[str, Gated]) -> None:
-    """Refuse hosts with parameters that another layer uses too: it would be scaled as well."""
+    """Refuse hosts that share parameters with another layer, which would be scaled too."""
     places: dict[int, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         places.setdefault(id(parameter), []).append(name)

@@ -38,12 +38,14 @@ Factors = Float[Tensor, " c"]
 @typed
 @singledispatch
 def scale_output(layer: nn.Module, v: Factors) -> None:
-    """Change `layer`, in place, so that its output is multiplied by `v`, shape (C,).
+    """Change `layer`, in place, so that its output is multiplied by `v`, of shape (C,).
 
     Raises
     ------
     ModelError
-        If there is no rule for the class of the layer.
+        If there is no rule for the class of the layer, if its weight may be recomputed in every
+        pass (as with a parametrization), if an activation follows inside the layer, or if a layer
+        norm or RMS norm normalises over more than the channels.
 
     References
     ----------
@@ -65,7 +67,7 @@ def scale_output(layer: nn.Module, v: Factors) -> None:
 def scale_linear_map(layer: nn.Module, v: Factors) -> None:
     """Scale the output of a layer before any activation inside it, in place.
 
-    As `scale_output`, except for norms that end in an activation, as timm's.
+    It is the same as `scale_output`, except for norms that end in an activation, such as timm's.
     """
     if isinstance(layer, nn.modules.batchnorm._NormBase | nn.GroupNorm):
         _affine(layer, v)
@@ -77,12 +79,13 @@ def scale_linear_map(layer: nn.Module, v: Factors) -> None:
 
 @singledispatch
 def scale_input(layer: nn.Module, v: Factors) -> None:
-    """Change `layer`, in place, so that its output for x is that for v x, v of shape (C,).
+    """Change `layer`, in place, so that its output for x is what it was for v x, v of shape (C,).
 
     Raises
     ------
     ModelError
-        If nothing is known of this kind of layer, or its weight is computed anew in every pass.
+        If there is no rule for the class of the layer, its weight may be recomputed in every pass,
+        or it is a weight-standardised convolution.
     """
     raise ModelError(f"a {type(layer).__name__} cannot take a scale of its input channels")
 
@@ -218,7 +221,7 @@ def _check_no_activation(layer: nn.Module) -> None:
 
 
 def _affine(layer: Any, v: Factors) -> None:
-    """Scale weight and bias of a norm, and give it the two if it has none."""
+    """Scale the weight and bias of a norm. If it has neither, give it both."""
     if layer.weight is not None:
         _multiply(layer.weight, v)
         _multiply(getattr(layer, "bias", None), v)

@@ -61,7 +61,7 @@ def constants_at_inference(
     Raises
     ------
     StripeError
-        If the directory holds no finished run.
+        If `run` holds no finished run, or `out` is not empty.
     ModelError
         If the network has no gates.
 

@@ -26,10 +26,10 @@ class Audit:
     gates
         One row per gate, in forward order:
 
-        - gate, owner_class, channels;
+        - gate, owner_class, kind, channels: as in `Gate`;
         - eta2, median_std, one_value: as in `stripe.stats.stripe_index`;
-        - relative_spread: root mean square spread over images, relative to the mean of the gate; 0
-          for a constant gate;
+        - relative_spread: root mean square spread over images, divided by the root mean square of
+          the channel means; 0 for a constant gate;
         - channel, class, image: shares of variance, as in `stripe.stats.variance_components`;
         - off, on: shares of channels that lie within 0.01 of 0, or within 0.01 of 1, for all
           images, as in `stripe.stats.saturation`;
@@ -43,12 +43,12 @@ class Audit:
         One row per measured number of frozen gates, including none and all. Gates are frozen in the
         order given by `order`.
 
-        - frozen, gate: number of frozen gates, and the last one frozen;
-        - predicted_kl: estimated cost of the set, in nats;
+        - frozen, gate: number of frozen gates, and the last one frozen ("" for none);
+        - predicted_kl: estimated cost of the set, in nats; NaN without an estimate;
         - agreement: with the predictions of the unchanged network, mean over images, 0 to 1;
-        - accuracy: 0 to 1; NaN without labels;
+        - accuracy: 0 to 1; NaN without labels, or if the predictions are not whole numbers;
         - kl: KL divergence from the unchanged network, in nats; NaN without class scores;
-        - agreement_low, agreement_high and so on: 95 % intervals of the last three.
+        - agreement_low, agreement_high and so on: 95 % intervals of agreement, accuracy and kl.
     order
         The gates that can be frozen, in the order of freezing.
     ordered_by
@@ -69,17 +69,19 @@ class Audit:
         median over rounds. It is at most 1, and negative if the frozen network was slower. Each
         round runs both networks.
     attention_share_quartiles
-        Lower and upper quartile of this share over rounds, which show the noise of the timing.
+        Lower and upper quartile of `attention_share` over rounds, which show the noise of the
+        timing.
     fold_error
         `Frozen.error` of freezing all gates together.
     out
         Path of the report, or None.
     controls
-        The effect of each intervention on all gates in `order`, one row each, as returned by
-        `stripe.intervene.ablate.ablate`. None if not requested.
+        The effect of each intervention on all gates in `order`, one row each after that of the
+        unchanged network, as returned by `stripe.intervene.ablate.ablate`. None if not requested,
+        or if `order` is empty.
     optimal
         The comparison of learned constants with the means, for all gates in `order`, as in
-        `Frozen.comparison`. None if not requested.
+        `Frozen.comparison`. None if not requested, or if `order` is empty.
 
     Examples
     --------
@@ -112,7 +114,8 @@ class Audit:
     def undecided(self) -> bool:
         """Whether too few images were measured to tell if any gate can be recommended.
 
-        True if no measured set reaches the threshold, but the interval of at least one set does.
+        True if no measured set of gates reaches the threshold, but the interval of the agreement of
+        at least one set does.
         """
         tried = self.greedy[self.greedy["frozen"] > 0]
         return not self.recommended and bool((tried["agreement_high"] >= self.threshold).any())

@@ -35,9 +35,9 @@ def largest_at(
     -----
     The share of changed predictions is taken to grow linearly with the square root of the estimate.
     This holds for small changes: the divergence is quadratic in the change of the class scores, and
-    the number of images whose prediction changes is linear in it. The line is fitted again after
-    each measurement, so an estimate that is wrong costs measurements and does not change what the
-    result promises.
+    the number of images whose prediction changes is linear in this change. The line is fitted again
+    after each measurement. A wrong estimate therefore costs measurements, but does not make the
+    result wrong.
     """
     if high <= low or agreement(high) >= threshold:
         return high

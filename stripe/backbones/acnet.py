@@ -23,7 +23,7 @@ class ACBlock(nn.Module):
     in_channels, out_channels, stride
         Channels and stride of each of the three convolutions.
     gamma
-        Initial weight of the three batch norms. A third keeps the sum of the branches at the scale
+        Initial weight of the three batch norms. With a third, the sum of the branches has the scale
         of one convolution with its norm.
 
     References
@@ -50,7 +50,7 @@ class ACBlock(nn.Module):
         return total
 
     def fuse(self) -> nn.Conv2d:
-        """Return the one 3 x 3 convolution that computes the same; the block is in evaluation."""
+        """Return the 3 x 3 convolution that computes the same as the block in evaluation mode."""
         fused: list[Any] = [
             fuse_conv_bn_eval(*branch) for branch in (self.square, self.row, self.column)
         ]

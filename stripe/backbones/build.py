@@ -42,7 +42,7 @@ def build(
     backbone
         A name from `stripe.list_backbones()`, another depth of a listed family ("resnet29"), a
         network of torchvision ("tv:NAME") or timm ("timm:NAME"), or your own function
-        ("module:function"). The function receives the arguments num_classes, in_channels and
+        ("module:function"). The function receives num_classes, in_channels and, if it is given,
         image_size, except for those that it does not accept.
     num_classes
         Number of outputs of the last layer.
@@ -56,20 +56,28 @@ def build(
     attention, asr, copies, psi, init
         As for `stripe.insert`.
     seed
-        Seed of the weights. torch's CPU generator draws them, and gets its state back. Default:
-        draw without seeding it.
+        Seed of the weights. The weights are drawn from torch's CPU generator. With a seed, the
+        state of the generator is restored afterwards. Default: the generator is not seeded.
 
     Returns
     -------
     nn.Module
-        The network, in training mode, on the CPU, in float32.
+        The network, in training mode, on the CPU, in float32. A network from your own function
+        keeps its mode, device and number format.
 
     Raises
     ------
     UnknownNameError
         If a name is unknown. The message lists the known names.
+    StripeError
+        If `num_classes` or `in_channels` is below 1.
     ModelError
-        If the family has no network of the given depth.
+        In one of these cases:
+
+        - the family has no network of the given depth, or `image_size` does not fit a listed ViT;
+        - `in_channels` is not 3 for a network of torchvision;
+        - your own function does not exist, fails, or returns something other than an `nn.Module`;
+        - `stripe.insert` raises it.
 
     Examples
     --------

@@ -25,7 +25,7 @@ class CifarResNet(nn.Module):
     block
         Class of the residual blocks.
     blocks
-        n, how many per stage.
+        n, the number of blocks per stage.
     num_classes, in_channels
         As for `stripe.build`.
 
@@ -113,6 +113,6 @@ def acnet_resnet(
 ) -> CifarResNet:
     """Build the basic-block ResNet of `depth` 6n + 2 with ACNet's blocks (Table 5).
 
-    Every 3 x 3 convolution is an `ACBlock`, that of the stem too, as ACNet's own builder has it.
+    Every 3 x 3 convolution is an `ACBlock`, also in the stem, as in ACNet's own builder.
     """
     return _build(ACBasicBlock, 2, "ACNet", depth, num_classes, in_channels)

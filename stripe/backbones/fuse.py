@@ -12,8 +12,8 @@ from stripe.errors import ModelError
 def fuse_branches(model: nn.Module) -> nn.Module:
     """Return a copy of `model` with each RepVGG and ACNet block fused to one convolution.
 
-    It computes the same in evaluation, with an ASR at the blocks or without. Blocks of other
-    kinds stay as they are.
+    The copy computes the same in evaluation mode, also if the blocks have an ASR. Blocks of other
+    kinds do not change.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from torch import nn
 from stripe.errors import ModelError
 from stripe.registry import nearest
 
-#: The environment variable that names the functions which the configuration of a run may call.
+#: Environment variable with the names of the functions that the configuration of a run may call.
 TRUST = "STRIPE_TRUST"
 
 
@@ -23,7 +23,7 @@ def is_function(name: str) -> bool:
 
 
 def check_trusted(name: str, source: Path) -> None:
-    """Refuse a function that a file names and the user does not trust.
+    """Raise an error for a function that is named in a file and that the user does not trust.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ def check_trusted(name: str, source: Path) -> None:
     Raises
     ------
     ModelError
-        If it is a function, and the environment variable STRIPE_TRUST does not name it. Several
-        names are separated by commas.
+        If `name` is a function, and the environment variable STRIPE_TRUST does not name it. This
+        variable holds names, separated by commas.
     """
     trusted = os.environ.get(TRUST, "").split(",")
     if is_function(name) and name not in trusted:
@@ -54,12 +54,12 @@ def own_network(name: str, **wanted: Any) -> nn.Module:
     name
         "module:function"; the working directory is searched too.
     **wanted
-        Arguments for the function; those for which it has no parameter are left out.
+        Arguments for the function. Arguments that it does not accept are left out.
 
     Raises
     ------
     ModelError
-        If there is no such function, it fails, or it returns something else.
+        If the function does not exist, fails, or returns something other than an `nn.Module`.
     """
     builder = own_function(
         name, "a model is timm:NAME, tv:NAME, module:function or a name for stripe.build"
@@ -81,7 +81,7 @@ def own_function(name: str, expected: str) -> Callable[..., Any]:
     name
         "module:function"; the working directory is searched too.
     expected
-        What a name may be, for errors.
+        Description of valid names, for errors.
 
     Raises
     ------

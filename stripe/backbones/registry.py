@@ -6,7 +6,8 @@ from torch import nn
 
 from stripe.registry import Registry
 
-#: Builders by name: `builder(num_classes=, in_channels=) -> nn.Module`.
+#: Builders by name: `builder(num_classes=, in_channels=, image_size=) -> nn.Module`. image_size is
+#: passed only if it is given to `stripe.build`.
 BACKBONES: Registry[Callable[..., nn.Module]] = Registry("stripe.backbones", "backbone")
 
 

@@ -46,10 +46,11 @@ def ablate(
 ) -> None:
     """Replace gates by constants or by the gates of other images, and measure the effect.
 
-    Print one row per intervention and gate. It gives the agreement with the unchanged network's
-    predictions, the KL divergence in nats and the accuracy, and a 95 % interval of each. Networks
-    without class scores have no divergence. Half of the images are recorded, and the effect is
-    measured on the other half. After Ctrl-C, the finished rows are printed and written.
+    Print one row per intervention and gate, and one per intervention for all gates together. A row
+    gives the agreement with the unchanged network's predictions, the KL divergence in nats, the
+    accuracy, and a 95 % interval of each. Networks without class scores have no divergence. Half of
+    the images are recorded, and the effect is measured on the other half. After Ctrl-C, the
+    finished rows are printed and written.
 
     Parameters
     ----------
@@ -111,7 +112,7 @@ def ablate(
 
 
 def _shown(planned: "Ablations", out: Path | None, json: bool) -> "pd.DataFrame":
-    """Measure, print and write a table; after an interrupt, the rows that are finished."""
+    """Measure, print and write a table. After an interrupt, do this with the finished rows."""
     import pandas as pd
 
     from stripe.intervene.ablate import COLUMNS
@@ -136,14 +137,14 @@ def _shown(planned: "Ablations", out: Path | None, json: bool) -> "pd.DataFrame"
 
 
 def _batches(images: "Tensor", labels: "Tensor | None", size: int) -> list[Any]:
-    """Share images out in batches of nearly the same size, so that none holds a single one."""
+    """Split images into batches of nearly the same size, so that no batch holds a single image."""
     count = ceil(len(images) / size)
     parts = images.tensor_split(count)
     return list(parts if labels is None else zip(parts, labels.tensor_split(count), strict=True))
 
 
 def _other_data(recorded: Any, named: str) -> str:
-    """Return the data set of a recording if it is another one, whose labels may mean others."""
+    """Return the data set of a recording if its labels may have other meanings, otherwise ""."""
     theirs: str = recorded.header.dataset.removesuffix("/test")
     return "" if theirs in ("", named.removesuffix("/test")) else theirs
 
@@ -158,7 +159,7 @@ def _check_classes(recorded: Any, named: str, interventions: tuple[str, ...]) ->
 
 
 def _all_that_can(labels: "Tensor | None", recorded: Any, named: str) -> tuple[str, ...]:
-    """Return all interventions; class means only if every label was recorded, of the same data."""
+    """Return all interventions. Class means need the same data set, and a record of every label."""
     from stripe.intervene.ablate import ABLATIONS
 
     if _other_data(recorded, named):

@@ -40,7 +40,7 @@ Gates = Annotated[
 ]
 Epoch = Annotated[int | None, Parameter(help="Epoch. Default: the last.")]
 EveryEpoch = Annotated[int | None, Parameter(help="Epoch. Default: all.")]
-#: Any number of values. The help text says what stands for none, so no default is shown.
+#: Any number of values. The help text names the default, so none is shown.
 SEVERAL = Parameter(consume_multiple=True, show_default=False, negative=())
 Several = Annotated[tuple[str, ...], SEVERAL]
 Epochs = Annotated[
@@ -68,12 +68,12 @@ Picture = Annotated[Path, Parameter(help="Image file for the figure: .png, .pdf 
 
 
 def between_commas(texts: "Iterable[str]") -> tuple[str, ...]:
-    """Return the names in texts, of which each may hold several with commas between them."""
+    """Return the names in texts. Each text may hold several names with commas between them."""
     return tuple(name for text in texts for part in text.split(",") if (name := part.strip()))
 
 
 def print_table(table: "pd.DataFrame", json: bool) -> None:
-    """Print a table as a user reads it, or as JSON."""
+    """Print a table as text or as JSON."""
     if json:
         print(table.to_json(orient="records", indent=1))
     else:
@@ -81,7 +81,7 @@ def print_table(table: "pd.DataFrame", json: bool) -> None:
 
 
 def read_table(path: Path, wanted: str = "another") -> "pd.DataFrame":
-    """Read a CSV file that somebody names; `wanted` says in the error what to give."""
+    """Read a CSV file of the user. `wanted` is the file that the error asks for."""
     from io import BytesIO
 
     import pandas as pd
@@ -96,7 +96,7 @@ def read_table(path: Path, wanted: str = "another") -> "pd.DataFrame":
 
 
 def save_table(table: "pd.DataFrame", path: Path | None) -> None:
-    """Write a table as CSV, whole or not at all, if a file is asked for."""
+    """Write a table as CSV, atomically, if `path` is given."""
     from stripe.files import saving
 
     if path is not None:
@@ -115,13 +115,13 @@ def one_or_more(numbers: tuple[int, ...]) -> int | tuple[int, ...] | None:
 
 
 def keywords_of(options: Any) -> dict[str, Any]:
-    """Return the options of runs as keywords of a function; those that were not given are None."""
+    """Return the options of runs as keywords of a function; None if an option was not given."""
     given = {"names": options.names or None, "epoch": one_or_more(options.epoch)}
     return {**vars(options), **given}
 
 
 def picture_file(path: Path | None) -> None:
-    """Refuse the name of a picture that cannot be written, before the work for it begins."""
+    """Raise an error if a picture cannot be written, before the work for it begins."""
     from stripe.plots.paper import FORMATS
 
     if path is not None:
@@ -129,14 +129,14 @@ def picture_file(path: Path | None) -> None:
 
 
 def table_file(path: Path | None) -> None:
-    """Refuse the name of a table that is there already or is not CSV, before the work begins."""
+    """Raise an error if a table exists or is not CSV, before the work begins."""
     if path is not None:
         check_target(path, (".csv",), "a table")
     new_file(path)
 
 
 def new_file(path: Path | None) -> None:
-    """Refuse a file that is there already, before the work for it begins; make its folder."""
+    """Raise an error if a file exists, before the work for it begins. Make its folder."""
     if path is None:
         return
     if path.exists():

@@ -49,7 +49,7 @@ def audit(
     threshold
         Smallest agreement that the recommended gates must keep, 0 to 1.
     curve
-        Measure the effect of every number of frozen gates, not only those that the search needs.
+        Measure the effect of every number of frozen gates, not only of those that the search needs.
     alone
         Also measure the cost of freezing each gate alone.
     controls
@@ -88,7 +88,7 @@ def audit(
     )
     try:
         found = measured()
-    except ReportError as error:  # the numbers are not lost with the report
+    except ReportError as error:  # the numbers are printed without the report
         _print_audit(error.audit, rounds, alone, json)
         raise
     _print_audit(found, rounds, alone, json)

@@ -36,8 +36,8 @@ def fps(
     """Measure the speed of a network without attention, with attention, and with folded ASR.
 
     parameters and flops (of one image) are counts. images_per_s is the speed. ratio is the speed
-    relative to the network without attention, which is timed again beside every network. The ratio
-    of the network without attention to itself therefore shows the noise of the measurement.
+    relative to the network without attention, which is timed again with every other network. The
+    ratio of the network without attention to itself therefore shows the noise of the measurement.
 
     Parameters
     ----------

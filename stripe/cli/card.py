@@ -31,15 +31,16 @@ def card(
     out
         Folder for README.md and croissant.json. Default: the directory of the recording.
     name
-        Name of the data set. Default: the network and the data of the recording.
+        Name of the data set. Default: a name from the network and the data of the recording.
     description
-        Sentence that says what the data set shows. Default: a sentence from the header's fields.
+        Sentence that describes the data set. Default: a sentence with the numbers of gates and
+        epochs, the network and the data.
     license
-        Licence of the data, as an SPDX identifier or an address.
+        Licence of the data, as an SPDX identifier or a URL.
     creator
         Person or group that made the recording.
     url
-        Address at which the recording will be available.
+        URL at which the recording will be available.
     published
         Date of publication, as YYYY-MM-DD. Default: today, in UTC.
     overwrite

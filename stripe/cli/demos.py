@@ -31,8 +31,8 @@ def demo(
     Parameters
     ----------
     out
-        New or empty directory for the run and its figures. Default: runs/demo, or runs/demo-2 and
-        so on if it exists.
+        New or empty directory for the run and its figures. Default: runs/demo or, if that exists,
+        runs/demo-2 and so on.
     epochs
         Number of passes over the 7,000 training images.
     device
@@ -90,7 +90,8 @@ def gallery(
     epochs
         Number of passes over the training images, for each of five networks.
     pictures
-        Names of pictures, or patterns; only the networks that they need are trained. Default: all.
+        Names of pictures, or patterns. Only the networks for these pictures are trained. Default:
+        all.
     device
         Device: auto, cpu, cuda or cuda:N.
     """

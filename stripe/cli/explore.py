@@ -44,7 +44,7 @@ def explore(
         CSV file with the cost of freezing each gate, in nats: the table of stripe ablate, or
         another table with the columns gate and kl, fisher or predicted_kl.
     out
-        HTML file to write instead of opening a browser. It needs no server.
+        HTML file to write instead of opening a browser. The file needs no server.
     port
         Port on this machine. With 0, a free port is chosen.
     no_open

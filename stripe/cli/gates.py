@@ -29,14 +29,14 @@ def gates(
 ) -> None:
     """List the gates of a network, and the layers into which each gate would fold.
 
-    kind is gate, split or constant. layout names the axes of the gate, with 1 for those of size 1:
-    NC11 is (B, C, 1, 1). into names the layers that would absorb a constant gate. reason says why
-    the gate cannot be frozen or folded.
+    kind is gate, split or constant. layout names the axes of the gate: N for images, R for
+    branches, C for channels, and 1 for axes of size 1. into names the layers that would absorb a
+    constant gate. reason says why the gate cannot be frozen or folded.
 
     Parameters
     ----------
     image_size
-        Height and width of the images in pixels, as 224 or 48x192. Default: the size of the
+        Height and width of the images in pixels, such as 224 or 48x192. Default: the size of the
         training run or of timm's configuration, or else 224.
     data_root
         Folder that holds data sets. Default: the folder of the training run, or else data.
@@ -84,7 +84,7 @@ def _of_file(model: str, size: tuple[int, int] | None) -> "tuple[list[Gate], Fre
 
 
 def _table(found: "list[Gate]", freeze: "Freeze") -> "pd.DataFrame":
-    """Return one row per gate, with the layers that a constant of 0.5 folds into."""
+    """Return one row per gate, with the layers into which a constant of 0.5 folds."""
     import pandas as pd
 
     columns = ["name", "owner", "channels", "kind", "layout"]
@@ -96,6 +96,6 @@ def _table(found: "list[Gate]", freeze: "Freeze") -> "pd.DataFrame":
         return table.assign(into="", reason="")
     try:
         report = freeze({gate.name: [0.5] * gate.channels for gate in found})
-    except ModelError as error:  # the gates are there all the same
+    except ModelError as error:  # the gates are listed without the layers
         return table.assign(into="", reason=str(error))
     return table.merge(report[["gate", "into", "reason"]], how="left").fillna("")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stripe.train import TrainConfig
 
-#: What each command, or command of a group, kept, and how to go on, unless it keeps nothing.
+#: What each command has kept, and how to continue. Commands that keep nothing are left out.
 _KEPT = {
     "record": "no part of this epoch was kept; earlier epochs are as they were; the same command "
     "records the epoch again",
@@ -21,7 +21,7 @@ _KEPT = {
 
 
 class Interrupted(KeyboardInterrupt):
-    """An interrupt of a command that kept results; its text says which, and how to go on.
+    """An interrupt of a command that kept results. The text says which, and how to continue.
 
     Parameters
     ----------
@@ -38,9 +38,9 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def interruptible(kept: Callable[[], str], *, told: bool = True) -> Iterator[None]:
-    """Raise `Interrupted` after Ctrl-C or SIGTERM; with `told` False, end without a text.
+    """Raise `Interrupted` after Ctrl-C or SIGTERM. With `told` False, exit without a text.
 
-    `kept` is called then, and returns the text.
+    `kept` is a function that returns the text. It is called after the interrupt.
     """
     try:
         yield
@@ -59,7 +59,7 @@ def after_interrupt(arguments: Sequence[str]) -> str:
 
 
 def after_training(config: "TrainConfig") -> str:
-    """Return the text of a training."""
+    """Return the text after an interrupted training run."""
     from stripe.backbones.own import is_function
 
     if not (config.out / "config.json").exists():

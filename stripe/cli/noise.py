@@ -36,18 +36,19 @@ def noise(
 ) -> None:
     """Measure the accuracy of a trained network under noise in its batch norms (Section 6 (2)).
 
-    Print, for every noise, the accuracy and the agreement with the predictions without noise.
+    Print, for every noise, the mean and the standard deviation of the accuracy over seeds, and the
+    mean agreement with the predictions without noise.
 
     Parameters
     ----------
     spec
         Noises, such as constant:0.8,0.8, random:0.3,0.3 or random:0.3,0.3,per=layer.
     grid
-        Use the noises of Table 8, constant or random.
+        Noises of Table 8: constant, random or both.
     seeds
         Number of seeds of each random noise.
     out
-        CSV file for the table.
+        CSV file for a table with one row per noise and seed.
     figure
         Image file for a figure of the accuracy, or of the agreement if there is no accuracy (no
         labels, or predictions that are not classes).
@@ -62,7 +63,7 @@ def noise(
         raise StripeError(f"--grid is {' or '.join(TABLE_8)}, got {', '.join(sorted(unknown))}")
     noises = [*spec, *(pair for kind in grid for pair in TABLE_8[kind])]
     for one in spec:
-        NoiseSpec.parse(one)  # an error, before the network is built
+        NoiseSpec.parse(one)  # raises an error before the network is built
     picture_file(figure)
     table_file(out)
     compared = task.load()

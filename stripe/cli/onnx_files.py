@@ -9,7 +9,7 @@ from stripe.files import check_target
 
 
 def record_file(source: Source, out: Path, options: dict[str, Any]) -> tuple[int, int]:
-    """Record an ONNX file; return the numbers of images and gates."""
+    """Record an ONNX file, and return the numbers of images and gates."""
     import stripe.onnx
 
     network, loader, images = source.load(onnx=True)

@@ -47,7 +47,8 @@ def plot_freezing(audit: Source, *, out: Picture, heading: Heading = None) -> No
     Parameters
     ----------
     audit
-        File with the output of stripe audit --json. With --curve, it has every number of gates.
+        File with the output of stripe audit --json. If --curve was given, the figure shows every
+        number of frozen gates.
     """
     import pandas as pd
 
@@ -75,7 +76,7 @@ def plot_tradeoff(table: Source, *, out: Picture, heading: Heading = None) -> No
     Parameters
     ----------
     table
-        A CSV file with the columns network, accuracy, images_per_s and parameters.
+        CSV file with the columns network, accuracy, images_per_s and parameters.
     """
     found = read_table(table, "one with the columns network, accuracy, images_per_s and parameters")
     save_plot("tradeoff", found, out, heading=heading_of(heading, table))
@@ -124,7 +125,7 @@ def plot_noise_bound(table: Source, *tables: Path, out: Picture, heading: Headin
 
 @plot_app.command(name="batch-sensitivity")
 def plot_batch_sensitivity(table: Source, *, out: Picture) -> None:
-    """Draw the spread of an image's output over random batch mates, by batch size.
+    """Draw the spread of an image's output over draws of the rest of its batch, by batch size.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ from stripe.errors import DataError, StripeError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: The data of a figure; the name of the option is that of other figures.
+#: The data of a figure. It has the option --recording, as in other figures.
 Source = Annotated[Path, Parameter(alias="--recording")]
 
 plot_app = App(name="plot", help="Draw a figure of the paper, or another figure of gates.")
@@ -237,14 +237,14 @@ def plot_style_grid(folder: Source, *, out: Picture) -> None:
 
 
 def heading_of(heading: str | None, *files: Path) -> str:
-    """Return a heading: the one that is given or, of one file, its name."""
+    """Return the given heading or, for one file, its name."""
     if heading is not None:
         return heading
     return files[0].stem if len(files) == 1 else ""
 
 
 def classes_of(recording: Path, options: Panels) -> tuple[str, ...]:
-    """Return the names of the classes of sorted images, if the data set is at hand."""
+    """Return the names of the classes of sorted images, if the data set is available."""
     if options.image_order == "random":
         return ()
     from stripe.data import recorded_images

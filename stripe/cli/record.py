@@ -40,7 +40,8 @@ def record(
     spatial
         Also record spatial attention maps.
     moments_only
-        Record only the mean, standard deviation and range of every channel, not all values.
+        Record only the mean, standard deviation and range of every channel over images, and no
+        values.
     overwrite
         Rename an existing recording to OUT.old-1, or to the next free number, and start a new one.
     """

@@ -52,9 +52,10 @@ class Target:
         Size of the experiments: paper, small, desk, smoke or test. Results at different scales are
         not comparable.
     seeds
-        Number of trainings per cell. Default: the number of the scale.
+        Number of training runs, with different seeds, for each network in a table or figure.
+        Default: the number of the scale.
     store
-        Folder of all runs. Each run is stored once.
+        Folder of all runs. A run that several tables need is stored once.
     data_root
         Folder that holds data sets.
     noise_when
@@ -96,7 +97,7 @@ def reproduce(
         Skip runs whose numbers are published with the reports. Use this to continue a reproduction
         on another machine.
     out
-        Folder for the table (CSV, Markdown and LaTeX) and its figure. Default:
+        Folder for the tables (CSV, Markdown and LaTeX) and figures. Default:
         figures/reproduce/SCALE.
     """
     from stripe.reproduce.report import write_reproduction
@@ -115,7 +116,7 @@ def reproduce(
     if json:
         print_json(printed[0] if len(printed) == 1 else printed)
     failed = {run.config.out: run.error for run in runs if run.state == "failed"}
-    for error in dict.fromkeys(failed.values()):  # the same is told once
+    for error in dict.fromkeys(failed.values()):  # each error is printed once
         paths = [str(path) for path, other in failed.items() if other == error]
         print(f"failed: {listed(paths, 3)}:\n{indent(error, '  ')}", file=sys.stderr)
     if not report and (left := sum(run.state != "finished" for run in runs)):
@@ -186,7 +187,7 @@ def repeat(
 
 
 def _make(folder: Path) -> None:
-    """Make a folder now, rather than fail after the work."""
+    """Make a folder before the work, so that an error comes early."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -196,7 +197,7 @@ def _make(folder: Path) -> None:
 
 
 def _full_name(short: "re.Match[str]") -> str:
-    """Write the first word of "Fig. 2" as the names have it."""
+    """Return the full form of the first word, such as "figure" for "Fig. 2"."""
     return {"tab": "table", "fig": "figure"}[short[1]]
 
 
@@ -232,7 +233,7 @@ def reports_of(scale: str) -> Path:
 def reproductions(
     name: str, target: Target, *, published: Path | None = None
 ) -> "list[Reproduction]":
-    """Return the exhibits that a name means, at a scale; `published` as in `reproduction`."""
+    """Return the exhibits of a name or group, at a scale. `published` is as in `reproduction`."""
     from stripe.reproduce.paper.catalogue import exhibit, list_exhibits
     from stripe.reproduce.paper.noise_reading import NoiseReading
     from stripe.reproduce.paper.scales import scale
@@ -252,12 +253,12 @@ def reproductions(
 
 
 def _print(found: "Reproduction", files: list[Path], json: bool) -> dict[str, Any] | None:
-    """Print an exhibit, or return it as JSON holds it."""
+    """Print an exhibit, or return it as JSON values."""
     from stripe.reproduce.report import claim_text, legend, rounded
 
     if json:
         tables = {"numbers": found.numbers(), "claims": found.claims()}
-        # By way of pandas, which writes what is missing as null.
+        # pandas writes missing values as null.
         rows = {n: jsonlib.loads(t.to_json(orient="records")) for n, t in tables.items()}
         said = {"heading": found.heading, "notes": found.notes, "claim": claim_text(found)}
         return {**said, **rows, "files": [str(f) for f in files]}

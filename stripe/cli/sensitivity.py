@@ -27,9 +27,9 @@ def sensitivity(
 ) -> None:
     """Estimate the KL divergence that freezing each gate at its mean causes, without freezing.
 
-    Print a row for every gate: the mean size of the first-order change, the estimate of the
-    divergence (fisher) and its standard error, in nats. Without --recording, the means come from
-    the same images.
+    Print a row for every gate: the mean absolute first-order change, the estimate of the divergence
+    (fisher) and its standard error, in nats. Without --recording, the means come from the same
+    images.
 
     Parameters
     ----------
@@ -37,9 +37,9 @@ def sensitivity(
         Recording of the same network, from which the means are computed. Default: a new recording
         of the gates for these images.
     draws
-        Number of labels drawn for each image. Each needs a backward pass.
+        Number of labels drawn for each image. Each draw needs a backward pass.
     channels
-        Print a row for every channel of every gate instead.
+        Print a row for every channel of every gate, instead of a row for every gate.
     figure
         Image file for a figure of the cost of every gate.
     """

@@ -51,10 +51,10 @@ def index(
 ) -> None:
     """Print the stripe index of each gate in each epoch.
 
-    eta2 is the share of the variance between channels: 1 for a perfect stripe. between_var and
-    within_var are the variances between and within channels. median_std is the median over channels
-    of the standard deviation over images. one_value is True if all values of a gate are equal, up
-    to rounding.
+    eta2 is the share of the variance that lies between channels. If it is 1, the gate does not
+    depend on the image. between_var and within_var are the variances between and within channels.
+    median_std is the median over channels of the standard deviation over images. one_value is True
+    if all values of a gate are equal, up to rounding.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def moments(
 
 @stats_app.command
 def convergence(recording: Recorded, *, tol: float = 0.01, printed: Printed = AS_TABLE) -> None:
-    """Print, for each channel, the first epoch after which it no longer changes.
+    """Print, for each channel of each gate, the first epoch after which it no longer changes.
 
     Parameters
     ----------
@@ -141,7 +141,8 @@ def variance_components(
 
     eta2 is the share of the variance that lies between channels. omega2 is this share without the
     bias of few images. icc is the correlation of two images within a channel. channel, class and
-    image sum to 1. class_icc is the share of the class in the variance within channels.
+    image are the shares, which sum to 1. class_icc is the share of the class in the variance within
+    channels.
     """
     from stripe import stats
 
@@ -152,7 +153,7 @@ def variance_components(
 def effective_rank(
     recording: Recorded, *, epoch: EveryEpoch = None, printed: Printed = AS_TABLE
 ) -> None:
-    """Print in how many directions every gate varies over images.
+    """Print the number of directions in which every gate varies over images.
 
     effective_rank is the exponential of the entropy of the shares of the singular values of the
     centred gate. participation is the inverse of the sum of the squared shares of variance.
@@ -173,9 +174,9 @@ def saturation(
 ) -> None:
     """Print, for each gate, the shares of its channels that are off, on or stuck for all images.
 
-    off is the share of channels whose values all lie within --low of zero. on is the share of those
-    whose values all lie between --high and 2 - --high. stuck is the share of channels with one
-    value for all images.
+    off is the share of channels with absolute values of at most --low for all images. on is the
+    share of channels with values from --high to 2 - --high for all images. stuck is the share of
+    channels with one value for all images.
     """
     from stripe import stats
 
@@ -196,9 +197,9 @@ def class_information(
 ) -> None:
     """Print how well every gate alone predicts the class.
 
-    accuracy is that of a linear discriminant, cross-validated, with a 95 % interval from low to
-    high. chance is the share of the most frequent class. inputs is the accuracy from the pooled
-    features before the gate.
+    accuracy is the cross-validated accuracy of a linear discriminant, with a 95 % interval from low
+    to high. chance is the share of the most frequent class. inputs is the accuracy with the pooled
+    features before the gate instead.
 
     Parameters
     ----------
@@ -244,7 +245,7 @@ def _one(epoch: int | None) -> list[int] | None:
 
 
 def _over(table: "pd.DataFrame") -> str:
-    """Say what the intervals of a comparison are over."""
+    """Return what the intervals of a comparison are over, for the summary."""
     about = table.attrs
     if about["over"] == "seeds":
         return "seeds (Welch)"
@@ -254,7 +255,7 @@ def _over(table: "pd.DataFrame") -> str:
 
 
 def _opened(recording: Path, more: tuple[Path, ...]) -> "Recording | list[Recording]":
-    """Open recordings; return a single one alone, so that its tables do not name it."""
+    """Open recordings. Return a single one without a list, so that its tables do not name it."""
     from stripe import open_recording
 
     opened = [open_recording(path) for path in (recording, *more)]

@@ -32,7 +32,11 @@ _Options: Any = options_of(StyleConfig, _GROUPS)
 _Shared: Any = options_of(StyleConfig, _GROUPS, without=("variant", "out"))
 Resume = Annotated[bool, Parameter(negative=(), help="Continue the run in --out.")]
 Draws = Annotated[
-    Count, Parameter(help="Number of draws of random batch mates at each batch size.")
+    Count,
+    Parameter(
+        help="Number of random draws of the other images of a batch, for each photograph and batch "
+        "size."
+    ),
 ]
 
 
@@ -127,7 +131,7 @@ def compare(
     photographs
         Number of photographs to stylise and compare.
     images
-        Folder of photographs to stylise. Default: the photographs of the training.
+        Folder of photographs to stylise. Default: the photographs that were used in training.
     """
     from stripe.style import compare as compare_runs
     from stripe.style import open_style
@@ -162,14 +166,16 @@ def demo(
     resume: Resume = False,
     json: Json = False,
 ) -> None:
-    """Compare style networks on photographs bundled with scikit-image, with random features.
+    """Compare style networks on the photographs of scikit-image and scikit-learn.
+
+    The features for comparing images are those of a VGG16 with random weights.
 
     Parameters
     ----------
     out
         New directory for runs, pictures and tables.
     steps
-        Number of steps of each of the three trainings.
+        Number of training steps of each of the three networks.
     device
         Device: auto, cpu, cuda or cuda:N.
     """
@@ -220,7 +226,7 @@ def _print_result(found: "Comparison", out: Path, json: bool) -> None:
 
 
 def _base(run: Path, resume: bool) -> StyleConfig:
-    """Return the settings that options replace: those of a run that goes on, or the defaults."""
+    """Return the settings that options replace: those of a resumed run, or the defaults."""
     from stripe.train.run import read_config
 
     file = run / "config.json"

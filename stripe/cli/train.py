@@ -95,10 +95,10 @@ def constants(
     device: str = "auto",
     json: Json = False,
 ) -> None:
-    """Replace the gates of a trained network by their means; test and fine-tune it (Section 6).
+    """Replace the gates of a trained network by their means, then test and fine-tune it.
 
     accuracy is the share of test images that are classified correctly. loss is the accuracy lost,
-    in percentage points. paper_loss is the loss that the paper reports.
+    in percentage points. paper_loss is the loss that the paper reports (Section 6).
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def constants(
 
 
 def _needs_initial(recipe: str | None, given: dict[str, Any]) -> None:
-    """Refuse a recipe for fine-tuning with nothing to fine-tune; "none" says that this is meant."""
+    """Refuse a recipe for fine-tuning without --initial. The value "none" is accepted."""
     from stripe.train.recipes import BEGINS_WITH
 
     if recipe in BEGINS_WITH and "initial" not in given:

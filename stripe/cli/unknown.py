@@ -1,4 +1,4 @@
-"""Other spellings of commands: channel_std is channel-std, and an error names the nearest one."""
+"""Other spellings of commands: channel_std for channel-std, and errors that name the nearest."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -7,13 +7,13 @@ from stripe.cli.examples import EXAMPLES
 
 
 def with_dashes(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments, with the name that a plot or statistic has in Python as a command."""
+    """Return the arguments, with dashes in a command that was given by its name in Python."""
     name = " ".join(arguments[:2]).replace("_", "-")
     return [*name.split(), *arguments[2:]] if name in EXAMPLES else list(arguments)
 
 
 def unknown_command(arguments: Sequence[str]) -> str | None:
-    """Return an error for "compare", as there are "stats compare" and "plot compare"."""
+    """Return the error for an unknown command, such as "compare" for "stats compare", or None."""
     word = arguments[0] if arguments else "-"
     if word.startswith("-") or word in {name.split()[0] for name in EXAMPLES}:
         return None

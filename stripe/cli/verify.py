@@ -15,7 +15,7 @@ def verify(
     *,
     json: Json = False,
 ) -> None:
-    """Check every file of a recording or a run against the SHA-256 stored when it was written.
+    """Check every file of a recording or a run against the SHA-256 that was stored with it.
 
     The files of a run are its configuration, log and weights, its last checkpoint, and its
     recording if there is one.

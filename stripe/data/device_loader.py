@@ -16,9 +16,9 @@ ImageBatch = tuple[Float[Tensor, "b c h w"], Int64[Tensor, " b"]]
 class DeviceLoader:
     """Iterate over batches of normalised images and labels, entirely on the device.
 
-    The images stay on the device as bytes, zero-padded and in N x H x W x C order. One gather
-    operation per batch shuffles, crops and flips. Batches have the channels_last layout, which
-    makes convolutions fast. Iterating does not wait for the device, except once per pass with
+    The images stay on the device as bytes, in N x H x W x C order, and zero-padded with `augment`.
+    One gather operation per batch shuffles, crops and flips. Batches have the channels_last layout,
+    which makes convolutions fast. Iterating does not wait for the device, except once per pass with
     `shuffle` and `indices`.
 
     Parameters
@@ -26,20 +26,22 @@ class DeviceLoader:
     dataset
         The images.
     batch_size
-        Number of images per batch. The last batch may be smaller.
+        Number of images per batch, over all processes together. The last batch may be smaller.
     device
         Device of the data.
     shuffle
         Draw a new order of the images for every pass.
     augment
-        Crop a random window from each zero-padded image, and flip half of the images horizontally.
+        Crop a random window from each zero-padded image, and flip it horizontally with probability
+        1/2.
     padding
         Padding on each side for the random crop, in pixels.
     seed
         Seed of the generator that draws orders, crops and flips.
     share
-        Rank and number of processes. All processes draw the same random numbers, and each gets its
-        share of every batch. Together they get the batches that a single process would get.
+        Rank of this process, and number of processes. All processes draw the same random numbers,
+        and each gets its share of every batch. Together they get the batches that a single process
+        would get.
     indices
         Also yield the positions of the images in the data set, which identify the rows of a
         recording. The positions are on the host. A shuffled order is copied to the host once per
@@ -109,7 +111,7 @@ class DeviceLoader:
             yield (*batch, at[mine]) if self.indices else batch  # type: ignore[misc]
 
     def _crops(self, count: int) -> Int64[Tensor, "3 b 1"]:
-        """Draw the row, whether to mirror, and the column of the crop of each image."""
+        """Draw, for the crop of each image, its row, whether it is mirrored, and its column."""
         highest = (2 * self.padding + 1, 2, 2 * self.padding + 1)
         draws = [
             torch.randint(high, (count, 1), generator=self.generator, device=self.device)

@@ -17,12 +17,12 @@ SIDE = 28
 
 
 def bundled_file() -> Path:
-    """Return where the data lies: beside this file in a wheel, in `data/` of a checkout.
+    """Return the path of the data: next to this file in a wheel, in `data/` in a checkout.
 
     Raises
     ------
     DataError
-        If it is in neither place.
+        If the file is in neither place.
     """
     here = Path(__file__).parent
     places = [here / FILE, here.parents[1] / "data" / FILE]

@@ -45,8 +45,8 @@ def image_folder(
     size
         Height and width of the images for the network, in pixels.
     mean, std
-        Mean and standard deviation per channel, for images scaled to [0, 1]. One number for grey
-        images.
+        Mean and standard deviation per channel, for images scaled to [0, 1]: three numbers for
+        colour images, or one number for grey images. All images are converted to colour or to grey.
     crop
         Share of one side of the resized image that the central crop keeps, above 0 and at most 1.
         An image is resized, with its aspect ratio kept, until it just covers `size / crop`. For
@@ -55,31 +55,37 @@ def image_folder(
     interpolation
         Interpolation for resizing, with torchvision's names: "bicubic", "bilinear" and so on.
     limit
-        Largest number of images, drawn at random and kept in order.
+        Largest number of images. If there are more, a random sample is used, in the order of the
+        folder. Default: all images.
     seed
-        Seed of the random choice.
+        Seed of the random sample.
     skip_broken
         First decode every image, and skip those that cannot be read. If False, such an image raises
-        an error when it is read.
+        a `DataError` when it is read.
 
     Returns
     -------
     Dataset
-        Items are (image, label), or images alone. An image is (C, H, W) in float32. The attribute
-        `broken` lists the skipped files. If `limit` leaves images out, the result is a `Subset`,
-        and the list is in its `dataset.broken`.
+        Items are (image, label), or images alone for a folder without labels. An image is (C, H, W)
+        in float32. The attribute `broken` lists the skipped files. If `limit` leaves images out,
+        the result is a `Subset`, and the list is in its `dataset.broken`.
 
     Raises
     ------
     DataError
-        If the folder does not exist, contains no image, or contains splits of a data set (train,
-        val or test) instead of classes.
+        In one of these cases:
+
+        - the folder does not exist, contains no readable image, or contains both images and class
+          folders;
+        - it contains splits of a data set (train, val or test) instead of classes;
+        - `mean`, `std`, `crop` or `interpolation` has an invalid value.
 
     Notes
     -----
-    An image of more than 67 million pixels, before or after resizing, raises an error. A JPEG file
-    that is at least twice as high and wide as needed is decoded at a half, a quarter or an eighth
-    of its size.
+    An image of more than 67 million pixels, as decoded or after resizing, raises a `DataError` when
+    it is read. A JPEG file that is at least four times as high and wide as needed is decoded at a
+    half, a quarter or an eighth of its size. The decoded image is still at least twice as high and
+    wide as needed.
 
     Examples
     --------
@@ -119,7 +125,7 @@ def image_folder(
 
 
 class ClassFolders(ImageFolder):  # type: ignore[misc]  # torchvision has no types
-    """A folder of class folders; a damaged image is an error that names its file.
+    """A folder of class folders. A damaged image raises an error that names its file.
 
     Parameters
     ----------
@@ -157,7 +163,7 @@ class ClassFolders(ImageFolder):  # type: ignore[misc]  # torchvision has no typ
 
 
 def _check_any(root: Path, images: Sequence[object], broken: Sequence[str]) -> None:
-    """Raise if nothing is left of a folder whose broken images are left out."""
+    """Raise an error if all images of a folder are broken and are left out."""
     if broken and not images:
         raise DataError(f"{root} holds {len(broken)} images and none can be read; replace them")
 
@@ -175,7 +181,7 @@ def _open(root: Path, transform: v2.Compose, reader: ImageReader, skip_broken: b
 
 @dataclass(frozen=True)
 class _Cover:
-    """Resize an image in proportion, so that it covers a height and a width and no more."""
+    """Resize an image, with its aspect ratio kept, until it just covers a height and a width."""
 
     height: int
     width: int
@@ -193,7 +199,7 @@ class _Cover:
 
 
 class _Flat(Dataset[Tensor]):
-    """Images side by side in one folder, in the order of their names."""
+    """Images of one folder without class folders, in the order of their names."""
 
     def __init__(
         self, root: Path, transform: v2.Compose, reader: ImageReader, skip_broken: bool

@@ -17,25 +17,25 @@ from stripe.files import open_regular
 FORMATS = ("JPEG", "PNG", "BMP", "PPM", "TIFF", "WEBP", "GIF")
 #: No image is decoded or resized to more pixels: in RGB they take 200 MB, and twice that to resize.
 MOST_PIXELS = 1 << 26
-#: JPEG is decoded at a fraction of its size where at least this factor is left above what is used,
-#: as `Image.thumbnail` does.
+#: A JPEG file is decoded at a fraction of its size if the result is at least this many times as
+#: high and wide as needed, as in `Image.thumbnail`.
 _GAP = 2
 _THREADS = 4
 
 
 @dataclass(frozen=True)
 class ImageReader:
-    """Read an image file in RGB; called with its path.
+    """Read an image file in RGB. Call the reader with the path of the file.
 
     Parameters
     ----------
     covers
-        Height and width of what the image is resized to cover, by which large JPEG files are
-        decoded at a fraction of their size; None leaves it as it is.
+        Height and width that the image is resized to cover. Large JPEG files are therefore decoded
+        at a fraction of their size. None: the image is not resized.
     whole
-        Whether all of the image is resized to cover that, and not a random crop of it.
+        Whether the whole image is resized to cover this size, and not a random crop of it.
     upright
-        Turn the image as the camera was held.
+        Rotate the image by its EXIF orientation.
     """
 
     covers: tuple[int, int] | None = None
@@ -48,8 +48,8 @@ class ImageReader:
         Raises
         ------
         DataError
-            If the file is no image of the known formats or no regular file, or has too many pixels;
-            the message names it.
+            If the file is not a regular file, is not an image of a known format, or has too many
+            pixels. The message names the file.
         """
         try:
             with open_regular(Path(path)) as file, warnings.catch_warnings():
@@ -59,7 +59,7 @@ class ImageReader:
                     return self._decoded(image, path)
         except DataError:
             raise
-        except Exception as error:  # a damaged file raises whatever its decoder trips over
+        except Exception as error:  # decoders raise many types for a damaged file
             raise DataError(
                 f"{path} cannot be read as an image ({', '.join(FORMATS)}); remove or replace it"
             ) from error

@@ -19,7 +19,7 @@ class ImageSet:
     images
         Shape (N, C, H, W), uint8, 0 to 255.
     labels
-        Shape (N,).
+        Shape (N,), int64.
     classes
         Names of the classes, by label.
     mean, std
@@ -56,12 +56,12 @@ class ImageSet:
 
 
 def with_channels(images: ImageSet, channels: int | None) -> ImageSet:
-    """Return grey images with equal red, green and blue, if three channels are wanted.
+    """Return images with `channels` channels: grey images get equal red, green and blue.
 
     Raises
     ------
     DataError
-        If images of so many channels cannot be had.
+        If the images cannot be given this number of channels.
     """
     have = images.images.shape[1]
     if channels is None or channels == have:

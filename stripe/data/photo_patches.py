@@ -43,9 +43,10 @@ class Distortion:
     gain
         Largest relative change of a colour, drawn for each of red, green and blue.
     brightness
-        Largest change of the three colours together, of 255.
+        Largest change of the three colours together, on the scale from 0 to 255.
     noise
-        Largest change of a single value, of 255: the difference of two uniform numbers.
+        Largest change of a single value, on the scale from 0 to 255. The change is the difference
+        of two uniform numbers.
     """
 
     turn: float = 0.0
@@ -94,7 +95,7 @@ class Windows:
 class _Draws:
     """Random numbers of a seed, the same with every version of NumPy.
 
-    NumPy guarantees the bits of PCG64 for good; the methods of its `Generator` may change (NEP 19).
+    NumPy guarantees the bits of PCG64. The methods of its `Generator` may change (NEP 19).
     """
 
     def __init__(self, *seed: int) -> None:
@@ -117,7 +118,7 @@ class _Draws:
 
 
 def draw_windows(split: str, distortion: Distortion, draws: _Draws) -> Windows:
-    """Draw windows within the regions of a split; every 20 in a row hold each class once."""
+    """Draw windows within the regions of a split. Each class occurs once in every 20 windows."""
     order = draws.unit(PER_CLASS[split], len(REGIONS)).argsort(axis=1, kind="stable")
     labels = order.reshape(-1)
     half = distortion.turn * (2 * draws.unit(labels.size) - 1)

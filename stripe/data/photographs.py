@@ -1,4 +1,4 @@
-"""The photographs that scikit-image and scikit-learn carry inside their wheels."""
+"""The photographs in the wheels of scikit-image and scikit-learn."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +15,7 @@ FOLDERS = {"skimage": "data", "sklearn": "datasets/images"}
 
 
 def packaged_photograph(file: str) -> Path:
-    """Return the path of an image file that a package carries.
+    """Return the path of an image file in an installed package.
 
     Nothing is downloaded, and the package is not imported.
 
@@ -27,7 +27,7 @@ def packaged_photograph(file: str) -> Path:
     Raises
     ------
     DataError
-        If the package is not installed, or its wheel does not carry the file.
+        If the package is not installed, or does not contain the file.
 
     Examples
     --------
@@ -52,14 +52,14 @@ def packaged_photograph(file: str) -> Path:
 
 
 def read_photograph(file: Path, covers: tuple[int, int] | None = None) -> UInt8[Tensor, "3 h w"]:
-    """Read an image file in RGB, upright as the camera was held.
+    """Read an image file in RGB, rotated by its EXIF orientation.
 
     Parameters
     ----------
     file
         The file.
     covers
-        Height and width that the photograph is resized to cover, if it is.
+        Height and width that the photograph is resized to cover. Default: it is not resized.
 
     Raises
     ------

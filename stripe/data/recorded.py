@@ -30,16 +30,23 @@ def recorded_images(
     Returns
     -------
     ImageSet or RecordedFolder
-        The images of the data set or folder. Entry i is the image with index i in the recording.
-        The attribute `classes` holds the names of their classes.
+        For a data set, an `ImageSet`: `images[i]` is the image with index i in the recording. For a
+        folder, a data set: item i is this image, (3, 96, 96) in [0, 1]. The attribute `classes` of
+        both holds the names of the classes.
 
     Raises
     ------
+    RecordingError
+        If the recording cannot be read, has no epoch, or holds only moments.
     DataError
-        If the recording names neither a data set nor a folder, if the data set or folder is
-        missing, or if its labels differ from the recorded labels. A recording of a named data set
-        must have labels. A folder whose labels cannot be compared must hold as many images as were
-        recorded.
+        In one of these cases:
+
+        - the recording names neither a data set nor a folder, or the data set or folder is missing;
+        - the labels of the images differ from the recorded labels;
+        - a recording of a named data set has no labels, or an index that the data set lacks;
+        - a folder has fewer images than the recorded indices require. If its labels cannot be
+          compared, or if the recording has no seed and numbers its images from 0, the folder must
+          hold exactly as many images as were recorded.
 
     Examples
     --------

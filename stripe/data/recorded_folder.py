@@ -12,16 +12,16 @@ from stripe.data.splits import split_folder
 from stripe.errors import DataError
 from stripe.recording import Recording
 
-#: Height and width of the images, of which thumbnails are made.
+#: Height and width of the images, from which thumbnails are made.
 _SIZE = (96, 96)
 
 
 class RecordedFolder(Dataset[Tensor]):
-    """The images of a folder as the indices of a recording number them.
+    """The images of a folder, numbered by their indices in a recording.
 
-    `stripe record --limit` draws images from a folder at random and numbers those that it drew.
-    The draw is repeated if the recording has its seed, and fewer images than the folder, numbered
-    from 0. Without a seed, such a recording may be of other images, and is refused.
+    `stripe record --limit` draws images from a folder at random, and numbers them from 0. If the
+    recording has a seed and fewer images than the folder, numbered from 0, the draw is repeated.
+    Without a seed, such a recording may hold other images, and an error is raised.
 
     Parameters
     ----------
@@ -33,13 +33,13 @@ class RecordedFolder(Dataset[Tensor]):
     Attributes
     ----------
     classes
-        The names of the labels, empty for a folder without class folders.
+        The names of the classes, by label; empty for a folder without class folders.
 
     Raises
     ------
     DataError
-        If the folder cannot be the recorded one: its labels differ or, where there are no labels
-        to compare, its number of images.
+        If the labels of the folder differ from the recorded labels, or if the number of images does
+        not fit the recording.
     """
 
     def __init__(self, recording: Recording, folder: Path) -> None:
@@ -86,7 +86,7 @@ class RecordedFolder(Dataset[Tensor]):
         return len(self._data)
 
     def __getitem__(self, index: int) -> Tensor:
-        """Return the image that the recording calls `index`, (3, 96, 96)."""
+        """Return the image with this index in the recording, (3, 96, 96) in [0, 1]."""
         item = self._data[index]
         image: Tensor = item[0] if isinstance(item, tuple) else item
         return image

@@ -38,17 +38,19 @@ def load_dataset(
     split
         "train" or "test".
     root
-        Folder that holds data sets, each under torchvision's name. Bundled data sets do not need
-        it.
+        Folder that holds the data sets, each in a folder with the name that torchvision expects. It
+        is not used for fashion-mini, which is bundled, and for photo-patches, which is made from
+        the photographs of scikit-image and scikit-learn (extra `style`).
     download
-        Let torchvision download missing files.
+        Let torchvision download missing files to `root`.
 
     Raises
     ------
     UnknownNameError
         If there is no such data set.
     DataError
-        If there is no such split, or the files are missing or damaged.
+        If there is no such split, the files are missing or damaged, or the installed packages do
+        not contain the photographs of photo-patches.
 
     Examples
     --------

@@ -8,8 +8,8 @@ from torch import Tensor
 def sample(total: int, count: int, seed: int = 0) -> Int64[Tensor, " drawn"]:
     """Draw up to `count` of `total` positions without repeats, in ascending order.
 
-    The draw depends on these three numbers alone, so networks that are tested on the same images
-    are compared on the same sample of them.
+    The sample depends only on these three numbers. Different networks are therefore compared on the
+    same images.
     """
     generator = torch.Generator().manual_seed(seed)
     drawn: Tensor = torch.randperm(total, generator=generator)[:count].sort().values

@@ -1,4 +1,4 @@
-"""The folders of the splits of a data set: where they are, and where they must not be classes."""
+"""The folders of the splits of a data set, and the check that they are not used as classes."""
 
 from pathlib import Path
 
@@ -28,10 +28,10 @@ def split_folder(root: Path, split: str) -> Path:
 
 
 def class_names(root: Path) -> list[str]:
-    """Return the names of the folders in a folder, or raise if they are splits.
+    """Return the names of the folders in a folder, or raise an error if they are splits.
 
-    A folder called train is a class, as in data sets of vehicles, where it stands beside folders
-    with other names and holds images.
+    A folder called train is a class, as in data sets of vehicles, if it holds images and there are
+    also folders with other names.
     """
     names = sorted(path.name for path in _folders(root))
     splits = [name for name in names if name in {n for some in SPLITS.values() for n in some}]

@@ -34,8 +34,8 @@ class StreamLoader:
 
     Workers decode and crop the images, and send them as bytes. The device normalises them, in
     channels_last layout. With `augment`, each image is cropped at a random size and position
-    (`RandomResizedCrop`), and half of the images are flipped horizontally. Without it, images are
-    resized and cropped in the centre.
+    (`RandomResizedCrop`), and flipped horizontally with probability 1/2. Without `augment`, the
+    shorter side of each image is resized to `size / 0.875`, and the image is cropped in the centre.
 
     Parameters
     ----------
@@ -51,30 +51,33 @@ class StreamLoader:
     device
         Device of the batches.
     augment
-        Shuffle, crop at random and flip.
+        Shuffle, crop at random and flip at random.
     workers
         Number of processes that read images. With 0, this process reads them.
     seed
         Seed of orders, crops and flips.
     share
-        Rank and number of processes. Each gets its share of every batch.
+        Rank of this process, and number of processes. Each process gets its share of every batch.
     indices
-        Also yield the positions of the images in the data set.
+        Also yield the positions of the images in the data set. The positions are on the host.
     limit
-        Largest number of images. They are evenly spaced from the first to the last. Classes with
-        few images may be left out.
+        Largest number of images. If there are more, images that are evenly spaced from the first to
+        the last are used, so classes with few images may be left out. Default: all images.
     take
         Positions of the images to use, instead of `limit`.
     skip_broken
         First decode every image, and skip those that cannot be read (listed in the attribute
-        `broken`). If False, such an image raises an error when it is read.
+        `broken`). If False, such an image raises a `DataError` when it is read.
     mixed
-        Read in a random order instead of class by class. It is the same for every seed.
+        Without `augment`: read the images in a random order instead of class by class. The order is
+        the same for every seed.
 
     Raises
     ------
     DataError
-        If there is no such folder. The message describes the expected folder.
+        If there is no such split or folder (the message describes the expected folder), a class
+        folder holds no image, or no image can be read. While batches are read: if an image cannot
+        be read, or a worker process dies.
 
     Examples
     --------
@@ -176,7 +179,7 @@ def _transform(size: int, augment: bool) -> v2.Compose:
 class _Drawn(torch.utils.data.Dataset[tuple[Tensor, int, int]]):
     """Images with their positions, each cropped by its own seed.
 
-    An image therefore looks the same in whichever worker and order it is read.
+    The crop of an image therefore does not depend on the worker or on the order of reading.
     """
 
     def __init__(self, data: Any) -> None:
@@ -193,7 +196,7 @@ class _Drawn(torch.utils.data.Dataset[tuple[Tensor, int, int]]):
 
 
 class _Batches(Sampler[list[tuple[int, int]]]):
-    """The shares of batches that one process takes, of one order and seeds that all draw alike."""
+    """The shares of one process in all batches. All processes draw the same order and seeds."""
 
     def __init__(
         self,

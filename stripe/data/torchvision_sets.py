@@ -17,8 +17,8 @@ from stripe.errors import DataError
 
 #: Where Debian's package dataset-fashion-mnist puts its files.
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
-#: CIFAR-10's mean, and the mean over its images of their deviation. The script of the paper's
-#: authors normalises both CIFARs by them.
+#: Mean of CIFAR-10, and mean of the standard deviations of its images. The script of the paper's
+#: authors normalises both CIFARs with these values.
 CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 #: No file of Fashion-MNIST is larger.
 _MOST_BYTES = 1 << 26
@@ -90,7 +90,7 @@ def fashion_mnist(split: str, root: Path, download: bool) -> ImageSet:
 
 
 def _unpack(raw: Path) -> None:
-    """Unpack archives that lie in `raw`, or Debian's, where torchvision looks."""
+    """Unpack the archives in `raw`, or those of Debian, to the files that torchvision reads."""
     for folder in (raw, DEBIAN_FASHION):
         archives = [folder / f"{name}.gz" for name in _FASHION_FILES]
         if all(archive.is_file() for archive in archives):
@@ -126,7 +126,7 @@ def _channels_last(name: str, data: Any) -> ImageSet:
 
 
 def _read(read: Callable[[], Any], fetch: str) -> Any:
-    """Let torchvision read a data set; whatever it trips over says what to fetch, and where to."""
+    """Let torchvision read a data set. If it fails, the error says what to fetch, and to where."""
     try:
         return read()
     except Exception as error:  # RuntimeError where files are missing, anything where damaged

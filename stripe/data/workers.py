@@ -17,23 +17,23 @@ from stripe.interrupts import in_main_thread
 
 @contextmanager
 def without_workers_traceback() -> Iterator[None]:
-    """Turn a worker's `DataError`, which comes with its traceback, into the error alone."""
+    """Raise the `DataError` of a worker without the traceback that torch adds to its message."""
     try:
         yield
         return
     except DataError as error:
         said = str(error).strip().splitlines()[-1].removeprefix("stripe.errors.DataError: ")
         traceback.clear_frames(error.__traceback__)
-    # Now nothing holds the loader of the workers, which end with it. Left to the collector of
-    # cycles, they would not hear that they are to end.
+    # The frames no longer hold the loader, so its workers end now. The garbage collector would not
+    # tell them to end.
     raise DataError(said)
 
 
 def batches_of(loader: Iterable[Any]) -> Iterator[Any]:
-    """Yield the batches of a loader that has workers, whose death it notices within seconds.
+    """Yield the batches of a loader, and raise an error within seconds if a worker process dies.
 
-    Torch raises an error from a signal handler as well, in whatever the main thread is at when a
-    worker dies, be it the end of a `with` statement. That handler is taken out.
+    Torch's own signal handler would also raise an error at an arbitrary place of the main thread,
+    for example at the end of a `with` statement. It is therefore removed.
 
     Raises
     ------
@@ -61,9 +61,9 @@ def _is_torchs(handler: object) -> bool:
 
 
 def outliving_signals() -> Callable[[int], None]:
-    """Return a `worker_init_fn`: workers outlive a signal to the whole group.
+    """Return a `worker_init_fn` with which workers ignore a signal to the whole process group.
 
-    The main process can then save, and continues to read until then; workers end when it exits.
+    The main process can then read until it has saved its state. Workers end when it exits.
     """
     return functools.partial(_outlive_signals, _leaving())
 

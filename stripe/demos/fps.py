@@ -37,11 +37,10 @@ def fps_table(
     num_classes, image_size
         As for `stripe.build`.
     batch_size
-        Images per forward pass.
+        Number of images per forward pass.
     rounds
-        Number of rounds. In every round each network runs next to the bare one, alternately before
-        and after it, so that a busy machine slows both equally. An additional warm-up round is not
-        counted.
+        Number of rounds. In every round, each network runs directly before or after the bare one,
+        in turn, so that a busy machine slows both equally. A warm-up round is not counted.
     device
         Device. On a GPU, CUDA events measure the times.
     seed
@@ -52,14 +51,14 @@ def fps_table(
     Returns
     -------
     DataFrame
-        network, parameters, flops (per image; multiplications and additions both count),
-        images_per_s (median over rounds), and ratio (the speed relative to the bare network next to
-        it, median over rounds; the ratio of the bare network to itself shows the noise).
+        network; parameters; flops, per image, where multiplications and additions both count;
+        images_per_s, median over rounds; ratio, the speed relative to the bare network, median over
+        rounds. The ratio of the bare network to itself shows the noise of the measurement.
 
     Notes
     -----
     Torch's own counter gives the FLOPs of convolutions and matrix products. It misses the many
-    small operations that make attention slow. The weights are random, since the speed does not
+    small operations that make attention slow. The weights are random, because the speed does not
     depend on them.
 
     References

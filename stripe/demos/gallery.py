@@ -33,13 +33,13 @@ def gallery(
     epochs: int = DEMO_EPOCHS,
     pictures: Selection = "all",
 ) -> list[Path]:
-    """Train small networks, five for all pictures, and draw every kind of figure of them.
+    """Train up to five small networks, and draw every kind of figure of them.
 
     Parameters
     ----------
     out
-        Directory of the figures. Each is a PNG, with a JSON of its command, seed, data and
-        versions.
+        Directory of the figures. Each figure is a PNG file, with a JSON file of its command, seed,
+        data and versions.
     work
         A new or empty directory for runs and recordings.
     seed
@@ -49,7 +49,7 @@ def gallery(
     epochs
         Number of epochs of every training.
     pictures
-        Names of the pictures, or patterns; only the networks that they need are trained.
+        Names of the pictures, or patterns. Only the networks for these pictures are trained.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def gallery(
 
 
 def _draw(picture: Picture, out: Path, about: dict[str, Any]) -> Path:
-    """Write a picture and the JSON that describes it; return the file of the picture."""
+    """Write a picture and the JSON file that describes it, and return the picture's path."""
     name, draw, data, options = picture
     with plots.paper_style():
         plots.save_figure(draw(data, **options), out / f"{name}.png")
@@ -92,5 +92,5 @@ def _draw(picture: Picture, out: Path, about: dict[str, Any]) -> Path:
 
 
 def _told(options: dict[str, Any]) -> dict[str, Any]:
-    """Leave the images themselves out: the data set is named."""
+    """Return the options without the images, because the data set is named."""
     return {name: value for name, value in options.items() if name != "pictures"}

@@ -1,4 +1,4 @@
-"""The pictures of the gallery, and the networks that each needs."""
+"""The pictures of the gallery, and the networks that each picture needs."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -51,19 +51,19 @@ class Trained(NamedTuple):
         return open_recording(self.work / name / "recording")
 
     def heading(self, what: str) -> dict[str, str]:
-        """Return the heading of a picture: what it shows, and after which epoch."""
+        """Return the heading of a picture: its subject and the epoch."""
         epochs = len(next(iter(self.results.values())).history)
         return {"heading": f"{what}, epoch {epochs}"}
 
     def loader(self, images: Any = None) -> DeviceLoader:
-        """Return batches of test images, all of them by default, on the device of the networks."""
+        """Return batches of images, on the device of the networks. Default: all test images."""
         first = next(iter(self.results.values())).model
         data = load_dataset(DATASET, "test") if images is None else images
         return DeviceLoader(data, 250, device=next(first.parameters()).device)
 
 
 def as_in_paper(name: str) -> str:
-    """Return the paper's name of a network: "ASR(SE) folded" for "asr(se) folded"."""
+    """Return the paper's name of a network, such as "ASR(SE) folded" for "asr(se) folded"."""
     return name if name == "bare" else name.upper().replace("FOLDED", "folded")
 
 

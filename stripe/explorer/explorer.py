@@ -33,14 +33,14 @@ class Explorer:
     slices
         The recordings to show, with their images.
     view
-        Initial view, as arguments of `stripe.explore`.
+        Initial view: the arguments `**view` of `stripe.explore`.
 
     Notes
     -----
-    In a notebook, the page is a widget. If anywidget (extra `jupyter`) is not installed, it is an
-    HTML frame that holds only the epochs that fit into 8 MB of values. If the last epochs and those
-    of the view do not fit, it is a picture. In a notebook without a kernel, for example after
-    nbconvert to HTML, a picture replaces the widget.
+    In a notebook, the page is a widget. If anywidget (extra `jupyter`) is not installed, the page
+    is an HTML frame that holds only the epochs that fit into 8 MB of values. If the last epoch and
+    the epoch of the view do not fit, a picture is shown instead. In a notebook without a kernel,
+    for example after nbconvert to HTML, a picture replaces the widget.
 
     Examples
     --------
@@ -64,7 +64,7 @@ class Explorer:
 
     @property
     def view(self) -> dict[str, Any]:
-        """The current view, as arguments of `stripe.explore`."""
+        """The current view, as the arguments `**view` of `stripe.explore`."""
         return dict(self._widget.view) if self._widget is not None else dict(self._view)
 
     @property
@@ -75,14 +75,15 @@ class Explorer:
     def save(self, path: str | Path) -> Path:
         """Write an HTML file that shows the page without a kernel, a server or the internet.
 
-        The file holds the last epoch of every gate, the epoch of the view, and as many others as
-        fit into 64 MB of values.
+        The file holds the last epoch of every recording, the epoch of the view, and as many other
+        epochs as fit into 64 MB of values, before compression. It also holds small pictures of the
+        images, if these fit into a further 16 MB. The path of the file is returned.
 
         Raises
         ------
         StripeError
-            If the epochs that it must hold have more than 64 MB of values, the name does not end in
-            .html or .htm, or the file cannot be written.
+            If the last epoch and the epoch of the view have more than 64 MB of values, the name
+            does not end in .html or .htm, or the file cannot be written.
         """
         target = Path(path).expanduser()
         check_target(target, PAGES, "a page")
@@ -93,7 +94,7 @@ class Explorer:
 
     @property
     def widget(self) -> Any:
-        """The widget. If anywidget is not installed, an error is raised."""
+        """The widget. If anywidget is not installed, a `StripeError` is raised."""
         if self._widget is None:
             if find_spec("anywidget") is None:
                 raise StripeError(
@@ -106,7 +107,7 @@ class Explorer:
         return self._widget
 
     def _repr_html_(self) -> str:
-        """Return a frame with the whole page, or a picture if the page is too large."""
+        """Return a frame with the page, or a picture if the page is too large."""
         try:
             page = offline_page(self.slices, self.view, most=_MOST_IN_FRAME)
         except StripeError:
@@ -167,9 +168,9 @@ def explore(
         The recorded images, by their index, to show next to the rows: an array (N, H, W), (N, C, H,
         W) or (N, H, W, C), or a data set of images or of (image, label).
         `stripe.data.recorded_images` returns the images of the data set or folder that a recording
-        names.
+        names. Default: no images.
     classes
-        Names of the classes, by label.
+        Names of the classes, by label. Default: the attribute `classes` of `images`, if it exists.
     costs
         Cost of freezing each gate of the first recording, in nats: the result of
         `stripe.sensitivity` or `stripe.audit`, the table of `stripe ablate`, or a mapping from
@@ -177,16 +178,18 @@ def explore(
     **view
         Initial view:
 
-        - `gate`, `epoch`, `image`, `channel`: what is selected; `run`: the position of the
+        - `gate`, `epoch`, `image`, `channel`: the selected ones; `run`: the position of the
           recording whose channel is selected, counted from 0;
-        - `side`: "after", "before" or "both";
-        - `scale`: "own" or "shared";
+        - `side`: "after" (the gate), "before" (the averages of the features that it multiplies) or
+          "both";
+        - `scale`: the range of the colours, "own" (of each heat map) or "shared" (of all gates);
         - `image_order`: "recorded", "label", "prediction", "mean", "spread", "similarity" (by the
           first principal component) or "cluster" (up to 8 clusters of k-means);
         - `channel_order`: "recorded", "mean" or "spread";
-        - `gate_order`: "depth", "eta2", "spread", "class" (the share of the class in the variance
-          over images) or "cost";
-        - `zoom`: left, right, top and bottom, as shares of all channels and images, 0 to 1.
+        - `gate_order`: "depth", "eta2", "spread", "class" (the share of the variance over images
+          that lies between classes) or "cost";
+        - `zoom`: left and right as shares of all channels, top and bottom as shares of all images,
+          0 to 1.
 
     Returns
     -------
@@ -197,10 +200,13 @@ def explore(
     Raises
     ------
     RecordingError
-        If a recording has no epoch, no channel gates, or only moments.
+        If there is no recording, or it has no epoch, no channel gates or only moments; or if the
+        epoch of the view was not recorded.
+    UnknownNameError
+        If the first recording does not have the gate of the view.
     StripeError
-        If an argument of the view is unknown or has an unknown value, or `costs` has none of the
-        shown gates.
+        If an argument of the view is unknown or has an invalid value, `images` has no length or no
+        index, or `costs` has another type or none of the shown gates.
 
     Notes
     -----

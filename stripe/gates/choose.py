@@ -7,7 +7,7 @@ from stripe.select import Selection, select
 
 
 def chosen_gates(found: Sequence[Gate], gates: Selection | None) -> list[Gate]:
-    """Return the chosen gates, in forward order; a predicate is given each `Gate`.
+    """Return the chosen gates, in forward order. A predicate is called with each `Gate`.
 
     Raises
     ------

@@ -14,9 +14,9 @@ _COPIES = STRETCH | {"repeat", "clone", "_to_copy"}
 
 
 def copied_from(watched: Trace, node: int) -> int:
-    """Return the tensor whose values were copied to every place, or the node itself.
+    """Return the tensor whose values were copied to every position, or the node itself.
 
-    It has as many dimensions as the node, and size 1 along those of the copies.
+    This tensor has the same number of dimensions as the node, and size 1 along those of the copies.
     """
     start, shape = node, watched.nodes[node].shape
     while watched.nodes[node].compact == shape and (made := watched.nodes[node].step) is not None:

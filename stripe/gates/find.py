@@ -36,9 +36,9 @@ def find_gates(
     A gate is a tensor that multiplies a feature map, with one number per channel (kind "spatial":
     per position). Usually it depends on the image and is bounded by a function such as sigmoid; the
     kinds "constant" and "response" are exceptions. Class names are not used, so the search works in
-    the same way for networks of torchvision, networks of timm and your own, compiled or not. The
-    pass runs in evaluation mode. If the model supports the meta device, the pass runs there,
-    without computation.
+    the same way for networks of torchvision, of timm and of your own, compiled or not. The pass
+    runs in evaluation mode. If the model supports the meta device, the pass runs there, without
+    computation; under autocast, it runs on the device of the model.
 
     Parameters
     ----------
@@ -47,20 +47,24 @@ def find_gates(
     example
         A batch of at least 2 images, (B, C, H, W), of the size that the model is used for.
     kinds
-        Kinds to return: "gate", "split", "constant", "response" or "spatial", as in `Gate`.
-        Default: "gate", "split" and "constant".
+        Kinds to return, which `Gate` describes: "gate", "split", "constant", "response" or
+        "spatial". Default: "gate", "split" and "constant".
 
     Returns
     -------
     Gates
-        A list of `Gate`, in the order of their multiplications. It is empty if the model has no
-        gates.
+        A list of `Gate`, in the order of their multiplications. It is empty if no gate of these
+        kinds is found.
 
     Raises
     ------
     ModelError
-        If the example is not a batch of images, a kind does not exist, or the model or one of its
-        modules is scripted.
+        In one of these cases:
+
+        - the example is not a batch of images, or does not fit the model;
+        - a kind does not exist;
+        - the model or one of its modules is scripted, quantised to int8 or sharded (FSDP), or has
+          lazy parameters, which have no shape before the first forward pass.
 
     Warns
     -----
@@ -68,15 +72,14 @@ def find_gates(
         In one of these cases:
 
         - the example is a single image;
-        - a factor per channel is left out because no function such as sigmoid bounds it, and
-          `kinds` is the default;
+        - a factor per channel is left out because no function such as sigmoid bounds it (only with
+          the default `kinds`);
         - the example is so small that a gate multiplies feature maps of 1 x 1, where it cannot be
           distinguished from other factors;
         - a factor looks like a gate but cannot be recorded, for one of these reasons: it was
-          computed outside torch, functions expand it to every position, its first dimension is not
-          the number of images, the channels are folded into the batch dimension, a loop processes
-          one image (C, H, W) at a time, or the product is a `lerp`, a `torch._foreach_mul` or a
-          division;
+          computed outside torch, functions copy it to every position, its first dimension is not
+          the batch, the channels are folded into the batch dimension, a loop processes one image
+          (C, H, W) at a time, or the operation is a `lerp`, a `torch._foreach_mul` or a division;
         - a constant below 1 scales the gated features, and the recorded gate does not include this
           constant.
 
@@ -84,18 +87,20 @@ def find_gates(
     -----
     These are not found:
 
-    - attention that adds (a context block) or multiplies by a matrix;
-    - constants that do not come from ASR, for example those of LayerScale;
+    - attention that adds to the features (the context block of GCNet) or multiplies by a matrix;
+    - constants that `stripe.insert` did not add, for example those of LayerScale;
     - gates over height or width alone (coordinate attention);
     - the scales of a dynamic quantiser.
 
-    A gate that `stripe.insert` added always counts as a gate. Any other factor that is not bounded
-    by sigmoid, tanh, softmax, clamp or a comparison has the kind "response". Any other tensor (B,
-    C, 1) that multiplies (B, C, T) is a gate only if it is bounded and the features come from a
-    convolution or norm along C. Any other such tensor may be a weight per token or part of an RMS
-    norm, so it does not count as a gate. A factor (B, 1, C) that multiplies (B, N, C) counts as a
-    gate of N tokens with channels last. If the features are planes (B, C, H, W) that were flattened
-    to (B, C, H W), a factor (B, 1, H W) is not returned.
+    A factor per channel that `stripe.insert` added always counts as a gate. Other factors count as
+    bounded if a function such as sigmoid, tanh, softmax or clamp, or a comparison, bounds them. An
+    unbounded factor per channel has the kind "response". An unbounded spatial map is not returned.
+
+    A tensor (B, C, 1) that multiplies (B, C, T) counts as a gate only if it is bounded and the
+    features come from a convolution, norm or linear layer with the channels C. Otherwise it may be
+    a weight per token or part of an RMS norm, and is not returned. A factor (B, 1, C) that
+    multiplies (B, T, C) counts as a gate of T tokens with channels last. If the features are planes
+    (B, C, H, W) that were flattened to (B, C, H W), a factor (B, 1, H W) is not returned.
 
     A gate that a loop computes for one image (1, C, H, W) at a time counts as one gate. If the loop
     drops the batch dimension, the gate cannot be recorded. If the batch dimension also holds
@@ -117,7 +122,7 @@ def find_gates(
 
 
 def unbounded(found: Collection[Place]) -> str:
-    """Say which factors per channel are left out, because nothing bounds them; empty if none."""
+    """Return a message that names the unbounded factors per channel, or "" if there is none."""
     names = [place.gate.name for place in found if place.gate.kind == "response"]
     if not names:
         return ""
@@ -137,9 +142,9 @@ def find_places(model: nn.Module, example: Tensor) -> list[Place]:
 
 
 def places(watched: Trace) -> list[Place]:
-    """Return every gate in a trace, of any kind; the last place of a gate that multiplies twice.
+    """Return every gate of any kind in a trace, under a unique name.
 
-    Their names are unique.
+    A gate that multiplies several times has its last place.
     """
     found: dict[int, Place] = {}
     for number, step in enumerate(watched.steps):

@@ -31,18 +31,20 @@ def fingerprint(model: nn.Module) -> str:
     -------
     str
         64 hexadecimal digits. The digest covers the name, dtype, shape and bytes of each parameter
-        and buffer in the `state_dict`, in the order of their names. Shared weights count once for
-        each name.
+        and buffer in the `state_dict`, in the order of their names, and extra state of modules.
+        Shared weights count once for each name. Tensors on the meta device have no bytes.
 
     Raises
     ------
     ModelError
-        If the network is scripted, quantised to int8, sharded or lazy.
+        If the network is scripted, quantised to int8 or sharded (FSDP), or has lazy parameters,
+        which have no shape before the first forward pass.
 
     Notes
     -----
-    One tensor at a time is copied to the host. A change of dtype changes the digest. One more batch
-    in training mode also changes it, because batch norms update their running statistics.
+    One tensor at a time is copied to the host. A change of dtype changes the digest. A forward pass
+    in training mode also changes the digest if the network has batch norms, because they update
+    their running statistics.
 
     Examples
     --------

@@ -30,10 +30,10 @@ def _shape(watched: Trace, number: int) -> Shape | None:
 
 
 def merged(watched: Trace, places: Sequence[Place]) -> list[Place]:
-    """Make one place of the multiplications with which a loop over images gates each of them.
+    """Merge the places of a gate that a model computes for one piece of the batch after another.
 
-    A model may run a module on each image, or on chunks of the batch. Its multiplications come as
-    often as there are pieces; the places of the first piece stand for all.
+    A model may run a module on each image, or on chunks of the batch. Its multiplications then
+    occur once for each piece. The places of the first piece represent all of them.
     """
     images = watched.input_shape[0]
     kept = []

@@ -16,23 +16,24 @@ class Place:
     gate
         The gate's name, owner, channels and kind.
     shape
-        Layout of the gate against the features.
+        Layout of the gate relative to the features.
     step
         The multiplication.
     features, operand, product
-        The nodes: x, v and x v.
+        The nodes x, v and x v.
     hook, input_hook
-        Names of modules that output v and x, each called once; None where none does.
+        Names of modules that output v and x and are called once; None if there is no such module.
     first_argument
         Whether x is the first argument of the owner, which is called once.
     squeeze
-        Where the model itself averages x over its places; None where it does not.
+        Where the model itself averages x over its positions; None if it does not.
     count
-        Which of the owner's multiplications of a feature map by a gate it is, from 0; None if it
-        multiplies together with a spatial map, as in CBAM, or copied to every place.
+        Number of the multiplication among the owner's multiplications of a feature map by a gate,
+        from 0. It is None if the gate multiplies together with a spatial map, as in CBAM, or is
+        copied to every position.
     period
-        How many such multiplications the owner makes over the same images; where it goes through a
-        batch piece by piece, these repeat.
+        Number of such multiplications in the owner for the same images. If the owner processes a
+        batch in pieces, they are repeated for every piece.
     static
         Whether shapes alone determine which row of the gate belongs to which image. If not, the
         values of the images may put them in another order in every batch.

@@ -50,8 +50,9 @@ def gate_shape(features: Sequence[int], gate: Sequence[int]) -> Shape | None:
     features
         Shape of the features, (B, ...).
     gate
-        Shape of the gate, with the same number of dimensions. It is 1 wherever the gate is only
-        repeated. The first is B, or 1 for a gate that is the same for all images.
+        Shape of the gate, with the same number of dimensions. The size is 1 in every dimension
+        along which the gate is only repeated. The first dimension has the size B, or 1 for a gate
+        that is the same for all images.
     """
     layout = _LAYOUTS.get((len(gate), _wide(gate)))
     if layout is None or not _fits(features, gate) or features == gate:
@@ -84,12 +85,12 @@ def gated_shape(
 
 
 def compact(shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
-    """Return a shape with 1 for every dimension that only repeats, as after `expand`."""
+    """Return a shape with size 1 for every dimension that only repeats, as after `expand`."""
     return tuple(1 if s == 0 else n for n, s in zip(shape, strides, strict=True))
 
 
 def pooled(features: Tensor, shape: Shape) -> Float[Tensor, "b c"]:
-    """Average features over everything but images and the channels that a gate has."""
+    """Average features over all dimensions except images and the channels of the gate."""
     if features.ndim == 4 and shape.layout == "NC11":
         return features.mean((2, 3), dtype=torch.float32)
     if shape.layout.endswith("C"):

@@ -10,14 +10,14 @@ from stripe.gates.tracing.steps import Step, Trace
 
 
 class Squeeze(NamedTuple):
-    """Where the average passes a module in a forward pass, once.
+    """A module that is called once, and outputs the average or takes it.
 
     Parameters
     ----------
     module
         The name of the module.
     as_output
-        Whether the module outputs the average; if not, its first argument is the average.
+        Whether the module outputs the average. If False, the average is its first argument.
     """
 
     module: str
@@ -25,10 +25,10 @@ class Squeeze(NamedTuple):
 
 
 def squeeze_of(watched: Trace, features: int, shape: Shape, before: int) -> Squeeze | None:
-    """Return where the average of features (B, C, H, W) over H x W is, computed before a step.
+    """Return the module with the average of features (B, C, H, W) over H x W, before a step.
 
-    It is None if the model does not compute exactly this average in float32, or if no module takes
-    or outputs it.
+    The result is None if the model does not compute exactly this average in float32, or if no
+    module takes or outputs it.
     """
     node = watched.nodes[features]
     if shape.layout != "NC11" or shape.rows > 1 or node.dtype != torch.float32:

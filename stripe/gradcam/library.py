@@ -31,6 +31,8 @@ def library_cam(
     ------
     UnknownNameError
         If the library has no such class.
+    ModelError
+        If the computation of the library fails.
     """
     kind = getattr(pytorch_grad_cam, method, None)
     if not (isinstance(kind, type) and issubclass(kind, BaseCAM)):

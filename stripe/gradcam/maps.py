@@ -38,8 +38,8 @@ def grad_cam(
 ) -> Float[Tensor, "b h w"]:
     """Compute Grad-CAM maps of a batch.
 
-    `cam = relu(sum_c mean_hw(dS / dA_c) A_c)` with A the layer's output and S the score of a class;
-    each map is moved and scaled to [0, 1] and resized bilinearly to the image.
+    `cam = relu(sum_c mean_hw(dS / dA_c) A_c)`, where A is the layer's output and S the score of a
+    class. Each map is shifted and scaled to [0, 1], and resized bilinearly to the image size.
 
     Parameters
     ----------
@@ -53,16 +53,17 @@ def grad_cam(
         Classes whose scores are explained, or a function from the model's output to a score of
         each image. Default: the predicted classes.
     reshape
-        From the layer's output to planes (B, C, H, W), where it is neither such nor tokens.
+        Function from the layer's output to planes (B, C, H, W). Default: the output must be planes
+        or tokens.
     name
-        The layer's, for messages.
+        Name of the layer, for messages.
 
     Raises
     ------
     ModelError
         If the layer is not called or called twice, does not output planes, or the scores do not
-        depend on it; or if the model does not output scores (B, classes), or `target` does not
-        return one score per image.
+        depend on it; or if the model does not output scores (B, classes), a class does not exist,
+        or `target` does not return one score per image.
 
     References
     ----------

@@ -43,11 +43,11 @@ class MeanCam:
         Number of images.
     central_share
         Share of the mean map's mass in the central quarter of the image (half of its height and
-        half of its width), 0 to 1.
+        half of its width), 0 to 1; NaN if the map is 0 everywhere.
     uniform_share
-        The same share for a uniform map, which has no preference for the centre.
+        The same share for a uniform map: 0.25.
     maps
-        Shape (images, H, W), one map per image, if requested.
+        Shape (images, H, W), one map per image in the order of the loader; None if not requested.
 
     Examples
     --------
@@ -65,7 +65,13 @@ class MeanCam:
 
     @typed
     def save(self, path: str | Path) -> None:
-        """Write all fields to a NumPy archive (.npz), which `MeanCam.load` reads."""
+        """Write all fields to a NumPy archive (.npz), which `MeanCam.load` reads.
+
+        Raises
+        ------
+        StripeError
+            If `path` does not end in .npz, or cannot be written.
+        """
         arrays = {name: value for name, value in vars(self).items() if value is not None}
         path = Path(path).expanduser()
         check_target(path, (".npz",), "a mean map")
@@ -75,7 +81,13 @@ class MeanCam:
     @classmethod
     @typed
     def load(cls, path: str | Path) -> "MeanCam":
-        """Read a file that `save` wrote, without executing any code in it."""
+        """Read a file that `save` wrote, without executing any code in it.
+
+        Raises
+        ------
+        StripeError
+            If the file is missing or damaged, or is not from `save`.
+        """
         try:
             with (
                 open_regular(Path(path).expanduser()) as opened,
@@ -141,14 +153,14 @@ def mean_cam(
     layer
         A layer of the model, usually the last block: the module, its dotted name, or a pattern or a
         predicate of a `stripe.select.Layer` that matches exactly one layer. Its output is features
-        (B, C, H, W) or tokens (B, N, C). For a ViT with a class token, use the first norm of the
-        last block ("blocks.11.norm1"), because the patch tokens that this block outputs do not
-        affect the scores.
+        (B, C, H, W) or (B, H, W, C), or tokens (B, N, C). For a vision transformer with a class
+        token, use the first norm of the last block ("blocks.11.norm1"), because the patch tokens
+        that this block outputs do not affect the scores.
     target
         Class whose score is explained: "predicted", "label", or the number of a class. For models
         other than classifiers, a function from the model's output to one score per image, (B,). For
-        example, `lambda output: output["out"][:, 3].sum((1, 2))` explains class 3 of a
-        segmentation. A function requires the method "GradCAM".
+        example, `lambda output: output["out"][:, 3].sum((1, 2))` explains class 3 of a segmentation
+        network. A function requires the method "GradCAM".
     method
         "GradCAM", or the name of another class of the grad-cam library.
     maps
@@ -170,14 +182,23 @@ def mean_cam(
     UnknownNameError
         If there is no such layer or method. For a layer, the message lists the closest names.
     ModelError
-        If several layers are chosen, the layer has no spatial output, the scores do not depend on
-        the layer, required labels are missing, or the loader is empty.
+        In one of these cases:
+
+        - several layers are chosen, or `layer` is not a module of the model;
+        - the layer is not called exactly once per pass, or has no spatial output;
+        - the scores do not depend on the layer;
+        - the model does not output class scores, and `target` is not a function;
+        - `target` is an unknown text, is not the number of a class, or is a function that does not
+          return one score per image;
+        - `method` is not "GradCAM", and `target` is a function or the grad-cam library fails;
+        - required labels are missing, the loader is empty, or the images differ in size.
 
     Notes
     -----
-    Each map is divided by its largest value before averaging, so an image with a faint map counts
-    as much as an image with a strong map. Maps of a layer with low resolution are resized to the
-    size of the image, which spreads mass to neighbouring pixels.
+    Before averaging, the smallest value of each map is subtracted, and the map is divided by its
+    largest value. An image with a faint map therefore counts as much as an image with a strong map.
+    Maps of a layer with low resolution are resized to the size of the image, which spreads mass to
+    neighbouring pixels.
 
     References
     ----------
@@ -242,8 +263,9 @@ def mean_cam(
 def central_share(cam: Float[np.ndarray, "h w"]) -> float:
     """Return the share of a map's mass in the central half of its rows and columns.
 
-    The share is NaN for a map without mass. A pixel on the border of the centre counts with the
-    fraction of its area inside the centre. The share of a uniform map is therefore 1/4.
+    The mass is the sum of the map. The share is NaN unless the mass is above 0. A pixel on the
+    border of the centre counts with the fraction of its area inside the centre. The share of a
+    uniform map is therefore 1/4.
 
     Examples
     --------

@@ -16,15 +16,15 @@ def as_planes(
     Parameters
     ----------
     output
-        Features (B, C, H, W), or (B, H, W, C) as Swin's, where only that fits the form of the
-        images; or tokens (B, N, C) of a square or proportional grid of patches,
-        after class and register tokens.
+        Features (B, C, H, W); features (B, H, W, C), as in Swin, if only this form fits the aspect
+        ratio of the images; or tokens (B, N, C) of a grid of patches with the aspect ratio of the
+        images, after class and register tokens.
     model
-        Says how many tokens are not patches, and the grid, if it knows (timm's do).
+        The network. Its `patch_embed.grid_size`, if it has one (as in timm), is the grid.
     size
         Height and width of the images.
     layer
-        For messages.
+        Name of the layer, for messages.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def as_planes(
 
 
 def _channels_first(output: Tensor, size: tuple[int, int]) -> Float[Tensor, "b c h w"]:
-    """Return features as (B, C, H, W); which they are is told by the images' height to width."""
+    """Return features as (B, C, H, W), whose form is found from the aspect ratio of the images."""
 
     def fits(height: int, width: int) -> bool:
         return abs(height - width * size[0] / size[1]) < max(1.0, size[0] / size[1])

@@ -38,7 +38,7 @@ class Buffer(ABC):
         Raises
         ------
         ModelError
-            If the shape is another, or the column is filled already.
+            If the shape is wrong, or the column is already filled.
         """
         block = self._blocks[column]
         if values.shape != block.shape:
@@ -90,13 +90,13 @@ class ValueBuffer(Buffer):
         Returns
         -------
         Callable
-            Waits for the copy, from any thread, and returns the batch by column: vectors, and what
-            was noted.
+            Function that waits for the copy, from any thread, and returns the arrays of the batch
+            by column.
 
         Raises
         ------
         ModelError
-            If a column was not filled, so that there is nothing to record.
+            If a column was not filled.
         """
         self._check_filled()
         host, wait = copy_to_host(self._flat)

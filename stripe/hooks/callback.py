@@ -14,8 +14,8 @@ from stripe.typed import typed
 class RecordCallback:
     """Record gates in Hugging Face's Trainer, or in another trainer with the same callbacks.
 
-    It records before the first epoch (as epoch 0) and after each epoch, or only after every n-th
-    with `every=n`. If the trainer resumes a run, the recording continues.
+    The callback records before the first epoch (as epoch 0) and after each epoch or, with
+    `every=n`, after every n-th epoch. If the trainer resumes a run, the recording continues.
 
     Parameters
     ----------
@@ -30,13 +30,17 @@ class RecordCallback:
     ------
     StripeError
         If the trainer passes no model.
+    RecordingError
+        If the trainer resumes from a checkpoint after which epochs were already recorded, and
+        reaches one of these epochs again.
 
     Notes
     -----
     The trainer calls `on_train_begin`, `on_epoch_end` and `on_train_end` with (args, state,
-    control, model=...). These methods read `state.epoch` and `state.global_step`. The package
-    transformers is not needed. The model must need no input but a batch of images, as the first
-    argument or under a common keyword such as `pixel_values`.
+    control, model=...). These methods read `state.epoch` and `state.global_step`. They also raise
+    the other errors of `Recorder` and `Recorder.record`. The package transformers is not needed.
+    The model must need no input but a batch of images, as the first argument or under a common
+    keyword such as `pixel_values`.
 
     Examples
     --------

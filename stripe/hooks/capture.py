@@ -26,10 +26,10 @@ _CASTS = 0.02
 class Capture:
     """Take the gates of one forward pass after another.
 
-    A gate is the output of a module, and what it multiplies the output of another, or the first
-    argument of its owner: plain forward hooks. Where no module puts one out, the operands of the
-    owner's multiplications are taken. The average of what it multiplies is taken from the model
-    where the model computes it in float32.
+    Forward hooks read a gate from the output of a module. They read the features that it multiplies
+    from the output of another module, or from the first argument of the owner. If no module outputs
+    the gate, the operands of the owner's multiplications are read. If the model computes the
+    average of the features in float32, this average is read from the model.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ class CollateWithIndex:
     collate
         The loader's function.
     batches
-        Whether the loader puts items together; if not, the data set gives whole batches.
+        Whether the loader combines items into batches. If False, each item is a batch.
     """
 
     def __init__(self, collate: Any, batches: bool) -> None:
@@ -34,7 +34,7 @@ class CollateWithIndex:
         self.batches = batches
 
     def __call__(self, items: Any) -> tuple[Any, Any]:
-        """Return indices and batch; no indices where the rows cannot be told apart."""
+        """Return the indices and the batch. The indices are None if the rows cannot be matched."""
         if not self.batches:
             index, item = items
             return index, self.collate(item)

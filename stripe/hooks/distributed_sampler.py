@@ -20,7 +20,13 @@ class EachOnce(Sampler[int]):
     dataset
         An object with a length.
     rank, processes
-        Rank and number of processes. Default: the values of torch.distributed, or else 0 and 1.
+        Rank of this process, and number of processes. Default: the values of torch.distributed; if
+        it is not initialised, 0 and 1.
+
+    Raises
+    ------
+    StripeError
+        If the rank is not between 0 and `processes` - 1.
 
     Examples
     --------

@@ -36,10 +36,10 @@ _Pass = tuple[list[int], PassValues]
 
 @dataclass
 class Proofs:
-    """In which order the rows of each gate come, as far as it is proven.
+    """The proven orders of the rows of each gate.
 
-    By the gate's name and the number of images, since models may go through batches of other sizes
-    in other ways.
+    The keys are the gate's name and the number of images, because a model may process batches of
+    different sizes in different ways.
     """
 
     orders: dict[tuple[str, int], RowOrder] = field(default_factory=dict)
@@ -49,14 +49,15 @@ class Proofs:
 
 
 class Observer:
-    """Run a model over batches, and hand out the rows of every image.
+    """Run a model over batches, and return the rows of every image.
 
-    A pass over the same images in another order proves which row belongs to which image, in the
-    first two batches of each size (two passes for two images). For a model that may order images by
-    their content, it does so in every batch. In the last batch, four images must have the same rows
-    without the others; if not, the whole batch is proven. If batches hold one image, the first is
-    run again after the second and after the last. These passes, and the first two batches of the
-    first epoch, also compare what the hooks give with what is multiplied.
+    A pass over the same images in another order proves which row belongs to which image. The first
+    two batches of each size are checked (a batch of two images by two passes), and up to four if a
+    gate is equal for all images. If the model may order images by their content, every batch is
+    checked. At the end, a few images of the last batch are run without the others. If their rows
+    differ, the whole batch is checked. If batches hold one image, the first is run again after the
+    second and after the last. The passes of the proof, and the first two batches of the first
+    epoch, also compare the values from the hooks with the multiplied values.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ class Observer:
     proofs
         Proofs of earlier batches; new proofs are added.
     check
-        Whether to prove it; if not, rows are taken to come in the order of the images.
+        Whether to prove the order of the rows. If False, it is assumed to be that of the images.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class Observer:
         Warns
         -----
         UserWarning
-            If the other images of a batch have a part in the gate of an image.
+            If the gate of an image depends on the other images of its batch.
         """
         output, taken = self._captured(images)
         rows = {place.gate.name: self._rows(place, taken, len(images)) for place in self._places}

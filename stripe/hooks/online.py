@@ -11,9 +11,7 @@ from torch import Tensor
 class OnlineMoments:
     """Merge the moments of batches in float64, without a copy to the host until the end.
 
-    References
-    ----------
-    As `stripe.stats.moments.Moments`, for all columns side by side.
+    The formulas are those of `stripe.stats.moments.Moments`, for all columns side by side.
     """
 
     def __init__(self) -> None:

@@ -26,12 +26,13 @@ _FACTORS: dict[Any, int] = {
 
 
 class Operands(TorchDispatchMode):
-    """Hand over the operands of multiplications by a gate, while the modules that own them run.
+    """Pass on the operands of multiplications by a gate, while the owners of the gates run.
 
     Parameters
     ----------
     wanted
-        Receivers of a module's multiplications, by its name, in their order.
+        Mapping from the name of a module to the function that is called for each of its
+        multiplications by a gate, in order.
     """
 
     def __init__(self, wanted: Mapping[str, OnProduct]) -> None:

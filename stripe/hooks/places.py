@@ -22,14 +22,14 @@ class RecordedPlace(Place):
 def recorded_places(
     model: nn.Module, example: Tensor, gates: Selection | None, *, spatial: bool, inputs: bool
 ) -> list[RecordedPlace]:
-    """Find the chosen gates, and spatial maps if they are asked for; with inputs or without.
+    """Find the chosen gates and, with `spatial`, the chosen spatial maps.
 
     Raises
     ------
     ModelError
         If the model has no gates, or `gates` is empty.
     UnknownNameError
-        If it has none of a given name.
+        If the model has no gate of a given name.
     """
     places = find_places(model, example)
     kinds = {*KINDS} if callable(gates) else {*DEFAULT_KINDS, "spatial"}

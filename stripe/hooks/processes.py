@@ -23,10 +23,11 @@ class Rank(NamedTuple):
 
 
 def current_rank(timeout: timedelta = TIMEOUT) -> Rank:
-    """Return this process's place in the default group, that of a single process without one.
+    """Return the rank and the number of processes in the default group of torch.distributed.
 
-    Every process must call it, since it makes a group of its own: over gloo, because a timed
-    barrier that names the process that did not come is gloo's.
+    Without a group, they are 0 and 1. Every process must call this function, because it creates a
+    group for the barrier. The group uses gloo, whose barrier has a time limit and names the process
+    that did not reach it.
     """
     if not distributed.is_available() or not distributed.is_initialized():
         return Rank(0, 1, alone)

@@ -18,7 +18,7 @@ _ROUNDING, _ROUNDING_OF_HALF = 1e-5, 0.03
 
 
 class Verdict(IntEnum):
-    """What two passes say of the rows of a gate; of several the largest holds."""
+    """The result of comparing the rows of a gate in two passes; the largest of several counts."""
 
     #: All images have the same row, so nothing can be proven and nothing can be wrong.
     SAME = 0
@@ -31,12 +31,12 @@ class Verdict(IntEnum):
 
 
 def selections(n_images: int) -> list[list[int]]:
-    """Return which images to put in the places of a batch, so that no wrong order goes unseen.
+    """Return the images for each place of a batch, such that every wrong order is detected.
 
-    The rows must follow the images. Two images change places, one comes twice, one is left out,
-    and the others move on by one. No other order of the rows than that of the images, fixed or
-    decided by the images, follows too, and what is computed from the whole batch changes. Of two
-    images that takes two passes.
+    Two images change places, one occurs twice, one is left out, and the others move on by one.
+    Correct rows follow their images. Rows in any other order, fixed or dependent on the images, do
+    not follow, and values that are computed from the whole batch change. A batch of two images
+    needs two passes.
     """
     if n_images == 2:
         return [[1, 0], [0, 0]]
@@ -44,12 +44,12 @@ def selections(n_images: int) -> list[list[int]]:
 
 
 def some_of(n_images: int) -> list[int]:
-    """Return a few positions, in the middle and at both ends of a batch, one of them twice."""
+    """Return the middle, first and last position of a batch, with the first position twice."""
     return [n_images // 2, 0, 0, n_images - 1]
 
 
 def rotation(n_images: int) -> list[int]:
-    """Return all images but the last, moved on by one: the batch as a whole stays the same."""
+    """Return all positions, all but the last moved on by one. The set of images is unchanged."""
     return [*range(1, n_images - 1), 0, n_images - 1]
 
 

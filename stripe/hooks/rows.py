@@ -23,7 +23,7 @@ class ProductRows(NamedTuple):
 
 
 class RowOrder(NamedTuple):
-    """In which order the rows of a gate come.
+    """The order of the rows of a gate.
 
     Parameters
     ----------
@@ -81,8 +81,8 @@ def image_rows(
     Raises
     ------
     ModelError
-        If the rows are not as many as they were when the gates were found, or cannot be shared out
-        among the images.
+        If the number of rows per image differs from that when the gates were found, or the rows
+        cannot be divided evenly among the images.
     """
     gates, features = _blocks(place, taken, order)
     gate = _shared_out(place, "gate", gates, n_images, order)

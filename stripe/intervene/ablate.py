@@ -62,7 +62,8 @@ def ablate(
         Recorded values for the interventions, as for `stripe.intervene`.
     interventions
         Names of interventions, or a mapping from your own names to interventions, in the forms that
-        `stripe.intervene` accepts.
+        `stripe.intervene` accepts. Default: "mean", "grand_mean", "shuffle", "resample", "one" and
+        "zero".
     gates
         Gates to replace: "all", names, a pattern, or a predicate of `Gate`.
     alone
@@ -79,24 +80,29 @@ def ablate(
     Returns
     -------
     DataFrame
-        The first row is the unchanged network, with the intervention "none". Then, each
-        intervention has a row for each gate (if `alone`), and a row for "all" (if there are several
-        gates, or `alone` is False).
+        The first row is the unchanged network, with the intervention "none" and the gate "". Then,
+        each intervention has a row for each gate (if `alone`), and a row for the gate "all" (if
+        there are several gates, or `alone` is False).
 
         - intervention, gate;
         - agreement: mean agreement with the predictions of the unchanged network; for a classifier,
           the share of equal labels;
         - kl: mean KL divergence from the unchanged network, in nats; NaN without class scores;
-        - accuracy: 0 to 1; NaN without labels;
+        - accuracy: 0 to 1; NaN without labels, or if the predictions are not whole numbers;
         - agreement_low, agreement_high and so on: 95 % intervals of these three over images.
 
     Raises
     ------
-    StripeError
-        If the loader is empty, or `predict` does not return one prediction for each image.
+    UnknownNameError
+        If the model has no gate of a given name, or there is no such agreement.
+    RecordingError
+        As for `stripe.intervene`.
     ModelError
         As for `stripe.intervene`; also if the kind of the output is unknown and `predict` is not
         given, or if the unchanged network outputs NaN.
+    StripeError
+        If the loader is empty, `predict` does not return one prediction for each image, or
+        "shuffle" is measured together with an array (B, C).
 
     Notes
     -----
@@ -104,8 +110,8 @@ def ablate(
     The interval of kl is the mean plus or minus 1.96 standard errors. All rows use the same images,
     so the difference between two rows can be significant even if their intervals overlap. If the
     scores of an image become NaN, its prediction counts as changed and as wrong, and the kl of the
-    row is NaN. If "shuffle" is measured, the images are mixed among the batches, so that it draws
-    from all classes; functions then get the batches in another order.
+    row is NaN. If "shuffle" is measured, the images are mixed among the batches, so that "shuffle"
+    draws from all classes. Functions then get the images in another order.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What the interventions of one pass share: labels, and draws of shuffled or other images."""
+"""What interventions share in a pass: labels, draws, the check of a row for every image."""
 
 from dataclasses import dataclass, field
 

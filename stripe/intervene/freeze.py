@@ -55,18 +55,19 @@ def freeze(
     """Replace gates by constants, and fold each constant into an adjacent layer.
 
     With `constants="mean"`, gates are frozen by `stripe.gates.freeze_at`, whose documentation
-    describes folding. With "optimal", the constants are learned as in
-    `stripe.intervene.optimal.optimal_constants`: starting at the means, in one pass over every
-    other image of `images`. On the other half of the images, the learned constants are compared
-    with the means. Learning changes only the constants, not the weights of the network.
+    describes folding. With "optimal", `stripe.intervene.optimal.optimal_constants` learns the
+    constants: it starts at the means, and makes one pass over every other image of `images`. On the
+    other half of the images, the learned constants are compared with the means. Learning changes
+    only the constants, not the weights of the network.
 
     With "exact", the outputs for the recorded images stay identical to the last bit. A gate is
     frozen and folded if each of its channels was either 0 for all images or 1 for all images. All
     other gates are still computed. Where the layers that read the product allow it, channels that
     were 0 for all images get weights of 0 in these layers. `assumed` lists the channels that the
     frozen network treats as constant at their recorded value (0 or 1), although another image could
-    give another value. Gates in float64, and gates with several rows per image, are left unchanged,
-    because a recording does not hold their exact values.
+    give another value. These gates are left unchanged, because a recording does not hold their
+    exact values: gates in float64, gates in another dtype than when they were recorded, and gates
+    with several rows per image.
 
     Parameters
     ----------
@@ -80,11 +81,11 @@ def freeze(
         As for `stripe.gates.freeze_at`.
     constants
         "mean", "optimal" or "exact". "optimal" needs a network that outputs class scores, for each
-        image or for each position. It minimises the KL divergence from the unchanged network.
+        image or for each position, and minimises the KL divergence from the unchanged network.
     images
         Batches of images, or (images, labels), on which the networks are compared. "optimal" needs
         at least 2 images, learns from every other one and compares on the rest. For "mean" and
-        "exact", give images that were not recorded.
+        "exact", give images that were not recorded, in a loader that can be iterated over twice.
     lr
         For "optimal": learning rate of Adam, in units of the gate's spread over images.
     predict, agree
@@ -99,23 +100,30 @@ def freeze(
         `model`, the frozen network (a copy unless `inplace`); `report`, with a row for each chosen
         gate; and `error`, the difference between the outputs with folded and with unfolded
         constants. With `images`, `comparison` compares the frozen network with the unchanged one:
-        agreement for any task, and accuracy and KL divergence for a classifier. For "optimal", it
-        also compares the means, on the held-out images. For "exact", `report` also has off (number
-        of channels that were 0 for all images), on (number that were 1) and taken (number of these
-        channels whose gate values the frozen network no longer computes or reads); `assumed` lists
-        the channels that `taken` counts.
+        agreement for any task, and accuracy and KL divergence for a classifier. For "optimal",
+        `comparison` also has the network with the means, and uses only the held-out images. For
+        "exact", `report` also has off (number of channels that were 0 for all images), on (number
+        that were 1) and taken (number of these channels whose gate values the frozen network no
+        longer computes or reads); `assumed` lists the channels that `taken` counts.
 
     Raises
     ------
     UnknownNameError
-        If a gate is not in the model or not in the data.
+        If a gate is not in the model or not in the data, or there is no such agreement.
+    RecordingError
+        If the epoch was not recorded.
+    DataError
+        For "mean" and "exact", if `images` is an iterator, or yields different images in the second
+        pass.
     ModelError
-        As for `stripe.gates.freeze_at`, and for "optimal" also as for `stripe.sensitivity`.
+        As for `stripe.gates.freeze_at`; also if `images` is empty, or if `model` is an exported
+        program and "optimal" or `inplace` is chosen. For "optimal", also as for
+        `stripe.sensitivity`.
     StripeError
         In one of these cases:
 
         - `constants` is unknown;
-        - `images` are missing or too few;
+        - "optimal" is chosen, but `images` are missing or fewer than 2, or `lr` is not positive;
         - `predict` does not return one prediction for each image;
         - "exact" is chosen, but `data` holds vectors or `fold` is False.
 

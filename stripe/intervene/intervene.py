@@ -39,8 +39,8 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         - "grand_mean": its recorded mean over images and channels, one number.
         - "class_mean": its recorded mean over the images of the same class; needs `labels`.
         - "shuffle": for each image of the batch, the gate of another image of the batch. All gates
-          of an image come from the same other image. If images are sorted by class, it is mostly
-          of the same class, so give batches in random order.
+          of an image come from the same other image. If images are sorted by class, the other
+          image mostly has the same class, so give batches in random order.
         - "resample": for each image of the batch, the gate of a random recorded image. All gates of
           an image come from the same recorded image.
         - "one" or "zero": the constant 1 or 0.
@@ -51,8 +51,9 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
         A recording of this model or its directory. For means, also its table from
         `stripe.stats.channel_moments`, or a mapping from names of gates to vectors (C,).
     gates
-        Gates to replace: "all" (for a mapping, the gates that it names), names, a pattern such as
-        "layer3.*", or a predicate of `Gate`.
+        Gates to replace: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`. For
+        a mapping, "all" means the gates that it names. For an intervention that needs recorded
+        values, "all" means the recorded gates.
     labels
         Class of each image of the next batch, shape (B,). Set the attribute `labels` before each
         batch.
@@ -74,14 +75,24 @@ class intervene:  # noqa: N801  # used like a function, as torch.no_grad is
     ------
     UnknownNameError
         If the model has no gate of a given name. The message lists the closest names.
+    RecordingError
+        If the epoch was not recorded, the recording has no labels for "class_mean", or it has no
+        values for "class_mean" or "resample".
     ModelError
         - When the intervention is created: if `how` is a text that names no intervention, a
           required recording is missing or was made with other weights, an array has the wrong
-          shape, a gate cannot be replaced, or labels are not integers.
+          shape, there are no gates, a gate is not recorded or cannot be replaced, or labels are not
+          whole numbers.
+        - When the block is entered: if the same object is already in use.
         - When the model runs: if a function returns another shape, an array (B, C) does not fit the
-          batch, labels are missing, or gradients would not be those of the replacement.
-        - At the end of the block: if the model ran but a gate was not replaced. If the model did
-          not run at all, a warning is given instead.
+          batch, labels are missing, a class was not recorded, "shuffle" receives a single image, or
+          gradients would not be those of the replacement.
+        - At the end of the block: if the model ran but a gate was not replaced.
+
+    Warns
+    -----
+    UserWarning
+        At the end of the block, if the model did not run and no gate was replaced.
 
     Notes
     -----

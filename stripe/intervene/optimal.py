@@ -59,8 +59,8 @@ def optimal_constants(
         A network that outputs class scores, for each image or for each position. It runs in
         evaluation mode and is not changed.
     loader
-        Batches of images in random order, because each batch is a step. Labels only tell whether
-        the images are sorted. Use other images to measure the gain.
+        Batches of images in random order, because each batch is a step. Labels are used only to
+        detect whether the images are sorted by class. Use other images to measure the gain.
     recording
         Source of the means, as for `stripe.freeze`.
     gates
@@ -80,10 +80,12 @@ def optimal_constants(
 
     Raises
     ------
+    UnknownNameError, RecordingError
+        As for `stripe.sensitivity`.
     ModelError
-        As for `stripe.sensitivity`, or if the divergence of a batch is not finite.
+        As for `stripe.sensitivity`; also if the divergence of a batch is not finite.
     StripeError
-        If the loader is empty, or `lr` is not positive.
+        If `lr` is not positive or not finite.
 
     Warns
     -----
@@ -143,7 +145,8 @@ def optimal_constants(
 class _Learned:
     """An intervention by a constant, which is learned in units of the spread of its gate.
 
-    A step that suits a lively gate would throw one that hardly varies far out of its range.
+    A step that is suitable for a gate with a large spread would move the constant of a gate that
+    hardly varies far out of the gate's range.
     """
 
     def __init__(self, mean: np.ndarray) -> None:

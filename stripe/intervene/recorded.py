@@ -33,7 +33,7 @@ class ClassMeans(NamedTuple):
     means: Float64[Tensor, "classes channels"]
 
     def of(self, labels: Tensor) -> Float64[Tensor, "images channels"]:
-        """Return the mean of the class of each image; a class without one raises an error."""
+        """Return the mean of the class of each image; an unrecorded class raises an error."""
         rows = torch.searchsorted(self.classes, labels.long().contiguous()).clamp_max(
             len(self.classes) - 1
         )

@@ -53,10 +53,10 @@ def sensitivity(
 
     Let y be a label drawn from the network's own prediction p, g the gradient of log p(y) with
     respect to a gate, and d the recorded mean minus the gate. Then `a = g . d` is one number per
-    image and gate. Half the mean of `a^2` estimates half the Fisher information along d, which is
-    the second-order expansion of the KL divergence caused by freezing the gate. With a as the
-    vector of these numbers over all gates, and `A = mean(a a^T)` over images and drawn labels, the
-    cost of a set S of gates is half the sum of A over S x S.
+    image, drawn label and gate. Half the mean of `a^2` over images and drawn labels estimates half
+    the Fisher information along d, which is the second-order expansion of the KL divergence caused
+    by freezing the gate. For several gates, let a be the vector of these numbers, and A the mean of
+    `a a^T`. The cost of a set S of gates is half the sum of A over S x S.
 
     If each position of an output has a label, as in sequences of symbols, masks and class maps, the
     labels are drawn independently, and log p(y) and the KL divergence are summed over the
@@ -72,7 +72,8 @@ def sensitivity(
     recording
         Source of the means, as for `stripe.freeze`.
     gates
-        Gates to measure: "all" (recorded gates), names, a pattern, or a predicate of `Gate`.
+        Gates to measure: "all" (recorded gates), names, a pattern, or a predicate of `Gate`. Gates
+        that are constants already (ASR) are not measured.
     draws
         Number of labels drawn per image. Each batch needs one backward pass per draw.
     seed
@@ -95,15 +96,19 @@ def sensitivity(
     ------
     UnknownNameError
         If the model has no gate of a given name.
+    RecordingError
+        If the epoch was not recorded.
     ModelError
         In one of these cases:
 
+        - there are no gates;
         - a gate cannot be replaced, has several rows per image, or is not recorded;
         - the recording was made with other weights;
         - the network does not output class scores, outputs NaN, or splits a batch into pieces;
-        - no gradient reaches a gate on which the scores depend.
+        - no gradient reaches a gate on which the scores depend;
+        - the loader is empty.
     StripeError
-        If `draws` is less than 1, or the loader is empty.
+        If `draws` is less than 1.
 
     Notes
     -----

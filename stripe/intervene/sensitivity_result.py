@@ -78,7 +78,7 @@ class Sensitivity:
         """Estimate the KL divergence caused by freezing several gates together, in nats.
 
         The estimate is half the sum of the entries of `matrix` in the rows and columns of these
-        gates.
+        gates. `gates` is "all", names, a pattern such as "layer3.*", or a predicate of a name.
 
         Raises
         ------

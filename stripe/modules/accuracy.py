@@ -30,7 +30,7 @@ def right_of(
     Returns
     -------
     Tensor
-        A count for each k, then the number of images; on `device`.
+        A count for each k, followed by the number of images, on `device`.
     """
     counts = torch.zeros(len(top) + 1, dtype=torch.int64, device=device)
     with interrupts_held(), undisturbed(model), interrupts_allowed():

@@ -35,9 +35,8 @@ def feed(model: nn.Module, images: Tensor) -> Any:
     Raises
     ------
     ModelError
-        If the network takes only keyword arguments and none of them has a common name for images;
-        or if it fails on images of another shape or type than it takes, and the message can say
-        what it takes.
+        If the network takes only keyword arguments, and none of them has a common name for images;
+        or if it fails on images of a wrong shape or type, and the right one can be determined.
     """
     images = placed(model, images)
     try:
@@ -64,9 +63,9 @@ def _described(images: Tensor) -> str:
 
 
 def _remedy(model: nn.Module, images: Tensor, error: Exception) -> str:
-    """Return what to do about images that a network failed on; "" where that is not known.
+    """Return the remedy for images on which a network failed; "" if it is not known.
 
-    An error that the network raises itself is left to the network.
+    There is no remedy for an error that the network's own code raises.
     """
     if isinstance(error, AssertionError) and str(error).startswith(_GUARD):
         return (
@@ -90,7 +89,7 @@ def _remedy(model: nn.Module, images: Tensor, error: Exception) -> str:
 
 
 def _misfit(first: nn.Conv2d, images: Tensor) -> str:
-    """Say how images do not fit the convolution that takes them; "" where they do."""
+    """Return how images do not fit the convolution that takes them; "" if they do."""
     takes, grey = first.in_channels, images.ndim == 3 and first.in_channels == 1
     if grey or (images.ndim == 4 and images.shape[1] != takes):
         give = "such images"
@@ -130,7 +129,7 @@ def placed(model: nn.Module, images: Tensor) -> Tensor:
 
 
 def _number_format(model: nn.Module, images: Tensor) -> torch.dtype:
-    """Return float64 where the network computes in it, for which nothing is lost; else theirs."""
+    """Return float64 for float32 images if the network is float64, else the images' own dtype."""
     if images.dtype != torch.float32:
         return images.dtype
     formats = (p.dtype for p in model.parameters() if p.is_floating_point())
@@ -140,7 +139,7 @@ def _number_format(model: nn.Module, images: Tensor) -> torch.dtype:
 
 
 def _keyword(model: nn.Module) -> str | None:
-    """Return the name under which a network takes images, None where they come first."""
+    """Return the keyword under which a network takes images, None for the first argument."""
     try:
         parameters = list(inspect.signature(model.forward).parameters.values())
     except (TypeError, ValueError):  # a forward without a signature

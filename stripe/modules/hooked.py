@@ -30,7 +30,7 @@ class Hooks(ExitStack):
 
 
 def hooked(modules: Mapping[str, nn.Module], hooks: Mapping[str, Callable[..., Any]]) -> Hooks:
-    """Return a block in which hooks run after modules of the same names.
+    """Return a context in which hooks run after the modules of the same names.
 
     Examples
     --------

@@ -25,22 +25,22 @@ def progress_bar(
     Parameters
     ----------
     work
-        Number of steps, or a loader with a step for each batch. None if it is not known.
+        Number of steps, or a loader with one step per batch; None if the number is unknown.
     title
         Text before the bar.
     show
-        Whether anything is shown at all.
+        Whether anything is shown.
     done
         Number of steps that were done before.
     unit
-        What a step is.
+        Unit of the steps.
     leave
         Keep the finished bar on the terminal.
 
     Notes
     -----
-    Where standard error is no terminal, as in a log file, the bar writes a line every ten seconds.
-    Work that ends sooner writes none.
+    If standard error is not a terminal, for example in a log file or a notebook, the bar writes a
+    line every ten seconds. Work that ends sooner writes no line.
     """
     total = work if work is None or isinstance(work, int) else number_of_batches(work)
     initial = done if total is None else min(done, total)
@@ -81,7 +81,7 @@ class _Lines(text_bar):  # type: ignore[type-arg]  # generic in its stubs alone
 
 
 def number_of_batches(loader: Iterable[Any]) -> int | None:
-    """Return the number of batches of a loader, None if it does not know, as for a stream."""
+    """Return the number of batches of a loader, None if it is unknown, as for a stream."""
     try:
         return len(loader) if isinstance(loader, Sized) else None
     except TypeError:  # a DataLoader of an IterableDataset

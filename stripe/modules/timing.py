@@ -22,15 +22,15 @@ Name = TypeVar("Name", bound=Hashable)
 def in_turns(
     ways: Mapping[Name, Callable[[], float]], rounds: int, *, progress: bool = False
 ) -> dict[Name, list[float]]:
-    """Return the seconds of each way in each round.
+    """Return the seconds that each of several functions takes in each round.
 
-    A first round warms up and does not count. Every other round goes backwards, so that no way
-    always follows the same one, and slow minutes of the machine meet all ways alike.
+    A first round warms up and does not count. Every other round has the reverse order, so that no
+    function always follows the same one. Slow periods of the machine affect all functions alike.
 
     Parameters
     ----------
     ways
-        By name, functions that do the work and return the seconds that it took.
+        Mapping from names to functions, which do the work and return the seconds that it took.
     rounds
         Number of rounds that count.
     progress
@@ -56,7 +56,7 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def forward_seconds(network: nn.Module, images: Tensor) -> float:
-    """Return the seconds of one forward pass without gradients; on a GPU from CUDA events."""
+    """Return the seconds of one forward pass without gradients, measured on a GPU by events."""
     with interrupts_held(), torch.no_grad(), interrupts_allowed():
         if not images.is_cuda:
             return seconds_of(lambda: feed(network, images))
@@ -76,12 +76,12 @@ def compare_speed(
     rounds: int,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Measure networks beside the one called "bare"; see `fps_table`.
+    """Measure the speed of networks, in turn with the network called "bare"; see `fps_table`.
 
     Parameters
     ----------
     networks
-        By name; they are put into evaluation and onto the device of the images.
+        Networks by name. They are put into evaluation mode, and onto the device of the images.
     images
         A batch.
     rounds, progress

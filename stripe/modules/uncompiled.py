@@ -13,10 +13,10 @@ _entered = 0
 class uncompiled:  # noqa: N801  # used like a function, as torch.no_grad is
     """Run compiled networks uncompiled while at least one of these contexts is open.
 
-    The contexts may end in any order, and in other threads. `torch.compiler.set_stance` alone
-    restores the setting that it found, so of two that end in the order in which they began, the
-    second would leave every network uncompiled. It is a class, because a copy of a model with hooks
-    also copies the open contexts that the hooks hold, and a generator cannot be copied.
+    The contexts may end in any order, and in other threads. `torch.compiler.set_stance` restores
+    the setting that it found. If two of its contexts overlapped and the first ended first, the
+    second would leave every network uncompiled. This context is a class, because a copy of a model
+    with hooks also copies the open contexts that the hooks hold, and a generator cannot be copied.
 
     Examples
     --------

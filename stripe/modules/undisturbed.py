@@ -15,8 +15,9 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     """Put `model` into evaluation mode without gradients, and undo this at the end of the block.
 
     The mode of each module is restored separately, so a module in evaluation mode inside a model in
-    training mode stays in evaluation mode. The random generators of the CPU and of the model's
-    devices are restored too.
+    training mode stays in evaluation mode. The states of torch's random generators are also
+    restored, on the CPU and on the CUDA devices of the model's parameters. The `.module()` of a
+    program of `torch.export` keeps the mode in which it was exported.
 
     Examples
     --------

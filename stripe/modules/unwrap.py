@@ -18,8 +18,9 @@ def unwrapped(model: nn.Module) -> nn.Module:
     Raises
     ------
     ModelError
-        If its forward pass cannot be watched: it is no module, it or a part of it is scripted or
-        quantised to int8, its parameters are sharded, or not there before its first pass.
+        If the forward pass cannot be traced, because `model` is not a module, a module in it is
+        scripted or quantised to int8, or its parameters are sharded or lazy (without a shape before
+        the first pass).
     """
     while True:
         if isinstance(model, _PARALLEL):
@@ -62,7 +63,7 @@ def _obstacle(module: nn.Module) -> tuple[str, str] | None:
 
 
 def modules_by_name(model: nn.Module) -> dict[str, nn.Module]:
-    """Return every module by its dotted name, as it was before any was compiled."""
+    """Return every module by its dotted name, without the prefixes of `torch.compile`."""
     return {
         ".".join(part for part in name.split(".") if part != "_orig_mod"): module
         for name, module in model.named_modules()

@@ -11,20 +11,20 @@ from stripe.onnx.graph import label, new_name
 def flattened(model: ModelProto) -> tuple[ModelProto, dict[str, str]]:
     """Return a model with opened bodies, and for each of their tensors the owner of its body.
 
-    Each body replaces its node once, and the output of an If is that of its first branch. The
-    result serves to follow tensors, but cannot be run.
+    The nodes of each body replace the node of the control flow. The output of an If is that of its
+    first branch. In the result, tensors can be followed, but it cannot be run.
 
     Parameters
     ----------
     model
-        A model; it is left as it was.
+        A model, which is not changed.
 
     Returns
     -------
     model
-        The model itself where it has no control flow.
+        The new model, or the model itself if it has no control flow.
     owners
-        From the tensors of bodies to labels of nodes, as "If 12".
+        Mapping from the tensors of bodies to labels of nodes, such as "If 12".
     """
     if not any(_bodies(node) for node in model.graph.node):
         return model, {}
@@ -37,7 +37,7 @@ def flattened(model: ModelProto) -> tuple[ModelProto, dict[str, str]]:
 
 
 class _Opened:
-    """Opens bodies into a graph, under names that the graph does not have."""
+    """Put the nodes of bodies into a graph, under new names."""
 
     def __init__(self, graph: GraphProto, taken: set[str]) -> None:
         self.owners: dict[str, str] = {}

@@ -17,7 +17,7 @@ _ROUNDING = {TensorProto.FLOAT: 1e-4, TensorProto.DOUBLE: 1e-8, TensorProto.FLOA
 #: Largest ratio of the change by folding to that by onnxruntime's own optimisations.
 _TIMES = 10
 
-#: Side of the images for a graph without an image size.
+#: Height and width of the images for a graph without an image size.
 _SIZE = 224
 
 
@@ -27,9 +27,9 @@ def compare(
     probes: Sequence[str],
     image_shape: tuple[int, ...] | None,
 ) -> float:
-    """Return the largest difference of two graphs on random images, from one seed.
+    """Return the largest difference between two graphs on random images, from a fixed seed.
 
-    It is relative, as `tensor_difference` says.
+    The difference is that of `tensor_difference`.
 
     Parameters
     ----------
@@ -38,13 +38,13 @@ def compare(
     probes
         Tensors of both graphs to compare, in addition to the outputs.
     image_shape
-        (C, H, W). Default: as the graph says.
+        (C, H, W). Default: the shape in the graph.
 
     Raises
     ------
     ModelError
-        If they differ by more than rounding, or ten times what onnxruntime's own optimisations
-        change.
+        If the difference is larger than rounding explains, and more than ten times the change by
+        onnxruntime's own optimisations.
     """
     in_both = _made(constant) & _made(folded)
     shared = [name for name in dict.fromkeys(probes) if name in in_both]
@@ -60,7 +60,7 @@ def compare(
     error = tensor_difference(values, after.run(images), bounded)
     formats = {tensor.data_type for tensor in constant.graph.initializer} | {TensorProto.FLOAT}
     allowed = max(limit for dtype, limit in _ROUNDING.items() if dtype in formats)
-    if error > allowed:  # a deep network makes rounding larger; how much, it shows by itself
+    if error > allowed:  # deep networks amplify rounding, so measure it
         plain = GraphSession(constant, shared, optimize=False).run(images)
         allowed = max(allowed, _TIMES * tensor_difference(values, plain, bounded))
     if not error <= allowed:

@@ -10,13 +10,13 @@ _ROUNDING = 1e-2
 
 @dataclass(frozen=True)
 class Embedding:
-    """Map outputs to points; half the squared distance of two is approximately their KL divergence.
+    """Map outputs to points. Half their squared distance approximates the KL divergence.
 
     Parameters
     ----------
     kind
-        "classes" (probabilities), "logits", "binary" (a probability at each place), "binary
-        logits", or "values" that are no probabilities.
+        "classes" (probabilities), "logits", "binary" (each value is a probability), "binary
+        logits", or "values" (other values).
     axis
         The axis of the classes.
     unit

@@ -27,18 +27,19 @@ _BLOCKED = "com.microsoft.nchwc"
 def find_gates(model: str | Path | ModelProto, *, kinds: Collection[str] = DEFAULT_KINDS) -> Gates:
     """Find where an ONNX graph multiplies a feature map by a gate.
 
-    A gate is a tensor with one number per channel. It multiplies a feature map and depends on the
-    image. It is bounded by Sigmoid, HardSigmoid, Tanh, Softmax or Clip, unless its kind is
-    "response". Between this function and the product there may be Reshape, Unsqueeze, Cast, Expand,
-    quantisation and constant scales. Names are not used. ONNX infers the shapes. If that is not
-    sufficient, the graph runs once.
+    A gate is a tensor with one number per channel, or per branch and channel. It multiplies a
+    feature map and depends on the image. Unless its kind is "response", it is bounded by an
+    operation such as Sigmoid, HardSigmoid, Tanh, Softmax or Clip, or by a comparison. Between this
+    operation and the product there may be Reshape, Unsqueeze, Cast, Expand, quantisation and
+    constant scales. Names are not used. The shapes are inferred by ONNX. If that is not sufficient,
+    they are measured by running the graph.
 
     Parameters
     ----------
     model
         An ONNX file or model with one input, a batch of images.
     kinds
-        Kinds to return: "gate", "split" or "response", as in `Gate`. Default: "gate" and "split".
+        Kinds to return: "gate", "split" and "response", as in `Gate`. Default: "gate" and "split".
 
     Returns
     -------
@@ -51,18 +52,20 @@ def find_gates(model: str | Path | ModelProto, *, kinds: Collection[str] = DEFAU
     ModelError
         In one of these cases:
 
-        - the file is not ONNX, or its external data is missing;
-        - the input is not one batch of images;
-        - onnxruntime optimised the file for one machine (ORT_ENABLE_ALL);
+        - the file does not exist, is not ONNX, has 2 GiB or more, or its external data is missing;
+        - the graph has several inputs, its input is not a batch of images, or it has no output;
+        - onnxruntime optimised the file for one machine (ORT_ENABLE_ALL), or cannot load it to
+          measure shapes;
         - a kind does not exist;
         - a gate cannot be recorded or frozen, because it is in the body of an If, Loop or Scan, or
           is an input of QLinearMul.
 
     Notes
     -----
-    These are not found: gates from operators outside the ONNX domain, spatial maps, constants, and
-    products of unknown shapes. In a graph quantised by QuantizeLinear and DequantizeLinear, the
-    gate is the tensor after DequantizeLinear.
+    These are not found: gates from operators outside the ONNX domain (except FusedConv and
+    FusedGemm of onnxruntime), gates of features with a single position (1 x 1), spatial maps,
+    constants, and products of unknown shapes. In a graph quantised by QuantizeLinear and
+    DequantizeLinear, the gate is the tensor after DequantizeLinear.
 
     Examples
     --------
@@ -77,12 +80,12 @@ def find_gates(model: str | Path | ModelProto, *, kinds: Collection[str] = DEFAU
 
 
 def find_graph_places(graph: Graph) -> list[GraphPlace]:
-    """Return every gate of a graph, of any kind, and where it is.
+    """Return every gate of a graph, of any kind, with its products.
 
     Raises
     ------
     ModelError
-        As `find_gates`.
+        As for `find_gates`.
     """
     _refuse_blocked(graph)
     places = graph_places(graph)
@@ -92,14 +95,14 @@ def find_graph_places(graph: Graph) -> list[GraphPlace]:
 
 
 def chosen_places(places: Sequence[GraphPlace], gates: Selection | None) -> list[GraphPlace]:
-    """Return the places of the gates that are meant.
+    """Return the places of the chosen gates.
 
     Raises
     ------
     ModelError
-        If there are none.
+        If the graph has no gates.
     UnknownNameError
-        If none has a given name.
+        If no gate has a given name.
     """
     if not callable(gates):
         places = _attention(places)

@@ -7,7 +7,7 @@ from onnx import NodeProto
 from stripe.gates.tracing.bounded import UNBOUNDED, Bounds, bounds
 from stripe.onnx.graph import Graph, attribute, fused_activation, values_of
 
-#: The name that `stripe.gates.tracing.bounded` has for an operation.
+#: The name of an operation in `stripe.gates.tracing.bounded`.
 _NAMES = {
     **dict.fromkeys(("Sigmoid", "HardSigmoid", "Softmax", "Hardmax", "Softsign"), "sigmoid"),
     **dict.fromkeys(("Greater", "Less", "Equal", "GreaterOrEqual", "LessOrEqual"), "sigmoid"),

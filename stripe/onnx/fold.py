@@ -15,13 +15,13 @@ from stripe.onnx.scale import (
     weight,
 )
 
-#: Operations that a scale of channels passes, whatever its signs.
+#: Operations that commute with a scale of channels with any signs.
 _LINEAR = {
     *("Identity", "Dropout", "AveragePool", "GlobalAveragePool"),
     *("Neg", "Upsample", "Transpose"),
 }
 
-#: Operations that a scale without negative numbers passes.
+#: Operations that commute with a scale without negative numbers.
 _POSITIVE = {"Relu", "LeakyRelu", "PRelu", "MaxPool", "GlobalMaxPool"}
 
 _REDUCTIONS = {"ReduceMean", "ReduceSum"}
@@ -29,7 +29,7 @@ _REDUCTIONS = {"ReduceMean", "ReduceSum"}
 #: Element types between which a cast only rounds.
 _FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE}
 
-#: Operations whose output has channels in the place of their input's where there is one place.
+#: Operations that keep the channels if the input has a single position.
 _FLATTEN = {"Flatten", "Squeeze", "Reshape"}
 
 
@@ -39,7 +39,7 @@ def fold_before(graph: Graph, tensor: str, scale: ConstantScale) -> list[Edit]:
     Raises
     ------
     CannotFold
-        If something else reads it too, or the nodes before it do not take the scale.
+        If another node reads the tensor too, or the nodes before it cannot absorb the scale.
     """
     node = graph.producer(tensor)
     if node is None:
@@ -59,12 +59,12 @@ def fold_before(graph: Graph, tensor: str, scale: ConstantScale) -> list[Edit]:
 
 
 def fold_after(graph: Graph, tensor: str, scale: ConstantScale) -> list[Edit]:
-    """Return the edits with which all readers of a tensor treat it as if it were scaled.
+    """Return the edits after which all readers of a tensor compute with the scaled tensor.
 
     Raises
     ------
     CannotFold
-        If the tensor is an output of the graph, or one of its readers does not take the scale.
+        If the tensor is an output of the graph, or one of its readers cannot absorb the scale.
     """
     readers = graph.readers(tensor)
     if tensor in graph.outputs:
@@ -118,7 +118,7 @@ def _factor_before(graph: Graph, node: NodeProto, scale: ConstantScale) -> list[
 
 
 def _factor_after(graph: Graph, node: NodeProto, tensor: str, scale: ConstantScale) -> list[Edit]:
-    """Let a product take a scaled factor."""
+    """Return the edits after which a product computes with a scaled factor."""
     index = list(node.input).index(tensor)
     if node.op_type == "Div" and index == 1:
         raise CannotFold(f"{label(node)} divides by the features")
@@ -131,7 +131,7 @@ def _factor_after(graph: Graph, node: NodeProto, tensor: str, scale: ConstantSca
 
 
 def _constant_factor(graph: Graph, node: NodeProto, index: int, scale: ConstantScale) -> list[Edit]:
-    """Scale the constant of a product; a division becomes a product."""
+    """Scale the constant of a product. A division by a constant becomes a product."""
     value = weight(graph, node, index).astype(np.float64)
     if value.ndim > scale.rank:
         raise CannotFold(f"{label(node)} adds axes to the features")
@@ -176,14 +176,14 @@ def _pads_nothing_new(graph: Graph, node: NodeProto, scale: ConstantScale) -> bo
 
 
 def _axes(graph: Graph, node: NodeProto, rank: int) -> list[int] | None:
-    """Return the axes of a reduction, None for those that are not known and for all."""
+    """Return the axes of a reduction; None if they are unknown or all axes are reduced."""
     by_input = graph.constant(node.input[1]) if has_input(node, 1) else None
     axes = attribute(node, "axes") if by_input is None else by_input.tolist()
     return [axis % rank for axis in axes] if axes else None
 
 
 def _reduced(graph: Graph, node: NodeProto, scale: ConstantScale) -> ConstantScale:
-    """Return the scale of features without the axes that a reduction takes away."""
+    """Return the scale of features without the axes that a reduction removes."""
     axes = _axes(graph, node, scale.rank)
     if axes is None or scale.axis in axes:
         raise CannotFold(f"{label(node)} reduces the channels")

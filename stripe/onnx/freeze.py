@@ -26,8 +26,8 @@ def freeze(
     The branch that computed a gate is removed, with all nodes that are no longer used. The constant
     is multiplied into the convolution, norm or linear layer before the product, or into all layers
     after it. Between the layer and the product there may be sums, pooling, per-channel constants
-    and, if no element of the constant is negative, Relu. In `x + x v`, the constant v folds as 1 +
-    v. If a constant cannot be folded, its product remains in the graph.
+    and, if no element of the constant is negative, Relu. For `x + x v`, the factor 1 + v is folded.
+    If a constant cannot be folded, its product remains in the graph.
 
     Parameters
     ----------
@@ -38,7 +38,8 @@ def freeze(
         Source of the means: a recording of this model or its directory, its table from
         `stripe.stats.channel_moments`, or a mapping from names of gates to vectors (C,).
     gates
-        Gates to freeze: "all", names, a pattern with * and ?, or a predicate of `Gate`.
+        Gates to freeze: "all", names, a pattern with * and ?, or a predicate of `Gate`. Only a
+        predicate also chooses among gates of the kind "response".
     fold
         Whether to fold constants into layers. If False, the products with all constants remain in
         the graph.
@@ -48,7 +49,8 @@ def freeze(
         Use the means even if they were recorded with another model.
     image_shape
         (C, H, W) of the images on which the error is measured. Default: the recorded shape, or else
-        the shape in the graph.
+        the shape in the graph, with 3 channels and 224 pixels for dimensions that the graph leaves
+        open.
 
     Returns
     -------
@@ -59,12 +61,15 @@ def freeze(
     ------
     UnknownNameError
         If a gate is not in the graph or not in the data.
+    RecordingError
+        If the recording cannot be read, or the epoch was not recorded.
     ModelError
-        In one of these cases:
+        As for `stripe.onnx.find_gates`, and in these cases:
 
+        - the graph has no gates, or is not valid ONNX;
         - the number of channels of a mean differs from that of its gate, or a mean is not finite;
         - the means were recorded with another model (without `force`);
-        - folding changes a tensor by more than rounding.
+        - folding changes a tensor by more than rounding, or onnxruntime cannot run the graph.
 
     Notes
     -----

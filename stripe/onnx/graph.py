@@ -1,4 +1,4 @@
-"""An ONNX graph with its makers and readers of tensors, which can be edited."""
+"""An ONNX graph with the producers and readers of its tensors, which can be edited."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -28,9 +28,10 @@ class Graph:
     Parameters
     ----------
     model
-        A model. Subgraphs (If, Loop, Scan) are left as they are; what they read counts as read.
+        A model. Subgraphs (If, Loop, Scan) are not changed. The tensors that they read count as
+        read.
     known
-        Shapes of tensors, where ONNX infers none.
+        Shapes of tensors, for those whose shape ONNX cannot infer.
     """
 
     def __init__(self, model: ModelProto, known: Mapping[str, Dims] | None = None) -> None:
@@ -56,19 +57,19 @@ class Graph:
         }  # fmt: skip
 
     def producer(self, tensor: str) -> NodeProto | None:
-        """Return the node that makes a tensor; None for inputs and weights."""
+        """Return the node that computes a tensor; None for inputs and weights."""
         return self._producers.get(tensor)
 
     def readers(self, tensor: str) -> list[NodeProto]:
-        """Return the nodes that read the values of a tensor, once for each time that they do."""
+        """Return the nodes that read the values of a tensor, once for each reading input."""
         return [node for node in self._readers.get(tensor, []) if tensor in values_of(node)]
 
     def read_once(self, tensor: str) -> bool:
-        """Tell whether one node alone reads a tensor, once, and the tensor is not an output."""
+        """Tell whether only one node reads a tensor, once, and the tensor is not an output."""
         return len(self.readers(tensor)) == 1 and tensor not in self.outputs
 
     def constant(self, tensor: str) -> np.ndarray | None:
-        """Return the value of a tensor that is always the same, None if it is not known to be."""
+        """Return the value of a constant tensor; None if it is not known to be constant."""
         if tensor in self._initializers:
             value: np.ndarray = numpy_helper.to_array(self._initializers[tensor])
             return value
@@ -84,13 +85,13 @@ class Graph:
         return _evaluated(node, known, self.model) if len(known) == len(values) else None
 
     def origin(self, tensor: str) -> str:
-        """Return the tensor of which a tensor is another name."""
+        """Return the tensor before all Identity nodes that produce a tensor."""
         while (node := self.producer(tensor)) is not None and node.op_type == "Identity":
             tensor = node.input[0]
         return tensor
 
     def add_constant(self, name: str, value: np.ndarray) -> str:
-        """Add a weight, and return its name, which is new."""
+        """Add a weight under a new name, and return this name."""
         new = self.new_name(name)
         tensor = numpy_helper.from_array(np.ascontiguousarray(value), new)
         self.graph.initializer.append(tensor)
@@ -111,18 +112,18 @@ class Graph:
         node.output[list(node.output).index(old)] = new
 
     def rename_inputs(self, old: str, new: str) -> None:
-        """Let all readers of one tensor read another."""
+        """Let all readers of the tensor `old` read the tensor `new`."""
         for node in self.graph.node:
             for number, name in enumerate(node.input):
                 if name == old:
                     node.input[number] = new
 
     def remove(self, node: NodeProto) -> None:
-        """Take a node out."""
+        """Remove a node."""
         self.graph.node.remove(node)
 
     def in_order(self) -> list[NodeProto]:
-        """Return the nodes in an order in which they can run; converters append some at the end."""
+        """Return the nodes in an order in which they can run. Files may have another order."""
         return _in_order(self.graph.node)
 
     def live(self) -> list[NodeProto]:
@@ -135,7 +136,7 @@ class Graph:
         return kept[::-1]
 
     def remove_dead(self) -> None:
-        """Take out the nodes that no output depends on, and the weights that nothing reads."""
+        """Remove the nodes that no output depends on, and the weights that no node reads."""
         kept = self.live()
         _replace(self.graph.node, kept)
         needed = self.outputs.union(*map(reads, kept))
@@ -150,7 +151,7 @@ class Graph:
 
 
 def new_name(name: str, taken: set[str]) -> str:
-    """Return a name that is not taken, with a number if needed, and add it to those taken."""
+    """Return a new name, with a number if needed, and add it to `taken`."""
     number, new = 0, name
     while new in taken:
         number, new = number + 1, f"{name}_{number + 1}"
@@ -177,7 +178,7 @@ def values_of(node: NodeProto) -> list[str]:
 
 
 def fused_activation(node: NodeProto) -> str | None:
-    """Return the activation that onnxruntime fused into a layer; "" for none, None if not fused."""
+    """Return the activation of a layer fused by onnxruntime, or ""; None for another layer."""
     if node.op_type not in ("FusedConv", "FusedGemm"):
         return None
     activation: bytes = attribute(node, "activation", b"")
@@ -185,7 +186,7 @@ def fused_activation(node: NodeProto) -> str | None:
 
 
 def reads(node: NodeProto) -> Iterator[str]:
-    """Yield the tensors that a node reads, in its subgraphs too."""
+    """Yield the tensors that a node reads, also in its subgraphs."""
     yield from (name for name in node.input if name)
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
@@ -196,7 +197,7 @@ def reads(node: NodeProto) -> Iterator[str]:
 
 
 def _in_order(nodes: Sequence[NodeProto]) -> list[NodeProto]:
-    """Sort nodes so that each comes after those whose outputs it reads, otherwise as before."""
+    """Sort nodes so that each follows those whose outputs it reads. The sort is stable."""
     missing = {name for node in nodes for name in node.output if name}
     ordered: list[NodeProto] = []
     waiting = list(nodes)
@@ -219,7 +220,7 @@ def _in_order(nodes: Sequence[NodeProto]) -> list[NodeProto]:
 
 def _inferred(model: ModelProto) -> tuple[dict[str, Dims], dict[str, int]]:
     """Return the shapes and the element types of all tensors, as far as they are known."""
-    serialised(model)  # raises if it is too large to be looked at
+    serialised(model)  # raises an error if it is too large
     try:
         graph: GraphProto = infer_shapes(model, data_prop=True).graph
     except (InferenceError, RuntimeError):
@@ -235,7 +236,7 @@ def _inferred(model: ModelProto) -> tuple[dict[str, Dims], dict[str, int]]:
 
 
 def dims(tensor: Any) -> Dims:
-    """Return the dimensions of a tensor's type; exporters also write -1 where one is not known."""
+    """Return the dimensions of a tensor's type. Exporters also write -1 for unknown ones."""
     return tuple(
         dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else UNKNOWN
         for dim in tensor.shape.dim

@@ -24,9 +24,9 @@ class ImageInput:
     dtype
         Number format of the input.
     batch
-        Number of images per run; None where any number is taken.
+        Number of images per run; None if the graph accepts any number.
     channels, height, width
-        None where the graph takes any.
+        Shape of an image; None for a dimension that the graph leaves open.
     channels_last
         Whether images are (B, H, W, C).
     """
@@ -40,7 +40,7 @@ class ImageInput:
     channels_last: bool = False
 
     def fed(self, images: Tensor) -> np.ndarray:
-        """Return images (B, C, H, W) as the graph takes them."""
+        """Return images (B, C, H, W) in the layout and number format of the graph."""
         images = (
             images.detach().cpu().to(torch.float64 if self.dtype.itemsize > 4 else torch.float32)
         )
@@ -54,7 +54,7 @@ def image_input(model: ModelProto) -> ImageInput:
     Raises
     ------
     ModelError
-        If it has several inputs, or one that is no batch of images.
+        If the model has several inputs, or its input is not a batch of images.
     """
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]

@@ -11,19 +11,19 @@ from onnx.external_data_helper import load_external_data_for_model
 from stripe.errors import ModelError, StripeError
 from stripe.files import read_regular, write_whole
 
-#: Protobuf holds no more.
+#: Largest size of a protobuf message, in bytes.
 _MOST_BYTES = (1 << 31) - 1
 
 
 def load_model(path: str | Path | ModelProto) -> ModelProto:
-    """Return the model of an ONNX file, with its external data, its functions inlined.
+    """Return the model of an ONNX file, with its external data, and with its functions inlined.
 
-    A model that is loaded already is returned unchanged.
+    A loaded model is returned unchanged.
 
     Raises
     ------
     ModelError
-        If there is no such file, it is not ONNX or has no output, or its external data is missing.
+        If the file does not exist, is not ONNX or has no output, or its external data is missing.
     """
     if isinstance(path, ModelProto):
         return path
@@ -54,7 +54,7 @@ def serialised(model: ModelProto) -> bytes:
     Raises
     ------
     ModelError
-        If it is larger than the 2 GiB that protobuf can hold.
+        If the model is larger than 2 GiB, the limit of protobuf.
     """
     try:
         data: bytes = model.SerializeToString(deterministic=True)
@@ -66,7 +66,7 @@ def serialised(model: ModelProto) -> bytes:
 
 
 def save_model(model: ModelProto, path: Path) -> None:
-    """Write a model so that `path` holds either its old content or all of the model."""
+    """Write a model atomically: `path` holds either its old content or the whole model."""
     content = serialised(model)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def save_model(model: ModelProto, path: Path) -> None:
 
 
 def fingerprint(model: ModelProto) -> str:
-    """Return the SHA-256 of a model: graph and weights, wherever the weights are kept."""
+    """Return the SHA-256 of a model: its graph and its weights, also external ones."""
     return hashlib.sha256(serialised(model)).hexdigest()
 
 

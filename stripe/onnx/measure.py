@@ -12,7 +12,7 @@ from stripe.onnx.graph import Dims
 from stripe.onnx.image_input import ImageInput, image_input
 from stripe.onnx.session import GraphSession
 
-#: Sizes that are tried where a graph takes any: of photographs, of lines of text, of thumbnails.
+#: Sizes to try if a graph accepts any size: of photographs, of lines of text, of thumbnails.
 _SIZES = ((224, 224), (48, 320), (32, 320), (64, 64), (32, 32))
 
 
@@ -29,7 +29,7 @@ def measured_shapes(model: ModelProto, tensors: Collection[str]) -> dict[str, Di
     Returns
     -------
     dict
-        By name; empty if the model runs at none of the sizes that are tried.
+        Shapes by name; empty if the model runs at none of the sizes that are tried.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def measured_shapes(model: ModelProto, tensors: Collection[str]) -> dict[str, Di
 
 
 def _example(taken: ImageInput, size: tuple[int, int]) -> torch.Tensor:
-    """Return a batch that a run of the graph takes whole."""
+    """Return a batch for a single run of the graph."""
     height, width = taken.height or size[0], taken.width or size[1]
     return torch.zeros(taken.batch or 2, taken.channels or 3, height, width)
 

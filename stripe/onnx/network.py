@@ -11,18 +11,18 @@ from stripe.typed import typed
 
 
 class OnnxNetwork(nn.Module):
-    """A module that runs an ONNX file in onnxruntime, from images (B, C, H, W) to the first output.
+    """Run an ONNX file in onnxruntime: a module from images (B, C, H, W) to the first output.
 
     Parameters
     ----------
     path
-        The file.
+        The ONNX file.
 
     Raises
     ------
     ModelError
-        If the file is not ONNX, its external data is missing, its input is not one batch of images,
-        or onnxruntime cannot load it.
+        If the file does not exist or is not ONNX, its external data is missing, its input is not
+        one batch of images, or onnxruntime cannot load it.
 
     Examples
     --------
@@ -38,7 +38,7 @@ class OnnxNetwork(nn.Module):
         self.model = load_model(path)
         self.session = GraphSession(self.model)
         taken = self.session.input
-        #: The number of channels of an image; 3 where the graph takes any.
+        #: The number of channels of an image; 3 if the graph accepts any number.
         self.in_channels = taken.channels or 3
         #: The image size of the graph, in the form of timm's networks.
         self.pretrained_cfg = (
@@ -48,5 +48,11 @@ class OnnxNetwork(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the first output for a batch of images."""
+        """Return the first output for a batch of images, on the CPU.
+
+        Raises
+        ------
+        ModelError
+            If onnxruntime cannot run the graph on the images.
+        """
         return torch.from_numpy(self.session.run(images)[self.session.names[0]])

@@ -12,19 +12,19 @@ from stripe.onnx.image_input import image_input
 from stripe.onnx.measure import measured_shapes
 from stripe.recording import Gate
 
-#: Operations that repeat or rename a tensor, or give it ones in its shape: not a gate of its own.
+#: Operations that repeat, rename or cast a tensor. Their output is not a separate gate.
 _REPEATS = {"Identity", "Cast", "Expand"}
 _QUANTISES = {"QuantizeLinear", "DequantizeLinear"}
 _SAME_NUMBERS = {*_REPEATS, "Reshape", "Unsqueeze", "Squeeze", "Flatten"}
 
-#: Operations whose output has its channels in the first dimension after the images'.
+#: Operations whose output has its channels in the dimension after that of the images.
 _CHANNELS_FIRST = {"Conv", "ConvTranspose", "BatchNormalization", "InstanceNormalization"}
 _CHANNELS_LAST = {"MatMul", "Gemm", "LayerNormalization"}
 
 #: Operations that multiply, and which of their inputs are the factors.
 FACTORS = {"Mul": (0, 1), "QLinearMul": (0, 3)}
 
-#: Sizes that stand for dimensions that are not known: of two that differ, no one repeats the other.
+#: Base of the sizes that replace unknown dimensions, so large that none equals a known size.
 _ANY_SIZE = 1_000_003
 
 
@@ -35,11 +35,11 @@ class Site:
     Parameters
     ----------
     product, features, operand
-        Names of tensors; the operand is the gate before it is repeated.
+        Names of tensors. The operand is the gate before it is repeated.
     index
         Index of the input of the product that is the gate.
     layout, groups
-        As of `Gate`.
+        As in `Gate`.
     """
 
     product: str
@@ -51,27 +51,27 @@ class Site:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of a constant gate; -1 stands for the channels."""
+        """The shape of a constant gate, with -1 for the channels."""
         return tuple({"R": self.groups, "C": -1}.get(axis, 1) for axis in self.layout)
 
     @property
     def axes(self) -> list[int]:
-        """The axes of the places, along which the gate has size 1."""
+        """The axes along which the gate has size 1."""
         return [number for number, axis in enumerate(self.layout) if axis == "1"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class GraphPlace:
-    """A gate, and all its products; recorded values come from the last one."""
+    """A gate and all its products. Recorded values come from the last product."""
 
     gate: Gate
     sites: tuple[Site, ...] = field(default=())
 
 
 def graph_places(graph: Graph) -> list[GraphPlace]:
-    """Return every gate on which an output of a graph depends, of any kind, and where it is.
+    """Return every gate, of any kind, on which an output of a graph depends, with its products.
 
-    Bodies of If are left out.
+    Bodies of control flow are left out.
     """
     watched = flow(graph, image_input(graph.model).name)
     products = [n for n in graph.live() if n.op_type in FACTORS and _multiplies(watched, n)]
@@ -95,7 +95,7 @@ def _multiplies(watched: GraphFlow, node: NodeProto) -> bool:
 
 
 def _unknown(graph: Graph, products: list[NodeProto]) -> list[str]:
-    """Return the tensors of unknown shape, if they leave open which products are gates."""
+    """Return the tensors of unknown shape, if they decide whether a product has a gate."""
     features = {node.input[index] for node in products for index in FACTORS[node.op_type]}
     operands = {_compact(graph, name) for name in features}
     unclear = {name for name in operands | features if _unclear(graph.shapes.get(name))}
@@ -113,7 +113,7 @@ def _unclear(shape: Dims | None) -> bool:
 
 
 def _place(graph: Graph, watched: GraphFlow, node: NodeProto, index: int) -> GraphPlace | None:
-    """Return the gate that one input of a product is."""
+    """Return the gate at one input of a product, or None."""
     features = node.input[sum(FACTORS[node.op_type]) - index]
     operand = _compact(graph, node.input[index])
     shape = _shape(graph.shapes.get(features), graph.shapes.get(operand))
@@ -155,7 +155,7 @@ def _shape(features: Dims | None, gate: Dims | None) -> Shape | None:
         for axis, (wide, narrow) in enumerate(zip(features, gate, strict=True))
     ]
     sizes = [narrow or size for narrow, size in zip(gate, known, strict=True)]
-    # The batch may be one image, in which a gate of it and one of all cannot be told apart.
+    # For a batch of one image, a gate per image and a gate for all images have the same shape.
     found = gate_shape([_ANY_SIZE, *known[1:]], [_ANY_SIZE, *sizes[1:]])
     return found if prod(sizes[1:]) < _ANY_SIZE else None
 
@@ -168,7 +168,7 @@ def _plausible(
 
 
 def _channels_first(graph: Graph, watched: GraphFlow, tensor: str) -> bool:
-    """Tell whether the layer that made a tensor has its channels behind the images."""
+    """Tell whether the layer that computed a tensor has its channels after the images."""
     while (node := graph.producer(tensor)) is not None:
         if node.op_type in _CHANNELS_FIRST:
             return True
@@ -180,7 +180,7 @@ def _channels_first(graph: Graph, watched: GraphFlow, tensor: str) -> bool:
 
 
 def _compact(graph: Graph, tensor: str) -> str:
-    """Return the tensor that was repeated, perhaps before it was quantised."""
+    """Return the tensor before it was repeated, also across quantisation."""
     compact = tensor
     while (node := graph.producer(tensor)) is not None:
         wider = _widens(graph, node)
@@ -193,7 +193,7 @@ def _compact(graph: Graph, tensor: str) -> str:
 
 
 def _widens(graph: Graph, node: NodeProto) -> bool:
-    """Tell whether a node repeats one number per channel at every place."""
+    """Tell whether a node repeats one number per channel at every position."""
     if node.op_type in ("Tile", "Resize", "Upsample"):
         before, after = (graph.shapes.get(name) for name in (node.input[0], node.output[0]))
         if before is None or after is None or len(before) != 4 or len(after) != 4:
@@ -203,7 +203,7 @@ def _widens(graph: Graph, node: NodeProto) -> bool:
 
 
 def _root(graph: Graph, tensor: str, same: set[str]) -> str:
-    """Return the tensor that has the numbers of a gate, before operations that keep them."""
+    """Return the tensor before all operations of `same`, which do not change the numbers."""
     while (node := graph.producer(tensor)) is not None and node.op_type in same:
         tensor = node.input[0]
     return tensor

@@ -34,15 +34,16 @@ class FrozenGraph:
     report
         One row per chosen gate:
 
-        - gate, frozen;
-        - folded: whether the gate folded at every product;
-        - into: names of the nodes that absorbed the constant;
-        - reason: why a product remains.
+        - gate; frozen, always True;
+        - folded: whether the constant was folded at every product of the gate;
+        - into: names of the nodes that absorbed the constant, with commas between them;
+        - reason: why a product remains; "" if none remains.
     error
         The largest difference between the model and the same model with unfolded constants, on
-        random images, over all outputs and the tensors next to the gates. Each difference is
-        relative to the largest value of its tensor, or absolute for probabilities. For integers, it
-        is the share of values that differ.
+        random images, over all outputs and the tensors next to the folded gates. Each difference is
+        relative to the largest value of its tensor or, for bounded tensors such as probabilities,
+        to at least 1. For integers, it is the share of values that differ. If nothing was folded,
+        it is 0.
 
     Examples
     --------
@@ -58,7 +59,13 @@ class FrozenGraph:
     error: float
 
     def save(self, path: str | Path) -> None:
-        """Write the model to a file."""
+        """Write the model to a file.
+
+        Raises
+        ------
+        StripeError
+            If the file cannot be written, or the model has 2 GiB or more.
+        """
         save_model(self.model, Path(path).expanduser())
 
 
@@ -75,7 +82,7 @@ class GraphPlan:
     means
         The constants, by the name of the gate.
     image_shape
-        (C, H, W) of the images on which a fold is compared; None for the shape in the graph.
+        (C, H, W) of the images on which a fold is checked. None: the shape in the graph.
     """
 
     original: Graph
@@ -137,6 +144,7 @@ def plan(
 ) -> GraphPlan:
     """Find the gates of a graph once, so that different sets of them can be frozen.
 
+    The result has the method `freeze(gates="all", fold=True)`, which returns a `FrozenGraph`.
     Arguments and errors are those of `stripe.onnx.freeze`.
 
     Examples
@@ -172,7 +180,7 @@ def _row(place: GraphPlace, fates: Sequence[tuple[str, str]]) -> dict[str, objec
 
 
 def _check_valid(model: ModelProto, before: ModelProto) -> None:
-    """Raise if the frozen graph is not valid."""
+    """Raise an error if the frozen graph is not valid."""
     if reason := _invalid(model):
         name = "graph" if _invalid(before) else "frozen graph"
         raise ModelError(f"the {name} is not valid ONNX: {reason}; export the model again")
@@ -188,7 +196,7 @@ def _invalid(model: ModelProto) -> str:
 
 
 def _check_recorded(model: ModelProto, data: Means, epoch: int | None) -> None:
-    """Raise if means were recorded from another model."""
+    """Raise an error if the means were recorded with another model."""
     recorded = recorded_weights(data, epoch)
     if recorded is not None and recorded != (mine := fingerprint(model)):
         raise ModelError(

@@ -64,9 +64,9 @@ def record(
 ) -> Recording:
     """Record one epoch of every gate of an ONNX graph over the images of a loader.
 
-    The gates, and the averages of the features that they multiply, become additional outputs of the
-    graph. A thread writes them batch by batch. The recording has the format of `stripe.record`, so
-    `stripe.stats`, `stripe.plots` and `stripe.explore` can read it.
+    The gates, and the averages of the features that they multiply, become additional outputs of a
+    copy of the graph. A thread writes them batch by batch. The recording has the format of
+    `stripe.record`, so `stripe.stats`, `stripe.plots` and `stripe.explore` can read it.
 
     Parameters
     ----------
@@ -81,18 +81,19 @@ def record(
     epoch
         Number of the epoch.
     gates
-        Gates to record: "all", names, a pattern with * and ?, or a predicate of `Gate`. A predicate
-        chooses among all kinds.
+        Gates to record: "all", names, a pattern with * and ?, or a predicate of `Gate`. Only a
+        predicate also chooses among gates of the kind "response".
     inputs
         Also record the global average of the features that each gate multiplies.
     values
         Record every value. If False, record only moments over images.
     name, dataset, seed
-        Provenance, stored in the header.
+        Provenance, stored in the header. Default of name: the name of the file, or of the graph if
+        `model` is a model.
     threads
-        Number of threads of onnxruntime. Default: one per core.
+        Number of threads of onnxruntime. With 0, there is one per core.
     progress
-        Show a progress bar in a terminal or a notebook.
+        Show a progress bar.
 
     Returns
     -------
@@ -101,17 +102,24 @@ def record(
 
     Raises
     ------
+    UnknownNameError
+        If the graph has no gate of a given name.
     ModelError
-        If the model cannot be read or run, has no gates, or declares a variable batch size but
-        accepts only one size.
+        As for `stripe.onnx.find_gates`, and in these cases:
+
+        - the graph has no gates, or onnxruntime cannot run it on the images;
+        - the loader gives no batch, or something other than batches of images;
+        - the rows of a gate do not belong to the images, or the graph declares a variable batch
+          size but accepts only one size.
     RecordingError
-        If the directory holds other files or cannot be written.
+        If the directory holds other files or a recording that differs in one of the named points,
+        already holds the epoch, or cannot be written.
 
     Notes
     -----
-    If the graph has a fixed batch size, smaller batches of the loader are padded. If the batch size
-    is variable and the first batch has more than one image, another run with these images in
-    reverse order proves that each row of every gate belongs to its image. The last bits of a value
+    If the graph has a fixed batch size, batches of the loader are split or padded. If the batch
+    size is variable and the first batch has more than one image, another run with these images in
+    reverse order checks that each row of every gate belongs to its image. The last bits of a value
     can depend on the number of threads and on the batch size.
 
     Examples
@@ -197,7 +205,7 @@ class _Observer:
         return columns, scores.argmax(1).astype(np.int64) if whole else None
 
     def prove(self, images: Tensor) -> None:
-        """Raise if the rows of a batch are not those of its images."""
+        """Raise an error if the rows of a batch do not belong to its images."""
         if len(images) < 2 or self.session.input.batch is not None:
             return
         try:
@@ -213,7 +221,7 @@ class _Observer:
                 )
 
     def _of_batch(self, images: Tensor, error: ModelError) -> ModelError:
-        """Return the error of a batch whose size the graph only claims not to care about."""
+        """Return the error for a graph that declares a variable batch size but accepts only one."""
         try:
             self.run(images[:1])
         except ModelError:

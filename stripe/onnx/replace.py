@@ -12,17 +12,17 @@ from stripe.onnx.split import fold_branches
 
 
 def constant_of(graph: Graph, site: Site, vector: np.ndarray) -> np.ndarray:
-    """Return the constant that a product takes for its gate, in the format of the features."""
+    """Return the constant that replaces the gate of a product, in the format of the features."""
     known = (graph.dtypes.get(name, 0) for name in (site.features, site.product, site.operand))
     dtype = helper.tensor_dtype_to_np_dtype(next(filter(None, known), TensorProto.FLOAT))
     return vector.astype(dtype).reshape(site.shape)
 
 
 def put_constant(graph: Graph, site: Site, vector: np.ndarray) -> str | None:
-    """Let a product multiply by a constant, and return the node that keeps it quantised, or None.
+    """Let a product multiply by a constant. Return the node that quantises it, or None.
 
-    A gate that comes out of DequantizeLinear is replaced by a quantised constant, so that
-    quantised kernels still take the product.
+    A gate from DequantizeLinear is replaced by a quantised constant, so that quantised kernels can
+    still compute the product.
     """
     node = graph.producer(site.product)
     assert node is not None
@@ -44,16 +44,16 @@ def put_constant(graph: Graph, site: Site, vector: np.ndarray) -> str | None:
 
 
 def fold_site(graph: Graph, site: Site, vector: np.ndarray) -> tuple[str, str, list[str]]:
-    """Fold the constant of a product, if possible, by changes to the graph.
+    """Fold the constant of a product into the graph, if possible.
 
     Returns
     -------
     into
-        Names of the nodes that took the constant.
+        Names of the nodes that absorbed the constant.
     reason
-        Why the constant stays; empty if it folded.
+        Why the constant remains; empty if it was folded.
     probes
-        Tensors of both graphs at which the fold can be checked.
+        Tensors of both graphs on which the fold can be checked.
     """
     product = graph.producer(site.product)
     assert product is not None
@@ -81,7 +81,7 @@ def fold_site(graph: Graph, site: Site, vector: np.ndarray) -> tuple[str, str, l
 def _edits(
     graph: Graph, site: Site, features: str, out: str, vector: np.ndarray
 ) -> tuple[list[Edit], bool]:
-    """Return the edits that fold a product, and whether they are before it."""
+    """Return the edits that fold a product, and whether they change layers before it."""
     if site.layout == "NRC11":
         return fold_branches(graph, features, vector.reshape(site.groups, -1)), True
     scale = ConstantScale(vector, site.layout.index("C"), len(site.layout))
@@ -95,7 +95,7 @@ def _edits(
 
 
 def _once(edits: list[Edit]) -> list[Edit]:
-    """Return edits; raise if a node reads the features in two ways, and would be scaled twice."""
+    """Return edits. Raise an error if a node would be scaled twice."""
     if len({(id(one.node), one.index) for one in edits}) < len(edits):
         raise CannotFold(f"{label(edits[-1].node)} reads the features in two ways")
     return edits
@@ -124,7 +124,7 @@ def _with_residual(
     graph.remove(total)
     product.output[0] = total.output[0]
     graph.refresh()
-    # What took the product's own name has no reader any more, and neither has its way to the sum.
+    # The nodes between the product and the sum have no readers any more.
     graph.remove_dead()
     found = graph.producer(total.output[0])
     assert found is not None
@@ -140,7 +140,7 @@ def _apply(graph: Graph, edits: list[Edit]) -> None:
 
 
 def _quantised(graph: Graph, node: NodeProto, vector: np.ndarray) -> np.ndarray | None:
-    """Return numbers as DequantizeLinear reads them; None if it has no constant scale."""
+    """Return quantised numbers for DequantizeLinear; None if its scale is not one constant."""
     step = graph.constant(node.input[1])
     zero = graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else np.uint8(0)
     if step is None or zero is None or np.size(step) != 1 or attribute(node, "block_size", 0):

@@ -13,7 +13,7 @@ _LINEAR_LAYERS = {"Gemm", "FusedGemm"}
 
 
 class CannotFold(Exception):  # noqa: N818
-    """A scale cannot be folded into a graph; the text gives the reason and names the node."""
+    """A scale cannot be folded into a graph. The message gives the reason and names the node."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ConstantScale:
         return self.vector.reshape(shape)
 
     def moved(self, axis: int, rank: int) -> "ConstantScale":
-        """Return the scale of a tensor whose channels are elsewhere."""
+        """Return the same scale for a tensor with other axes."""
         return ConstantScale(self.vector, axis, rank)
 
 
@@ -58,7 +58,7 @@ class Edit:
 def edit(
     graph: Graph, node: NodeProto, index: int, value: np.ndarray, op_type: str | None = None
 ) -> Edit:
-    """Return an edit in the number format of the constant that is there.
+    """Return an edit in the number format of the existing constant.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def weight(graph: Graph, node: NodeProto, index: int) -> np.ndarray:
     Raises
     ------
     CannotFold
-        If it is no constant of floats, as where it is quantised.
+        If the input is not a constant of floats, for example because it is quantised.
     """
     value = graph.constant(node.input[index])
     if value is None or not np.issubdtype(value.dtype, np.floating):
@@ -100,7 +100,7 @@ def scaled_output(graph: Graph, node: NodeProto, scale: ConstantScale) -> list[E
     Raises
     ------
     CannotFold
-        If it is no layer with weights that scale its output.
+        If the node is not a layer with weights that scale its output.
     """
     first_two = scale.axis == 1
     _check_activation(node, scale)
@@ -127,12 +127,12 @@ def scaled_output(graph: Graph, node: NodeProto, scale: ConstantScale) -> list[E
 
 
 def scaled_input(graph: Graph, node: NodeProto, scale: ConstantScale) -> list[Edit]:
-    """Return the edits with which a layer treats its input as if it were scaled.
+    """Return the edits after which a layer gives the output that it gave for the scaled input.
 
     Raises
     ------
     CannotFold
-        If it is no layer with weights of the channels of its input.
+        If the node is not a layer with weights for the channels of its input.
     """
     first_two = scale.axis == 1
     groups = attribute(node, "group", 1)
@@ -152,7 +152,7 @@ def scaled_input(graph: Graph, node: NodeProto, scale: ConstantScale) -> list[Ed
 
 
 def _norm_of_scaled(graph: Graph, node: NodeProto, vector: np.ndarray) -> list[Edit]:
-    """Scale the factor of a norm, and move the mean into its offset: the scale may be 0."""
+    """Scale the gain of a norm, and move its mean into its bias, because the scale may be 0."""
     gain, bias, mean, var = (weight(graph, node, i).astype(np.float64) for i in range(1, 5))
     slope = gain / np.sqrt(var + attribute(node, "epsilon", 1e-5))
     return [
@@ -168,7 +168,7 @@ def _check_inference(node: NodeProto) -> None:
 
 
 def _check_activation(node: NodeProto, scale: ConstantScale) -> None:
-    """Raise if onnxruntime fused into a layer what a scale of its output does not pass."""
+    """Raise an error if onnxruntime fused an operation into a layer that the scale changes."""
     activation = fused_activation(node)
     if not activation and not (node.op_type == "FusedConv" and has_input(node, 3)):
         return

@@ -40,9 +40,10 @@ def sensitivity(
 
     Each gate alone is replaced by its mean, in one forward pass per gate and batch, and the first
     output is compared with that of the unchanged graph. Let p be the probabilities of the unchanged
-    graph, q those with the mean, and d = 2 sqrt(q) - 2 sqrt(p). To second order, KL(p || q) is half
-    the squared length of d. For each pair of gates, the matrix A holds the inner product of their
-    vectors d, averaged over images. The estimated cost of a set S is half the sum of A over S x S.
+    graph, q the probabilities with the mean, and d = 2 sqrt(q) - 2 sqrt(p). To second order, the KL
+    divergence KL(p || q) is half the squared length of d. For each pair of gates, the matrix A
+    holds the inner product of their vectors d, averaged over images. The estimated cost of a set S
+    of gates is half the sum of A over S x S.
 
     Parameters
     ----------
@@ -53,7 +54,8 @@ def sensitivity(
     data
         Source of the means, as for `stripe.onnx.freeze`.
     gates
-        Gates to measure: "all", names, a pattern with * and ?, or a predicate of `Gate`.
+        Gates to measure: "all", names, a pattern with * and ?, or a predicate of `Gate`. Only a
+        predicate also chooses among gates of the kind "response".
     epoch, force
         As for `stripe.onnx.freeze`.
     progress
@@ -62,26 +64,34 @@ def sensitivity(
     Returns
     -------
     Sensitivity
-        As for `stripe.sensitivity`, with measured differences instead of slopes. `fisher` is half
-        the mean of the squared length of d over images, in nats, and `first_order` is the mean
-        length of d. No labels are drawn (`draws` is 0), and there is no table by channel.
+        As for `stripe.sensitivity`, with measured differences instead of gradients. `fisher` is
+        half the mean of the squared length of d over images, in nats, `first_order` is the mean
+        length of d, and `matrix` is A. No labels are drawn (`draws` is 0), and the table `channels`
+        is empty.
 
     Raises
     ------
     UnknownNameError
-        If the graph has no gate of a given name.
+        If a gate is not in the graph or not in the data.
+    RecordingError
+        If the recording cannot be read, or the epoch was not recorded.
     ModelError
-        As for `stripe.onnx.freeze`, or if the loader is empty, or the version of the operator set
-        is below 9.
+        As for `stripe.onnx.find_gates`, and in these cases:
+
+        - the graph has no gates, or the version of its operator set is below 9;
+        - the number of channels of a mean differs from that of its gate, or a mean is not finite;
+        - the means were recorded with another model (without `force`);
+        - the loader gives no batch, or onnxruntime cannot run the graph on the images.
 
     Notes
     -----
     An output (B, classes), (B, T, classes), (B, classes, H, W) or (B, 1, H, W) is treated as
-    probabilities if its values are between 0 and 1, and otherwise as logits. The KL divergences of
-    all its positions are added. Any other output is compared in units of its own standard
-    deviation, so its costs are not in nats. The cost of a single gate is measured, and includes the
-    reaction of later gates. In a frozen set, later gates cannot react, but the estimated cost of
-    the set still includes their reactions.
+    probabilities if its values for the first batch are between 0 and 1, and otherwise as logits. If
+    the values between 0 and 1 do not sum to 1 over the classes, each is treated as a separate
+    probability. The KL divergences of all positions are added. Any other output is compared in
+    units of its own standard deviation, so its costs are not in nats. The cost of a single gate is
+    measured, and includes the reaction of later gates. In a frozen set, the later gates of the set
+    cannot react, but the estimated cost of the set still includes their reactions.
 
     Examples
     --------
@@ -102,7 +112,7 @@ def measure(
     *,
     progress: bool = True,
 ) -> Sensitivity:
-    """Measure the cost of freezing some gates of a plan. It raises the errors of `sensitivity`."""
+    """Measure the cost of freezing some gates of a plan. The errors are those of `sensitivity`."""
     vectors = [vector_of(place.gate, planned.means) for place in places]
     model = switched(planned.original, places, vectors)
     passes = _Passes(GraphSession(model), len(places))
@@ -125,7 +135,7 @@ def measure(
 
 
 class _Passes:
-    """Runs a graph with every switch off, and with one after the other on."""
+    """Run a graph with every switch off, and with each switch alone on."""
 
     def __init__(self, session: GraphSession, gates: int) -> None:
         self._session, self._gates = session, gates

@@ -14,7 +14,7 @@ from stripe.onnx.copied import copy_message
 from stripe.onnx.image_input import image_input
 from stripe.onnx.load import serialised
 
-#: Place in the source of onnxruntime, and signature of a function, in front of a message.
+#: Source line and function of onnxruntime, before a message.
 _IN_SOURCE = re.compile(r"/\S+\.(?:cc|h):\d+ [^()]*\(.*?\)(?: const)? ")
 
 #: Lowest level of messages that onnxruntime logs, besides the errors that it raises.
@@ -31,14 +31,14 @@ class GraphSession:
     outputs
         Additional outputs.
     threads
-        Threads of onnxruntime. Default: one for each core.
+        Number of threads of onnxruntime. With 0, there is one per core.
     optimize
         Whether onnxruntime may fuse and rewrite nodes.
 
     Raises
     ------
     ModelError
-        If onnxruntime cannot load the model, as one with operators that it does not know.
+        If onnxruntime cannot load the model, for example because of unknown operators.
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class GraphSession:
     ) -> dict[str, np.ndarray]:
         """Return the outputs by name for images (B, C, H, W).
 
-        A graph of a fixed batch size runs several times, the last batch filled up with its last
-        image. `weights` are values of weights that are inputs too.
+        A graph with a fixed batch size runs several times. The last batch is filled with its last
+        image. `weights` are values of weights that are also inputs.
         """
         given = weights or {}
         size = self.input.batch
@@ -100,11 +100,11 @@ class GraphSession:
 def tensor_difference(
     one: Mapping[str, Any], other: Mapping[str, Any], bounded: Collection[str] = ()
 ) -> float:
-    """Return the largest difference of the tensors of two runs.
+    """Return the largest difference between the tensors of two runs.
 
-    It is relative to the largest value of each tensor. For `bounded` tensors, such as
+    The difference is relative to the largest value of each tensor. For `bounded` tensors, such as
     probabilities, it is relative to at least 1, because rounding turns a probability of 0 into
-    about 1e-7. Of tensors that are not floats, such as labels, it is the share of elements that
+    about 1e-7. For tensors that are not floats, such as labels, it is the share of elements that
     differ, because rounding decides ties.
     """
     return max((_difference(one[n], other[n], float(n in bounded)) for n in one), default=0.0)
@@ -117,7 +117,7 @@ def _difference(one: np.ndarray, other: np.ndarray, least: float = 0.0) -> float
         return 0.0
     if not np.issubdtype(one.dtype, np.floating):
         return float(np.mean(one != other))
-    least = max(least, float(np.finfo(one.dtype).tiny))  # below it a format loses its digits
+    least = max(least, float(np.finfo(one.dtype).tiny))  # smaller numbers lose digits
     one, other = one.astype(np.float64), other.astype(np.float64)
     if not np.array_equal(np.isfinite(one), np.isfinite(other)):
         return float("inf")
@@ -141,7 +141,7 @@ def _joined(parts: list[np.ndarray], count: int) -> np.ndarray:
 
 
 def _reason(error: Exception) -> str:
-    """Return what onnxruntime says in one line, which names the node."""
+    """Return onnxruntime's message, which names the node, as one line."""
     line = " ".join(str(error).split()) or type(error).__name__
     line = _IN_SOURCE.sub("", line.removeprefix("[ONNXRuntimeError] : "))
     return line.rstrip(".")[:300]

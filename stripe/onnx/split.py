@@ -20,7 +20,7 @@ def fold_branches(graph: Graph, tensor: str, vectors: np.ndarray) -> list[Edit]:
     Raises
     ------
     CannotFold
-        If something else reads the branches, or nothing before them takes the scale.
+        If another node reads the branches, or the layers before them cannot absorb the scale.
     """
     node = graph.producer(tensor)
     if node is None or not graph.read_once(tensor):

@@ -11,7 +11,7 @@ from stripe.onnx.graph import Graph
 from stripe.onnx.places import GraphPlace
 from stripe.onnx.replace import constant_of
 
-#: The weight that holds a switch per gate, true where it is frozen; an input with a default.
+#: The weight with one switch per gate, true if the gate is frozen. It is an input with a default.
 SWITCHES = "stripe.frozen"
 
 #: The first operator set that has Where.
@@ -21,19 +21,19 @@ _HAS_WHERE = 9
 def switched(
     graph: Graph, places: Sequence[GraphPlace], vectors: Sequence[np.ndarray]
 ) -> ModelProto:
-    """Return a copy of a graph whose gates are constants where the weight `SWITCHES` says so.
+    """Return a copy of a graph in which the weight `SWITCHES` sets which gates are constants.
 
     Parameters
     ----------
     graph
-        The graph; it is left as it was.
+        The graph, which is not changed.
     places, vectors
-        Gates, and the constant of each.
+        The gates, and the constant of each gate.
 
     Raises
     ------
     ModelError
-        If the operator set is too old to have Where.
+        If the operator set has no Where.
     """
     if graph.opset < _HAS_WHERE:
         raise ModelError(
@@ -41,7 +41,7 @@ def switched(
             "the model again, or convert it with onnx.version_converter"
         )
     model = copy_message(graph.model)
-    # Before version 4 of the format onnxruntime accepts no other value for a weight.
+    # Before version 4 of the format, onnxruntime accepts no other value for a weight.
     model.ir_version = max(model.ir_version, 4)
     copy = Graph(model, graph.shapes)
     copy.add_constant(SWITCHES, np.zeros(len(places), dtype=bool))

@@ -48,13 +48,14 @@ def agreements(
           other prediction, with an intersection over union of at least 0.5. Each box is matched at
           most once.
 
-        Default: "boxes" for boxes, "iou" for masks and class maps, otherwise "equal". `MISSING`
-        agrees with nothing.
+        Default: "boxes" for boxes, "iou" for masks and class maps, otherwise "equal".
+        `stripe.outputs.predictions.MISSING`, the prediction for an image whose scores are NaN, has
+        an agreement of 0 with every prediction.
 
     Returns
     -------
     ndarray
-        (images,).
+        Shape (images,), float64.
 
     Raises
     ------
@@ -63,7 +64,8 @@ def agreements(
     ModelError
         In one of these cases:
 
-        - no prediction contains a box, so that the agreement would be meaningless;
+        - all predictions are boxes, and none of them contains a box, so that the agreement would be
+          meaningless;
         - the predictions are not of a kind that the agreement compares;
         - a function does not return a number from 0 to 1.
 
@@ -113,7 +115,7 @@ def _named(name: str) -> Agreement:
 
 
 def _check_boxes(pairs: Sequence[tuple[Any, Any]]) -> None:
-    """Raise if all predictions are boxes, and none holds one."""
+    """Raise if all predictions are boxes, and none of them contains a box."""
     known = [one for pair in pairs for one in pair if one is not MISSING]
     if known and all(isinstance(one, Boxes) and not len(one.labels) for one in known):
         raise ModelError(

@@ -17,7 +17,7 @@ from stripe.typed import typed
 MASK_THRESHOLD = 0.3
 _MASK_LOGIT = math.log(MASK_THRESHOLD / (1 - MASK_THRESHOLD))
 
-#: The prediction for an image whose scores are NaN. It agrees with nothing.
+#: The prediction for an image whose scores are NaN. Its agreement with every prediction is 0.
 MISSING = object()
 
 
@@ -64,12 +64,12 @@ def predictions(output: Any, *, missing: bool = False) -> list[Any]:
     output
         A tensor or array, or a list of detections:
 
-        - (B, classes): labels;
+        - (B, classes): labels, the classes with the largest scores;
         - (B, T, classes): strings, as tuples of symbol numbers, decoded by connectionist temporal
           classification with symbol 0 as the blank;
         - (B, 1, H, W): masks, from probabilities, or from logits if a value is not between 0 and 1;
           a pixel is on if its probability is above 0.3;
-        - (B, classes, H, W): class maps;
+        - (B, classes, H, W): class maps, with the class of each pixel;
         - a list of mappings with "boxes" and "labels": boxes.
 
         If the output is a mapping, tuple, dataclass or other object, such as those of
@@ -88,7 +88,7 @@ def predictions(output: Any, *, missing: bool = False) -> list[Any]:
     ------
     ModelError
         If the output has another form, has a single score where there should be one for each class,
-        or holds NaN (without `missing`).
+        or contains NaN (without `missing`).
 
     Examples
     --------

@@ -32,9 +32,9 @@ def ablation(
     Parameters
     ----------
     data
-        The table of `stripe ablate`, with the columns intervention and gate, and the drawn measure
-        with its interval, such as kl, kl_low and kl_high. For accuracy, the row of the intervention
-        "none" is drawn as a line.
+        The table of `stripe ablate` or `stripe.intervene.ablate.ablate`, with the columns
+        intervention and gate, and the drawn measure with its interval, such as kl, kl_low and
+        kl_high. For accuracy, the row of the intervention "none" is drawn as a line.
     measure
         Measure to draw: "agreement", "kl" (in nats) or "accuracy".
     ax
@@ -45,14 +45,16 @@ def ablation(
     Returns
     -------
     Axes
-        `ax`, with gates from top to bottom in forward order, and interventions side by side in
-        different colours and markers. The scale of the KL divergence is logarithmic, and a
-        divergence of 0 is left blank. The height of new axes depends on the number of rows.
+        `ax`, with gates from top to bottom in the order of the table. The points of different
+        interventions on a gate are one below the other, in different colours and markers. The scale
+        of the KL divergence is logarithmic, and a divergence of 0 is not drawn. The height of new
+        axes depends on the number of points.
 
     Raises
     ------
     StripeError
-        If there is no such measure.
+        If there is no such measure, or the table lacks a column, has no rows or no values of the
+        measure, or has texts instead of numbers.
 
     Notes
     -----

@@ -17,7 +17,9 @@ from stripe.typed import typed
 def batch_sensitivity(
     data: pd.DataFrame, *, note: str | None = None, ax: Axes | None = None, **kwargs: Any
 ) -> Axes:
-    """Draw the spread of an image's output over random batch mates, one curve per variant.
+    """Draw the spread of an image's output over random batches, one curve per variant.
+
+    The spread is over random draws of the other images in the batch (batch mates).
 
     Parameters
     ----------
@@ -36,9 +38,14 @@ def batch_sensitivity(
     Axes
         `ax`, with batch sizes on a logarithmic scale of base 2.
 
+    Raises
+    ------
+    StripeError
+        If the table lacks a column, has no rows, or has texts instead of numbers.
+
     Notes
     -----
-    At a batch size of one there are no batch mates, so the spread is zero.
+    At a batch size of one, there are no batch mates, so the spread is zero.
 
     Examples
     --------

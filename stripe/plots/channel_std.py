@@ -40,8 +40,7 @@ def channel_std(
     ----------
     data
         A recording, or several; their histograms are overlaid in the same axes. With
-        `side="before"` or "both", the recording must hold the averages of the inputs
-        (`inputs=True`).
+        `side="before"` or "both", each recording must hold the pooled inputs (`inputs=True`).
     names
         Name of each recording. Default: the parts of their paths that differ.
     gate
@@ -49,8 +48,8 @@ def channel_std(
     epoch
         Epoch for all recordings, or one for each. Default: the last of each.
     side
-        "before": the global average of the features that the gate multiplies; "after": the gate; or
-        "both".
+        "before": the pooled inputs, which are the global average of the features that the gate
+        multiplies; "after": the gate; or "both".
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
@@ -65,15 +64,18 @@ def channel_std(
     Raises
     ------
     RecordingError
-        If the epoch or, for "before", the pooled inputs were not recorded.
+        If the epoch, the values or, for "before", the pooled inputs were not recorded; if two names
+        are equal; or if there is not one name or epoch per recording.
     UnknownNameError
-        If there is no such gate.
+        If a recording has no such gate.
+    StripeError
+        If there is no such side.
 
     Notes
     -----
     The two distributions have different units: "before" shows features, and "after" shows gate
     values. The standard deviations of "after" are usually smaller, partly because a sigmoid has a
-    small range. Since the bins cover the wider distribution, the narrow one can look like a single
+    small range. Since the bins cover both distributions, the narrower one can look like a single
     bar; `log_scale=True` shows its shape. Channels with values that are not finite are left out.
 
     References

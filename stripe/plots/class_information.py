@@ -44,7 +44,7 @@ def class_information(
     epoch
         Epoch of all recordings, or one per recording. Default: the last of each.
     folds
-        As for `stripe.stats.class_information`; ignored for a table.
+        Number of folds, as for `stripe.stats.class_information`; ignored for a table.
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
@@ -55,13 +55,15 @@ def class_information(
     Axes
         `ax`. For each gate, in forward order, it shows the accuracy (%) of the predictions from the
         gate, with a 95 % interval. It also shows the accuracy of the predictions from the pooled
-        inputs, if they were recorded, and the chance level as a line. Each recording has its own
-        colour and marker.
+        inputs, if they were recorded, as a hollow square, and the chance level as a line. Each
+        recording has its own colour and marker.
 
     Raises
     ------
-    StripeError
-        If there is no such epoch, the table lacks a column, or the recording has no labels.
+    RecordingError, StripeError
+        As for `stripe.stats.class_information`; also if an epoch is missing, there are no channel
+        gates, two names are equal, there is not one name or epoch per recording, or the table lacks
+        a column or has two rows for a gate in one epoch.
 
     Notes
     -----

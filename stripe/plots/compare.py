@@ -79,7 +79,7 @@ def compare(
     statistic
         Statistic to draw: eta2, between_var, within_var or median_std.
     names, epoch, resamples, level, seed
-        As for `stripe.compare`. A table has its own names, epochs and intervals.
+        As for `stripe.compare`; ignored for a table, which has its own names, epochs and intervals.
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
@@ -89,14 +89,15 @@ def compare(
     -------
     Axes
         `ax`, with two panels as `child_axes`. The upper panel shows the statistic of both runs for
-        each gate, in forward order. If a side is a list of recordings, it shows their mean, and the
-        value of each as a small point. For eta2, the axis always covers 0 to 1. The lower panel
-        shows the second run minus the first, with its interval. Gates are named if their names fit,
-        and numbered otherwise. If the epochs of the two sides differ, the legend names them.
+        each gate, in forward order. For lists of recordings, it shows the mean of each list, and
+        the value of each recording as a small point. For eta2, the axis always covers 0 to 1. The
+        lower panel shows the second run minus the first, with its interval. Gates are named if
+        their names fit, and numbered otherwise. If the epochs of the two sides differ, the legend
+        gives the epochs.
 
     Raises
     ------
-    StripeError
+    RecordingError, StripeError
         As for `stripe.compare`; also if there is no such statistic, or if a table does not come
         from `stripe.compare` or has no rows for the statistic.
 

@@ -52,13 +52,15 @@ def effective_rank(
     Axes
         `ax`. For each gate, in forward order, it shows the effective rank and the participation
         ratio, and the number of channels as a line, on a logarithmic scale. A gate that does not
-        vary is left blank. Several recordings are drawn one above the other, in the `child_axes` of
-        `ax`.
+        vary over images has no points. Several recordings are drawn one above the other, in the
+        `child_axes` of `ax`.
 
     Raises
     ------
-    StripeError
-        If there is no such epoch, or the table lacks a column.
+    RecordingError, StripeError
+        As for `stripe.stats.effective_rank`; also if an epoch is missing, there are no channel
+        gates, two names are equal, there is not one name or epoch per recording, the table lacks a
+        column or has two rows for a gate in one epoch, or there are more than 8 recordings.
 
     Notes
     -----

@@ -30,7 +30,9 @@ def epoch_similarity(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw the debiased CKA of every gate between each epoch and one chosen epoch.
+    """Draw the similarity (debiased CKA) of every gate between each epoch and one chosen epoch.
+
+    `stripe.stats.epoch_similarity` describes centred kernel alignment (CKA).
 
     Parameters
     ----------
@@ -51,12 +53,15 @@ def epoch_similarity(
     -------
     Axes
         `ax`, with a row per gate, in forward order from top to bottom, and a column per epoch. The
-        colour scale is from 0 to 1. The row of a gate that does not depend on the image is blank.
+        colour scale is from 0 to 1. A cell is white if its CKA is NaN, for example because the gate
+        does not depend on the image at one of the two epochs.
 
     Raises
     ------
-    StripeError
-        If only one epoch was recorded, if `epoch` was not recorded, or if the table lacks a column.
+    RecordingError, StripeError
+        As for `stripe.stats.epoch_similarity`; also if there is only one epoch, two names are
+        equal, there is not one name or epoch per recording, the table lacks a column, `names` or
+        several epochs are given with a table, or there are more than 8 recordings.
 
     Notes
     -----

@@ -32,13 +32,13 @@ def freezing(
     Parameters
     ----------
     data
-        The table `greedy` of `stripe.audit`: frozen (number of gates), agreement (with the
+        The table `greedy` of `stripe.Audit`: frozen (number of gates), agreement (with the
         unchanged network, 0 to 1), accuracy (0 to 1, or NaN). If the table has the 95 % intervals
         (agreement_low, agreement_high, accuracy_low and accuracy_high), they are drawn as bands.
     threshold
-        An agreement to mark with a line.
+        An agreement, 0 to 1, to mark with a line. Default: no line.
     heading
-        Text above the picture: the run, the layer or the epoch. Default: none.
+        Text above the picture, such as the name of the run. Default: none.
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
@@ -47,8 +47,13 @@ def freezing(
     Returns
     -------
     Axes
-        `ax`. If the accuracy is known, agreement and accuracy have a panel each, in its
-        `child_axes`, with different scales.
+        `ax`. If the accuracy is known, agreement and accuracy each have a panel in the `child_axes`
+        of `ax`, with different scales.
+
+    Raises
+    ------
+    StripeError
+        If the table lacks a column, has no rows, or has texts instead of numbers.
 
     Notes
     -----

@@ -26,7 +26,9 @@ def gate_similarity(
     ax: Axes | None = None,
     **kwargs: Any,
 ) -> Axes:
-    """Draw the debiased CKA between each pair of gates at one epoch.
+    """Draw the similarity (debiased CKA) of each pair of gates at one epoch.
+
+    `stripe.stats.epoch_similarity` describes centred kernel alignment (CKA).
 
     Parameters
     ----------
@@ -46,14 +48,16 @@ def gate_similarity(
     Returns
     -------
     Axes
-        `ax`, a symmetric matrix of gates x gates, in forward order from the upper left. The colour
-        scale runs from 0 to 1. A gate that does not depend on the image is left blank.
+        `ax`, with a symmetric matrix of gates x gates, in forward order from the upper left. The
+        colour scale is from 0 to 1. The row and the column of a gate that does not depend on the
+        image are white.
 
     Raises
     ------
-    StripeError
-        If there is no such epoch, or the table lacks a column, has two rows for a pair of gates, or
-        has no gates.
+    RecordingError, StripeError
+        As for `stripe.stats.gate_similarity`; also if there are no channel gates, two names are
+        equal, there is not one name or epoch per recording, the table lacks a column or has two
+        rows for a pair of gates, or there are more than 8 recordings.
 
     Notes
     -----

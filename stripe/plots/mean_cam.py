@@ -30,7 +30,7 @@ class HasMeanCam(Protocol):
 
     @property
     def central_share(self) -> float:
-        """The share of its mass in the central quarter."""
+        """The share of the mean map's mass in the central quarter."""
 
 
 @typed
@@ -51,7 +51,7 @@ def mean_cam(
     data
         The result of `stripe.mean_cam`.
     image
-        Draw contours of the mean image's brightness over the map.
+        Draw contours of the mean image's brightness (its mean over channels) over the map.
     centre
         Outline the central quarter of the image, and state below the image which share of the map's
         mass lies in that quarter.
@@ -59,7 +59,7 @@ def mean_cam(
         Draw a colour bar. To draw several maps on one scale, set this to False and give all maps
         the same `vmin` and `vmax`.
     heading
-        Text above the picture: the run, the layer or the epoch. Default: none.
+        Text above the picture, such as the name of the run. Default: none.
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
@@ -68,7 +68,7 @@ def mean_cam(
     Returns
     -------
     Axes
-        `ax`, with the map as its image, and with a colour bar unless `bar` is False.
+        `ax`, with the map as its image. A colour bar is beside it unless `bar` is False.
 
     Notes
     -----

@@ -28,10 +28,9 @@ def noise_bound(
     Parameters
     ----------
     data
-        A table of `stripe.noise_bound`, or a mapping from names (bare, attention, ASR) to such
-        tables.
+        A table of `stripe.noise_bound`, or a mapping from names of networks to such tables.
     heading
-        Text above the picture: the run, the layer or the epoch. Default: none.
+        Text above the picture, such as the name of the run. Default: none.
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
@@ -42,6 +41,11 @@ def noise_bound(
     Axes
         `ax`, with a logarithmic scale. The bound is a dashed line, and the measured growth is a
         solid line.
+
+    Raises
+    ------
+    StripeError
+        If a table lacks a column, has no rows, or has texts instead of numbers.
 
     Notes
     -----

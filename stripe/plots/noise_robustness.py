@@ -33,12 +33,13 @@ def noise_robustness(
     Parameters
     ----------
     data
-        One row per run: network, noise (its specification, or "none") and the measure (0 to 1). The
-        error bars are over runs that differ only in their seed.
+        One row per network, noise and run: network, noise (its specification, or "none") and the
+        measure (0 to 1), for example the table of `stripe.robustness.attack` with a column network.
+        The error bars are over runs that differ only in their seed.
     measure
         "accuracy", or "agreement" with the predictions without noise.
     heading
-        Text above the picture: the run, the layer or the epoch. Default: none.
+        Text above the picture, such as the name of the run. Default: none.
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
@@ -54,7 +55,8 @@ def noise_robustness(
     Raises
     ------
     StripeError
-        If a column is missing (the message names it), or there is no such measure.
+        If there is no such measure, or the table lacks a column, has no rows, or has texts instead
+        of numbers.
 
     Notes
     -----

@@ -51,14 +51,15 @@ def overview(
     -------
     Axes
         `ax`, with `stripes`, `channel_std` and `epoch_difference` as its three `child_axes`.
-        `epoch_difference` shows at most three images: the first images of `stripes` that are in all
-        epochs. A short note replaces it, and the figure is shorter, if there is only one epoch,
-        if several recordings are not known to hold the same images, or if no image is in all
-        epochs.
+        `epoch_difference` shows the first images of `stripes` that are in all epochs or, if there
+        are none, random images. It shows at most three images, and fewer if there would be more
+        than 8 panels. If a recording has only one epoch, several recordings are not known to hold
+        the same images, or no image is in all epochs, a note replaces `epoch_difference`, and a new
+        figure is shorter.
 
     Raises
     ------
-    RecordingError, UnknownNameError
+    RecordingError, UnknownNameError, StripeError
         As for `stripe.plots.stripes`.
 
     References

@@ -48,14 +48,15 @@ def paper_style() -> AbstractContextManager[None]:
 
 @typed
 def save_figure(ax: Axes, *paths: Path | str | BytesIO) -> None:
-    """Write the figure of `ax` to each path, in the format of its suffix, and close the figure.
+    """Write the figure of `ax` to each path, and close the figure.
 
-    An entry of `paths` may also be a `BytesIO`, which receives a PNG.
+    The suffix of a path determines the format: .png, .pdf or .svg. An entry of `paths` may also be
+    a `BytesIO`, which receives a PNG.
 
     Raises
     ------
     StripeError
-        If the file cannot be written or the format is unknown.
+        If a suffix is unknown, a file cannot be written, or the figure cannot be drawn.
 
     Examples
     --------

@@ -62,8 +62,13 @@ def reproduction(
         from row to row. Rows with equal values in the other columns form a group, with these values
         above it. If every group would have a single row, there are no groups, and a label joins the
         values of all columns. A column with the same value in all rows is omitted. If there are at
-        least five groups with the same rows, each group is a panel (`child_axes` of `ax`), and all
-        panels have the same scale.
+        least five groups, and all have the same row labels, each group is a panel (`child_axes` of
+        `ax`), and all panels have the same scale.
+
+    Raises
+    ------
+    StripeError
+        If the table lacks a column, has no rows, or has texts instead of numbers.
 
     Examples
     --------

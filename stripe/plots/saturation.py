@@ -54,22 +54,24 @@ def saturation(
     -------
     Axes
         `ax`, with three bars (% of channels) side by side for each gate, in forward order. Several
-        recordings are drawn one above the other, in its `child_axes`, with the same scale. The axis
-        begins at 0. It ends at the smallest of 1, 2, 5, 10, 20, 50 and 100 % that is not below the
-        highest bar. If it ends below 100 %, its label says where.
+        recordings are drawn one above the other, in the `child_axes` of `ax`, with the same scale.
+        The axis begins at 0. It ends at the smallest of 1, 2, 5, 10, 20, 50 and 100 % that is not
+        below the highest bar. If it ends below 100 %, its label gives the end.
 
     Raises
     ------
-    StripeError
-        If there is no such epoch, the table lacks a column, or `low` and `high` do not satisfy 0 <=
-        low < high <= 1.
+    RecordingError, StripeError
+        As for `stripe.stats.saturation`; also if an epoch is missing, there are no channel gates,
+        two names are equal, there is not one name or epoch per recording, the table lacks a column
+        or has two rows for a gate in one epoch, or there are more than 8 recordings.
 
     Notes
     -----
-    A stuck channel can also be off or on, so the bars of a gate may add up to more than 100 %. More
-    images give smaller shares, because a channel may take another value for a further image. The
-    axes of two pictures may end at different values, so read their ends before you compare bars. In
-    a gate with few channels, one channel is a large share.
+    A stuck channel can also be off or on, so the bars of a gate may add up to more than 100 %. If
+    further images are added, the shares stay equal or become smaller, because a channel may have
+    another value for these images. The axes of two pictures may end at different values, so read
+    where they end before you compare bars. In a gate with few channels, one channel is a large
+    share.
 
     Examples
     --------

@@ -30,14 +30,15 @@ def sensitivity(data: pd.DataFrame, *, ax: Axes | None = None, **kwargs: Any) ->
     Returns
     -------
     Axes
-        `ax`: for each gate, in forward order, the estimate of the KL divergence with its 95 %
-        interval over images, and the first-order change as hollow squares, on a logarithmic scale.
-        A gate that costs nothing is left blank.
+        `ax`. For each gate, in forward order, it shows the estimate of the KL divergence with its
+        95 % interval over images, and the first-order change as a hollow square. The scale is
+        logarithmic, and a cost of 0 is not drawn.
 
     Raises
     ------
     StripeError
-        If the table lacks a column, or has several rows for a gate.
+        If the table lacks a column, has no rows or several rows for a gate, or has texts instead of
+        numbers.
 
     Notes
     -----

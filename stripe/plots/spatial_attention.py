@@ -57,7 +57,9 @@ def spatial_attention(
     epoch
         Epoch for all recordings, or one for each. Default: the last of each.
     pictures
-        Images for the first column, by their recorded index; each (H, W, 3) or (H, W).
+        Images to draw in the first column: an array, a sequence or a mapping whose entry at the
+        recorded index of an image is the image, (H, W, 3) or (H, W), as bytes or floats from 0 to
+        1. Default: none.
     seed
         Seed of the random choice of images.
     ax
@@ -69,19 +71,25 @@ def spatial_attention(
     -------
     Axes
         `ax`, with the panels as its `child_axes`: a row per image and recording, and a column per
-        block.
+        map.
 
     Raises
     ------
     RecordingError
-        If no spatial maps were recorded.
+        If the epoch or spatial maps were not recorded, several recordings are not known to hold the
+        same images, a recording lacks an image, two names are equal, or there is not one name or
+        epoch per recording.
+    UnknownNameError
+        If a recording has no such map.
+    StripeError
+        If `n_images` is below 1, or `gates` is empty.
 
     Notes
     -----
-    The text below each column gives the range of its colours, the stripe index (eta2) of the map
-    over all images and, if it was recorded, the stripe index of the block's channel gate. The
-    panels of a column share one colour scale. Columns have different scales, because the ranges of
-    the blocks differ.
+    The text below each column gives the range of its colours and the stripe index (eta2) of the map
+    over all images. If the channel gate of the same block was recorded, the text also gives the
+    stripe index of this gate. The panels of a column share one colour scale. Columns have different
+    scales, because the ranges of the blocks differ.
 
     References
     ----------

@@ -73,13 +73,13 @@ def stripes(
         "random", or sorted by "label" or "prediction", with lines between classes and their names
         or numbers at the side.
     channel_order
-        "random": the chosen channels in the order of their numbers; or sorted by "mean" or "spread"
-        (standard deviation) over all images, ascending.
+        "random": the chosen channels in the order of their numbers; or sorted by the "mean" or the
+        "spread" (standard deviation) of the gate over all images, ascending.
     seed
         Seed of the random choices.
     side
-        "before": the global average of the features that the gate multiplies; "after": the gate; or
-        "both".
+        "before": the pooled inputs, which are the global average of the features that the gate
+        multiplies; "after": the gate; or "both".
     scale
         "own": each panel has its own colour scale and colour bar; "shared": all panels share one
         scale.
@@ -103,10 +103,14 @@ def stripes(
     Raises
     ------
     RecordingError
-        If the epoch, the pooled inputs (for "before"), or the labels or predictions (for sorting)
-        were not recorded.
+        If the epoch, the values, the pooled inputs (for "before"), or the labels or predictions
+        (for sorting) were not recorded; if two names are equal; or if there is not one name or
+        epoch per recording.
     UnknownNameError
-        If there is no such gate.
+        If a recording has no such gate.
+    StripeError
+        If `n_images` or `channels` is below 1, an option has an unknown value, or there are more
+        than 8 panels.
 
     Notes
     -----

@@ -55,7 +55,8 @@ def style_grid(
     Raises
     ------
     StripeError
-        If there is no picture, or the columns or captions differ in length.
+        If there is no picture, the columns differ in length, or `rows` or the captions of a column
+        do not have one text per picture.
 
     References
     ----------

@@ -43,7 +43,7 @@ def tradeoff(
     n_images
         Number of test images of a single run, for its 95 % interval.
     heading
-        Text above the picture: the run, the layer or the epoch. Default: none.
+        Text above the picture, such as the name of the run. Default: none.
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
@@ -61,8 +61,8 @@ def tradeoff(
     Raises
     ------
     StripeError
-        If a column is missing. The message names it. The table of `stripe bench fps` has all
-        columns except accuracy.
+        If the table lacks a column, has no rows, or has texts instead of numbers. The table of
+        `stripe bench fps` has all columns except accuracy.
 
     Notes
     -----

@@ -48,20 +48,22 @@ def variance_components(
     -------
     Axes
         `ax`, with a stacked bar of the three shares (%) for each gate, in forward order. Several
-        recordings are drawn one above the other, in its `child_axes`.
+        recordings are drawn one above the other, in the `child_axes` of `ax`.
 
     Raises
     ------
-    StripeError
-        If there is no such epoch, or the table lacks a column.
+    RecordingError, StripeError
+        As for `stripe.stats.variance_components`; also if an epoch is missing, there are no channel
+        gates, two names are equal, there is not one name or epoch per recording, the table lacks a
+        column or has two rows for a gate in one epoch, or there are more than 8 recordings.
 
     Notes
     -----
     The estimate of a share can be below 0, because the estimates of the variance components are
-    unbiased. It is then drawn as 0, and the other shares are divided by their sum. Without labels,
-    the image share includes the class share. A large image share does not mean that the network
-    uses the variation over images. Freezing a gate removes this variation. `stripe.sensitivity`
-    estimates the effect.
+    unbiased. Such a share is drawn as 0, and the other shares are divided by their sum. Without
+    labels, the image share includes the class share. A large image share does not mean that the
+    network uses the variation over images. Freezing a gate removes this variation.
+    `stripe.sensitivity` estimates the effect of freezing.
 
     Examples
     --------

@@ -9,9 +9,9 @@ from stripe.recording.schema import Header, part_schema
 
 
 def arrow_stream(header: Header, parts: list[FinishedPart]) -> pa.RecordBatchReader:
-    """Return a reader of all rows, with their epoch as the first column.
+    """Return a reader of all rows, with the epoch as the first column.
 
-    A row group is read at a time, so that the memory does not grow with the recording.
+    One row group is read at a time, so the memory does not grow with the recording.
     """
     fields = [pa.field("epoch", pa.int64(), nullable=False), *part_schema(header)]
     schema = pa.schema(fields)

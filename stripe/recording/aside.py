@@ -10,12 +10,14 @@ from stripe.recording.layout import Layout
 
 
 def refuse_recorded(layout: Layout, epoch: int | None = None) -> None:
-    """Raise if a directory holds recorded epochs, or `epoch`, before work is done for more.
+    """Raise an error if a directory holds recorded epochs (with `epoch`, this epoch).
+
+    Call this function before the work for more epochs begins.
 
     Raises
     ------
     RecordingError
-        If it does; the message says how to go on.
+        If it holds such an epoch. The message says what to do.
     """
     epochs = layout.epochs()
     if not epochs or (epoch is not None and epoch not in epochs):
@@ -30,7 +32,7 @@ def refuse_recorded(layout: Layout, epoch: int | None = None) -> None:
 
 
 def held_already(layout: Layout, epoch: int) -> RecordingError:
-    """Return the error about an epoch that is recorded already, with both ways to go on."""
+    """Return the error about an epoch that is already recorded, with both remedies."""
     return RecordingError(
         f"{layout.root} holds epoch {epoch} already and is append-only; record the next free "
         f"epoch with epoch={(free := layout.epochs()[-1] + 1)} (--epoch {free}), or move the "
@@ -49,9 +51,9 @@ class MovedAside:
     Raises
     ------
     RecordingError
-        If it is being written.
+        If a writer has the recording open.
     StripeError
-        If it is a link.
+        If the directory is a symbolic link.
     """
 
     def __init__(self, layout: Layout) -> None:

@@ -13,9 +13,9 @@ from stripe.recording.verify import verify
 
 
 def check_same(there: Header, here: Header, root: Path) -> None:
-    """Raise if a recording is of other gates, another network or other images.
+    """Raise an error if a recording has other gates, another network or other images.
 
-    Weights may differ: the epochs of a training have different ones.
+    Weights may differ, because every epoch of a training has its own.
     """
     if there.per_image != here.per_image:
         kept = "values" if there.per_image else "moments only"

@@ -22,9 +22,9 @@ _MOST_ROWS = 60
 
 
 class Gates(list[Gate]):
-    """A list of gates, which is shown as a table, and in Jupyter with a picture.
+    """A list of gates that is displayed as a table, and in Jupyter also with a bar chart.
 
-    In all other respects it is a list. A slice of it is a plain list.
+    In all other respects, it is a list. A slice of it is a plain list.
 
     Examples
     --------
@@ -34,14 +34,14 @@ class Gates(list[Gate]):
     """
 
     def __repr__(self) -> str:
-        """Return a row per gate, without the middle rows of a long list."""
+        """Return a table with one row per gate. A long list is shown without its middle rows."""
         if not self:
             return "[]"
         rows = self.frame()[_SHOWN].to_string(index=False, max_rows=_MOST_ROWS)
         return f"{counted(len(self), 'gate')}\n{rows}"
 
     def frame(self) -> pd.DataFrame:
-        """Return one row per gate, with its attributes as columns."""
+        """Return a DataFrame with one row per gate and the attributes of `Gate` as columns."""
         columns = [field.name for field in fields(self[0] if self else Gate)]
         return pd.DataFrame([vars(gate) for gate in self], columns=columns)
 

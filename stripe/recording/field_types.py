@@ -14,7 +14,7 @@ _MOST_VALUES = 2**31 - 1
 
 
 def check_fields(instance: Any) -> None:
-    """Raise a ValueError if a field of a dataclass is of another type than it is declared to be."""
+    """Raise a ValueError if the value of a field does not have the declared type."""
     for name, hint in _hints(type(instance)).items():  # type: ignore[arg-type]  # a class has a hash
         value = getattr(instance, name)
         if not _fits(value, hint):
@@ -48,7 +48,7 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def check_header(header: Header) -> None:
-    """Raise a ValueError if a header names a gate twice, or one that no column can hold."""
+    """Raise a ValueError if a header names a gate twice, or a gate that no column can hold."""
     counts = Counter(gate.name for gate in header.gates)
     for gate in header.gates:
         if not isinstance(gate, RecordedGate):

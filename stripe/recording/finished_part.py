@@ -23,19 +23,21 @@ Vectors = Float32[np.ndarray, "images channels"]
 
 @dataclass(frozen=True)
 class FinishedPart:
-    """The part of an epoch that one process wrote.
+    """The Parquet file of an epoch that one process wrote.
+
+    Every method raises `RecordingError` if the file is damaged or missing.
 
     Parameters
     ----------
     path
         The file.
     footer_sha256
-        The checksum of its footer, from the log.
+        SHA-256 of its footer, from the log.
     epoch
-        The epoch that it must be of.
+        The epoch that the file must belong to.
     columns
-        From its columns to their types, from the log; not an Arrow schema, which forgets when it is
-        sent to another process that elements are not null.
+        Mapping from the names of its columns to their types as text, from the log. It is not an
+        Arrow schema, because a pickled schema loses the information that elements are not null.
     """
 
     path: Path
@@ -44,28 +46,28 @@ class FinishedPart:
     columns: dict[str, str]
 
     def read(self, columns: list[str]) -> pa.Table:
-        """Read a few columns, in the order given."""
+        """Return some columns of all rows, in the given order."""
         with self._opened(pre_buffer=False) as file:  # threads cost more than they save here
             return self._checked(file.read(columns=columns, use_threads=False).select(columns))
 
     def scan(self, columns: Mapping[str, str]) -> Iterator[dict[str, Vectors]]:
-        """Yield vectors by name, a row group of about 16 MiB at a time.
+        """Yield vectors by name, one row group at a time, which has about 16 MiB uncompressed.
 
         Parameters
         ----------
         columns
-            From names to columns of the file.
+            Mapping from names to columns of the file.
         """
         for table in self.tables([*columns.values()]):
             yield {name: matrix(table[column]) for name, column in columns.items()}
 
     def pieces(self, columns: Mapping[str, str]) -> Iterator[dict[str, Vectors]]:
-        """Yield vectors by name, some columns of a row group at a time, which saves memory.
+        """Yield vectors by name, for some columns of one row group at a time, to save memory.
 
         Parameters
         ----------
         columns
-            From names to columns of the file.
+            Mapping from names to columns of the file.
         """
         names = {column: name for name, column in columns.items()}
         with self._opened(pre_buffer=False) as file:
@@ -75,13 +77,13 @@ class FinishedPart:
                     yield {names[column]: matrix(table[column]) for column in some}
 
     def tables(self, columns: list[str]) -> Iterator[pa.Table]:
-        """Yield columns, in the order given, a row group at a time."""
+        """Yield columns, in the given order, one row group at a time."""
         with self._opened(pre_buffer=False) as file:
             for group in range(file.num_row_groups):
                 yield self._checked(file.read_row_group(group, columns=columns).select(columns))
 
     def frame(self) -> pd.DataFrame:
-        """Read the whole file, as the moments of a recording without values."""
+        """Return the whole file as a table, for the moments of a recording without values."""
         with self._opened() as file:
             table: pd.DataFrame = self._checked(file.read()).to_pandas()
             return table

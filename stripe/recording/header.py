@@ -24,8 +24,8 @@ class StoredHeader(NamedTuple):
 def seal_header(header: Header) -> Sealed:
     """Return the content of `recording.json`, with an `id` that no other recording has.
 
-    Log records name the header by its digest, so the id keeps the epochs of two recordings of the
-    same settings apart.
+    Log records refer to the header by its digest. The id makes the digests of two recordings with
+    the same settings different.
     """
     return seal({**header.to_json(), "id": uuid.uuid4().hex})
 
@@ -60,7 +60,7 @@ def read_header(layout: Layout) -> StoredHeader:
     Raises
     ------
     RecordingError
-        If it is missing or damaged, or of another format version.
+        If the file is missing or damaged, or its format version is not supported.
     """
     path = layout.header
     if not path.is_file():

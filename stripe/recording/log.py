@@ -20,7 +20,7 @@ from stripe.recording.sealed import seal, unseal
 
 @dataclass(frozen=True, kw_only=True)
 class PartRecord:
-    """The log entry of one file: the SHA-256 of all of it, and that of its footer."""
+    """The log entry of one file, with the SHA-256 of the whole file and that of its footer."""
 
     name: str
     rows: int
@@ -36,13 +36,13 @@ class Record:
     Parameters
     ----------
     epoch, rows, schema
-        The epoch, its rows, and types by column.
+        Number of the epoch, number of its rows, and a mapping from columns to types.
     parts
-        Its files, by rank.
+        The files of the epoch, by rank.
     weights
-        Digest of the weights that were recorded; None where it is not known.
+        Digest of the weights that were recorded; None if it is not known.
     previous
-        Digest of the record that was written before this one, None of the first.
+        Digest of the record that was written before this one; None for the first.
     digest
         SHA-256 of this record; None in format version 1.
     """
@@ -66,7 +66,7 @@ class Head(NamedTuple):
 class LogState(NamedTuple):
     """The head, and the epochs in data/, in staging/ and in the log at one time.
 
-    The digest of the last record changes if an epoch is replaced, though the epochs stay the same.
+    If an epoch is replaced, only the digest of the last record changes.
     """
 
     last: str | None
@@ -77,14 +77,14 @@ class LogState(NamedTuple):
 
 
 class Log:
-    """Read the log of a recording, and for its one writer, change it.
+    """Read the log of a recording or, in its one writer, change it.
 
     Parameters
     ----------
     layout
         Paths of the recording.
     stored
-        The header, with its digest; without one, the recording is of format version 1.
+        The header and its digest. The digest is None for format version 1.
     """
 
     def __init__(self, layout: Layout, stored: StoredHeader) -> None:
@@ -93,7 +93,7 @@ class Log:
 
     @property
     def chained(self) -> bool:
-        """Whether there are a head and a chain: not in format version 1."""
+        """Whether the log has a head and linked records, as from format version 2 on."""
         return self._header_digest is not None
 
     @cached_property
@@ -209,7 +209,7 @@ class Log:
     def append(
         self, epoch: int, parts: Sequence[dict[str, Any]], weights: str | None = None
     ) -> None:
-        """Log an epoch; it is recorded once its directory is in place."""
+        """Log an epoch. The epoch counts as recorded when its directory is in `data/`."""
         head = self.head()
         if head.epochs and not self._layout.epoch(head.epochs[-1]).exists():
             self.drop(head.epochs[-1])  # its commit failed, and so did the attempt to undo that
@@ -228,12 +228,12 @@ class Log:
         self._write_head(Head((*head.epochs, epoch), digest))
 
     def drop(self, epoch: int) -> None:
-        """Drop a staged epoch; it leaves the head first, so that the head is always valid.
+        """Drop a staged epoch, from the head first, so that the head is always valid.
 
         Raises
         ------
         RecordingError
-            If the head lists later epochs, whose records follow that of this one.
+            If the head lists epochs that were committed after this one.
         """
         head = self.head()
         if self._displaced(head.epochs, (epoch,)):
@@ -245,7 +245,13 @@ class Log:
         shutil.rmtree(self._layout.staged(epoch), ignore_errors=True)
 
     def roll_back(self) -> None:
-        """Drop epochs that a killed writer was writing or dropping; nothing if one is displaced."""
+        """Drop the epochs that a killed writer was writing or dropping.
+
+        Raises
+        ------
+        RecordingError
+            If one of them is not the last in the head. Nothing is dropped then.
+        """
         moving = sorted({*self._layout.being_moved()} - {*self._layout.epochs()})
         for epoch in self._displaced(self.head().epochs, moving) if moving else ():
             raise RecordingError(self._move_back(epoch))

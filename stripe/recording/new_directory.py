@@ -9,12 +9,12 @@ from stripe.recording.layout import Layout
 
 
 class NewDirectory:
-    """Remember which directories are missing, to leave a directory as it was.
+    """Remember which directories are missing, so that they can be removed after a failure.
 
     Parameters
     ----------
     layout
-        Paths of the recording that is about to be made.
+        Paths of the recording that will be created.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -23,9 +23,9 @@ class NewDirectory:
         self._missing = [path for path in (root, *root.parents) if not path.exists()]
 
     def undo(self) -> None:
-        """Remove a recording without epochs, and the directories that were made for it.
+        """Remove a recording without epochs, and the directories that were created for it.
 
-        The header goes first: without it the rest is no recording, whenever the process dies. Other
+        The header is removed first. If the process then dies, the rest is not a recording. Other
         files stay, with their directories.
         """
         layout = self._layout
@@ -39,7 +39,7 @@ class NewDirectory:
 
 
 def check_root(layout: Layout) -> None:
-    """Raise if the directory holds anything but a recording, or the beginning of one."""
+    """Raise an error if the directory holds anything but a recording or the start of one."""
     root = layout.root
     if not root.exists() or layout.header.exists():
         return

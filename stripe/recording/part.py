@@ -27,8 +27,8 @@ MomentArrays = Float64[np.ndarray, "4 channels"]
 class PartWriter:
     """Write rows to `directory/part-RANK.parquet`; a context manager that finishes the file.
 
-    float32 columns are BYTE_STREAM_SPLIT and zstd level 1, without dictionaries, and every page
-    carries a checksum.
+    The columns are compressed with zstd at level 1, without dictionaries. Vectors of float32 also
+    have the encoding BYTE_STREAM_SPLIT. Every page has a checksum.
     """
 
     def __init__(self, directory: Path, rank: int, schema: pa.Schema, epoch: int) -> None:
@@ -55,7 +55,7 @@ class PartWriter:
 
     @staticmethod
     def record_path(directory: Path, rank: int) -> Path:
-        """Return where the finished part's rows, size and SHA-256 wait for the commit."""
+        """Return the path of the file that holds rows, size and SHA-256 until the commit."""
         return directory / f"part-{rank}.json"
 
     def write(
@@ -71,18 +71,19 @@ class PartWriter:
         Parameters
         ----------
         image
-            Index of each image in its data set, shape (rows,).
+            Index of each image in its data set, integers of shape (rows,).
         vectors
-            By column name, as in `schema`: shape (rows, channels), float32 and C-contiguous for
-            speed. Other real numbers are converted to float32.
+            Mapping from the columns of the recording, such as `gate/NAME`, to arrays of shape
+            (rows, channels). float32 arrays in C order are the fastest; other real numbers are
+            converted to float32. Entries that are no column of the recording are ignored.
         label, prediction
-            Shape (rows,), or nothing where unknown.
+            Integers of shape (rows,); None if unknown.
 
         Raises
         ------
         RecordingError
-            If a column is missing, has another shape than the header says, or holds what its type
-            cannot.
+            If a column is missing, its shape differs from that in the header, its values do not fit
+            its type, or the disk fails.
         """
         columns = [
             _integers("image", image, len(image), pa.int64()),
@@ -93,14 +94,20 @@ class PartWriter:
         self._append(pa.record_batch(columns, schema=self._schema))
 
     def write_moments(self, image: Indices, moments: Mapping[str, MomentArrays]) -> None:
-        """Append the moments of every column over the images with these indices.
+        """Append moments over images, for a recording without values.
 
         Parameters
         ----------
         image
-            Index of each image, shape (images,); kept until the commit, for no image to come twice.
+            Index of each image, shape (images,). The commit checks that no image occurs twice.
         moments
-            By column name: mean, m2, min and max of each channel, shape (4, channels).
+            Mapping from columns to arrays of shape (4, channels): mean, m2 (sum of squared
+            deviations from the mean), minimum and maximum of each channel.
+
+        Raises
+        ------
+        RecordingError
+            If the disk fails.
         """
         for column, (mean, m2, low, high) in moments.items():
             channels = len(mean)

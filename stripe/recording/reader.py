@@ -36,16 +36,14 @@ if TYPE_CHECKING:
 def open_recording(path: "Recorded") -> "Recording":
     """Open the recording in the directory `path`, even while another process writes to it.
 
-    If `path` is a training run, its recording is opened. If `path` is an open recording, it is
-    returned unchanged.
+    If `path` is the directory of a training run, its recording is opened. If `path` is an open
+    recording, it is returned unchanged.
 
     Raises
     ------
     RecordingError
-        In one of these cases:
-
-        - there is no recording, or its format version is not supported;
-        - its header or the head of its log is missing, damaged or from another recording.
+        If there is no recording, its format version is not supported, or its header or the list of
+        its epochs is missing, damaged or from another recording.
 
     Examples
     --------
@@ -60,14 +58,19 @@ def open_recording(path: "Recorded") -> "Recording":
 class Recording:
     """Gates over images and epochs, read from a directory that `Recorder` wrote.
 
-    Every method reads what it needs from disk and keeps nothing in memory. `rows`, `values`,
+    Every method reads the values that it needs from disk and does not keep them. `rows`, `values`,
     `inputs` and `spatial` sort by image, whatever the order of recording. Rows of two epochs
-    correspond if the epochs hold the same images. `scan` yields rows in the order of recording.
+    correspond if the epochs hold the same images. The default epoch of a method is the last one.
 
     Parameters
     ----------
     path
-        The directory.
+        The directory of a recording or of a training run.
+
+    Raises
+    ------
+    RecordingError
+        As for `stripe.open_recording`. The methods raise the errors that `values` lists.
 
     Examples
     --------
@@ -101,29 +104,29 @@ class Recording:
 
     @property
     def gates(self) -> pd.DataFrame:
-        """One row per gate, in forward order, with the attributes of `RecordedGate` as columns."""
+        """One row per gate, in forward order. The columns are the fields of `RecordedGate`."""
         return Gates(self.header.gates).frame()
 
     @property
     def epochs(self) -> list[int]:
-        """The recorded epochs, ascending. Missing files of an epoch raise an error."""
+        """The recorded epochs, ascending. A missing directory or log record raises an error."""
         return self._log.committed()
 
     @property
     def images(self) -> pd.DataFrame:
-        """One row per image of the last epoch: image, label, prediction (nullable Int32)."""
+        """Images of the last epoch: image (int64), label and prediction (nullable Int32)."""
         return self.rows()
 
     @property
     def last_epoch(self) -> int:
-        """The last recorded epoch. A recording without epochs raises an error."""
+        """The last epoch, which has the highest number. Without epochs, an error is raised."""
         if not (epochs := self.epochs):
             raise RecordingError(f"{self.path} holds no epoch yet; record one first")
         return epochs[-1]
 
     @typed
     def rows(self, epoch: int | None = None) -> pd.DataFrame:
-        """Return image, label and prediction of each row of `values(gate, epoch)`."""
+        """Return image (int64), label and prediction (nullable Int32) of each row of `values`."""
         self._check_values()
         table = self._read(epoch, ["image", "label", "prediction"])
         frame = pd.DataFrame({
@@ -139,18 +142,17 @@ class Recording:
     def values(self, gate: str, epoch: int | None = None) -> Vectors:
         """Return the values of a gate for every image of an epoch. Default: the last epoch.
 
-        The array has the shape (images, channels), is float32, and is read-only.
-
-        If one process recorded the images in ascending order, as with an unshuffled loader, the
-        array is a view of Arrow's memory. Otherwise it is a sorted copy.
+        The array has the shape (images, channels), is float32, and is read-only. If one process
+        recorded the images in ascending order, as with an unshuffled loader, the array is usually a
+        view of Arrow's memory. Otherwise it is a copy.
 
         Raises
         ------
         UnknownNameError
             If the gate is not in the recording.
         RecordingError
-            If the epoch was not recorded, or a file is damaged. The message names the epoch or
-            file.
+            If the epoch was not recorded, the gate is a spatial map, the recording holds only
+            moments, an image occurs twice, or a file is damaged.
         """
         if self.gate(gate).kind == "spatial":
             raise RecordingError(f"{gate!r} is a spatial map; read it with spatial()")
@@ -158,10 +160,10 @@ class Recording:
 
     @typed
     def inputs(self, gate: str, epoch: int | None = None) -> Vectors:
-        """Return the global average of the features that a gate multiplies ("before" in Figure 2).
+        """Return the global average of the features that a gate multiplies, for every image.
 
-        Shape, errors and order are as for `values`. If the averages were not recorded,
-        `RecordingError` is raised.
+        Figure 2 of the ASR paper shows these averages as "before". Shape, order and errors are as
+        for `values`. If the averages were not recorded, `RecordingError` is raised.
         """
         if not self.gate(gate).pooled:
             raise RecordingError(
@@ -173,7 +175,10 @@ class Recording:
     def spatial(
         self, gate: str, epoch: int | None = None
     ) -> Float32[np.ndarray, "images height width"]:
-        """Return the spatial attention map of every image, shape (images, H, W)."""
+        """Return the spatial attention map of every image, shape (images, H, W).
+
+        Order and dtype are as for `values`. Any other gate raises `RecordingError`.
+        """
         size = self.gate(gate).spatial
         if size is None:
             raise RecordingError(
@@ -193,10 +198,10 @@ class Recording:
 
     @typed
     def scan(self, epoch: int) -> Iterator[dict[str, Vectors]]:
-        """Yield the values of all gates, by name, for one row group of the epoch at a time.
+        """Yield the values of all gates except spatial maps, by name, for some images at a time.
 
-        Each row group has about 16 MiB, with images in the order of recording. The required memory
-        does not depend on the number of images.
+        Each item holds the images of one block of rows (about 16 MiB, a row group of Parquet), in
+        the order of recording. The required memory does not depend on the number of images.
         """
         self._check_values()
         names = {gate.name: gate_column(gate.name) for gate in self.header.channel_gates}
@@ -204,10 +209,9 @@ class Recording:
             yield from part.scan(names)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Return all rows of all epochs to a reader of Arrow: `pa.table(recording)`, polars.
+        """Return a stream of all rows for a reader of Arrow: `pa.table(recording)` or polars.
 
-        The columns are epoch and those of the Parquet files; the rows are in the order of
-        recording.
+        The columns are epoch and those of the Parquet files. Rows are in the order of recording.
         """
         self._check_values()
         parts = [part for epoch in self.epochs for part in self.parts(epoch)]
@@ -229,10 +233,10 @@ class Recording:
         Returns
         -------
         xarray.DataTree
-            One node per gate. A channel gate has the variable `gate` and, if it was recorded,
-            `input`, with the dimensions (epoch, image, channel). A spatial map has `map`, with
-            (epoch, image, height, width). The root holds the coordinates epoch, image and label,
-            and the predictions.
+            One node per gate. A channel gate has the variable `gate` (epoch, image, channel). If
+            the averages of the features were recorded, it also has `input`, with the same
+            dimensions. A spatial map has the variable `map` (epoch, image, height, width). The root
+            holds the coordinates epoch, image and label, and `prediction` (epoch, image).
 
         Raises
         ------
@@ -241,7 +245,8 @@ class Recording:
         UnknownNameError
             If a gate is not in the recording.
         RecordingError
-            If the epochs hold different images, or an epoch was not recorded.
+            If an epoch was not recorded, `epochs` is empty, the epochs hold different images, the
+            recording holds only moments, a file is damaged, or the name of a gate contains "/".
 
         Examples
         --------
@@ -274,28 +279,24 @@ class Recording:
             )
 
     def verify(self) -> pd.DataFrame:
-        """Check every file against its log record.
+        """Check every Parquet file against its log record, and the log itself.
 
         Returns
         -------
         DataFrame
-            One row per file: epoch, part, rows, bytes, sha256.
+            One row per Parquet file: epoch, part (name of the file), rows, bytes, sha256.
 
         Raises
         ------
         RecordingError
-            At the first file that is missing, unexpected, truncated or changed. The message names
-            it.
+            At the first file that is missing, unexpected, truncated or changed, or if an image
+            occurs twice in an epoch. The message names the file or the directory of the epoch.
         """
         return verify(self._layout, self._log)
 
     @typed
     def weights(self, epoch: int | None = None) -> str | None:
-        """Return the digest of the weights of an epoch. Default: the last epoch.
-
-        The digest is None if none was stored. To compare it with a network, use
-        `stripe.gates.fingerprint`.
-        """
+        """Return the `stripe.gates.fingerprint` of the weights of an epoch, None if not stored."""
         epoch = self.last_epoch if epoch is None else epoch
         self._check_recorded(epoch)
         return self._log.record(epoch).weights
@@ -325,7 +326,7 @@ class Recording:
 
     @typed
     def parts(self, epoch: int | None = None) -> list[FinishedPart]:
-        """Return the files of an epoch, one per process. Default: the last epoch."""
+        """Return the Parquet files of an epoch, one per process. Default: the last epoch."""
         epoch = self.last_epoch if epoch is None else epoch
         self._check_recorded(epoch)
         directory, record = self._layout.epoch(epoch), self._log.record(epoch)

@@ -23,15 +23,15 @@ def open_runs(
     names: Sequence[str] | None = None,
     epoch: int | Sequence[int] | None = None,
 ) -> list[NamedRun]:
-    """Open recordings, and name each so that no two are called the same.
+    """Open recordings, and give each a unique name.
 
     Parameters
     ----------
     data
         A recording or its directory, or several. A recording may occur twice, at two epochs.
     names
-        One per recording. Default: the last parts of their paths that differ, and their
-        epochs where a recording occurs twice.
+        One per recording. Default: the last parts of the paths that distinguish the recordings;
+        with the epoch if a recording occurs twice.
     epoch
         Epoch of all recordings, or one per recording. Default: the last of each. A single recording
         is repeated for each of several epochs.
@@ -60,9 +60,9 @@ def open_runs(
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """Return the last parts of paths that distinguish them: "a" and "b", or "x/a", "y/a".
+    """Return the last parts of paths that distinguish them: "a" and "b", or "x/a" and "y/a".
 
-    A directory called "recording" is called as the run that it is in.
+    A directory called "recording" gets the name of the run that contains it.
     """
     parts = [path.resolve().parts for path in paths]
     parts = [each[:-1] if each[-1] == OF_RUN else each for each in parts]

@@ -13,10 +13,11 @@ from stripe.recording.runs import NamedRun
 def unlike(first: NamedRun, second: NamedRun) -> str:
     """Return why equal indices of two epochs may be different images; empty if they are the same.
 
-    Every data set has an image 0, so equal indices alone prove nothing. Data sets of the same name
-    are taken for the same, unless an image has two labels, and so are two epochs of one recording.
-    Data sets of different names, or without a name, are taken for the same if all labels agree and
-    are not sorted: labels of a folder of classes are, and any two such folders may agree.
+    Every data set has an image 0, so equal indices alone prove nothing. If an image has two labels,
+    the images differ. Otherwise, two epochs of one recording, and data sets of the same name, count
+    as the same. Data sets of different names, or without a name, count as the same if all labels
+    agree and are not sorted. Sorted labels prove nothing, because they agree for any two folders
+    with the same number of images in each class.
     """
     one, two = _labels(first.recording, first.epoch), _labels(second.recording, second.epoch)
     if why := _contradiction(one, two):
@@ -59,7 +60,7 @@ def check_same_images(runs: Iterable[NamedRun]) -> None:
     Raises
     ------
     RecordingError
-        With the reason that `unlike` gives.
+        If the images may differ. The message gives the reason from `unlike`.
     """
     first, *others = runs
     for run in others:
@@ -72,7 +73,7 @@ def check_same_images(runs: Iterable[NamedRun]) -> None:
 
 
 def check_same_labels(recording: Recording, epochs: Iterable[int]) -> None:
-    """Raise if an image has different labels in two epochs, so that its index is of two images."""
+    """Raise if an image has different labels in two epochs, so that the images must differ."""
     first, *others = epochs
     labels = _labels(recording, first)
     for epoch in others:

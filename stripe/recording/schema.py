@@ -56,39 +56,46 @@ class Gate:
     Parameters
     ----------
     name
-        Dotted name of the module that outputs the gate, or of the owner if no module outputs it. A
-        number such as `:1` is appended if several gates would have the same name.
+        Dotted name of the module that outputs the gate, or of the owner if no module outputs it. If
+        the owner is the model itself, the name is that of its class. A number such as `:1` is
+        appended if the name is taken, or if the owner multiplies by several tensors of the shape of
+        a gate.
     owner
-        Dotted name of the innermost module that multiplies features by the gate.
+        Dotted name of the innermost module that multiplies features by the gate; "" for the model.
     owner_class
-        Class of the owner.
+        Name of the owner's class.
     channels
-        Number of values in a row of the gate: C, or R x C for a split; 1 for a spatial map.
+        Number of values in a row of the gate: C; R x C for the layout "NRC11"; 1 for a spatial map.
     groups
-        For a split, the number R of branches that it multiplies by weights; otherwise 1.
+        Number R of branches for the layout "NRC11", otherwise 1.
     kind
-        - "gate": a factor bounded by a function such as sigmoid;
-        - "split": weights of several branches, (B, R, C);
-        - "response": an unbounded factor, as in GRN;
-        - "spatial": a map that multiplies every channel;
-        - "constant": a factor that does not depend on the input (ASR).
+        - "gate": a factor that is bounded by a function such as sigmoid, or that `stripe.insert`
+          added;
+        - "split": bounded weights of several branches, which are summed after the product;
+        - "response": an unbounded factor, as in the global response normalisation (GRN) of ConvNeXt
+          V2;
+        - "spatial": a bounded map that multiplies every channel;
+        - "constant": a factor that does not depend on the image (ASR, see `stripe.insert`).
     layout
-        Axes of the gate: "NC11" for features (B, C, H, W), "N11C" for channels last (B, H, W, C),
-        "N1C" for tokens (B, N, C), "NC1" for signals (B, C, T), "NC111" for clips (B, C, T, H, W),
-        "N111C" for clips with channels last, "NRC11" for a split, "N1HW" for a spatial map.
+        Axes of the gate, where N is the batch (B in the shapes of the features): "NC11" for
+        features (B, C, H, W), "N11C" for channels last (B, H, W, C), "N1C" for tokens (B, T, C),
+        "NC1" for signals (B, C, T), "NC111" for clips (B, C, T, H, W), "N111C" for clips with
+        channels last, "NRC11" for R branches (B, R, C, H, W), "N1HW" for a spatial map that
+        multiplies features (B, C, H, W).
     producer
-        Dotted name of the innermost module that computed the features.
+        Dotted name of the innermost module that computed the features. It is "" if the model itself
+        computed them, or if they are its input.
     consumers
-        Dotted names of the innermost modules that read the product.
+        Dotted names of the innermost modules that read the product; "" for the model.
     dtype
-        dtype of the values in the model. They are stored as float32.
+        dtype of the values in the model, such as "float16". They are stored as float32.
     spatial
-        (height, width) of a spatial map, or None.
+        (height, width) of a spatial map; otherwise None.
     per_image_values
-        Number of rows of the gate per image. The number is above 1 if the batch dimension also
-        holds frames, patches or flipped copies of an image; by default, the mean over these rows is
-        then recorded. The number is 0 if the rows cannot be divided evenly among the images. Groups
-        of channels in the batch dimension count as channels, not as rows.
+        Number of rows of the gate per image. It is above 1 if the batch dimension also holds
+        frames, patches or flipped copies of an image; by default, the mean over these rows is then
+        recorded. It is 0 if the rows cannot be divided evenly among the images. Groups of channels
+        in the batch dimension count as channels, not as rows.
 
     Examples
     --------
@@ -113,7 +120,7 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedGate(Gate):
-    """A gate of a recording. The names of the gate's columns contain the name of the gate.
+    """A gate of a recording. The names of its columns, such as `gate/NAME`, contain its name.
 
     Parameters
     ----------
@@ -133,7 +140,10 @@ class RecordedGate(Gate):
 
     @classmethod
     def of(cls, gate: Gate, *, pooled: bool) -> "RecordedGate":
-        """Return a gate from `find_gates` as a gate of a recording; a spatial map is not pooled."""
+        """Return a gate from `find_gates` as a gate of a recording.
+
+        For a spatial map, `pooled` is always False.
+        """
         return cls(**{**vars(gate), "pooled": pooled and gate.kind != "spatial"})
 
 
@@ -146,17 +156,17 @@ class Header:
     gates
         The recorded gates, in forward order.
     model, dataset
-        Names of the network and of the data set.
+        Names of the network and of the data set; "" if unknown.
     model_class
-        Class of the network; empty if unknown.
+        Name of the network's class; "" if unknown.
     seed
-        Seed of the run, or None.
+        Seed of the run; None if unknown.
     per_image
         Whether every image has a row. If False, the recording holds only moments over images.
     input_shape
-        (C, H, W) of the images.
+        Shape of one image, usually (C, H, W); None if unknown.
     versions
-        Versions of the libraries, by name.
+        Versions of Python and of the libraries, by name.
 
     Examples
     --------
@@ -185,7 +195,13 @@ class Header:
 
     @classmethod
     def from_json(cls, values: dict[str, Any], path: Path) -> "Header":
-        """Read a header from JSON values; error messages name `path`."""
+        """Return the header that JSON values describe; error messages name `path`.
+
+        Raises
+        ------
+        RecordingError
+            If the format version is unknown, or a field is missing or unknown.
+        """
         version = values.pop("format_version", None) if isinstance(values, dict) else None
         if type(version) is not int or version not in (UNSEALED_VERSION, FORMAT_VERSION):
             raise RecordingError(

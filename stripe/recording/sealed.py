@@ -20,10 +20,10 @@ class Sealed(NamedTuple):
 
 
 def seal(values: dict[str, Any]) -> Sealed:
-    """Return `values`, which are not empty, as JSON with one more key, "sha256".
+    """Return `values`, which must not be empty, as JSON with one more key, "sha256".
 
-    The digest is that of the bytes of the file up to its first digit, so that readers need not
-    print the values again to check it.
+    The digest is that of all bytes before its first digit. A reader can therefore check it without
+    writing the values as JSON again.
     """
     body = json.dumps(values, indent=1).encode().removesuffix(b"\n}") + _KEY
     digest = hashlib.sha256(body).hexdigest()
@@ -38,7 +38,7 @@ def unseal(path: Path) -> tuple[dict[str, Any], str]:
     ValueError
         If any bit of the file changed.
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     """
     content = read_regular(path)
     digest = checked_digest(content)
@@ -48,7 +48,7 @@ def unseal(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def checked_digest(content: bytes) -> str:
-    """Return the digest at the end of a sealed file; raise a ValueError if it is not that of it."""
+    """Return the digest at the end of a sealed file; raise a ValueError if it does not match."""
     cut = max(0, len(content) - len(_END) - _DIGITS)
     digest = hashlib.sha256(content[:cut]).hexdigest()
     if content[cut:] != digest.encode() + _END:

@@ -15,10 +15,11 @@ from stripe.recording.log import Log, PartRecord, Record
 
 
 def verify(layout: Layout, log: Log) -> pd.DataFrame:
-    """Return epoch, part, rows, bytes and SHA-256 of every file; raise at the first not whole.
+    """Return epoch, part, rows, bytes and SHA-256 of every file; raise at the first damaged one.
 
-    Changes that a writer makes meanwhile look like damage. The files are therefore read again: it
-    is damage if nothing changed meanwhile, or if the same error comes again.
+    Changes by a writer at the same time look like damage. After an error, the files are therefore
+    read again. The error is raised if the log did not change during the check, or if the same error
+    occurs again.
     """
     said = ""
     while True:

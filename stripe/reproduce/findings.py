@@ -133,7 +133,7 @@ def _row(claim: Claim, evidence: Sequence[_Evidence], values: Sequence[float]) -
 
 
 def _evidence(claim: Claim, found: Reproduction) -> _Evidence:
-    """Return the contrasts of an exhibit that take part; the best epochs of trainings alone."""
+    """Return the contrasts of an exhibit that test a claim. Only training runs have best epochs."""
     tested = [one for one in found.tested() if claim.tests(one.contrast)]
     best: list[Tested] = []
     if found.exhibit.kind.printed != found.exhibit.kind.columns[0]:
@@ -143,7 +143,7 @@ def _evidence(claim: Claim, found: Reproduction) -> _Evidence:
 
 
 def _by_seed(tested: Sequence[Tested]) -> list[float]:
-    """Return the means over contrasts, of each seed that all of them have."""
+    """Return the mean over contrasts for each seed that all contrasts have."""
     if not tested:
         return []
     seeds = set.intersection(*(set(one.by_seed) for one in tested))
@@ -156,9 +156,9 @@ def written(table: pd.DataFrame, limits: Mapping[str, str] | None = None) -> pd.
     Parameters
     ----------
     table
-        From `findings`.
+        Table from `findings`.
     limits
-        As `Scale.limits`. The verdict of a claim with a limit says so.
+        As `Scale.limits`. The verdict of a claim with a limit is marked as limited.
     """
     return pd.DataFrame([
         {

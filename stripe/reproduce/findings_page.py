@@ -13,9 +13,9 @@ def findings_page(table: pd.DataFrame, scale: Scale, command: str) -> str:
     Parameters
     ----------
     table
-        From `findings`.
+        Table from `findings`.
     scale
-        The scale at which everything on the page was run.
+        The scale of all runs on the page.
     command
         The command that makes the page.
     """
@@ -50,7 +50,7 @@ _LEGEND = """\
 
 
 def _counted(table: pd.DataFrame, papers: pd.DataFrame) -> str:
-    """Count the verdicts on the paper's claims, and say what the correction asks for."""
+    """Count the verdicts on the paper's claims, and give the p-value that the correction needs."""
     counted = papers["corrected"].value_counts()
     verdicts = ", ".join(f"{verdict} {count}" for verdict, count in counted.items())
     open_ = papers[papers["corrected"] == "undecided"]
@@ -90,7 +90,7 @@ def _missing(table: pd.DataFrame) -> str:
 
 
 def _limits(table: pd.DataFrame, scale: Scale) -> str:
-    """Say what the tests of claims with a result cannot show."""
+    """Return the section on what the tests of claims with a result cannot show."""
     limits = scale.limits
     known = {limit_of(claim, limits) for claim in table.loc[table["p"].notna(), "claim"]}
     listed = [f"- **{words}**: {limit}." for words, limit in limits.items() if limit in known]

@@ -1,4 +1,4 @@
-"""Our published numbers of runs, from which a report can be made without the runs."""
+"""Our published numbers of runs. A report can be made from them without the runs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class PublishedRun(StoredRun):
     published
         Numbers of the run, as in `StoredRun.scores`.
     timed_on
-        The machine on which it was timed, or "".
+        The machine on which the run was timed, or "".
     """
 
     published: Mapping[str, Mapping[str, float]]
@@ -44,7 +44,7 @@ class PublishedRun(StoredRun):
 
     @property
     def machine(self) -> str:
-        """The machine on which it was timed, or ""."""
+        """The machine on which the run was timed, or ""."""
         return self.timed_on
 
 
@@ -60,8 +60,8 @@ def run_numbers(runs: Mapping[Cell, list[StoredRun]]) -> pd.DataFrame:
     -------
     DataFrame
         One row per cell, seed and metric: dataset, backbone, method, setting, in the paper's words;
-        seed; run, its address in a store; metric; the numbers of `StoredRun.scores`, each a column;
-        machine, where it was timed.
+        seed; run, the name of its directory; metric; a column for each number of
+        `StoredRun.scores`; machine, the one on which the run was timed, or "".
     """
     rows: list[dict[str, Any]] = []
     for cell, of_cell in runs.items():
@@ -77,8 +77,9 @@ def run_numbers(runs: Mapping[Cell, list[StoredRun]]) -> pd.DataFrame:
 def read_published(folder: Path, planned: Iterable[StoredRun]) -> dict[Path, PublishedRun]:
     """Return the published runs among the planned ones, by their directories.
 
-    A run is identified by its address, so numbers of other settings are never used for it. The
-    numbers of a run that several exhibits share may stand in the file of any of them.
+    A run is identified by the name of its directory, a hash of its settings, so numbers of other
+    settings are never used for it. The numbers of a run that several exhibits share may be in the
+    file of any of these exhibits.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ def read_published(folder: Path, planned: Iterable[StoredRun]) -> dict[Path, Pub
 
 @lru_cache
 def _by_address(file: Path, changed: int) -> dict[str, _Numbers]:
-    """Return the numbers of a file by the addresses of runs; `changed` is its time of change."""
+    """Return the numbers in a file by the names of runs. `changed` is the file's time of change."""
     try:
         table = pd.read_csv(file, keep_default_na=False, dtype=str)  # Python reads floats exactly
         columns = [

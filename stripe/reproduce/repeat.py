@@ -52,7 +52,7 @@ def drawn(
     reports
         The folder with the published numbers.
     count
-        Number of runs, or all if fewer are published.
+        Number of runs. If fewer are published, all of them are drawn.
     seed
         Seed of the draw.
     store
@@ -63,7 +63,7 @@ def drawn(
     Raises
     ------
     StripeError
-        If no number is published that can be repeated.
+        If no published number can be repeated.
     """
     draws: dict[str, Draw] = {}
     for one in found:
@@ -86,13 +86,13 @@ def repeated(draws: Sequence[Draw], engine: Local | Ray) -> pd.DataFrame:
     Raises
     ------
     StripeError
-        If one of them is finished in its store already, so that it would not be executed.
+        If a run is already finished in its store, because it would not be executed.
 
     Returns
     -------
     DataFrame
-        One row per number: exhibit, run (its address), metric, number, published, repeated (NaN if
-        the run failed), equal (to the bit).
+        One row per number: exhibit; run, the name of its directory; metric; number; published;
+        repeated, NaN if the run failed; equal, whether the two are equal to the last bit.
     """
     for draw in draws:
         if draw.chain[-1].state == "finished":

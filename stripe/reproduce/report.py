@@ -29,9 +29,9 @@ def write_reproduction(found: Reproduction, out: Path) -> list[Path]:
     Returns
     -------
     list[Path]
-        The files. The JSON says what made the others, so it stays as it is where no run is in the
-        store, and all numbers are those that are published beside it. A picture of what runs left
-        stays too. Without a finished run there are no files.
+        The files. If no run is in the store and all numbers are published ones, the JSON, which
+        describes how the files were made, is not written again, and neither is a picture that
+        needs files of the runs. If no run is finished, the list is empty.
     """
     by_run = run_numbers(found.runs)
     if by_run.empty:
@@ -48,7 +48,7 @@ def write_reproduction(found: Reproduction, out: Path) -> list[Path]:
         f"{found.heading}.\n\n{markdown(rounded(numbers))}\n\n{legend(found)}\n\n{notes}"
         f"{claim_text(found)}\n\n{markdown(rounded(claims))}\n",
     )
-    caption = re.sub(r"([#$%&_])", r"\\\1", found.heading)  # which pandas does not escape
+    caption = re.sub(r"([#$%&_])", r"\\\1", found.heading)  # pandas does not escape captions
     _write(files[3], rounded(numbers).to_latex(index=False, caption=caption, escape=True))
     with paper_style():
         ax = found.exhibit.kind.draw(found)
@@ -120,7 +120,7 @@ def legend(found: Reproduction) -> str:
 
 
 def rounded(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table as people read it: two decimals, and what is not there is called missing."""
+    """Return a table as text, with two decimals and the word missing for missing numbers."""
     numbers = table.select_dtypes("float").columns
     written = {name: [_written(name, value) for value in table[name]] for name in numbers}
     return table.assign(**written)

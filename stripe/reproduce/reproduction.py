@@ -34,7 +34,7 @@ class Reproduction:
         Runs by cell, one per seed. A cell without a stand-in at this scale has no entry. If several
         cells are the same run, only the first has an entry.
     first
-        For each cell with a stand-in, its cell in `runs`: the cell itself, or the first one with
+        For each cell with a stand-in, its cell in `runs`: the cell itself, or the first cell with
         the same run.
     needed
         These runs and the runs that they need, except those with published numbers.
@@ -188,7 +188,7 @@ class Reproduction:
         return [replace(one, paper=_mean(printed[same])) for same, one in rows.items()]
 
     def _present(self, contrast: Contrast) -> dict[Cell, float]:
-        """Return the weights of a contrast, nothing if a cell of it has no stand-in."""
+        """Return the weights of a contrast; empty if one of its cells has no stand-in."""
         there = {cell: w for cell, w in contrast.weights.items() if cell in self.first}
         if contrast.average and there:
             share = sum(contrast.weights.values()) / sum(there.values())
@@ -220,7 +220,7 @@ class Reproduction:
         return _sum(weights, numbers) - contrast.bound
 
     def _by_seed(self, cell: Cell, metric: str, column: str | None) -> dict[int, float]:
-        """Return a number of each finished run of a cell."""
+        """Return one number of each finished run of a cell, by seed."""
         column = column or self.exhibit.kind.columns[0]
         done = (run for run in self.runs[cell] if run.state == "finished")
         return {r.config.seed: r.scores[metric][column] for r in done if metric in r.scores}
@@ -235,8 +235,8 @@ class Tested:
     contrast
         The contrast.
     paper
-        The paper's value minus the bound, the mean over all contrasts of the paper that are this
-        one here, or NaN if the paper gives none.
+        The paper's value minus the bound, or NaN if the paper gives none. If several contrasts of
+        the paper are this contrast here, it is the mean of their values.
     by_seed
         Our value minus the bound, by seed.
     cells
@@ -317,12 +317,12 @@ def _with_published(
 
 
 def _there(run: StoredRun) -> bool:
-    """Return whether a run is finished and in the store, so that it can be drawn."""
+    """Return whether a run is finished and in the store. Only such runs can be drawn."""
     return run.state == "finished" and not isinstance(run, PublishedRun)
 
 
 def _mean(numbers: Sequence[float]) -> float:
-    """Return the mean of the numbers that are known, NaN if there are none."""
+    """Return the mean of the known numbers; NaN if there are none."""
     known = [number for number in numbers if not math.isnan(number)]
     return fmean(known) if known else math.nan
 

@@ -57,7 +57,7 @@ def p_value(values: Sequence[float]) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number; NaN means no test, and stays NaN.
+    """Return p-values corrected for their number. NaN means no test, and stays NaN.
 
     References
     ----------

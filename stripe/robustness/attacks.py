@@ -40,7 +40,7 @@ def attack(
     agree: Agree | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Measure the accuracy of a trained model under each of several kinds of noise.
+    """Measure the accuracy and the agreement of a trained model under each of several noises.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def attack(
         One row per noise and seed:
 
         - noise: a specification, or "none" in the first row;
-        - seed, images (number);
+        - seed; images, the number of images;
         - accuracy: 0 to 1; NaN without labels, or if the predictions are not classes;
         - agreement, agreement_low, agreement_high: agreement with the predictions without noise (0
           to 1), and its 95 % interval over images.
@@ -73,10 +73,15 @@ def attack(
     Raises
     ------
     DataError
-        If the loader is an iterator, or yields different images in a second pass.
-    StripeError, ModelError
-        If the loader is empty; if a specification is not valid, or does not match any norm of the
-        model; or if the kind of the output is unknown and `predict` is not given.
+        If the loader is an iterator, or yields different images in a later pass.
+    UnknownNameError
+        If the model has no batch norm of a given name, or there is no such agreement.
+    ModelError
+        As for `stripe.inject_noise`; also if the loader is empty, the kind of the output is unknown
+        and `predict` is not given, or the model outputs NaN without noise.
+    StripeError
+        If a specification is not valid or has `when=train`, there are no seeds, or `predict` does
+        not return one prediction for each image.
 
     Warns
     -----

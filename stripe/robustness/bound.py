@@ -58,12 +58,12 @@ def noise_bound(
     """Bound the growth of noise through a residual network, and measure it.
 
     Let eps_t be the Euclidean norm of the noise before block t. Theorem 6.1 states `eps_(t+1) <=
-    eps_t (s_t + alpha_t w_t)`. Here w_t is the product of the spectral norms of the layers in the
-    branch. Here, a layer is a convolution followed by the scale of its batch norm, as a linear
-    operator on inputs of the size that occurs in the network. The factor s_t is the same product
+    eps_t (s_t + alpha_t w_t)`. The factor w_t is the product of the spectral norms of the layers in
+    the branch. A layer is a convolution with the scale of the batch norm that follows it. Its norm
+    is computed for the input size that occurs in the network. The factor s_t is the same product
     for the shortcut, and 1 for an identity. The factor alpha_t is the largest absolute value of the
-    block's gate, and for several gates the product of these values. It is 1 if the block has no
-    gate, or if its gate is not the output of a module.
+    block's gate over the images, and for several gates the product of these values. It is 1 if the
+    block has no gate, or if its gate is not the output of a module.
 
     Parameters
     ----------
@@ -91,9 +91,9 @@ def noise_bound(
         - bound: product of the factors so far. If a convolution, a norm or another operation that
           may increase distances lies between two blocks, the bound is NaN from there on, with a
           warning;
-        - amplification: `|x' - x|` after the block, divided by its value before the block, where x
-          and x' are the features without and with the perturbation; median over images and
-          perturbations;
+        - amplification: `|x' - x|` after the block, divided by its value after the previous block
+          (for the first block, before it), where x and x' are the features without and with the
+          perturbation; median over images and perturbations;
         - amplification_max: the largest amplification;
         - cumulated: `|x' - x|` after the block, divided by its value before the first block;
           median.
@@ -101,10 +101,16 @@ def noise_bound(
     Raises
     ------
     ModelError
-        If the network has no residual blocks of convolutions and batch norms, or one of them runs
-        more than once per forward pass.
+        If the network has no residual blocks of convolutions and batch norms, a block runs more
+        than once per forward pass, a batch norm has no running statistics, the network cannot be
+        traced, or `example` is not a batch of images.
     StripeError
         If `repeats` or `iterations` is below 1, or `perturbation` is not above 0.
+
+    Warns
+    -----
+    UserWarning
+        If `bound` is NaN from some block on, or `example` is a single image.
 
     Notes
     -----
@@ -112,10 +118,10 @@ def noise_bound(
     ReLUs between them. The product of the norms of these layers still bounds the growth in the
     branch, but the bound is loose, because each layer stretches a different direction the most. For
     a constant gate (ASR), or without a gate, the column `factor` is a true bound, except that it
-    can be slightly too small, because the power iteration converges from below. For attention it is
-    not a bound: the gate changes with the input, and this part of the derivative is ignored, as in
-    the paper's comparison. The bound grows exponentially with depth, and does not predict the noise
-    in practice, as the measured columns show.
+    can be slightly too small, because the power iteration converges from below. For attention,
+    `factor` is not a bound: the gate changes with the input, and this part of the derivative is
+    ignored, as in the paper's comparison. The bound grows exponentially with depth, and does not
+    predict the noise in practice, as the measured columns show.
 
     References
     ----------

@@ -24,12 +24,14 @@ from stripe.typed import typed
 class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
     """Disturb the batch norms of a model: `y = gamma * (x_hat * N_a + N_b) + beta`.
 
+    Here x_hat is the normalised input of a norm, gamma is its weight, beta is its bias, and N_a and
+    N_b are the noise. Constant and random noise are applied after the norm, which is not changed:
+    if z is its output without noise, `y = N_a * z + beta * (1 - N_a) + gamma * N_b`. With the noise
+    "batch", the norms use the statistics of the batch instead of the running statistics. With
+    "constant:1,0", every output is unchanged, bit for bit.
+
     Use this class as a context manager. An instance cannot be entered again before its block ends.
     A compiled network runs uncompiled inside the block, because compiled code ignores new hooks.
-    N_a and N_b are the noise. Constant and random noise are applied after the norm, which is not
-    changed: if z is its output without noise, `y = N_a * z + beta * (1 - N_a) + gamma * N_b`. With
-    the noise "batch", the norms use the statistics of the batch instead of the running statistics.
-    With "constant:1,0", every output is unchanged, bit for bit.
 
     Parameters
     ----------
@@ -59,6 +61,8 @@ class inject_noise:  # noqa: N801  # used like a function, as torch.no_grad is
         - no `modules` are given, and the model has no batch norms outside gates;
         - a chosen norm does more than normalise, for example because it is a class of your own that
           contains an activation;
+        - the noise is "batch", and a norm receives a single value per channel;
+        - the instance is entered again before its block ends;
         - at the end of the block, the model has run, but none of the chosen norms has run.
     StripeError
         If the text of the specification is not valid.

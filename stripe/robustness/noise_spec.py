@@ -26,18 +26,21 @@ _EXPECTED = (
 class NoiseSpec:
     """Noise in the batch norms of a network: `y = gamma * (x_hat * N_a + N_b) + beta`.
 
+    Here x_hat is the normalised input of a norm, gamma is its weight, beta is its bias, and N_a and
+    N_b are the noise.
+
     Parameters
     ----------
     kind
-        "constant": N_a = a and N_b = b. "random": N_a ~ N(1, a^2) and N_b ~ N(0, b^2), drawn in
-        every forward pass. "batch": x_hat, the normalised input, is computed with the statistics of
-        the batch, in evaluation mode too.
+        "constant": N_a = a and N_b = b. "random": N_a and N_b are drawn from the normal
+        distributions N(1, a^2) and N(0, b^2) in every forward pass. "batch": x_hat is computed with
+        the statistics of the batch, in evaluation mode too.
     a, b
-        Values for "constant", or standard deviations for "random".
+        Values for "constant", or standard deviations for "random". Defaults: 1 and 0.
     per
-        Draw one N_a and N_b per "channel" or per "layer".
+        For "random": draw one N_a and N_b per "channel" (default) or per "layer".
     when
-        Mode of the norm in which the noise is applied: "train", "eval" or "both".
+        Mode of the norm in which the noise is applied: "train", "eval" or "both" (default).
     modules
         Names of norms and patterns such as "layer3.*", with "+" between them. Default: all norms
         outside gates.
@@ -45,7 +48,8 @@ class NoiseSpec:
     Raises
     ------
     StripeError
-        If a value is out of range.
+        If `kind`, `per` or `when` is unknown, a number is not finite, a standard deviation is
+        negative, or a name in `modules` is empty.
 
     Notes
     -----
@@ -96,7 +100,8 @@ class NoiseSpec:
         Raises
         ------
         StripeError
-            If the text is not in this format. The message shows the valid format.
+            If the text is not in this format, or a value is not valid. The message shows the valid
+            format or the value.
         """
         kind, *parts = [part.strip() for part in text.replace(":", ",", 1).split(",")]
         numbers = [part for part in parts if "=" not in part]

@@ -21,19 +21,19 @@ def spectral_norm(
     Parameters
     ----------
     linear
-        x to A x, differentiable; its derivative gives A^T.
+        Differentiable function from x to A x. Its derivative gives A^T.
     shape
         Shape of x.
     iterations
-        At most so many.
+        Maximum number of iterations.
     tolerance
-        Stop when an iteration changes the value by less than this share.
+        Stop when an iteration changes the value by at most this share of it.
     seed
         Seed of the first x.
 
     Notes
     -----
-    Power iteration comes from below: the value is at most the true norm.
+    Power iteration converges from below: the value is at most the true norm.
     """
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(tuple(shape), generator=generator)

@@ -27,8 +27,8 @@ def class_information(
 ) -> pd.DataFrame:
     """Measure how well each gate alone predicts the class, by linear discriminant analysis.
 
-    The accuracy is cross-validated: the classes of each fold are predicted by a discriminant fitted
-    to the other folds. Each fold has images of every class.
+    The accuracy is cross-validated: the classes of the images in a fold are predicted by a
+    discriminant that is fitted to the other folds. Each fold has images of every class.
 
     Parameters
     ----------
@@ -49,15 +49,19 @@ def class_information(
         One row per epoch and gate:
 
         - epoch, gate;
-        - accuracy: 0 to 1; NaN for a gate with values that are not finite;
+        - accuracy: 0 to 1;
         - low, high: 95 % interval of the accuracy;
         - chance: share of the most frequent class;
-        - inputs: accuracy from the pooled features before the gate; NaN if they were not recorded.
+        - inputs: accuracy from the pooled inputs, which are the features before the gate, averaged
+          over positions; NaN if they were not recorded.
+
+        Images of ignored classes do not count. The accuracy from values that are not finite is NaN.
 
     Raises
     ------
     RecordingError
-        If there are no labels, or fewer than two classes have as many images as folds.
+        If the recording has no values, an epoch was not recorded, an image has no label, or fewer
+        than two classes have at least as many images as folds.
     StripeError
         If `folds` is not a whole number of at least 2, or `shrinkage` is not between 0 and 1.
 
@@ -128,7 +132,10 @@ def accuracy(
     of_image: Int64[np.ndarray, " images"],
     shrinkage: float,
 ) -> float:
-    """Return the share of images whose class the other folds predict; NaN without finite values."""
+    """Return the share of images whose class the other folds predict.
+
+    The share is NaN if a value is not finite.
+    """
     if not np.isfinite(features).all():
         return float("nan")
     right = 0

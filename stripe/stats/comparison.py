@@ -24,7 +24,7 @@ STATISTICS = ["eta2", "between_var", "within_var", "median_std"]
 _OWN = ["gate", "statistic", "difference", "low", "high"]
 #: Number of resamples whose weights are in memory at a time.
 _CHUNK = 100
-#: Fewest images of which a bootstrap can say how much they vary.
+#: Smallest number of images for a bootstrap interval.
 FEWEST = 4
 
 #: A run, or runs that differ in their seeds.
@@ -51,7 +51,8 @@ def compare(
         The two sides. Each side is a recording or its directory, or a list of at least two of them.
         A single recording is compared with itself, at the two epochs that `epoch` gives.
     names
-        Names of the two sides. Default: the parts of their paths that differ.
+        Names of the two sides. Default: the parts of their paths that differ (for a list, the path
+        of its first recording), and the epochs if both sides are one recording.
     epoch
         Epoch for both sides, or one for each. Default: the last of each recording.
     resamples
@@ -73,23 +74,31 @@ def compare(
         - low, high: interval of the difference. An interval over images is NaN if a recording holds
           only moments.
 
-        All numbers are NaN for a gate with values that are not finite.
+        The value of a side is NaN if its gate has values that are not finite. The difference and
+        its interval are then NaN too.
 
         The dictionary `attrs` of the table has these keys: `over` ("images" or "seeds"); `names`,
-        `epochs` and `n`, each with one entry per side; `level`, the confidence level; and
-        `left_out`, the gates that are missing from at least one recording and are therefore not
-        compared. For intervals over images, it also has `paired` (whether the images were paired),
-        `unpaired` (the reason if they were not), `resamples` and `seed`. For intervals over seeds,
-        it also has `runs`: for each gate and statistic, two lists with the value of each recording.
+        `epochs` and `n` (number of images or of recordings), each with one entry per side; `level`,
+        the confidence level; and `left_out`, the gates that are missing from at least one recording
+        and are therefore not compared. For intervals over images, `attrs` also has `paired`
+        (whether the images were paired), `unpaired` (the reason if they were not), `resamples` and
+        `seed`. For intervals over seeds, it also has `runs`: for each gate and statistic, two lists
+        with the value of each recording.
 
     Raises
     ------
     StripeError
-        If there are not two sides, only one of them is a list, a list has fewer than two
-        recordings, no gate is in all recordings, one of two single recordings has fewer than 4
-        images, or a number is out of range.
+        In one of these cases:
+
+        - there are not two sides, or only one of them is a list;
+        - a list has fewer than two recordings, or a single recording has fewer than 4 images;
+        - no gate is in all recordings;
+        - `names` or `epoch` does not have one entry per side;
+        - the names are equal, or one of them is the name of another column;
+        - a number is out of range.
     RecordingError
-        If an epoch was not recorded.
+        If an epoch was not recorded, a list contains a recording twice, or both sides are one
+        recording at one epoch and `names` is not given.
 
     Notes
     -----
@@ -100,12 +109,15 @@ def compare(
 
     Images are drawn with replacement, and in pairs if both sides recorded the same images. The
     images count as the same if their indices are equal, no image has different labels on the two
-    sides, and the data sets are known to be equal: they have the same name, or all labels agree and
-    are not in sorted order. Two different recordings without labels and without `dataset=` are
-    therefore not paired, and the intervals are wider. The interval over images shows how much the
-    difference between the two networks depends on the choice of images. It does not show whether
-    networks from other seeds differ in the same way; for that, pass lists. The interval over seeds
-    is Welch's t interval, because a bootstrap interval over a few runs is too narrow.
+    sides, and the data sets are known to be equal: both sides are one recording, the data sets have
+    the same name, or all images have labels, which are not in sorted order. Two different
+    recordings without labels and without `dataset=` are therefore not paired, and their intervals
+    are wider.
+
+    The interval over images shows how much the difference between the two networks depends on the
+    choice of images. It does not show whether networks from other seeds differ in the same way. To
+    measure this, pass lists. The interval over seeds is Welch's t interval, because a bootstrap
+    interval over a few runs is too narrow.
 
     Each interval is for one row alone. At a level of 0.95, one in twenty intervals is expected to
     exclude zero even if all gates are equal. Gates with the same name in two networks need not have

@@ -42,7 +42,8 @@ def epoch_difference(
     ------
     RecordingError
         If there are fewer than two epochs, no image is in all of them, one of `image_ids` is not in
-        all of them, or an image has different labels at two epochs.
+        all of them, an image has different labels at two epochs, the recording has no values, or
+        the gate is a spatial map.
     UnknownNameError
         If the gate is not in the recording.
 
@@ -70,7 +71,7 @@ def epoch_difference(
 
 @typed
 def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
-    """Find the first epoch after which a channel no longer changes.
+    """Find, for each channel, the first epoch after which the channel no longer changes.
 
     Parameters
     ----------
@@ -85,13 +86,13 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
     DataFrame
         One row per gate and channel: gate, channel, epoch (nullable Int64). This epoch is the
         smallest recorded epoch t after which every step of every image is below `tol`. It is
-        missing if the last step of any image is not below `tol`. A step that is not finite counts
-        as a change.
+        missing if the last step of any image is not below `tol`. Only images that are in every
+        epoch count. A step that is not finite counts as a change.
 
     Raises
     ------
     RecordingError
-        As for `epoch_difference`, or if `tol` is not positive.
+        As for `epoch_difference`; also if `tol` is not positive, or there are no channel gates.
 
     References
     ----------
@@ -122,7 +123,7 @@ def convergence_epoch(recording: Recorded, tol: float) -> pd.DataFrame:
 def common_images(
     recording: Recording, image_ids: Sequence[int] | None = None
 ) -> Int64[np.ndarray, " image"]:
-    """Return the indices of images recorded in every epoch, ascending.
+    """Return the indices of the images that were recorded in every epoch, ascending.
 
     If `image_ids` is given, check these images, and return their indices as they are given.
 
@@ -130,7 +131,7 @@ def common_images(
     ------
     RecordingError
         If there are fewer than two epochs, no image is in every epoch, one of `image_ids` is not in
-        every epoch, or an image has different labels at two epochs.
+        every epoch, an image has different labels at two epochs, or the recording has no values.
 
     Examples
     --------

@@ -17,15 +17,16 @@ from stripe.typed import typed
 def effective_rank(recording: Recorded, epochs: Iterable[int] | None = None) -> pd.DataFrame:
     """Compute the number of directions in which each gate varies over images.
 
-    Let s be the singular values of the gate (images x channels) after its mean over images is
-    subtracted. `effective_rank = exp(H(p))`, where H is the entropy of `p = s / sum(s)`.
-    `participation = (sum(s^2))^2 / sum(s^4)` weights directions by their variance.
+    Let s be the singular values of the gate (images x channels) after the mean of each channel over
+    images is subtracted. `effective_rank = exp(H(p))`, where H is the entropy of `p = s / sum(s)`.
+    The participation ratio, `participation = (sum(s^2))^2 / sum(s^4)`, weights directions by their
+    variance.
 
     Parameters
     ----------
     recording
-        A recording with values. It is read once, one row group at a time. The computation needs
-        memory for a channels x channels matrix per gate.
+        A recording with values. It is read once, one row group (about 16 MiB) at a time. The
+        computation needs memory for a channels x channels matrix per gate.
     epochs
         Epochs. Default: all.
 
@@ -39,7 +40,7 @@ def effective_rank(recording: Recorded, epochs: Iterable[int] | None = None) -> 
     Raises
     ------
     RecordingError
-        If the recording has no values.
+        If the recording has no values, or an epoch was not recorded.
 
     Notes
     -----

@@ -144,7 +144,7 @@ def piece_moments(piece: Piece) -> dict[str, Moments]:
 def moments_of(
     data: Recorded | Sequence[Recorded] | pd.DataFrame, over: Over, *columns: str
 ) -> pd.DataFrame:
-    """Return the table of `channel_moments`, which may be given already.
+    """Return the table of `channel_moments`, computed unless it is given.
 
     Raises
     ------
@@ -187,8 +187,8 @@ def channel_moments(
     -------
     DataFrame
         One row per epoch, gate and channel, in float64: epoch, gate, channel, n (number of images),
-        mean, std (population: with divisor n), min, max. With several recordings, the first column
-        is `recording`, the path.
+        mean, std (population: with divisor n), min, max. If `data` is a list, the first column is
+        `recording`, the path.
 
     Raises
     ------
@@ -198,13 +198,14 @@ def channel_moments(
 
     Notes
     -----
-    Each recording is read once. Of each file that is being reduced (two by default), some gates of
-    a row group, and the next ones, are in memory. The next gates are read while the previous ones
-    are reduced. Moments of blocks of 524,288 values are merged in float64, so the required memory
-    does not depend on the number of images. A small std means little by itself, because a gate with
-    small values also has a small spread. `stripe_index` compares it with the spread between
-    channels. A channel with values that are not finite has a std of NaN. Its mean is infinite, or
-    NaN if a value is NaN or infinite values have both signs.
+    Each recording is read once. Two files are reduced at a time by default. For each of them,
+    memory holds the gates that are being reduced and the gates that are read next. Moments of
+    blocks of at most 524,288 values are merged in float64, so the required memory does not depend
+    on the number of images.
+
+    A small std means little by itself, because a gate with small values also has a small spread.
+    `stripe_index` compares the spread over images with the spread between channels. If a channel
+    has a value that is not finite, its std is NaN, and its mean is infinite or NaN.
 
     References
     ----------

@@ -14,7 +14,7 @@ from stripe.typed import typed
 @typed
 @contextmanager
 def processes(count: int) -> Iterator[Over]:
-    """Open a pool of processes, and yield its `map`, which returns results in order.
+    """Open a pool of processes, and yield its `map`, which yields results in order.
 
     Parameters
     ----------

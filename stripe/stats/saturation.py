@@ -36,19 +36,22 @@ def saturation(
     -------
     DataFrame
         One row per epoch and gate: epoch, gate, channels; off, on (shares of channels, 0 to 1);
-        stuck, the share of channels that do not vary at all. With several recordings, the first
-        column is `recording`.
+        stuck, the share of channels that do not vary at all. A channel with a value of NaN counts
+        in none of these shares. If `data` is a list, the first column is `recording`, the path.
 
     Raises
     ------
     StripeError
-        If `low` and `high` do not satisfy 0 <= low < high <= 1.
+        If `low` and `high` do not satisfy 0 <= low < high <= 1, or the table lacks a column.
+    RecordingError
+        As for `channel_moments`.
 
     Notes
     -----
     With `low=0` and `high=1`, a channel that is off can be pruned, and a channel that is on needs
     no gate. These changes do not affect the outputs for the recorded images. For other images, such
-    a channel may have other values, so a recording of fewer images gives larger shares.
+    a channel may have other values. A recording of only some of the images gives equal or larger
+    shares.
 
     Examples
     --------

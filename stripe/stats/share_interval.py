@@ -15,7 +15,7 @@ _NORMAL = 1.959963984540054
 
 @typed
 def share_interval(share: Share, count: int) -> tuple[Share, Share]:
-    """Return the 95 % interval for a share of randomly drawn images.
+    """Return Wilson's 95 % interval for a share of randomly drawn images.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ def epoch_similarity(
     gates: Selection | None = None,
     epochs: Iterable[int] | None = None,
 ) -> pd.DataFrame:
-    """Compare each gate between all pairs of epochs, by debiased CKA.
+    """Compare each gate between all pairs of epochs, by debiased centred kernel alignment (CKA).
 
     Parameters
     ----------
@@ -31,18 +31,20 @@ def epoch_similarity(
         A recording with values. The chosen epochs of one gate at a time are loaded into memory.
     gates
         Gates: "all", names, a pattern such as "layer3.*", a list of both, or a predicate of `Gate`.
+        Default: all.
     epochs
         Epochs. Default: all.
 
     Returns
     -------
     DataFrame
-        One row per gate and pair of epochs: gate, epoch, other (the same epoch or a later one),
-        cka. The value of cka is:
+        One row per gate and pair of epochs: gate, epoch, other (the same epoch or one after it in
+        `epochs`), cka. The value of cka is:
 
         - near 1 if the gate distinguishes images in the same way in both epochs;
         - near 0 if it does so in unrelated ways;
-        - NaN if it does not depend on the image, or has values that are not finite.
+        - NaN if it does not depend on the image in one of the epochs, or has values that are not
+          finite.
 
         The estimate is debiased, so it can be below 0 or above 1.
 
@@ -51,19 +53,19 @@ def epoch_similarity(
     UnknownNameError
         If a gate is not in the recording.
     RecordingError
-        If an epoch was not recorded, there are no values, fewer than 4 images are in all epochs, or
-        an image has different labels at two epochs.
+        If an epoch was not recorded, there are no values, fewer than 4 images are in all chosen
+        epochs, or an image has different labels at two epochs.
 
     Notes
     -----
     CKA compares how gates represent the differences between images. It ignores the mean of a gate,
-    so it does not show how a stripe changes over epochs. `epoch_difference` shows that.
+    so it does not show how a stripe changes over epochs. `epoch_difference` shows this change.
 
     References
     ----------
-    Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019; the
-    unbiased estimate of HSIC: Song et al., "Feature Selection via Dependence Maximization", JMLR
-    2012, equation 5.
+    Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019. Unbiased
+    estimate of the Hilbert-Schmidt independence criterion (HSIC): Song et al., "Feature Selection
+    via Dependence Maximization", JMLR 2012, equation 5.
 
     Examples
     --------
@@ -95,7 +97,7 @@ def epoch_similarity(
 
 @typed
 def gate_similarity(recording: Recorded, epoch: int | None = None) -> pd.DataFrame:
-    """Compare all gates of an epoch with each other, by debiased CKA.
+    """Compare all pairs of gates at one epoch, by debiased centred kernel alignment (CKA).
 
     Parameters
     ----------
@@ -107,8 +109,13 @@ def gate_similarity(recording: Recorded, epoch: int | None = None) -> pd.DataFra
     Returns
     -------
     DataFrame
-        One row per pair of gates: gate, other (the same gate or a later one), cka.
-        `epoch_similarity` describes cka and the errors.
+        One row per pair of gates: gate, other (the same gate or a later one), and cka as in
+        `epoch_similarity`.
+
+    Raises
+    ------
+    RecordingError
+        If the epoch was not recorded, or there are no values or fewer than 4 images.
 
     Examples
     --------

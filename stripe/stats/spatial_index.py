@@ -17,7 +17,8 @@ def spatial_index(recording: Recorded) -> pd.DataFrame:
     """Compute the stripe index of each spatial map in each epoch.
 
     The formula is that of `stripe_index`, with the positions of the map instead of channels. The
-    index is 1 if every image has the same map, and 0 if all positions have the same mean.
+    index is 1 if every image has the same map. It is 0 if the map varies over images, but all
+    positions have the same mean.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ def spatial_index(recording: Recorded) -> pd.DataFrame:
     Raises
     ------
     RecordingError
-        If the recording has no spatial maps.
+        If the recording has no spatial maps or no epoch.
 
     Notes
     -----

@@ -55,6 +55,8 @@ def index_arrays(
 def eta2_of(values: Float[np.ndarray, "images channels"]) -> float:
     """Return the stripe index of one array of gate values (images, channels).
 
+    The index is NaN for one image, or if a value is not finite.
+
     Examples
     --------
     >>> stripe.stats.eta2_of(np.array([[0.1, 0.9], [0.1, 0.9]]))  # a perfect stripe
@@ -78,17 +80,25 @@ def stripe_index(
     data
         A recording or its directory, a list of them, or their table from `channel_moments`.
     over
-        As for `channel_moments`.
+        As for `channel_moments`; ignored for a table.
 
     Returns
     -------
     DataFrame
-        One row per epoch and gate: epoch, gate, eta2, between_var, within_var, median_std (over
-        channels), one_value. With several recordings, the first column is `recording`. `eta2` is 1
-        for a perfect stripe, and 0 if all channels have the same mean over images. `one_value` is
-        True for a gate with one value for all images and channels, up to the rounding of float32.
-        Such a gate has no variance; since it does not depend on the image, its `eta2` is defined as
-        1.
+        One row per epoch and gate: epoch, gate, eta2, between_var (`var_c(m_c)`), within_var
+        (`mean_c(s_c^2)`), median_std (the median of `s_c` over channels), one_value. If `data` is a
+        list, the first column is `recording`, the path. `eta2` is 1 for a perfect stripe, in which
+        no channel varies over images. It is 0 if all channels have the same mean over images,
+        unless `one_value` is True. `one_value` is True for a gate with one value for all images and
+        channels, up to the rounding of float32. Such a gate has no variance; since it does not
+        depend on the image, its `eta2` is defined as 1.
+
+    Raises
+    ------
+    StripeError
+        If the table lacks a column.
+    RecordingError
+        As for `channel_moments`.
 
     Notes
     -----
@@ -98,8 +108,8 @@ def stripe_index(
     `eta2` is too large by up to about `(1 - eta2) / n` (`stripe.compare` corrects its intervals for
     this). A gate with one channel has an index of 0 unless `one_value` is True. A mean of `eta2`
     over gates counts gates with one value, such as a saturated sigmoid, as perfect stripes. The
-    column `one_value` marks them. A gate with values that are not finite has NaN in every number,
-    and so has a gate that was recorded for one image.
+    column `one_value` marks them. All numbers are NaN for a gate with values that are not finite,
+    and for a gate that was recorded for one image.
 
     References
     ----------

@@ -38,23 +38,25 @@ def variance_components(recording: Recorded, epochs: Iterable[int] | None = None
     DataFrame
         One row per epoch and gate:
 
-        - eta2: the share between channels, as in `stripe_index`; it needs no labels;
-        - omega2: the same share without the bias of a finite number of images;
+        - epoch, gate;
+        - eta2: the share between channels, as in `stripe_index`;
+        - omega2: the same share, corrected for the bias due to the finite number of images;
         - icc: the intraclass correlation of two images in the same channel (one-way, ICC(1));
         - channel, class, image: the shares of the three parts, which sum to 1. Without labels, with
           a single class, or with one image of each class, `class` is NaN and `image` includes the
           share of the class;
-        - class_icc: the share of the class in the variance within channels.
+        - class_icc: the share of the class in the variance within channels; NaN if `class` is NaN.
 
     Raises
     ------
     RecordingError
-        If the recording has no values, or some images have labels and others do not.
+        If the recording has no values, an epoch was not recorded, or some images have labels and
+        others do not.
 
     Notes
     -----
     If the true share is 0, its estimate is often negative, because the estimates of the variance
-    components are unbiased. All columns are NaN for one image, for a gate with values that are not
+    components are unbiased. All numbers are NaN for one image, for a gate with values that are not
     finite, and for a gate with one value (up to the rounding of float32). In `stripe_index`, the
     eta2 of a gate with one value is 1. For one channel, icc and channel are NaN. The interaction of
     channel and class is part of `class`.

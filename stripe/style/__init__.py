@@ -1,4 +1,4 @@
-"""Style transfer under batch noise, which the paper uses to show how ASR regulates noise."""
+"""Style transfer under batch noise, with which the paper shows how ASR regulates noise."""
 
 from typing import TYPE_CHECKING
 

@@ -24,7 +24,7 @@ from stripe.style.photographs import Photographs, in_unit_range, read_painting
 from stripe.style.train import Criterion, StyleRun, stylise, train_style
 from stripe.typed import typed
 
-#: The variant without batch noise, against which the others are measured (Figure 5).
+#: The variant without batch noise, with which the others are compared (Figure 5).
 REFERENCE = "in"
 BATCH_SIZES = (1, 2, 4, 8, 16)
 #: Luma of sRGB (ITU-R BT.709).
@@ -41,22 +41,20 @@ class Comparison:
     photographs
         The photographs that were stylised, each (3, size, size) in [0, 1].
     stylised
-        The stylised pictures by variant, computed in evaluation mode: batch norms use their running
-        statistics.
+        The stylised pictures by variant. Batch norms used their running statistics.
     numbers
         One row per photograph and variant:
 
-        - content, style: parts of the loss;
+        - photograph; variant; content and style, the losses without weights;
         - ssim: structural similarity to the picture stylised with instance norm (1: identical);
-        - high_frequency: share of the picture's energy in fine detail, divided by the same share of
+        - high_frequency: share of the spectral energy with periods below four pixels, relative to
           the picture stylised with instance norm (below 1: blurrier);
-        - spread: standard deviation of a pixel value (0 to 1) over random draws of the other images
-          of the batch (batch mates), averaged over pixels. The batch has the training size, and
-          batch norms use its statistics.
+        - spread: standard deviation of a pixel value (0 to 1) over random draws of the rest of the
+          batch, averaged over pixels, with the training batch size and the statistics of the batch.
     by_batch_size
-        One row per variant and batch size: variant, batch_size; spread, as in `numbers`; style, the
-        style loss with the statistics of the batch. Both are means over photographs, and style is
-        also a mean over draws.
+        One row per variant and batch size: variant; batch_size; spread, as in `numbers`; style, the
+        style loss, with the statistics of the batch. spread and style are means over photographs,
+        and style also over draws.
     features
         Description of the network whose features are used to compare images.
     settings
@@ -101,19 +99,21 @@ def compare(
     folder
         Folder of photographs. Default: the folder used in training.
     draws
-        Number of draws of batch mates for each photograph and batch size, at least 2.
+        Number of draws of the rest of the batch for each photograph and batch size, at least 2.
     batch_sizes
         Batch sizes for the table `by_batch_size`. The training batch size is always included.
     seed
-        Seed of the batch mates, which are random crops of the training photographs.
+        Seed of these draws, which are random crops of the training photographs.
     progress
         Show a progress bar.
 
     Raises
     ------
     StripeError
-        If there is no run with instance norm, the runs differ in more than the norm, or a batch
-        size is below 1.
+        If there is no run with instance norm, the runs differ in more than the norm, a number is
+        out of range, scikit-image is not installed, or the features are not available.
+    DataError
+        If the folder does not exist or holds no image, or an image cannot be read.
 
     References
     ----------
@@ -196,7 +196,7 @@ def _numbers(
     pictures: Sequence[Float[Tensor, "3 h w"]],
     references: Sequence[Float[Tensor, "3 h w"]],
 ) -> pd.DataFrame:
-    """Return the losses of each picture, and its likeness to the one of instance norm."""
+    """Return the losses of each picture, and its similarity to that with instance norm."""
     rows = []
     for photograph, picture, reference in zip(photographs, pictures, references, strict=True):
         parts = criterion.parts(picture[None].to(photograph), photograph[None])
@@ -211,19 +211,13 @@ def _numbers(
 
 
 def batch_statistics(network: StyleNetwork) -> AbstractContextManager[Any]:
-    """Return a context in which batch norms use the statistics of the batch, as in training.
-
-    Instance norms never look at other images, and stay as they are.
-    """
+    """Return a context in which batch norms, but not instance norms, use batch statistics."""
     norms = (isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
     return inject_noise(network, "batch") if any(norms) else nullcontext()
 
 
 def high_frequency(image: Float[Tensor, "3 h w"]) -> float:
-    """Return the share of an image's energy in detail finer than four pixels a period, 0 to 1.
-
-    The share is that of the spectrum of its luma without the mean; blur lowers it.
-    """
+    """Return the share of the brightness's spectral energy with periods below four pixels."""
     luma = torch.tensordot(torch.tensor(_LUMA), image.float(), dims=1)
     power = torch.fft.fft2(luma - luma.mean()).abs().square()
     height, width = luma.shape
@@ -252,7 +246,7 @@ def _shared(runs: Mapping[str, StyleRun]) -> StyleConfig:
 
 
 def _checked(folder: str | Path | None, count: int, draws: int) -> Photographs:
-    """Open the photographs that are compared, or raise where something is missing for it."""
+    """Open the photographs to compare. Raise an error if a requirement is missing."""
     if draws < 2:
         raise StripeError(f"draws must be at least 2, since one draw has no spread, got {draws}")
     if find_spec("skimage") is None:
@@ -269,7 +263,7 @@ def _checked(folder: str | Path | None, count: int, draws: int) -> Photographs:
 def _mates(
     contents: Photographs, config: StyleConfig, photographs: int, draws: int, count: int, seed: int
 ) -> Float[Tensor, "photographs draws mates 3 h w"]:
-    """Draw batch mates, the same for every network: each draw's first are those of all sizes."""
+    """Draw the batch mates of all networks. Smaller batches use the first mates of each draw."""
     size = config.size
     needed = photographs * draws * count
     if needed == 0:
@@ -326,6 +320,11 @@ def train_and_compare(
     photographs, folder, draws, progress
         As for `compare`.
 
+    Raises
+    ------
+    StripeError, UnknownNameError, DataError
+        As for `train_style` and `compare`.
+
     Examples
     --------
     >>> from stripe.style import StyleConfig, train_and_compare
@@ -336,8 +335,8 @@ def train_and_compare(
     >>> list(train_and_compare(config, Path("runs/three"), **compared).stylised)
     ['in', 'bn', 'bn+asr']
     """
-    _checked(folder or config.content, photographs, draws)  # rather now than after the training
-    style_network("bn+asr", attention=config.attention, width=config.width)  # so is a wrong name
+    _checked(folder or config.content, photographs, draws)  # before the training
+    style_network("bn+asr", attention=config.attention, width=config.width)  # and check the name
     runs = {}
     for variant in get_args(Variant):
         of_variant = replace(config, variant=variant, out=Path(out).expanduser() / variant)

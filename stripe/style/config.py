@@ -10,9 +10,9 @@ from stripe.settings import Settings
 
 #: The norms: instance norm; batch norm; batch norm with ASR.
 Variant = Literal["in", "bn", "bn+asr"]
-#: The network halves its input twice, so it works on sides that are multiples of this.
+#: The network halves its input twice, so it needs heights and widths that are multiples of 4.
 STRIDE = 4
-#: The least side: at a quarter of it, reflection padding still has something to reflect.
+#: Smallest height and width of an image. At a quarter of it, reflection padding is still possible.
 SMALLEST = 2 * STRIDE
 
 
@@ -27,14 +27,16 @@ class StyleConfig(Settings):
     attention
         Attention module of the ASR: a name from `stripe.list_attentions()`.
     style
-        Image file of the style, such as a painting. Default: an image of stained tissue.
+        Image file of the style, such as a painting. Default: an image of stained tissue (extra
+        `style`).
     content
         Folder of photographs, including all subfolders. The paper uses train2014 of COCO. Default:
-        the photographs of scikit-image and scikit-learn.
+        the photographs of scikit-image and scikit-learn (extra `style`).
     features
         Network that computes the features for comparing images: "imagenet" (torchvision's VGG16,
-        which is downloaded once), "random" or "random:WIDTH" (a VGG16 with random weights), or a
-        file of VGG16 weights.
+        which is downloaded once), "random" (a VGG16 with random weights), "random:WIDTH" (the same
+        with WIDTH instead of 64 channels in the first layer, and the other layers in proportion),
+        or a file of VGG16 weights.
     size
         Height and width of the random crops of photographs, and length of the shorter side of the
         style image, in pixels.
@@ -47,14 +49,15 @@ class StyleConfig(Settings):
     lr
         Learning rate of Adam.
     content_weight
-        Weight of the content loss. The content loss is divided by the mean square of the features
-        of the photograph, and the style loss by that of the Gram matrix of the style image.
+        Weight of the content loss, which is divided by the mean square of the features of the
+        photograph.
     style_weight
-        Weight of the style loss.
+        Weight of the style loss, which is divided by the mean square of the Gram matrix of the
+        style image.
     variation_weight
         Weight of the total variation loss.
     sample_every
-        Number of steps between two lines of the log. With each line, the run also writes a
+        Number of steps between two rows of the log. With each row, the run also writes a
         checkpoint, and pictures into `out/samples`.
     precision
         "bf16" uses autocast; "fp32" does not. "auto" is "bf16" if the device supports it natively,
@@ -71,7 +74,8 @@ class StyleConfig(Settings):
     Raises
     ------
     StripeError
-        If a value is out of range or of the wrong type. The message says what is allowed.
+        If a value is out of range or of the wrong type (the message says what is allowed), or `out`
+        is inside `content`.
 
     References
     ----------

@@ -15,15 +15,23 @@ from stripe.style.photographs import as_bytes
 from stripe.typed import typed
 from stripe.versions import command_line, library_versions
 
-#: Numbers in the captions of the grid; the table has more.
+#: Explanation of the numbers in the captions of the grid.
 _NUMBERS = "SSIM: structural similarity with the reference. Spread: std of a pixel over batch mates"
 
 
 @typed
 def draw_comparison(found: Comparison, out: str | Path) -> list[Path]:
-    """Write `grid.png` and `by_batch_size.png`, their tables as CSV, and their provenance as JSON.
+    """Write a comparison into the folder `out` as pictures and tables.
 
-    The pictures of the grid are also written to `pictures/VARIANT/PHOTOGRAPH.png`.
+    The files are `grid.png`, `by_batch_size.png`, their tables `numbers.csv` and
+    `by_batch_size.csv`, and their provenance `comparison.json`. The paths of these files are
+    returned. The pictures of the grid are also written to `pictures/VARIANT/PHOTOGRAPH.png`, and
+    the photographs to `pictures/photograph/PHOTOGRAPH.png`.
+
+    Raises
+    ------
+    StripeError
+        If a file cannot be written.
 
     Examples
     --------
@@ -66,7 +74,7 @@ def draw_comparison(found: Comparison, out: str | Path) -> list[Path]:
 
 
 def write_picture(image: Float[Tensor, "3 h w"], file: Path, variant: str, features: str) -> None:
-    """Write a picture as PNG, at once, with what made it in its text."""
+    """Write a picture as PNG, with its provenance in text fields."""
     about = PngInfo()
     about.add_text("Software", f"stripe, style network {variant}")
     about.add_text("Comment", f"features: {features}")
@@ -75,7 +83,7 @@ def write_picture(image: Float[Tensor, "3 h w"], file: Path, variant: str, featu
 
 
 def _caption(numbers: dict[Any, Any]) -> str:
-    """Return the two numbers of the claim; instance norm, which they compare with, has none."""
+    """Return the caption with the two numbers of the claim, or "reference" for instance norm."""
     if numbers["variant"] == "in":
         return "reference"
     return f"SSIM {numbers['ssim']:.2f}\nspread {numbers['spread']:.3f}"

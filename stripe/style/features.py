@@ -26,7 +26,7 @@ class VGGFeatures(nn.Module):
     Parameters
     ----------
     stages
-        Channels of each convolution, by stage; a file of weights may be of a narrower network.
+        Channels of each convolution, by stage. A file of weights may be of a narrower network.
     """
 
     def __init__(self, stages: tuple[tuple[int, ...], ...] = STAGES) -> None:
@@ -65,11 +65,12 @@ def load_features(source: str = "imagenet", *, seed: int = 0) -> VGGFeatures:
     Parameters
     ----------
     source
-        "imagenet", torchvision's VGG16, fetched once; "random", the same network with random
-        weights, or "random:16", narrower, with 16 channels first; or a file of weights,
-        .safetensors or of tensors saved by torch, of a VGG16 of any width in torchvision's names.
+        "imagenet": torchvision's VGG16, which is downloaded once. "random": the same network with
+        random weights; "random:16": a narrower network with 16 channels in the first layer.
+        Otherwise a file of weights (.safetensors, or tensors saved by torch) of a VGG16 of any
+        width with torchvision's names.
     seed
-        Of random weights.
+        Seed of random weights.
 
     Raises
     ------
@@ -86,7 +87,7 @@ def load_features(source: str = "imagenet", *, seed: int = 0) -> VGGFeatures:
 
 
 def describe_features(source: str, *, seed: int = 0) -> str:
-    """Say where the weights of `load_features` come from, for the captions of pictures."""
+    """Return the source of the weights of `load_features`, for the captions of pictures."""
     kind, _, width = source.partition(":")
     if kind == "random":
         of_width = f" of width {width}" if width else ""
@@ -131,7 +132,7 @@ def _read(file: Path) -> dict[str, Tensor]:
         raise StripeError(
             f'{file} does not exist; features are "imagenet", "random" or a file of weights'
         ) from error
-    except Exception as error:  # what damaged files raise has no common type
+    except Exception as error:  # damaged files raise many types
         raise StripeError(f"{file} is not a file of weights that holds only tensors") from error
     if not isinstance(state, dict):
         raise StripeError(f"{file} must hold the weights of a VGG16, got a {type(state).__name__}")
@@ -139,7 +140,7 @@ def _read(file: Path) -> dict[str, Tensor]:
 
 
 def _stages(state: dict[str, Tensor], source: str) -> tuple[tuple[int, ...], ...]:
-    """Read the widths of a VGG16 off its weights."""
+    """Return the widths of a VGG16, from the shapes of its weights."""
     wanted = VGGFeatures().state_dict()
     widths = []
     inputs = 3

@@ -20,17 +20,19 @@ class Losses(NamedTuple):
     Parameters
     ----------
     content
-        Squared distance of the features at relu2_2 from the photograph's, over their mean square.
+        Mean squared difference between the features at relu2_2 of the stylised picture and of the
+        photograph, divided by the mean square of the latter.
     style
-        Mean over the four layers of the squared distance of the Gram matrix from the painting's,
-        over the squared norm of the painting's.
+        Mean over the four layers of the squared distance between the Gram matrices of the stylised
+        picture and of the painting, divided by the squared norm of the latter.
     variation
         Mean squared difference of neighbouring pixels.
 
     Notes
     -----
-    Content and style are relative, 0 where nothing differs and 1 where the features or the Gram
-    matrix are zero, so weights have the same meaning for every network of features.
+    Content and style are relative: 0 if nothing differs, and 1 if the features or the Gram matrices
+    of the stylised picture are zero. Weights therefore have the same meaning for every network that
+    computes the features.
     """
 
     content: Float[Tensor, ""]

@@ -34,7 +34,8 @@ def style_network(
     Parameters
     ----------
     variant
-        "in", "bn" or "bn+asr", which has an ASR after the last norm of each residual block.
+        "in" (instance norm), "bn" (batch norm) or "bn+asr" (batch norm, and an ASR after the last
+        norm of each residual block).
     attention
         Attention module of the ASR: a name from `stripe.list_attentions()`.
     width
@@ -48,7 +49,9 @@ def style_network(
     Raises
     ------
     StripeError
-        If there is no such variant or attention module.
+        If there is no such variant.
+    UnknownNameError
+        If there is no such attention module.
 
     Examples
     --------

@@ -33,12 +33,12 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
     Parameters
     ----------
     folder
-        Folder of the files; None for the shipped ones.
+        Folder of the files. None: the photographs of scikit-image and scikit-learn.
 
     Raises
     ------
     DataError
-        If there is no such folder, it cannot be read, or no image is in it.
+        If the folder does not exist, cannot be read, or holds no image.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
@@ -61,11 +61,11 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
             )
 
     def __len__(self) -> int:
-        """Return how many photographs there are."""
+        """Return the number of photographs."""
         return len(self.files)
 
     def __getitem__(self, index: int) -> UInt8[Tensor, "3 h w"]:
-        """Return a photograph as it is."""
+        """Return a photograph in its own size."""
         return read_photograph(self.files[index])
 
     def names(self, count: int) -> list[str]:
@@ -76,16 +76,16 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
         return [f"{number}-{stem}" for number, stem in enumerate(stems)]
 
     def centred(self, index: int, size: int) -> Float[Tensor, "3 size size"]:
-        """Return the middle of a photograph, in [0, 1]."""
+        """Return the central square of a photograph, resized, in [0, 1]."""
         photograph = read_photograph(self.files[index], (size, size))
         return in_unit_range(_centre(photograph, size))
 
     def batches(
         self, size: int, batch_size: int, steps: range, *, seed: int = 0, workers: int = 0
     ) -> Iterator[UInt8[Tensor, "b 3 h w"]]:
-        """Yield random crops (B, 3, size, size) for each of `steps`, mirrored half of the time.
+        """Yield random crops (B, 3, size, size) for each step, flipped with probability 1/2.
 
-        The crops of a step depend on its number and the seed alone.
+        The crops of a step depend only on its number and the seed.
         """
         loader = DataLoader(
             _Crops(self, size),
@@ -98,7 +98,7 @@ class Photographs(Dataset[UInt8[Tensor, "3 h w"]]):
 
 
 def read_painting(file: Path | None, size: int) -> Float[Tensor, "3 h w"]:
-    """Read the image whose style is taken, its shorter side `size` pixels, in [0, 1]."""
+    """Read the style image in [0, 1], resized to `size` pixels along its shorter side."""
     if file is None:
         path = packaged_photograph(PAINTING)
     else:
@@ -115,7 +115,7 @@ def in_unit_range(pixels: UInt8[Tensor, "..."]) -> Float[Tensor, "..."]:
 
 
 def as_bytes(image: Float[Tensor, "3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Round an image in [0, 1] to bytes, as files and plots want it."""
+    """Round an image in [0, 1] to bytes, (H, W, 3), for files and plots."""
     rounded: UInt8[np.ndarray, "h w 3"] = (
         image.mul(255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
     )
@@ -128,7 +128,7 @@ def _centre(pixels: Tensor, size: int) -> Tensor:
 
 
 class _Crops(Dataset[UInt8[Tensor, "3 h w"]]):
-    """Random crops, each with its own seed, in whichever process it is read."""
+    """Random crops, each with its own seed, independent of the process that reads it."""
 
     def __init__(self, photographs: Photographs, size: int) -> None:
         self.photographs = photographs
@@ -143,7 +143,7 @@ class _Crops(Dataset[UInt8[Tensor, "3 h w"]]):
 
 
 class _Steps(Sampler[list[tuple[int, int]]]):
-    """For each step, which photographs, and the seeds of their crops."""
+    """The photographs of each step, and the seeds of their crops."""
 
     def __init__(self, count: int, batch_size: int, steps: Sequence[int], seed: int) -> None:
         self.count, self.batch_size, self.steps, self.seed = count, batch_size, steps, seed
@@ -160,7 +160,7 @@ class _Steps(Sampler[list[tuple[int, int]]]):
 
 
 def as_image(file: Path) -> Float[Tensor, "3 h w"]:
-    """Read an image file, in [0, 1], upright as the camera was held."""
+    """Read an image file, in [0, 1], rotated by its EXIF orientation."""
     return in_unit_range(read_photograph(file))
 
 

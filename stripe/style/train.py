@@ -33,7 +33,7 @@ from stripe.train.stop import leave, stoppable
 from stripe.train.weights import load_weights
 from stripe.typed import typed
 
-#: Number of photographs in the log and its pictures.
+#: Number of photographs for the losses in the log, and for the pictures.
 SAMPLES = 3
 
 
@@ -44,12 +44,14 @@ class StyleRun:
     Parameters
     ----------
     network
-        The network, in evaluation mode and on the device of the run. Its ASR is not folded.
+        The network, in evaluation mode, on the device of the run or of `open_style`. Its ASR is not
+        folded.
     config
         Settings of the run.
     history
-        One row per `sample_every` steps: step, and the parts of the loss (content, style and
-        variation) on the first photographs, in evaluation mode.
+        One row per `sample_every` steps, and one after the last step: step, and the parts of the
+        loss (content, style and variation, without weights) on the first three photographs, in
+        evaluation mode.
 
     Examples
     --------
@@ -63,7 +65,7 @@ class StyleRun:
     history: pd.DataFrame
 
     def folded(self) -> StyleNetwork:
-        """Fold the ASR, and return a network without ASR."""
+        """Return a copy of the network with its ASR folded, or a network without ASR itself."""
         if self.config.variant != "bn+asr":
             return self.network
         return cast(StyleNetwork, reparameterize(self.network))
@@ -93,9 +95,15 @@ def train_style(config: StyleConfig, *, resume: bool = False, progress: bool = T
     StripeError
         In one of these cases:
 
-        - `config.out` is not empty (without `resume`), holds another run, or is in use;
-        - a file is not an image;
-        - the weights of the network that computes the features are not available.
+        - `config.out` is not empty (without `resume`), holds another run, is in use, or cannot be
+          written;
+        - a file in `config.out` was changed, is damaged, is a link, or belongs to another network;
+        - the weights of the network that computes the features are not available;
+        - the device does not exist.
+    UnknownNameError
+        If there is no such attention module.
+    DataError
+        If `content` is not a folder, or holds no image, or if an image cannot be read.
 
     Examples
     --------
@@ -140,7 +148,7 @@ def _train_style(config: StyleConfig, resume: bool, progress: bool) -> StyleRun:
 
 @dataclass(frozen=True)
 class Criterion:
-    """The loss of a run: its features, and the style that pictures are to have.
+    """The loss of a run: the network of features, and the style for the pictures.
 
     Parameters
     ----------
@@ -156,7 +164,7 @@ class Criterion:
     def parts(
         self, pictures: Float[Tensor, "b 3 h w"], photographs: Float[Tensor, "b 3 h w"]
     ) -> Losses:
-        """Return the parts of the loss of pictures that are made of photographs."""
+        """Return the parts of the loss of pictures made from photographs."""
         return losses(self.features, pictures, photographs, self.style)
 
 
@@ -219,7 +227,7 @@ def _sampled(
 
 
 def _place(session: Session, config: StyleConfig, done: int) -> None:
-    """Say in the checkpoint how many steps are done: rows of the log, and steps after the last."""
+    """Store the number of finished steps: rows of the log, and steps after the last row."""
     state = session.state
     state.epoch = len(state.history)
     state.batch = done - state.epoch * config.sample_every if state.epoch < _rows(config) else 0
@@ -232,12 +240,13 @@ def _rows(config: StyleConfig) -> int:
 
 @typed
 def open_style(run: str | Path, *, device: str = "auto") -> StyleRun:
-    """Open a finished run of `train_style`.
+    """Open a finished run of `train_style`, on a device as for `StyleConfig`.
 
     Raises
     ------
     StripeError
-        If there is no finished run, or its weights are damaged or of another architecture.
+        If there is no finished run, its files were changed or are damaged, its weights are of
+        another architecture, or the device does not exist.
 
     Examples
     --------
@@ -291,6 +300,13 @@ def stylise(
     network: StyleNetwork, images: Sequence[Float[Tensor, "3 h w"]]
 ) -> list[Float[Tensor, "3 h w"]]:
     """Stylise images in [0, 1], which may differ in size, one at a time on the network's device.
+
+    The network runs in evaluation mode. The stylised images are in [0, 1], in float32, on the CPU.
+
+    Raises
+    ------
+    DataError
+        If the height or width of an image is below 8 pixels.
 
     Examples
     --------

@@ -9,13 +9,13 @@ from stripe.errors import StripeError
 from stripe.files import refuse_links
 from stripe.stats import channel_moments, stripe_index
 
-#: What is shown of the row of an epoch, and of every gate under its name.
+#: The columns of the log of an epoch, and the statistics of every gate, that are written.
 OF_EPOCH = ("lr", "train_loss", "test_accuracy", "test_top5")
 OF_GATES = ("eta2", "median_std")
 
 
 class Board:
-    """Writes scalars of each epoch; does nothing without a writer.
+    """Write scalars of each epoch. Without a writer, nothing is written.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Board:
 
 @contextmanager
 def tensorboard(folder: Path | None, first: int, recording: Path | None) -> Iterator[Board]:
-    """Open the log in `folder`; without a folder, one that writes nothing.
+    """Open the log in `folder`. Without a folder, nothing is written.
 
     Entries of a killed run from epoch `first` on are left out, because the resumed run writes them
     again.

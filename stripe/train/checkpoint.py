@@ -41,23 +41,23 @@ class TrainingState:
     Parameters
     ----------
     epoch
-        Finished epochs.
+        Number of finished epochs.
     batch
-        Steps taken in the next one.
+        Number of steps taken in the next epoch.
     loss_sum
         Sum of the losses of these steps, over all processes.
     seconds
-        That these steps took.
+        Time of these steps.
     history
         One row per finished epoch.
     optimizer
         State of the optimizer.
     generators
-        State of the random generator that all processes share: "loader", as it was when the epoch
-        began.
+        State of the random generator that all processes share: "loader", from the beginning of the
+        epoch.
     of_processes
-        For each process, the states of its own: "torch", "noise" where there is some, and "cuda" on
-        a GPU.
+        For each process, the states of its own generators: "torch", "noise" for a run with noise,
+        and "cuda" on a GPU.
     """
 
     epoch: int = 0
@@ -71,16 +71,16 @@ class TrainingState:
 
 
 def save_checkpoint(folder: Path, model: nn.Module, progress: TrainingState) -> None:
-    """Write a checkpoint beside the last one, make it appear at once, and remove the last.
+    """Write a complete checkpoint under its final name, then remove the previous checkpoint.
 
     Raises
     ------
     StripeError
-        If the disk refuses, or there is a link where the checkpoint is to be.
+        If the checkpoint cannot be written, or its path is a link.
 
     Notes
     -----
-    Whatever else is in `folder` is left alone. The manifest of the checkpoint also names the
+    Other files in `folder` are not changed. The manifest of the checkpoint also names the
     configuration of the run, in the folder above `folder`.
     """
     name = f"epoch={progress.epoch:05d}-batch={progress.batch:07d}"
@@ -93,7 +93,7 @@ def save_checkpoint(folder: Path, model: nn.Module, progress: TrainingState) -> 
             make_folder(folder)
             staging.mkdir()
             save_weights(staging / WEIGHTS, model)
-            with (staging / STATE).open("wb") as file:  # whose error says why, not that of torch
+            with (staging / STATE).open("wb") as file:  # its error gives the reason
                 torch.save(asdict(progress), file)
             sync(staging / WEIGHTS)
             sync(staging / STATE)
@@ -114,7 +114,7 @@ def save_checkpoint(folder: Path, model: nn.Module, progress: TrainingState) -> 
 
 
 def _reason(error: BaseException) -> str:
-    """Return what the disk said, over which torch may have raised an error of its own."""
+    """Return the message of the disk's error, also if torch raised its own error because of it."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, OSError):
         cause = cause.__context__
@@ -123,15 +123,15 @@ def _reason(error: BaseException) -> str:
 
 
 def _of_run(run: Path) -> dict[str, str]:
-    """Return the digest of the configuration with which a run began; none without one."""
+    """Return the digest of the configuration with which a run began; empty if there is none."""
     known = read_manifest(run) or digests_of(run, (CONFIG,))
     return {OF_RUN: known[CONFIG]} if CONFIG in known else {}
 
 
 def check_run(path: Path) -> None:
-    """Raise a `StripeError` if a checkpoint was written by another run than the one it lies in.
+    """Raise a `StripeError` if a checkpoint was not written by the run in whose directory it is.
 
-    A checkpoint of before runs were named in it passes.
+    Old checkpoints that do not name their run are accepted.
     """
     named = (read_manifest(path) or {}).get(OF_RUN)
     run = path.parent.parent
@@ -148,7 +148,7 @@ def latest_checkpoint(folder: Path) -> Path | None:
     Raises
     ------
     StripeError
-        If it is a link, or the next checkpoint could not be written beside it.
+        If the checkpoint is a link, or the folder for unfinished checkpoints holds other files.
     """
     refuse_links(folder)
     _check_staging(folder / STAGING)
@@ -158,7 +158,7 @@ def latest_checkpoint(folder: Path) -> Path | None:
 
 
 def finished_epochs(folder: Path) -> int:
-    """Return how many epochs the last whole checkpoint of a run has finished."""
+    """Return the number of finished epochs in the last complete checkpoint of a run."""
     last = latest_checkpoint(folder)
     return 0 if last is None else place_of(last)[0]
 
@@ -171,14 +171,14 @@ def _checkpoints(folder: Path) -> list[Path]:
 
 
 def place_of(path: Path) -> tuple[int, int]:
-    """Return the finished epochs of a checkpoint, and the steps that it took in the next one."""
+    """Return the numbers of finished epochs, and of steps in the next epoch, of a checkpoint."""
     named = _NAME.fullmatch(path.name)
     assert named is not None
     return int(named[1]), int(named[2])
 
 
 def _check_staging(staging: Path) -> None:
-    """Refuse a foreign folder of that name, rather than empty it."""
+    """Raise an error for a folder of this name that holds other files, instead of emptying it."""
     refuse_links(staging)
     if staging.exists() and not _is_ours(staging):
         raise StripeError(
@@ -193,13 +193,13 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _is_file(path: Path) -> bool:
-    """Tell whether a file of a checkpoint is called so."""
+    """Tell whether a path is a file of a checkpoint, by its name."""
     named = path.name in _FILES or _LEFT.fullmatch(path.name) is not None
     return named and path.is_file() and not path.is_symlink()
 
 
 def _remove(folder: Path) -> None:
-    """Remove the folder of a checkpoint by the names of its files."""
+    """Remove the files of a checkpoint, and its folder."""
     if folder.exists():
         for path in filter(_is_file, list(folder.iterdir())):
             path.unlink()
@@ -209,20 +209,20 @@ def _remove(folder: Path) -> None:
 def load_checkpoint(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, epochs: int
 ) -> TrainingState:
-    """Load weights and the optimizer's state, and return where the run, of `epochs`, is.
+    """Load weights and the optimizer's state, and return the position of a run of `epochs` epochs.
 
     Raises
     ------
     StripeError
         If a file is changed or damaged, holds anything but tensors and numbers, or is of another
-        network or run; the message names it. Nothing in it is run.
+        network or run. The message names the file. No code in a file is executed.
     """
     check_run(path)
     load_weights(path / WEIGHTS, model)
     file = checked(path / STATE)
     try:
         state = load_tensors(file)
-    except Exception as error:  # what damaged or hostile files raise has no common type
+    except Exception as error:  # damaged or hostile files raise many types
         raise StripeError(
             f"{path / STATE} is damaged, or holds more than tensors and numbers; remove {path} and "
             "start again"
@@ -242,7 +242,7 @@ def load_checkpoint(
 
 @contextmanager
 def restoring(path: Path) -> Iterator[None]:
-    """Turn what does not fit this run, or this device, into an error that names the checkpoint."""
+    """Name the checkpoint in the error if its state does not fit this run or this device."""
     try:
         yield
     except (KeyError, ValueError, TypeError, RuntimeError, IndexError, AttributeError) as error:
@@ -254,7 +254,7 @@ def restoring(path: Path) -> Iterator[None]:
 
 
 def _check_shapes(state: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
-    """Refuse momenta of another shape, which a fused optimizer would read beyond their end."""
+    """Refuse momenta of a wrong shape. A fused optimizer would read beyond their end."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for number, of_parameter in state["state"].items():
         for name, value in of_parameter.items():
@@ -266,6 +266,6 @@ def _check_shapes(state: dict[str, Any], optimizer: torch.optim.Optimizer) -> No
 
 
 def _held(value: Tensor) -> int:
-    """Return the bytes of a tensor that it does not share; one that was expanded shows more."""
+    """Return the bytes that a tensor's storage holds. An expanded tensor has more elements."""
     start = int(value.storage_offset()) * value.element_size()
     return value.untyped_storage().nbytes() - start

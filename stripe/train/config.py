@@ -31,10 +31,11 @@ class TrainConfig(Settings):
         The configuration stores psi as text. Default: the paper's value.
     asr_init
         Initial parameters of the attention modules of ASRs in a ViT, as `init` of `stripe.insert`:
-        "paper" sets every parameter to 1e-3; "drawn" keeps random weights. The recipes use "paper".
+        "paper" sets every parameter to 1e-3; "drawn" keeps random weights, and sets only the biases
+        to 1e-3. The recipes use "paper".
     initial
-        Initial weights: the directory of a finished run, or a file. Position embeddings are
-        resampled if the image size differs. The last layer gets random weights if the number of
+        Initial weights: the directory of a finished run, or a file of weights. Position embeddings
+        are resampled if the image size differs. The last layer gets random weights if the number of
         classes differs. Default: random weights, drawn from `seed`.
     dataset
         Data set: a name from `stripe.data.list_datasets()`; imagenet, a folder of that name in
@@ -58,7 +59,8 @@ class TrainConfig(Settings):
     optimizer
         Optimizer: "sgd" or "adamw".
     lr
-        Learning rate after warm-up and before the first decay.
+        Learning rate after warm-up and before the first decay; for "cosine", the peak of the half
+        cosine.
     momentum
         Momentum of sgd, 0 to 1.
     nesterov
@@ -75,7 +77,7 @@ class TrainConfig(Settings):
     gamma
         For "steps": factor of the learning rate at each decay.
     warmup
-        Share of the epochs, 0 to 1, in which the learning rate rises linearly from zero.
+        Share of the run, 0 to 1, in which the learning rate rises linearly from zero.
     label_smoothing
         Share of the target that is distributed over all classes, 0 to 1.
     padding
@@ -85,15 +87,16 @@ class TrainConfig(Settings):
         "bf16" uses autocast; "fp32" does not. "auto" is "bf16" if the device supports it natively,
         and otherwise "fp32". The file config.json of the run records the choice.
     compile
-        Run the network through torch.compile, with CUDA graphs on a GPU.
+        Run the network through torch.compile, with CUDA graphs on a GPU. It cannot be combined with
+        `noise`.
     sync_bn
         With several processes, compute the statistics of batch norms over the whole batch, not over
-        the share of each process.
+        the share of each process. This needs GPUs.
     noise
         Noise in the batch norms, as for `stripe.inject_noise`, such as "constant:0.8,0.8" or
         "random:0.3,0.3,when=train". Default: none.
     seed
-        Seed of the weights, the order of the images, the crops, the flips and the noise.
+        Seed of the weights, the order of the images, the crops, the flips, dropout and the noise.
     record
         Record the gates of some test images before training and after every epoch, into
         `out/recording`.
@@ -102,8 +105,9 @@ class TrainConfig(Settings):
         sample depends only on this number and on the number of test images, not on `seed`, so all
         epochs and all networks record the same images.
     tensorboard
-        Also write the log for TensorBoard. With `record`, this log includes the stripe index and
-        the median spread of every gate.
+        Also write the log for TensorBoard (extra `tensorboard`). With `record`, this log includes
+        the stripe index of every gate and the median over its channels of the standard deviation
+        over images.
     device
         Device: "auto", "cpu", "cuda" or "cuda:N". "auto" uses a GPU if there is one.
     data_root
@@ -111,14 +115,16 @@ class TrainConfig(Settings):
     download
         Let torchvision download a missing data set.
     workers
-        Number of processes that read the images of imagenet and of folders.
+        Number of processes that read the images of imagenet and of folders. With 0, the training
+        process reads them.
     out
         A new or empty directory for all files of the run.
 
     Raises
     ------
     StripeError
-        If a value is out of range or of the wrong type. The message says what is allowed.
+        If a value is out of range or of the wrong type, or if two values cannot be combined. The
+        message says what is allowed.
 
     Examples
     --------
@@ -146,7 +152,7 @@ class TrainConfig(Settings):
         *("device", "data_root", "download", "workers", "tensorboard", "out"),
     )
 
-    #: The values of all runs before these fields existed.
+    #: The values of these fields in runs from before the fields existed.
     BEFORE: ClassVar[Mapping[str, Any]] = {
         "nesterov": True,
         "asr_init": "paper",
@@ -210,7 +216,7 @@ class TrainConfig(Settings):
 
     @property
     def network(self) -> str:
-        """The network in words: "resnet20, attention se, asr ie"."""
+        """The network in words, such as "resnet20, attention se, asr ie"."""
         parts = {"attention": self.attention, "asr": self.asr}
         return ", ".join(
             [self.backbone, *(f"{kind} {name}" for kind, name in parts.items() if name)]

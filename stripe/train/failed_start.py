@@ -1,4 +1,4 @@
-"""Restore the directory of a run that fails before it has anything to keep."""
+"""Restore the directory of a run that fails before its first result."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,15 +12,14 @@ from stripe.train.run import CONFIG, LOCK
 def nothing_left(out: Path, *, first: bool = True) -> Iterator[None]:
     """Remove the files of a new run that fails before its first checkpoint or recorded epoch.
 
-    So the corrected command may have the same directory. A run that was there before is left as it
-    is.
+    The corrected command can then use the same directory. A run that existed before is not changed.
 
     Parameters
     ----------
     out
         The directory of the run.
     first
-        Whether this is the process that writes it.
+        Whether this is the process that writes the files.
     """
     new = first and not (out / CONFIG).exists()
     missing = [path for path in (out, *out.parents) if not path.exists()]
@@ -40,5 +39,5 @@ def _undo(out: Path, missing: list[Path]) -> None:
     for name in sorted(names):  # the configuration first: without it the rest is no run
         (out / name).unlink(missing_ok=True)
     for directory in missing:
-        with suppress(OSError):  # something of somebody else's is in it
+        with suppress(OSError):  # it holds other files
             directory.rmdir()

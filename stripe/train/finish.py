@@ -15,20 +15,19 @@ from stripe.train.weights import save_weights
 
 
 def finish_run(folder: Path, model: nn.Module, history: list[dict[str, Any]]) -> None:
-    """Write log, weights and manifest; the weights appear last, and with them the run is finished.
+    """Write log, manifest and weights. The weights appear last, and mark the run as finished.
 
     Raises
     ------
     StripeError
-        If the disk refuses.
+        If a file cannot be written.
     """
     write_history(folder, history)
     try:
         with drafted(folder / WEIGHTS) as draft:
             save_weights(draft, model)
             written = digests_of(folder, (CONFIG, CSV, PARQUET))
-            # The configuration keeps the digest of when it was written, so that what happened to
-            # it since is noticed.
+            # The configuration keeps its first digest, so that later changes of it are detected.
             before = {n: d for n, d in (read_manifest(folder) or {}).items() if n == CONFIG}
             write_manifest(folder, {**written, **before, WEIGHTS: sha256(draft)})
     except (OSError, SafetensorError) as error:

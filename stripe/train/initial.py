@@ -15,7 +15,7 @@ from stripe.train.config import TrainConfig
 from stripe.train.run import CONFIG, WEIGHTS, read_config
 from stripe.train.weights import check_weights, read_weights
 
-#: Tokens before those of the patches: of the class, of distillation, registers.
+#: Largest number of tokens before those of the patches: class, distillation and register tokens.
 _MOST_PREFIX_TOKENS = 8
 
 
@@ -27,8 +27,8 @@ def begin(
     Returns
     -------
     tuple
-        The SHA-256 of the initial weights, None where they need not be compared with those that
-        the run began with; and the layers that start anew.
+        The SHA-256 of the initial weights, or None if they need not be compared with those with
+        which the run began; and the names of the tensors that keep their random values.
     """
     if config.initial is None:
         return None, []
@@ -36,13 +36,13 @@ def begin(
         (config.out / WEIGHTS).exists() or latest_checkpoint(config.out / "checkpoint") is not None
     )
     if begun and read_config(config.out / CONFIG, TrainConfig).initial == config.initial:
-        return None, []  # whether or not these weights are still there
+        return None, []  # these weights need not exist any more
     file = initial_file(config.initial)
     return sha256(file), [] if begun else start_from(file, model, classes)
 
 
 def initial_file(initial: Path) -> Path:
-    """Return the file of weights of a run, or the given file; raise if it does not exist."""
+    """Return the file of weights of a run, or the given file. Raise an error if it is missing."""
     file = initial / WEIGHTS if initial.is_dir() else initial
     if not file.is_file():
         raise StripeError(
@@ -55,27 +55,27 @@ def initial_file(initial: Path) -> Path:
 def start_from(file: Path, model: nn.Module, classes: int) -> list[str]:
     """Load the weights of a network that may have another image size or number of classes.
 
-    Position embeddings are resampled where the number of patches differs. A layer that gives the
-    classes starts anew where their number differs.
+    Position embeddings are resampled if the number of patches differs. A layer with one output per
+    class keeps its random weights if the number of classes differs.
 
     Parameters
     ----------
     file
         A .safetensors file, or one that `torch.save` wrote.
     model
-        The network, in whose place the weights are loaded.
+        The network, which gets the weights.
     classes
         Number of classes.
 
     Returns
     -------
     list of str
-        The tensors that keep the values that they have, for the number of classes differs.
+        The names of the tensors that keep their values, because the number of classes differs.
 
     Raises
     ------
     StripeError
-        If there is no such file, it is damaged, or its tensors are not those of the network.
+        If the file does not exist, is damaged, or holds other tensors than the network.
     """
     given, mine = read_weights(file), model.state_dict()
     if alone := sorted(set(given) ^ set(mine)):
@@ -118,13 +118,13 @@ def _resampled(name: str, given: Tensor, mine: Tensor) -> Tensor | None:
 
 
 def _side(patches: int) -> int:
-    """Return the side of a square of patches, 0 where they form none."""
+    """Return the side of a square of patches, or 0 if they do not form a square."""
     side = math.isqrt(max(0, patches))
     return side if side * side == patches else 0
 
 
 def _gives_classes(model: nn.Module, name: str, given: Tensor, mine: Tensor, classes: int) -> bool:
-    """Tell whether a tensor is of a layer with an output per class, and differs in nothing else."""
+    """Tell whether a tensor is of a layer with one output per class, and differs only there."""
     layer = model.get_submodule(name.rpartition(".")[0])
     return (
         isinstance(layer, nn.Linear | nn.Conv2d)

@@ -1,4 +1,8 @@
-"""The loaders of a run: `data/device_loader.py` for small data sets, or `data/stream.py`."""
+"""The loaders of a run, and whether its test images are read in mixed order.
+
+Images of ImageNet and of folders are streamed by `data/stream.py`. Other data sets are small, and
+`data/device_loader.py` keeps them on the device.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +40,7 @@ class Loaders:
     data
         Shape and normalisation of the images, and the number of classes.
     broken
-        The files of `train` and `test` that cannot be read and were left out, on request.
+        The files of `train` and `test` that were left out because they cannot be read.
     """
 
     train: Loader
@@ -55,7 +59,7 @@ def open_loaders(config: TrainConfig, processes: Processes) -> Loaders:
 
 
 def still_training_images(config: TrainConfig, processes: Processes) -> Loader:
-    """Return the training images in their order, as the network is tested on images."""
+    """Return a loader of the training images, in order and without augmentation."""
     root = streamed_root(config)
     if root is not None:
         return StreamLoader(
@@ -79,7 +83,7 @@ def still_training_images(config: TrainConfig, processes: Processes) -> Loader:
 
 
 def streamed_root(config: TrainConfig) -> Path | None:
-    """Return the folder of a data set that is streamed, None for one that lives on the device."""
+    """Return the folder of a data set that is streamed; None for one kept on the device."""
     kind, colon, path = config.dataset.partition(":")
     if kind == "folder" and colon:
         return Path(path).expanduser()

@@ -15,7 +15,7 @@ CSV, PARQUET = "history.csv", "history.parquet"
 
 
 def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
-    """Replace the log as a whole, so that a kill loses no finished epoch."""
+    """Replace the log atomically, so that no finished epoch is lost if the process is killed."""
     table = pd.DataFrame(history)
     try:
         with drafted(folder / CSV) as draft:
@@ -35,7 +35,7 @@ def read_history(folder: Path) -> pd.DataFrame:
     Raises
     ------
     StripeError
-        If it is missing, changed or damaged.
+        If the log is missing, changed or damaged.
     """
     file = folder / PARQUET
     if not os.path.lexists(file):
@@ -48,14 +48,14 @@ def read_history(folder: Path) -> pd.DataFrame:
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:
-    """Return the log of a finished run row by row, as training holds it.
+    """Return the rows of the log of a finished run.
 
-    It is empty for a run from before there were manifests that has no log.
+    The list is empty for an old run without manifest and log.
 
     Raises
     ------
     StripeError
-        As `read_history`.
+        As for `read_history`.
     """
     if not (folder / PARQUET).exists() and PARQUET not in (read_manifest(folder) or {}):
         return []

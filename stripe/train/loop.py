@@ -35,7 +35,7 @@ from stripe.train.step import make_optimizer, top_accuracies, train_step
 from stripe.train.stop import Stop, leave, stoppable
 from stripe.typed import typed
 
-#: Number of steps after which processes ask each other for a request to stop.
+#: Number of steps after which the processes tell each other about a request to stop.
 ASK_EVERY = 10
 
 
@@ -50,12 +50,13 @@ class TrainResult:
     history
         One row per epoch:
 
-        - epoch (from 1), lr, train_loss (mean);
-        - test_accuracy: over the whole test set, 0 to 1;
+        - epoch, from 1; lr, the learning rate of its last step;
+        - train_loss: mean over the training images;
+        - test_accuracy: accuracy on all test images, 0 to 1;
         - test_top5: share of images whose label has one of the five highest scores, 0 to 1;
-        - seconds: time of training alone.
+        - seconds: time of the training steps, without tests and recording.
     recording
-        Directory of the recording, or None.
+        Directory of the recording; None if the run does not record.
 
     Notes
     -----
@@ -121,8 +122,7 @@ def train(
         A finished run is not trained again. If an epoch was recorded with weights other than those
         of the resumed run, it is recorded again, and later epochs are dropped from the recording.
     model
-        Network to train, in place, instead of a new one. Default: build the network that `config`
-        names.
+        Network to train, in place. Default: a new network, built with the settings in `config`.
     progress
         Show a progress bar. If standard error is not a terminal, a line is written every ten
         seconds instead.
@@ -132,10 +132,21 @@ def train(
     StripeError
         In one of these cases:
 
-        - `config.out` is not empty (without `resume`), holds another run, or is in use;
+        - `config.out` is not empty (without `resume`), holds another run, is in use, or cannot be
+          written;
         - a file in `config.out` was changed, is damaged, is a link, or belongs to another network;
-        - a name in the configuration is unknown, or a size does not fit the data, the network or
-          the number of processes.
+        - a size does not fit the number of processes, the device does not exist, `sync_bn` is set
+          on a CPU, or the package tensorboard is missing;
+        - the initial weights do not exist.
+    UnknownNameError
+        If a name in the configuration is unknown.
+    ModelError
+        If the network does not fit the images, the classes or the initial weights, or if it has no
+        gates to record.
+    DataError
+        If the data set is missing or damaged, or an image cannot be read.
+    RecordingError
+        If the recording of a run to resume is damaged, or the recording cannot be written.
 
     Examples
     --------
@@ -280,9 +291,9 @@ def _epochs(
 def _one_epoch(
     config: TrainConfig, session: Session, loaders: Loaders, network: nn.Module, bar: Any
 ) -> tuple[float, float]:
-    """Take the steps of an epoch that are left; return the mean loss and the seconds of them all.
+    """Take the remaining steps of an epoch; return its mean loss and the seconds of all its steps.
 
-    Where the run is asked to stop, a checkpoint is written and the process leaves.
+    If the run must stop, a checkpoint is written and the process exits.
     """
     state, processes, batches = session.state, session.processes, len(loaders.train)
     session.mark()

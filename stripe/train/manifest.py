@@ -12,9 +12,9 @@ from stripe.files import drafted, read_regular, sha256
 MANIFEST = "manifest.sha256"
 #: Files that mark a finished run or measurement.
 LAST = ("model.safetensors", "measured.json")
-#: Files that a manifest beside them must name; others may be the user's own.
+#: Files that a manifest in the same folder must name. Other files may be the user's own.
 MUST_BE_NAMED = ("config.json", "history.parquet", "state.pt", *LAST)
-#: The settings of the run that wrote a checkpoint, seen from the folder of the checkpoint.
+#: Path of the settings of the run that wrote a checkpoint, relative to the checkpoint.
 OF_RUN = "../../config.json"
 _LINE = rf"([0-9a-f]{{64}})  ([!-.0-~]+|{re.escape(OF_RUN)})\n"
 
@@ -25,7 +25,7 @@ _REMEDIES = {
 
 
 def write_manifest(folder: Path, digests: Mapping[str, str]) -> None:
-    """Write the digests of files in `folder`, by name, whole or not at all."""
+    """Write the digests of files in `folder`, by name. The manifest is replaced atomically."""
     lines = [f"{digest}  {name}\n" for name, digest in sorted(digests.items())]
     with drafted(folder / MANIFEST) as draft:
         draft.write_text("".join(lines))
@@ -37,7 +37,7 @@ def digests_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def read_manifest(folder: Path) -> dict[str, str] | None:
-    """Return the digests of the files in `folder`, None where no manifest was written.
+    """Return the digests of the files in `folder`, or None if there is no manifest.
 
     Raises
     ------
@@ -64,16 +64,15 @@ def checked(file: Path) -> Path:
 
     Notes
     -----
-    A run that was written before there were manifests has none, and its files are not checked;
-    `stripe verify` says so.
+    Old runs have no manifest, and their files are not checked. `stripe verify` reports this.
 
     Raises
     ------
     StripeError
-        If the file is not the one that was written or no regular file, or the manifest is damaged.
+        If the file was changed or is not a regular file, or the manifest is damaged.
     """
     digests = read_manifest(file.parent)
-    if not os.path.lexists(file):  # whoever reads a file that is missing says so
+    if not os.path.lexists(file):  # reading a missing file raises the error
         return file
     if not file.is_file():
         raise StripeError(

@@ -29,9 +29,9 @@ def build_model(config: TrainConfig, data: DataShape) -> nn.Module:
 
 
 def check_network(model: nn.Module, data: DataShape) -> None:
-    """Raise if a network does not take the images of a data set, or has too few scores for it.
+    """Raise an error if a network does not accept the images, or has fewer scores than classes.
 
-    A network of the user may have been built for other images.
+    A user's own network may have been built for other images.
     """
     shape = (data.channels, data.image_size, data.image_size)
     scores = tried(model, shape, "the data set has such images")
@@ -44,7 +44,7 @@ def check_network(model: nn.Module, data: DataShape) -> None:
 
 
 def stepped_network(config: TrainConfig, processes: Processes, model: nn.Module) -> nn.Module:
-    """Return the network as it is stepped: shared by processes, and compiled, on request."""
+    """Return the network for training steps: distributed over processes and, if set, compiled."""
     network = model
     if processes.count > 1:
         devices = [processes.device] if processes.device.type == "cuda" else None

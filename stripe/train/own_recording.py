@@ -1,4 +1,4 @@
-"""Check that the recording of a run is there, and was made by that run."""
+"""Check that the recording of a run exists, and was made by that run."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,11 +21,11 @@ class _Reached(NamedTuple):
 
 
 def check_recording(run: Path) -> None:
-    """Raise unless a run that records has the gates of its last finished epoch.
+    """Raise an error unless a run that records has recorded its last finished epoch.
 
     The recording must have the seed and the data set of the run, and the weights of that epoch: the
     last weights of a finished run, or a checkpoint at the end of an epoch. A run without a
-    checkpoint passes, and so does a run that does not record.
+    checkpoint is accepted, and so is a run that does not record.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def _reached(run: Path, config: dict[str, Any]) -> _Reached | None:
 
 
 def _other(config: dict[str, Any], recording: Recording, reached: _Reached) -> str | None:
-    """Say in what a recording differs from the run, None if in nothing that is known."""
+    """Return how a recording differs from the run, or None if no difference is known."""
     header = recording.header
     seed, dataset = config.get("seed"), config.get("dataset")
     if header.seed not in (None, seed):

@@ -15,8 +15,8 @@ S = TypeVar("S", bound=Settings)
 def native_precision(device: torch.device) -> Literal["bf16", "fp32"]:
     """Return "bf16" for a device that computes in it natively, else "fp32".
 
-    A CPU without AVX-512 takes six to ten times as long for a step in bfloat16 as for one in
-    float32, since its convolutions fall back to a loop over images.
+    On a CPU without AVX-512, a step in bfloat16 takes six to ten times as long as in float32,
+    because convolutions fall back to a loop over images.
     """
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -31,16 +31,16 @@ def is_emulated(config: Settings, device: torch.device) -> bool:
 
 
 def slow_precision(device: torch.device) -> str:
-    """Return the words for a device that computes slowly in bfloat16."""
+    """Return the part of the warning that describes a device that is slow in bfloat16."""
     if device.type == "cuda":
         return "this GPU has no instructions for bfloat16, in which it is slow"
     return "this CPU has no AVX-512, and takes six to ten times as long in bfloat16 as in float32"
 
 
 def with_precision(config: S, device: torch.device, *, resume: bool, rank: int = 0) -> S:
-    """Return the settings of a run with the precision that "auto" means for it.
+    """Return the settings of a run, with "auto" replaced by the chosen precision.
 
-    A resumed run keeps its precision on every device. Of several processes, that of rank 0 warns.
+    A resumed run keeps its precision on every device. Only rank 0 warns.
 
     Warns
     -----

@@ -14,7 +14,7 @@ from stripe.train.device import resolve_device
 
 @dataclass(frozen=True)
 class Processes:
-    """Which of how many processes this is, and its device."""
+    """Rank and device of this process, and number of processes."""
 
     rank: int
     count: int
@@ -22,12 +22,12 @@ class Processes:
 
     @property
     def share(self) -> tuple[int, int]:
-        """The share of every batch that this process takes, as loaders want it."""
+        """Rank and number of processes, as the argument `share` of loaders."""
         return self.rank, self.count
 
     @property
     def gpus(self) -> list[torch.device]:
-        """The GPU of this process, if it has one, as `torch.random.fork_rng` wants it."""
+        """The GPU of this process, if it has one, as the argument of `torch.random.fork_rng`."""
         return [self.device] if self.device.type == "cuda" else []
 
     def summed(self, value: Tensor) -> Tensor:
@@ -43,10 +43,10 @@ class Processes:
                 distributed.broadcast(buffer, 0)
 
     def agree(self, signal: int | None) -> int | None:
-        """Return the signal that any process received, if one did, in all processes."""
+        """Return, in all processes, the signal that any process received, or None."""
         if self.count == 1:
             return signal
-        asked = torch.tensor(signal or 0)  # on the host, so that no device is waited for
+        asked = torch.tensor(signal or 0)  # on the host, so that it does not wait for the device
         distributed.all_reduce(asked, distributed.ReduceOp.MAX)
         return int(asked) or None
 
@@ -84,7 +84,7 @@ class Processes:
         return bool(value)
 
     def wait(self) -> None:
-        """Wait until every process is here."""
+        """Wait until every process has called this method."""
         if self.count > 1:
             distributed.barrier()
 

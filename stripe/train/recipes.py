@@ -99,7 +99,7 @@ def _recipes() -> dict[str, TrainConfig]:
     return recipes
 
 
-#: From "cifar100/resnet164" to its settings.
+#: Settings by name, such as "cifar100/resnet164".
 RECIPES = _recipes()
 
 
@@ -132,7 +132,8 @@ def recipe(name: str, **overrides: Any) -> TrainConfig:
     UnknownNameError
         If there is no such recipe.
     StripeError
-        If an override is not a field, or has the wrong type.
+        If an override is not a field, has the wrong type or is out of range, or if two settings
+        cannot be combined.
 
     References
     ----------

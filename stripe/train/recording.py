@@ -23,10 +23,10 @@ def epoch_recorder(
     processes: Processes,
     stack: ExitStack,
 ) -> "EpochRecorder | None":
-    """Open what records the gates of a run, None where the configuration asks for no recording.
+    """Open the recorder of a run. Return None if the configuration sets no recording.
 
-    Gates are found in the network as it is: before noise and compilation. The recording is closed
-    with `stack`. That of a resumed run must be its own.
+    Gates are found in the network before noise and compilation. `stack` closes the recording. A
+    resumed run must have its own recording.
     """
     if not config.record:
         return None
@@ -39,7 +39,7 @@ def epoch_recorder(
         next(iter(loaders.probe))[0][:2],
         # Noise that differs from pass to pass hides to which image a row belongs.
         check=noise is None or noise.kind == "constant" or noise.when == "train",
-        resume=True,  # the run was found to be the same
+        resume=True,  # check_recording has found the run to be the same
         name=_name(config),
         dataset=loaders.dataset,
         seed=config.seed,
@@ -48,23 +48,23 @@ def epoch_recorder(
 
 
 def _name(config: TrainConfig) -> str:
-    """Return the name of the network in the recording, which stays what it was at the start."""
+    """Return the name of the network in the recording. A resumed run keeps its first name."""
     path = config.out / OF_RUN
     begun = open_recording(path).header.model if Layout(path).header.exists() else None
     return begun or config.network
 
 
 class EpochRecorder:
-    """Records each epoch of a run once, in all its processes together."""
+    """Record each epoch of a run once, in all its processes together."""
 
     def __init__(self, recorder: Recorder, loaders: Loaders, processes: Processes) -> None:
         self._recorder, self._loaders, self._processes = recorder, loaders, processes
         self.noise: inject_noise | None = None
 
     def record(self, epoch: int, *, progress: bool) -> None:
-        """Record an epoch, and leave the noise as it was, so that a rerun can skip it.
+        """Record an epoch, and restore the state of the noise, so that a resumed run can skip it.
 
-        A rerun that came to other weights replaces the epoch, and drops those after it.
+        A resumed run with other weights replaces the epoch, and drops later epochs.
         """
         recorder, processes = self._recorder, self._processes
         first = processes.rank == 0

@@ -30,7 +30,7 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True)
 class DataShape:
-    """The form of a run's data, stored so that its network can be built without the data.
+    """The shape of a run's data, stored so that its network can be built without the data.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class DataShape:
     image_size
         Side of an image in pixels.
     mean, std
-        Per channel, by which images scaled to [0, 1] are normalised.
+        Mean and standard deviation per channel, with which images scaled to [0, 1] are normalised.
     """
 
     classes: int
@@ -55,13 +55,13 @@ class DataShape:
 def run_locked(config: Settings, *, resume: bool) -> Iterator[None]:
     """Hold the directory of a run, so that no other training writes into it.
 
-    A finished run, in which nothing is written, is not locked. Where no run came of it, the
-    directory is left as it was.
+    A finished run is not locked, because nothing is written into it. If no run begins, the
+    directory is restored.
 
     Raises
     ------
     StripeError
-        If another training holds it, or it holds something else.
+        If another training holds the directory, or it contains other files.
     """
     folder = config.out
     if resume and (folder / WEIGHTS).exists():
@@ -78,7 +78,7 @@ def run_locked(config: Settings, *, resume: bool) -> Iterator[None]:
         with lock:
             yield
     finally:
-        with suppress(OSError):  # those that hold something stay
+        with suppress(OSError):  # folders that are not empty stay
             for path in missing:
                 path.rmdir()
 
@@ -93,7 +93,7 @@ def open_run(
     config
         The run.
     resume
-        Accept a run of these settings that is there already.
+        Accept an existing run with these settings.
     data
         Shape and normalisation of the images, and the number of classes.
     initial
@@ -102,7 +102,7 @@ def open_run(
     Raises
     ------
     StripeError
-        If the directory holds something else, or with `resume` a run of other settings.
+        If the directory contains other files or, with `resume`, a run with other settings.
     """
     file = config.out / CONFIG
     if resume and file.exists():
@@ -135,7 +135,7 @@ def open_run(
 
 
 def _check_place(config: Settings, *, resume: bool) -> None:
-    """Raise unless a run can begin in the directory, or with `resume` one has begun there."""
+    """Raise an error unless a run can begin in the directory or, with `resume`, has begun there."""
     file = config.out / CONFIG
     if resume and file.exists():
         return
@@ -160,13 +160,13 @@ def read_config(file: Path, kind: type[S]) -> S:
     Raises
     ------
     StripeError
-        If the file is missing, damaged or changed, or holds something else.
+        If the file is missing, damaged or changed, or does not hold such settings.
     """
     return kind.from_json(read_values(file))
 
 
 def read_data_shape(run: Path) -> DataShape | None:
-    """Return the shape of the data for the network of a run; None if the run does not hold it."""
+    """Return the shape of the data for the network of a run, or None if it was not stored."""
     found = read_values(run / CONFIG).get("data")
     if found is None:
         return None
@@ -181,7 +181,7 @@ def read_data_shape(run: Path) -> DataShape | None:
 
 
 def read_values(file: Path) -> dict[str, Any]:
-    """Return the entries of a `config.json`, of any kind of run; raise as `read_config` does."""
+    """Return the entries of the `config.json` of any run. The errors are those of `read_config`."""
     try:
         values: Any = parse_json(read_regular(checked(file)))
     except (OSError, ValueError) as error:

@@ -8,12 +8,13 @@ from stripe.train.config import TrainConfig
 def learning_rate(config: TrainConfig, progress: float) -> float:
     """Return the learning rate at `progress`, the share of the run that is done, from 0 to 1.
 
-    Linear warm-up, then steps, `lr * gamma ** (number of decay_at that have passed)`, or a cosine,
-    `lr * (1 + cos(pi * progress)) / 2`.
+    After a linear warm-up, the learning rate is `lr * gamma ** (number of decays that have passed)`
+    for "steps", or `lr * (1 + cos(pi * progress)) / 2` for "cosine".
 
     References
     ----------
-    Table 10 for both; the warm-up is ours, since short runs start at the full rate otherwise.
+    Table 10 for both schedules. The warm-up is ours, because short runs would otherwise start at
+    the full learning rate.
     """
     if progress < config.warmup:
         return config.lr * progress / config.warmup

@@ -1,4 +1,4 @@
-"""Resume, save, log, stop and finish a run of training on the disk, for every loop."""
+"""Resume, save, log, stop and finish a training run on the disk, for every training loop."""
 
 import torch
 from torch import nn
@@ -22,23 +22,23 @@ from stripe.train.weights import load_weights
 
 
 class Session:
-    """A run, taken up where it was left: at its start, in a checkpoint, or at its end.
+    """A run that continues from its start, from a checkpoint, or from its end.
 
     Parameters
     ----------
     config
         Settings of the run; `config.out` is its directory.
     model, optimizer
-        They get the state of the checkpoint, if there is one.
+        Network and optimizer, which get the state of the checkpoint, if there is one.
     processes
         The processes that train together; the first one writes.
     stop
         The request to stop.
     length
-        Rows of the history of a finished run.
+        Number of rows in the history of a finished run.
     generator
-        Generator of the order and augmentation of images, which all processes share. With it,
-        checkpoints hold torch's own generators too.
+        Generator of the order and augmentation of images, which all processes share. If it is
+        given, checkpoints also hold the states of torch's own generators.
     noise
         The noise in the batch norms, whose generator is part of a checkpoint.
 
@@ -74,18 +74,18 @@ class Session:
         return self.processes.rank == 0
 
     def mark(self) -> None:
-        """Remember the state of the shared generator: an epoch begins here."""
+        """Store the state of the shared generator at the beginning of an epoch."""
         if self._generator is not None:
             self.state.generators["loader"] = self._generator.get_state()
 
     def save(self) -> None:
-        """Write a checkpoint of where the run is; all processes call it."""
+        """Write a checkpoint. All processes must call this method."""
         self.state.optimizer = self.optimizer.state_dict()
         if self._generator is not None:
             self.state.of_processes = self.processes.gathered(self._own_generators())
         if self.first:
             save_checkpoint(self._checkpoints, self.model, self.state)
-        self.processes.wait()  # torchrun ends all soon after the first has left
+        self.processes.wait()  # torchrun ends all processes soon after the first has exited
 
     def save_row(self) -> None:
         """Write a checkpoint, and the history with its new last row."""
@@ -94,14 +94,14 @@ class Session:
             write_history(self._folder, self.state.history)
 
     def stop_signal(self) -> int | None:
-        """Return the signal by which any of the processes was asked to stop, None if none was."""
+        """Return the signal with which any process was asked to stop, or None."""
         return self.processes.agree(self._stop.signal)
 
     def finish(self) -> None:
-        """Write the last weights, with which the run is finished; leave if that is asked for."""
+        """Write the last weights, which finish the run. Then exit if a signal asked for it."""
         if self.first and not self._finished:
             finish_run(self._folder, self.model, self.state.history)
-        if signal := self.stop_signal():  # in the last epoch: whoever called is to stop
+        if signal := self.stop_signal():  # it came in the last epoch, and stops the caller
             leave(signal)
         self.processes.wait()
 
@@ -116,12 +116,12 @@ class Session:
         if self._generator is not None:
             with restoring(saved):
                 self._generator.set_state(state.generators["loader"])
-                if self.processes.rank < len(state.of_processes):  # there may be more than before
+                if self.processes.rank < len(state.of_processes):  # there may be more now
                     self._restore(state.of_processes[self.processes.rank])
         return state
 
     def _own_generators(self) -> dict[str, torch.Tensor]:
-        """Return the states of the generators that each process has for itself."""
+        """Return the states of the generators that processes do not share."""
         states = {"torch": torch.get_rng_state()}
         if self._noise is not None:
             states["noise"] = self._noise.state_dict()["generator"]

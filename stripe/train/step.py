@@ -35,22 +35,22 @@ def train_step(
     parts: int = 1,
     weight: float | None = None,
 ) -> Float[Tensor, ""]:
-    """Take one step, the forward passes under `autocast`, without waiting for the device.
+    """Take one step without waiting for the device. The forward passes run under `autocast`.
 
     Parameters
     ----------
     smoothing
         Label smoothing.
     parts
-        Split the batch, and add up the gradients.
+        Number of parts into which the batch is split. Their gradients are added.
     weight
-        Weight of each image in the loss. Default: 1 / b. Under several processes, whose gradients
-        are averaged, it is their number divided by the images of all.
+        Weight of each image in the loss. Default: 1 / b. With several processes, whose gradients
+        are averaged, it is the number of processes divided by the number of images of all.
 
     Returns
     -------
     Tensor
-        The loss: the weighted sum over the images.
+        The loss, a weighted sum over the images.
     """
     loss_sum = torch.zeros((), device=images.device)
     split = list(zip(images.chunk(parts), labels.chunk(parts), strict=True))

@@ -1,4 +1,4 @@
-"""A request to stop, by Ctrl-C or a scheduler, deferred until the run can save."""
+"""A request to stop, by Ctrl-C or by a scheduler, which is deferred until the run can save."""
 
 import signal
 import threading
@@ -15,14 +15,14 @@ class Stop:
         self.signal: int | None = None
 
     def ask(self, number: int, _: FrameType | None) -> None:
-        """Remember the signal; a second Ctrl-C does not wait."""
+        """Store the signal. A second Ctrl-C interrupts at once."""
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = number
 
 
 def leave(number: int) -> NoReturn:
-    """Leave as the signal would have made the process leave."""
+    """Exit as the signal would have made the process exit."""
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(128 + number)
@@ -30,10 +30,10 @@ def leave(number: int) -> NoReturn:
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Catch SIGINT and SIGTERM during a run; afterwards their handlers are restored.
+    """Catch SIGINT and SIGTERM during a run, and restore their handlers afterwards.
 
-    A signal that came too late for the run to act on it is raised again at the end. Only the main
-    thread can catch signals; elsewhere nothing is caught.
+    A signal that came too late to stop the run is raised again at the end. Only the main thread can
+    catch signals. In other threads, nothing is caught.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():

@@ -20,7 +20,7 @@ from stripe.train.weights import load_weights
 def open_trained(
     run: Path, *, device: str = "auto", data_root: Path | None = None, limit: int | None = None
 ) -> tuple[nn.Module, Loaders]:
-    """Return the network of a finished run, ready to evaluate on a device, and its loaders.
+    """Return the network of a finished run, on a device in evaluation mode, and its loaders.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def open_trained(
     device
         As for `TrainConfig`.
     data_root
-        The folder that holds data sets. Default: the folder of the training.
+        The folder that holds data sets. Default: the folder that was used in training.
     limit
         Number of test images in the sample `probe`. Default: `record_images` of the run.
 
@@ -51,7 +51,7 @@ def open_trained(
 
 
 def trained_network(run: Path, *, data_root: Path | None = None) -> nn.Module:
-    """Return the network of a finished run, in evaluation and on the CPU, without opening its data.
+    """Return the network of a finished run, in evaluation mode, on the CPU. Its data is not opened.
 
     Raises
     ------
@@ -71,8 +71,8 @@ def untrained_network(run: Path, *, data_root: Path | None = None) -> nn.Module:
     Raises
     ------
     ModelError
-        If a function of the user builds it, and the environment variable STRIPE_TRUST does not name
-        this function.
+        If a user's own function builds the network, and the environment variable STRIPE_TRUST does
+        not name this function.
     """
     config = read_config(run / CONFIG, TrainConfig)
     check_trusted(config.backbone, run)

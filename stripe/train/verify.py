@@ -11,7 +11,7 @@ from stripe.train.manifest import LAST, MUST_BE_NAMED, OF_RUN, checked, read_man
 from stripe.train.own_recording import check_recording
 from stripe.train.run import CONFIG
 
-#: Message for a run that is older than manifests.
+#: State of the files of an old run without manifest.
 UNCHECKED = "unchecked, no manifest"
 
 
@@ -26,8 +26,8 @@ def verify_run(run: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        file, relative to the run; bytes; and state: "whole", or "unchecked, no manifest" where the
-        run was written before there were manifests.
+        One row per file: file, its path relative to the run; bytes; and state, "whole", or
+        "unchecked, no manifest" for an old run without manifest.
 
     Raises
     ------
@@ -37,9 +37,10 @@ def verify_run(run: Path) -> pd.DataFrame:
 
     Notes
     -----
-    The log of an unfinished run is not in the table: the run writes it anew from its checkpoint.
+    The log of an unfinished run is not in the table, because a resumed run writes it again from its
+    checkpoint.
     """
-    # A manifest that names the last file knows of it where it was removed, too.
+    # A manifest names the last file also if the file was removed.
     named = read_manifest(run) or {}
     finished = any(name in named or os.path.lexists(run / name) for name in LAST)
     rows = _checked(run, None if finished else (CONFIG,))
@@ -54,14 +55,14 @@ def verify_run(run: Path) -> pd.DataFrame:
 
 
 def _checked(folder: Path, names: tuple[str, ...] | None) -> list[tuple[Path, int, str]]:
-    """Check files of a folder. Default: those that its manifest names or must name."""
+    """Check files of a folder. Default: the files that its manifest names or must name."""
     digests = read_manifest(folder)
     there = {name for name in MUST_BE_NAMED if (folder / name).is_file()}
     rows = []
     for name in names or sorted({*(digests or {}), *there} - {OF_RUN}):
         file = folder / name
         if not file.is_file():
-            checked(file)  # says what is in its place
+            checked(file)  # its error says what is in the place of the file
             resume = ", or continue the run with --resume" if name in LAST else ""
             raise StripeError(f"{file} is missing; restore it from a copy{resume}")
         checked(file)

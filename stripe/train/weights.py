@@ -1,4 +1,4 @@
-"""Write weights to a file, and read files of others: of bounded size, without running code."""
+"""Write weights to a file, and read untrusted files with bounded size, without running code."""
 
 import zipfile
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ from stripe.train.manifest import checked
 
 
 def save_weights(file: Path, model: nn.Module) -> None:
-    """Write the weights of a network; its caller makes the file appear.
+    """Write the weights of a network to a draft, which the caller renames.
 
-    `safetensors.torch.save_file` would write a file of another name first, which a process that is
-    killed leaves behind, and which nobody else may read.
+    `safetensors.torch.save_file` would first write a file of another name, which only its owner may
+    read, and which stays if the process is killed.
     """
     file.write_bytes(save(_own(model.state_dict())))
 
@@ -41,7 +41,7 @@ def load_weights(path: Path, model: nn.Module) -> None:
 
 
 def weights_of(path: Path) -> dict[str, Tensor]:
-    """Return the weights that a run wrote, by name; raise as `load_weights` does."""
+    """Return the weights that a run wrote, by name. Errors are those of `load_weights`."""
     try:
         found: dict[str, Tensor] = load_file(checked(path))
     except (OSError, SafetensorError, MemoryError) as error:
@@ -52,7 +52,7 @@ def weights_of(path: Path) -> dict[str, Tensor]:
 def check_weights(
     path: Path, weights: Mapping[str, Tensor], model: nn.Module, *, foreign: bool = False
 ) -> None:
-    """Raise unless the weights that a network has have its shapes and types of number.
+    """Raise an error unless weights have the shapes and kinds of numbers of a network.
 
     `load_state_dict` would round whole numbers and drop imaginary parts without an error.
 
@@ -65,12 +65,12 @@ def check_weights(
     model
         The network.
     foreign
-        Whether the file is from elsewhere; NaN is then refused too.
+        Whether the file is not from a run. NaN then raises an error too.
 
     Raises
     ------
     ModelError
-        If they do not fit.
+        If a tensor does not fit.
     """
     for name, value in model.state_dict().items():
         if name not in weights or not isinstance(value, Tensor):  # not of `get_extra_state`
@@ -90,7 +90,7 @@ def check_weights(
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:
-    """Read a state_dict, also one that a training script nested or prefixed.
+    """Read a state_dict, also a nested one, or one whose names have a prefix.
 
     Parameters
     ----------
@@ -100,9 +100,9 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     Raises
     ------
     ModelError
-        If it is missing or damaged, or holds something else; nothing in it is run.
+        If the file is missing or damaged, or holds something else. No code in it is executed.
     StripeError
-        If it is a run's, and changed since the run wrote it.
+        If the file is of a run, and was changed after the run wrote it.
     """
     if not file.is_file():
         raise ModelError(f"weights must be a file, and {file} is not one")
@@ -132,7 +132,7 @@ def _read(file: Path) -> Any:
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, MemoryError) as error:
         reason = (str(error).splitlines() or ["unreadable"])[0]
         raise ModelError(f"{file} is not a state_dict of tensors: {reason}") from error
-    except Exception as error:  # weights_only refuses anything but tensors, by an error of pickle
+    except Exception as error:  # weights_only raises an error of pickle for anything but tensors
         raise ModelError(
             f"{file} must hold tensors only, and holds code or objects; save model.state_dict() "
             "instead of the model"
@@ -140,14 +140,14 @@ def _read(file: Path) -> Any:
 
 
 def load_tensors(file: Path) -> Any:
-    """Load what `torch.save` wrote, of tensors and plain values; nothing in it is run.
+    """Load tensors and plain values that `torch.save` wrote. No code in the file is executed.
 
     Raises
     ------
     ValueError
-        If it is an archive whose entries unpack to more than its own size: torch packs none.
+        If it is an archive whose entries unpack to more than its own size. torch writes none.
     Exception
-        Whatever else torch raises of a file that is damaged or holds more.
+        Any error that torch raises for a file that is damaged or holds other objects.
     """
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:
@@ -158,5 +158,5 @@ def load_tensors(file: Path) -> Any:
 
 
 def _own(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Give every entry its own memory, as the format requires: shared modules share weights."""
+    """Give every entry its own memory, which the format requires. Shared modules share memory."""
     return {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}

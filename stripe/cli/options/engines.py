@@ -24,14 +24,14 @@ class MapEngine:
     engine: Annotated[
         Literal["local", "ray"],
         Parameter(
-            help="Where to run: in processes on this machine (local), or on a Ray cluster whose "
-            "nodes have access to the same folders (ray)."
+            help="Engine: processes on this machine (local), or a Ray cluster whose nodes have "
+            "access to the same folders (ray)."
         ),
     ] = "local"
     workers: Annotated[
         int | None,
-        Parameter(help="Number of processes of the local engine. Default: one per GPU or core for "
-                  "runs, 1 for statistics."),
+        Parameter(help="Number of processes of the local engine. Default: for runs, one per GPU "
+                  "or, without GPUs, one per CPU core; for statistics, one."),
     ] = None  # fmt: skip
     address: Annotated[
         str | None,
@@ -90,9 +90,11 @@ class RunEngine(MapEngine):
     ] = None
     gpus_per_run: Annotated[
         float | None,
-        Parameter(help="GPUs per run on Ray. Default: 1, or 0 if the cluster has none."),
+        Parameter(help="Number of GPUs per run on Ray. Default: 1, or 0 if the cluster has none."),
     ] = None
-    cpus_per_run: Annotated[float | None, Parameter(help="CPUs per run on Ray. Default: 1.")] = None
+    cpus_per_run: Annotated[
+        float | None, Parameter(help="Number of CPUs per run on Ray. Default: 1.")
+    ] = None
 
 
 MAP_HERE, RUN_HERE = MapEngine(), RunEngine()

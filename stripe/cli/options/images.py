@@ -49,32 +49,33 @@ def load_images(
     Parameters
     ----------
     images
-        A data set of `stripe.data.list_datasets()`, whose test images are taken; imagenet;
+        A data set of `stripe.data.list_datasets()`, of which the test images are used; imagenet;
         folder:PATH, as for `TrainConfig`; or a folder.
     network
-        The network that takes them.
+        The network for which the images are prepared.
     run
         The directory of the run that trained the network.
     image_size
-        Side in pixels, or height and width. Default: that of the run or of the network's own
-        configuration, or else 224. Without a run, images of a data set keep their size.
+        Height and width in pixels; one number for both. Default: the size of the run or of the
+        network's own configuration, or else 224. Without a run, images of a data set keep their
+        size.
     mean, std
-        One number, or one per channel. Default: those of the run, of the network's own
-        configuration or of the data set, or else ImageNet's.
+        One number, or one per channel. Default: the values of the run, of the network's own
+        configuration or of the data set, or else of ImageNet.
     crop
         Share of the resized image that the centre crop keeps, 0 to 1. Default: 1 for a data set;
-        for a folder, the share with which the run was tested, that of the network's own
+        for a folder, the share with which the run was tested or that of the network's own
         configuration, or else 0.875.
     batch_size
-        Images per batch.
+        Number of images per batch.
     limit
         Largest number of images. Default: all.
     seed
         Seed of the sample from a folder that holds more than `limit` images.
     data_root
-        Folder of the data sets. Default: that of the run, or else data.
+        Folder of the data sets. Default: the folder of the run, or else data.
     skip_broken
-        Leave out the images of a folder that cannot be read, and count them on standard error.
+        Leave out the images of a folder that cannot be read, and print their number.
     mixed
         Read the images of a folder in a random order, drawn from `seed`, and not class by class.
 
@@ -115,7 +116,7 @@ def load_images(
 
 
 def _data_set(name: str, network: nn.Module, root: Path, limit: int | None) -> ImageSet:
-    """Return the test images of a data set, with as many channels as the network takes."""
+    """Return the test images of a data set, with the number of channels of the network."""
     test = load_dataset(name, "test", root=root)
     grey = test if limit is None else test.head(limit)
     if (test := with_channels(grey, said_channels(network))) is not grey:
@@ -124,7 +125,7 @@ def _data_set(name: str, network: nn.Module, root: Path, limit: int | None) -> I
 
 
 def _as_prepared(test: ImageSet, chosen: Preprocessing) -> tuple[ImageSet, Preprocessing]:
-    """Return a data set as it was chosen, and all numbers that it is prepared with."""
+    """Return a prepared data set, and all numbers of the preprocessing."""
     mean, std = (
         theirs if ours is None or len(ours) != test.images.shape[1] else ours
         for ours, theirs in ((chosen.mean, test.mean), (chosen.std, test.std))
@@ -144,7 +145,7 @@ def _as_prepared(test: ImageSet, chosen: Preprocessing) -> tuple[ImageSet, Prepr
 
 
 def _folder(images: str, root: Path) -> Path:
-    """Return the folder of images that a name means."""
+    """Return the folder of images with a name."""
     if images == "imagenet" and not Path(images).is_dir():
         return split_folder(root.expanduser() / "imagenet", "test")
     if images.startswith("folder:"):  # the data set of a run

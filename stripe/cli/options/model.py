@@ -56,7 +56,7 @@ class Network:
     seed: Annotated[Seed, _OfNetwork] = 0
 
     def load_network(self, *, onnx: bool = False) -> "nn.Module":
-        """Return the network, on the CPU; of an ONNX file only if the command takes one."""
+        """Return the network, on the CPU. `onnx` says whether it may be an ONNX file."""
         from stripe.backbones.own import is_function
         from stripe.cli.options.load_network import is_onnx, load_network
 
@@ -104,7 +104,7 @@ class Source(Network):
         Folder of images or of one folder per class, or a data set such as fashion-mini,
         photo-patches, cifar100 or imagenet. Default: the test images of the training run.
     image_size
-        Height and width of the images in pixels, as 224 or 48x192. Default: the size of the
+        Height and width of the images in pixels, such as 224 or 48x192. Default: the size of the
         training run. Without a run, images of a data set keep their size, and images of a folder
         get the size of timm's configuration, or else 224.
     mean
@@ -152,7 +152,7 @@ class Source(Network):
         onnx
             Whether the network may be an ONNX file.
         mixed
-            Read folders in a random order, for what depends on which images share a batch.
+            Read folders in a random order, for results that depend on which images share a batch.
         limit
             Largest number of images without --limit. Default: no limit.
         """
@@ -192,7 +192,7 @@ class Source(Network):
 
 
 def image_side(text: str | None) -> tuple[int, int] | None:
-    """Return height and width of "48x192", or of one side; None of None."""
+    """Return height and width from text such as "48x192" or "224"; None for None."""
     if text is None:
         return None
     found = re.fullmatch(r"(\d+)(?:[xX](\d+))?", text)

@@ -1,6 +1,6 @@
 """How the images of a command are prepared: size, mean, standard deviation and crop.
 
-`images.py` applies them. The data sets of `stripe.data` have a mean and crop of their own.
+`images.py` applies them. The data sets of `stripe.data` have their own mean and crop.
 """
 
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ _INTERPOLATIONS = {mode.value for mode in v2.InterpolationMode}
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """The preprocessing of images for a network; None stands for the value of their data set.
+    """The preprocessing of images for a network. None stands for the value of the data set.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Preprocessing:
     interpolation: str | None = "bicubic"
 
     def __str__(self) -> str:
-        """Say all of it in a line."""
+        """Describe the preprocessing in one line."""
         assert self.size is not None
         height, width = self.size
         mean, std = _listed(self.mean or ()), _listed(self.std or ())
@@ -68,7 +68,7 @@ def preprocessing(
     crop: float | None = None,
     data_root: Path | None = None,
 ) -> Preprocessing:
-    """Return the numbers that are given, and for the others those of the run or the network.
+    """Return the given numbers, and those of the run or the network for the other ones.
 
     Parameters and errors are those of `stripe.cli.options.images.load_images`.
     """
@@ -93,7 +93,7 @@ def preprocessing(
 
 
 def _check_scaled(name: str, values: tuple[float, ...] | None) -> None:
-    """Refuse numbers of pixels from 0 to 255, with which all images would look the same."""
+    """Refuse numbers for pixels from 0 to 255, which would make all images nearly equal."""
     if values is not None and not all(0 <= value <= 1 for value in values):
         raise DataError(
             f"{name} is that of pixels scaled to [0, 1], so from 0 to 1, got {_listed(values)}; "
@@ -106,7 +106,7 @@ def _listed(values: tuple[float, ...]) -> str:
 
 
 def whole(prepared: Preprocessing, network: nn.Module) -> Preprocessing:
-    """Fill in ImageNet's numbers where none are given."""
+    """Replace missing numbers by those of ImageNet."""
     channels = _channels(prepared, network)
     return replace(
         prepared,
@@ -123,7 +123,7 @@ def image_shape(
     image_size: tuple[int, int] | None = None,
     data_root: Path | None = None,
 ) -> tuple[int, int, int]:
-    """Return channels, height and width of the images that a network takes, without any images.
+    """Return channels, height and width of the images for a network, without any images.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def image_shape(
 
 
 def _of_run(run: Path, data_root: Path | None) -> Preprocessing:
-    """Return how a run tested its network: on whole images of a data set, or cropped ones."""
+    """Return the preprocessing with which a run tested its network."""
     data = data_shape(run, data_root=data_root)
     size = (data.image_size, data.image_size)
     crop = 1.0 if read_config(run / CONFIG, TrainConfig).dataset in list_datasets() else TEST_CROP
@@ -146,7 +146,7 @@ def _of_run(run: Path, data_root: Path | None) -> Preprocessing:
 
 
 def _of_network(network: nn.Module) -> Preprocessing:
-    """Return the preprocessing that a network declares, as those of timm do."""
+    """Return the preprocessing that a network declares, such as those of timm."""
     said = getattr(network, "pretrained_cfg", None) or {}
     size = tuple(said.get("input_size", ()))[1:]
     channels = _image_channels(network)
@@ -161,7 +161,7 @@ def _of_network(network: nn.Module) -> Preprocessing:
 
 
 def _averaged(values: Any, channels: int) -> tuple[float, ...] | None:
-    """Return numbers per channel; of a grey image the mean of those of red, green and blue."""
+    """Return numbers per channel. For grey images, average those of red, green and blue."""
     if values is None:
         return None
     values = tuple(float(value) for value in values)

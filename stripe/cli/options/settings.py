@@ -15,9 +15,9 @@ def options_of(
     *,
     without: tuple[str, ...] = (),
 ) -> Any:
-    """Make a class of the fields of settings, each of which is given or None, for a command.
+    """Make a class with the fields of settings as options of a command, each with the default None.
 
-    The help lists a field under the heading of its group, and the other fields first.
+    The help lists fields without a group first, and other fields under the heading of their group.
     """
     group_of = {name: (Parameter(group=of),) for of, names in groups.items() for name in names}
     hints: dict[str, Any] = get_type_hints(kind)
@@ -34,17 +34,17 @@ def options_of(
         for one in chosen
     ]
     made = make_dataclass(f"{kind.__name__}Options", options, kw_only=True, frozen=True)
-    # Where it was made matters: classes of the module "types" are taken for plain values.
+    # cyclopts treats classes of the module "types" as plain values.
     made.__module__, made.__doc__ = __name__, kind.__doc__
     return Parameter(name="*")(made)
 
 
 def given_of(options: Any) -> dict[str, Any]:
-    """Return the options that were given; "none" is no value."""
+    """Return the options that were given, with None for "none"."""
     given = {name: value for name, value in vars(options).items() if value is not None}
     return {name: None if str(value) == "none" else value for name, value in given.items()}
 
 
 def _shown(default: Any) -> Parameter:
-    """Return an option whose help shows the default without recipe or file."""
+    """Return an option whose help shows the default that applies without recipe or file."""
     return Parameter(show_default=lambda _: default, negative_iterable=())

@@ -28,11 +28,11 @@ class Printed:
     json: Json = False
 
     def check(self) -> None:
-        """Refuse a file that is there already or is not CSV, before any work."""
+        """Raise an error if the file exists or is not CSV, before any work."""
         table_file(self.out)
 
     def show(self, compute: "Callable[[], pd.DataFrame]") -> "pd.DataFrame":
-        """Compute a table, unless the file is there already; write it, print it and return it."""
+        """Compute a table, write it, print it and return it. Raise an error if the file exists."""
         self.check()
         table = compute()
         save_table(table, self.out)

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class TaskOptions:
-    """How the outputs of a network are read as predictions, and how these are compared."""
+    """How outputs are read as predictions, and how predictions are compared."""
 
     predict: Annotated[
         str | None,
@@ -51,7 +51,7 @@ class TaskOptions:
 
 
 def _function(option: str, name: str) -> Any:
-    """Return a function of a user whose errors are one line."""
+    """Return a user's function, wrapped so that its errors are one line."""
     from stripe.backbones.own import own_function
     from stripe.errors import ModelError, StripeError
 

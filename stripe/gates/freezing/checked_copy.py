@@ -11,12 +11,12 @@ from stripe.modules.unwrap import modules_by_name, unwrapped
 
 
 def accepted(model: nn.Module | ExportedProgram) -> nn.Module:
-    """Return the network that can be frozen: what is inside a wrapper or an exported program.
+    """Return the network that can be frozen, without a wrapper or an exported program around it.
 
     Raises
     ------
     ModelError
-        If it cannot be watched, as `unwrapped` says, or its weights have no values.
+        If the network cannot be traced (see `unwrapped`), or its weights are on the meta device.
     """
     if isinstance(model, ExportedProgram):
         model = cast(nn.Module, model.module())

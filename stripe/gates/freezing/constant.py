@@ -13,10 +13,10 @@ class ConstantGate(nn.Module):
     Parameters
     ----------
     value
-        The gate of one image, shape (1, ...), as the replaced module gave it.
+        The gate of one image, shape (1, ...), in the form of the replaced module's output.
     rows_of
-        Which of the tensors that the module takes has a row for each row of its output. None if
-        none has; the gate is then given once, and repeats itself where it multiplies.
+        Index of the input tensor that has a row for each row of the output. If None, the output is
+        one row, which is broadcast in the product.
     """
 
     value: Tensor
@@ -27,7 +27,7 @@ class ConstantGate(nn.Module):
         self.rows_of = rows_of
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Return the gate, in the widest number format of the tensors that the module takes."""
+        """Return the gate, in the widest floating-point format of the input tensors."""
         given = tensors_in((args, kwargs))
         if not given:
             return self.value
@@ -61,7 +61,7 @@ class ConstantScale(nn.Module):
 
 
 class PassOn(nn.Identity):
-    """Return the features as they are: what is left of a gate that was folded."""
+    """Return the features unchanged; this module replaces a gate that was folded."""
 
     def forward(self, input: Tensor, *args: object, **kwargs: object) -> Tensor:
         """Return the features; other inputs of the gate are ignored."""

@@ -43,16 +43,20 @@ def freeze_exactly(
     Returns
     -------
     Frozen
-        `report` also has off and on, the numbers of channels that were 0 and 1 for all images, and
-        taken, the number of these that no longer come from the gate; into names the layers that
-        took them. `assumed` has a row for each of these channels, which another image could change:
-        gate, channel, value, n (images), and at_most, the upper end of a one-sided interval of 95 %
-        for the share of such images.
+        `report` also has off and on (numbers of channels that were 0 and 1 for all images) and
+        taken (number of these channels whose values the network no longer computes or reads); into
+        names the layers that absorbed them. `assumed` has a row for each channel that `taken`
+        counts: gate, channel, value, n (images), and at_most, the upper end of a one-sided 95 %
+        interval for the share of images in which the channel has another value.
 
     Raises
     ------
     StripeError
         If `data` holds vectors.
+    RecordingError
+        If there is no such epoch.
+    UnknownNameError, ModelError
+        As for `stripe.gates.freeze_at`.
     """
     moments = moments_of(data, epoch)
     network = accepted(model)

@@ -20,7 +20,7 @@ _SHARE = 0.01
 
 
 class _Call(NamedTuple):
-    """The tensors that a module returned, and the largest value that it was given."""
+    """The tensors that a module returned, and the largest absolute value of its inputs."""
 
     outputs: list[Tensor]
     largest: float
@@ -36,25 +36,25 @@ def differences(
     beside: Mapping[str, Collection[str]],
     example: Tensor,
 ) -> dict[str, float]:
-    """Return the largest difference beside each gate, relative to the largest value there.
+    """Return the largest difference at the tensors next to each gate, relative to their largest.
 
-    If a module puts out less than a hundredth of what it takes, the difference is relative to that
-    hundredth.
+    If the largest output of a module is less than a hundredth of its largest input, the difference
+    is relative to this hundredth.
 
     Parameters
     ----------
     constant, folded
         The networks. Both take the same random images, and start from the same seed.
     beside
-        By gate, the names of the modules whose outputs must agree; "" is the network.
+        Mapping from gates to the names of the modules whose outputs must agree; "" is the network.
     example
-        The form of the images.
+        Images whose shape and dtype the random images get.
 
     Returns
     -------
     dict
-        inf where the outputs differ in form, or one alone is finite; nan where there was nothing to
-        compare.
+        The difference by gate. It is inf if the outputs differ in shape, or a value is finite in
+        only one of them, and nan if there was nothing to compare.
     """
     names = {name for several in beside.values() for name in several}
     images = random_like(example)

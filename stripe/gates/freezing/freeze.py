@@ -34,11 +34,13 @@ def freeze_at(
     of the layers after the product, if no other operation reads the product. A residual gate,
     `x + x v`, folds as 1 + v. A constant that cannot fold remains a scale in the network.
 
-    A module that only computes and applies a gate is removed. In any other module, a submodule that
-    outputs the gate is replaced. A graph of `torch.fx` or `torch.export` is rewritten without the
-    squeeze. A module that computes its gate with functions keeps its class, weights and names, and
-    a buffer `frozen_gate_N` replaces the gate. The module still computes the unused squeeze, but
-    `torch.compile` and `torch.export` remove it.
+    If the gate folds, a `stripe.Gated` is replaced by its host. A module that only computes and
+    applies a gate is replaced by an identity or a scale. In any other module, a submodule that
+    outputs the gate is replaced by a constant. A graph of `torch.fx` or `torch.export` is rewritten
+    without the operations that only computed the gate. A module that computes its gate with
+    functions becomes a subclass of its class, with the same weights and names, and a buffer
+    `frozen_gate_N` replaces the gate. The module still computes the unused gate, but
+    `torch.compile` and `torch.export` remove this computation.
 
     Parameters
     ----------
@@ -48,14 +50,15 @@ def freeze_at(
         Source of the means: a recording of this network or its directory, its table from
         `stripe.stats.channel_moments`, or a mapping from names of gates to vectors (C,).
     gates
-        Gates to freeze: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`.
+        Gates to freeze: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`. Gates
+        without a mean in `data` are not among "all".
     fold
         Whether to fold constants into layers. If False, all constants remain scales.
     epoch
         Epoch of the recording or of its moments. Default: the last.
     example
         A batch of images, (B, C, H, W), of the size that the model is used for. Default: images of
-        the recorded size, or of a usual size.
+        the recorded size or, if it is unknown, of a usual size.
     force
         Use the means even if they were recorded with other weights.
     inplace
@@ -75,19 +78,26 @@ def freeze_at(
     ModelError
         In one of these cases:
 
-        - the number of channels of a mean differs from that of its gate, or a mean is not finite;
+        - the number of channels of a mean differs from that of its gate, or a mean is not finite or
+          not numeric;
+        - a table lacks the column gate, channel or mean;
         - the means were recorded with other weights (without `force`);
+        - the model has no gates, or `data` has means only of gates of the kinds "response" and
+          "spatial", which cannot be frozen;
         - the model cannot be traced or copied, or is on the meta device;
+        - `inplace` is set, and `model` is an exported program;
         - folding changes the output by more than rounding.
+    RecordingError
+        If `data` does not hold the epoch, or is not a recording that can be read.
 
     Notes
     -----
     `error` only shows whether folding was exact. It says little about a network whose residual
     branches output zero, as in many untrained networks. How much the frozen network differs from
-    the network with attention depends on the images; `stripe.audit` measures it. A gate cannot be
-    frozen if functions compute it and other operations also read it, or if the module that computes
-    it is called several times. The report names such gates. Each fold is also checked at the
-    tensors next to the gate.
+    the network with attention depends on the images; `stripe.audit` measures this difference. Some
+    gates cannot be frozen, for example if functions compute the gate in a module that is called
+    several times, or if other operations than products also read it. The report gives the reason
+    for each of them. Each fold is also checked at the tensors next to the gate.
 
     Examples
     --------

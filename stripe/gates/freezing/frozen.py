@@ -20,16 +20,20 @@ class Frozen:
         One row per chosen gate:
 
         - gate, frozen, folded;
-        - into: names of the layers that absorbed the constant;
-        - reason: why the gate could not be frozen or folded; "" if it folded.
+        - into: names of the layers or weights that absorbed the constant, separated by commas;
+        - reason: why the gate could not be frozen or folded; "" if it folded, or if `fold` is False
+          and it could be frozen.
+
+        For exact constants, the report has the further columns off, on and taken, which
+        `stripe.freeze` describes.
     error
         Error of folding: the largest difference between the outputs with folded and with unfolded
         constants, relative to the largest output. The images are random, from a fixed seed. If the
         output depends on discrete choices, as in a detector, the tensors next to the folded gates
-        are compared instead.
+        are compared instead. For exact constants, the error of setting weights to 0 is included.
     comparison
-        Measurements on the `images` given to `stripe.freeze`; None without images. One row per
-        network:
+        Measurements on the `images` given to `stripe.freeze` (for optimal constants, on every other
+        image); None without images. One row per network:
 
         - constants: "none", "mean", "optimal" or "exact";
         - gates: number of frozen gates;

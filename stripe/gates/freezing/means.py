@@ -18,7 +18,7 @@ Means = Recorded | pd.DataFrame | Mapping[str, Sequence[float] | np.ndarray | Te
 
 
 class Constants(NamedTuple):
-    """Mean vectors by gate, and the shape of the images they come from where it is known."""
+    """Mean vectors by gate, and the shape of the recorded images; None if it is unknown."""
 
     vectors: Mapping[str, np.ndarray]
     shape: tuple[int, ...] | None
@@ -77,7 +77,7 @@ def vector_of(gate: Gate, means: Mapping[str, np.ndarray]) -> np.ndarray:
     UnknownNameError
         If there is no mean of the gate.
     ModelError
-        If it does not have the gate's number of channels, or is not finite.
+        If the mean does not have the gate's number of channels, or is not finite.
     """
     name, channels = gate.name, gate.channels
     if name not in means:

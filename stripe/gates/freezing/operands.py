@@ -29,11 +29,12 @@ class Operand(NamedTuple):
     owner
         The module's name.
     ordinal
-        Which of the multiplications that its forward pass asks for, in it or in modules inside it.
+        Number of the multiplication among those in the module's forward pass, including those in
+        its submodules, from 0.
     position
-        0 or 1: left or right.
+        0 for the left operand, 1 for the right one.
     of
-        How many multiplications its forward pass asks for in all.
+        Number of all multiplications in the module's forward pass.
     """
 
     owner: str
@@ -146,13 +147,13 @@ def _made_class(kind: Any) -> type[nn.Module]:
 
 
 class Replacing(TorchFunctionMode):
-    """Replace operands of the multiplications that are asked for while this mode is on.
+    """Replace operands of the multiplications that Python code calls while this mode is on.
 
     Parameters
     ----------
     replacements
-        By ordinal of the multiplication: the position of the operand, and the function from the
-        operand to what stands for it.
+        Mapping from the ordinal of a multiplication to the position of the operand, and to the
+        function that returns the replacement of this operand.
     """
 
     def __init__(self, replacements: Mapping[int, tuple[int, Callable[[Tensor], Tensor]]]) -> None:
@@ -224,10 +225,10 @@ def _autograd_functions(kind: type) -> set[CodeType]:
 
 
 def check_count(what: str, expected: int | None, came: int) -> None:
-    """Raise if a module asked for another number of multiplications than when it was traced.
+    """Raise an error if the number of a module's multiplications differs from that in the trace.
 
-    A module that goes through the batch in pieces, or multiplies by masks in training, asks for
-    others, and nothing says which of them are by the gate.
+    The number changes if a module processes the batch in pieces, or multiplies by masks in
+    training. It is then unknown which multiplications are by the gate.
     """
     if expected is not None and came != expected:
         raise ModelError(

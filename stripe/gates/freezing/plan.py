@@ -55,9 +55,9 @@ class Plan:
     places
         The gates that the data has means of.
     means
-        The constants, by the name of the gate, as they came.
+        The constants, by the name of the gate, not yet checked.
     kept
-        By name, why a gate cannot be frozen.
+        Mapping from the names of gates that cannot be frozen to the reasons.
     """
 
     model: nn.Module

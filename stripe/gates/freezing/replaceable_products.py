@@ -8,16 +8,16 @@ from stripe.gates.tracing.steps import Trace
 
 
 class Spot(NamedTuple):
-    """One multiplication by a gate that a module's own code asks for.
+    """One multiplication by a gate in a module's own code.
 
     Parameters
     ----------
     owner
         The module.
     order
-        Which of its own multiplications it is.
+        Number of the multiplication among those in the module's own code, from 0.
     position
-        Which side the gate is on, 0 or 1.
+        Position of the gate among the operands, 0 or 1.
     """
 
     owner: str
@@ -26,7 +26,7 @@ class Spot(NamedTuple):
 
 
 def spots(flow: Flow, place: Place) -> list[Spot] | None:
-    """Return every multiplication that reads a gate, None if something else reads it too."""
+    """Return every multiplication that reads a gate, None if another operation reads it too."""
     found, root = [], flow.trace.root(place.operand)
     for number in flow.readers_of_gate(place):
         owner = flow.trace.module_of(number)
@@ -48,7 +48,7 @@ def own_products(watched: Trace, owner: str) -> list[int]:
 
 
 def unreplaceable(flow: Flow, place: Place) -> str | None:
-    """Return why nothing can be put where a gate is, None if something can."""
+    """Return the reason why a gate cannot be replaced, None if it can."""
     if place.hook is not None:
         return None
     where = place.gate.owner or "the model"

@@ -13,22 +13,22 @@ from stripe.gates.tracing.trace import trace
 def trace_of(
     model: nn.Module, example: Tensor | None = None, shape: tuple[int, ...] | None = None
 ) -> Trace:
-    """Trace a network over an example, or images of the size that it is known or likely to take.
+    """Trace a network with an example, or with images of a known or usual size.
 
     Parameters
     ----------
     model
-        Any network, unwrapped; it is left as it was.
+        Any network without a wrapper. It is not changed.
     example
         A batch of images, (B, C, H, W).
     shape
-        The shape of one image, where no example is given. Default: that of the network's
-        `pretrained_cfg`, or the first usual one that it takes.
+        The shape of one image if no example is given. Default: that of the network's
+        `pretrained_cfg`, or the first usual shape that the network accepts.
 
     Raises
     ------
     ModelError
-        If no size of image was found that the network takes, or it cannot be watched.
+        If no accepted size was found, or the network cannot be traced.
     """
     if example is not None:
         return trace(model, checked_example(example))

@@ -22,9 +22,9 @@ class Tally:
     bar
         Progress bar of tqdm.
     costs
-        Estimates of the runs. One without an estimate counts as the mean of the others.
+        Estimates of the runs. A run without an estimate counts as the mean of the others.
     clock
-        Gives the time in seconds.
+        Function that returns the time in seconds.
     """
 
     def __init__(self, bar: Any, costs: Costs, clock: Callable[[], float] = time.monotonic) -> None:
@@ -70,7 +70,7 @@ class Ready:
         return len(self._waiting)
 
     def take(self, *, wait: bool = True) -> StoredRun | None:
-        """Return the next run that can begin, None if there is none.
+        """Return the next run that can begin, or None.
 
         Parameters
         ----------
@@ -113,9 +113,9 @@ def run_in_order(
     Parameters
     ----------
     runs
-        From `unfinished`.
+        Runs from `unfinished`.
     execute
-        Called with the runs, whether they are timed, and the tally.
+        Function of the runs, whether they are timed, and the tally.
     costs
         Estimates of these runs, for the progress bar.
     progress

@@ -32,10 +32,10 @@ class Ray:
         Address of the cluster, as for `ray.init`. Default: a running cluster on this machine, or
         else a new one.
     gpus
-        GPUs per run. Default: 1, or 0 if the cluster has none. With a fraction such as 0.5, several
-        runs share a GPU.
+        Number of GPUs per run. Default: 1, or 0 if the cluster has none. With a fraction such as
+        0.5, several runs share a GPU.
     cpus
-        Number of CPUs per run, and of threads of a run.
+        Number of CPUs per run. A run has as many threads, rounded down, but at least one.
 
     Raises
     ------
@@ -62,9 +62,10 @@ class Ray:
             )
 
     def run(self, runs: Sequence[StoredRun], *, retry: bool = True, progress: bool = True) -> None:
-        """Execute every unfinished run on the cluster, in the same way as `Local.run`.
+        """Execute every unfinished run on the cluster, in the order of `Local.run`.
 
-        If a node is lost, another node continues its runs from their last checkpoints.
+        If a node is lost, another node continues its runs from their last checkpoints, up to five
+        times per run.
 
         Parameters
         ----------
@@ -147,7 +148,7 @@ def _ended(ray: Any, done: Any, run: StoredRun) -> bool:
 def _result(ray: Any, reference: Any) -> Any:
     try:
         return ray.get(reference)
-    except ray.exceptions.RayTaskError as error:  # whose text is a traceback of the node
+    except ray.exceptions.RayTaskError as error:  # its text is a traceback of the node
         raise error.cause from None
 
 
@@ -166,7 +167,7 @@ def _connected(address: str | None) -> Iterator[Any]:
         return
     host, colon, port = (address or "").rpartition("//")[2].rpartition(":")
     try:
-        if colon and port.isdecimal():  # where nobody listens, Ray would wait for minutes
+        if colon and port.isdecimal():  # without a listener, Ray would wait for minutes
             socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (OSError, ValueError, RuntimeError) as error:

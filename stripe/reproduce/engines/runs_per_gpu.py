@@ -1,4 +1,4 @@
-"""The number of trainings that share a GPU, from an earlier measurement or a new one."""
+"""The number of training runs that share a GPU, from an earlier or a new measurement."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ MEASURED = (Path("benchmarks/results/gpu/together.json"), Path("runs/runs_per_gp
 
 
 def runs_per_gpu(device: str) -> int:
-    """Return how many trainings of a small network a GPU runs at a time for the most images/s.
+    """Return the number of simultaneous training runs on a GPU with the most images per second.
 
     Parameters
     ----------
@@ -38,14 +38,14 @@ def runs_per_gpu(device: str) -> int:
 def chosen(
     card: str, measure: Callable[[], dict[int, float]], files: Sequence[Path] = MEASURED
 ) -> int:
-    """Return the best number from the first file that is of this card, or measure it.
+    """Return the best number from the first file for this GPU, or from a new measurement.
 
     Parameters
     ----------
     card
         Name of the GPU.
     measure
-        Returns images per second by number of processes.
+        Function that returns images per second by number of processes.
     files
         Files of measurements. A new measurement is written to the last one.
 
@@ -65,7 +65,7 @@ def chosen(
 
 
 def _best_in(file: Path, card: str) -> int | None:
-    """Return the number in a file, None if it is of another card, a rehearsal or not finished."""
+    """Return the number in a file; None for another GPU, a rehearsal or an unfinished file."""
     try:
         found = parse_json(read_regular(file))
         same = found["done"] and not found["rehearsal"] and found["hardware"] == card

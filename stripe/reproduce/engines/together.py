@@ -1,4 +1,4 @@
-"""How many small networks to train at a time on one GPU: processes side by side, measured."""
+"""Measure how many small networks one GPU trains fastest at a time, in separate processes."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from stripe.data import DeviceLoader, ImageSet
 from stripe.errors import StripeError
 from stripe.train.step import train_step
 
-#: Numbers of processes that are tried. More are chosen only where they train this much more in all.
+#: Numbers of processes to try, and the total gain in speed for which a larger number is chosen.
 COUNTS, GAIN = (1, 2, 4, 8), 1.05
 BATCH, STEPS = 128, 300
 #: Steps before the clock starts, and seconds that a process waits for the others to reach it.
@@ -26,7 +26,7 @@ Training = Callable[[str, int, int, Any], float]
 def rates(
     device: str, *, counts: Sequence[int] = COUNTS, batch: int = BATCH, steps: int = STEPS
 ) -> dict[int, float]:
-    """Return the images per second of several processes in all, by their number.
+    """Return the total images per second of several processes, by number of processes.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def rates(
     Raises
     ------
     StripeError
-        If a process fails; the message has its error.
+        If a process fails. The message contains its error.
     """
     return {number: rate(number, device, batch=batch, steps=steps) for number in counts}
 
@@ -78,12 +78,12 @@ def train_resnet20(device: str, batch: int, steps: int, ready: Any) -> float:
 def rate(
     number: int, device: str, *, batch: int, steps: int, training: Training = train_resnet20
 ) -> float:
-    """Return images per second of a number of processes in all, from the time of the slowest.
+    """Return the total images per second of several processes, from the time of the slowest.
 
     Raises
     ------
     StripeError
-        If a process fails or dies; the others are ended at once.
+        If a process fails or dies. The other processes are then killed.
     """
     context: Any = get_context("spawn")  # a fork cannot use a GPU that its parent uses
     ready = context.Barrier(number)
@@ -132,7 +132,7 @@ def _report(
     """Send the seconds of a training, or the first line of its error."""
     try:
         end.send(training(device, batch, steps, ready))
-    except Exception as error:  # whatever it is, the parent process reports it
+    except Exception as error:  # the parent process reports any error
         end.send(f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}")
 
 

@@ -1,4 +1,4 @@
-"""A worker process that executes runs one after the other, and is replaced if it dies."""
+"""A worker process that executes runs one after another, and is replaced if it dies."""
 
 import os
 import signal
@@ -15,8 +15,8 @@ from stripe.reproduce.store.runs import StoredRun
 class Worker:
     """A worker process for runs.
 
-    It ignores SIGINT; the parent handles it. SIGTERM lets a training save its step, and then ends
-    the process. It also exits when its parent dies.
+    The process ignores SIGINT; its parent handles it. At SIGTERM, a training run saves its state,
+    and the process exits. The process also exits when its parent dies.
 
     Parameters
     ----------
@@ -33,13 +33,13 @@ class Worker:
         self._lock = threading.Lock()
 
     def execute(self, run: StoredRun) -> bool:
-        """Execute a run and return whether it went well; call it from a separate thread."""
+        """Execute a run and return whether it succeeded. Call this in a separate thread."""
         with self._lock:
             if self.stopped:
                 return False
             if self._pool is None:
-                # Spawned, since a fork of a process that has run torch may hang. What a process
-                # starts inherits the signals that this thread blocks.
+                # Spawned, because a fork of a process that has run torch may hang. The new process
+                # inherits the signals that this thread blocks.
                 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
                 context = get_context("spawn")
                 self._pool = ProcessPoolExecutor(1, context, initializer=_end_with_parent)
@@ -80,5 +80,5 @@ def _end_with_parent() -> None:
 def _execute(run: StoredRun, device: str, threads: int) -> bool:
     try:
         return execute(run, device, threads)
-    except (KeyboardInterrupt, SystemExit):  # the training has saved where it is
+    except (KeyboardInterrupt, SystemExit):  # the training run has saved its state
         os._exit(128 + signal.SIGTERM)  # a pool would keep the process

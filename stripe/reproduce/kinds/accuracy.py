@@ -23,7 +23,7 @@ class Accuracy(Kind):
     reading
         Reading of the noises of Table 8.
     deep
-        Train the scale's deep networks, with as many seeds as it measures other numbers.
+        Train the deep networks of the scale, with the number of seeds for other measurements.
     """
 
     metrics: ClassVar[Mapping[str, str]] = {
@@ -47,7 +47,7 @@ class Accuracy(Kind):
         return scale.seeds_of(cell, compared=not self.deep)
 
     def draw(self, results: Results) -> Axes | None:
-        """Draw our accuracies beside the paper's, each of the best epoch."""
+        """Draw our accuracies and the paper's, both of the best epoch."""
         numbers = results.numbers()
         top1 = numbers[numbers["metric"] == "top1"]
         if not top1["n"].any():

@@ -32,7 +32,7 @@ class Cam(SampledMeasurement):
     LEAVES: ClassVar[tuple[str, ...]] = (_FILE,)
 
     def measure(self) -> dict[str, float]:
-        """Return the share of the map's mass in the central quarter, and keep the map."""
+        """Return the share of the map's mass in the central quarter, and write the map."""
         from stripe.gradcam import mean_cam
 
         model, images = self.opened()
@@ -56,7 +56,7 @@ class AverageCam(MeasuredTraining):
         return Cam(of=of, images=scale.n_images, seed=seed)
 
     def draw(self, results: Results) -> Axes | None:
-        """Draw the map of every network, of its first seed, all on one scale."""
+        """Draw the map of every network for its first seed, with one colour scale for all."""
         runs = results.first_finished()
         if not runs:
             return None
@@ -79,14 +79,14 @@ class AverageCam(MeasuredTraining):
 
 
 def _title(results: Results, cell: Cell) -> str:
-    """Return the trained network and data and, on a second line, those for which they stand in."""
+    """Return the trained network and data and, on a second line, those that they replace."""
     trained, wanted = results.stand_ins[cell], f"{cell.backbone} on {cell.dataset}"
     stands_for = f"\n(for {wanted})" if trained != wanted else ""
     return f"{cell.method}\n{trained}{stands_for}"
 
 
 def _read(file: Path) -> SimpleNamespace:
-    """Read a map as `plots.mean_cam` takes it, without what computed it."""
+    """Read the parts of a map that `plots.mean_cam` uses."""
     with kept_file(file) as opened, np.load(opened, allow_pickle=False) as arrays:
         unpacked = sum(entry.file_size for entry in arrays.zip.infolist())
         if unpacked > MOST_BYTES:

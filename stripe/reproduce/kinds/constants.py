@@ -30,8 +30,8 @@ class ConstantGates(Measurement):
     epochs: int = 2
 
     def measure(self) -> dict[str, float]:
-        """Return accuracies in percent, and the losses of both constants in percentage points."""
-        from stripe.audit.fine_tuned import constants_at_inference  # which brings torch
+        """Return accuracies in percent, and both losses of accuracy in percentage points."""
+        from stripe.audit.fine_tuned import constants_at_inference  # this imports torch
 
         table = constants_at_inference(
             self.runs[0], self.out / "constants", epochs=self.epochs, device=self.device,

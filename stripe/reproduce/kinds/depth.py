@@ -39,7 +39,7 @@ class GatesByDepth(Measurement):
     folds: int = FOLDS
 
     def measure(self) -> dict[str, float]:
-        """Return means over gates and rank correlations, and keep the numbers of each gate."""
+        """Return means over gates and rank correlations, and write the numbers of each gate."""
         table = gates_by_depth(self.runs[0] / "recording", folds=self.folds, seed=self.seed)
         table.to_csv(self.out / _TABLE, index=False)
         ranks = table[["depth", "eta2", "class_accuracy"]].rank()
@@ -71,7 +71,8 @@ def gates_by_depth(recording: Path, *, folds: int = FOLDS, seed: int = 0) -> pd.
     -------
     DataFrame
         depth (1 is the gate that is used first); gate; eta2, after the last epoch; eta2_untrained;
-        class_accuracy (0 to 1), of a linear classifier that sees the gate alone; chance.
+        class_accuracy, the accuracy (0 to 1) of a linear classifier with this gate alone; chance,
+        the share of the most frequent class.
     """
     opened = open_recording(recording)
     first, last = opened.epochs[0], opened.last_epoch
@@ -111,7 +112,7 @@ class Depth(MeasuredTraining):
         return GatesByDepth(of=of, folds=folds, seed=seed)
 
     def draw(self, results: Results) -> Axes | None:
-        """Draw eta2 and class information over depth, of the first seed of every network."""
+        """Draw eta2 and class information by depth, for the first seed of every network."""
         runs = results.first_finished()
         if not runs:
             return None

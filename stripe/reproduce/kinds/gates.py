@@ -32,7 +32,7 @@ class GateNumbers(Measurement):
     Parameters
     ----------
     settles_at
-        Share of the training after which the paper sees gates as settled.
+        Share of the training after which the paper considers gates as settled.
     still
         A step |v(t + 1) - v(t)| below this number counts as no change. Gates from a sigmoid lie in
         (0, 1).

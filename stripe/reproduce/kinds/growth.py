@@ -27,7 +27,7 @@ class Growth(SampledMeasurement):
     images: int = _IMAGES
 
     def measure(self) -> dict[str, float]:
-        """Return the bound and the measured growth as powers of ten, and keep both by block."""
+        """Return the bound and the measured growth as powers of ten, and write both by block."""
         import numpy as np
         import torch
 

@@ -21,7 +21,7 @@ class MeasuredTraining(Kind):
     def measurement(
         self, scale: Scale, config: TrainConfig, of: tuple[str, ...], seed: int
     ) -> Measurement:
-        """Return the settings of the measurement of a training, which is at the address `of`."""
+        """Return the settings of the measurement of a training run in the directory `of`."""
         raise NotImplementedError
 
     def planned(self, scale: Scale, cell: Cell, seed: int) -> Sequence[Settings]:
@@ -33,5 +33,5 @@ class MeasuredTraining(Kind):
 
 
 def trained_name(results: Results, cell: Cell) -> str:
-    """Return the method of a cell, and the network and data that it was trained on here."""
+    """Return the method of a cell, and the network and data that replace the paper's."""
     return f"{cell.method}, {results.stand_ins[cell]}"

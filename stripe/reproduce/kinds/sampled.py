@@ -18,14 +18,14 @@ class SampledMeasurement(Measurement):
     Parameters
     ----------
     images
-        Number of test images in the random sample, as `TrainConfig.record_images` describes it.
+        Number of test images in the random sample, as `record_images` of `TrainConfig`.
     """
 
     images: int = 500
 
     def opened(self) -> "tuple[nn.Module, Loader]":
-        """Return the network, ready to evaluate, and the sample of test images."""
-        from stripe.train.trained import open_trained  # which brings torch
+        """Return the network in evaluation mode, and the sample of test images."""
+        from stripe.train.trained import open_trained  # this imports torch
 
         model, loaders = open_trained(
             self.runs[0], device=self.device, data_root=self.data_root, limit=self.images

@@ -27,7 +27,7 @@ class Spatial(SampledMeasurement):
     LEAVES: ClassVar[tuple[str, ...]] = ("recording",)
 
     def measure(self) -> dict[str, float]:
-        """Return the mean stripe index of spatial maps and of channel gates, and keep both."""
+        """Return the mean stripe index of spatial maps and of channel gates, and record both."""
         from stripe.hooks import record
 
         model, images = self.opened()
@@ -57,7 +57,7 @@ class SpatialMaps(MeasuredTraining):
         return Spatial(of=of, images=scale.n_images, seed=seed)
 
     def draw(self, results: Results) -> Axes | None:
-        """Draw six images and their maps in five blocks, as the paper does, of the first seed."""
+        """Draw six images and their maps in five blocks, as in the paper, for the first seed."""
         for run, cell in zip(results.first_finished(), results.finished_cells(), strict=True):
             name = trained_name(results, cell)
             recording = open_recording(run.config.out / "recording")
@@ -71,8 +71,8 @@ class SpatialMaps(MeasuredTraining):
 
 
 def _pictures(measured: Settings) -> np.ndarray | None:
-    """Return the test images by their index, (N, H, W, 3) or (N, H, W), where they are at hand."""
-    from stripe.data import load_dataset  # which brings torch
+    """Return the test images by index, (N, H, W, 3) or (N, H, W); None if they are missing."""
+    from stripe.data import load_dataset  # this imports torch
 
     assert isinstance(measured, Spatial)
     trained = read_config(measured.runs[0] / CONFIG, TrainConfig)

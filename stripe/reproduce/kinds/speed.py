@@ -1,4 +1,4 @@
-"""Measure the speed of networks with attention beside the bare one."""
+"""Measure the speed of networks with attention relative to the bare network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from stripe.reproduce.paper.scale_rules import Scale
 from stripe.reproduce.store.measurement import HARDWARE, Measurement
 from stripe.settings import Settings
 
-#: Classes, channels and side of the images of data sets, which are not opened for this.
+#: Number of classes, and channels and side of the images, by data set. Data sets are not opened.
 SHAPES = {
     "cifar10": (10, 3, 32),
     "cifar100": (100, 3, 32),
@@ -33,7 +33,7 @@ def shape_of(dataset: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Timing(Measurement):
-    """Speed and size of a network with random weights; ASR is folded first.
+    """Speed and size of a network with random weights and with its ASR folded.
 
     Parameters
     ----------
@@ -42,9 +42,9 @@ class Timing(Measurement):
     num_classes, in_channels, image_size
         As for `stripe.build`.
     batch_size
-        Images per forward pass.
+        Number of images per forward pass.
     rounds
-        Number of rounds, each beside the bare network.
+        Number of rounds. Each round also times the bare network.
     """
 
     TIMED: ClassVar[bool] = True
@@ -61,7 +61,7 @@ class Timing(Measurement):
     rounds: int = 15
 
     def measure(self) -> dict[str, float]:
-        """Return millions of parameters, images per second, and speed relative to the bare one."""
+        """Return millions of parameters, images per second, and the relative speed."""
         from stripe.train.device import hardware, resolve_device
 
         (self.out / HARDWARE).write_text(hardware(resolve_device(self.device)) + "\n")
@@ -116,18 +116,18 @@ class Speed(Kind):
         ]  # fmt: skip
 
     def stand_in(self, config: Timing) -> str:
-        """Say at which size the network is timed."""
+        """Return the network and the size at which it is timed."""
         return f"{config.backbone} at {config.image_size} x {config.image_size}"
 
     def words(self, scale: Scale) -> str:
-        """Say how often networks are timed."""
+        """Describe how networks are timed."""
         return (
             f"the paper's networks, {scale.rounds} times {scale.timed_images} images, each time "
             "beside the bare one"
         )
 
     def draw(self, results: Results) -> Axes | None:
-        """Draw the speed relative to the bare network's."""
+        """Draw the speed relative to the bare network."""
         numbers = results.numbers()
         speed = numbers[numbers["metric"] == "speed"]
         if not speed["n"].any():

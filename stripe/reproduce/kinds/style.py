@@ -28,12 +28,12 @@ _NUMBERS = ("ssim", "high_frequency", "spread", "content", "style")
 
 @dataclass(frozen=True, kw_only=True)
 class Stylised(Measurement):
-    """The pictures of a style network, beside those of instance norm.
+    """The pictures of a style network, compared with those of instance norm.
 
     Parameters
     ----------
     photographs
-        Number of photographs. Default: all that the packages bring; each figure shows two.
+        Number of photographs. Default: all photographs in the packages.
     """
 
     LEAVES: ClassVar[tuple[str, ...]] = tuple(
@@ -43,7 +43,7 @@ class Stylised(Measurement):
     photographs: int = PHOTOGRAPHS
 
     def measure(self) -> dict[str, float]:
-        """Return the means over photographs of `Comparison.numbers`, and keep the pictures."""
+        """Return the means over photographs of `Comparison.numbers`, and write the pictures."""
         from stripe.style import compare, open_style
         from stripe.style.drawing import write_picture
 
@@ -73,7 +73,8 @@ class StylePictures(Kind):
     Parameters
     ----------
     photographs
-        Numbers of the photographs in the picture. The measured numbers are means over all.
+        Indices of the photographs in the picture. The measured numbers are means over all
+        photographs.
     """
 
     metrics: ClassVar[Mapping[str, str]] = {
@@ -93,11 +94,11 @@ class StylePictures(Kind):
         return [*configs, Stylised(of=tuple(address(config) for config in configs), seed=seed)]
 
     def stand_in(self, config: StyleConfig) -> str:
-        """Say how wide the network is."""
+        """Return the width of the network."""
         return f"{config.width} channels"
 
     def words(self, scale: Scale) -> str:
-        """Say how the style networks are trained."""
+        """Describe the training of the style networks."""
         config = scale.style("in", 0)
         return (
             f"{config.steps} steps at {config.size} x {config.size}, features "
@@ -115,7 +116,7 @@ class StylePictures(Kind):
 
 
 def _picture(file: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """Read a picture, and refuse one that a style network cannot have drawn."""
+    """Read a picture. Raise an error if it is larger than any picture of a style network."""
     with kept_file(file) as opened, Image.open(opened, formats=("PNG",)) as image:
         if image.width * image.height > _MOST_PIXELS:
             raise ValueError(f"it has {image.width} x {image.height} pixels")

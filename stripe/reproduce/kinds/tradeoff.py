@@ -22,9 +22,9 @@ class TimedTraining(Timing):
     """The accuracy of a training, and the speed and size of its network."""
 
     def measure(self) -> dict[str, float]:
-        """Return two accuracies, in percent, beside what `Timing` measures."""
+        """Return two accuracies, in percent, and the numbers of `Timing`."""
         config = read_config(self.runs[0] / "config.json", TrainConfig)
-        config = replace(config, out=self.runs[0])  # where it is now, not where it was trained
+        config = replace(config, out=self.runs[0])  # its present directory
         accuracy = StoredRun(config).scores["top1"]
         return {"top1": accuracy["last"], "best": accuracy["best"], **super().measure()}
 

@@ -7,7 +7,7 @@ from stripe.reproduce.paper.cells import Cell
 from stripe.reproduce.paper.exhibits import Exhibit, exceeds
 from stripe.reproduce.paper.figures import BASELINE, STL10
 
-#: Numbers that are zero without an effect.
+#: Metrics that are zero without an effect.
 _NUMBERS = ("eta2_gained", "class_known", "eta2_by_depth", "class_by_depth", "eta2_by_class")
 
 

@@ -23,14 +23,14 @@ def exhibit(name: str, reading: NoiseReading = DEFAULT_READING) -> Exhibit:
     name
         One of `list_exhibits()`.
     reading
-        Of Table 8.
+        Reading of Table 8.
 
     Raises
     ------
     UnknownNameError
         If there is no such exhibit.
     StripeError
-        If an exhibit without noise is to be read in another way.
+        If `reading` is not the default for another exhibit than Table 8.
     """
     if name == "table8":
         return noise_table(reading)

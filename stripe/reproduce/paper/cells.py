@@ -12,7 +12,7 @@ from stripe.reproduce.paper.results import paper_results
 
 @dataclass(frozen=True)
 class Cell:
-    """A network in one setting, behind one number of a table, in the paper's words.
+    """The network and setting of one number in a table, in the paper's words.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ _USUAL = "0.1"
 
 
 def fields_of(cell: Cell, reading: NoiseReading = DEFAULT_READING) -> dict[str, Any]:
-    """Return the fields of `TrainConfig` that a cell's method and setting mean.
+    """Return the fields of `TrainConfig` for a cell's method and setting.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def fields_of(cell: Cell, reading: NoiseReading = DEFAULT_READING) -> dict[str, 
     Raises
     ------
     StripeError
-        If a word has no meaning.
+        If a word is unknown.
     """
     return {**_parsed_method(cell), **_parsed_setting(cell.setting, reading)}
 
@@ -66,13 +66,13 @@ def fields_of(cell: Cell, reading: NoiseReading = DEFAULT_READING) -> dict[str, 
 def module_of_table_9(cell: Cell) -> str:
     """Return the attention module of "ASR with attention module", which Table 9 does not name.
 
-    It is the one whose accuracy in Table 3, for the same network and data, is the number of Table
-    9: IE on STL10 and CIFAR100, SPA on CIFAR10.
+    It is the module whose accuracy in Table 3, for the same network and data, equals the number in
+    Table 9: IE on STL10 and CIFAR100, SPA on CIFAR10.
 
     Raises
     ------
     StripeError
-        If no number of Table 3, or more than one, is that of Table 9.
+        If no number in Table 3, or more than one, equals that in Table 9.
     """
     rows = paper_results()
     rows = rows[(rows["dataset"] == cell.dataset) & (rows["backbone"] == cell.backbone)]
@@ -87,7 +87,7 @@ def module_of_table_9(cell: Cell) -> str:
 
 
 def _parsed_method(cell: Cell) -> dict[str, Any]:
-    """Return the attention and the ASR that a method's name means: "SE+ASR(SE)" has both."""
+    """Return the attention and the ASR of a method, such as "SE+ASR(SE)", which has both."""
     named = {"base": None, "ACNet": None, "no ASR": None, "ASR without attention module": "psi"}
     if cell.method in named:
         return {"attention": None, "asr": named[cell.method]}
@@ -103,9 +103,9 @@ def _parsed_method(cell: Cell) -> dict[str, Any]:
 
 
 def _parsed_setting(setting: str, reading: NoiseReading) -> dict[str, Any]:
-    """Return the settings that a cell's text means, such as "constant(0.5,0.1)" or "delta=2".
+    """Return the settings for a cell's text, such as "constant(0.5,0.1)" or "delta=2".
 
-    Several are separated by a comma and a space.
+    A comma and a space separate several settings.
     """
     if ", " in setting:
         parts = [_parsed_setting(part, reading) for part in setting.split(", ")]

@@ -2,7 +2,7 @@
 
 from stripe.reproduce.paper.scale_rules import Rule, Scale
 
-#: Tables that vary one setting of one network have shorter trainings.
+#: Settings of tables that vary one setting of one network. These have shorter training runs.
 _VARIED = r"(delta|psi|psi_init)=.*|(constant|random)\(.*|with(out)? ASR"
 #: Networks whose images cost two to three times as much as with ResNet20.
 _SLOW = "mobilenet|shufflenetv2|repvgg_a0"
@@ -20,7 +20,7 @@ _DEPTH = (
     "of the three networks, only SE on clothing alone has an interval that excludes zero. Seeds of "
     "different networks are averaged, although nothing pairs them"
 )
-#: By the first words of a claim; the first that fits counts.
+#: Limits by the first words of a claim. The first match counts.
 _LIMITS = {
     "gates are stripes": f"{_UNTRAINED}. A value above 0.5 does not show that training makes "
     "stripes",

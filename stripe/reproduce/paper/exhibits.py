@@ -29,8 +29,8 @@ class Contrast:
     bound
         Bound; usually zero.
     paper
-        The paper's value of the sum, minus the bound. By default it follows from the paper's
-        numbers for the cells.
+        The paper's value of the sum, minus the bound. Default: computed from the paper's numbers
+        for the cells.
     average
         Whether the sum is an average over cells. A scale without a stand-in for some of them
         averages over the others.
@@ -50,7 +50,7 @@ class Results(Protocol):
 
     @property
     def stand_ins(self) -> Mapping[Cell, str]:
-        """By cell, what is trained in the place of the paper's network and data."""
+        """By cell, the network and data that replace the paper's."""
 
     def numbers(self) -> pd.DataFrame:
         """Return one row per cell and metric."""
@@ -65,7 +65,7 @@ class Results(Protocol):
 class Kind:
     """How the numbers of an exhibit are measured and drawn.
 
-    A subclass says which runs a cell needs, and draws their numbers.
+    A subclass defines which runs a cell needs, and draws their numbers.
     """
 
     #: The measured quantity, with its unit.
@@ -78,9 +78,9 @@ class Kind:
     printed: ClassVar[str] = "mean"
 
     def planned(self, scale: Scale, cell: Cell, seed: int) -> Sequence[Settings]:
-        """Return the settings of the runs of a cell, in order; the last gives its numbers.
+        """Return the settings of the runs of a cell, in order. The last run gives the numbers.
 
-        Nothing, where the scale has no stand-in for the cell.
+        The list is empty if the scale has no stand-in for the cell.
         """
         raise NotImplementedError
 
@@ -97,7 +97,7 @@ class Kind:
         return scale.words
 
     def draw(self, results: Results) -> Axes | None:
-        """Draw what is finished; None where nothing is."""
+        """Draw the finished runs. Return None if there are none."""
         raise NotImplementedError
 
 
@@ -133,13 +133,13 @@ class Exhibit:
 
     @property
     def label(self) -> str:
-        """The name as people write it: "Table 3"."""
+        """The name in words, such as "Table 3"."""
         word, number, _ = re.split(r"(\d+|$)", self.name, maxsplit=1)
         return f"{word.capitalize()} {number}".rstrip()
 
 
 def above(cell: Cell, *others: Cell, metric: str = "top1") -> Iterator[Contrast]:
-    """Compare a cell with others, which the claim says are below it."""
+    """Compare a cell with others, which are below it according to the claim."""
     for other in others:
         yield Contrast(f"{cell.label} - {_apart(other, cell)}", {cell: 1.0, other: -1.0}, metric)
 

@@ -33,7 +33,7 @@ def _observation() -> Exhibit:
 
 
 def _settling(name: str, cell: Cell) -> Exhibit:
-    """Return one of Figures 11 to 18; more weight decay should settle gates sooner."""
+    """Return one of Figures 11 to 18. More weight decay should settle gates sooner."""
     faster = tuple(above(cell, BASELINE, metric="settled")) if cell in _DECAYED.values() else ()
     more = "; with more weight decay, sooner" if faster else ""
     return Exhibit(
@@ -59,7 +59,7 @@ def _striped(name: str, cell: Cell) -> Exhibit:
 
 
 def _tradeoff() -> Exhibit:
-    """Return Figure 3; its numbers are those of Tables 1, 3 and 4 for the same networks."""
+    """Return Figure 3, with the numbers of Tables 1, 3 and 4 for the same networks."""
     bare = Cell("cifar100", "resnet164", "base", "")
     modules = [bare.but(method=name) for name in ("SE", "IE", "SRM", "SPA")]
     folded = [bare.but(method=f"ASR({cell.method})") for cell in modules]
@@ -79,18 +79,18 @@ def _tradeoff() -> Exhibit:
 
 
 def _with_paper(cell: Cell) -> Cell:
-    """Return a cell with the numbers of the tables that have the same network."""
+    """Return a cell with the numbers of the tables for the same network."""
     rows = paper_results()
     same = rows[(rows["dataset"] == cell.dataset) & (rows["backbone"] == cell.backbone)]
     same = same[(same["method"] == cell.method) & same["setting"].isin(("", "without ASR"))]
-    same = same[same["metric"] != "fps"]  # of another machine, it says nothing of this one
+    same = same[same["metric"] != "fps"]  # it was measured on another machine
     # The paper's accuracies are those of the best epochs.
     names = same["metric"].replace({"top1": "best"})
     return replace(cell, paper=dict(zip(names, same["value"], strict=True)))
 
 
 def _looking() -> Exhibit:
-    """Return Figure 4; which network SENet and SRMNet are on STL10, the paper does not say."""
+    """Return Figure 4. The paper does not give the networks behind SENet and SRMNet on STL10."""
     cells = tuple(
         network.but(method=module)
         for network in (STL10, _IMAGENET)
@@ -107,7 +107,7 @@ def _looking() -> Exhibit:
 
 
 def _painting(name: str, photographs: Sequence[int]) -> Exhibit:
-    """Return one of Figures 5 and 19 to 21, of photographs by their number."""
+    """Return one of Figures 5 and 19 to 21, for photographs by their index."""
     normed, plain, asr = (Cell("photographs", "style", m, "") for m in ("IN", "BN", "BN+ASR"))
     return Exhibit(
         name,
@@ -148,7 +148,7 @@ _STRIPED = {
     22: BASELINE, 23: _DEEP, 24: _COSINE, 25: STL10,
     26: _DECAYED[2], 27: _DECAYED[3], 28: _DECAYED[4],
 }  # fmt: skip
-#: The paper shows other photographs in each of these; ours are numbered.
+#: Indices of our photographs by figure. The paper shows other photographs.
 _PAINTING = {5: (0, 1), 19: (2, 3), 20: (4, 5), 21: (6,)}
 
 

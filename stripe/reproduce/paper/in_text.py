@@ -13,7 +13,7 @@ _LOSSES = {"constants": "loss", "fine-tuned": "loss_fine_tuned"}
 
 
 def _constants() -> Exhibit:
-    """Return Section 6 (1), over the networks of Table 3 with the attention modules of its ASRs."""
+    """Return Section 6 (1), for the networks of Table 3 with the attention modules of its ASRs."""
     rows = paper_results()
     rows = rows[(rows["table"] == 3) & rows["method"].str.startswith("ASR(")]
     words = zip(rows["dataset"], rows["backbone"], rows["method"], strict=True)
@@ -40,7 +40,7 @@ def _constants() -> Exhibit:
 
 
 def _deep_noise() -> Exhibit:
-    """Return a corner of Table 8, on the deep network where a scale has another for the table."""
+    """Return a part of Table 8, for the deep network of scales that use another one for Table 8."""
     table = noise_table()
     cells = tuple(
         cell
@@ -58,7 +58,7 @@ def _deep_noise() -> Exhibit:
 
 
 def _theorem() -> Exhibit:
-    """Return Theorem 6.1, on the networks of Table 3 that Table 8 attacks."""
+    """Return Theorem 6.1, for the networks of Table 3 that are also in Table 8."""
     bare = Cell("cifar100", "resnet164", "base", "")
     cells = (bare, *(bare.but(method=f"ASR({name})") for name in ("SE", "IE", "SRM")))
     contrasts = tuple(
@@ -78,7 +78,7 @@ def _theorem() -> Exhibit:
     )
 
 
-#: The constant noise that costs the paper's bare network most, 39 points.
+#: The constant noise with the largest loss of the paper's bare network, 39 points.
 _LARGEST_LOSS = "constant(0.5,0.5)"
 
 #: The functions that make the exhibits, by name.

@@ -17,23 +17,23 @@ _DURING: dict[When, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseReading:
-    """One of the ways to read Table 8, which names two numbers for each noise and no more.
+    """A reading of Table 8, which gives only two numbers for each noise.
 
     Parameters
     ----------
     when
-        "train", "eval" or "both": when all noise is there. None is the default protocol, with
-        random noise in training alone and constant noise in training and evaluation.
+        Mode in which all noise is applied: "train", "eval" or "both". None is the default
+        protocol: random noise in training, constant noise in training and evaluation.
     sigma
-        Meaning of the table's sigma: the standard deviation of the normal distribution, as N(1,
-        sigma) is mostly read, or its variance, as the caption says.
+        Meaning of the table's sigma: "deviation", the standard deviation of the normal
+        distribution, or "variance", its variance, as in the caption.
     """
 
     when: When | None = None
     sigma: Literal["deviation", "variance"] = "deviation"
 
     def noise(self, kind: NoiseKind, a: float, b: float) -> NoiseSpec:
-        """Return the noise that a pair of numbers in Table 8 means."""
+        """Return the noise for a pair of numbers in Table 8."""
         if kind == "random" and self.sigma == "variance":
             a, b = sqrt(a), sqrt(b)
         return NoiseSpec(kind=kind, a=a, b=b, when=self.when or _USUALLY[kind])
@@ -49,7 +49,7 @@ class NoiseReading:
 
     @property
     def suffix(self) -> str:
-        """The suffix of the reading in file names: nothing for the default."""
+        """The suffix of the reading in file names; "" for the default."""
         when = "" if self.when is None else f"-when-{self.when}"
         return when + ("" if self.sigma == "deviation" else f"-sigma-{self.sigma}")
 

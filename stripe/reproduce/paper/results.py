@@ -6,8 +6,8 @@ from io import StringIO
 
 import pandas as pd
 
-#: Section 6 (1): the average loss of accuracy in percent where gates become constants, at once and
-#: after fine-tuning.
+#: Section 6 (1): average loss of accuracy in percent if gates are replaced by constants, before
+#: and after fine-tuning.
 CONSTANTS_LOSS = {"constants": 28.0, "fine-tuned": 15.0}
 
 
@@ -20,7 +20,7 @@ def paper_results() -> pd.DataFrame:
     DataFrame
         One row per number: table, dataset, backbone, method ("base", "SE", "ASR(SE)",
         "SE+ASR(SE)"), setting ("delta=2", "constant(0.8,0.8)", or ""), metric (top1, top1_std and
-        top5 in percent, params_millions, fps), value, and note, where there is one.
+        top5 in percent, params_millions, fps), value, and note ("" for none).
     """
     text = (files("stripe.reproduce.paper") / "results.csv").read_text()
     return pd.read_csv(StringIO(text), keep_default_na=False).astype({"value": float})

@@ -21,18 +21,18 @@ _NAMES = {"vit_s": "vit_s_16", "vit_b": "vit_b_16"}
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """How a scale trains some cells unlike the others.
+    """Other settings of a scale for some cells.
 
     Parameters
     ----------
     dataset, backbone, method, setting
-        Regular expressions that match the whole of the cell's words, as in `Cell`. Default: any.
+        Regular expressions that match the whole words of the cell, as in `Cell`. Default: any.
     fields
-        Of `TrainConfig`, that replace the scale's.
+        Fields of `TrainConfig` that replace those of the scale.
     seeds
-        Trainings of each of these cells. Default: as many as the scale has.
+        Number of training runs of each of these cells. Default: the number of the scale.
     left_out
-        The scale does not train these cells.
+        Whether the scale leaves out these cells.
     """
 
     dataset: str = ".*"
@@ -60,7 +60,7 @@ class Scale:
     words
         Description, for the heading of every result.
     seeds
-        Number of trainings of each cell.
+        Number of training runs of each cell.
     n_images
         Number of images for recording and Grad-CAM.
     rounds, timed_images
@@ -85,7 +85,7 @@ class Scale:
         Number of trainings of each cell if the claim is not a difference of accuracies. Default:
         `seeds`.
     rules
-        Rules for cells with other settings; a later rule replaces an earlier one.
+        Rules for cells with other settings. A later rule replaces an earlier one.
     limits
         What the test of a claim cannot show at this scale, by the first words of the claim.
     """
@@ -155,7 +155,7 @@ class Scale:
     def trainings(
         self, cell: Cell, seed: int, reading: NoiseReading = DEFAULT_READING
     ) -> list[TrainConfig]:
-        """Return the training of a cell, after the one whose weights it starts from, if any.
+        """Return the training of a cell, preceded by the training of its initial weights, if any.
 
         The list is empty if the scale has no replacement for the cell.
         """

@@ -18,7 +18,7 @@ def scale(name: str) -> Scale:
 
 
 def _all_by(dataset: str, **others: str) -> dict[str, str]:
-    """Let a data set stand in for each of the paper's, but for those that have another."""
+    """Return one replacement for all data sets of the paper, except for those in `others`."""
     return {**dict.fromkeys(("cifar10", "cifar100", "stl10", "imagenet"), dataset), **others}
 
 
@@ -38,7 +38,7 @@ _TINY = {**_SHALLOW, "resnet164": "resnet11"}
 
 _SHORT = {"schedule": "cosine", "warmup": 0.05, "lr": 0.1, "weight_decay": 5e-4, "optimizer": "sgd"}
 
-#: The weights of the style demo's loss, where features are random.
+#: The weights of the loss in the style demo, which uses random features.
 _RANDOM = {"style_weight": 2.0, "variation_weight": 0.2, "workers": 0}
 
 SCALES = {

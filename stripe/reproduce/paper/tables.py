@@ -15,7 +15,7 @@ from stripe.reproduce.paper.results import paper_results
 def _table(
     number: int, title: str, claim: str, compare: "Compare", kind: Kind | None = None
 ) -> Exhibit:
-    """Return a table, whose cells are those of the paper's numbers."""
+    """Return a table with a cell for each of the paper's numbers."""
     rows = paper_results()
     rows = rows[rows["table"] == number]
     paper: dict[Cell, dict[str, float]] = {}
@@ -60,7 +60,7 @@ def _above_psi(cell: Cell) -> Iterator[Contrast]:
 
 
 def _loses_less(cell: Cell) -> Iterator[Contrast]:
-    """Compare the cost of noise for a network with that for the bare one."""
+    """Compare the loss of accuracy under noise of a network and of the bare network."""
     if cell.method == "base" or cell.setting == CLEAN:
         return
     bare = cell.but(method="base")
@@ -69,7 +69,7 @@ def _loses_less(cell: Cell) -> Iterator[Contrast]:
 
 
 def noise_table(reading: NoiseReading = DEFAULT_READING) -> Exhibit:
-    """Return Table 8 as it is read: one reading a table, named in its title and its files."""
+    """Return Table 8 in one reading, which its title and its files name."""
     table = _table(
         8,
         f"Noise in every batch norm ({reading.words})",

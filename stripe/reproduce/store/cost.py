@@ -1,4 +1,4 @@
-"""Estimate the seconds of runs from those of finished ones."""
+"""Estimate the durations of runs from those of finished runs."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +15,13 @@ from stripe.settings import Settings
 from stripe.style.config import StyleConfig
 from stripe.train import TrainConfig
 
-#: Training images of data sets, which are not opened for this.
+#: Number of training images by data set. The data sets are not opened for the estimate.
 TRAINING_IMAGES = {
     **{"fashion-mini": 7_000, "photo-patches": 7_000, "fashion_mnist": 60_000},
     **{"cifar10": 50_000, "cifar100": 50_000, "stl10": 5_000, "imagenet": 1_281_167},
 }
-#: By kind of settings, fields that decide the seconds per unit of work: from those of runs that
-#: are alike in everything to those of runs that are hardly comparable.
+#: Fields that determine the seconds per unit of work, by kind of settings: from those of very
+#: similar runs to those of hardly comparable runs.
 _ALIKE: dict[type[Settings], tuple[tuple[str, ...], ...]] = {
     TrainConfig: (
         ("backbone", "dataset", "precision", "attention", "asr", "copies", "record", "noise"),
@@ -30,20 +30,20 @@ _ALIKE: dict[type[Settings], tuple[tuple[str, ...], ...]] = {
     ),
     StyleConfig: (("size", "width", "features", "variant"), ("size", "width", "features")),
 }
-#: The same of measurements.
+#: The same for measurements.
 _MEASUREMENTS = (("backbone", "image_size", "rounds", "attention"), ("backbone",), ())
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds of runs that are not finished, each on one worker.
+    """Estimated seconds of unfinished runs, each on one worker.
 
     Parameters
     ----------
     seconds
         Estimates, by directory, of unfinished runs with a similar finished run.
     unknown
-        How many runs are not finished and like no finished one.
+        Number of unfinished runs without a similar finished run.
     """
 
     seconds: Mapping[Path, float]
@@ -79,17 +79,17 @@ def _count(number: int, noun: str) -> str:
 
 
 def estimate(runs: Sequence[StoredRun]) -> Costs:
-    """Estimate what runs cost that are not finished, from those that are.
+    """Estimate the seconds of unfinished runs from those of finished runs.
 
-    Seconds are taken to be proportional to the work: images of all epochs, steps of style
-    transfer, or one measurement. Parts that do not grow with it, such as the test after each
-    epoch, are in the proportion too. The median over similar runs is taken, because a run that was
+    The seconds are assumed to be proportional to the work: images of all epochs, steps of style
+    transfer, or one measurement. This includes parts that do not grow with the work, such as the
+    test after each epoch. The estimate is the median over similar runs, because a run that was
     paused, or shared its processor, may have taken many times as long as others.
 
     Parameters
     ----------
     runs
-        Finished and others; those of one directory are one run.
+        Finished and unfinished runs. Runs with the same directory count once.
     """
     once = {run.config.out: run for run in runs}.values()
     rates: dict[tuple[Any, ...], list[float]] = {}
@@ -109,18 +109,18 @@ def estimate(runs: Sequence[StoredRun]) -> Costs:
 
 
 def run_seconds(run: StoredRun) -> float | None:
-    """Return how long a finished run took, over all its attempts; None where nothing says so."""
+    """Return the seconds of a finished run, over all its attempts; None if they are unknown."""
     file = _file(run)
     if file.exists():
         return _seconds_in(file)
-    if isinstance(run.config, TrainConfig):  # of a store from before; training alone
+    if isinstance(run.config, TrainConfig):  # an old store: training alone
         return float(run.history["seconds"].sum())
     return None
 
 
 @contextmanager
 def clocked(run: StoredRun) -> Iterator[None]:
-    """Add the seconds within this context to those that a run has taken before."""
+    """Add the seconds within this context to the earlier seconds of a run."""
     before = _seconds_in(_file(run)) if _file(run).exists() else 0.0
     begin = time.monotonic()
     try:
@@ -145,7 +145,7 @@ def _seconds_in(file: Path) -> float:
 
 
 def _keys(config: Settings) -> list[tuple[Any, ...]]:
-    """Return the properties by which runs are comparable, from the closest to the loosest."""
+    """Return the properties that similar runs share, from the strictest to the loosest."""
     kind = type(config)
     return [
         (kind, *names, *(getattr(config, name, None) for name in names))

@@ -1,4 +1,4 @@
-"""Execute a stored run while holding its lock, from its last checkpoint, or store its error."""
+"""Execute a stored run from its last checkpoint while holding its lock, and store its error."""
 
 import traceback
 from dataclasses import replace
@@ -18,15 +18,15 @@ from stripe.train import TrainConfig, train
 
 
 def execute(run: StoredRun, device: str, threads: int) -> bool:
-    """Execute a run, a training from its checkpoint if there is one; return whether it went well.
+    """Execute a run, and return whether it succeeded. A training run continues from its checkpoint.
 
-    A run that another process executes is awaited. An error is written into the run's directory.
-    If the disk has no room even for that, the store is full, and no other run is begun.
+    If another process executes the run, the function waits until it has ended. An error is written
+    into the run's directory. If this fails too, an error is raised, and no other run begins.
 
     Parameters
     ----------
     run
-        From `stored`.
+        Run from `stored`.
     device
         As for `TrainConfig`.
     threads
@@ -50,14 +50,14 @@ def execute(run: StoredRun, device: str, threads: int) -> bool:
             (folder / ERROR).unlink(missing_ok=True)
             with clocked(run):
                 _execute(run.config, device, threads)
-        except Exception:  # whatever it is, it is written down, and the other runs go on
+        except Exception:  # any error is stored, and the other runs continue
             fail(run, traceback.format_exc())
             return False
     return True
 
 
 def fail(run: StoredRun, error: str) -> None:
-    """Write the error of a run into its directory; an error of the disk ends the sweep."""
+    """Write the error of a run into its directory. A disk error is raised, and ends the sweep."""
     file = run.config.out / ERROR
     with writing(file, StripeError):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def _execute(config: Settings, device: str, threads: int) -> None:
     if isinstance(config, Measurement):
         perform(replace(config, device=device))
         return
-    # Where a GPU trains, the cores are free to read images.
+    # If a GPU trains, the cores are free to read images.
     assert isinstance(config, TrainConfig | StyleConfig)
     readers = max(config.workers, threads) if device.startswith("cuda") else config.workers
     if isinstance(config, TrainConfig):

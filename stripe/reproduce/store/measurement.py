@@ -18,7 +18,7 @@ from stripe.train.run import CONFIG, WEIGHTS, open_run
 
 #: File of a finished measurement: its numbers by metric.
 MEASURED = "measured.json"
-#: Where one that takes times writes down on what.
+#: File in which a timed measurement names its hardware.
 HARDWARE = "hardware.txt"
 
 
@@ -29,11 +29,11 @@ class Measurement(Settings):
     Parameters
     ----------
     of
-        Names of the measured runs, which are beside this one in the store.
+        Names of the measured runs, which are in the same store.
     seed
         Seed of random numbers.
     device
-        "auto" takes a GPU if there is one; or "cpu", "cuda", "cuda:1".
+        "auto", "cpu", "cuda" or "cuda:N". "auto" uses a GPU if there is one.
     data_root
         The folder that holds data sets.
     out
@@ -41,9 +41,9 @@ class Measurement(Settings):
     """
 
     INCIDENTAL: ClassVar[tuple[str, ...]] = ("device", "data_root", "out")
-    #: Whether it takes times, and so wants the machine for itself.
+    #: Whether it measures times, and therefore needs the machine for itself.
     TIMED: ClassVar[bool] = False
-    #: Files that it writes into `out`, beside its numbers.
+    #: Further files that it writes into `out`.
     LEAVES: ClassVar[tuple[str, ...]] = ()
 
     of: tuple[str, ...] = ()
@@ -61,21 +61,21 @@ class Measurement(Settings):
         return [self.out.parent / name for name in self.of]
 
     def awaited(self) -> list[Path]:
-        """Return those that are not finished."""
+        """Return the directories of the measured runs that are not finished."""
         return [run for run in self.runs if not (run / WEIGHTS).exists()]
 
     def measure(self) -> dict[str, float]:
-        """Return numbers by metric; other results go into `out`."""
+        """Return numbers by metric, and write other results into `out`."""
         raise NotImplementedError
 
 
 def perform(measurement: Measurement) -> None:
-    """Measure, and write the result; files of an earlier attempt are replaced.
+    """Measure, and write the result. Files of an earlier attempt are replaced.
 
     Raises
     ------
     StripeError
-        If a run that it measures is not finished, or its directory holds files of others.
+        If a measured run is not finished, or the directory of the measurement holds other files.
     """
     if awaited := measurement.awaited():
         raise StripeError(f"a measurement of {awaited[0]} needs that run finished, and it is not")
@@ -92,24 +92,25 @@ def perform(measurement: Measurement) -> None:
 
 @contextmanager
 def kept_file(file: Path) -> Iterator[BytesIO]:
-    """Read a file that a measurement left beside its numbers.
+    """Read a further file of a measurement.
 
     Raises
     ------
     StripeError
-        If the file was changed or removed, or what reads it in the `with` block finds it damaged.
+        If the file was changed or removed, or if the `with` block raises an error while it reads
+        the file.
     """
     try:
         yield BytesIO(read_regular(checked(file)))
     except StripeError:
         raise
-    except Exception as error:  # a damaged file raises whatever its decoder trips over
+    except Exception as error:  # decoders raise many types for a damaged file
         reason = (str(error).splitlines() or ["unreadable"])[0]
         raise StripeError(f"{file} is damaged: {reason}; remove its folder") from error
 
 
 def _clear(measurement: Measurement) -> None:
-    """Remove the files of an earlier attempt, by name; foreign files stay."""
+    """Remove the files of an earlier attempt, by name. Other files stay."""
     ours = (*measurement.LEAVES, CONFIG, MANIFEST, MEASURED)
     paths = [measurement.out / f"{name}{end}" for name in ours for end in ("", ".draft")]
     refuse_links(measurement.out, *paths)

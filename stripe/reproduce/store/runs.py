@@ -1,4 +1,4 @@
-"""Stored runs, addressed by their configuration, which all exhibits share."""
+"""Stored runs, which all exhibits share. Their directories are named after their settings."""
 
 import json
 import os
@@ -29,7 +29,7 @@ _COLUMNS = {"top1": "test_accuracy", "top5": "test_top5"}
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A training or a measurement in a store of runs, finished or not.
+    """A training run or a measurement in a store, finished or not.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class StoredRun:
 
     @property
     def machine(self) -> str:
-        """The machine on which it was timed, or ""."""
+        """The machine on which the run was timed, or ""."""
         file = self.config.out / HARDWARE
         return read_regular(file).decode(errors="replace").strip() if file.exists() else ""
 
@@ -77,15 +77,15 @@ class StoredRun:
         return read_history(self.config.out)
 
     def _check_settings(self) -> None:
-        """Raise a `StripeError` if the directory holds the run of other settings.
+        """Raise a `StripeError` if the directory holds a run with other settings.
 
-        A run without a `config.json` says nothing of its settings.
+        A run without a `config.json` is not checked.
         """
         if not os.path.lexists(self.config.out / CONFIG):
             return
         theirs = read_config(self.config.out / CONFIG, type(self.config))
         mine = vars(self.config)
-        # Paths change with the place of a store, and a run says what "auto" meant for it.
+        # Paths depend on the place of the store, and a run stores the value chosen for "auto".
         differs = [
             name
             for name in self.config.differences(theirs)
@@ -99,16 +99,16 @@ class StoredRun:
 
     @cached_property
     def scores(self) -> dict[str, dict[str, float]]:
-        """The numbers of a finished run, by metric: of a training last, best and last_ten.
+        """The numbers of a finished run, by metric.
 
-        Those are of the test images, in percent: after the last epoch, the best of all, and the
-        mean of the last ten. A measurement has one number, mean. Numbers that could not be measured
-        are left out.
+        A training run has the test accuracy in percent after the last epoch (last), the largest
+        (best) and the mean of the last ten epochs (last_ten). A measurement has one number (mean).
+        Numbers that could not be measured are left out.
 
         Raises
         ------
         StripeError
-            If a file is changed or damaged, or of a run of other settings.
+            If a file was changed or is damaged, or the run has other settings.
         """
         self._check_settings()
         if isinstance(self.config, Measurement):
@@ -134,7 +134,7 @@ class StoredRun:
 
 
 def _scores(percent: "pd.Series[float]") -> dict[str, float]:
-    """Return the last, the best and the mean of the last ten of a column."""
+    """Return the last number, the largest and the mean of the last ten of a column."""
     return {
         "last": float(percent.iloc[-1]),
         "best": float(percent.max()),
@@ -143,11 +143,11 @@ def _scores(percent: "pd.Series[float]") -> dict[str, float]:
 
 
 def stored(config: Settings, store: Path, data_root: Path = TrainConfig.data_root) -> StoredRun:
-    """Return the run of a configuration in a store; its directory is named after the settings."""
+    """Return the run with these settings in a store. Its directory is named after the settings."""
     placed: dict[str, Any] = {"out": store / address(config)}
     if isinstance(config, StyleConfig):
         given = {"content": config.content, "style": config.style}
-        # Absolute, since a run that goes on must have the paths that it had.
+        # Absolute, because a resumed run must have the same paths.
         root = data_root.absolute()
         placed |= {name: root / path for name, path in given.items() if path is not None}
     else:
@@ -158,10 +158,10 @@ def stored(config: Settings, store: Path, data_root: Path = TrainConfig.data_roo
 
 
 def address(config: Settings) -> str:
-    """Return the name of a run's directory: what it is in a word, and a hash of its settings.
+    """Return the name of a run's directory: its network or kind, and a hash of its settings.
 
     `Settings.identity` chooses these settings. It leaves out the fields that do not change the
-    result, and newer fields that have the value from before they existed.
+    result, and newer fields with the value that older runs had.
     """
     decides = json.dumps(config.identity(), sort_keys=True)
     digest = sha256(decides.encode()).hexdigest()[:16]
