@@ -2,18 +2,23 @@
 
     python -m benchmarks.record
 
-An SE-ResNet164 runs over the same images in turns: bare; with forward hooks whose lists are kept
-and saved with `torch.save`; with one row per value in a pandas frame, written as Parquet; and with
-`stripe.Recorder`, with and without the pooled inputs. Then a network with wide gates streams a
-gigabyte, to see whether memory grows. Gates of an untrained network hardly differ and compress too
-well, so the weights of its attention are drawn wide.
+`stripe.Recorder` records an SE-ResNet164, with and without the pooled inputs. Before each batch, a
+copy of the network without hooks runs over the same images: the speed of a busy machine changes
+within seconds, and so it changes for both. What an epoch takes besides its batches is measured
+apart. With `--others`, the network runs in turns: bare; with forward hooks whose lists are kept and
+saved with `torch.save`; with one row per value in a pandas frame, written as Parquet; and with
+`stripe.Recorder`. Then a network with wide gates streams a gigabyte, to see whether memory grows.
+Gates of an untrained network hardly differ and compress too well, so the weights of its attention
+are drawn wide.
 """
 
 import argparse
+import copy
 import shutil
 import statistics
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +31,7 @@ import stripe
 from benchmarks.common import interleaved, median_rates, resident, save
 from stripe.attention import ATTENTIONS
 from stripe.memory import keep_freed_memory
+from stripe.modules.timing import seconds_of
 from stripe.modules.unwrap import modules_by_name
 
 
@@ -87,6 +93,51 @@ def ours(recorder: stripe.Recorder, batches: list[Tensor], epoch: int) -> None:
     recorder.record(batches, epoch, progress=False)
 
 
+#: Batches whose times are summed: rows are written once in about so many of them.
+_GROUP = 8
+
+
+def beside(recorder: stripe.Recorder, twin: nn.Module, batches: list[Tensor]) -> dict[str, Any]:
+    """Record an epoch, and run a copy of the network without hooks before each batch.
+
+    Returns
+    -------
+    dict
+        The median of recording over bare, over groups of batches; the range of its middle half; and
+        the seconds of an epoch besides its batches.
+    """
+    bare_seconds, own_seconds = [], []
+
+    def loader() -> Iterator[Tensor]:
+        for images in batches:
+            bare_seconds.append(seconds_of(lambda: bare(twin, [images], Path())))  # noqa: B023
+            started = time.perf_counter()
+            yield images
+            own_seconds.append(time.perf_counter() - started)
+
+    recorder.record(batches[:2], 0, progress=False)  # which proves the rows of the first batches
+    whole = seconds_of(lambda: recorder.record(loader(), 1, progress=False))
+    rest = whole - sum(bare_seconds) - sum(own_seconds)
+    return {**_in_groups(own_seconds, bare_seconds), "seconds_of_epoch": rest}
+
+
+def bare_beside(model: nn.Module, twin: nn.Module, batches: list[Tensor]) -> dict[str, Any]:
+    """Run two networks without hooks in turns, as `beside` does."""
+    pairs = [
+        [seconds_of(lambda: bare(one, [images], Path())) for one in (twin, model)]  # noqa: B023
+        for images in batches
+    ]
+    first, second = zip(*pairs, strict=True)
+    return _in_groups(second, first)
+
+
+def _in_groups(own: Sequence[float], least: Sequence[float]) -> dict[str, Any]:
+    groups = [slice(start, start + _GROUP) for start in range(0, len(least), _GROUP)]
+    ratios = [sum(own[group]) / sum(least[group]) for group in groups]
+    low, median, high = np.percentile(ratios, [25, 50, 75]).tolist()
+    return {"times_bare": median, "middle_half": [low, high], "groups": len(ratios)}
+
+
 def make_lively(model: nn.Module, images: Tensor) -> None:
     """Let gates spread over (0, 1), as in a trained network, where they compress least."""
     for name, parameter in model.named_parameters():
@@ -138,7 +189,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--stream", type=int, default=1024, help="MiB to stream; 0 for none")
-    parser.add_argument("--ours", action="store_true", help="leave out torch.save and the frame")
+    parser.add_argument("--others", action="store_true", help="also torch.save and a frame")
     parser.add_argument("--device", default="cpu")
     return parser.parse_args()
 
@@ -160,41 +211,45 @@ def main() -> None:
         folder.mkdir()
     plain = stripe.Recorder(model, root / "ours", batches[0], inputs=False)
     pooled = stripe.Recorder(model, root / "pooled", batches[0])
-    epochs = iter(range(10**6))
-    ways: dict[str, Callable[[], object]] = {
-        "bare": lambda: bare(model, batches, root),
-        "bare again": lambda: bare(model, batches, root),
-        "stripe": lambda: ours(plain, batches, next(epochs)),
-        "stripe, inputs too": lambda: ours(pooled, batches, next(epochs)),
-    }
-    if not args.ours:
-        ways["torch.save"] = lambda: torch_save(model, gates, batches, folders["torch.save"])
-        ways["long frame"] = lambda: long_frame(model, gates, batches, folders["long frame"])
-    seconds = interleaved(ways, args.rounds)
-    cost = {
-        name: statistics.median(
-            own / least for own, least in zip(times, seconds["bare"], strict=True)
-        )
-        for name, times in seconds.items()
-    }
-    values = images * sum(gate.channels for gate in plain.gates)
-    epochs_written = len(seconds["bare"]) + 1
-    stored = {"stripe": size_of(root / "ours" / "data") / epochs_written}
-    stored |= {name: size_of(folder) for name, folder in folders.items() if name in ways}
-    plain.close()
-    pooled.close()
-    stream = streamed(root, args.stream) if args.stream else {}
-    shutil.rmtree(root)
-    result = {
+    twin = copy.deepcopy(model)
+    result: dict[str, Any] = {
         "what": f"SE-{args.backbone}, {len(gates)} gates, {images} images of 32 x 32",
         "batch_size": args.batch_size,
-        "rounds": args.rounds,
-        "images_per_s": median_rates(seconds, images),
-        "times_bare": cost,
+        "batch_by_batch": {
+            "bare": bare_beside(model, twin, batches),
+            "stripe": beside(plain, twin, batches),
+            "stripe, inputs too": beside(pooled, twin, batches),
+        },
+    }
+    values = images * sum(gate.channels for gate in plain.gates)
+    recorded = stripe.open_recording(root / "ours")
+    stored = {"stripe": size_of(recorded.path / "data" / "epoch=1")}
+    if args.others:
+        epochs = iter(range(2, 10**6))
+        ways: dict[str, Callable[[], object]] = {
+            "bare": lambda: bare(model, batches, root),
+            "bare again": lambda: bare(model, batches, root),
+            "stripe": lambda: ours(plain, batches, next(epochs)),
+            "stripe, inputs too": lambda: ours(pooled, batches, next(epochs)),
+            "torch.save": lambda: torch_save(model, gates, batches, folders["torch.save"]),
+            "long frame": lambda: long_frame(model, gates, batches, folders["long frame"]),
+        }
+        seconds = interleaved(ways, args.rounds)
+        pairs = {name: zip(own, seconds["bare"], strict=True) for name, own in seconds.items()}
+        result |= {
+            "rounds": args.rounds,
+            "images_per_s": median_rates(seconds, images),
+            "times_bare": {n: statistics.median(o / b for o, b in p) for n, p in pairs.items()},
+        }
+        stored |= {name: size_of(folder) for name, folder in folders.items()}
+    plain.close()
+    pooled.close()
+    result |= {
         "bytes_per_value": {name: size / values for name, size in stored.items()},
         "of_raw_float32": {name: size / values / 4 for name, size in stored.items()},
-        **stream,
+        **(streamed(root, args.stream) if args.stream else {}),
     }
+    shutil.rmtree(root)
     save("record", result, args.device)
 
 
