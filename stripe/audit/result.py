@@ -76,9 +76,9 @@ class Audit:
     out
         Path of the report, or None.
     controls
-        The effect of each intervention on all gates in `order`, one row each after that of the
-        unchanged network, as returned by `stripe.intervene.ablate.ablate`. None if not requested,
-        or if `order` is empty.
+        The effect of each intervention on all gates in `order`, as returned by
+        `stripe.intervene.ablate.ablate`, after a row for the unchanged network. None if not
+        requested, or if `order` is empty.
     optimal
         The comparison of learned constants with the means, for all gates in `order`, as in
         `Frozen.comparison`. None if not requested, or if `order` is empty.

@@ -10,7 +10,7 @@ from stripe.typed import typed
 @typed
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """Details for the publication of a recording that the recording does not contain.
+    """Details that a published recording needs, but does not contain.
 
     Parameters
     ----------

@@ -30,9 +30,10 @@ def recorded_images(
     Returns
     -------
     ImageSet or RecordedFolder
-        For a data set, an `ImageSet`: `images[i]` is the image with index i in the recording. For a
-        folder, a data set: item i is this image, (3, 96, 96) in [0, 1]. The attribute `classes` of
-        both holds the names of the classes.
+        If the recording names a data set, the result is an `ImageSet`; its attribute `images[i]` is
+        the image with index i in the recording. If the recording names a folder, the result is a
+        data set whose item i is that image, (3, 96, 96) in [0, 1]. The attribute `classes` of both
+        holds the names of the classes.
 
     Raises
     ------

@@ -39,8 +39,8 @@ def load_dataset(
         "train" or "test".
     root
         Folder that holds the data sets, each in a folder with the name that torchvision expects. It
-        is not used for fashion-mini, which is bundled, and for photo-patches, which is made from
-        the photographs of scikit-image and scikit-learn (extra `style`).
+        is not used for fashion-mini, which is bundled, or for photo-patches, which is made from the
+        photographs of scikit-image and scikit-learn (extra `style`).
     download
         Let torchvision download missing files to `root`.
 

@@ -78,7 +78,7 @@ def find_gates(
           distinguished from other factors;
         - a factor looks like a gate but cannot be recorded, for one of these reasons: it was
           computed outside torch, functions copy it to every position, its first dimension is not
-          the batch, the channels are folded into the batch dimension, a loop processes one image
+          the batch, every channel is an item of the batch dimension, a loop processes one image
           (C, H, W) at a time, or the operation is a `lerp`, a `torch._foreach_mul` or a division;
         - a constant below 1 scales the gated features, and the recorded gate does not include this
           constant.

@@ -1,3 +1,3 @@
-"""Operations on any `nn.Module`; `undisturbed`, which runs it and restores it, is public."""
+"""Operations on any `nn.Module`; `undisturbed`, which restores it after a block, is public."""
 
 from stripe.modules.undisturbed import undisturbed as undisturbed

@@ -41,9 +41,9 @@ class FrozenGraph:
     error
         The largest difference between the model and the same model with unfolded constants, on
         random images, over all outputs and the tensors next to the folded gates. Each difference is
-        relative to the largest value of its tensor or, for bounded tensors such as probabilities,
-        to at least 1. For integers, it is the share of values that differ. If nothing was folded,
-        it is 0.
+        divided by the largest value of its tensor. For bounded tensors, such as probabilities, the
+        divisor is at least 1. For integers, it is the share of values that differ. If nothing was
+        folded, it is 0.
 
     Examples
     --------

@@ -65,7 +65,7 @@ class StyleRun:
     history: pd.DataFrame
 
     def folded(self) -> StyleNetwork:
-        """Return a copy of the network with its ASR folded, or a network without ASR itself."""
+        """Return a copy with the ASR folded, or the network itself if it has no ASR."""
         if self.config.variant != "bn+asr":
             return self.network
         return cast(StyleNetwork, reparameterize(self.network))

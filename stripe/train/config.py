@@ -106,8 +106,7 @@ class TrainConfig(Settings):
         epochs and all networks record the same images.
     tensorboard
         Also write the log for TensorBoard (extra `tensorboard`). With `record`, this log includes
-        the stripe index of every gate and the median over its channels of the standard deviation
-        over images.
+        `eta2` and `median_std` of every gate, as in `stripe.stats.stripe_index`.
     device
         Device: "auto", "cpu", "cuda" or "cuda:N". "auto" uses a GPU if there is one.
     data_root
