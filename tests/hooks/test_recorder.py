@@ -4,9 +4,7 @@ import copy
 import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,19 +16,12 @@ import stripe
 import stripe.attention
 from stripe import Recorder, open_recording
 from stripe.errors import ModelError, RecordingError, StripeError, UnknownNameError
-from stripe.recording.part import PartWriter
 
 NAMES = ["1.gate", "4.gate"]
 
 
 def hooks_of(model: nn.Module) -> int:
     return sum(len(module._forward_hooks) for module in model.modules())
-
-
-def set_free_cores(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
-    """Let this process have `free` cores more than torch has threads."""
-    cores = torch.get_num_threads() + free
-    monkeypatch.setattr("stripe.modules.cores.usable_cores", lambda: cores)
 
 
 @pytest.fixture
@@ -212,52 +203,6 @@ def test_hooks_are_gone_and_nothing_is_committed_after_an_exception(
         assert open_recording(tmp_path / "r").epochs == []
         recorder.record([images], epoch=0)
     assert len(open_recording(tmp_path / "r").verify()) == 1
-
-
-@pytest.mark.parametrize("free", [0, 1])
-def test_a_thread_writes_only_where_a_core_is_free(
-    small_model: nn.Sequential,
-    images: torch.Tensor,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    free: int,
-) -> None:
-    set_free_cores(monkeypatch, free)
-    writing: set[str] = set()
-    write = PartWriter.write
-
-    def noting(*args: Any, **kwargs: Any) -> None:
-        writing.add(threading.current_thread().name)
-        write(*args, **kwargs)
-
-    monkeypatch.setattr(PartWriter, "write", noting)
-    with Recorder(small_model, tmp_path / "r", images) as recorder:
-        recorder.record([images[:4], images[4:]], epoch=0)
-    assert writing == ({"stripe-writer"} if free else {threading.current_thread().name})
-    assert open_recording(tmp_path / "r").images["image"].tolist() == [*range(10)]
-
-
-@pytest.mark.parametrize("free", [0, 1])
-def test_a_failing_disk_stops_the_model(
-    small_model: nn.Sequential,
-    images: torch.Tensor,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    free: int,
-) -> None:
-    set_free_cores(monkeypatch, free)
-
-    def fail(*args: object, **kwargs: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", fail)
-    monkeypatch.setattr("stripe.recording.part.ROW_GROUP_BYTES", 1)
-    with (
-        Recorder(small_model, tmp_path / "r", images) as recorder,
-        pytest.raises(RecordingError, match=r"cannot write .*part-0\.parquet: No space left"),
-    ):
-        recorder.record([images] * 50, epoch=0)
-    assert hooks_of(small_model) == 0
 
 
 def test_errors_say_what_to_do(
