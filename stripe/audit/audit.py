@@ -16,7 +16,7 @@ from stripe.audit.curve import Curve, larger
 from stripe.audit.gate_table import gate_table, with_costs
 from stripe.audit.images import Halves, halves
 from stripe.audit.modules import ModuleCandidate
-from stripe.audit.order import by_sensitivity, by_spread, constants_first, estimated
+from stripe.audit.order import by_sensitivity, by_spread, constant_and_varying, estimated
 from stripe.audit.report import write_report
 from stripe.audit.result import Audit
 from stripe.defaults import BATCH_SIZE, LIMIT, ROUNDS, THRESHOLD
@@ -282,7 +282,7 @@ def _measured(
     everything = plan.freeze()
     gates = gate_table(recording, everything.report)
     spread = by_spread(gates)
-    constants, varying = constants_first(gates, spread.gates)
+    constants, varying = constant_and_varying(gates, spread.gates)
     found, reason = estimated(candidate, images.known, recording, varying, progress=progress)
     with progress_bar(None, "freeze", progress, unit=" passes") as bar:
         comparison = HeldOutComparison(candidate, images, task, bar.update)

@@ -42,7 +42,7 @@ def by_spread(gates: pd.DataFrame) -> FreezingOrder:
     return FreezingOrder(names, "relative_spread", [float("nan")] * len(names))
 
 
-def constants_first(gates: pd.DataFrame, chosen: Sequence[str]) -> tuple[list[str], list[str]]:
+def constant_and_varying(gates: pd.DataFrame, chosen: Sequence[str]) -> tuple[list[str], list[str]]:
     """Divide gates into those that are constant already, as in an ASR, and those that vary."""
     constant = set(gates.loc[gates["kind"] == "constant", "gate"])
     return [gate for gate in chosen if gate in constant], [g for g in chosen if g not in constant]
