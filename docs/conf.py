@@ -50,7 +50,8 @@ def elsewhere(app: Sphinx, what: str, name: str, value: Any, skip: bool, options
     """Tell whether autodoc leaves a member out: another library's, or one of `stripe` itself."""
     if what != "module":
         return skip
-    ours = str(getattr(value, "__module__", "")).startswith("stripe.")
+    module = str(getattr(value, "__module__", ""))
+    ours = module.startswith("stripe.") and module != "stripe.lazy"  # which every package uses
     page = app.env.current_document.docname
     of_stripe = name in stripe.__all__ and getattr(stripe, name) is value and page != "api/stripe"
     documented = inspect.isfunction(value) or inspect.isclass(value)

@@ -78,6 +78,5 @@ def unknown_name(name: str, names: Sequence[str], *, kind: str, owner: str) -> U
     """Return the error for an unknown name. The message lists the nearest known names."""
     near = get_close_matches(name, names, n=3, cutoff=0.6)
     nearest = f"nearest: {', '.join(near)}; " if near and len(names) > len(near) else ""
-    return UnknownNameError(
-        f"{owner} has no {kind} {name!r}; {nearest}it has: {listed(list(names)) or 'none'}"
-    )
+    shown = listed(list(names), 12 if nearest else 40) or "none"
+    return UnknownNameError(f"{owner} has no {kind} {name!r}; {nearest}it has: {shown}")

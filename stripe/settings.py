@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_ty
 from beartype import BeartypeConf
 from beartype.door import is_bearable
 
-from stripe.errors import StripeError
+from stripe.errors import StripeError, UnknownOptionError
 from stripe.registry import listed
 
 #: The kind of settings that a class method returns; `Self` is unknown to the checks of the tests.
@@ -38,6 +38,13 @@ class Settings:
 
     seed: int
     out: Path
+
+    def __new__(cls, *_: Any, **named: Any) -> "Settings":
+        """Refuse a setting that does not exist, and name the nearest."""
+        known = [field.name for field in fields(cls)]  # type: ignore[arg-type]  # as in `check`
+        if unknown := [name for name in named if name not in known]:
+            raise UnknownOptionError(cls.__name__, unknown[0], known, cls.__name__)
+        return super().__new__(cls)
 
     def check(self) -> None:
         """Raise a `StripeError` if the type of a field is wrong or its value is out of range.

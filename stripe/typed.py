@@ -14,8 +14,12 @@ from stripe.errors import StripeError, UnknownOptionError
 from stripe.hints import fits, in_words
 from stripe.registry import listed
 
-#: What to do with an object, by the name of its class.
-_REMEDIES = {"ExportedProgram": "give its .module()"}
+#: What to do with an object, by the name of its class and by the wanted type in words.
+_REMEDIES = {
+    ("ExportedProgram", "a torch.nn.Module"): "give its .module()",
+    ("ndarray", "a tensor"): "torch.from_numpy makes one of an array",
+    ("list", "a tensor"): "torch.stack makes one of a list of tensors",
+}
 
 #: Kinds of parameters that can be given without a name.
 _WITHOUT_NAME = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -115,9 +119,10 @@ def _check(
             continue
         for one in value if kind is Parameter.VAR_POSITIONAL else [value]:
             if not fits(one, hint):
-                remedy = _REMEDIES.get(type(one).__name__, f"help({function}) shows an example")
+                wanted, example = in_words(hint), f"help({function}) shows an example"
+                remedy = _REMEDIES.get((type(one).__name__, wanted), example)
                 raise StripeError(
-                    f"{function}: {name} must be {in_words(hint)}, got {_shown(one)}; {remedy}"
+                    f"{function}: {name} must be {wanted}, got {_shown(one)}; {remedy}"
                 )
             if name == "seed" and one is not None and not 0 <= one <= LARGEST_SEED:
                 raise StripeError(f"{function}: seed must be 0 to {LARGEST_SEED}, got {one}")
@@ -133,6 +138,11 @@ def _refuse_too_many(function: str, signed: Signature, args: Sequence[Any]) -> N
         return
     own = int(takes[:1] in (["self"], ["cls"]))
     came = f"got {len(args) - own} without one"
+    if len(takes) == own + 1:
+        raise StripeError(
+            f"{function}: only {takes[own]} can be given without a name, {came}; give several "
+            f"values as one list, {function}([...]), and the other arguments by name"
+        )
     if takes[own:]:
         raise StripeError(
             f"{function}: only {listed(takes[own:])} can be given without a name, {came}; give the "

@@ -123,7 +123,7 @@ def write_recording(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes gates, given by epoch and name, as a recording."""
 
     def write(
-        values: Values, *, path: Path | None = None, images: object = None, dataset: str = ""
+        values: Values, *, path: Path | None = None, images: object = None, dataset: str = "x/test"
     ) -> Path:
         target = path or tmp_path / "recording"
         first = next(iter(values.values()))

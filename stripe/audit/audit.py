@@ -57,13 +57,13 @@ def audit(
 ) -> Audit:
     """Measure how constant a network's attention is, and the cost of freezing it.
 
-    The means of the gates are computed from every other image. The frozen network is compared with
-    the unchanged network on the other half of the images, so the images that test the means are not
-    those from which the means were computed. `stripe.sensitivity` orders the gates so that each
-    further gate adds the least to the cost of the set. It uses whole batches of the images from
-    which the means are computed, until it has used at least 64 images or all of them. A few sets
-    are measured on the other half, to find how many gates can be frozen at the threshold. The
-    estimated costs determine which sets are measured.
+    The means of the gates are computed from a random half of the images. The frozen network is
+    compared with the unchanged network on the other half of the images, so the images that test the
+    means are not those from which the means were computed. `stripe.sensitivity` orders the gates so
+    that each further gate adds the least to the cost of the set. It uses whole batches of the
+    images from which the means are computed, until it has used at least 64 images or all of them. A
+    few sets are measured on the other half, to find how many gates can be frozen at the threshold.
+    The estimated costs determine which sets are measured.
 
     Parameters
     ----------

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from stripe.errors import StripeError
 from stripe.hooks.batches import numbered_batches
-from stripe.hooks.mixed import in_blocks, random_order
+from stripe.hooks.mixed import random_halves
 from stripe.modules.progress import number_of_batches
 from stripe.modules.seeded import generator_kept
+from stripe.recording.label_order import in_blocks
 from stripe.warn import warn
 
 #: Images (B, C, H, W), or these and their labels (B,).
@@ -24,7 +25,7 @@ _REST = 4
 
 @dataclass(frozen=True)
 class Halves:
-    """The images of an audit: every other one for the means, the rest for the comparison.
+    """The images of an audit: a random half for the means, the rest for the comparison.
 
     Parameters
     ----------
@@ -82,13 +83,12 @@ def _pieces(batch: KeptBatch, size: int) -> list[KeptBatch]:
 
 
 def halves(loader: Iterable[Any], limit: int, batch_size: int) -> Halves:
-    """Return the first images of a loader in two halves, each in a random order.
+    """Return the first images of a loader in two random halves, each in a random order.
 
     It raises the errors of `gather`.
     """
     images, labels = gather(loader, limit)
-    known, held_out = (torch.arange(half, len(images), 2) for half in (0, 1))
-    known, held_out = known[random_order(len(known))], held_out[random_order(len(held_out))]
+    known, held_out = random_halves(len(images))
     numbers = None if labels is None else labels.cpu().numpy()
     return Halves(
         known=images[known.to(images.device)].split(batch_size),

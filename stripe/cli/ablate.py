@@ -48,9 +48,9 @@ def ablate(
 
     Print one row per intervention and gate, and one per intervention for all gates together. A row
     gives the agreement with the unchanged network's predictions, the KL divergence in nats, the
-    accuracy, and a 95 % interval of each. Networks without class scores have no divergence. Half of
-    the images are recorded, and the effect is measured on the other half. After Ctrl-C, the
-    finished rows are printed and written.
+    accuracy, and a 95 % interval of each. Networks without class scores have no divergence. A
+    random half of the images is recorded, and the effect is measured on the other half. After
+    Ctrl-C, the finished rows are printed and written.
 
     Parameters
     ----------
@@ -70,6 +70,7 @@ def ablate(
     from stripe import plots
     from stripe.audit.images import gather
     from stripe.hooks import record
+    from stripe.hooks.mixed import random_halves
     from stripe.intervene.ablate import ablations
     from stripe.intervene.functions import check_names
     from stripe.recording import open_recording
@@ -82,16 +83,17 @@ def ablate(
     given = None if recording is None else open_recording(recording)
     network, loader, named = source.load(limit=LIMIT)
     images, labels = gather(loader, source.limit or LIMIT)
-    known = None if labels is None else labels[::2]
+    known, held_out = random_halves(len(images), source.seed)
     with (
         interrupts_held(),
         tempfile.TemporaryDirectory() as folder,
         interrupts_allowed(),
     ):
         if given is None:
-            first = _batches(images[::2], known, source.batch_size)
+            of_known = None if labels is None else labels[known]
+            first = _batches(images[known], of_known, source.batch_size)
             recorded = record(network, first, Path(folder) / "gates", inputs=False)
-            images, labels = images[1::2], None if labels is None else labels[1::2]
+            images, labels = images[held_out], None if labels is None else labels[held_out]
         else:
             recorded = given
             _check_classes(recorded, named, interventions)

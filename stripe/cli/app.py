@@ -33,15 +33,15 @@ Gates = Annotated[
         help='Gates: "all", names, or patterns such as "layer3.*", with spaces or commas between '
         "them. The option can be repeated.",
         converter=lambda _, tokens: between_commas(token.value for token in tokens),
-        consume_multiple=True,
+        consume_multiple=1,
         show_default=lambda names: ", ".join(names),
         negative=(),
     ),
 ]
 Epoch = Annotated[int | None, Parameter(help="Epoch. Default: the last.")]
 EveryEpoch = Annotated[int | None, Parameter(help="Epoch. Default: all.")]
-#: Any number of values. The help text names the default, so none is shown.
-SEVERAL = Parameter(consume_multiple=True, show_default=False, negative=())
+#: One or more values. The help text names the default, so none is shown.
+SEVERAL = Parameter(consume_multiple=1, show_default=False, negative=())
 Several = Annotated[tuple[str, ...], SEVERAL]
 Epochs = Annotated[
     tuple[int, ...],

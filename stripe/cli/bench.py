@@ -16,7 +16,7 @@ app.command(bench_app)
 def fps(
     *,
     backbone: str = "resnet164",
-    attention: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (
+    attention: Annotated[tuple[str, ...], Parameter(consume_multiple=1, negative=())] = (
         "ie",
         "srm",
         "cbam",

@@ -53,7 +53,7 @@ def freeze(
     force
         Use the means even if they were recorded with other weights.
     constants
-        mean: means over the recorded images. optimal: constants learned from every other image of
+        mean: means over the recorded images. optimal: constants learned from a random half of
         --images, and compared with the means on the other half. exact: only channels that were
         exactly 0 or 1 for all recorded images become constant, so the outputs for these images do
         not change.

@@ -50,7 +50,8 @@ def gates(
         found, freeze = _of_module(source.load_network(), source.model, size, data_root)
     table = _table(found, freeze)
     if not json and table.empty:
-        print("no gates were found")
+        bare = source.attention is None and not (":" in source.model or Path(source.model).exists())
+        print(f"no gates were found{'; --attention se inserts some' if bare else ''}")
     else:
         print_table(table, json)
 

@@ -23,7 +23,6 @@ from stripe.cli.options.sides import COMPARISON, Comparison, Others, Versus, sid
 from stripe.cli.options.tables import AS_TABLE, Printed
 from stripe.defaults import FOLDS, HIGH, LOW, SHRINKAGE
 from stripe.errors import StripeError
-from stripe.registry import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +35,7 @@ app.command(stats_app)
 
 _Epochs = Annotated[
     tuple[int, ...],
-    Parameter(help="Epochs. Default: all.", consume_multiple=True, show_default=False, negative=()),
+    Parameter(help="Epochs. Default: all.", consume_multiple=1, show_default=False, negative=()),
 ]
 
 
@@ -129,8 +128,6 @@ def compare(
     if not printed.json:
         numbers = " and ".join(map(str, dict.fromkeys(table.attrs["n"])))
         print(f"\n{100 * options.level:g} % intervals over {_over(table)}, n = {numbers}")
-        if left_out := table.attrs["left_out"]:
-            print(f"gates of one side alone, which are not compared: {listed(left_out, 6)}")
 
 
 @stats_app.command(name="variance-components")
@@ -251,7 +248,7 @@ def _over(table: "pd.DataFrame") -> str:
         return "seeds (Welch)"
     if about["paired"]:
         return "the same images drawn anew"
-    return f"images drawn anew (not in pairs: {about['unpaired']})"
+    return "images drawn anew, not in pairs"
 
 
 def _opened(recording: Path, more: tuple[Path, ...]) -> "Recording | list[Recording]":

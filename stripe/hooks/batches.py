@@ -154,8 +154,19 @@ def _split(batch: Any, index: int | Sequence[int]) -> Numbered:
 
 
 def _class_labels(labels: Tensor, n_images: int) -> Tensor | None:
-    """Return labels (B,) of whole numbers; nothing, with a warning, for targets of another form."""
+    """Return labels (B,) of whole numbers; nothing, with a warning, for targets of another form.
+
+    Raises
+    ------
+    ModelError
+        If there are whole numbers in one dimension, but not one for each image.
+    """
     numbers = not labels.is_floating_point() and not labels.is_complex()
+    if numbers and labels.ndim == 1 and len(labels) != n_images:
+        raise ModelError(
+            f"a batch must have one label per image, got {n_images} images and {len(labels)} "
+            "labels; give the images alone if these are no classes"
+        )
     whole = numbers and labels.shape in ((n_images,), (n_images, 1))
     if labels.dtype in _WITHOUT_ARITHMETIC:
         labels = labels.to(torch.int64)

@@ -18,6 +18,7 @@ from stripe.interrupts import interrupts_held
 from stripe.recording import RecordedGate
 from stripe.recording.background import Background, Foreground
 from stripe.recording.part import PartWriter
+from stripe.registry import counted
 from stripe.warn import warn
 
 
@@ -115,7 +116,7 @@ class EpochRows:
         """Name the first column with values that are not finite."""
         if self._not_finite:
             (column, where), *more = self._not_finite.items()
-            others = f" and {len(more)} other columns" if more else ""
+            others = f" and {counted(len(more), 'other column')}" if more else ""
             warn(
                 f"{column!r}{others} recorded values that are not finite, {where}; statistics over "
                 "these images will be NaN"

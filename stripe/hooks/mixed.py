@@ -1,8 +1,9 @@
-"""Mix the images of batches, because a loader of a sorted folder gives one class after another.
+"""Mix or divide images at random, because their order in a loader often follows their classes.
 
-Three measurements depend on the images in a batch: those that use the gate of another image of the
-batch, the statistics of the batch, or a step of learning. If each batch holds a single class, they
-measure effects within a class.
+A loader of a sorted folder gives one class after another. Three measurements depend on the images
+in a batch: those that use the gate of another image of the batch, the statistics of the batch, or a
+step of learning. If each batch holds a single class, they measure effects within a class. If every
+other image went to each half, labels that alternate would put different classes into the halves.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int64, Integer
+from jaxtyping import Int64
 from torch import Tensor
 
+from stripe.recording.label_order import in_blocks
 from stripe.warn import warn
 
 #: Images (B, C, H, W), or these and their labels (B,) or None.
@@ -23,6 +25,20 @@ Batch = Tensor | tuple[Tensor, Tensor | None]
 def random_order(count: int, seed: int = 0) -> Int64[Tensor, " count"]:
     """Return the positions of `count` images in a random order, which depends on both numbers."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+
+
+def random_halves(
+    count: int, seed: int = 0
+) -> tuple[Int64[Tensor, " first"], Int64[Tensor, " second"]]:
+    """Divide the positions of `count` images at random; an odd number puts one more in the first.
+
+    Examples
+    --------
+    >>> [sorted(half.tolist()) for half in random_halves(6)]
+    [[0, 1, 5], [2, 3, 4]]
+    """
+    first, second = random_order(count, seed).tensor_split(2)
+    return first, second
 
 
 def mixed(batches: Iterable[Batch]) -> list[Any]:
@@ -49,13 +65,6 @@ def mixed(batches: Iterable[Batch]) -> list[Any]:
             chosen = list(islice(drawn, len(_parts(given[place])[0])))
             done[place] = _gathered(given, chosen, like=given[place])
     return done
-
-
-def in_blocks(labels: Integer[np.ndarray, " images"]) -> bool:
-    """Return whether each of several classes, of several images, comes once, without others."""
-    classes = len(np.unique(labels))
-    changes = int(np.count_nonzero(labels[1:] != labels[:-1]))
-    return 1 < classes <= len(labels) // 2 and changes == classes - 1
 
 
 def sorted_by_class(batches: Sequence[np.ndarray]) -> bool:

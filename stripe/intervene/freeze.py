@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 import torch
+from jaxtyping import Bool
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
@@ -17,7 +18,7 @@ from stripe.gates.freezing.frozen import Frozen
 from stripe.gates.freezing.means import Means
 from stripe.gates.freezing.plan import Plan, plan
 from stripe.hooks.batches import numbered_batches
-from stripe.hooks.mixed import mixed
+from stripe.hooks.mixed import mixed, random_halves
 from stripe.intervene.compared import compare_constants, compare_frozen
 from stripe.intervene.optimal import LR, optimal_constants
 from stripe.intervene.read_images import check_several_passes
@@ -56,7 +57,7 @@ def freeze(
 
     With `constants="mean"`, gates are frozen by `stripe.gates.freeze_at`, whose documentation
     describes folding. With "optimal", `stripe.intervene.optimal.optimal_constants` learns the
-    constants: it starts at the means, and makes one pass over every other image of `images`. On the
+    constants: it starts at the means, and makes one pass over a random half of `images`. On the
     other half of the images, the learned constants are compared with the means. Learning changes
     only the constants, not the weights of the network.
 
@@ -84,7 +85,7 @@ def freeze(
         image or for each position, and minimises the KL divergence from the unchanged network.
     images
         Batches of images, or (images, labels), on which the networks are compared. "optimal" needs
-        at least 2 images, learns from every other one and compares on the rest. For "mean" and
+        at least 2 images, learns from a random half and compares on the rest. For "mean" and
         "exact", give images that were not recorded, in a loader that can be iterated over twice.
     lr
         For "optimal": learning rate of Adam, in units of the gate's spread over images.
@@ -159,7 +160,7 @@ def freeze(
         return in_place(model, frozen) if inplace else frozen
     if not isinstance(model, nn.Module):
         raise ModelError("optimal constants need gradients of a module, got an exported program")
-    known, held_out = every_other(images)
+    known, held_out = in_halves(images)
     if example is None:
         first, *more = (batch if isinstance(batch, Tensor) else batch[0] for batch in known[:2])
         # A batch may hold one image, and two show what depends on the image.
@@ -213,8 +214,8 @@ def _frozen(
     return freeze_exactly(model, data, **which)
 
 
-def every_other(images: Iterable[Any] | None) -> tuple[Batches, Batches]:
-    """Return every other image of a loader, in batches, and the rest; both with their labels.
+def in_halves(images: Iterable[Any] | None) -> tuple[Batches, Batches]:
+    """Return a random half of the images of a loader, in batches, and the rest; both with labels.
 
     Raises
     ------
@@ -223,18 +224,27 @@ def every_other(images: Iterable[Any] | None) -> tuple[Batches, Batches]:
     """
     if images is None:
         raise StripeError('constants="optimal" are learned from images; give images=, a loader')
-    halves: tuple[list[Any], list[Any]] = ([], [])
-    seen = 0
     with generator_kept():
-        for _, batch, labels in numbered_batches(images):
-            for half in (0, 1):
-                of_batch = slice((half + seen) % 2, None, 2)
-                if len(mine := batch[of_batch]):
-                    halves[half].append(mine if labels is None else (mine, labels[of_batch]))
-            seen += len(batch)
-    if not all(halves):
+        given = [(batch, labels) for _, batch, labels in numbered_batches(images)]
+    sizes = [len(batch) for batch, _ in given]
+    if sum(sizes) < 2:
         raise StripeError(
             f"optimal constants need at least 2 images, one to learn from and one to compare on, "
-            f"got {seen}"
+            f"got {sum(sizes)}"
         )
-    return cast(tuple[Batches, Batches], halves)
+    learned = torch.zeros(sum(sizes), dtype=torch.bool)
+    learned[random_halves(len(learned))[0]] = True
+    of_batch = learned.split(sizes)
+    return _chosen(given, of_batch), _chosen(given, [~rows for rows in of_batch])
+
+
+def _chosen(
+    given: Sequence[tuple[Tensor, Tensor | None]], of_batch: Sequence[Bool[Tensor, " _"]]
+) -> Batches:
+    """Return the chosen images of each batch, and their labels; a batch without any is left out."""
+    kept: list[Any] = []
+    for (batch, labels), rows in zip(given, of_batch, strict=True):
+        chosen = batch[rows.to(batch.device)]
+        if len(chosen):
+            kept.append(chosen if labels is None else (chosen, labels[rows.to(labels.device)]))
+    return kept

@@ -27,8 +27,9 @@ from stripe.plots.choose import one_of, with_columns
 from stripe.plots.literal import literal, quoted
 from stripe.plots.ticks import unit_of
 from stripe.recording import Recorded
-from stripe.stats.comparison import STATISTICS, ComparedRuns
+from stripe.stats.comparison import STATISTICS
 from stripe.stats.comparison import compare as compared
+from stripe.stats.sides import ComparedRuns
 from stripe.typed import typed
 
 #: The axis label of each statistic.

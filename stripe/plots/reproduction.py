@@ -61,9 +61,10 @@ def reproduction(
         is its value in the column (dataset, backbone, method or setting) that changes most often
         from row to row. Rows with equal values in the other columns form a group, with these values
         above it. If every group would have a single row, there are no groups, and a label joins the
-        values of all columns. A column with the same value in all rows is omitted. If there are at
-        least five groups, and all have the same row labels, each group is a panel (`child_axes` of
-        `ax`), and all panels have the same scale.
+        values of all columns. A column with the same value in all rows is omitted. A row without
+        our number is marked as missing. If there are at least five groups, and all have the same
+        row labels, each group is a panel (`child_axes` of `ax`), and all panels have the same
+        scale.
 
     Raises
     ------
@@ -122,6 +123,20 @@ def _draw(
         "label": "ours, \u00b1 std over seeds",
     }
     ax.errorbar(data[value], rows, xerr=data["std"].fillna(0), **{**bars, **kwargs})
+    middle = np.mean(ax.get_xlim())
+    for row, own, other in zip(rows, data[value], data["paper"], strict=True):
+        if np.isnan(own):
+            right = np.isnan(other) or other < middle  # of the paper's number, inside the axes
+            ax.annotate(
+                "missing",
+                (middle if np.isnan(other) else other, row),
+                xytext=(5 if right else -5, 0),
+                textcoords="offset points",
+                ha="left" if right else "right",
+                va="center",
+                color="0.45",
+                fontsize="x-small",
+            )
 
 
 def _trained(data: pd.DataFrame) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from stripe.errors import RecordingError
+from stripe.recording.label_order import regular_order
 from stripe.recording.reader import Recording
 from stripe.recording.runs import NamedRun
 
@@ -16,22 +17,29 @@ def unlike(first: NamedRun, second: NamedRun) -> str:
     Every data set has an image 0, so equal indices alone prove nothing. If an image has two labels,
     the images differ. Otherwise, two epochs of one recording, and data sets of the same name, count
     as the same. Data sets of different names, or without a name, count as the same if all labels
-    agree and are not sorted. Sorted labels prove nothing, because they agree for any two folders
-    with the same number of images in each class.
+    agree, and are neither sorted nor periodic. Sorted and periodic labels prove nothing, because
+    they agree for any two data sets with the same classes in the same order.
     """
     one, two = _labels(first.recording, first.epoch), _labels(second.recording, second.epoch)
     if why := _contradiction(one, two):
         return why
-    one, two = one.align(two, join="inner")
-    names = [run.recording.header.dataset for run in (first, second)]
-    known = bool((one.notna() & two.notna()).all())
     if _one_data_set(first.recording, second.recording):
         return ""
-    if known and not one.is_monotonic_increasing:
+    one, two = one.align(two, join="inner")
+    known = bool((one.notna() & two.notna()).all())
+    reason = regular_order(one.to_numpy()) if known else "missing"
+    if not reason:
         return ""
+    names = [run.recording.header.dataset for run in (first, second)]
     named = " and ".join(dict.fromkeys(repr(name) if name else "without a name" for name in names))
-    reason = "sorted" if known else "missing"
-    return f"the data sets are {named}, and the labels that could prove them equal are {reason}"
+    proof = f"the labels that could prove them equal are {reason}"
+    return f"the data sets are {named}, and {proof} (record with dataset= to name the data set)"
+
+
+def different(first: NamedRun, second: NamedRun) -> str:
+    """Return why two epochs are certainly of different images; empty if they may be the same."""
+    labels = [_labels(run.recording, run.epoch) for run in (first, second)]
+    return _contradiction(*labels) or (unlike(first, second) if _other_name(first, second) else "")
 
 
 def _one_data_set(first: Recording, second: Recording) -> bool:
@@ -41,14 +49,20 @@ def _one_data_set(first: Recording, second: Recording) -> bool:
     return first.header.dataset == second.header.dataset != ""
 
 
+def _other_name(first: NamedRun, second: NamedRun) -> bool:
+    """Tell whether the data sets of two recordings have names, which differ."""
+    names = {run.recording.header.dataset for run in (first, second)}
+    return len(names) == 2 and all(names)
+
+
 def unpaired(first: NamedRun, second: NamedRun) -> str:
     """Return why the rows of two epochs are not in pairs of the same image; empty if they are."""
     if not (first.recording.header.per_image and second.recording.header.per_image):
         return "a recording holds moments only"
     one, other = (_labels(run.recording, run.epoch).index for run in (first, second))
     if not one.equals(other):
-        names = dict.fromkeys(run.recording.header.dataset for run in (first, second))
-        if len(names) == 2 and all(names):
+        if _other_name(first, second):
+            names = (run.recording.header.dataset for run in (first, second))
             return f"the data sets are {' and '.join(map(repr, names))}"
         return "the recordings hold images of different indices"
     return unlike(first, second)
@@ -67,8 +81,7 @@ def check_same_images(runs: Iterable[NamedRun]) -> None:
         if why := unlike(first, run):
             raise RecordingError(
                 f"{first.recording.path} and {run.recording.path} must hold the same images to be "
-                f"shown image by image, but {why}; draw each alone, or record the same images, "
-                "with the name of their data set (dataset=)"
+                f"shown image by image, but {why}; draw each alone, or record the same images"
             )
 
 

@@ -55,12 +55,13 @@ def _counted(table: pd.DataFrame, papers: pd.DataFrame) -> str:
     verdicts = ", ".join(f"{verdict} {count}" for verdict, count in counted.items())
     open_ = papers[papers["corrected"] == "undecided"]
     apart = int((open_["verdict"] != "undecided").sum())
-    tests = int(table["p"].notna().sum())
+    tests, tested = (int(one["p"].notna().sum()) for one in (table, papers))
     return (
-        f"Verdicts on the {len(papers)} claims, after correction: {verdicts}. Of the undecided "
-        f"claims, {apart} have an uncorrected interval that excludes zero. The correction is for "
-        f"the {tests} claims of this page that were tested, so the smallest p must be below "
-        f"{0.05 / max(1, tests):.1g}. Few claims with three seeds can reach that."
+        f"Verdicts on the paper's {len(papers)} claims, after correction: {verdicts}. Of the "
+        f"undecided claims, {apart} have an uncorrected interval that excludes zero. The "
+        f"correction is for {tests} tests: {tested} of the paper's claims, and {tests - tested} "
+        f"claims of our own. The smallest p must therefore be below {0.05 / max(1, tests):.1g}. "
+        "Few claims with three seeds can reach that."
     )
 
 

@@ -234,9 +234,10 @@ def _norms(model: nn.Module, selection: Selection | None) -> dict[str, _BatchNor
     inside = {id(module) for gate in gates for module in gate.modules()}
     chosen = {name: norm for name, norm in norms.items() if id(norm) not in inside}
     if not chosen:
+        remedy = "choose those inside gates with modules=" if norms else "give a network with some"
         raise ModelError(
             f"noise goes into batch norms, and this {type(model).__name__} has no batch norms "
-            f"outside gates; it has {len(norms)} in all"
+            f"{'outside gates' if norms else 'at all'}; {remedy}"
         )
     return chosen
 

@@ -9,14 +9,16 @@ from jaxtyping import Float, Float64
 
 from stripe.defaults import LEVEL, RESAMPLES
 from stripe.errors import StripeError
-from stripe.recording import Recorded, Recording
-from stripe.recording.runs import NamedRun, open_runs, short_names
-from stripe.recording.same_images import unpaired
+from stripe.recording import Recorded
+from stripe.recording.runs import NamedRun
+from stripe.recording.same_images import different, unpaired
 from stripe.registry import listed
 from stripe.stats.moments import channel_moments
+from stripe.stats.sides import ComparedRuns, Side, common_gates, two_sides
 from stripe.stats.stripe_index import index_arrays, stripe_index
 from stripe.stats.unwarned import unwarned
 from stripe.typed import typed
+from stripe.warn import warn
 
 #: The compared columns of `stripe_index`.
 STATISTICS = ["eta2", "between_var", "within_var", "median_std"]
@@ -27,8 +29,6 @@ _CHUNK = 100
 #: Smallest number of images for a bootstrap interval.
 FEWEST = 4
 
-#: A run, or runs that differ in their seeds.
-ComparedRuns = Recorded | Sequence[Recorded]
 #: The statistics of a gate in every run of one side.
 OfRuns = Float64[np.ndarray, "_ statistics"]
 
@@ -97,8 +97,18 @@ def compare(
         - the names are equal, or one of them is the name of another column;
         - a number is out of range.
     RecordingError
-        If an epoch was not recorded, a list contains a recording twice, or both sides are one
-        recording at one epoch and `names` is not given.
+        In one of these cases:
+
+        - an epoch was not recorded;
+        - a list contains a recording twice, or two recordings with the same weights;
+        - a list contains recordings of different images;
+        - both sides are one recording at one epoch, and `names` is not given.
+
+    Warns
+    -----
+    UserWarning
+        If the images of two recordings are not paired, two lists are of different images, or a gate
+        is missing from a recording.
 
     Notes
     -----
@@ -110,7 +120,7 @@ def compare(
     Images are drawn with replacement, and in pairs if both sides recorded the same images. The
     images count as the same if their indices are equal, no image has different labels on the two
     sides, and the data sets are known to be equal: both sides are one recording, the data sets have
-    the same name, or all images have labels, which are not in sorted order. Two different
+    the same name, or all images have labels, which are neither sorted nor periodic. Two different
     recordings without labels and without `dataset=` are therefore not paired, and their intervals
     are wider.
 
@@ -133,17 +143,11 @@ def compare(
         raise StripeError(f"level must be above 0 and below 1, got {level}")
     if resamples < 100:
         raise StripeError(f"resamples must be at least 100, got {resamples}")
-    sides = _sides(data, names, epoch)
-    if len(sides) != 2:
-        raise StripeError(
-            "a comparison has two sides, or one recording at two epochs, got "
-            f"{len(sides)} ({listed([name for name, _ in sides])}); give two recordings, or one "
-            "with epoch=[first, second] (--epoch FIRST SECOND)"
-        )
+    sides = two_sides(data, names, epoch)
     (first, of_first), (second, of_second) = sides
     if {first, second} & {*_OWN} or first == second:
         raise StripeError(f"names must differ from each other and from {', '.join(_OWN)}")
-    gates = _common([run.recording for run in (*of_first, *of_second)])
+    gates, left_out = common_gates([run.recording for run in (*of_first, *of_second)])
     if len(of_first) == len(of_second) == 1:
         n = [_images(side[0]) for side in (of_first, of_second)]
         if min(n) < FEWEST:
@@ -163,52 +167,24 @@ def compare(
     table = pd.DataFrame(rows, columns=columns)
     epochs = [sorted({run.epoch for run in side}) for side in (of_first, of_second)]
     named: dict[str, Any] = {"names": [first, second], "epochs": epochs}
-    headers = [run.recording.header for run in (*of_first, *of_second)]
-    recorded = dict.fromkeys(gate.name for header in headers for gate in header.channel_gates)
-    left_out = [name for name in recorded if name not in gates]
     table.attrs |= {**about, **named, "n": n, "level": level, "left_out": left_out}
+    _warn_of_sides(table, sides)
     return table
 
 
-def _sides(
-    data: Recorded | Sequence[ComparedRuns],
-    names: Sequence[str] | None,
-    epoch: int | Sequence[int] | None,
-) -> list[tuple[str, list[NamedRun]]]:
-    """Return the name and the recordings of each side."""
-    given = [data] if isinstance(data, Recorded) else list(data)
-    lists = [side for side in given if not isinstance(side, Recorded)]
-    if not lists:
-        runs = open_runs(given, names=names, epoch=epoch)  # type: ignore[arg-type]
-        return [(run.name, [run]) for run in runs]
-    if len(lists) < len(given) or min(len(side) for side in lists) < 2:
-        came = ["a recording" if isinstance(s, Recorded) else f"a list of {len(s)}" for s in given]
-        raise StripeError(
-            "both sides must be recordings, or both lists of at least two recordings, got "
-            f"{' and '.join(came)}"
+def _warn_of_sides(table: pd.DataFrame, sides: Sequence[Side]) -> None:
+    """Warn about what a reader of the table alone would not see."""
+    (_, (one, *_)), (_, (other, *_)) = sides
+    if why := table.attrs.get("unpaired", ""):
+        valued = all(run.recording.header.per_image for run in (one, other))
+        effect = "the intervals are wider than for pairs" if valued else "there are no intervals"
+        warn(f"the images of the two recordings are not paired, because {why}; {effect}")
+    elif table.attrs["over"] == "seeds" and (why := different(one, other)):
+        warn(f"the two sides hold different images, because {why}; this changes the gates too")
+    if left_out := table.attrs["left_out"]:
+        warn(
+            f"gates that some of the recordings do not have are not compared: {listed(left_out, 6)}"
         )
-    epochs = list(epoch) if isinstance(epoch, Sequence) else [epoch] * len(lists)
-    if len(epochs) != len(lists) or (names is not None and len(names) != len(lists)):
-        raise StripeError(f"names and epochs must be one per side, of which there are {len(lists)}")
-    shown = [open_runs(side, epoch=at) for side, at in zip(lists, epochs, strict=True)]
-    if names is None:
-        names = short_names([runs[0].recording.path for runs in shown])
-    return list(zip(names, shown, strict=True))
-
-
-def _common(recordings: Sequence[Recording]) -> list[str]:
-    """Return the names of the gates that all recordings have, in the order of the first."""
-    names = [[gate.name for gate in one.header.channel_gates] for one in recordings]
-    if gates := [gate for gate in names[0] if all(gate in others for others in names)]:
-        return gates
-    first, *others = recordings
-    unlike = zip(others, names[1:], strict=True)
-    other, its = next(((o, n) for o, n in unlike if {*n} != {*names[0]}), (others[0], names[1]))
-    raise StripeError(
-        f"recordings must have gates of the same names to be compared; {first.path} has "
-        f"{', '.join(names[0][:3]) or 'none'}, and {other.path} "
-        f"{', '.join(sorted(its)[:3]) or 'none'}"
-    )
 
 
 def _images(run: NamedRun) -> int:

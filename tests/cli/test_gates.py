@@ -35,6 +35,8 @@ def test_a_network_without_gates(capsys: pytest.CaptureFixture[str]) -> None:
     assert listed(capsys, "--model", "tv:resnet18", "--image-size", "32") == []
     assert run("--model", "tv:resnet18", "--image-size", "32") == 0
     assert capsys.readouterr().out == "no gates were found\n"
+    assert run("--model", "resnet20", "--image-size", "32") == 0
+    assert capsys.readouterr().out == "no gates were found; --attention se inserts some\n"
 
 
 def test_a_size_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:

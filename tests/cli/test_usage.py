@@ -22,6 +22,8 @@ Run = Callable[..., tuple[int, str]]
         (["stats", "saturation", "r", "--loww", "0.1"], "Did you mean --low?", "stats saturation"),
         (["plot", "stripse"], 'Did you mean "stripes"?', "plot"),
         (["findings", "now", "2"], "nothing more is expected, got now 2", "findings"),
+        (["stats", "compare", "a", "b", "--versus"], "--versus", "stats compare"),
+        (["record", "--model", "a", "--out", "r", "--gates"], "--gates", "record"),
         (["nothing-like-it"], 'Unknown command "nothing-like-it"', ""),
     ],
 )

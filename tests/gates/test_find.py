@@ -306,6 +306,13 @@ def test_examples_that_hide_a_gate_are_warned_of() -> None:
 def test_errors_say_what_to_do() -> None:
     with pytest.raises(StripeError, match=r"example must be a tensor, got \[1\]"):
         find_gates(nn.Identity(), [1])  # type: ignore[arg-type]
+    with pytest.raises(StripeError, match=r"ndarray; torch\.from_numpy makes one of an array\Z"):
+        find_gates(nn.Identity(), EXAMPLE.numpy())  # type: ignore[arg-type]
+    pooling = Toy(lambda t, x: x * torch.sigmoid(x.mean((2, 3), keepdim=True)))
+    with pytest.raises(
+        ModelError, match=r"IndexError: .*; for a single image .* give image\[None\]"
+    ):
+        find_gates(pooling, EXAMPLE[0])
     with pytest.raises(ModelError, match="response, spatial, got 'gates'"):
         find_gates(nn.Identity(), EXAMPLE, kinds=("gates",))
     with pytest.raises(ModelError, match=r"\(B, C, H, W\), got shape \(3,\)"):

@@ -207,6 +207,13 @@ def test_gates_cast_before_they_multiply_and_odd_labels(tmp_path: Path) -> None:
     assert recording.values("gate", 0).shape == (5, 3)
 
 
+def test_one_label_per_image(tmp_path: Path) -> None:
+    model = timm.create_model("seresnet18")
+    with pytest.raises(ModelError, match=r"per image, got 5 images and 4 labels; give the images"):
+        stripe.record(model, [(IMAGES, torch.arange(4))], tmp_path / "r", progress=False)
+    assert not (tmp_path / "r" / "data").exists()
+
+
 def test_a_train_method_that_does_more_is_called(tmp_path: Path) -> None:
     class Merging(nn.Module):
         def __init__(self) -> None:

@@ -155,7 +155,10 @@ def test_what_the_batch_has_a_part_in_is_warned_of(tmp_path: Path) -> None:
         return gated
 
     x = images(8)
-    with pytest.warns(UserWarning, match=r"have a part in these gates of an image.*se\.gate"):
+    with pytest.warns(
+        UserWarning,
+        match=r"have a part in these gates of an image.*se\.gate; record batches of the size",
+    ):
         values = recorded(model_of(body), [x], tmp_path / "r")["se.gate"]
     model = model_of(body).eval()
     with torch.no_grad():

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 import stripe
 from stripe.cli import main
 from stripe.errors import ModelError, StripeError
-from stripe.hooks.mixed import mixed
-from stripe.intervene.freeze import every_other
+from stripe.hooks.mixed import mixed, random_halves
+from stripe.intervene.freeze import in_halves
 from stripe.intervene.optimal import optimal_constants
 from stripe.outputs.scores import divergence
 
@@ -35,11 +35,12 @@ def test_both_constants_are_compared_on_the_other_half() -> None:
     model = OneGate().double().eval()
     x = 1 + 2 * torch.randn(2000, 3, 2, 2, dtype=torch.float64)
     labels = torch.arange(2000) % 4
-    known, other = x[::2], x[1::2]
+    first, second = (half.sort().values for half in random_halves(2000))
+    known, other = x[first], x[second]
     means = {"gate": torch.sigmoid(3 * known.mean((2, 3))).mean(0).numpy()}
     loader = list(zip(x.split(40), labels.split(40), strict=True))
     frozen = stripe.freeze(model, means, constants="optimal", images=loader, progress=False)
-    mix = mixed(known.split(20))
+    mix = mixed(x[first[first // 40 == batch]] for batch in range(50))
     best = optimal_constants(model, mix, means, example=x[:2], progress=False)
     table = frozen.comparison
     assert table is not None
@@ -55,7 +56,7 @@ def test_both_constants_are_compared_on_the_other_half() -> None:
     np.testing.assert_allclose(table["kl"], expected, rtol=1e-9, atol=1e-15)
     assert table["kl"][2] < 0.9 * table["kl"][1]
     assert float(divergence(before, after).mean()) == pytest.approx(table["kl"][2])
-    right = (before.argmax(1) == labels[1::2]).double().mean()
+    right = (before.argmax(1) == labels[second]).double().mean()
     assert table["accuracy"][0] == pytest.approx(float(right))
     assert frozen.report["folded"].tolist() == [True]
 
@@ -87,18 +88,25 @@ def test_a_gate_that_cannot_be_frozen_is_not_learned(tmp_path: Path) -> None:
     assert frozen.comparison is not None
     assert frozen.comparison["gates"].tolist() == [0, 1, 1]
     with torch.no_grad():
-        cost = divergence(model(images[1::2]), frozen.model(images[1::2])).mean()
+        held_out = images[random_halves(64)[1]]
+        cost = divergence(model(held_out), frozen.model(held_out)).mean()
     assert frozen.comparison["kl"][2] == pytest.approx(float(cost), rel=1e-2, abs=1e-12)
     with pytest.raises(ModelError, match=r"'1.gate' cannot be frozen: "):
         stripe.freeze(model, recording, gates="1.gate", **options)
 
 
-def test_every_other_image_whatever_the_batches() -> None:
+def test_the_halves_are_the_same_whatever_the_batches() -> None:
     images = torch.arange(7).view(-1, 1, 1, 1)
+    halves = [sorted(half.tolist()) for half in random_halves(7)]
     for sizes in ([7], [1] * 7, [3, 4], [1, 2, 4]):
-        known, held_out = every_other(images.split(sizes))
-        assert torch.cat(list(known)).flatten().tolist() == [0, 2, 4, 6]  # type: ignore[arg-type]
-        assert torch.cat(list(held_out)).flatten().tolist() == [1, 3, 5]  # type: ignore[arg-type]
+        found = in_halves(images.split(sizes))
+        assert [torch.cat(list(half)).flatten().tolist() for half in found] == halves  # type: ignore[arg-type]
+
+
+def test_labels_that_alternate_are_in_both_halves() -> None:
+    labels = torch.arange(64) % 4
+    for half in in_halves(zip(torch.rand(64, 1, 2, 2).split(8), labels.split(8), strict=True)):
+        assert {*torch.cat([batch[1] for batch in half]).tolist()} == {0, 1, 2, 3}
 
 
 def test_bad_input_is_one_line() -> None:

@@ -38,7 +38,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("runs")
     for seed in (0, 1):
         model = stripe.build("resnet11", attention="cbam", num_classes=3, seed=seed)
-        with stripe.Recorder(model, folder / str(seed), spatial=True) as recorder:
+        with stripe.Recorder(model, folder / str(seed), spatial=True, dataset="x") as recorder:
             for epoch in (0, 1):
                 recorder.record([batch], epoch, progress=False)
                 with torch.no_grad():

@@ -120,7 +120,9 @@ def test_what_has_no_result_is_named_as_missing(tmp_path: Path) -> None:
     page = findings_page(table, DESK, "stripe findings")
     assert "These claims have no result at this scale:\n\n- a theorem\n" in page
     assert "| a theorem (no exhibit) | ratio | no number | missing |" in page
-    assert "Verdicts on the 2 claims, after correction: undecided 1, missing 1. Of the" in page
+    assert (
+        "Verdicts on the paper's 2 claims, after correction: undecided 1, missing 1. Of the" in page
+    )
     assert "no verdict means anything" not in page
     assert "**At this scale no verdict means anything.**" in findings_page(table, TEST, "x")
 

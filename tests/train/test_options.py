@@ -14,11 +14,22 @@ from torch.nn import functional as F
 import stripe
 from stripe.audit.fine_tuned import constants_at_inference
 from stripe.data.sample import sample
+from stripe.errors import StripeError
 from stripe.stats import channel_moments
+from stripe.style.config import StyleConfig
 from stripe.train import TrainConfig, train
 from stripe.train.step import make_optimizer, train_step
 
 OFF = torch.autocast("cpu", torch.bfloat16, enabled=False)
+
+
+def test_a_setting_that_does_not_exist() -> None:
+    with pytest.raises(
+        StripeError, match=r"TrainConfig: .* no option 'epoch'; the nearest is epochs"
+    ):
+        TrainConfig(epoch=3)  # type: ignore[call-arg]
+    with pytest.raises(StripeError, match=r"no option 'widths'; the nearest is width"):
+        replace(StyleConfig(), widths=3)  # type: ignore[call-arg]
 
 
 def network() -> nn.Module:

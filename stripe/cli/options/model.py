@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 #: An option that takes one number or several.
-_Pixels = Parameter(consume_multiple=True, negative=(), group=IMAGES)
+_Pixels = Parameter(consume_multiple=1, negative=(), group=IMAGES)
 _Flag = Parameter(negative=())
 #: The help lists --model, --images and --device first; others have a heading.
 _OfNetwork, _OfImages = Parameter(group=NETWORK), Parameter(group=IMAGES)

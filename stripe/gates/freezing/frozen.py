@@ -32,7 +32,7 @@ class Frozen:
         output depends on discrete choices, as in a detector, the tensors next to the folded gates
         are compared instead. For exact constants, the error of setting weights to 0 is included.
     comparison
-        Measurements on the `images` given to `stripe.freeze` (for optimal constants, on every other
+        Measurements on the `images` given to `stripe.freeze` (for optimal constants, on a random
         image); None without images. One row per network:
 
         - constants: "none", "mean", "optimal" or "exact";

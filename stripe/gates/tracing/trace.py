@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from stripe.errors import ModelError
+from stripe.errors import ModelError, StripeError
 from stripe.gates.shape import compact
 from stripe.gates.tracing.bounded import UNBOUNDED, Bounds, bounds
 from stripe.gates.tracing.example import some_images
@@ -60,6 +60,12 @@ def trace(model: nn.Module, example: Tensor) -> Trace:
         except Exception as error:
             failure = error
     else:
+        if example.ndim == 3 and not isinstance(failure, StripeError):
+            raise ModelError(
+                f"the model must take the example, of shape {tuple(example.shape)}, and raised "
+                f"{type(failure).__name__}: {failure}; for a single image (C, H, W), "
+                "give image[None]"
+            ) from failure
         raise failure
     _refuse_int8(watched)
     return watched
