@@ -95,7 +95,7 @@ ax = stripe.plots.gate_spread(recording)
 # %% [markdown]
 # ## Audit
 #
-# The audit freezes gates at their means over one half of the images, the cheapest set first. It counts
+# The audit freezes gates at their means over a random half of the images, the cheapest set first. It counts
 # the predictions on the other half that stay the same, since a spread matters only by its effect. It also
 # writes a report, a single HTML file.
 

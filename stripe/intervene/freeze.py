@@ -124,7 +124,8 @@ def freeze(
         In one of these cases:
 
         - `constants` is unknown;
-        - "optimal" is chosen, but `images` are missing or fewer than 2, or `lr` is not positive;
+        - "optimal" is chosen, but `images` are missing or fewer than 2, no gate is chosen, or `lr`
+          is not positive;
         - `predict` does not return one prediction for each image;
         - "exact" is chosen, but `data` holds vectors or `fold` is False.
 
@@ -194,7 +195,12 @@ def _freezable(planned: Plan, gates: Selection) -> list[str]:
     """Return the chosen gates that can be frozen."""
     chosen = [gate.name for gate in chosen_gates([p.gate for p in planned.places], gates)]
     able = [name for name in chosen if name not in planned.kept]
-    if chosen and not able:
+    if not chosen:
+        raise StripeError(
+            "optimal constants need at least one gate, and no gate is chosen; give gates=, or "
+            "leave it out to learn constants for all gates"
+        )
+    if not able:
         raise ModelError(f"{chosen[0]!r} cannot be frozen: {planned.kept[chosen[0]]}")
     return able
 

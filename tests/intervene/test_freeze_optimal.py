@@ -12,8 +12,9 @@ from torch import Tensor, nn
 import stripe
 from stripe.cli import main
 from stripe.errors import ModelError, StripeError
+from stripe.gates.freezing.frozen import REPORT_COLUMNS
 from stripe.hooks.mixed import mixed, random_halves
-from stripe.intervene.freeze import in_halves
+from stripe.intervene.freeze import CONSTANTS, in_halves
 from stripe.intervene.optimal import optimal_constants
 from stripe.outputs.scores import divergence
 
@@ -107,6 +108,22 @@ def test_labels_that_alternate_are_in_both_halves() -> None:
     labels = torch.arange(64) % 4
     for half in in_halves(zip(torch.rand(64, 1, 2, 2).split(8), labels.split(8), strict=True)):
         assert {*torch.cat([batch[1] for batch in half]).tolist()} == {0, 1, 2, 3}
+
+
+def test_no_gate_is_chosen(tmp_path: Path) -> None:
+    """As by `gates=report.recommended` of an audit that recommends none."""
+    model, x = OneGate(), torch.rand(8, 3, 2, 2)
+    recording = stripe.record(model, [x], tmp_path / "r", progress=False)
+    reports = [
+        stripe.freeze(model, recording, gates=[], constants=c).report for c in CONSTANTS[::2]
+    ]
+    assert [report.columns.tolist() for report in reports] == [
+        REPORT_COLUMNS,
+        [*REPORT_COLUMNS, "off", "on", "taken"],
+    ]
+    assert sum(map(len, reports)) == 0
+    with pytest.raises(StripeError, match=r"\Aoptimal constants need at least one gate, and no"):
+        stripe.freeze(model, recording, gates=[], constants="optimal", images=[x], progress=False)
 
 
 def test_bad_input_is_one_line() -> None:

@@ -11,7 +11,7 @@ from torch.export import ExportedProgram
 from stripe.gates.choose import chosen_gates
 from stripe.gates.fingerprint import check_fingerprint
 from stripe.gates.freezing.checked_copy import accepted
-from stripe.gates.freezing.frozen import Frozen
+from stripe.gates.freezing.frozen import REPORT_COLUMNS, Frozen
 from stripe.gates.freezing.means import Means
 from stripe.gates.freezing.plan import Plan, plan
 from stripe.gates.freezing.prune import Pruned, pruned
@@ -108,8 +108,7 @@ def _frozen(planned: Plan, names: list[str]) -> Frozen:
     """Freeze some gates, or none."""
     if names:
         return planned.freeze(names)
-    nothing = pd.DataFrame(columns=["gate", "frozen", "folded", "into", "reason"])
-    return Frozen(planned.model, nothing, 0.0)
+    return Frozen(planned.model, pd.DataFrame(columns=REPORT_COLUMNS), 0.0)
 
 
 def _report(
@@ -130,7 +129,7 @@ def _report(
             row = {"frozen": False, "folded": False, "into": rest.into.get(name, ""), "reason": why}
             taken = off if row["into"] else 0
         rows.append({"gate": name, **row, "off": off, "on": on, "taken": taken})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=[*REPORT_COLUMNS, "off", "on", "taken"])
 
 
 def _assumed(known: pd.DataFrame, done: Collection[str], rest: Pruned) -> pd.DataFrame:

@@ -7,6 +7,9 @@ from torch import nn
 
 from stripe import html
 
+#: Columns of `Frozen.report`; exact constants have more.
+REPORT_COLUMNS = ["gate", "frozen", "folded", "into", "reason"]
+
 
 @dataclass(frozen=True)
 class Frozen:

@@ -22,7 +22,7 @@ from stripe.gates.folding.flow import Flow
 from stripe.gates.folding.fold import Fold, Folder, Vector
 from stripe.gates.freezing.checked_copy import accepted, deep_copy
 from stripe.gates.freezing.fold_error import differences
-from stripe.gates.freezing.frozen import Frozen
+from stripe.gates.freezing.frozen import REPORT_COLUMNS, Frozen
 from stripe.gates.freezing.means import Means, constants, vector_of
 from stripe.gates.freezing.replaceable_products import unreplaceable
 from stripe.gates.freezing.substitute import Substitute, zeros
@@ -105,7 +105,7 @@ class Plan:
             }
             for place in sorted(mine, key=lambda place: place.gate.name in self.kept)
         ]
-        return pd.DataFrame(rows, columns=["gate", "frozen", "folded", "into", "reason"])
+        return pd.DataFrame(rows, columns=REPORT_COLUMNS)
 
 
 def plan(
