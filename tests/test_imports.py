@@ -173,6 +173,7 @@ def test_every_public_name_is_there() -> None:
         stripe.nonsense  # noqa: B018
 
 
+@pytest.mark.slow
 def test_a_part_never_hides_the_public_function_of_its_name() -> None:
     check = "; ".join(
         f"import stripe, stripe.{name}, stripe.{name}.{name}; from stripe import {name}; "

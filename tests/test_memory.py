@@ -32,6 +32,7 @@ def faults(way: str) -> int:
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="faults are counted on Linux")
 def test_freed_memory_is_kept() -> None:
     kept = faults("kept")

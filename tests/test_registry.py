@@ -77,6 +77,7 @@ print([str(one.message) for one in caught if "adds no" in str(one.message)])
 """
 
 
+@pytest.mark.slow
 def test_a_package_adds_its_attention_by_an_entry_point(tmp_path: Path) -> None:
     (tmp_path / "my_package.py").write_text(MODULE)
     (tmp_path / "broken_package.py").write_text("import what_is_not_there")

@@ -71,6 +71,7 @@ def _tensor(output: Any) -> Tensor:
     return tensor
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     kind=st.sampled_from(CONVOLUTIONS),

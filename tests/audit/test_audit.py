@@ -118,6 +118,7 @@ def test_a_gate_of_one_value_is_called_constant(tmp_path: Path, logit: float) ->
         assert f"<code>--{option}</code>" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", [None, "se"])
 def test_a_network_with_asr_is_audited(tmp_path: Path, attention: str | None) -> None:
     torch.manual_seed(0)
@@ -185,6 +186,7 @@ def test_predictions_that_are_none(none: Any) -> None:
         stripe.audit(network(), [images], None, predict=lambda output: none, progress=False)
 
 
+@pytest.mark.slow
 def test_the_model_is_left_as_it_was() -> None:
     model = timm.create_model("seresnet18", num_classes=5).train()
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}

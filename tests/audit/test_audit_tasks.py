@@ -52,6 +52,7 @@ class Embedding(nn.Module):
         return scores[..., None, None, None]
 
 
+@pytest.mark.slow
 def test_predictions_and_agreement_of_ones_own(images: Tensor, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = Embedding()

@@ -68,6 +68,7 @@ def test_folds_into_the_plain_network(
         assert plain(x).shape == (2, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asr", ["se", "ie", "srm", "eca", "spa", "cbam", "dia", "psi"])
 @pytest.mark.parametrize("copies", [1, 2])
 @pytest.mark.parametrize("together", [False, True])
@@ -79,6 +80,7 @@ def test_every_attention_module_folds(asr: str, copies: int, together: bool) -> 
     assert list(plain.state_dict()) == list(build("resnet20", attention=attention).state_dict())
 
 
+@pytest.mark.slow
 def test_every_name_builds() -> None:
     with torch.device("meta"):
         for name in stripe.list_backbones():
@@ -86,6 +88,7 @@ def test_every_name_builds() -> None:
             assert network(torch.zeros(2, 3, 224, 224)).shape == (2, 3), name
 
 
+@pytest.mark.slow
 def test_where_the_paper_puts_attention() -> None:
     """Appendix C, Figures 6 to 10."""
     first = {
@@ -102,6 +105,7 @@ def test_where_the_paper_puts_attention() -> None:
         assert gated[0] == site
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["repvgg_a0", "resnet20_acnet"])
 @pytest.mark.filterwarnings("ignore:the network has no ASR")
 @pytest.mark.parametrize("asr", [None, "se"])

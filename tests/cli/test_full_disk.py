@@ -17,6 +17,7 @@ def recorded(subject: list[str], run: Run) -> str:
     return "r"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "options", "out", "printed"),
     [
@@ -41,6 +42,7 @@ def test_the_numbers_are_printed_before_the_file_is_written(
     assert not Path(out).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("json", [[], ["--json"]])
 def test_an_audit_is_printed_before_its_report(
     json: list[str], subject: list[str], run: Run

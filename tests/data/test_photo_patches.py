@@ -76,6 +76,7 @@ def test_normalises_by_the_training_patches() -> None:
         np.testing.assert_allclose(stated, measured, atol=5e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_pixel_is_the_same_whatever_else_draws(split: str) -> None:
     np.random.seed(3)  # noqa: NPY002
@@ -112,6 +113,7 @@ def test_regions_of_training_and_test_are_a_gap_apart() -> None:
                 assert distance(first.test, second.test) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distortion", [DISTORTION, STRONG])
 @pytest.mark.parametrize("split", SPLITS)
 def test_windows_lie_within_their_region_whatever_the_distortion(

@@ -43,6 +43,7 @@ COUNTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* that no function such as sigmoid bounds")
 @pytest.mark.parametrize(("name", "count"), COUNTS.items())
 def test_counts_of_other_peoples_models(name: str, count: int) -> None:
@@ -57,6 +58,7 @@ def gate_of(name: str, example: Tensor | None = None) -> stripe.Gate:
     return find_gates(stripe.build(name), images)[0]
 
 
+@pytest.mark.slow
 def test_names_of_hooks_by_library() -> None:
     assert gate_of("timm:seresnet18").name == "layer1.0.se.gate"
     assert gate_of("timm:legacy_seresnet18").name == "layer1.0.se_module.sigmoid"
@@ -205,6 +207,7 @@ def test_volumes_and_one_sigmoid_for_all() -> None:
     assert found == [("Volume", "gate", "NC111", 3), ("Volume:1", "gate", "NC111", 3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ["se", "ie", "srm", "eca", "cbam", "spa", "dia"])
 def test_our_own_modules(attention: str) -> None:
     example = torch.zeros(2, 3, 32, 32)

@@ -148,6 +148,7 @@ TAKEN: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", TAKEN.values(), ids=TAKEN)
 def test_interventions_take_numbers_of_the_host(
     how: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -166,6 +166,7 @@ def test_data_that_are_not_whole_stop_the_hour(fashion: Path, tmp_path: Path) ->
         require_data(replace(whole, rehearse=False, data_root=fashion))
 
 
+@pytest.mark.slow
 def test_the_estimate_counts_each_unfinished_training_once(tmp_path: Path) -> None:
     small = setting(tmp_path, rehearse=False)
     assert images_left(small, ["table8"]) == 120 * 20 * 60_000

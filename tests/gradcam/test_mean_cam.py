@@ -53,6 +53,7 @@ def lively(model: nn.Module) -> Any:
     return model.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("target", ["predicted", "label", 2])
 def test_every_map_equals_the_librarys(name: str, target: Any) -> None:

@@ -49,6 +49,7 @@ def test_a_network_of_timm_against_its_own_product(tmp_path: Path) -> None:
     assert recording.header.input_shape == (3, 64, 64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "columns"),
     [
@@ -159,6 +160,7 @@ def test_a_factor_that_nothing_bounds_is_named(tmp_path: Path) -> None:
     assert both.gates["kind"].tolist() == ["response", "gate"]
 
 
+@pytest.mark.slow
 def test_moments_without_values(tmp_path: Path) -> None:
     model = timm.create_model("seresnet18")
     whole = record(model, tmp_path / "whole")
@@ -245,6 +247,7 @@ def test_every_thins_epochs(tmp_path: Path) -> None:
         Recorder(model, tmp_path / "s", IMAGES, every=0)
 
 
+@pytest.mark.slow
 def test_choosing_gates(tmp_path: Path) -> None:
     model = timm.create_model("seresnet18")
     recording = record(model, tmp_path / "r", gates=["layer1.*", "layer4.1.se.gate"])
@@ -261,6 +264,7 @@ def test_choosing_gates(tmp_path: Path) -> None:
         record(model, tmp_path / "s", gates=lambda gate: False)
 
 
+@pytest.mark.slow
 def test_a_compiled_model_is_recorded_uncompiled(tmp_path: Path) -> None:
     model: Any = timm.create_model("seresnet18").eval()
     compiled = torch.compile(model)

@@ -73,6 +73,7 @@ PROVEN: dict[str, tuple[Body, int]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize("name", PROVEN)
 def test_rows_are_those_of_each_image_alone(

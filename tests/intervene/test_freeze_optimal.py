@@ -148,6 +148,7 @@ def run(arguments: list[str]) -> None:
     assert not end.value.code
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = ["--model", "resnet8_basic", "--attention", "se", "--num-classes", "20"]
     options = [*model, "--images", "photo-patches", "--limit", "24", "--device", "cpu"]

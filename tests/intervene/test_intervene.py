@@ -24,6 +24,7 @@ from stripe.errors import ModelError
 from stripe.gates import find_gates
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [NUDGE, torch.zeros_like, lambda v: v.flip(0)])
 @pytest.mark.parametrize(
     ("make", "pattern"),
@@ -57,6 +58,7 @@ def test_a_spatial_map_is_replaced_too(batch: Tensor) -> None:
     assert same(found, by_hand(model, gate, how)(batch))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["mean", "grand_mean", "class_mean", "resample"])
 def test_recorded_maps_replace_a_spatial_map(how: str, batch: Tensor, tmp_path: Path) -> None:
     model, labels = network("cbam"), torch.arange(6) % 3

@@ -39,6 +39,7 @@ def test_no_trace_is_left_after_success_and_after_an_error(make: Any, batch: Ten
     assert same(model(batch), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:no gate was replaced")
 @pytest.mark.parametrize("make", [lambda: network("se"), of_functions])
 @pytest.mark.parametrize("order", list(permutations(range(3))))
@@ -61,6 +62,7 @@ def test_interventions_end_in_any_order(make: Any, order: tuple[int, ...], batch
     assert eval_frame._stance.stance == "default"  # of torch.compile
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:no gate was replaced")
 def test_threads_do_not_disturb_each_other(batch: Tensor) -> None:
     wrong: list[str] = []
@@ -123,6 +125,7 @@ def test_a_copy_made_meanwhile_is_itself_again_afterwards(make: Any, batch: Tens
     torch.testing.assert_close(other(batch), model(batch))
 
 
+@pytest.mark.slow
 def test_under_autocast_the_replacement_has_the_gates_format(batch: Tensor) -> None:
     model = network("se").float()
     seen: list[Tensor] = []

@@ -142,6 +142,7 @@ class ByFunctions(nn.Module):
         return torch.cat(gated).mean((2, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["shuffle", "resample", "rows", "sensitivity"])
 def test_rows_of_a_piece_are_not_taken_for_those_of_the_batch(how: str, tmp_path: Path) -> None:
     x = torch.randn(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))

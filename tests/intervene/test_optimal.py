@@ -52,6 +52,7 @@ def test_they_cost_less_than_the_means_on_other_images() -> None:
     assert of_frozen == pytest.approx(cost(model, other, found), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lr", [0.05, 0.8])
 def test_the_noise_of_small_batches_averages_out(lr: float) -> None:
     torch.manual_seed(0)

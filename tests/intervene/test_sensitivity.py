@@ -132,6 +132,7 @@ def network(attention: str) -> Any:
     return model.double().eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ["se", "eca"])
 def test_the_estimate_is_the_exact_divergence_where_gates_move_little(
     attention: str, tmp_path: Path

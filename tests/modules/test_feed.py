@@ -64,6 +64,7 @@ TOOLS: dict[str, Callable[[nn.Module, Any, Batches], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", TOOLS)
 @pytest.mark.parametrize("kind", ["float64", "keyword"])
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -73,6 +74,7 @@ def test_every_tool_feeds_the_network(kind: str, tool: str, tmp_path: Path) -> N
     assert TOOLS[tool](model, recording, loader()) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", [*TOOLS, "record"])
 def test_an_error_of_the_network_names_its_images(tool: str, tmp_path: Path) -> None:
     model = small()

@@ -140,8 +140,8 @@ def test_a_network_that_puts_out_nan_is_refused(fragile: Some, images: Tensor) -
         ablate(fragile, [images], None, ["one"], **options)
     with pytest.raises(ModelError, match=r"\A[^\n]*from a finite divergence, got nan; .*\Z"):
         optimal_constants(fragile, [images], means, **options)
-    with pytest.raises(ModelError, match=r"got NaN for \d of 10 images"):
-        stripe.audit(fragile, [images.repeat(2, 1, 1, 1)], None, rounds=1, progress=False)
+    with pytest.raises(ModelError, match=r"got NaN for \d of \d+ images"):
+        stripe.audit(fragile, [images.repeat(4, 1, 1, 1)], None, rounds=1, progress=False)
 
 
 def test_scores_that_become_nan_count_as_changed(fragile: Some, images: Tensor) -> None:

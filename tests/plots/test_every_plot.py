@@ -52,6 +52,7 @@ def test_every_plot_of_a_recording_is_found() -> None:
     assert "tradeoff" not in PLOTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLOTS)
 def test_two_runs_are_told_apart(name: str, two: list[Path]) -> None:
     options = {"folds": 2} if name == "class_information" else {}

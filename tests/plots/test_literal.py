@@ -68,6 +68,7 @@ def _takes_recordings(plot: Callable[..., Any]) -> bool:
 PLOTS = [n for n, p in vars(plots).items() if inspect.isfunction(p) and _takes_recordings(p)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLOTS)
 def test_runs_and_gates(name: str, two: list[Path]) -> None:
     options: dict[str, Any] = {"folds": 2} if name == "class_information" else {}

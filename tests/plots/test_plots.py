@@ -84,6 +84,7 @@ def test_rounding_is_not_drawn_in_all_colours(
     assert ax.get_title(loc="left").endswith(f"after, $\\eta^2${BETWEEN}1.00 (one value)")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", ["own", "shared"])
 @pytest.mark.parametrize("plot", [plots.stripes, plots.overview, plots.epoch_difference])
 def test_labels_are_no_wider_than_their_axes(

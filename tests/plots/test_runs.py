@@ -219,6 +219,7 @@ def test_a_comparison_shows_both_runs_and_the_difference(two: tuple[Path, Path])
         plots.compare(table, statistic="mean")
 
 
+@pytest.mark.slow
 def test_the_command_draws_and_prints_two_runs(
     two: tuple[Path, Path], tmp_path: Path, run: Callable[..., tuple[int, str]]
 ) -> None:

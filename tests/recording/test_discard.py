@@ -85,6 +85,7 @@ def test_after_means_after_in_time(tmp_path: Path) -> None:
     assert len(open_recording(tmp_path / "r").verify()) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ["commit", "discard", "begin"])
 def test_a_writer_may_die_at_any_step(tmp_path: Path, action: str) -> None:
     """Readers find a whole recording at once, and the next writer goes on."""

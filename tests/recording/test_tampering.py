@@ -32,6 +32,7 @@ def reader_of(path: Path, name: str) -> Callable[[], object]:
     return lambda: recording.parts(int(Path(name).stem))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["recording.json", "log/head.json", "log/0.json", "log/2.json"])
 def test_every_bit_of_the_json_files_is_covered(path: Path, name: str) -> None:
     """All single flips, each noticed when the recording is read, and blamed on the file."""

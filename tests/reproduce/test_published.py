@@ -45,6 +45,7 @@ def finish(found: Reproduction) -> None:
                 (run.config.out / "model.safetensors").touch()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["table1", "table9", "table6"])
 def test_a_report_from_published_numbers_is_the_report(name: str, tmp_path: Path) -> None:
     """To the byte; the JSON of what made the numbers stays, and a new folder has none."""
@@ -162,6 +163,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         reproduction(exhibit("table9"), TEST, store=tmp_path, published=tmp_path)
 
 
+@pytest.mark.slow
 def test_the_command_reports_what_is_published(
     tmp_path: Path, run: Callable[..., tuple[int, str]]
 ) -> None:

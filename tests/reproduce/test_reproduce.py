@@ -267,7 +267,7 @@ def test_plot_of_a_reproduction(small: Reproduction) -> None:
         *modules,
         *modules,
     ]
-    assert [text.get_text() for text in ax.texts] == ["stl10", "cifar10"]
+    assert [text.get_text() for text in ax.texts] == ["missing", "stl10", "cifar10"]
     assert ax.get_xlabel() == "test accuracy (%)\nours: resnet11 on fashion_mnist"
 
 

@@ -55,6 +55,7 @@ def test_a_chain_of_blocks_by_hand(gate: float | None, factor: float) -> None:
     np.testing.assert_allclose(table["alpha"], 1.0 if gate is None else gate)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"asr": "se"}, {"attention": "se"}])
 def test_no_measured_growth_exceeds_the_bound(options: dict[str, str]) -> None:
     model = stripe.build("resnet20", num_classes=10, seed=0, **options)  # type: ignore[arg-type]

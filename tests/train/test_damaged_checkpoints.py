@@ -67,6 +67,7 @@ def test_states_that_are_hostile_or_damaged(last: Path, refused: Refused) -> Non
     refused(state, "does not belong to this run")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "message"),
     [

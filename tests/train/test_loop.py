@@ -65,6 +65,7 @@ def test_asr_trains_and_folds(config: TrainConfig) -> None:
     assert stripe.asr.largest_difference(model, stripe.reparameterize(model)) < 1e-5
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_a_run_to_the_bit(config: TrainConfig, tmp_path: Path) -> None:
     runs = [
         train(replace(config, out=tmp_path / str(i), seed=seed, epochs=1), progress=False)

@@ -130,6 +130,7 @@ def test_logs_the_statistics_of_gates_of_every_epoch(config: TrainConfig) -> Non
     assert len([tag for tag in events.Tags()["scalars"] if "/" in tag]) == 2 * len(gates)
 
 
+@pytest.mark.slow
 def test_noise_in_training_changes_it_and_leaves_the_model(config: TrainConfig) -> None:
     plain = train(config, progress=False)
     noisy = train(
@@ -171,6 +172,7 @@ def test_images_from_a_folder(tmp_path: Path) -> None:
     assert recording.epochs == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_constants_at_inference(config: TrainConfig, tmp_path: Path) -> None:
     result = train(config, progress=False)
     table = constants_at_inference(config.out, tmp_path / "c", epochs=1, progress=False)

@@ -208,6 +208,7 @@ def test_a_finished_run_without_its_checkpoint(
     assert all(torch.equal(saved[name], value) for name, value in again.model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_resume_without_a_run_starts_one(finished: TrainConfig, tmp_path: Path) -> None:
     fresh = train(replace(finished, out=tmp_path / "new"), resume=True, progress=False)
     assert fresh.last == pytest.approx(
@@ -222,6 +223,7 @@ def test_a_run_of_other_settings_is_refused(finished: TrainConfig) -> None:
         train(finished, progress=False)
 
 
+@pytest.mark.slow
 def test_an_epoch_of_other_weights_is_recorded_again(
     tmp_path: Path, fashion: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,6 +259,7 @@ def test_an_epoch_of_other_weights_is_recorded_again(
     stripe.freeze(result.model, recording)  # the final weights and the last epoch are one
 
 
+@pytest.mark.slow
 def test_an_epoch_of_the_same_weights_is_left_alone(tmp_path: Path, fashion: Path) -> None:
     config = settings(tmp_path / "run", fashion)
     train(config, progress=False)

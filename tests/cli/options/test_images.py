@@ -232,6 +232,7 @@ def test_a_size_that_a_network_does_not_take_is_one_line(size: str, message: str
     assert said.splitlines()[-1].startswith(f"error: {message}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "mean", [["--mean", "0.5", "0.5", "0.5"], ["--mean", "0.5,0.5,0.5"], ["--mean", "0.5"]]
 )

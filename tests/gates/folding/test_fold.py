@@ -94,6 +94,7 @@ CASES: dict[str, tuple[Callable[[Any, Tensor, Any], Tensor], Tensor, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_where_a_constant_goes(case: str) -> None:
     head, v, into = CASES[case]

@@ -61,6 +61,7 @@ def test_all_gates_of_real_networks_fold(name: str) -> None:
     assert all(torch.equal(tensor, state[key]) for key, tensor in model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_splits_fold_into_their_branches() -> None:
     x = torch.randn(2, 3, 64, 64)
     for name, layer in (
@@ -104,6 +105,7 @@ def test_a_gate_without_a_module_folds_with_its_owner() -> None:
     torch.testing.assert_close(frozen.model(x), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_means_from_recordings_moments_and_the_last_epoch(tmp_path: Path) -> None:
     model = randomized(timm.create_model("seresnet18"))
     x = torch.randn(6, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -126,6 +128,7 @@ def test_means_from_recordings_moments_and_the_last_epoch(tmp_path: Path) -> Non
                            second.model.state_dict()["layer3.0.bn2.weight"])  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet8_basic", "tv:mobilenet_v3_small"])
 def test_constants_without_the_comparison_are_those_of_freezing(name: str) -> None:
     own = name.startswith("tv:")  # its gates are made by modules of its own
@@ -151,6 +154,7 @@ def test_modes_and_device_are_kept() -> None:
     assert {tensor.dtype for tensor in frozen.model.parameters()} == {torch.float64}
 
 
+@pytest.mark.slow
 def test_errors_say_what_to_do() -> None:
     model, x = timm.create_model("seresnet18"), torch.zeros(2, 3, 64, 64)
     means = means_of(find_gates(model, x))
@@ -276,6 +280,7 @@ def test_a_gate_keeps_its_values_whatever_its_module_takes_first(first: str, fol
         torch.testing.assert_close(frozen.model(x), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_compiled_owner_is_replaced_with_its_wrapper() -> None:
     model: Any = timm.create_model("seresnet18").eval()
     x = torch.randn(2, 3, 64, 64)
@@ -311,6 +316,7 @@ def test_a_trace_knows_what_made_a_tensor() -> None:
     }
 
 
+@pytest.mark.slow
 def test_in_place_the_model_becomes_the_frozen_one() -> None:
     model = torchvision.models.mobilenet_v3_small(num_classes=3).eval()
     x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))

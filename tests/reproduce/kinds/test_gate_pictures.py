@@ -14,6 +14,7 @@ from stripe.reproduce.paper.catalogue import exhibit, list_exhibits
 SHOWN = [name for name in list_exhibits() if isinstance(exhibit(name).kind, GatePictures)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHOWN)
 def test_the_plot_takes_the_options_of_the_exhibit(
     name: str, write_recording: Callable[..., Path]

@@ -52,6 +52,7 @@ def test_later_rules_replace_earlier_ones() -> None:
     assert SCALES["test"].seeds_of(BARE, compared=False) == range(SCALES["test"].seeds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list_exhibits())
 def test_every_exhibit_has_cells_and_a_claim_that_can_be_tested(name: str, tmp_path: Path) -> None:
     found = at(name, tmp_path)

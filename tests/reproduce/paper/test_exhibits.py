@@ -44,6 +44,7 @@ def test_all_of_the_paper_is_there() -> None:
     assert tables == {*range(1, 10), 13, 14}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*FIGURES, *IN_TEXT])
 @pytest.mark.parametrize("scale", list(SCALES))
 def test_every_figure_has_runs_and_a_claim(name: str, scale: str, tmp_path: Path) -> None:
@@ -169,6 +170,7 @@ def test_claims_of_figures(name: str, tmp_path: Path) -> None:
         assert (claims["n"] == 3).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TABLES)
 def test_the_papers_numbers_bear_its_claims_out(name: str, tmp_path: Path) -> None:
     """But for one of 48 of Table 3, which gains nothing, and one of 27 of Table 8."""

@@ -58,6 +58,7 @@ def test_random_noise_is_there_in_training_and_constant_noise_in_evaluation_too(
     ) in found.heading
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["train", "eval", "both"])
 def test_another_reading_is_another_table(when: str, tmp_path: Path) -> None:
     """The noise of every cell is there when the reading says so, under a name of its own."""
@@ -102,6 +103,7 @@ def test_the_command_names_the_reading(tmp_path: Path, run: Callable[..., tuple[
         assert "only the noise of table8" in said
 
 
+@pytest.mark.slow
 def test_every_output_of_a_reading_has_its_name(tmp_path: Path) -> None:
     found = table_8(tmp_path, NoiseReading(when="train", sigma="variance"))
     config = next(iter(found.runs.values()))[0].config
@@ -140,6 +142,7 @@ def test_the_module_of_table_9_is_that_of_the_same_number_in_table_3() -> None:
 _DATA = ("cifar10", "cifar100", "stl10")
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_compared_with_the_paper_and_the_last_decides(tmp_path: Path) -> None:
     found = reproduction(exhibit("table3"), PAPER, store=tmp_path)
     bare = Cell("cifar100", "resnet164", "base", "")
@@ -217,6 +220,7 @@ def test_a_contrast_of_a_run_with_itself_is_none(tmp_path: Path) -> None:
     assert len(reproduction(same, PAPER, store=tmp_path).claims()) == 1
 
 
+@pytest.mark.slow
 def test_constants_at_inference_over_the_networks_of_table_3(tmp_path: Path) -> None:
     assert "constants" in list_exhibits()
     for name, scale in SCALES.items():
