@@ -21,6 +21,7 @@ from benchmarks import wild_images as draw
 from benchmarks.common import save
 from benchmarks.wild_page import write_page
 from stripe.audit.graphs import GraphCandidate
+from stripe.hooks.mixed import random_halves
 from stripe.onnx.load import load_model
 from stripe.outputs.agreement import agreements, mean_interval
 from stripe.outputs.predictions import predictions
@@ -83,7 +84,8 @@ def measured(subject: Subject, count: int, rounds: int, seed: int) -> dict[str, 
     loader = images.split(subject.batch_size)
     audit = stripe.audit(model, loader, None, limit=count, batch_size=subject.batch_size,
                          curve=True, rounds=rounds, name=subject.name)  # fmt: skip
-    known, held_out = images[::2], images[1::2]
+    first, second = random_halves(len(images))  # as the audit
+    known, held_out = images[first], images[second]
     with tempfile.TemporaryDirectory() as folder:
         recording = stripe.onnx.record(model, known.split(subject.batch_size), Path(folder) / "r")
         moments = channel_moments(recording)
@@ -98,7 +100,7 @@ def measured(subject: Subject, count: int, rounds: int, seed: int) -> dict[str, 
         name: [one for output in candidate.outputs(network, batches) for one in predictions(output)]
         for name, network in (("gates", model), ("frozen", frozen.model), ("flat", control.model))
     }
-    held_truth = None if truth is None else truth[1::2]
+    held_truth = None if truth is None else [truth[number] for number in second]
     rows = audit.to_json()
     return {
         "network": subject.name,

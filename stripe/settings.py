@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -18,6 +19,24 @@ S = TypeVar("S", bound="Settings")
 
 #: Entries that a run writes beside its settings.
 _BESIDE = {"command", "data", "initial_sha256", "made_on", "versions"}
+
+
+def settings(cls: type[S]) -> type[S]:
+    """Let a dataclass of settings refuse a setting that does not exist, and name the nearest.
+
+    Use it as a decorator, above that of the dataclass.
+    """
+    made = cls.__init__
+    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]  # it is a dataclass
+
+    @wraps(made)
+    def checked(self: S, **named: Any) -> None:
+        if unknown := [name for name in named if name not in known]:
+            raise UnknownOptionError(cls.__name__, unknown[0], known, cls.__name__)
+        made(self, **named)
+
+    cls.__init__ = checked  # type: ignore[assignment,method-assign]
+    return cls
 
 
 class Settings:
@@ -38,13 +57,6 @@ class Settings:
 
     seed: int
     out: Path
-
-    def __new__(cls, *_: Any, **named: Any) -> "Settings":
-        """Refuse a setting that does not exist, and name the nearest."""
-        known = [field.name for field in fields(cls)]  # type: ignore[arg-type]  # as in `check`
-        if unknown := [name for name in named if name not in known]:
-            raise UnknownOptionError(cls.__name__, unknown[0], known, cls.__name__)
-        return super().__new__(cls)
 
     def check(self) -> None:
         """Raise a `StripeError` if the type of a field is wrong or its value is out of range.

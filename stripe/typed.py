@@ -14,11 +14,11 @@ from stripe.errors import StripeError, UnknownOptionError
 from stripe.hints import fits, in_words
 from stripe.registry import listed
 
-#: What to do with an object, by the name of its class and by the wanted type in words.
+#: By the name of a class, a wanted type in words, and how to make it of such an object.
 _REMEDIES = {
-    ("ExportedProgram", "a torch.nn.Module"): "give its .module()",
-    ("ndarray", "a tensor"): "torch.from_numpy makes one of an array",
-    ("list", "a tensor"): "torch.stack makes one of a list of tensors",
+    "ExportedProgram": ("a torch.nn.Module", "give its .module()"),
+    "ndarray": ("a tensor", "torch.from_numpy makes one of an array"),
+    "list": ("a tensor", "give a single one, as torch.cat makes of a list of batches"),
 }
 
 #: Kinds of parameters that can be given without a name.
@@ -108,7 +108,7 @@ def _check(
         else:
             given = signed.bind(*args, **named).arguments
     except TypeError:  # the call itself says which arguments are missing
-        _refuse_too_many(function, signed, args)
+        _refuse_too_many(function, declared, args)
         unknown = [name for name in named if name not in signed.parameters]
         if unknown and not _passes_options_on(signed):
             raise UnknownOptionError(function, unknown[0], _options_of(signed), function) from None
@@ -119,8 +119,9 @@ def _check(
             continue
         for one in value if kind is Parameter.VAR_POSITIONAL else [value]:
             if not fits(one, hint):
-                wanted, example = in_words(hint), f"help({function}) shows an example"
-                remedy = _REMEDIES.get((type(one).__name__, wanted), example)
+                wanted, remedy = in_words(hint), f"help({function}) shows an example"
+                makes, how = _REMEDIES.get(type(one).__name__, ("", ""))
+                remedy = how if makes and makes in wanted else remedy
                 raise StripeError(
                     f"{function}: {name} must be {wanted}, got {_shown(one)}; {remedy}"
                 )
@@ -128,9 +129,9 @@ def _check(
                 raise StripeError(f"{function}: seed must be 0 to {LARGEST_SEED}, got {one}")
 
 
-def _refuse_too_many(function: str, signed: Signature, args: Sequence[Any]) -> None:
+def _refuse_too_many(function: str, declared: _Declared, args: Sequence[Any]) -> None:
     """Raise if there are more arguments without a name than a function takes."""
-    parameters = signed.parameters.values()
+    parameters = declared.signature.parameters.values()
     if any(one.kind is Parameter.VAR_POSITIONAL for one in parameters):
         return
     takes = [one.name for one in parameters if one.kind in _WITHOUT_NAME]
@@ -138,15 +139,12 @@ def _refuse_too_many(function: str, signed: Signature, args: Sequence[Any]) -> N
         return
     own = int(takes[:1] in (["self"], ["cls"]))
     came = f"got {len(args) - own} without one"
-    if len(takes) == own + 1:
-        raise StripeError(
-            f"{function}: only {takes[own]} can be given without a name, {came}; give several "
-            f"values as one list, {function}([...]), and the other arguments by name"
-        )
     if takes[own:]:
+        several = [name for name in takes[own:] if fits([], declared.types.get(name, Any))]
+        as_list = f", or several values as one list, {function}([...])" if several else ""
         raise StripeError(
             f"{function}: only {listed(takes[own:])} can be given without a name, {came}; give the "
-            "others by name, or several values as one list"
+            f"others by name{as_list}"
         )
     raise StripeError(f"{function}: every argument must be given by name, {came}")
 

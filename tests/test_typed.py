@@ -165,8 +165,10 @@ def test_what_an_error_says() -> None:
 
 
 def test_more_arguments_than_there_are_names_for() -> None:
-    with pytest.raises(StripeError, match=r"as one list, compare\(\[\.\.\.\]\), and the other"):
+    with pytest.raises(StripeError, match=r"as one list, compare\(\[\.\.\.\]\)\Z"):
         stripe.compare("runs/a", "runs/b")  # type: ignore[call-arg]
+    with pytest.raises(StripeError, match=r"got 2 without one; give the others by name\Z"):
+        stripe.build("resnet20", "se")  # type: ignore[call-arg,arg-type]
     with pytest.raises(StripeError, match=r"every argument must be given by name, got 1 without"):
         stripe.Psi(0.3)  # type: ignore[call-arg]
     with pytest.raises(StripeError, match=r"only text can be given without a name, got 2 without"):

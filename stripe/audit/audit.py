@@ -59,11 +59,12 @@ def audit(
 
     The means of the gates are computed from a random half of the images. The frozen network is
     compared with the unchanged network on the other half of the images, so the images that test the
-    means are not those from which the means were computed. `stripe.sensitivity` orders the gates so
-    that each further gate adds the least to the cost of the set. It uses whole batches of the
-    images from which the means are computed, until it has used at least 64 images or all of them. A
-    few sets are measured on the other half, to find how many gates can be frozen at the threshold.
-    The estimated costs determine which sets are measured.
+    means are not those from which the means were computed. The division has a fixed seed. If all
+    images have labels, it divides each class evenly. `stripe.sensitivity` orders the gates so that
+    each further gate adds the least to the cost of the set. It uses whole batches of the images
+    from which the means are computed, until it has used at least 64 images or all of them. A few
+    sets are measured on the other half, to find how many gates can be frozen at the threshold. The
+    estimated costs determine which sets are measured.
 
     Parameters
     ----------
@@ -82,16 +83,16 @@ def audit(
         Also measure the cost of freezing each gate alone, with one pass over the images for each
         gate.
     controls
-        Also measure each intervention of `stripe.intervene` on all gates at once, with one pass
-        over the images for each. The model must be a module, not an ONNX file.
+        Also measure the interventions of `stripe.intervene`, except "class_mean", on all gates at
+        once, with one pass over the images for each. The model must be a module, not an ONNX file.
     optimal
         Also learn constants for all gates, so that the outputs change least, and compare them with
         the means. The model must output class scores and be a module, not an ONNX file.
     limit
         Largest number of images, taken from the start of the loader. They are kept in memory.
     batch_size
-        Number of images per forward pass, including timed passes. On a CPU, gates are recorded and
-        their cost is estimated in batches of about 16 (at most 19).
+        Number of images per forward pass, including timed passes. For a module on a CPU, gates are
+        recorded and their cost is estimated in batches of about 16 images (at most 19).
     rounds
         Number of timed rounds. Each round times one pass with the gates and one pass without them.
     threads
@@ -130,7 +131,7 @@ def audit(
         - `controls` or `optimal` is set, but the network is an ONNX file;
         - `optimal` is set, but the network outputs no class scores.
     UnknownNameError
-        If there is no such agreement.
+        If `agree` names no agreement.
     StripeError
         In one of these cases:
 
@@ -139,6 +140,11 @@ def audit(
         - `predict` does not return one prediction for each image;
         - the report cannot be written. If writing fails after the audit, the error is a
           `stripe.audit.report.ReportError`, whose attribute `audit` holds the result.
+
+    Warns
+    -----
+    UserWarning
+        If `limit` leaves images out, and the first ones are sorted by class.
 
     Notes
     -----

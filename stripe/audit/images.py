@@ -54,7 +54,7 @@ class Halves:
         return _with(self.known, self.known_labels), _with(self.held_out, self.labels)
 
     def held_out_in_pairs(self) -> list[KeptBatch]:
-        """Return the held-out half, with labels, in even batches of at least 2 images."""
+        """Return the held-out half, with labels, in similar batches of 2 images or more."""
         count = self.counts[1]
         parts = max(1, min(len(self.held_out), count // 2))
         whole = torch.cat(list(self.held_out)).tensor_split(parts)
@@ -64,8 +64,8 @@ class Halves:
 def pieces(batches: Sequence[KeptBatch], size: int) -> list[KeptBatch]:
     """Split batches of images, or of images and labels, into batches of about `size` images.
 
-    The last piece of a batch takes a rest of less than 4 images, because the rows of a gate are
-    harder to prove for few images.
+    The last piece of a batch also takes a remainder of fewer than 4 images, because the rows of a
+    gate are harder to prove for few images.
 
     Examples
     --------
@@ -83,16 +83,18 @@ def _pieces(batch: KeptBatch, size: int) -> list[KeptBatch]:
 
 
 def halves(loader: Iterable[Any], limit: int, batch_size: int) -> Halves:
-    """Return the first images of a loader in two random halves, each in a random order.
+    """Return the first images of a loader in two halves, each in a random order.
+
+    If all images have labels, each class is divided evenly.
 
     It raises the errors of `gather`.
     """
     images, labels = gather(loader, limit)
-    known, held_out = random_halves(len(images))
+    known, held_out = random_halves(len(images), labels=labels)
     numbers = None if labels is None else labels.cpu().numpy()
     return Halves(
-        known=images[known.to(images.device)].split(batch_size),
-        held_out=images[held_out.to(images.device)].split(batch_size),
+        known=images[known].split(batch_size),
+        held_out=images[held_out].split(batch_size),
         labels=None if numbers is None else numbers[held_out],
         known_labels=None if numbers is None else numbers[known],
     )

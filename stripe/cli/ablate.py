@@ -83,13 +83,13 @@ def ablate(
     given = None if recording is None else open_recording(recording)
     network, loader, named = source.load(limit=LIMIT)
     images, labels = gather(loader, source.limit or LIMIT)
-    known, held_out = random_halves(len(images), source.seed)
     with (
         interrupts_held(),
         tempfile.TemporaryDirectory() as folder,
         interrupts_allowed(),
     ):
         if given is None:
+            known, held_out = random_halves(len(images), source.seed, labels=labels)
             of_known = None if labels is None else labels[known]
             first = _batches(images[known], of_known, source.batch_size)
             recorded = record(network, first, Path(folder) / "gates", inputs=False)

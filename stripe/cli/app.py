@@ -68,8 +68,11 @@ Picture = Annotated[Path, Parameter(help="Image file for the figure: .png, .pdf 
 
 
 def between_commas(texts: "Iterable[str]") -> tuple[str, ...]:
-    """Return the names in texts. Each text may hold several names with commas between them."""
-    return tuple(name for text in texts for part in text.split(",") if (name := part.strip()))
+    """Return the names in texts, at least one. Each text may hold several, with commas between."""
+    names = tuple(name for text in texts for part in text.split(",") if (name := part.strip()))
+    if not names:
+        raise ValueError("at least one name must be given")
+    return names
 
 
 def print_table(table: "pd.DataFrame", json: bool) -> None:

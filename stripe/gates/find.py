@@ -71,7 +71,8 @@ def find_gates(
     UserWarning
         In one of these cases:
 
-        - the example is a single image;
+        - the example is a single image, (1, C, H, W); - the example is (C, H, W), the network has
+        two-dimensional convolutions, and no gate is found;
         - a factor per channel is left out because no function such as sigmoid bounds it (only with
           the default `kinds`);
         - the example is so small that a gate multiplies feature maps of 1 x 1, where it cannot be
@@ -136,6 +137,11 @@ def find_places(model: nn.Module, example: Tensor) -> list[Place]:
     """Return every gate that `find_gates` can find, of any kind, and where it is."""
     watched = trace(model, valid_example(example))
     found = places(watched)
+    if not found and example.ndim == 3 and any(isinstance(m, nn.Conv2d) for m in model.modules()):
+        warn(
+            f"the example, of shape {tuple(example.shape)}, counts as {len(example)} signals; for "
+            "a single image (C, H, W), give image[None]"
+        )
     for why in missed(watched, {place.step for place in found}):
         warn(why)
     return found

@@ -159,10 +159,10 @@ def _class_labels(labels: Tensor, n_images: int) -> Tensor | None:
     Raises
     ------
     ModelError
-        If there are whole numbers in one dimension, but not one for each image.
+        If there are whole numbers (N,) or (N, 1), but not one for each image.
     """
     numbers = not labels.is_floating_point() and not labels.is_complex()
-    if numbers and labels.ndim == 1 and len(labels) != n_images:
+    if numbers and labels.shape[1:] in ((), (1,)) and labels.ndim and len(labels) != n_images:
         raise ModelError(
             f"a batch must have one label per image, got {n_images} images and {len(labels)} "
             "labels; give the images alone if these are no classes"

@@ -1,9 +1,10 @@
 """Mix or divide images at random, because their order in a loader often follows their classes.
 
-A loader of a sorted folder gives one class after another. Three measurements depend on the images
-in a batch: those that use the gate of another image of the batch, the statistics of the batch, or a
-step of learning. If each batch holds a single class, they measure effects within a class. If every
-other image went to each half, labels that alternate would put different classes into the halves.
+A loader of a sorted folder gives one class after another. Three kinds of measurements depend on
+which images share a batch: those that use the gate of another image, those that use the statistics
+of the batch, and steps of learning. If each batch holds a single class, they measure effects within
+a class. If images went to two halves in turn, alternating labels (0, 1, 0, 1) would put each class
+into one half only.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,22 +24,29 @@ Batch = Tensor | tuple[Tensor, Tensor | None]
 
 
 def random_order(count: int, seed: int = 0) -> Int64[Tensor, " count"]:
-    """Return the positions of `count` images in a random order, which depends on both numbers."""
+    """Return the positions of `count` images in a random order, which depends on `seed` alone."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
 
 def random_halves(
-    count: int, seed: int = 0
+    count: int, seed: int = 0, *, labels: Tensor | None = None
 ) -> tuple[Int64[Tensor, " first"], Int64[Tensor, " second"]]:
-    """Divide the positions of `count` images at random; an odd number puts one more in the first.
+    """Divide the positions of `count` images at random; the first half may have one more.
+
+    With labels (count,), the numbers of images of a class in the two halves differ by at most one.
+    Both halves are in a random order.
 
     Examples
     --------
-    >>> [sorted(half.tolist()) for half in random_halves(6)]
-    [[0, 1, 5], [2, 3, 4]]
+    >>> labels = torch.tensor([0, 1, 0, 1])
+    >>> [sorted(labels[half].tolist()) for half in random_halves(4, labels=labels)]
+    [[0, 1], [0, 1]]
     """
-    first, second = random_order(count, seed).tensor_split(2)
-    return first, second
+    order = random_order(count, seed)
+    if labels is not None:
+        order = order[labels.cpu()[order].argsort(stable=True)]  # class by class
+    first, second = order[::2], order[1::2]
+    return first[random_order(len(first), seed)], second[random_order(len(second), seed)]
 
 
 def mixed(batches: Iterable[Batch]) -> list[Any]:

@@ -35,12 +35,17 @@ def record(
         Show a progress bar. If standard error is not a terminal, a line is written every ten
         seconds instead.
     **options
-        As for `Recorder`. `Recorder` and `Recorder.record` list the errors.
+        As for `Recorder`. `Recorder` and `Recorder.record` list further errors.
 
     Returns
     -------
     Recording
         The finished recording, opened for reading.
+
+    Raises
+    ------
+    StripeError
+        If `epoch` is not a multiple of `every`.
 
     Examples
     --------

@@ -52,7 +52,8 @@ class Recorder:
     example
         A batch of images, (B, C, H, W), for finding the gates. Default: the first recorded batch.
         The attribute `gates` is then not available before that batch, and the first `record` raises
-        the errors about the gates and about the directory.
+        the errors about the gates and about the directory. A directory that holds recorded epochs
+        is refused at once, unless `resume` or `overwrite` is set.
     gates
         Gates to record: "all", names, a pattern such as "layer3.*", or a predicate of `Gate`. A
         predicate chooses among all kinds of gate, including "response". Names and patterns choose
@@ -272,6 +273,7 @@ class Recorder:
 
             - the loader gives no batch, or is itself a tensor or a batch;
             - a batch does not consist of tensors, has another form, or does not fit the model;
+            - the whole-number labels of a batch, (N,) or (N, 1), are not one per image;
             - a recorded gate is not computed for a batch, or is complex;
             - the rows of a gate do not belong to the images, or differ when the same images are run
               again;
@@ -281,8 +283,8 @@ class Recorder:
         -----
         UserWarning
             If a gate depends on the other images of a batch or on random numbers, recorded values
-            are not finite, labels are left out because they are not one whole number per image, or
-            the loader does not tell the order of its images.
+            are not finite, labels are below 0 or left out because they are not one whole number per
+            image, or the loader does not tell the order of its images.
         """
         if epoch % self.every:
             return 0

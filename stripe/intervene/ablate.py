@@ -94,7 +94,7 @@ def ablate(
     Raises
     ------
     UnknownNameError
-        If the model has no gate of a given name, or there is no such agreement.
+        If the model has no gate of a given name, or `agree` names no agreement.
     RecordingError
         As for `stripe.intervene`.
     ModelError

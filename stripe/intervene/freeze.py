@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-from jaxtyping import Bool
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
@@ -58,8 +57,9 @@ def freeze(
     With `constants="mean"`, gates are frozen by `stripe.gates.freeze_at`, whose documentation
     describes folding. With "optimal", `stripe.intervene.optimal.optimal_constants` learns the
     constants: it starts at the means, and makes one pass over a random half of `images`. On the
-    other half of the images, the learned constants are compared with the means. Learning changes
-    only the constants, not the weights of the network.
+    other half of the images, the learned constants are compared with the means. The division has a
+    fixed seed. If all images have labels, it divides each class evenly. Learning changes only the
+    constants, not the weights of the network.
 
     With "exact", the outputs for the recorded images stay identical to the last bit. A gate is
     frozen and folded if each of its channels was either 0 for all images or 1 for all images. All
@@ -73,8 +73,8 @@ def freeze(
     Parameters
     ----------
     model
-        Any network or, for means, a `torch.export.ExportedProgram`. It is not changed unless
-        `inplace`.
+        Any network or, unless `constants` is "optimal", a `torch.export.ExportedProgram`. It is not
+        changed unless `inplace`.
     data
         Source of the means: a recording of this network or its directory, its table from
         `stripe.stats.channel_moments`, or a mapping from names of gates to vectors (C,).
@@ -110,7 +110,7 @@ def freeze(
     Raises
     ------
     UnknownNameError
-        If a gate is not in the model or not in the data, or there is no such agreement.
+        If a gate is not in the model or not in the data, or `agree` names no agreement.
     RecordingError
         If the epoch was not recorded.
     DataError
@@ -125,7 +125,7 @@ def freeze(
 
         - `constants` is unknown;
         - "optimal" is chosen, but `images` are missing or fewer than 2, no gate is chosen, or `lr`
-          is not positive;
+          is not positive and finite;
         - `predict` does not return one prediction for each image;
         - "exact" is chosen, but `data` holds vectors or `fold` is False.
 
@@ -180,7 +180,7 @@ def freeze(
 
 
 def _warn_if_worse(comparison: pd.DataFrame) -> None:
-    """Warn if learned constants change other images more than the means do, beyond chance."""
+    """Warn if learned constants change the held-out outputs clearly more than the means do."""
     found = comparison.set_index("constants")
     mean, learned = found.loc["mean"], found.loc["optimal"]
     if learned["kl_low"] > mean["kl"]:
@@ -238,19 +238,15 @@ def in_halves(images: Iterable[Any] | None) -> tuple[Batches, Batches]:
             f"optimal constants need at least 2 images, one to learn from and one to compare on, "
             f"got {sum(sizes)}"
         )
+    known = [labels for _, labels in given if labels is not None]
+    whole = torch.cat(known) if len(known) == len(given) else None
     learned = torch.zeros(sum(sizes), dtype=torch.bool)
-    learned[random_halves(len(learned))[0]] = True
-    of_batch = learned.split(sizes)
-    return _chosen(given, of_batch), _chosen(given, [~rows for rows in of_batch])
-
-
-def _chosen(
-    given: Sequence[tuple[Tensor, Tensor | None]], of_batch: Sequence[Bool[Tensor, " _"]]
-) -> Batches:
-    """Return the chosen images of each batch, and their labels; a batch without any is left out."""
-    kept: list[Any] = []
-    for (batch, labels), rows in zip(given, of_batch, strict=True):
-        chosen = batch[rows.to(batch.device)]
-        if len(chosen):
-            kept.append(chosen if labels is None else (chosen, labels[rows.to(labels.device)]))
-    return kept
+    learned[random_halves(len(learned), labels=whole)[0]] = True
+    halves: tuple[list[Any], list[Any]] = ([], [])
+    for rows in learned.split(sizes):
+        batch, labels = given.pop(0)  # so that the images are not in memory twice
+        for half, chosen in zip(halves, (rows, ~rows), strict=True):
+            if chosen.any():
+                images_of = batch[chosen]
+                half.append(images_of if labels is None else (images_of, labels[chosen]))
+    return halves

@@ -60,7 +60,7 @@ def agreements(
     Raises
     ------
     UnknownNameError
-        If there is no such agreement.
+        If the text names no agreement.
     ModelError
         In one of these cases:
 

@@ -66,7 +66,7 @@ class Task:
     Raises
     ------
     UnknownNameError
-        If there is no such agreement.
+        If `agree` names no agreement.
     """
 
     predict: Predict | None = None

@@ -84,7 +84,8 @@ def compare(
     ax
         Axes to draw on. Default: new Axes.
     **kwargs
-        Passed to each call of `Axes.plot` and `Axes.errorbar`.
+        Passed to `Axes.plot` and `Axes.errorbar` for values and differences, but not for the points
+        of single recordings.
 
     Returns
     -------

@@ -123,20 +123,23 @@ def _draw(
         "label": "ours, \u00b1 std over seeds",
     }
     ax.errorbar(data[value], rows, xerr=data["std"].fillna(0), **{**bars, **kwargs})
+    _mark_missing(ax, data, rows, value)
+
+
+def _mark_missing(ax: Axes, data: pd.DataFrame, rows: np.ndarray, value: str) -> None:
+    """Mark the rows without our number, beside the paper's number."""
     middle = np.mean(ax.get_xlim())
+    style: dict[str, Any] = {"va": "center", "color": "0.45", "fontsize": "x-small"}
     for row, own, other in zip(rows, data[value], data["paper"], strict=True):
-        if np.isnan(own):
-            right = np.isnan(other) or other < middle  # of the paper's number, inside the axes
-            ax.annotate(
-                "missing",
-                (middle if np.isnan(other) else other, row),
-                xytext=(5 if right else -5, 0),
-                textcoords="offset points",
-                ha="left" if right else "right",
-                va="center",
-                color="0.45",
-                fontsize="x-small",
+        if np.isnan(own) and np.isnan(other):
+            ax.text(
+                0.5, row, "missing", transform=ax.get_yaxis_transform(), **{**style, "ha": "center"}
             )
+        elif np.isnan(own):
+            side = 1 if other < middle else -1  # inside the axes
+            style["ha"] = "left" if side > 0 else "right"
+            apart = (5 * side, 0)
+            ax.annotate("missing", (other, row), xytext=apart, textcoords="offset points", **style)
 
 
 def _trained(data: pd.DataFrame) -> str:

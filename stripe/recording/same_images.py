@@ -1,4 +1,4 @@
-"""Whether two recorded epochs are of the same images, whose indices then mean the same."""
+"""Decide whether equal indices of two recorded epochs stand for the same image."""
 
 from collections.abc import Iterable
 
@@ -9,6 +9,8 @@ from stripe.errors import RecordingError
 from stripe.recording.label_order import regular_order
 from stripe.recording.reader import Recording
 from stripe.recording.runs import NamedRun
+
+_OTHER_INDICES = "the recordings hold images of different indices"
 
 
 def unlike(first: NamedRun, second: NamedRun) -> str:
@@ -32,27 +34,33 @@ def unlike(first: NamedRun, second: NamedRun) -> str:
         return ""
     names = [run.recording.header.dataset for run in (first, second)]
     named = " and ".join(dict.fromkeys(repr(name) if name else "without a name" for name in names))
-    proof = f"the labels that could prove them equal are {reason}"
-    return f"the data sets are {named}, and {proof} (record with dataset= to name the data set)"
+    return f"the data sets are {named}, and the labels that could prove them equal are {reason}"
 
 
 def different(first: NamedRun, second: NamedRun) -> str:
     """Return why two epochs are certainly of different images; empty if they may be the same."""
-    labels = [_labels(run.recording, run.epoch) for run in (first, second)]
-    return _contradiction(*labels) or (unlike(first, second) if _other_name(first, second) else "")
+    if not (first.recording.header.per_image and second.recording.header.per_image):
+        return ""
+    one, two = _labels(first.recording, first.epoch), _labels(second.recording, second.epoch)
+    return _contradiction(one, two) or ("" if one.index.equals(two.index) else _OTHER_INDICES)
+
+
+def other_names(first: NamedRun, second: NamedRun) -> str:
+    """Name the data sets of two recordings if the names differ; empty otherwise."""
+    names = [run.recording.header.dataset for run in (first, second)]
+    differ = all(names) and not _one_data_set(first.recording, second.recording)
+    return f"the data sets are {' and '.join(map(repr, names))}" if differ else ""
 
 
 def _one_data_set(first: Recording, second: Recording) -> bool:
-    """Tell whether two recordings are one, or of data sets of the same name."""
+    """Tell whether two recordings are one, or of data sets of the same name.
+
+    A training adds "/test" to the name of its data set, and `stripe record` does not.
+    """
     if first.path.resolve() == second.path.resolve():
         return True
-    return first.header.dataset == second.header.dataset != ""
-
-
-def _other_name(first: NamedRun, second: NamedRun) -> bool:
-    """Tell whether the data sets of two recordings have names, which differ."""
-    names = {run.recording.header.dataset for run in (first, second)}
-    return len(names) == 2 and all(names)
+    one, two = (of.header.dataset.removesuffix("/test") for of in (first, second))
+    return one == two != ""
 
 
 def unpaired(first: NamedRun, second: NamedRun) -> str:
@@ -61,10 +69,7 @@ def unpaired(first: NamedRun, second: NamedRun) -> str:
         return "a recording holds moments only"
     one, other = (_labels(run.recording, run.epoch).index for run in (first, second))
     if not one.equals(other):
-        if _other_name(first, second):
-            names = (run.recording.header.dataset for run in (first, second))
-            return f"the data sets are {' and '.join(map(repr, names))}"
-        return "the recordings hold images of different indices"
+        return other_names(first, second) or _OTHER_INDICES
     return unlike(first, second)
 
 
@@ -81,7 +86,8 @@ def check_same_images(runs: Iterable[NamedRun]) -> None:
         if why := unlike(first, run):
             raise RecordingError(
                 f"{first.recording.path} and {run.recording.path} must hold the same images to be "
-                f"shown image by image, but {why}; draw each alone, or record the same images"
+                f"shown image by image, but {why}; draw each alone, or record the same images, "
+                "with the name of their data set (dataset=)"
             )
 
 

@@ -75,7 +75,7 @@ def attack(
     DataError
         If the loader is an iterator, or yields different images in a later pass.
     UnknownNameError
-        If the model has no batch norm of a given name, or there is no such agreement.
+        If the model has no batch norm of a given name, or `agree` names no agreement.
     ModelError
         As for `stripe.inject_noise`; also if the loader is empty, the kind of the output is unknown
         and `predict` is not given, or the model outputs NaN without noise.

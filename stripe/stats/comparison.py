@@ -11,7 +11,7 @@ from stripe.defaults import LEVEL, RESAMPLES
 from stripe.errors import StripeError
 from stripe.recording import Recorded
 from stripe.recording.runs import NamedRun
-from stripe.recording.same_images import different, unpaired
+from stripe.recording.same_images import different, other_names, unpaired
 from stripe.registry import listed
 from stripe.stats.moments import channel_moments
 from stripe.stats.sides import ComparedRuns, Side, common_gates, two_sides
@@ -78,12 +78,12 @@ def compare(
         its interval are then NaN too.
 
         The dictionary `attrs` of the table has these keys: `over` ("images" or "seeds"); `names`,
-        `epochs` and `n` (number of images or of recordings), each with one entry per side; `level`,
-        the confidence level; and `left_out`, the gates that are missing from at least one recording
-        and are therefore not compared. For intervals over images, `attrs` also has `paired`
-        (whether the images were paired), `unpaired` (the reason if they were not), `resamples` and
-        `seed`. For intervals over seeds, it also has `runs`: for each gate and statistic, two lists
-        with the value of each recording.
+        `epochs` (lists of epochs) and `n` (number of images or of recordings), each with one entry
+        per side; `level`, the confidence level; and `left_out`, the gates that are missing from at
+        least one recording and are therefore not compared. For intervals over images, `attrs` also
+        has `paired` (whether the images were paired), `unpaired` (the reason if they were not),
+        `resamples` and `seed`. For intervals over seeds, it also has `runs`: for each gate and
+        statistic, two lists with the value of each recording.
 
     Raises
     ------
@@ -101,14 +101,14 @@ def compare(
 
         - an epoch was not recorded;
         - a list contains a recording twice, or two recordings with the same weights;
-        - a list contains recordings of different images;
+        - recordings of a list hold different images: other indices, or other labels;
         - both sides are one recording at one epoch, and `names` is not given.
 
     Warns
     -----
     UserWarning
-        If the images of two recordings are not paired, two lists are of different images, or a gate
-        is missing from a recording.
+        If the images of two recordings are not paired, recordings of two lists may hold different
+        images, or a gate is missing from a recording.
 
     Notes
     -----
@@ -120,9 +120,9 @@ def compare(
     Images are drawn with replacement, and in pairs if both sides recorded the same images. The
     images count as the same if their indices are equal, no image has different labels on the two
     sides, and the data sets are known to be equal: both sides are one recording, the data sets have
-    the same name, or all images have labels, which are neither sorted nor periodic. Two different
-    recordings without labels and without `dataset=` are therefore not paired, and their intervals
-    are wider.
+    the same name (a final "/test" does not count), or all images have labels, which are neither
+    sorted nor periodic. Two different recordings without labels and without `dataset=` are
+    therefore not paired, and their intervals are wider.
 
     The interval over images shows how much the difference between the two networks depends on the
     choice of images. It does not show whether networks from other seeds differ in the same way. To
@@ -174,17 +174,20 @@ def compare(
 
 def _warn_of_sides(table: pd.DataFrame, sides: Sequence[Side]) -> None:
     """Warn about what a reader of the table alone would not see."""
-    (_, (one, *_)), (_, (other, *_)) = sides
-    if why := table.attrs.get("unpaired", ""):
-        valued = all(run.recording.header.per_image for run in (one, other))
-        effect = "the intervals are wider than for pairs" if valued else "there are no intervals"
-        warn(f"the images of the two recordings are not paired, because {why}; {effect}")
-    elif table.attrs["over"] == "seeds" and (why := different(one, other)):
-        warn(f"the two sides hold different images, because {why}; this changes the gates too")
+    first, *others = [run for _, runs in sides for run in runs]
+    pairs = "record with the same dataset= on both sides to pair them"
+    if not all(run.recording.header.per_image for run in (first, *others)):
+        if table.attrs["over"] == "images":
+            warn("there are no intervals over images, because a recording holds moments only")
+    elif why := table.attrs.get("unpaired", ""):
+        remedy = f"; {pairs}" if "prove" in why else ""
+        warn(f"the images of the two sides are not paired, because {why}{remedy}")
+    if table.attrs["over"] == "seeds":
+        reasons = (different(first, run) or other_names(first, run) for run in others)
+        if why := next(filter(None, reasons), ""):
+            warn(f"the recordings may hold different images, because {why}")
     if left_out := table.attrs["left_out"]:
-        warn(
-            f"gates that some of the recordings do not have are not compared: {listed(left_out, 6)}"
-        )
+        warn(f"gates that some recordings do not have are not compared: {listed(left_out, 6)}")
 
 
 def _images(run: NamedRun) -> int:

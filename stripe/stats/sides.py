@@ -1,7 +1,6 @@
 """The two sides of a comparison: two recordings, or two lists of recordings from several seeds."""
 
 from collections.abc import Sequence
-from itertools import combinations
 
 from stripe.errors import RecordingError, StripeError
 from stripe.recording import Recorded, Recording
@@ -28,8 +27,8 @@ def two_sides(
         If there are not two sides, only one of them is a list, a list has fewer than two
         recordings, or names or epochs are not one per side.
     RecordingError
-        As for `open_runs`; also if two recordings of a list have the same weights, or recordings of
-        a list are of different images.
+        As for `open_runs`; also if two recordings of a list have the same weights, or are certainly
+        of different images.
     """
     sides = _named(data, names, epoch)
     if len(sides) != 2:
@@ -93,16 +92,17 @@ def _named(
 
 def _check_seeds(runs: Sequence[NamedRun]) -> None:
     """Raise if recordings of one side cannot be networks of several seeds on the same images."""
-    for one, other in combinations(runs, 2):
-        paths = f"{one.recording.path} and {other.recording.path}"
-        weights = one.recording.weights(one.epoch)
-        if weights is not None and weights == other.recording.weights(other.epoch):
+    first, known = runs[0], dict[str | None, NamedRun]()
+    for run in runs:
+        weights = run.recording.weights(run.epoch)
+        twin = known.setdefault(weights, run)
+        if weights is not None and twin is not run:
             raise RecordingError(
-                f"recordings of one side must be of different seeds, and {paths} have the same "
-                "weights; give each network once"
+                f"recordings of one side must be of different seeds, and {twin.recording.path} and "
+                f"{run.recording.path} have the same weights; give each network once"
             )
-        if why := different(one, other):
+        if run is not first and (why := different(first, run)):
             raise RecordingError(
-                f"recordings of one side must hold the same images, but {why} ({paths}); give "
-                "recordings of one data set"
+                f"recordings of one side must hold the same images, but {why} in "
+                f"{first.recording.path} and {run.recording.path}; record the same images"
             )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from stripe.errors import StripeError
-from stripe.settings import Settings
+from stripe.settings import Settings, settings
 
 #: The norms: instance norm; batch norm; batch norm with ASR.
 Variant = Literal["in", "bn", "bn+asr"]
@@ -16,6 +16,7 @@ STRIDE = 4
 SMALLEST = 2 * STRIDE
 
 
+@settings
 @dataclass(frozen=True, kw_only=True)
 class StyleConfig(Settings):
     """All settings for training a style network.

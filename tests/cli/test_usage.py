@@ -24,6 +24,7 @@ Run = Callable[..., tuple[int, str]]
         (["findings", "now", "2"], "nothing more is expected, got now 2", "findings"),
         (["stats", "compare", "a", "b", "--versus"], "--versus", "stats compare"),
         (["record", "--model", "a", "--out", "r", "--gates"], "--gates", "record"),
+        (["record", "--model", "a", "--out", "r", "--gates", ","], "at least one name", "record"),
         (["nothing-like-it"], 'Unknown command "nothing-like-it"', ""),
     ],
 )

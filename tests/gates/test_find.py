@@ -316,6 +316,9 @@ def test_errors_say_what_to_do() -> None:
         ModelError, match=r"IndexError: .*; for a single image .* give image\[None\]"
     ):
         find_gates(pooling, EXAMPLE[0])
+    squeezing = Toy(lambda t, x: x * t.squeeze(F.adaptive_avg_pool2d(x, 1)).sigmoid())
+    with pytest.warns(UserWarning, match=r"\(3, 8, 8\), counts as 3 signals; .* image\[None\]"):
+        assert find_gates(squeezing, torch.rand(3, 8, 8)) == []
     with pytest.raises(ModelError, match="response, spatial, got 'gates'"):
         find_gates(nn.Identity(), EXAMPLE, kinds=("gates",))
     with pytest.raises(ModelError, match=r"\(B, C, H, W\), got shape \(3,\)"):

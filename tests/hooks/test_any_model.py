@@ -211,8 +211,9 @@ def test_gates_cast_before_they_multiply_and_odd_labels(tmp_path: Path) -> None:
 
 def test_one_label_per_image(tmp_path: Path) -> None:
     model = timm.create_model("seresnet18")
-    with pytest.raises(ModelError, match=r"per image, got 5 images and 4 labels; give the images"):
-        stripe.record(model, [(IMAGES, torch.arange(4))], tmp_path / "r", progress=False)
+    for labels in (torch.arange(4), torch.arange(4)[:, None]):
+        with pytest.raises(ModelError, match=r"per image, got 5 images and 4 labels; give the im"):
+            stripe.record(model, [(IMAGES, labels)], tmp_path / "r", progress=False)
     assert not (tmp_path / "r" / "data").exists()
 
 

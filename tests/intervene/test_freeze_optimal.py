@@ -36,7 +36,7 @@ def test_both_constants_are_compared_on_the_other_half() -> None:
     model = OneGate().double().eval()
     x = 1 + 2 * torch.randn(2000, 3, 2, 2, dtype=torch.float64)
     labels = torch.arange(2000) % 4
-    first, second = (half.sort().values for half in random_halves(2000))
+    first, second = (half.sort().values for half in random_halves(2000, labels=labels))
     known, other = x[first], x[second]
     means = {"gate": torch.sigmoid(3 * known.mean((2, 3))).mean(0).numpy()}
     loader = list(zip(x.split(40), labels.split(40), strict=True))

@@ -35,8 +35,8 @@ class Frozen:
         output depends on discrete choices, as in a detector, the tensors next to the folded gates
         are compared instead. For exact constants, the error of setting weights to 0 is included.
     comparison
-        Measurements on the `images` given to `stripe.freeze` (for optimal constants, on a random
-        image); None without images. One row per network:
+        Measurements on the `images` given to `stripe.freeze` (for optimal constants, on the random
+        half from which they were not learned); None without images. One row per network:
 
         - constants: "none", "mean", "optimal" or "exact";
         - gates: number of frozen gates;

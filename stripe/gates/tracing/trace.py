@@ -22,6 +22,7 @@ from stripe.gates.tracing.ordering import puts_in_order
 from stripe.gates.tracing.product_calls import Asked
 from stripe.gates.tracing.steps import Call, Node, Step, Trace
 from stripe.interrupts import interrupts_allowed, interrupts_held
+from stripe.memory import is_out_of_memory
 from stripe.modules.backward import in_backward
 from stripe.modules.feed import feed, placed
 from stripe.modules.hooked import Hooks
@@ -60,11 +61,13 @@ def trace(model: nn.Module, example: Tensor) -> Trace:
         except Exception as error:
             failure = error
     else:
-        if example.ndim == 3 and not isinstance(failure, StripeError):
+        if example.ndim == 3 and not (
+            isinstance(failure, StripeError) or is_out_of_memory(failure)
+        ):
+            said = next(iter(str(failure).splitlines()), "")
             raise ModelError(
                 f"the model must take the example, of shape {tuple(example.shape)}, and raised "
-                f"{type(failure).__name__}: {failure}; for a single image (C, H, W), "
-                "give image[None]"
+                f"{type(failure).__name__}: {said}; for a single image (C, H, W), give image[None]"
             ) from failure
         raise failure
     _refuse_int8(watched)
