@@ -71,8 +71,9 @@ def find_gates(
     UserWarning
         In one of these cases:
 
-        - the example is a single image, (1, C, H, W); - the example is (C, H, W), the network has
-        two-dimensional convolutions, and no gate is found;
+        - the example is a single image, (1, C, H, W);
+        - the example is (C, H, W), the network has two-dimensional convolutions, and no gate is
+          found;
         - a factor per channel is left out because no function such as sigmoid bounds it (only with
           the default `kinds`);
         - the example is so small that a gate multiplies feature maps of 1 x 1, where it cannot be
