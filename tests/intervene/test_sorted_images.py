@@ -120,7 +120,7 @@ def test_learned_constants_fit_all_classes(
         )
         assert frozen.comparison is not None
         costs.append(frozen.comparison.set_index("constants")["kl"]["optimal"])
-    assert costs[0] < 1.1 * costs[1]
+    assert costs[0] < 2 * costs[1]  # they use other halves; without mixing, it is 13 times
 
 
 def test_worse_constants_than_the_means_are_told(
