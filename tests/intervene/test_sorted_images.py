@@ -17,6 +17,7 @@ from stripe.errors import StripeError
 from stripe.hooks.mixed import mixed, sorted_by_class
 from stripe.intervene.ablate import ablate
 from stripe.intervene.optimal import optimal_constants
+from stripe.outputs.scores import divergence
 from stripe.robustness import NoiseSpec, attack
 
 CLASSES, EACH, BATCH = 4, 128, 16
@@ -118,9 +119,9 @@ def test_learned_constants_fit_all_classes(
         frozen = stripe.freeze(
             model, recording, constants="optimal", images=loader, progress=False, lr=0.1
         )
-        assert frozen.comparison is not None
-        costs.append(frozen.comparison.set_index("constants")["kl"]["optimal"])
-    assert costs[0] < 2 * costs[1]  # they use other halves; without mixing, it is 13 times
+        with torch.no_grad():  # on all images, since the two loaders are divided differently
+            costs.append(float(divergence(model(images), frozen.model(images)).mean()))
+    assert costs[0] < 1.1 * costs[1]
 
 
 def test_worse_constants_than_the_means_are_told(

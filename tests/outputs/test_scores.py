@@ -140,7 +140,7 @@ def test_a_network_that_puts_out_nan_is_refused(fragile: Some, images: Tensor) -
         ablate(fragile, [images], None, ["one"], **options)
     with pytest.raises(ModelError, match=r"\A[^\n]*from a finite divergence, got nan; .*\Z"):
         optimal_constants(fragile, [images], means, **options)
-    with pytest.raises(ModelError, match=r"got NaN for \d of \d+ images"):
+    with pytest.raises(ModelError, match=r"got NaN for 1 of 20 images"):
         stripe.audit(fragile, [images.repeat(4, 1, 1, 1)], None, rounds=1, progress=False)
 
 
