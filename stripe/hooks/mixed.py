@@ -24,7 +24,7 @@ Batch = Tensor | tuple[Tensor, Tensor | None]
 
 
 def random_order(count: int, seed: int = 0) -> Int64[Tensor, " count"]:
-    """Return the positions of `count` images in a random order, which depends on `seed` alone."""
+    """Return the positions of `count` images in a random order, set by `count` and `seed` alone."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
 

@@ -280,18 +280,14 @@ class Observer:
     def _warn(self, names: set[str], drawn: bool) -> None:
         if new := names - self._proofs.mixed:
             self._proofs.mixed |= new
-            why, remedy = (
-                (
+            why = "the other images of a batch have a part in these gates of an image"
+            remedy = "record batches of the size and order in which the network is used"
+            if drawn:
+                why = (
                     "something is drawn at random in evaluation, or kept between passes, and "
-                    "changes these gates",
-                    "record another epoch to see how much they vary",
+                    "changes these gates"
                 )
-                if drawn
-                else (
-                    "the other images of a batch have a part in these gates of an image",
-                    "record batches of the size and order in which the network is used",
-                )
-            )
+                remedy = "record another epoch to see how much they vary"
             warn(f"{why}, which are recorded as they come: {listed(sorted(new))}; {remedy}")
 
 

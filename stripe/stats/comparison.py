@@ -175,13 +175,14 @@ def compare(
 def _warn_of_sides(table: pd.DataFrame, sides: Sequence[Side]) -> None:
     """Warn about what a reader of the table alone would not see."""
     first, *others = [run for _, runs in sides for run in runs]
-    pairs = "record with the same dataset= on both sides to pair them"
     if not all(run.recording.header.per_image for run in (first, *others)):
         if table.attrs["over"] == "images":
             warn("there are no intervals over images, because a recording holds moments only")
     elif why := table.attrs.get("unpaired", ""):
-        remedy = f"; {pairs}" if "prove" in why else ""
-        warn(f"the images of the two sides are not paired, because {why}{remedy}")
+        pairs = (
+            "" if different(first, others[0]) else "; record with the same dataset= to pair them"
+        )
+        warn(f"the images of the two sides are not paired, because {why}{pairs}")
     if table.attrs["over"] == "seeds":
         reasons = (different(first, run) or other_names(first, run) for run in others)
         if why := next(filter(None, reasons), ""):
